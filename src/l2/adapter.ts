@@ -1,0 +1,76 @@
+import type { ObjectKey } from "../core/key.ts";
+import type { ObjectMeta } from "../core/object.ts";
+
+/** What a store reads from. */
+export interface StoreSource {
+  /** The bytes, in order. A chunk may lie over shared memory and is valid only until the next one is asked for. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** The size if it is known before the last chunk. */
+  readonly sizeBytes?: number;
+  /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
+  meta(): ObjectMeta;
+}
+
+/** A running load. */
+export interface L2Load {
+  readonly meta: ObjectMeta;
+  /**
+   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before it is handed out.
+   * Throws VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all bytes were right.
+   * Abandoning the iteration (return) frees what the load holds.
+   */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** Which objects to list: one tenant's, by key prefix, in the byte order of their keys. */
+export interface ListQuery {
+  readonly tenant: string;
+  readonly prefix: string;
+  /** At most this many entries, 1-1000. */
+  readonly limit: number;
+  /** List strictly after this key; "" from the start. */
+  readonly after: string;
+}
+
+/** One page of a listing. */
+export interface ListPage {
+  readonly entries: readonly { readonly key: string; readonly meta: ObjectMeta }[];
+  /** True if there are more entries after the last one. */
+  readonly more: boolean;
+}
+
+/** How full a tier is. */
+export interface TierUsage {
+  readonly objects: number;
+  /** Bytes the tier accounts to stored objects, its own overhead (header, footer) included. */
+  readonly usedBytes: number;
+  /** 0 = no limit of ours. */
+  readonly limitBytes: number;
+}
+
+/**
+ * One kind of L2. The promise, failure included:
+ * - A miss is `undefined` (or false); a tier that cannot answer throws VitrineError("tier_failed") with the cause. A failure is never reported as a miss.
+ * - Readers see whole objects only: a store is visible all at once or not at all, and a failed store leaves what was there.
+ * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
+ * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never handed out.
+ * - Calls for different keys run side by side; the caller orders calls for one key.
+ */
+export interface L2Adapter {
+  /** The tier's name in numbers and answers, e.g. "fs". */
+  readonly name: string;
+  /** Metadata of a stored, unexpired object. */
+  lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
+  /** The bytes from `start` (default 0) to `end` (exclusive, default the size; both inside the object). */
+  load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
+  /** Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the metadata that was stored. */
+  store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta>;
+  /** True if there was such an object. */
+  delete(key: ObjectKey): Promise<boolean>;
+  /** Removes every object, or one tenant's; returns how many. */
+  clear(tenant?: string): Promise<number>;
+  list(query: ListQuery): Promise<ListPage>;
+  usage(): Promise<TierUsage>;
+  /** Waits for running calls and frees everything; further calls throw. */
+  close(): Promise<void>;
+}
