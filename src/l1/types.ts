@@ -85,3 +85,60 @@ export interface L1Usage {
   readonly readLeases: number;
   readonly writeLeases: number;
 }
+
+/** A resident object as a listing shows it. */
+export interface L1Entry {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+}
+
+/**
+ * The memory tier. Everything is synchronous; a batch is atomic towards other callers and results are per key, in the order asked.
+ * Any thread that maps the arena has one of these, with its own holder number; leases of one holder lapse together.
+ */
+export interface L1 {
+  /** Largest object L1 admits, in bytes. */
+  readonly admissionLimitBytes: number;
+  /** A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is refused. `tag` excludes itself and nobody else. */
+  reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[];
+  /** Grows a staging of this holder to at least `sizeBytes` in all; the new list of extents (earlier ones unchanged), or the refusal. */
+  extend(lease: Lease, sizeBytes: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  /** Tells followers of a loading staging that the first `filledBytes` are there and verified. */
+  filled(lease: Lease, filledBytes: number): void;
+  /**
+   * Admits, atomically. An object already resident is replaced ("replace": a PUT; running loads of the key become superseded) or kept ("keep": a load; the staged copy is dropped).
+   * Batches are given head first; the tail is evicted first.
+   */
+  finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[];
+  /** Like finishWrite, and takes `count` read leases in the same step, on the resident copy if the staged one was dropped. undefined where nothing is resident afterwards. */
+  finishWriteAndReserveRead(
+    commits: readonly WriteCommit[],
+    onResident: "replace" | "keep",
+    count?: number,
+  ): readonly (Resident | undefined)[];
+  /** Gives staged memory back, never admitted; followers see "failed". */
+  abort(leases: readonly Lease[]): void;
+  /** `count` leases in one token each; undefined where the key is not resident or has expired. */
+  reserveRead(keys: readonly ObjectKey[], count?: number): readonly (Resident | undefined)[];
+  /** A read lease on an object that someone stages with `tag` and `loading` metadata; undefined if nobody does. */
+  follow(key: ObjectKey, tag: string): Following | undefined;
+  /** Gives `count` of a token's read leases back. False if the token was stale (its lease had expired). */
+  finishRead(leases: readonly Lease[], count?: number): readonly boolean[];
+  /** Pushes a live lease's deadline out again. False if it was stale. */
+  renew(lease: Lease): boolean;
+  /** Whether the object behind a live read lease is still what a lookup of its key would find. */
+  isCurrent(lease: Lease): boolean;
+  /** Metadata without a lease and without counting as an access. */
+  peek(key: ObjectKey): ObjectMeta | undefined;
+  /** Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True where there was an object. */
+  delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
+  /** Removes all objects, or one tenant's; returns how many. */
+  clear(tenant?: string): number;
+  /** Recency without a read. */
+  touch(keys: readonly ObjectKey[]): void;
+  /** One tenant's resident objects by key prefix, in the byte order of keys, after `after`. Costs a pass over all entries. */
+  list(query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string }): readonly L1Entry[];
+  usage(): L1Usage;
+  /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
+  tick(): void;
+}

@@ -1,0 +1,183 @@
+/**
+ * Every event, declared once. Types, roll-up rules, the binary codec and docs/EVENTS.md all come from this table.
+ * A field is one of
+ * - label: a string from a small set; kept under folding, so counts stay exact per label.
+ * - sum: a number that is added up when events are folded.
+ * - histogram: a number measured against bounds; folding keeps one group per bucket, so bucket counts and the sum stay exact.
+ * - detail: a string or number that only a single event carries; folding sheds it.
+ */
+export type FieldKind = "label" | "sum" | "histogram" | "detail" | "detailNumber";
+
+interface Field<Kind extends FieldKind, Value> {
+  readonly kind: Kind;
+  readonly doc: string;
+  /** Upper bounds of the buckets, ascending; only for histograms. */
+  readonly bounds?: readonly number[];
+  /** Never read: carries the field's type. */
+  readonly value?: Value;
+}
+
+const label = <Value extends string = string>(doc: string): Field<"label", Value> => ({ kind: "label", doc });
+const sum = (doc: string): Field<"sum", number> => ({ kind: "sum", doc });
+const detail = (doc: string): Field<"detail", string> => ({ kind: "detail", doc });
+const detailNumber = (doc: string): Field<"detailNumber", number> => ({ kind: "detailNumber", doc });
+const seconds = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: LATENCY_BOUNDS });
+
+/** Seconds: from 50 us (an L1 hit) to 10 s, so that the HTTP default (5 ms …) is a subset. */
+export const LATENCY_BOUNDS: readonly number[] = [
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+];
+
+const tenant = label("The object's tenant, \"\" by default.");
+const tier = label("The L2 adapter's name.");
+const keys = sum("How many objects.");
+const bytes = sum("Their bytes (payload).");
+const key = detail("The object key, when the event concerns one object.");
+const requestId = detail("The HTTP request this belongs to, if any.");
+
+export const catalogue = {
+  "http.request.start": {
+    doc: "A request reached its route.",
+    fields: { route: label("The route's template."), method: label("Known HTTP method, else _OTHER."), requestId },
+  },
+  "http.request.end": {
+    doc: "A response has left completely, or broke off.",
+    fields: {
+      route: label("The route's template."),
+      method: label("Known HTTP method, else _OTHER."),
+      status: label("Status code in digits."),
+      outcome: label<"complete" | "aborted">("aborted: the body broke off on either side."),
+      seconds: seconds("From the start event to here."),
+      requestBytes: sum("Body bytes received."),
+      responseBytes: sum("Body bytes handed to the runtime."),
+      requestId,
+    },
+  },
+  "lookup.finished": {
+    doc: "One GET or HEAD was decided: the only source of hit rates, numerator and denominator.",
+    fields: {
+      tenant,
+      tier: label("Where it was found: l1 or the adapter's name; \"\" if nowhere."),
+      result: label<"hit" | "miss" | "error">("error: a tier failed and no other had it."),
+      keys,
+      bytes: sum("Size of the objects found."),
+      key,
+    },
+  },
+  "l1.read.reserved": { doc: "Read leases were given on resident objects.", fields: { tenant, keys, bytes, key } },
+  "l1.read.finished": { doc: "Read leases were given back by their holder.", fields: { tenant, keys, bytes, key } },
+  "l1.write.reserved": { doc: "Memory was staged for writing.", fields: { tenant, keys, bytes, key } },
+  "l1.write.finished": { doc: "Staged objects were admitted (dropped duplicates are not counted).", fields: { tenant, keys, bytes, key } },
+  "l1.write_finished_and_read_reserved": {
+    doc: "Staged objects were admitted and read-leased in one step.",
+    fields: { tenant, keys, bytes, key },
+  },
+  "l1.write.aborted": { doc: "Staged memory was given back without admission.", fields: { tenant, keys, bytes, key } },
+  "l1.removed": {
+    doc: "Objects left L1.",
+    fields: {
+      tenant,
+      reason: label<"watermark" | "pressure" | "quota" | "expired" | "deleted" | "cleared" | "replaced" | "temporary">("Why."),
+      keys,
+      bytes,
+      key,
+    },
+  },
+  "l1.lease.expired": {
+    doc: "Leases ran out before their holder gave them back.",
+    fields: { kind: label<"read" | "write">("Which kind of reservation."), keys },
+  },
+  "l1.allocation.failed": {
+    doc: "L1 had no room even after eviction.",
+    fields: { during: label<"l1_store" | "l2_prefetch">("What asked."), keys, bytes },
+  },
+  "l1.read.failed": {
+    doc: "An object that a lookup had just found could not be read: should stay near zero.",
+    fields: { during: label<"l1_retrieve" | "l2_store">("What asked."), reason: label<"not_found" | "write_locked">("Why."), keys },
+  },
+  "l1.eviction.tick": {
+    doc: "The watermark loop ran.",
+    fields: { triggered: label<"true" | "false">("Whether usage was at or above the high watermark."), keys: sum("Objects evicted."), bytes },
+  },
+  "sm.read.prefetched": {
+    doc: "A read request probed L1: once per request.",
+    fields: { tenant, succeeded: sum("Keys L1 could serve."), failed: sum("Keys L1 could not serve.") },
+  },
+  "sm.read.finished": { doc: "A reader got everything and released it.", fields: { tenant, keys, bytes } },
+  "sm.read.aborted": { doc: "A read broke off: the client went away or a tier failed half-way.", fields: { tenant, keys } },
+  "sm.write.reserved": {
+    doc: "A write request asked for room: once per request.",
+    fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused.") },
+  },
+  "sm.write.finished": {
+    doc: "A write request ended.",
+    fields: {
+      tenant,
+      outcome: label<"stored" | "aborted">("aborted: refused, broken off or failed after the reservation."),
+      keys,
+      bytes,
+      key,
+    },
+  },
+  "l2.store.submitted": { doc: "A store to a tier began.", fields: { tier, tenant, keys, bytes: sum("Bytes, where known by then.") } },
+  "l2.store.completed": {
+    doc: "A store to a tier ended.",
+    fields: {
+      tier,
+      tenant,
+      outcome: label<"ok" | "failed" | "aborted">("aborted: the source broke off, the tier is not to blame."),
+      keys,
+      bytes: sum("Bytes stored; 0 unless ok."),
+      seconds: seconds("From submission to the end."),
+    },
+  },
+  "l2.lookup.completed": {
+    doc: "A tier was asked whether it has a key.",
+    fields: { tier, tenant, outcome: label<"hit" | "miss" | "error">("What it said."), keys, seconds: seconds("Time it took.") },
+  },
+  "l2.load.submitted": { doc: "A load from a tier began.", fields: { tier, tenant, keys, bytes } },
+  "l2.load.completed": {
+    doc: "A load from a tier ended.",
+    fields: {
+      tier,
+      tenant,
+      outcome: label<"ok" | "failed" | "aborted">("aborted: no reader wanted the rest."),
+      keys,
+      bytes: sum("Bytes loaded and verified."),
+      seconds: seconds("From submission to the last byte."),
+    },
+  },
+  "l2.delete.completed": {
+    doc: "A tier was asked to delete a key.",
+    fields: { tier, tenant, outcome: label<"deleted" | "miss" | "error">("What came of it."), keys },
+  },
+  "l2.removed": {
+    doc: "Objects left a tier.",
+    fields: {
+      tier,
+      tenant,
+      reason: label<"capacity" | "expired" | "deleted" | "cleared" | "replaced" | "corrupt">("Why."),
+      keys,
+      bytes,
+    },
+  },
+} as const satisfies Record<
+  string,
+  { readonly doc: string; readonly fields: Readonly<Record<string, Field<FieldKind, string | number>>> }
+>;
+
+type Catalogue = typeof catalogue;
+type Simplify<T> = { [K in keyof T]: T[K] };
+type ValueOf<F> = F extends Field<FieldKind, infer Value> ? Value : never;
+type DetailNames<Fields> = { [K in keyof Fields]: Fields[K] extends Field<"detail" | "detailNumber", infer _> ? K : never }[keyof Fields];
+
+/** An event's name. */
+export type EventName = keyof Catalogue;
+
+/** What each event carries when it is published: labels and numbers always, details if known. */
+export type EventMap = {
+  [Name in EventName]: Simplify<
+    & { readonly [K in Exclude<keyof Catalogue[Name]["fields"], DetailNames<Catalogue[Name]["fields"]>>]: ValueOf<Catalogue[Name]["fields"][K]> }
+    & { readonly [K in DetailNames<Catalogue[Name]["fields"]>]?: ValueOf<Catalogue[Name]["fields"][K]> | undefined }
+  >;
+};

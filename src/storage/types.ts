@@ -1,0 +1,98 @@
+import type { ObjectKey } from "../core/key.ts";
+import type { L1Usage } from "../l1/types.ts";
+import type { TierUsage } from "../l2/adapter.ts";
+import type { ObjectMeta } from "../core/object.ts";
+
+/** A value that is there at once on the fast path and later on the slow one. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/**
+ * One reader's hold on one object. Exactly one `release` must follow, when the runtime has really finished with the memory.
+ */
+export interface ObjectRead {
+  readonly meta: ObjectMeta;
+  /** Where it was found: "l1" or the adapter's name. */
+  readonly tier: string;
+  /** The bytes [start, end) in fresh private memory if all of them are in L1 now, else undefined. For small bodies. */
+  copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * The bytes [start, end) in order. Chunks may lie over shared memory: they stay valid until `release`, are never empty, and are at most 1 MiB.
+   * Throws VitrineError("tier_failed") if the tier fails half-way; then the response must break off.
+   */
+  chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
+  /** Gives the hold back. Idempotent. `finished`: all bytes that were wanted have been handed over. */
+  release(outcome: "finished" | "aborted"): void;
+}
+
+/** Decides on the object that is there now (undefined: none) whether a write may go on: If-Match, If-None-Match. */
+export type Precondition = (current: ObjectMeta | undefined) => boolean;
+
+/** What a client says of an object it is about to send. */
+export interface PutRequest {
+  readonly key: ObjectKey;
+  /** From Content-Length; undefined if the body is chunked. */
+  readonly sizeBytes: number | undefined;
+  readonly contentType: string;
+  /** Base64 SHA-256 the body must have; "" = not given. */
+  readonly sha256: string;
+  /** Time to live from admission; 0 = for ever. */
+  readonly ttlSeconds: number;
+  /** l1: acknowledge from memory, store behind; l2: acknowledge when the tiers have it; undefined: the server's setting. */
+  readonly durability: "l1" | "l2" | undefined;
+  readonly precondition: Precondition | undefined;
+}
+
+/** A write that has got its room. Ends with `finish` or `abort`, exactly one of them. */
+export interface Upload {
+  /** Takes the next bytes; the memory may be reused after the promise resolves (at once, if there is none). Throws length_mismatch, too_large, no_room, tier_failed. */
+  write(chunk: Uint8Array): MaybePromise<void>;
+  /** Checks length and digest, admits, stores according to the durability. Throws length_mismatch, digest_mismatch, precondition_failed, no_room, tier_failed; the key then holds what it held. */
+  finish(): Promise<PutResult>;
+  /** Gives the room back; the key holds what it held. Idempotent. */
+  abort(): void;
+}
+
+/** What a PUT made. */
+export interface PutResult {
+  readonly meta: ObjectMeta;
+  /** Whether there was an object before. */
+  readonly replaced: boolean;
+}
+
+/** One row of a listing. */
+export interface ListEntry {
+  readonly key: string;
+  readonly meta: ObjectMeta;
+}
+
+/** The two levels as one cache. The one thing that routes talk to. */
+export interface Storage {
+  /** An L1 hit is answered synchronously. undefined = miss. Throws tier_failed when a tier could not answer and no other had the object. */
+  get(key: ObjectKey): MaybePromise<ObjectRead | undefined>;
+  /** Like get, without reading: the metadata and the tier. */
+  head(key: ObjectKey): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined>;
+  /** Asks for room before the body is read. Throws precondition_failed, too_large, no_room, tier_failed, shutting_down. */
+  reserve(request: PutRequest): MaybePromise<Upload>;
+  /** Removes from all tiers; false if no tier had it. Throws precondition_failed, tier_failed. */
+  delete(key: ObjectKey, precondition?: Precondition): Promise<boolean>;
+  /** Removes everything (or one tenant's) from all tiers or one; returns how many objects. */
+  clear(options: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number>;
+  /** One tenant's objects by key prefix in the byte order of keys, from one tier or from all (each key once). */
+  list(
+    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string; readonly tier: string | undefined },
+  ): Promise<{ readonly entries: readonly ListEntry[]; readonly more: boolean }>;
+  /** Names of the tiers in the order they are asked: "l1" first. */
+  readonly tiers: readonly string[];
+  /** Everything inside, as JSON for /status. */
+  status(): Promise<StorageStatus>;
+  /** Refuses new writes, finishes the running ones, stores what is queued, closes the tiers. */
+  drain(): Promise<void>;
+}
+
+/** A snapshot of the storage manager for /status. */
+export interface StorageStatus {
+  readonly l1: L1Usage;
+  readonly l2: readonly ({ readonly tier: string; readonly error?: string } & Partial<TierUsage>)[];
+  readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly inFlight: number; readonly oldestAgeSeconds: number };
+  readonly loadsInFlight: number;
+}
