@@ -25,10 +25,29 @@ const seconds = (doc: string): Field<"histogram", number> => ({ kind: "histogram
 
 /** Seconds: from 50 us (an L1 hit) to 10 s, so that the HTTP default (5 ms …) is a subset. */
 export const LATENCY_BOUNDS: readonly number[] = [
-  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+  0.00005,
+  0.0001,
+  0.00025,
+  0.0005,
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.075,
+  0.1,
+  0.25,
+  0.5,
+  0.75,
+  1,
+  2.5,
+  5,
+  7.5,
+  10,
 ];
 
-const tenant = label("The object's tenant, \"\" by default.");
+const tenant = label('The object\'s tenant, "" by default.');
 const tier = label("The L2 adapter's name.");
 const keys = sum("How many objects.");
 const bytes = sum("Their bytes (payload).");
@@ -57,7 +76,7 @@ export const catalogue = {
     doc: "One GET or HEAD was decided: the only source of hit rates, numerator and denominator.",
     fields: {
       tenant,
-      tier: label("Where it was found: l1 or the adapter's name; \"\" if nowhere."),
+      tier: label('Where it was found: l1 or the adapter\'s name; "" if nowhere.'),
       result: label<"hit" | "miss" | "error">("error: a tier failed and no other had it."),
       keys,
       bytes: sum("Size of the objects found."),
@@ -67,7 +86,10 @@ export const catalogue = {
   "l1.read.reserved": { doc: "Read leases were given on resident objects.", fields: { tenant, keys, bytes, key } },
   "l1.read.finished": { doc: "Read leases were given back by their holder.", fields: { tenant, keys, bytes, key } },
   "l1.write.reserved": { doc: "Memory was staged for writing.", fields: { tenant, keys, bytes, key } },
-  "l1.write.finished": { doc: "Staged objects were admitted (dropped duplicates are not counted).", fields: { tenant, keys, bytes, key } },
+  "l1.write.finished": {
+    doc: "Staged objects were admitted (dropped duplicates are not counted).",
+    fields: { tenant, keys, bytes, key },
+  },
   "l1.write_finished_and_read_reserved": {
     doc: "Staged objects were admitted and read-leased in one step.",
     fields: { tenant, keys, bytes, key },
@@ -77,7 +99,9 @@ export const catalogue = {
     doc: "Objects left L1.",
     fields: {
       tenant,
-      reason: label<"watermark" | "pressure" | "quota" | "expired" | "deleted" | "cleared" | "replaced" | "temporary">("Why."),
+      reason: label<"watermark" | "pressure" | "quota" | "expired" | "deleted" | "cleared" | "replaced" | "temporary">(
+        "Why.",
+      ),
       keys,
       bytes,
       key,
@@ -93,18 +117,29 @@ export const catalogue = {
   },
   "l1.read.failed": {
     doc: "An object that a lookup had just found could not be read: should stay near zero.",
-    fields: { during: label<"l1_retrieve" | "l2_store">("What asked."), reason: label<"not_found" | "write_locked">("Why."), keys },
+    fields: {
+      during: label<"l1_retrieve" | "l2_store">("What asked."),
+      reason: label<"not_found" | "write_locked">("Why."),
+      keys,
+    },
   },
   "l1.eviction.tick": {
     doc: "The watermark loop ran.",
-    fields: { triggered: label<"true" | "false">("Whether usage was at or above the high watermark."), keys: sum("Objects evicted."), bytes },
+    fields: {
+      triggered: label<"true" | "false">("Whether usage was at or above the high watermark."),
+      keys: sum("Objects evicted."),
+      bytes,
+    },
   },
   "sm.read.prefetched": {
     doc: "A read request probed L1: once per request.",
     fields: { tenant, succeeded: sum("Keys L1 could serve."), failed: sum("Keys L1 could not serve.") },
   },
   "sm.read.finished": { doc: "A reader got everything and released it.", fields: { tenant, keys, bytes } },
-  "sm.read.aborted": { doc: "A read broke off: the client went away or a tier failed half-way.", fields: { tenant, keys } },
+  "sm.read.aborted": {
+    doc: "A read broke off: the client went away or a tier failed half-way.",
+    fields: { tenant, keys },
+  },
   "sm.write.reserved": {
     doc: "A write request asked for room: once per request.",
     fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused.") },
@@ -119,7 +154,10 @@ export const catalogue = {
       key,
     },
   },
-  "l2.store.submitted": { doc: "A store to a tier began.", fields: { tier, tenant, keys, bytes: sum("Bytes, where known by then.") } },
+  "l2.store.submitted": {
+    doc: "A store to a tier began.",
+    fields: { tier, tenant, keys, bytes: sum("Bytes, where known by then.") },
+  },
   "l2.store.completed": {
     doc: "A store to a tier ended.",
     fields: {
@@ -133,7 +171,13 @@ export const catalogue = {
   },
   "l2.lookup.completed": {
     doc: "A tier was asked whether it has a key.",
-    fields: { tier, tenant, outcome: label<"hit" | "miss" | "error">("What it said."), keys, seconds: seconds("Time it took.") },
+    fields: {
+      tier,
+      tenant,
+      outcome: label<"hit" | "miss" | "error">("What it said."),
+      keys,
+      seconds: seconds("Time it took."),
+    },
   },
   "l2.load.submitted": { doc: "A load from a tier began.", fields: { tier, tenant, keys, bytes } },
   "l2.load.completed": {
@@ -169,7 +213,9 @@ export const catalogue = {
 type Catalogue = typeof catalogue;
 type Simplify<T> = { [K in keyof T]: T[K] };
 type ValueOf<F> = F extends Field<FieldKind, infer Value> ? Value : never;
-type DetailNames<Fields> = { [K in keyof Fields]: Fields[K] extends Field<"detail" | "detailNumber", infer _> ? K : never }[keyof Fields];
+type DetailNames<Fields> = {
+  [K in keyof Fields]: Fields[K] extends Field<"detail" | "detailNumber", infer _> ? K : never;
+}[keyof Fields];
 
 /** An event's name. */
 export type EventName = keyof Catalogue;
@@ -177,7 +223,11 @@ export type EventName = keyof Catalogue;
 /** What each event carries when it is published: labels and numbers always, details if known. */
 export type EventMap = {
   [Name in EventName]: Simplify<
-    & { readonly [K in Exclude<keyof Catalogue[Name]["fields"], DetailNames<Catalogue[Name]["fields"]>>]: ValueOf<Catalogue[Name]["fields"][K]> }
+    & {
+      readonly [K in Exclude<keyof Catalogue[Name]["fields"], DetailNames<Catalogue[Name]["fields"]>>]: ValueOf<
+        Catalogue[Name]["fields"][K]
+      >;
+    }
     & { readonly [K in DetailNames<Catalogue[Name]["fields"]>]?: ValueOf<Catalogue[Name]["fields"][K]> | undefined }
   >;
 };

@@ -137,7 +137,9 @@ export interface L1 {
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
   /** One tenant's resident objects by key prefix, in the byte order of keys, after `after`. Costs a pass over all entries. */
-  list(query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string }): readonly L1Entry[];
+  list(
+    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string },
+  ): readonly L1Entry[];
   usage(): L1Usage;
   /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
   tick(): void;

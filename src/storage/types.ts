@@ -79,7 +79,13 @@ export interface Storage {
   clear(options: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number>;
   /** One tenant's objects by key prefix in the byte order of keys, from one tier or from all (each key once). */
   list(
-    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string; readonly tier: string | undefined },
+    query: {
+      readonly tenant: string;
+      readonly prefix: string;
+      readonly limit: number;
+      readonly after: string;
+      readonly tier: string | undefined;
+    },
   ): Promise<{ readonly entries: readonly ListEntry[]; readonly more: boolean }>;
   /** Names of the tiers in the order they are asked: "l1" first. */
   readonly tiers: readonly string[];
@@ -93,6 +99,11 @@ export interface Storage {
 export interface StorageStatus {
   readonly l1: L1Usage;
   readonly l2: readonly ({ readonly tier: string; readonly error?: string } & Partial<TierUsage>)[];
-  readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly inFlight: number; readonly oldestAgeSeconds: number };
+  readonly storeQueue: {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly inFlight: number;
+    readonly oldestAgeSeconds: number;
+  };
   readonly loadsInFlight: number;
 }
