@@ -1,10 +1,10 @@
 /**
  * Installs the dependencies with the runtime that runs this script, unless node_modules is already what the lock file says.
- * Imports nothing from npm: it runs before anything is installed.
+ * With `--lock` it writes deno.lock anew instead. Imports nothing from npm: it runs before anything is installed.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
 /** Written after an install; holds the digest of the files that decide what is installed. */
@@ -24,11 +24,27 @@ function currentStamp(): string | undefined {
   }
 }
 
+/** Deno installs what the server and the tests import: a machine with Deno alone has no use for the other development tools. */
+function denoInstall(): readonly string[] {
+  return ["install", "--quiet", "--prod", "--entrypoint", "src/main.ts", ...globSync("test/**/*.test.ts").sort()];
+}
+
+/** Runs this runtime's own command line and returns its exit code. */
+function run(args: readonly string[]): number {
+  // Standard output belongs to the program that is started next. Deno trusts the system's certificates only if told to.
+  const { status } = spawnSync(process.execPath, args, {
+    stdio: ["ignore", 2, 2],
+    env: { DENO_TLS_CA_STORE: "mozilla,system", ...process.env },
+  });
+  return status ?? 1;
+}
+
+const isBun = process.versions["bun"] !== undefined;
 const wanted = wantedStamp();
-if (currentStamp() !== wanted) {
-  const flags = process.versions["bun"] === undefined ? ["install"] : ["install", "--frozen-lockfile"];
-  // Standard output belongs to the program that is started next.
-  const { status } = spawnSync(process.execPath, flags, { stdio: ["ignore", 2, 2] });
+if (process.argv.includes("--lock")) {
+  process.exitCode = run([...denoInstall(), "--lockfile-only"]);
+} else if (currentStamp() !== wanted) {
+  const status = run(isBun ? ["install", "--frozen-lockfile"] : denoInstall());
   if (status === 0) writeFileSync(stampPath, wanted);
-  else process.exit(status ?? 1);
+  process.exitCode = status;
 }
