@@ -15,9 +15,10 @@ const timeoutMs = 30_000;
 
 function testFiles(args: readonly string[]): readonly string[] {
   if (args.length === 0) {
-    return globSync("test/**/*.test.ts").filter((file) => !longSuites.some((folder) => file.startsWith(folder))).sort();
+    return globSync("test/**/*.test.ts").filter((file) => !longSuites.some((folder) => file.startsWith(folder)))
+      .toSorted();
   }
-  return args.flatMap((arg) => statSync(arg).isDirectory() ? globSync(join(arg, "**/*.test.ts")).sort() : [arg]);
+  return args.flatMap((arg) => statSync(arg).isDirectory() ? globSync(join(arg, "**/*.test.ts")).toSorted() : [arg]);
 }
 
 function commandLine(runtime: "bun" | "deno", report: string, files: readonly string[]): readonly string[] {
