@@ -16,3 +16,18 @@ export const MAX_TENANT_BYTES = 128;
 export function keyId(key: ObjectKey): string {
   return `${key.tenant}\0${key.key}`;
 }
+
+/** Orders keys as their UTF-8 bytes are ordered (JavaScript compares UTF-16, which puts U+E000-U+FFFF behind the astral planes). */
+export function compareKeys(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return isSurrogate(x) === isSurrogate(y) ? x - y : isSurrogate(x) ? 1 : -1;
+  }
+  return a.length - b.length;
+}
+
+function isSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdfff;
+}

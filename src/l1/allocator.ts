@@ -1,0 +1,351 @@
+import type { Arena } from "./arena.ts";
+import { BLOCK_WORDS, COUNTER, FIRST_LEVELS, SECOND_LEVELS, SEGMENT_GRANULES } from "./layout.ts";
+
+const NONE = -1;
+
+/** Words of a block row. Length and the free bit share one word: length * 2 + free. */
+const START = 0;
+const LENGTH = 1;
+const BEFORE = 2;
+const AFTER = 3;
+const LINK = 4;
+const BACK = 5;
+
+/** Smallest piece, in granules, that an object may be cut into: 64 KiB. Smaller objects lie in one piece. */
+export const MIN_EXTENT_GRANULES = 1024;
+
+/** How many blocks of the request's own size class are looked at when no larger class has one. */
+const SAME_CLASS_PROBES = 8;
+
+/**
+ * Hands out the arena in blocks, lists of which (extents) make up an object. Two-level segregated fit
+ * (Masmano et al., "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write reaches them. When no single
+ * free block is large enough, a large request is scattered over several of at least 64 KiB, so free memory is never lost to fragmentation
+ * for long. Not locked: the caller holds the arena's lock.
+ */
+export class Allocator {
+  readonly #w: Int32Array;
+  readonly #counters: number;
+  readonly #bits: number;
+  readonly #heads: number;
+  readonly #blocks: number;
+  readonly #maxBlocks: number;
+  readonly #granules: number;
+
+  constructor(arena: Arena) {
+    const { at, maxBlocks, granules } = arena.layout;
+    this.#w = arena.words;
+    this.#counters = at.counters;
+    this.#bits = at.freeBits;
+    this.#heads = at.freeHeads;
+    this.#blocks = at.blocks;
+    this.#maxBlocks = maxBlocks;
+    this.#granules = granules;
+  }
+
+  /** Makes everything free. Only on memory that nobody else uses yet. */
+  format(): void {
+    const w = this.#w;
+    w.fill(0, this.#bits, this.#bits + 1 + FIRST_LEVELS);
+    w.fill(NONE, this.#heads, this.#heads + FIRST_LEVELS * SECOND_LEVELS);
+    w[this.#counters + COUNTER.blocksTop] = 0;
+    w[this.#counters + COUNTER.blocksFree] = NONE;
+    w[this.#counters + COUNTER.blocksLive] = 0;
+    w[this.#counters + COUNTER.freeGranules] = 0;
+    w[this.#counters + COUNTER.bigFreeGranules] = 0;
+    for (let start = 0; start < this.#granules; start += SEGMENT_GRANULES) {
+      this.#insertFree(this.#newBlock(start, Math.min(SEGMENT_GRANULES, this.#granules - start), NONE, NONE));
+    }
+  }
+
+  /** The first block of a chain of `granules` in all, or -1 if there is no room (nothing is taken then). */
+  allocate(granules: number): number {
+    const fit = this.#find(granules);
+    if (fit !== NONE) return this.#carve(fit, granules);
+    if (granules < MIN_EXTENT_GRANULES || this.#counter(COUNTER.bigFreeGranules) < granules) return NONE;
+    if (!this.#hasSpareBlock()) return NONE;
+    let first = NONE;
+    let last = NONE;
+    for (let left = granules; left > 0;) {
+      const fitting = this.#find(left);
+      const block = fitting === NONE ? this.#largest() : fitting;
+      const taken = Math.min(this.length(block), left);
+      this.#carve(block, taken);
+      if (first === NONE) first = block;
+      else this.#w[this.#row(last) + LINK] = block;
+      last = block;
+      left -= taken;
+    }
+    return first;
+  }
+
+  /** Appends chain `more` to chain `first`. */
+  append(first: number, more: number): void {
+    let last = first;
+    while (this.next(last) !== NONE) last = this.next(last);
+    this.#w[this.#row(last) + LINK] = more;
+  }
+
+  /** Cuts a chain to `granules` (at least 1) and frees the rest. */
+  shrink(first: number, granules: number): void {
+    let block = first;
+    let left = granules;
+    while (left > this.length(block)) {
+      left -= this.length(block);
+      block = this.next(block);
+    }
+    const rest = this.next(block);
+    this.#w[this.#row(block) + LINK] = NONE;
+    if (rest !== NONE) this.release(rest);
+    const surplus = this.length(block) - left;
+    if (surplus === 0 || !this.#hasSpareBlock()) return;
+    this.#insertFree(this.#mergeNext(this.#splitAt(block, left)));
+  }
+
+  /** Frees a whole chain. */
+  release(first: number): void {
+    for (let block = first; block !== NONE;) {
+      const next = this.next(block);
+      this.#free(block);
+      block = next;
+    }
+  }
+
+  /** First granule of a block. */
+  start(block: number): number {
+    return this.#get(block, START);
+  }
+
+  /** Granules of a block. */
+  length(block: number): number {
+    return this.#get(block, LENGTH) >>> 1;
+  }
+
+  /** The next block of the chain, or -1. */
+  next(block: number): number {
+    return this.#get(block, LINK);
+  }
+
+  /** Granules of a whole chain. */
+  chainLength(first: number): number {
+    let granules = 0;
+    for (let block = first; block !== NONE; block = this.next(block)) granules += this.length(block);
+    return granules;
+  }
+
+  get freeGranules(): number {
+    return this.#counter(COUNTER.freeGranules);
+  }
+
+  /** Every block of every segment in address order: for checks and repair, not for the hot path. */
+  *blocks(): Generator<
+    { readonly block: number; readonly start: number; readonly length: number; readonly free: boolean }
+  > {
+    const top = this.#counter(COUNTER.blocksTop);
+    for (let block = 0; block < top; block++) {
+      const length = this.length(block);
+      if (length > 0) yield { block, start: this.start(block), length, free: (this.#get(block, LENGTH) & 1) === 1 };
+    }
+  }
+
+  #row(block: number): number {
+    return this.#blocks + block * BLOCK_WORDS;
+  }
+
+  #get(block: number, field: number): number {
+    return this.#w[this.#row(block) + field] ?? NONE;
+  }
+
+  #counter(name: number): number {
+    return this.#w[this.#counters + name] ?? 0;
+  }
+
+  #count(name: number, change: number): void {
+    this.#w[this.#counters + name] = this.#counter(name) + change;
+  }
+
+  #hasSpareBlock(): boolean {
+    return this.#counter(COUNTER.blocksFree) !== NONE || this.#counter(COUNTER.blocksTop) < this.#maxBlocks;
+  }
+
+  #newBlock(start: number, length: number, before: number, after: number): number {
+    const w = this.#w;
+    let block = this.#counter(COUNTER.blocksFree);
+    if (block === NONE) {
+      block = this.#counter(COUNTER.blocksTop);
+      this.#count(COUNTER.blocksTop, 1);
+    } else {
+      w[this.#counters + COUNTER.blocksFree] = this.#get(block, LINK);
+    }
+    this.#count(COUNTER.blocksLive, 1);
+    const row = this.#row(block);
+    w[row + START] = start;
+    w[row + LENGTH] = length * 2;
+    w[row + BEFORE] = before;
+    w[row + AFTER] = after;
+    w[row + LINK] = NONE;
+    w[row + BACK] = NONE;
+    return block;
+  }
+
+  #dropBlock(block: number): void {
+    const row = this.#row(block);
+    this.#w[row + LENGTH] = 0;
+    this.#w[row + LINK] = this.#counter(COUNTER.blocksFree);
+    this.#w[this.#counters + COUNTER.blocksFree] = block;
+    this.#count(COUNTER.blocksLive, -1);
+  }
+
+  /** Takes a free block out of its list, cuts it to `granules` and returns it as a chain of one. A spare row must exist if it is longer. */
+  #carve(block: number, granules: number): number {
+    this.#removeFree(block);
+    if (this.length(block) > granules) this.#insertFree(this.#splitAt(block, granules));
+    const row = this.#row(block);
+    this.#w[row + LENGTH] = granules * 2;
+    this.#w[row + LINK] = NONE;
+    return block;
+  }
+
+  /** Shortens `block` to `granules` and returns the rest as a new block, in no list. */
+  #splitAt(block: number, granules: number): number {
+    const w = this.#w;
+    const after = this.#get(block, AFTER);
+    const rest = this.#newBlock(this.start(block) + granules, this.length(block) - granules, block, after);
+    if (after !== NONE) w[this.#row(after) + BEFORE] = rest;
+    w[this.#row(block) + AFTER] = rest;
+    w[this.#row(block) + LENGTH] = granules * 2 + (this.#get(block, LENGTH) & 1);
+    return rest;
+  }
+
+  #free(block: number): void {
+    const before = this.#get(block, BEFORE);
+    const merged = before !== NONE && this.#isFree(before) ? this.#joinBefore(before, block) : block;
+    this.#insertFree(this.#mergeNext(merged));
+  }
+
+  #isFree(block: number): boolean {
+    return (this.#get(block, LENGTH) & 1) === 1;
+  }
+
+  #joinBefore(before: number, block: number): number {
+    this.#removeFree(before);
+    this.#absorb(before, block);
+    return before;
+  }
+
+  #mergeNext(block: number): number {
+    const after = this.#get(block, AFTER);
+    if (after !== NONE && this.#isFree(after)) {
+      this.#removeFree(after);
+      this.#absorb(block, after);
+    }
+    return block;
+  }
+
+  /** Makes `block` as long as itself and its neighbour `after`, whose row is dropped. */
+  #absorb(block: number, after: number): void {
+    const w = this.#w;
+    const beyond = this.#get(after, AFTER);
+    w[this.#row(block) + LENGTH] = (this.length(block) + this.length(after)) * 2;
+    w[this.#row(block) + AFTER] = beyond;
+    if (beyond !== NONE) w[this.#row(beyond) + BEFORE] = block;
+    this.#dropBlock(after);
+  }
+
+  #insertFree(block: number): void {
+    const w = this.#w;
+    const length = this.length(block);
+    const list = classOf(length);
+    const head = w[this.#heads + list] ?? NONE;
+    const row = this.#row(block);
+    w[row + LENGTH] = length * 2 + 1;
+    w[row + LINK] = head;
+    w[row + BACK] = NONE;
+    if (head !== NONE) w[this.#row(head) + BACK] = block;
+    w[this.#heads + list] = block;
+    const first = list >>> 4;
+    w[this.#bits] = (w[this.#bits] ?? 0) | (1 << first);
+    w[this.#bits + 1 + first] = (w[this.#bits + 1 + first] ?? 0) | (1 << (list & 15));
+    this.#count(COUNTER.freeGranules, length);
+    if (length >= MIN_EXTENT_GRANULES) this.#count(COUNTER.bigFreeGranules, length);
+  }
+
+  #removeFree(block: number): void {
+    const w = this.#w;
+    const length = this.length(block);
+    const next = this.#get(block, LINK);
+    const back = this.#get(block, BACK);
+    if (next !== NONE) w[this.#row(next) + BACK] = back;
+    if (back !== NONE) w[this.#row(back) + LINK] = next;
+    else this.#setHead(classOf(length), next);
+    w[this.#row(block) + LENGTH] = length * 2;
+    this.#count(COUNTER.freeGranules, -length);
+    if (length >= MIN_EXTENT_GRANULES) this.#count(COUNTER.bigFreeGranules, -length);
+  }
+
+  #setHead(list: number, block: number): void {
+    const w = this.#w;
+    w[this.#heads + list] = block;
+    if (block !== NONE) return;
+    const first = list >>> 4;
+    const bits = (w[this.#bits + 1 + first] ?? 0) & ~(1 << (list & 15));
+    w[this.#bits + 1 + first] = bits;
+    if (bits === 0) w[this.#bits] = (w[this.#bits] ?? 0) & ~(1 << first);
+  }
+
+  /** A free block of at least `granules`, which can be cut to size; -1 if there is none. */
+  #find(granules: number): number {
+    const block = this.#headFrom(classAbove(granules));
+    const fit = block === NONE ? this.#probeClass(granules) : block;
+    if (fit === NONE || this.length(fit) === granules || this.#hasSpareBlock()) return fit;
+    return NONE;
+  }
+
+  #probeClass(granules: number): number {
+    let block = this.#w[this.#heads + classOf(granules)] ?? NONE;
+    for (let probe = 0; probe < SAME_CLASS_PROBES && block !== NONE; probe++) {
+      if (this.length(block) >= granules) return block;
+      block = this.next(block);
+    }
+    return NONE;
+  }
+
+  #headFrom(list: number): number {
+    const w = this.#w;
+    let first = list >>> 4;
+    if (first >= FIRST_LEVELS) return NONE;
+    let seconds = (w[this.#bits + 1 + first] ?? 0) & (-1 << (list & 15));
+    if (seconds === 0) {
+      const firsts = first === 31 ? 0 : (w[this.#bits] ?? 0) & (-2 << first);
+      if (firsts === 0) return NONE;
+      first = lowestBit(firsts);
+      seconds = w[this.#bits + 1 + first] ?? 0;
+    }
+    return w[this.#heads + first * SECOND_LEVELS + lowestBit(seconds)] ?? NONE;
+  }
+
+  #largest(): number {
+    const w = this.#w;
+    const first = 31 - Math.clz32(w[this.#bits] ?? 0);
+    const second = 31 - Math.clz32(w[this.#bits + 1 + first] ?? 0);
+    return w[this.#heads + first * SECOND_LEVELS + second] ?? NONE;
+  }
+}
+
+/** The list a free block of this length is kept in. */
+function classOf(granules: number): number {
+  if (granules < SECOND_LEVELS) return granules;
+  const power = 31 - Math.clz32(granules);
+  return (power - 3) * SECOND_LEVELS + ((granules >>> (power - 4)) & 15);
+}
+
+/** The first list all of whose blocks are at least this long. */
+function classAbove(granules: number): number {
+  if (granules < SECOND_LEVELS) return granules;
+  const step = 1 << (27 - Math.clz32(granules));
+  return classOf(granules + step - 1);
+}
+
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
+}

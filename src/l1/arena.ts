@@ -1,0 +1,48 @@
+import { type ArenaLayout, type ArenaOptions, GRANULE_BYTES, planArena, SEGMENT_GRANULES } from "./layout.ts";
+
+/** The memory of L1: what main allocates once and every worker maps. Can be posted to a worker as it is. */
+export interface ArenaMemory {
+  readonly options: ArenaOptions;
+  readonly control: ArrayBufferLike;
+  readonly segments: readonly ArrayBufferLike[];
+}
+
+/** Allocates an arena, zeroed and not yet formatted: shared between threads, or private to this isolate. Pages are backed when first touched. */
+export function allocateArena(options: ArenaOptions, sharing: "shared" | "private" = "shared"): ArenaMemory {
+  const buffer = (bytes: number) => sharing === "shared" ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
+  const layout = planArena(options);
+  const segments: ArrayBufferLike[] = [];
+  for (let left = layout.granules; left > 0; left -= SEGMENT_GRANULES) {
+    segments.push(buffer(Math.min(left, SEGMENT_GRANULES) * GRANULE_BYTES));
+  }
+  return { options, control: buffer(layout.words * 4), segments };
+}
+
+/** One thread's views over an arena. */
+export class Arena {
+  readonly layout: ArenaLayout;
+  /** The control buffer as 32-bit words. */
+  readonly words: Int32Array;
+  /** The same buffer as float64; index = word index / 2. */
+  readonly doubles: Float64Array;
+  readonly #segments: readonly Uint8Array[];
+
+  constructor(memory: ArenaMemory) {
+    this.layout = planArena(memory.options);
+    this.words = new Int32Array(memory.control);
+    this.doubles = new Float64Array(memory.control);
+    this.#segments = memory.segments.map((segment) => new Uint8Array(segment));
+  }
+
+  /** The segment a granule lies in. */
+  segment(granule: number): Uint8Array {
+    const segment = this.#segments[granule >>> 26];
+    if (segment === undefined) throw new RangeError(`address the arena: granule ${granule} is outside`);
+    return segment;
+  }
+
+  /** Byte offset of a granule inside its segment. */
+  offset(granule: number): number {
+    return (granule & (SEGMENT_GRANULES - 1)) * GRANULE_BYTES;
+  }
+}

@@ -1,0 +1,72 @@
+import type { Arena } from "../arena.ts";
+import { type EntryTable, FIELD } from "../entry_table.ts";
+import { LIST_WORDS } from "../layout.ts";
+
+const NONE = -1;
+const HEAD = 0;
+const TAIL = 1;
+const COUNT = 2;
+const GRANULES = 3;
+
+/** A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list. */
+export class EntryList {
+  readonly #w: Int32Array;
+  readonly #at: number;
+  readonly #entries: EntryTable;
+
+  /** `number`: which of the arena's list headers. */
+  constructor(arena: Arena, entries: EntryTable, number: number) {
+    this.#w = arena.words;
+    this.#at = arena.layout.at.lists + number * LIST_WORDS;
+    this.#entries = entries;
+  }
+
+  format(): void {
+    this.#w[this.#at + HEAD] = NONE;
+    this.#w[this.#at + TAIL] = NONE;
+    this.#w[this.#at + COUNT] = 0;
+    this.#w[this.#at + GRANULES] = 0;
+  }
+
+  /** The oldest entry, or -1. */
+  get tail(): number {
+    return this.#w[this.#at + TAIL] ?? NONE;
+  }
+
+  get count(): number {
+    return this.#w[this.#at + COUNT] ?? 0;
+  }
+
+  /** Granules of all its entries. */
+  get granules(): number {
+    return this.#w[this.#at + GRANULES] ?? 0;
+  }
+
+  pushHead(entry: number): void {
+    const head = this.#w[this.#at + HEAD] ?? NONE;
+    this.#entries.set(entry, FIELD.newer, NONE);
+    this.#entries.set(entry, FIELD.older, head);
+    if (head === NONE) this.#w[this.#at + TAIL] = entry;
+    else this.#entries.set(head, FIELD.newer, entry);
+    this.#w[this.#at + HEAD] = entry;
+    this.#w[this.#at + COUNT] = this.count + 1;
+    this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
+  }
+
+  remove(entry: number): void {
+    const newer = this.#entries.get(entry, FIELD.newer);
+    const older = this.#entries.get(entry, FIELD.older);
+    if (newer === NONE) this.#w[this.#at + HEAD] = older;
+    else this.#entries.set(newer, FIELD.older, older);
+    if (older === NONE) this.#w[this.#at + TAIL] = newer;
+    else this.#entries.set(older, FIELD.newer, newer);
+    this.#w[this.#at + COUNT] = this.count - 1;
+    this.#w[this.#at + GRANULES] = this.granules - this.#entries.get(entry, FIELD.granules);
+  }
+
+  moveToHead(entry: number): void {
+    if (this.#w[this.#at + HEAD] === entry) return;
+    this.remove(entry);
+    this.pushHead(entry);
+  }
+}

@@ -1,0 +1,120 @@
+/** Bytes of one allocation unit of the arena; every object takes a whole number of them. */
+export const GRANULE_BYTES = 64;
+
+/** Granules of a full segment: 4 GiB, the largest SharedArrayBuffer that Bun allocates. */
+export const SEGMENT_GRANULES = 2 ** 26;
+
+/** Words (32 bit) of one row of the entry, block and lease tables. */
+export const ENTRY_WORDS = 26;
+export const BLOCK_WORDS = 6;
+export const LEASE_WORDS = 10;
+
+/** Words of one list header: head, tail, count, granules. */
+export const LIST_WORDS = 4;
+
+/** Lists that an eviction policy may use. */
+export const POLICY_LISTS = 4;
+
+/** First-level classes (powers of two) and second-level classes (sixteenths) of the free lists. */
+export const FIRST_LEVELS = 27;
+export const SECOND_LEVELS = 16;
+
+/** How large the tables of an arena are. */
+export interface ArenaOptions {
+  /** Bytes for objects, their keys and metadata; rounded down to whole granules. */
+  readonly sizeBytes: number;
+  readonly maxObjects: number;
+  /** Reservations that may be alive at once (default 65 536). */
+  readonly maxLeases?: number;
+  /** Mixed into the key hash, so that nobody outside can make keys collide; 32 random bits. */
+  readonly hashSeed: number;
+}
+
+/** Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same. */
+export interface ArenaLayout {
+  readonly granules: number;
+  readonly maxObjects: number;
+  readonly maxLeases: number;
+  readonly maxBlocks: number;
+  readonly hashSeed: number;
+  readonly buckets: number;
+  readonly ghosts: number;
+  readonly at: {
+    readonly lock: number;
+    readonly counters: number;
+    readonly freeBits: number;
+    readonly freeHeads: number;
+    readonly lists: number;
+    readonly buckets: number;
+    readonly ghosts: number;
+    readonly leases: number;
+    readonly blocks: number;
+    readonly entries: number;
+  };
+  readonly words: number;
+}
+
+/** Shared words that are not part of a table; even numbers first where a float64 lies over two of them. */
+export const COUNTER = {
+  payloadBytes: 0,
+  entriesTop: 2,
+  entriesFree: 3,
+  entriesLive: 4,
+  blocksTop: 5,
+  blocksFree: 6,
+  blocksLive: 7,
+  leasesTop: 8,
+  leasesFree: 9,
+  freeGranules: 10,
+  bigFreeGranules: 11,
+  stagingGranules: 12,
+  residents: 13,
+  readLeases: 14,
+  writeLeases: 15,
+  sweepHand: 16,
+  ghostClock: 17,
+  words: 18,
+} as const;
+
+function powerOfTwoAtLeast(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(2, n)));
+}
+
+/** Lays the control buffer out. Per object it costs at most 104 + 2 * 24 + 8 + 16 = 176 bytes, beside key, metadata and rounding in the arena. */
+export function planArena(options: ArenaOptions): ArenaLayout {
+  const granules = Math.floor(options.sizeBytes / GRANULE_BYTES);
+  const maxObjects = options.maxObjects;
+  const maxLeases = options.maxLeases ?? 65_536;
+  const maxBlocks = 2 * maxObjects + 64;
+  const buckets = powerOfTwoAtLeast(maxObjects);
+  const ghosts = powerOfTwoAtLeast(maxObjects);
+  let next = 0;
+  const take = (words: number): number => {
+    const start = next;
+    next += words + (words % 2);
+    return start;
+  };
+  const at = {
+    lock: take(16),
+    counters: take(COUNTER.words),
+    freeBits: take(1 + FIRST_LEVELS),
+    freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),
+    lists: take(POLICY_LISTS * LIST_WORDS),
+    buckets: take(buckets),
+    ghosts: take(2 * ghosts),
+    leases: take(maxLeases * LEASE_WORDS),
+    blocks: take(maxBlocks * BLOCK_WORDS),
+    entries: take(maxObjects * ENTRY_WORDS),
+  };
+  return {
+    granules,
+    maxObjects,
+    maxLeases,
+    maxBlocks,
+    buckets,
+    ghosts,
+    hashSeed: options.hashSeed >>> 0,
+    at,
+    words: next,
+  };
+}

@@ -1,0 +1,144 @@
+import type { Arena } from "./arena.ts";
+import { COUNTER, LEASE_WORDS } from "./layout.ts";
+import type { Lease } from "./types.ts";
+
+const NONE = -1;
+
+/** Words of a lease row; the deadline is a float64 over words 8 and 9. */
+const KIND = 0;
+const GENERATION = 1;
+const ENTRY = 2;
+const COUNT = 3;
+const HOLDER = 4;
+const NEXT = 5;
+const DEADLINE = 8;
+
+/** What a lease row holds: nothing, read leases on a resident or loading object, or a write reservation. */
+export const LEASE = { free: 0, read: 1, write: 2 } as const;
+
+/**
+ * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when the row is given
+ * back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
+ */
+export class LeaseTable {
+  readonly #w: Int32Array;
+  readonly #d: Float64Array;
+  readonly #counters: number;
+  readonly #rows: number;
+  readonly #max: number;
+  readonly #holder: number;
+
+  /** `holder`: who the leases given through this view belong to. */
+  constructor(arena: Arena, holder: number) {
+    this.#w = arena.words;
+    this.#d = arena.doubles;
+    this.#counters = arena.layout.at.counters;
+    this.#rows = arena.layout.at.leases;
+    this.#max = arena.layout.maxLeases;
+    this.#holder = holder;
+  }
+
+  format(): void {
+    this.#set(COUNTER.leasesTop, 0);
+    this.#set(COUNTER.leasesFree, NONE);
+    this.#set(COUNTER.readLeases, 0);
+    this.#set(COUNTER.writeLeases, 0);
+  }
+
+  /** A new lease, or undefined if all rows are taken. */
+  give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
+    const w = this.#w;
+    let slot = this.#counter(COUNTER.leasesFree);
+    if (slot === NONE) {
+      slot = this.#counter(COUNTER.leasesTop);
+      if (slot >= this.#max) return undefined;
+      this.#set(COUNTER.leasesTop, slot + 1);
+    } else {
+      this.#set(COUNTER.leasesFree, this.#get(slot, NEXT));
+    }
+    const row = this.#row(slot);
+    w[row + ENTRY] = entry;
+    w[row + COUNT] = count;
+    w[row + HOLDER] = this.#holder;
+    this.#d[(row + DEADLINE) >>> 1] = deadlineMs;
+    w[row + KIND] = kind;
+    this.#tally(kind, 1);
+    return { slot, generation: this.#get(slot, GENERATION) };
+  }
+
+  /** The entry a live token reserves, or -1 if the token is stale, past its deadline or of another kind. */
+  entryOf(lease: Lease, kind: 1 | 2, nowMs: number): number {
+    const { slot } = lease;
+    if (slot < 0 || slot >= this.#counter(COUNTER.leasesTop)) return NONE;
+    if (this.#get(slot, GENERATION) !== lease.generation || this.#get(slot, KIND) !== kind) return NONE;
+    return this.isOverdue(slot, nowMs) ? NONE : this.#get(slot, ENTRY);
+  }
+
+  /** The token of a live lease. */
+  tokenOf(slot: number): Lease {
+    return { slot, generation: this.#get(slot, GENERATION) };
+  }
+
+  isOverdue(slot: number, nowMs: number): boolean {
+    return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= nowMs;
+  }
+
+  /** How many leases the token still stands for. */
+  countOf(slot: number): number {
+    return this.#get(slot, COUNT);
+  }
+
+  setCount(slot: number, count: number): void {
+    this.#w[this.#row(slot) + COUNT] = count;
+  }
+
+  setDeadline(slot: number, deadlineMs: number): void {
+    this.#d[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
+  }
+
+  /** Takes a lease back; its token is stale from here on. */
+  end(slot: number): void {
+    const row = this.#row(slot);
+    this.#tally(this.#get(slot, KIND), -1);
+    this.#w[row + KIND] = LEASE.free;
+    this.#w[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+    this.#w[row + NEXT] = this.#counter(COUNTER.leasesFree);
+    this.#set(COUNTER.leasesFree, slot);
+  }
+
+  /** Live leases for which `which` holds: [slot, kind, entry, count]. */
+  *live(
+    which: (deadlineMs: number, holder: number) => boolean,
+  ): Generator<{ readonly slot: number; readonly kind: number; readonly entry: number; readonly count: number }> {
+    const top = this.#counter(COUNTER.leasesTop);
+    for (let slot = 0; slot < top; slot++) {
+      const kind = this.#get(slot, KIND);
+      if (kind === LEASE.free) continue;
+      const deadline = this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
+      if (which(deadline, this.#get(slot, HOLDER))) {
+        yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT) };
+      }
+    }
+  }
+
+  #row(slot: number): number {
+    return this.#rows + slot * LEASE_WORDS;
+  }
+
+  #get(slot: number, field: number): number {
+    return this.#w[this.#row(slot) + field] ?? 0;
+  }
+
+  #counter(name: number): number {
+    return this.#w[this.#counters + name] ?? 0;
+  }
+
+  #set(name: number, value: number): void {
+    this.#w[this.#counters + name] = value;
+  }
+
+  #tally(kind: number, change: number): void {
+    const name = kind === LEASE.read ? COUNTER.readLeases : COUNTER.writeLeases;
+    this.#set(name, this.#counter(name) + change);
+  }
+}
