@@ -1,0 +1,199 @@
+import * as v from "valibot";
+import { ConfigError } from "./config/config_error.ts";
+import { redactUrl } from "./config/redact_url.ts";
+import { helpText, type SettingDoc } from "./config/setting_docs.ts";
+import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
+import {
+  duration,
+  integer,
+  nonEmpty,
+  oneOf,
+  orAuto,
+  ratio,
+  size,
+  urls,
+  type ValueFormat,
+} from "./config/value_format.ts";
+
+const mib = 1024 ** 2;
+
+/** A setting as the schema holds it: text in, value out, with its default and its sentence. */
+function setting<T>(defaultText: string, sentence: string, format: ValueFormat<T>) {
+  return v.pipe(
+    v.optional(v.string(), defaultText),
+    v.description(sentence),
+    v.metadata({ expected: format.expected }),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      const value = format.parse(dataset.value);
+      if (value !== undefined) return value;
+      addIssue({ message: `expected ${format.expected}` });
+      return NEVER;
+    }),
+  );
+}
+
+const schema = v.object({
+  host: setting("127.0.0.1", "Address to listen on.", nonEmpty("an address or a host name")),
+  port: setting("8080", "Port to listen on; 0 takes any free one.", integer(0, 65_535)),
+  workers: setting("auto", "Threads that serve requests; this version runs one.", oneOf(["auto", "1"])),
+  l1Size: setting(
+    "auto",
+    "Memory for L1; auto is a quarter of the memory limit, at most 4GiB.",
+    orAuto(size("1MiB")),
+  ),
+  l1Policy: setting("s3-fifo", "Which objects L1 evicts first.", oneOf(["s3-fifo", "lru"])),
+  l1MaxObjects: setting(
+    "auto",
+    "Objects L1 holds at most; auto is one for each 4KiB of L1, from 1024 to 4194304.",
+    orAuto(integer(1024, 4_194_304)),
+  ),
+  l1AdmissionLimit: setting(
+    "auto",
+    "Largest object L1 takes, larger ones stream to L2; auto is an eighth of L1.",
+    orAuto(size("1KiB")),
+  ),
+  l1HighWatermark: setting("0.8", "Part of L1 in use above which it evicts.", ratio()),
+  l1LowWatermark: setting("0.6", "Part of L1 in use down to which it evicts.", ratio()),
+  l1ReadLease: setting("300s", "How long a reader may hold an object in L1.", duration("1s", "24h")),
+  l1WriteLease: setting("600s", "How long a writer may hold unfinished memory in L1.", duration("1s", "24h")),
+  l2: setting("file://./.vitrine", "Storage tiers behind L1, in the order they are asked.", urls()),
+  write: setting(
+    "back",
+    "When a write is acknowledged: back, from L1, and stored behind; through, when the tiers have it.",
+    oneOf(["back", "through"]),
+  ),
+  maxObject: setting("64GiB", "Largest object that is accepted.", size("1KiB")),
+  storeQueueEntries: setting("1024", "Objects that may wait to be stored behind.", integer(1, 1_000_000)),
+  storeQueueBytes: setting(
+    "auto",
+    "Bytes that may wait to be stored behind; auto is a quarter of L1.",
+    orAuto(size("1KiB")),
+  ),
+  storeConcurrency: setting("4", "Objects stored behind at the same time.", integer(1, 256)),
+  idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
+  shutdownTimeout: setting("30s", "How long a graceful stop may take.", duration("1s", "1h")),
+  observability: setting("on", "Whether events and metrics are made.", oneOf(["on", "off"])),
+  eventQueue: setting("10000", "Events that may wait; more are rolled up.", integer(1, 10_000_000)),
+});
+
+type Settings = v.InferOutput<typeof schema>;
+
+/** Every setting with its effective value. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly workers: number;
+  readonly l1SizeBytes: number;
+  readonly l1Policy: Settings["l1Policy"];
+  readonly l1MaxObjects: number;
+  readonly l1AdmissionLimitBytes: number;
+  /** Fractions of l1SizeBytes; low is below high. */
+  readonly l1HighWatermark: number;
+  readonly l1LowWatermark: number;
+  readonly l1ReadLeaseMs: number;
+  readonly l1WriteLeaseMs: number;
+  /** Tier URLs in the order they are asked. May hold passwords: show them through publicConfig. */
+  readonly l2: readonly string[];
+  readonly write: Settings["write"];
+  readonly maxObjectBytes: number;
+  readonly storeQueueEntries: number;
+  readonly storeQueueBytes: number;
+  readonly storeConcurrency: number;
+  readonly idleTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly observability: boolean;
+  readonly eventQueueEntries: number;
+}
+
+/** Where settings come from, and what `auto` goes by. */
+export interface ConfigSources extends SettingSources {
+  readonly memoryLimitBytes: number;
+  readonly version: string;
+}
+
+/** The sentences of all settings, for `--help` and README.md. */
+export function settingDocs(): readonly SettingDoc[] {
+  return Object.entries(schema.entries).map(([name, entry]) => ({
+    name,
+    defaultText: v.getDefault(entry),
+    sentence: v.getDescription(entry) ?? "",
+    expected: v.getMetadata(entry).expected,
+  }));
+}
+
+function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Settings {
+  const texts = Object.fromEntries(Array.from(written, ([name, { text }]) => [name, text]));
+  const result = v.safeParse(schema, texts);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const name = v.getDotPath(issue) ?? "";
+  throw badValue(written.get(name), issue.message);
+}
+
+function badValue(written: WrittenSetting | undefined, reason: string): ConfigError {
+  return new ConfigError(`bad value for ${written?.origin}: "${redactUrl(written?.text ?? "")}", ${reason}`);
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(Math.max(Math.floor(value), min), max);
+}
+
+function orElse(value: number | "auto", auto: number): number {
+  return value === "auto" ? auto : value;
+}
+
+/** Puts numbers where settings say `auto`. */
+function resolve(settings: Settings, memoryLimitBytes: number): Config {
+  const quarterMib = Math.floor(memoryLimitBytes / 4 / mib);
+  const l1SizeBytes = orElse(settings.l1Size, mib * clamp(quarterMib, 1, 4096));
+  return {
+    host: settings.host,
+    port: settings.port,
+    workers: 1,
+    l1SizeBytes,
+    l1Policy: settings.l1Policy,
+    l1MaxObjects: orElse(settings.l1MaxObjects, clamp(l1SizeBytes / 4096, 1024, 4_194_304)),
+    l1AdmissionLimitBytes: orElse(settings.l1AdmissionLimit, Math.floor(l1SizeBytes / 8)),
+    l1HighWatermark: settings.l1HighWatermark,
+    l1LowWatermark: settings.l1LowWatermark,
+    l1ReadLeaseMs: settings.l1ReadLease,
+    l1WriteLeaseMs: settings.l1WriteLease,
+    l2: settings.l2,
+    write: settings.write,
+    maxObjectBytes: settings.maxObject,
+    storeQueueEntries: settings.storeQueueEntries,
+    storeQueueBytes: orElse(settings.storeQueueBytes, Math.floor(l1SizeBytes / 4)),
+    storeConcurrency: settings.storeConcurrency,
+    idleTimeoutMs: settings.idleTimeout,
+    shutdownTimeoutMs: settings.shutdownTimeout,
+    observability: settings.observability === "on",
+    eventQueueEntries: settings.eventQueue,
+  };
+}
+
+/** Refuses settings that are good alone and bad together. */
+function checkTogether(config: Config): Config {
+  if (config.l1LowWatermark >= config.l1HighWatermark) {
+    throw new ConfigError(
+      `l1LowWatermark is not below l1HighWatermark: ${config.l1LowWatermark}, ${config.l1HighWatermark}`,
+    );
+  }
+  if (config.l1AdmissionLimitBytes > config.l1SizeBytes) {
+    throw new ConfigError(`l1AdmissionLimit is above l1Size: ${config.l1AdmissionLimitBytes}, ${config.l1SizeBytes}`);
+  }
+  if (config.write === "through" && config.l2.length === 0) {
+    throw new ConfigError("write through needs a tier: l2 is none");
+  }
+  return config;
+}
+
+/**
+ * The settings from flags, variables and file, in this order of precedence, or the text a flag asked for.
+ * Throws ConfigError, its message one line, for anything unknown or bad.
+ */
+export function loadConfig(sources: ConfigSources): { readonly config: Config } | { readonly text: string } {
+  const { asked, settings } = readSettings(sources, Object.keys(schema.entries));
+  if (asked === "help") return { text: helpText(settingDocs()) };
+  if (asked === "version") return { text: sources.version };
+  return { config: checkTogether(resolve(parseSettings(settings), sources.memoryLimitBytes)) };
+}

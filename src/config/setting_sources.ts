@@ -1,0 +1,104 @@
+import { parseArgs } from "node:util";
+import * as v from "valibot";
+import { ConfigError } from "./config_error.ts";
+
+/** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
+export interface WrittenSetting {
+  readonly text: string;
+  readonly origin: string;
+}
+
+/** What the settings are read from. `readFile` returns undefined if there is no such file. */
+export interface SettingSources {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly readFile: (path: string) => string | undefined;
+}
+
+/** Everything that was written, by setting; `asked` is set where a flag asks for a text instead of a start. */
+export interface WrittenSettings {
+  readonly asked: "help" | "version" | undefined;
+  readonly settings: ReadonlyMap<string, WrittenSetting>;
+}
+
+const envPrefix = "VITRINE_";
+const defaultPath = "vitrine.json";
+const fileSchema = v.record(v.string(), v.union([v.string(), v.number()]));
+
+/** `l1Size` as a flag: `l1-size`. */
+export function flagName(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `l1Size` as a variable: `VITRINE_L1_SIZE`. */
+export function variableName(setting: string): string {
+  return envPrefix + flagName(setting).replaceAll("-", "_").toUpperCase();
+}
+
+type Written = Map<string, WrittenSetting>;
+
+function readFlags(args: readonly string[], names: readonly string[]): Written {
+  const settings = new Map([...names, "config"].map((name) => [flagName(name), name]));
+  const options = Object.fromEntries([...settings.keys()].map((flag) => [flag, { type: "string" as const }]));
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const written: Written = new Map();
+  for (const token of tokens) {
+    if (token.kind === "positional") throw new ConfigError(`unexpected argument: ${token.value}`);
+    if (token.kind === "option-terminator") continue;
+    const setting = settings.get(token.name);
+    if (setting === undefined) throw new ConfigError(`unknown flag: ${token.rawName}`);
+    if (token.value === undefined) throw new ConfigError(`missing value for flag: ${token.rawName}`);
+    written.set(setting, { text: token.value, origin: token.rawName });
+  }
+  return written;
+}
+
+function readVariables(env: SettingSources["env"], names: readonly string[]): Written {
+  const settings = new Map([...names, "config"].map((name) => [variableName(name), name]));
+  const written: Written = new Map();
+  for (const [variable, text] of Object.entries(env)) {
+    if (text === undefined || !variable.startsWith(envPrefix)) continue;
+    const setting = settings.get(variable);
+    if (setting === undefined) throw new ConfigError(`unknown variable: ${variable}`);
+    written.set(setting, { text, origin: variable });
+  }
+  return written;
+}
+
+function parseFile(path: string, content: string): Readonly<Record<string, string | number>> {
+  try {
+    return v.parse(fileSchema, JSON.parse(content));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`cannot read settings from ${path}: ${reason.replaceAll("\n", " ")}`, { cause });
+  }
+}
+
+function readSettingsFile(
+  sources: SettingSources,
+  path: WrittenSetting | undefined,
+  names: readonly string[],
+): Written {
+  const content = sources.readFile(path?.text ?? defaultPath);
+  const written: Written = new Map();
+  if (content === undefined) {
+    if (path !== undefined) throw new ConfigError(`no such file for ${path.origin}: ${path.text}`);
+    return written;
+  }
+  const file = path?.text ?? defaultPath;
+  for (const [setting, value] of Object.entries(parseFile(file, content))) {
+    if (!names.includes(setting)) throw new ConfigError(`unknown setting in ${file}: ${setting}`);
+    written.set(setting, { text: String(value), origin: `${setting} in ${file}` });
+  }
+  return written;
+}
+
+/** Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that cannot be read. */
+export function readSettings(sources: SettingSources, names: readonly string[]): WrittenSettings {
+  if (sources.args.some((arg) => arg === "--help" || arg === "-h")) return { asked: "help", settings: new Map() };
+  if (sources.args.includes("--version")) return { asked: "version", settings: new Map() };
+  const flags = readFlags(sources.args, names);
+  const variables = readVariables(sources.env, names);
+  const file = readSettingsFile(sources, flags.get("config") ?? variables.get("config"), names);
+  return { asked: undefined, settings: new Map([...file, ...variables, ...flags]) };
+}

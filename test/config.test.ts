@@ -1,0 +1,181 @@
+import { expect, test } from "bun:test";
+import { type Config, type ConfigSources, loadConfig, settingDocs } from "../src/config.ts";
+import { ConfigError } from "../src/config/config_error.ts";
+
+const gib = 1024 ** 3;
+
+function load(sources: Partial<ConfigSources>): ReturnType<typeof loadConfig> {
+  return loadConfig({
+    args: [],
+    env: {},
+    readFile: () => undefined,
+    memoryLimitBytes: 8 * gib,
+    version: "1.2.3",
+    ...sources,
+  });
+}
+
+function configFrom(sources: Partial<ConfigSources>): Config {
+  const result = load(sources);
+  if ("text" in result) throw new Error(`expected settings: ${result.text}`);
+  return result.config;
+}
+
+function refusal(sources: Partial<ConfigSources>): string {
+  try {
+    load(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error("expected a refusal");
+}
+
+function fileWith(content: string, path = "vitrine.json"): ConfigSources["readFile"] {
+  return (asked) => asked === path ? content : undefined;
+}
+
+test("loadConfig gives the defaults when nothing is written", () => {
+  expect(configFrom({})).toEqual({
+    host: "127.0.0.1",
+    port: 8080,
+    workers: 1,
+    l1SizeBytes: 2 * gib,
+    l1Policy: "s3-fifo",
+    l1MaxObjects: 524_288,
+    l1AdmissionLimitBytes: 256 * 1024 ** 2,
+    l1HighWatermark: 0.8,
+    l1LowWatermark: 0.6,
+    l1ReadLeaseMs: 300_000,
+    l1WriteLeaseMs: 600_000,
+    l2: ["file://./.vitrine"],
+    write: "back",
+    maxObjectBytes: 64 * gib,
+    storeQueueEntries: 1024,
+    storeQueueBytes: gib / 2,
+    storeConcurrency: 4,
+    idleTimeoutMs: 60_000,
+    shutdownTimeoutMs: 30_000,
+    observability: true,
+    eventQueueEntries: 10_000,
+  });
+});
+
+test("loadConfig takes at most 4 GiB for L1 when the memory limit is large", () => {
+  expect(configFrom({ memoryLimitBytes: 64 * gib }).l1SizeBytes).toBe(4 * gib);
+});
+
+test("loadConfig takes 1 MiB for L1 and 1024 objects when the memory limit is tiny", () => {
+  const { l1SizeBytes, l1MaxObjects } = configFrom({ memoryLimitBytes: 1024 });
+  expect([l1SizeBytes, l1MaxObjects]).toEqual([1024 ** 2, 1024]);
+});
+
+test("loadConfig puts flags before variables before the file when all of them name a setting", () => {
+  const readFile = fileWith(`{"host": "file", "port": 1, "storeConcurrency": 3}`);
+  const env = { VITRINE_HOST: "variable", VITRINE_PORT: "2", PATH: "/bin" };
+  const { host, port, storeConcurrency } = configFrom({ args: ["--host", "flag"], env, readFile });
+  expect([host, port, storeConcurrency]).toEqual(["flag", 2, 3]);
+});
+
+test("loadConfig takes both ways of writing a flag when a value follows", () => {
+  const { l1SizeBytes, l1ReadLeaseMs } = configFrom({ args: ["--l1-size=256MiB", "--l1-read-lease", "90s"] });
+  expect([l1SizeBytes, l1ReadLeaseMs]).toEqual([256 * 1024 ** 2, 90_000]);
+});
+
+test("loadConfig reads another file when --config or VITRINE_CONFIG names one", () => {
+  const readFile = fileWith(`{"port": 9}`, "/etc/v.json");
+  const byFlag = configFrom({ args: ["--config", "/etc/v.json"], readFile });
+  const byVariable = configFrom({ env: { VITRINE_CONFIG: "/etc/v.json" }, readFile });
+  expect([byFlag.port, byVariable.port]).toEqual([9, 9]);
+});
+
+test("loadConfig has no tiers when l2 is none, and several when they are separated by commas", () => {
+  expect(configFrom({ args: ["--l2", "none"] }).l2).toEqual([]);
+  expect(configFrom({ args: ["--l2", "file:///a?max=1GiB, file:///b"] }).l2).toEqual([
+    "file:///a?max=1GiB",
+    "file:///b",
+  ]);
+});
+
+const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] = [
+  ["a flag is unknown", { args: ["--l1-sise", "1GiB"] }, "unknown flag: --l1-sise"],
+  ["a flag has no value", { args: ["--port"] }, "missing value for flag: --port"],
+  ["there is an argument without a flag", { args: ["serve"] }, "unexpected argument: serve"],
+  ["a variable is unknown", { env: { VITRINE_L1SIZE: "1GiB" } }, "unknown variable: VITRINE_L1SIZE"],
+  [
+    "a key of the file is unknown",
+    { readFile: fileWith(`{"l1-size": 1}`) },
+    "unknown setting in vitrine.json: l1-size",
+  ],
+  ["the named file is not there", { args: ["--config", "x.json"] }, "no such file for --config: x.json"],
+  [
+    "a flag is bad",
+    { args: ["--port", "65536"] },
+    `bad value for --port: "65536", expected a whole number from 0 to 65535`,
+  ],
+  [
+    "a variable is bad",
+    { env: { VITRINE_L1_SIZE: "1MB" } },
+    `bad value for VITRINE_L1_SIZE: "1MB", expected auto, or a size of at least 1MiB, such as 256MiB or 8GiB`,
+  ],
+  [
+    "a value of the file is bad",
+    { readFile: fileWith(`{"write": "later"}`) },
+    `bad value for write in vitrine.json: "later", expected back or through`,
+  ],
+  [
+    "more than one worker is asked for",
+    { args: ["--workers", "2"] },
+    `bad value for --workers: "2", expected auto or 1`,
+  ],
+  [
+    "a bad tier URL holds a password",
+    { env: { VITRINE_L2: "redis://me:se cret@host" } },
+    `bad value for VITRINE_L2: "redis://me:***@host", expected URLs separated by commas, such as file:///var/lib/vitrine, or none`,
+  ],
+  [
+    "the watermarks are crossed",
+    { args: ["--l1-low-watermark", "0.9"] },
+    "l1LowWatermark is not below l1HighWatermark: 0.9, 0.8",
+  ],
+  [
+    "the admission limit is above the size",
+    { args: ["--l1-size", "1MiB", "--l1-admission-limit", "2MiB"] },
+    "l1AdmissionLimit is above l1Size: 2097152, 1048576",
+  ],
+  [
+    "write is through without a tier",
+    { args: ["--l2=none", "--write=through"] },
+    "write through needs a tier: l2 is none",
+  ],
+];
+
+for (const [when, sources, message] of refusals) {
+  test(`loadConfig refuses in one line when ${when}`, () => {
+    expect(refusal(sources)).toBe(message);
+  });
+}
+
+test("loadConfig refuses in one line when the file is not what it must be", () => {
+  for (const content of ["{", "[{}]", `{"port": {}}`, `{"port": null}`]) {
+    expect(refusal({ readFile: fileWith(content) })).toMatch(/^cannot read settings from vitrine\.json: [^\n]+$/);
+  }
+});
+
+test("loadConfig gives a text with every flag when --help is asked for", () => {
+  const result = load({ args: ["--port", "x", "--help"] });
+  const text = "text" in result ? result.text : "";
+  expect(text).toContain("--l1-size VALUE");
+  expect(text.match(/^ {2}--/gm)?.length).toBe(settingDocs().length + 3);
+});
+
+test("loadConfig gives the version when --version is asked for", () => {
+  expect(load({ args: ["--version"] })).toEqual({ text: "1.2.3" });
+});
+
+test("settingDocs has a sentence and a default for every setting when the schema is read", () => {
+  for (const doc of settingDocs()) {
+    expect(doc.sentence).toMatch(/\.$/);
+    expect(doc.defaultText).not.toBe("");
+  }
+});

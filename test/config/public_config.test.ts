@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { loadConfig } from "../../src/config.ts";
+import { publicConfig } from "../../src/config/public_config.ts";
+
+function shownTier(url: string): string | undefined {
+  const sources = { args: ["--l2", url], env: {}, readFile: () => undefined, memoryLimitBytes: 1e9, version: "" };
+  const result = loadConfig(sources);
+  return "config" in result ? publicConfig(result.config).l2[0] : undefined;
+}
+
+test("publicConfig shows a tier as it is when its URL holds no secret", () => {
+  expect(shownTier("file://./.vitrine?max=50GiB")).toBe("file://./.vitrine?max=50GiB");
+});
+
+test("publicConfig hides the password when a tier URL holds one", () => {
+  expect(shownTier("redis://me:p@ss:word@host:6379/1")).toBe("redis://me:***@host:6379/1");
+  expect(shownTier("redis://:pass@host")).toBe("redis://:***@host");
+});
+
+test("publicConfig hides secret parameters when a tier URL holds some", () => {
+  expect(shownTier("s3://bucket?endpoint=http://h&secret_access_key=abc&region=eu")).toBe(
+    "s3://bucket?endpoint=http://h&secret_access_key=***&region=eu",
+  );
+});

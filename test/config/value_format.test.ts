@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { duration, integer, ratio, size, urls } from "../../src/config/value_format.ts";
+
+test("size reads bytes when the text has a binary unit or none", () => {
+  const { parse } = size("1B");
+  expect(["1", "1B", "1.5KiB", "256MiB", "8GiB", "5TiB"].map(parse)).toEqual([
+    1,
+    1,
+    1536,
+    268_435_456,
+    8_589_934_592,
+    5_497_558_138_880,
+  ]);
+});
+
+test("size refuses when the text is no size, is below the least or is beyond exact numbers", () => {
+  const { parse } = size("1MiB");
+  const texts = ["", "MiB", "1MB", "1mib", "-1MiB", "1 MiB", "1e9", "0x10", "1023KiB", "9999999TiB", "1constructor"];
+  expect(texts.filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("size reads back any number of bytes when it is written without a unit", () => {
+  const { parse } = size("0B");
+  fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parse(String(bytes)) === bytes));
+});
+
+test("duration reads milliseconds when the text has a unit", () => {
+  const { parse } = duration("1ms", "24h");
+  expect(["250ms", "1.5s", "5m", "24h"].map(parse)).toEqual([250, 1500, 300_000, 86_400_000]);
+});
+
+test("duration refuses when there is no unit or the value is outside the limits", () => {
+  const { parse } = duration("1s", "255s");
+  expect(["60", "999ms", "256s", "1d", ""].filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("integer refuses when the text is not a whole number within the limits", () => {
+  const { parse } = integer(1, 10);
+  expect(["1", "10", "0", "11", "1.0", "+1", "", "1e0"].map(parse)).toEqual([
+    1,
+    10,
+    ...Array.from({ length: 6 }, () => undefined),
+  ]);
+});
+
+test("ratio refuses when the text is not above 0 and up to 1", () => {
+  const { parse } = ratio();
+  expect(["0.8", "1", "0", "1.1", "80%", "NaN"].map(parse)).toEqual([
+    0.8,
+    1,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("urls refuses when one of the list is not a URL", () => {
+  const { parse } = urls();
+  expect(["", "/var/lib", "file:///a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual([]);
+});
