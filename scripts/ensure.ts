@@ -26,7 +26,7 @@ function currentStamp(): string | undefined {
 
 /** Deno installs what the server and the tests import: a machine with Deno alone has no use for the other development tools. */
 function denoInstall(): readonly string[] {
-  return ["install", "--quiet", "--prod", "--entrypoint", "src/main.ts", ...globSync("test/**/*.test.ts").toSorted()];
+  return ["install", "--quiet", "--prod", "--entrypoint", ...globSync("test/**/*.test.ts").toSorted()];
 }
 
 /** Runs this runtime's own command line and returns its exit code. */

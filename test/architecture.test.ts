@@ -1,0 +1,146 @@
+import { expect, test } from "bun:test";
+import { globSync, readFileSync } from "node:fs";
+import { basename, extname } from "node:path";
+import * as v from "valibot";
+import { findCycle, type Import, importsOf, withoutComments } from "./support/imports.ts";
+
+/** What a folder may import besides itself: folders or files of src, package names (a trailing * stands for any rest). */
+interface Layer {
+  readonly may: readonly string[];
+  readonly mayTypes?: readonly string[];
+}
+
+/** Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core. main.ts composes everything and is not held to it. */
+const layers: Readonly<Record<string, Layer>> = {
+  "src/core": { may: [] },
+  "src/events": { may: ["src/core"] },
+  "src/l1": { may: ["src/core"], mayTypes: ["src/events"] },
+  "src/l2": { may: ["src/core"], mayTypes: ["src/events"] },
+  "src/storage": { may: ["src/core", "src/l1", "src/l2/adapter.ts"], mayTypes: ["src/events"] },
+  "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"] },
+  "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
+  "src/runtime": { may: [] },
+  "src/config": { may: ["valibot"] },
+  "routes": { may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "valibot"] },
+};
+
+const entryPoint = "src/main.ts";
+
+function layerOf(path: string): string {
+  // src/config.ts is the front door of src/config/.
+  const [top = "", folder = ""] = path.split("/");
+  return top === "src" ? `src/${basename(folder, ".ts")}` : top;
+}
+
+function matches(target: string, allowed: string): boolean {
+  if (allowed.endsWith("*")) return target.startsWith(allowed.slice(0, -1));
+  return target === allowed || (allowed.startsWith("src/") && target.startsWith(`${allowed}/`));
+}
+
+function isAllowed(path: string, { target, typeOnly }: Import): boolean {
+  const name = layerOf(path);
+  const layer = layers[name];
+  if (layer === undefined) return false;
+  if (target.startsWith("node:")) return name !== "src/core";
+  if (/^(?:src|routes)\//.test(target) && layerOf(target) === name) return true;
+  const allowed = typeOnly ? [...layer.may, ...(layer.mayTypes ?? [])] : layer.may;
+  return allowed.some((entry) => matches(target, entry));
+}
+
+const files = globSync(["src/**/*.ts", "routes/**/*.ts"]).toSorted();
+const sources = new Map(files.map((path) => [path, readFileSync(path, "utf8")]));
+const graph = new Map(Array.from(sources, ([path, source]) => [path, importsOf(path, source)]));
+
+test("the import table is kept when all sources are read", () => {
+  const broken = Array.from(graph).filter(([path]) => path !== entryPoint).flatMap(([path, imports]) =>
+    imports.filter((each) => !isAllowed(path, each)).map(({ target }) => `${path} imports ${target}`)
+  );
+  expect(broken).toEqual([]);
+});
+
+test("the import table refuses when an arrow is forbidden", () => {
+  const forbidden: readonly (readonly [string, string, boolean])[] = [
+    ["src/core/key.ts", "node:fs", false],
+    ["src/l1/arena.ts", "src/events/catalogue.ts", false],
+    ["src/storage/manager.ts", "src/l2/file.ts", true],
+    ["src/runtime/serve.ts", "src/core/key.ts", true],
+    ["src/telemetry/setup.ts", "src/events/bus.ts", true],
+    ["src/l1/arena.ts", "src/l1x/arena.ts", false],
+    ["routes/objects.ts", "src/main.ts", false],
+    ["src/elsewhere/x.ts", "src/core/key.ts", true],
+  ];
+  expect(forbidden.filter(([path, target, typeOnly]) => isAllowed(path, { target, typeOnly }))).toEqual([]);
+  expect(isAllowed("src/l1/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);
+  expect(isAllowed("src/telemetry/setup.ts", { target: "@opentelemetry/api", typeOnly: false })).toBe(true);
+});
+
+test("the sources have no cycle when every import is followed", () => {
+  expect(findCycle(new Map(Array.from(graph, ([path, imports]) => [path, imports.map(({ target }) => target)]))))
+    .toBeUndefined();
+});
+
+test("findCycle names the files of a cycle when there is one", () => {
+  const cyclic = new Map([["a", ["b"]], ["b", ["c", "d"]], ["c", []], ["d", ["b"]]]);
+  expect(findCycle(cyclic)).toEqual(["b", "d", "b"]);
+});
+
+test("importsOf finds every form of import when a source has them all", () => {
+  const source = `import "./a.ts";
+import type { B } from "../b.ts";
+import { type C, type D } from "./c.ts";
+import d, {
+  type E,
+  f,
+} from "d";
+export * from "./e.ts";
+export type { G } from "./g.ts";
+const h = await import("./h.ts");
+`;
+  expect(importsOf("src/x/y.ts", source).map(({ target, typeOnly }) => [target, typeOnly])).toEqual([
+    ["src/x/a.ts", false],
+    ["src/b.ts", true],
+    ["src/x/c.ts", true],
+    ["d", false],
+    ["src/x/e.ts", false],
+    ["src/x/g.ts", true],
+    ["src/x/h.ts", false],
+  ]);
+});
+
+test("only src/runtime names Bun or Deno when all sources are read", () => {
+  const naming = Array.from(sources)
+    .filter(([path, source]) => !path.startsWith("src/runtime/") && /\b(?:Bun|Deno)\b/.test(withoutComments(source)));
+  expect(naming.map(([path]) => path)).toEqual([]);
+});
+
+test("file names are snake_case when sources, tests and scripts are listed", () => {
+  const listed = globSync(["{src,routes,test,scripts,bench}/**/*.ts"]);
+  expect(listed.length).toBeGreaterThan(0);
+  expect(listed.filter((path) => !/^[a-z0-9]+(?:_[a-z0-9]+)*(?:\.test)?$/.test(basename(path, extname(path))))).toEqual(
+    [],
+  );
+});
+
+const packageSchema = v.object({
+  dependencies: v.record(v.string(), v.string()),
+  devDependencies: v.record(v.string(), v.string()),
+});
+const lockSchema = v.object({ specifiers: v.record(v.string(), v.string()) });
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+test("versions are exact when package.json is read", () => {
+  const { dependencies, devDependencies } = v.parse(packageSchema, readJson("package.json"));
+  const versions = Object.entries({ ...dependencies, ...devDependencies });
+  expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+});
+
+test("deno.lock holds the dependencies of package.json when both are read", () => {
+  const { dependencies } = v.parse(packageSchema, readJson("package.json"));
+  const { specifiers } = v.parse(lockSchema, readJson("deno.lock"));
+  expect(Object.entries(dependencies).filter(([name, version]) => !(`npm:${name}@${version}` in specifiers))).toEqual(
+    [],
+  );
+});
