@@ -4,5 +4,7 @@ export interface Clock {
   nowMs(): number;
 }
 
+const origin = performance.timeOrigin;
+
 /** Wall-clock time from the monotonic clock: finer than Date.now() and never steps back. */
-export const systemClock: Clock = { nowMs: () => performance.timeOrigin + performance.now() };
+export const systemClock: Clock = { nowMs: () => origin + performance.now() };

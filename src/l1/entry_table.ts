@@ -29,6 +29,9 @@ export const FIELD = {
   newer: 11,
   older: 12,
   policy: 13,
+  /** First granule of its memory: saves a look into the block table. */
+  start: 14,
+  contentTypeHash: 15,
   sizeBytes: 16,
   version: 18,
   createdMs: 20,
@@ -163,6 +166,8 @@ export class EntryTable {
     this.set(entry, FIELD.lengths, key.tenantLength | (contentType.length << 8) | (tag.length << 16));
     this.set(entry, FIELD.keyBytes, key.length - key.tenantLength);
     this.set(entry, FIELD.extents, memory.extents);
+    this.set(entry, FIELD.start, start);
+    this.set(entry, FIELD.contentTypeHash, hashBytes(contentType));
     this.set(entry, FIELD.granules, memory.granules);
     this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
     this.set(entry, FIELD.writer, NONE);
@@ -239,7 +244,7 @@ export class EntryTable {
 
   /** Sets `key` to the entry's key. */
   loadKey(entry: number, key: KeyBytes): void {
-    const granule = this.#allocator.start(this.get(entry, FIELD.extents));
+    const granule = this.get(entry, FIELD.start);
     const at = this.#arena.offset(granule);
     const length = this.#tenantLength(entry) + this.get(entry, FIELD.keyBytes);
     key.load(this.#arena.segment(granule), at, {
@@ -332,7 +337,7 @@ export class EntryTable {
       this.get(entry, FIELD.hash) !== key.hash || this.#tenantLength(entry) !== key.tenantLength ||
       this.get(entry, FIELD.keyBytes) !== key.length - key.tenantLength
     ) return false;
-    const granule = this.#allocator.start(this.get(entry, FIELD.extents));
+    const granule = this.get(entry, FIELD.start);
     const segment = this.#arena.segment(granule);
     const at = this.#arena.offset(granule);
     for (let i = 0; i < key.length; i++) if (segment[at + i] !== key.bytes[i]) return false;
@@ -341,25 +346,29 @@ export class EntryTable {
 
   /** Text of the head, copied first: TextDecoder refuses shared memory. */
   #text(entry: number, from: number, length: number): string {
-    const granule = this.#allocator.start(this.get(entry, FIELD.extents));
+    const granule = this.get(entry, FIELD.start);
     const at = this.#arena.offset(granule) + from;
     return decoder.decode(this.#arena.segment(granule).slice(at, at + length));
   }
 
   /** Content types repeat: kept by hash and compared, so that a hit decodes nothing. */
   #contentType(entry: number, from: number, length: number): string {
-    const granule = this.#allocator.start(this.get(entry, FIELD.extents));
-    const segment = this.#arena.segment(granule);
-    const at = this.#arena.offset(granule) + from;
-    let hash = length;
-    for (let i = 0; i < length; i++) hash = (Math.imul(hash, 31) + (segment[at + i] ?? 0)) | 0;
+    const granule = this.get(entry, FIELD.start);
+    const hash = this.get(entry, FIELD.contentTypeHash);
     const known = this.#contentTypes.get(hash);
-    if (known?.length === length && isText(segment, at, known)) return known;
+    const at = this.#arena.offset(granule) + from;
+    if (known?.length === length && isText(this.#arena.segment(granule), at, known)) return known;
     const text = this.#text(entry, from, length);
     if (this.#contentTypes.size >= 1024) this.#contentTypes.clear();
     this.#contentTypes.set(hash, text);
     return text;
   }
+}
+
+function hashBytes(bytes: Uint8Array): number {
+  let hash = bytes.length;
+  for (const byte of bytes) hash = (Math.imul(hash, 31) + byte) | 0;
+  return hash;
 }
 
 function isText(bytes: Uint8Array, at: number, text: string): boolean {

@@ -239,12 +239,11 @@ export class L1Manager implements L1 {
   }
 
   finishRead(leases: readonly Lease[], count: number = 1): readonly boolean[] {
-    const now = this.#o.clock.nowMs();
     const done: boolean[] = [];
     this.#lock.acquire();
     try {
       for (const lease of leases) {
-        const entry = this.#leases.entryOf(lease, LEASE.read, now);
+        const entry = this.#leases.entryOf(lease, LEASE.read, 0);
         done.push(entry !== NONE);
         if (entry === NONE) continue;
         const held = this.#leases.countOf(lease.slot);
