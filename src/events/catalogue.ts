@@ -3,7 +3,7 @@
  * A field is one of
  * - label: a string from a small set; kept under folding, so counts stay exact per label.
  * - sum: a number that is added up when events are folded.
- * - histogram: a number measured against bounds; folding keeps one group per bucket, so bucket counts and the sum stay exact.
+ * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so bucket counts and the sum stay exact.
  * - detail: a string or number that only a single event carries; folding sheds it.
  */
 export type FieldKind = "label" | "sum" | "histogram" | "detail" | "detailNumber";
@@ -13,11 +13,25 @@ interface Field<Kind extends FieldKind, Value> {
   readonly doc: string;
   /** Upper bounds of the buckets, ascending; only for histograms. */
   readonly bounds?: readonly number[];
+  /** Only for labels: every value there is, where the set is closed. */
+  readonly values?: readonly Value[];
+  /** Only for labels: clients choose the values, so their number is limited where they are kept apart. */
+  readonly open?: boolean;
   /** Never read: carries the field's type. */
   readonly value?: Value;
 }
 
-const label = <Value extends string = string>(doc: string): Field<"label", Value> => ({ kind: "label", doc });
+interface Choice<Value> extends Field<"label", Value> {
+  readonly values: readonly Value[];
+}
+
+const label = (doc: string): Field<"label", string> => ({ kind: "label", doc });
+const oneOf = <const Value extends string>(values: readonly Value[], doc: string): Choice<Value> => ({
+  kind: "label",
+  doc,
+  values,
+});
+const openLabel = (doc: string): Field<"label", string> => ({ kind: "label", doc, open: true });
 const sum = (doc: string): Field<"sum", number> => ({ kind: "sum", doc });
 const detail = (doc: string): Field<"detail", string> => ({ kind: "detail", doc });
 const detailNumber = (doc: string): Field<"detailNumber", number> => ({ kind: "detailNumber", doc });
@@ -47,7 +61,7 @@ export const LATENCY_BOUNDS: readonly number[] = [
   10,
 ];
 
-const tenant = label('The object\'s tenant, "" by default.');
+const tenant = openLabel('The object\'s tenant, "" by default.');
 const tier = label("The L2 adapter's name.");
 const keys = sum("How many objects.");
 const bytes = sum("Their bytes (payload).");
@@ -65,7 +79,7 @@ export const catalogue = {
       route: label("The route's template."),
       method: label("Known HTTP method, else _OTHER."),
       status: label("Status code in digits."),
-      outcome: label<"complete" | "aborted">("aborted: the body broke off on either side."),
+      outcome: oneOf(["complete", "aborted"], "aborted: the body broke off on either side."),
       seconds: seconds("From the start event to here."),
       requestBytes: sum("Body bytes received."),
       responseBytes: sum("Body bytes handed to the runtime."),
@@ -77,7 +91,7 @@ export const catalogue = {
     fields: {
       tenant,
       tier: label('Where it was found: l1 or the adapter\'s name; "" if nowhere.'),
-      result: label<"hit" | "miss" | "error">("error: a tier failed and no other had it."),
+      result: oneOf(["hit", "miss", "error"], "error: a tier failed and no other had it."),
       keys,
       bytes: sum("Size of the objects found."),
       key,
@@ -99,7 +113,8 @@ export const catalogue = {
     doc: "Objects left L1.",
     fields: {
       tenant,
-      reason: label<"watermark" | "pressure" | "quota" | "expired" | "deleted" | "cleared" | "replaced" | "temporary">(
+      reason: oneOf(
+        ["watermark", "pressure", "quota", "expired", "deleted", "cleared", "replaced", "temporary"],
         "Why.",
       ),
       keys,
@@ -109,24 +124,24 @@ export const catalogue = {
   },
   "l1.lease.expired": {
     doc: "Leases ran out before their holder gave them back.",
-    fields: { kind: label<"read" | "write">("Which kind of reservation."), keys },
+    fields: { kind: oneOf(["read", "write"], "Which kind of reservation."), keys },
   },
   "l1.allocation.failed": {
     doc: "L1 had no room even after eviction.",
-    fields: { during: label<"l1_store" | "l2_prefetch">("What asked."), keys, bytes },
+    fields: { during: oneOf(["l1_store", "l2_prefetch"], "What asked."), keys, bytes },
   },
   "l1.read.failed": {
     doc: "An object that a lookup had just found could not be read: should stay near zero.",
     fields: {
-      during: label<"l1_retrieve" | "l2_store">("What asked."),
-      reason: label<"not_found" | "write_locked">("Why."),
+      during: oneOf(["l1_retrieve", "l2_store"], "What asked."),
+      reason: oneOf(["not_found", "write_locked"], "Why."),
       keys,
     },
   },
   "l1.eviction.tick": {
     doc: "The watermark loop ran.",
     fields: {
-      triggered: label<"true" | "false">("Whether usage was at or above the high watermark."),
+      triggered: oneOf(["true", "false"], "Whether usage was at or above the high watermark."),
       keys: sum("Objects evicted."),
       bytes,
     },
@@ -148,7 +163,7 @@ export const catalogue = {
     doc: "A write request ended.",
     fields: {
       tenant,
-      outcome: label<"stored" | "aborted">("aborted: refused, broken off or failed after the reservation."),
+      outcome: oneOf(["stored", "aborted"], "aborted: refused, broken off or failed after the reservation."),
       keys,
       bytes,
       key,
@@ -163,7 +178,7 @@ export const catalogue = {
     fields: {
       tier,
       tenant,
-      outcome: label<"ok" | "failed" | "aborted">("aborted: the source broke off, the tier is not to blame."),
+      outcome: oneOf(["ok", "failed", "aborted"], "aborted: the source broke off, the tier is not to blame."),
       keys,
       bytes: sum("Bytes stored; 0 unless ok."),
       seconds: seconds("From submission to the end."),
@@ -174,7 +189,7 @@ export const catalogue = {
     fields: {
       tier,
       tenant,
-      outcome: label<"hit" | "miss" | "error">("What it said."),
+      outcome: oneOf(["hit", "miss", "error"], "What it said."),
       keys,
       seconds: seconds("Time it took."),
     },
@@ -185,7 +200,7 @@ export const catalogue = {
     fields: {
       tier,
       tenant,
-      outcome: label<"ok" | "failed" | "aborted">("aborted: no reader wanted the rest."),
+      outcome: oneOf(["ok", "failed", "aborted"], "aborted: no reader wanted the rest."),
       keys,
       bytes: sum("Bytes loaded and verified."),
       seconds: seconds("From submission to the last byte."),
@@ -193,14 +208,14 @@ export const catalogue = {
   },
   "l2.delete.completed": {
     doc: "A tier was asked to delete a key.",
-    fields: { tier, tenant, outcome: label<"deleted" | "miss" | "error">("What came of it."), keys },
+    fields: { tier, tenant, outcome: oneOf(["deleted", "miss", "error"], "What came of it."), keys },
   },
   "l2.removed": {
     doc: "Objects left a tier.",
     fields: {
       tier,
       tenant,
-      reason: label<"capacity" | "expired" | "deleted" | "cleared" | "replaced" | "corrupt">("Why."),
+      reason: oneOf(["capacity", "expired", "deleted", "cleared", "replaced", "corrupt"], "Why."),
       keys,
       bytes,
     },

@@ -1,0 +1,31 @@
+import { catalogue } from "./catalogue.ts";
+import { eventNames } from "./schema.ts";
+
+const KINDS = { label: "label", sum: "sum", histogram: "histogram", detail: "detail", detailNumber: "detail" } as const;
+
+/** docs/EVENTS.md, from the catalogue. */
+export function eventsMarkdown(): string {
+  const sections = eventNames.map((name) => {
+    const { doc, fields } = catalogue[name];
+    const rows = Object.entries(fields).map(([field, { kind, doc }]) => `| \`${field}\` | ${KINDS[kind]} | ${doc} |`);
+    return [`## \`${name}\``, "", doc, "", "| field | kind | meaning |", "|---|---|---|", ...rows].join("\n");
+  });
+  return `${INTRODUCTION}\n${sections.join("\n\n")}\n`;
+}
+
+const INTRODUCTION = `# Events
+
+Generated from src/events/catalogue.ts by scripts/docs.ts. Do not edit.
+
+An event is a fact that a component states where it happens. Publishing never blocks, never throws and never waits; subscribers
+run later. What happens to a field when events are folded into a group:
+
+| kind | in a group |
+|---|---|
+| label | the same in all events of the group |
+| sum | added up |
+| histogram | one group per bucket; holds the mean, which lies in the bucket, so bucket counts and the sum stay exact |
+| detail | gone |
+
+Every delivered event also has \`name\`, \`timeMs\` (of publish; for a group, of the drain), \`count\` (how many events it stands for) and \`folded\`.
+`;

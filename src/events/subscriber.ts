@@ -1,0 +1,23 @@
+import type { EventName } from "./catalogue.ts";
+import type { Delivered } from "./delivered.ts";
+
+/** Called on the collector's thread, never inside publish. A throw is counted under the subscriber's name and goes no further. */
+export type Handler<Name extends EventName> = (event: Delivered<Name>) => void;
+
+/** Which events a subscriber takes, and what it does with them. */
+export type Subscriptions = { readonly [Name in EventName]?: Handler<Name> };
+
+/** Turns events into something else: numbers, log lines, spans. */
+export interface Subscriber {
+  /** What its exceptions are counted under. */
+  readonly name: string;
+  /** Read once, when it is subscribed. */
+  readonly subscriptions: Subscriptions;
+  /** The events it wants one by one with their details while there is room; for all others exact groups do, and are far cheaper. */
+  readonly detail?: readonly EventName[];
+  /** Called once, after the last event. A throw is counted like a handler's. */
+  shutdown?(): void | Promise<void>;
+}
+
+/** How closely an event type is listened to; a type that is not in the map is not listened to at all. */
+export type Interest = ReadonlyMap<EventName, "folded" | "detail">;

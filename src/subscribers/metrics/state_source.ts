@@ -1,0 +1,25 @@
+/** How full L1 is; storage's L1Usage fits. */
+export interface L1State {
+  readonly objects: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly stagingBytes: number;
+}
+
+/** How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no numbers. */
+export interface StorageState {
+  readonly l2: readonly {
+    readonly tier: string;
+    readonly objects?: number;
+    readonly usedBytes?: number;
+    readonly limitBytes?: number;
+  }[];
+  readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly oldestAgeSeconds: number };
+}
+
+/** Where the gauges look when the metrics are collected. L1 apart from the rest, so that a tier that hangs does not take L1's numbers along. */
+export interface StateSource {
+  l1(): L1State;
+  storage(): Promise<StorageState>;
+  activeRequests(): number;
+}

@@ -1,0 +1,24 @@
+import { eventBusTable } from "./tables/event_bus.ts";
+import { l1Table } from "./tables/l1.ts";
+import { l2Table } from "./tables/l2.ts";
+import { requestsTable } from "./tables/requests.ts";
+import { smTable } from "./tables/sm.ts";
+import { stateTable } from "./tables/state.ts";
+
+/** Every metric there is, by the name that /metrics and OTLP show. The names are a contract. */
+export const metricsTable = {
+  ...l1Table,
+  ...smTable,
+  ...l2Table,
+  ...requestsTable,
+  ...stateTable,
+  ...eventBusTable,
+} as const;
+
+/** A metric's name. */
+export type MetricName = keyof typeof metricsTable;
+
+/** The names of one kind. */
+export type NameOf<Kind extends string> = {
+  [Name in MetricName]: (typeof metricsTable)[Name]["kind"] extends Kind ? Name : never;
+}[MetricName];
