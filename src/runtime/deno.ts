@@ -1,0 +1,84 @@
+import { chunkStream } from "./chunk_stream.ts";
+import { CopyingSender } from "./copying_sender.ts";
+import { Hold } from "./hold.ts";
+import { smallBody } from "./small_body.ts";
+import type { ByteSource, RequestContext, Runtime, Sender, SenderOptions, SendOptions, ServeOptions } from "./types.ts";
+import type { Server } from "./types.ts";
+
+declare const Deno: {
+  readonly version: { readonly deno: string };
+  serve(
+    options: {
+      readonly hostname: string;
+      readonly port: number;
+      readonly reusePort: boolean;
+      readonly onListen: () => void;
+      readonly onError: (error: unknown) => Response;
+    },
+    handler: (request: Request, context: RequestContext) => Response | Promise<Response>,
+  ): { readonly addr: { readonly hostname: string; readonly port: number }; shutdown(): Promise<void> };
+};
+
+/** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
+const COPY_LIMIT_BYTES = 256 * 1024;
+const DEFAULT_PINNED_LIMIT_BYTES = 256 * 1024 * 1024;
+
+/** Deno's side of what differs between the runtimes. */
+export const denoRuntime = (): Runtime => ({
+  name: "deno",
+  version: Deno.version.deno,
+  serve,
+  createSender: (options) => new DenoSender(options),
+});
+
+function serve(options: ServeOptions): Server {
+  const server = Deno.serve({
+    hostname: options.host,
+    port: options.port,
+    reusePort: options.reusePort,
+    onListen() {},
+    onError(error) {
+      options.onError(error);
+      return new Response(null, { status: 500 });
+    },
+  }, options.fetch);
+  return {
+    address: { host: server.addr.hostname, port: server.addr.port },
+    stop: () => server.shutdown(),
+  };
+}
+
+/**
+ * Streams views over the source's own memory, which Deno reads until `completed` settles: only then is the source released. Deno cannot close
+ * the connection of a reader that stalls, so what such readers pin is limited; beyond it, bodies are copied.
+ */
+class DenoSender implements Sender {
+  readonly copyLimitBytes = COPY_LIMIT_BYTES;
+  readonly #copying: Sender;
+  readonly #pinnedLimitBytes: number;
+  #pinnedBytes = 0;
+
+  constructor(options: SenderOptions) {
+    this.#copying = new CopyingSender({ ...options, copyLimitBytes: COPY_LIMIT_BYTES });
+    this.#pinnedLimitBytes = options.pinnedLimitBytes ?? DEFAULT_PINNED_LIMIT_BYTES;
+  }
+
+  send(source: ByteSource, options: SendOptions): Response {
+    const small = smallBody(source, options, COPY_LIMIT_BYTES);
+    if (small !== undefined) return small;
+    const { completed } = options.context;
+    if (completed === undefined || this.#pinnedBytes + options.pinnedBytes > this.#pinnedLimitBytes) {
+      return this.#copying.send(source, options);
+    }
+    this.#pinnedBytes += options.pinnedBytes;
+    const hold = new Hold(source, options);
+    const settle = (outcome: "complete" | "aborted") => {
+      this.#pinnedBytes -= options.pinnedBytes;
+      hold.settle(outcome);
+    };
+    const { body } = chunkStream(source, options, { hold, prepare: (view) => view });
+    completed.then(() => settle(hold.complete ? "complete" : "aborted"), () => settle("aborted"));
+    const headers = { ...options.headers, "content-length": String(options.end - options.start) };
+    return new Response(body, { status: options.status, headers });
+  }
+}

@@ -1,0 +1,8 @@
+import { bunRuntime } from "./bun.ts";
+import { denoRuntime } from "./deno.ts";
+import type { Runtime } from "./types.ts";
+
+/** The runtime this code runs on. */
+export function currentRuntime(): Runtime {
+  return "Bun" in globalThis ? bunRuntime() : denoRuntime();
+}

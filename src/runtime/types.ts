@@ -1,0 +1,81 @@
+/** Bytes that one reader holds, to be sent. Nothing here may be used after `release`. */
+export interface ByteSource {
+  /** The bytes [start, end) in fresh private memory if they are all at hand now, else undefined. */
+  copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
+  /** The bytes [start, end) in order; chunks may lie over shared memory and stay valid until `release`. A throw breaks the response off. */
+  chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
+  /** Gives the hold back; called exactly once, when the runtime reads the memory no more. `finished`: every byte was handed over. */
+  release(outcome: "finished" | "aborted"): void;
+}
+
+/** What a runtime knows of the request beside the Request itself. */
+export interface RequestContext {
+  /** Settles when the response has left completely or its connection is gone; undefined where the runtime does not tell. */
+  readonly completed?: Promise<void>;
+}
+
+/** How a body ended. `complete`: every byte was handed to the runtime. */
+export interface SendResult {
+  readonly outcome: "complete" | "aborted";
+  /** Body bytes handed to the runtime. */
+  readonly bytesSent: number;
+}
+
+/** What is sent, and to whom. */
+export interface SendOptions {
+  /** First byte, counted from 0. */
+  readonly start: number;
+  /** One past the last byte. */
+  readonly end: number;
+  /** Bytes of memory the source pins until it is released: the size of the whole object. */
+  readonly pinnedBytes: number;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly context: RequestContext;
+  /** Called exactly once, after the release. For a body that is copied: before `send` returns. */
+  readonly onEnd: (result: SendResult) => void;
+}
+
+/** Makes a Response out of bytes that somebody else may reuse as soon as they are released. */
+export interface Sender {
+  /** Bodies up to this many bytes leave as one private copy, if the source can copy them. */
+  readonly copyLimitBytes: number;
+  send(source: ByteSource, options: SendOptions): Response;
+}
+
+/** What a server needs. */
+export interface ServeOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Several servers, of several threads, on one port. */
+  readonly reusePort: boolean;
+  /** A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno does not close connections. */
+  readonly idleTimeoutSeconds: number;
+  readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
+  /** Told of failures that no response can report any more, such as a body that broke off. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** A listening server. */
+export interface Server {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Takes no new connections, lets running requests finish, closes the rest. */
+  stop(): Promise<void>;
+}
+
+/** Limits of a sender. */
+export interface SenderOptions {
+  /** As in ServeOptions. */
+  readonly idleTimeoutSeconds: number;
+  /** Deno: most bytes of objects pinned by unfinished responses at a time; beyond, bodies are copied chunk by chunk (default 256 MiB). */
+  readonly pinnedLimitBytes?: number;
+}
+
+/** What differs between the runtimes. */
+export interface Runtime {
+  readonly name: "bun" | "deno";
+  readonly version: string;
+  serve(options: ServeOptions): Server;
+  createSender(options: SenderOptions): Sender;
+}
