@@ -20,7 +20,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"] },
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: [] },
-  "src/config": { may: ["valibot"] },
+  "src/config": { may: ["src/core", "valibot"] },
   "routes": { may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "valibot"] },
 };
 

@@ -5,15 +5,19 @@ export interface SettingDoc {
   readonly name: string;
   readonly defaultText: string;
   readonly sentence: string;
-  /** How a value is written. */
+  /** How a value is written; completes "Takes …". */
   readonly expected: string;
+}
+
+function meaning({ sentence, expected }: SettingDoc): string {
+  return `${sentence} Takes ${expected}.`;
 }
 
 /** The text of `--help`. */
 export function helpText(docs: readonly SettingDoc[]): string {
   const rows = docs.map((doc): readonly [string, string] => [
     `--${flagName(doc.name)} VALUE`,
-    `${doc.sentence} Default: ${doc.defaultText}.`,
+    `${meaning(doc)} Default: ${doc.defaultText}.`,
   ]);
   const all: readonly (readonly [string, string])[] = [
     ...rows,
@@ -34,10 +38,7 @@ export function helpText(docs: readonly SettingDoc[]): string {
 /** The table of settings in README.md. */
 export function settingsTable(docs: readonly SettingDoc[]): string {
   const rows = docs.map((doc) =>
-    `| \`--${flagName(doc.name)}\` | \`${
-      variableName(doc.name)
-    }\` | \`${doc.name}\` | \`${doc.defaultText}\` | ${doc.sentence} Takes ${doc.expected}. |`
+    `| \`--${flagName(doc.name)}\` | \`${variableName(doc.name)}\` | \`${doc.defaultText}\` | ${meaning(doc)} |`
   );
-  return ["| flag | variable | in the file | default | what it does |", "| --- | --- | --- | --- | --- |", ...rows]
-    .join("\n");
+  return ["| flag | variable | default | what it does |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }

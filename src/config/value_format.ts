@@ -1,3 +1,6 @@
+import { parseSize } from "../core/size.ts";
+import { parseDuration } from "./duration.ts";
+
 /** How a setting is written: what its text means, and what to tell someone who wrote something else. */
 export interface ValueFormat<T> {
   /** The value, or undefined if the text is not one. */
@@ -6,26 +9,8 @@ export interface ValueFormat<T> {
   readonly expected: string;
 }
 
-const bytesPerUnit: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  TiB: 1024 ** 4,
-};
-
-const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 function within(value: number | undefined, min: number, max: number): number | undefined {
   return value !== undefined && value >= min && value <= max ? value : undefined;
-}
-
-/** The number times its unit, rounded down; undefined if the text is not a number with one of the units. */
-function scaled(text: string, units: Readonly<Record<string, number>>): number | undefined {
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)([a-z]*)$/i.exec(text) ?? [];
-  if (amount === undefined || unit === undefined || !Object.hasOwn(units, unit)) return undefined;
-  const value = Math.floor(Number(amount) * (units[unit] ?? Number.NaN));
-  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** One of the words. */
@@ -51,20 +36,19 @@ export function ratio(): ValueFormat<number> {
 
 /** A size in bytes: a number with B, KiB, MiB, GiB or TiB, or without a unit. */
 export function size(minText: string): ValueFormat<number> {
-  const units = { ...bytesPerUnit, "": 1 };
-  const minBytes = scaled(minText, units) ?? 0;
+  const minBytes = parseSize(minText) ?? 0;
   return {
-    parse: (text) => within(scaled(text, units), minBytes, Number.MAX_SAFE_INTEGER),
+    parse: (text) => within(parseSize(text), minBytes, Number.MAX_SAFE_INTEGER),
     expected: `a size of at least ${minText}, such as 256MiB or 8GiB`,
   };
 }
 
 /** A duration in milliseconds: a number with ms, s, m or h. */
 export function duration(minText: string, maxText: string): ValueFormat<number> {
-  const minMs = scaled(minText, msPerUnit) ?? 0;
-  const maxMs = scaled(maxText, msPerUnit) ?? 0;
+  const minMs = parseDuration(minText) ?? 0;
+  const maxMs = parseDuration(maxText) ?? 0;
   return {
-    parse: (text) => within(scaled(text, msPerUnit), minMs, maxMs),
+    parse: (text) => within(parseDuration(text), minMs, maxMs),
     expected: `a duration from ${minText} to ${maxText}, such as 30s or 5m`,
   };
 }
@@ -80,7 +64,7 @@ export function urls(): ValueFormat<readonly string[]> {
     parse: (value) => {
       if (value === "none") return [];
       const list = value.split(",").map((url) => url.trim());
-      return list.every((url) => /^[a-z][a-z0-9+.-]*:\/\/\S+$/i.test(url)) ? list : undefined;
+      return list.every((url) => /^[a-z][a-z0-9+.-]*:\S*$/i.test(url)) ? list : undefined;
     },
     expected: "URLs separated by commas, such as file:///var/lib/vitrine, or none",
   };

@@ -1,0 +1,23 @@
+import { settingDocs } from "../src/config.ts";
+import { settingsTable } from "../src/config/setting_docs.ts";
+
+/** A file in which something is generated. */
+export interface GeneratedDoc {
+  readonly path: string;
+  /** The file's text as it must be, given the text as it is ("" if there is no file). */
+  readonly render: (current: string) => string;
+}
+
+/** Replaces what stands between `<!-- name:start -->` and `<!-- name:end -->`; the markers keep their lines. */
+function between(current: string, name: string, text: string): string {
+  const parts = new RegExp(`^(?<head>.*<!-- ${name}:start -->\n).*(?<tail><!-- ${name}:end -->.*)$`, "s").exec(current);
+  if (parts?.groups === undefined) throw new Error(`no markers to write between: ${name}`);
+  // The formatter would pad the table's columns.
+  const shielded = `<!-- deno-fmt-ignore-start -->\n\n${text}\n\n<!-- deno-fmt-ignore-end -->`;
+  return `${parts.groups["head"]}\n${shielded}\n\n${parts.groups["tail"]}`;
+}
+
+/** Every generated text of the documentation. */
+export const generatedDocs: readonly GeneratedDoc[] = [
+  { path: "README.md", render: (current) => between(current, "settings", settingsTable(settingDocs())) },
+];

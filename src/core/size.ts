@@ -1,0 +1,17 @@
+const bytesPerUnit: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
+
+/** Bytes of a size as people write it (`1024`, `256MiB`, `1.5GiB`), rounded down; undefined if it is none. */
+export function parseSize(text: string): number | undefined {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(text) ?? [];
+  const factor = Object.hasOwn(bytesPerUnit, unit) ? bytesPerUnit[unit] : undefined;
+  if (amount === undefined || factor === undefined) return undefined;
+  const bytes = Math.floor(Number(amount) * factor);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
