@@ -1,0 +1,96 @@
+import { crc32 } from "node:zlib";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+
+/** Payload bytes under one checksum: the unit of reading and verifying. */
+export const BLOCK_BYTES: number = 1024 * 1024;
+
+/** Bytes of the fixed footer at the end of every object file. */
+export const FOOTER_BYTES = 28;
+
+const MAGIC = 0x31525456; // "VTR1", little-endian
+
+/** What an object file says about itself. */
+export interface StoredObject {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+}
+
+/** Everything in an object file except the payload, checked. */
+export interface Tail extends StoredObject {
+  /** CRC-32 of block `index` of the payload. */
+  blockCrc(index: number): number;
+}
+
+/**
+ * Block table, metadata and footer: what follows the payload in a file.
+ * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of the footer before it u32; all little-endian.
+ */
+export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify({ ...object.key, ...object.meta }));
+  const tableBytes = blockCrcs.length * 4;
+  const footerAt = tableBytes + json.length;
+  const tail = new Uint8Array(footerAt + FOOTER_BYTES);
+  const view = new DataView(tail.buffer);
+  for (const [index, crc] of blockCrcs.entries()) view.setUint32(index * 4, crc, true);
+  tail.set(json, tableBytes);
+  view.setUint32(footerAt, MAGIC, true);
+  view.setUint32(footerAt + 4, json.length, true);
+  view.setBigUint64(footerAt + 8, BigInt(object.meta.sizeBytes), true);
+  view.setUint32(footerAt + 16, BLOCK_BYTES, true);
+  view.setUint32(footerAt + 20, crc32(tail.subarray(0, footerAt)), true);
+  view.setUint32(footerAt + 24, crc32(tail.subarray(footerAt, footerAt + 24)), true);
+  return tail;
+}
+
+/** Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if there is no sound footer. */
+export function tailLength(bytes: Uint8Array, fileBytes: number): number | undefined {
+  if (bytes.length < FOOTER_BYTES) return undefined;
+  const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
+  const view = new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES);
+  if (view.getUint32(0, true) !== MAGIC || view.getUint32(16, true) !== BLOCK_BYTES) return undefined;
+  if (view.getUint32(24, true) !== crc32(footer.subarray(0, 24))) return undefined;
+  const sizeBytes = Number(view.getBigUint64(8, true));
+  const length = Math.ceil(sizeBytes / BLOCK_BYTES) * 4 + view.getUint32(4, true) + FOOTER_BYTES;
+  return sizeBytes + length === fileBytes ? length : undefined;
+}
+
+/** The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if anything in it is damaged. */
+export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefined {
+  const length = tailLength(bytes, fileBytes);
+  if (length === undefined || length > bytes.length) return undefined;
+  const tail = bytes.subarray(bytes.length - length);
+  const view = new DataView(tail.buffer, tail.byteOffset, length);
+  const footerAt = length - FOOTER_BYTES;
+  if (view.getUint32(footerAt + 20, true) !== crc32(tail.subarray(0, footerAt))) return undefined;
+  const object = parseObject(tail.subarray(footerAt - view.getUint32(footerAt + 4, true), footerAt));
+  if (object === undefined || object.meta.sizeBytes !== fileBytes - length) return undefined;
+  return { ...object, blockCrc: (index) => view.getUint32(index * 4, true) };
+}
+
+function parseObject(json: Uint8Array): StoredObject | undefined {
+  const raw = parseJson(new TextDecoder().decode(json));
+  if (typeof raw !== "object" || raw === null) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(raw));
+  const text = (name: string): string => String(fields.get(name) ?? "");
+  const number = (name: string): number => Number(fields.get(name) ?? Number.NaN);
+  const meta: ObjectMeta = {
+    sizeBytes: number("sizeBytes"),
+    crc32: number("crc32"),
+    version: number("version"),
+    createdMs: number("createdMs"),
+    expiresMs: number("expiresMs"),
+    contentType: text("contentType"),
+    sha256: text("sha256"),
+  };
+  const sound = [meta.sizeBytes, meta.crc32, meta.version, meta.createdMs, meta.expiresMs].every(Number.isFinite);
+  return sound ? { key: { tenant: text("tenant"), key: text("key") }, meta } : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

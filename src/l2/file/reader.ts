@@ -1,0 +1,160 @@
+import { crc32 } from "node:zlib";
+import { VitrineError } from "../../core/errors.ts";
+import type { DiskFile } from "./disk.ts";
+import { BLOCK_BYTES, decodeTail, type Tail } from "./format.ts";
+import type { IndexEntry } from "./index.ts";
+
+/** Files up to this length are read whole, in one call. */
+const WHOLE_BYTES = BLOCK_BYTES + 16 * 1024;
+
+/** Hooks of a reader. */
+export interface ReaderOptions {
+  /** The bytes wanted: [start, end). */
+  readonly range: { readonly start: number; readonly end: number };
+  /** Called when a block turns out to be damaged after the first bytes have been handed out. */
+  readonly onDamage: () => Promise<unknown>;
+  /** True once the adapter is closed: the next block then fails. */
+  readonly isClosed: () => boolean;
+}
+
+/**
+ * Verified blocks of an open object file, with one block of read-ahead. Owns the file: it is closed after the last block, a failure or `return`.
+ */
+export class BlockReader implements AsyncIterableIterator<Uint8Array> {
+  readonly #file: DiskFile;
+  readonly #tail: Tail;
+  readonly #options: ReaderOptions;
+  readonly #lastBlock: number;
+  #nextBlock: number;
+  #ahead: Promise<Uint8Array | undefined> | undefined;
+  #open = true;
+
+  private constructor(file: DiskFile, tail: Tail, options: ReaderOptions) {
+    this.#file = file;
+    this.#tail = tail;
+    this.#options = options;
+    this.#nextBlock = Math.floor(options.range.start / BLOCK_BYTES);
+    this.#lastBlock = Math.ceil(options.range.end / BLOCK_BYTES) - 1;
+  }
+
+  /** Checks the file's tail and first wanted block; undefined, with the file closed, if anything is damaged or is not the entry's object. */
+  static async start(
+    file: DiskFile,
+    entry: IndexEntry,
+    options: ReaderOptions,
+  ): Promise<BlockReader | undefined> {
+    let started: BlockReader | undefined;
+    try {
+      const whole = entry.fileBytes <= WHOLE_BYTES ? await readExactly(file, 0, entry.fileBytes) : undefined;
+      const tailAt = entry.meta.sizeBytes;
+      const tailBytes = whole?.subarray(tailAt) ??
+        (entry.fileBytes <= WHOLE_BYTES ? undefined : await readExactly(file, tailAt, entry.fileBytes - tailAt));
+      const tail = tailBytes === undefined ? undefined : decodeTail(tailBytes, entry.fileBytes);
+      if (tail === undefined || !isSame(tail, entry)) return undefined;
+      const reader = new BlockReader(file, tail, options);
+      if (!await reader.#begin(whole)) return undefined;
+      started = reader;
+      return reader;
+    } finally {
+      if (started === undefined) await file.close();
+    }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const ahead = this.#ahead;
+    if (ahead === undefined) {
+      await this.#close();
+      return { done: true, value: undefined };
+    }
+    try {
+      if (this.#options.isClosed()) throw new VitrineError("tier_failed", "Loading an object: the tier is closed");
+      const block = await ahead;
+      if (block === undefined) {
+        await this.#options.onDamage();
+        throw new VitrineError("tier_failed", "Loading an object: its file is damaged");
+      }
+      this.#readAhead();
+      if (this.#ahead === undefined) await this.#close();
+      return { done: false, value: block };
+    } catch (error) {
+      this.#ahead = undefined;
+      await this.#close();
+      if (error instanceof VitrineError) throw error;
+      throw new VitrineError("tier_failed", "Loading an object: reading failed", { cause: error });
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    // The file must not be closed under a running read; how that read ends matters to nobody.
+    await ahead?.catch(() => undefined);
+    await this.#close();
+    return { done: true, value: undefined };
+  }
+
+  /** False if the first block is damaged. Closes the file if no more is needed from it, so that a small load that nobody iterates holds nothing. */
+  async #begin(whole: Uint8Array | undefined): Promise<boolean> {
+    if (this.#options.range.start === this.#options.range.end) {
+      await this.#close();
+      return true;
+    }
+    const block = whole === undefined
+      ? await this.#read(this.#nextBlock)
+      : this.#verify(this.#nextBlock, whole.subarray(this.#nextBlock * BLOCK_BYTES, this.#blockEnd(this.#nextBlock)));
+    if (block === undefined) return false;
+    this.#ahead = Promise.resolve(block);
+    this.#nextBlock += 1;
+    if (this.#nextBlock > this.#lastBlock) await this.#close();
+    return true;
+  }
+
+  #readAhead(): void {
+    if (this.#nextBlock > this.#lastBlock) {
+      this.#ahead = undefined;
+      return;
+    }
+    this.#ahead = this.#read(this.#nextBlock);
+    this.#ahead.catch(() => undefined); // It is awaited by next(), or by nobody.
+    this.#nextBlock += 1;
+  }
+
+  async #read(index: number): Promise<Uint8Array | undefined> {
+    const at = index * BLOCK_BYTES;
+    const block = new Uint8Array(this.#blockEnd(index) - at);
+    return await this.#file.read(block, at) === block.length ? this.#verify(index, block) : undefined;
+  }
+
+  #blockEnd(index: number): number {
+    return Math.min((index + 1) * BLOCK_BYTES, this.#tail.meta.sizeBytes);
+  }
+
+  /** The wanted part of a block, or undefined if its checksum is wrong. */
+  #verify(index: number, block: Uint8Array): Uint8Array | undefined {
+    if (crc32(block) !== this.#tail.blockCrc(index)) return undefined;
+    const { start, end } = this.#options.range;
+    const at = index * BLOCK_BYTES;
+    return block.subarray(Math.max(0, start - at), Math.min(block.length, end - at));
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.close();
+  }
+}
+
+function isSame(tail: Tail, entry: IndexEntry): boolean {
+  return tail.key.key === entry.key.key && tail.key.tenant === entry.key.tenant &&
+    tail.meta.version === entry.meta.version && tail.meta.sizeBytes === entry.meta.sizeBytes;
+}
+
+/** `length` bytes at `position` if the file ends right behind them, else undefined. */
+async function readExactly(file: DiskFile, position: number, length: number): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(length + 1);
+  return await file.read(bytes, position) === length ? bytes.subarray(0, length) : undefined;
+}

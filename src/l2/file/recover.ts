@@ -1,0 +1,90 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { decodeTail, type Tail, tailLength } from "./format.ts";
+import type { IndexEntry, ObjectIndex } from "./index.ts";
+import type { Layout } from "./layout.ts";
+
+/** Read from the end of a file at first; enough for the tail of an object of a few hundred MiB. */
+const TAIL_GUESS_BYTES = 4096;
+
+/** What was found when the folder was opened. */
+export interface Recovery {
+  /** Unfinished writes that were removed. */
+  readonly leftovers: number;
+  /** Files the index did not know and now does. */
+  readonly adopted: number;
+  /** Older versions of an object that were removed. */
+  readonly superseded: number;
+  /** Damaged files that were removed. */
+  readonly corrupt: number;
+  /** Entries of the index that had no file. */
+  readonly missing: number;
+}
+
+/**
+ * Makes index and folder agree, the files being the truth: reads the names in the 256 folders, and the tails of those files only that the index does not know.
+ * Runs while nobody else uses the folder, hence synchronously: that is several times faster than 200 000 promises.
+ */
+export function recover(layout: Layout, index: ObjectIndex): Recovery {
+  const found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
+  index.resetReserved();
+  for (const folder of layout.folders) {
+    index.transaction(() => {
+      const known = index.names(folder);
+      const folderPath = layout.folderPath(folder);
+      mkdirSync(folderPath, { recursive: true });
+      const unknown: string[] = [];
+      for (const name of readdirSync(folderPath)) {
+        if (layout.isTempName(name)) {
+          unlinkSync(`${folderPath}/${name}`);
+          found.leftovers += 1;
+        } else if (layout.isObjectName(name) && !known.delete(name)) {
+          unknown.push(name);
+        }
+      }
+      for (const id of known.values()) if (index.remove(id)) found.missing += 1;
+      for (const name of unknown) found[adopt(layout, index, name)] += 1;
+    });
+  }
+  return found;
+}
+
+/** Takes a file into the index unless it is damaged or the index has a newer version of its object; then it is removed. */
+function adopt(layout: Layout, index: ObjectIndex, name: string): "adopted" | "superseded" | "corrupt" {
+  const path = layout.objectPath(name);
+  const entry = readEntry(path, name);
+  if (entry === undefined || layout.objectName(entry.key, entry.meta.version) !== name) {
+    unlinkSync(path);
+    return "corrupt";
+  }
+  if ((index.find(entry.key)?.meta.version ?? -1) > entry.meta.version) {
+    unlinkSync(path);
+    return "superseded";
+  }
+  const old = index.put(entry, { usedMs: entry.meta.createdMs, reservedBytes: 0 });
+  if (old === undefined) return "adopted";
+  unlinkSync(layout.objectPath(old.name));
+  return "superseded";
+}
+
+function readEntry(path: string, name: string): IndexEntry | undefined {
+  const descriptor = openSync(path, "r");
+  try {
+    const fileBytes = fstatSync(descriptor).size;
+    const tail = readTail(descriptor, fileBytes);
+    return tail === undefined ? undefined : { key: tail.key, meta: tail.meta, name, fileBytes };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readTail(descriptor: number, fileBytes: number): Tail | undefined {
+  const guess = readEnd(descriptor, fileBytes, TAIL_GUESS_BYTES);
+  const length = tailLength(guess, fileBytes);
+  if (length === undefined) return undefined;
+  return decodeTail(length <= guess.length ? guess : readEnd(descriptor, fileBytes, length), fileBytes);
+}
+
+function readEnd(descriptor: number, fileBytes: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(Math.min(length, fileBytes));
+  return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, fileBytes - bytes.length));
+}

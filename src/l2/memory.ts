@@ -1,0 +1,205 @@
+import { crc32 } from "node:zlib";
+import type { Clock } from "../core/clock.ts";
+import { VitrineError } from "../core/errors.ts";
+import { keyId, type ObjectKey } from "../core/key.ts";
+import { isExpired, type ObjectMeta } from "../core/object.ts";
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import { Calls } from "./calls.ts";
+import type { TierContext } from "./kind.ts";
+import { watchSource } from "./source.ts";
+import type { TierUrl } from "./url.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Settings of a memory adapter. */
+export interface MemoryAdapterOptions {
+  readonly name: string;
+  /** Payload bytes at most; 0 = no limit. The least recently loaded object goes first. */
+  readonly limitBytes: number;
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+}
+
+interface Entry {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+  readonly bytes: Uint8Array;
+}
+
+/** Objects in this thread's memory: for tests and trials. Volatile, the one exception to the promise that a stored object survives kill -9. */
+export class MemoryAdapter implements L2Adapter {
+  readonly name: string;
+  readonly #options: MemoryAdapterOptions;
+  readonly #calls: Calls;
+  /** By key id, least recently used first. */
+  readonly #entries: Map<string, Entry> = new Map();
+  #usedBytes = 0;
+
+  constructor(options: MemoryAdapterOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#calls = new Calls(options.name);
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    return await this.#calls.run("Looking up", async () => this.#findLive(key)?.meta);
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    return await this.#calls.run("Loading", async () => {
+      const entry = this.#findLive(key);
+      if (entry === undefined) return undefined;
+      this.#entries.delete(keyId(key));
+      this.#entries.set(keyId(key), entry);
+      return { meta: entry.meta, chunks: this.#read(entry.bytes.subarray(range?.start, range?.end)) };
+    });
+  }
+
+  async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    const watched = watchSource(source);
+    return await this.#calls.run("Storing", () => this.#write(key, watched.source), (error) => watched.threw(error));
+  }
+
+  async delete(key: ObjectKey): Promise<boolean> {
+    return await this.#calls.run("Deleting", async () => {
+      const entry = this.#findLive(key);
+      if (entry !== undefined) this.#remove([entry], "deleted");
+      return entry !== undefined;
+    });
+  }
+
+  async clear(tenant?: string): Promise<number> {
+    return await this.#calls.run("Clearing", async () => {
+      const entries = [...this.#entries.values()].filter((entry) =>
+        tenant === undefined || entry.key.tenant === tenant
+      );
+      this.#remove(entries, "cleared");
+      return entries.length;
+    });
+  }
+
+  async list(query: ListQuery): Promise<ListPage> {
+    return await this.#calls.run("Listing", async () => {
+      const nowMs = this.#options.clock.nowMs();
+      const entries = [...this.#entries.values()]
+        .filter(({ key, meta }) =>
+          key.tenant === query.tenant && key.key.startsWith(query.prefix) && !isExpired(meta, nowMs)
+        )
+        .map(({ key, meta }) => ({ key: key.key, meta }))
+        .filter(({ key }) => compareBytes(key, query.after) > 0)
+        .sort((a, b) => compareBytes(a.key, b.key));
+      return { entries: entries.slice(0, query.limit), more: entries.length > query.limit };
+    });
+  }
+
+  async usage(): Promise<TierUsage> {
+    return await this.#calls.run("Measuring", async () => ({
+      objects: this.#entries.size,
+      usedBytes: this.#usedBytes,
+      limitBytes: this.#options.limitBytes,
+    }));
+  }
+
+  async close(): Promise<void> {
+    await this.#calls.close();
+    this.#entries.clear();
+    this.#usedBytes = 0;
+  }
+
+  #findLive(key: ObjectKey): Entry | undefined {
+    const entry = this.#entries.get(keyId(key));
+    if (entry === undefined || !isExpired(entry.meta, this.#options.clock.nowMs())) return entry;
+    this.#remove([entry], "expired");
+    return undefined;
+  }
+
+  async *#read(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      if (this.#calls.closed) throw new VitrineError("tier_failed", "Loading: the tier is closed");
+      yield bytes.slice(at, at + CHUNK_BYTES);
+    }
+  }
+
+  async #write(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    const bytes = await this.#collect(source);
+    const meta = source.meta();
+    if (meta.sizeBytes !== bytes.length || meta.crc32 !== crc32(bytes)) {
+      throw new VitrineError("tier_failed", `Storing: ${bytes.length} bytes came, which are not those announced`);
+    }
+    const old = this.#entries.get(keyId(key));
+    this.#makeRoom(bytes.length - (old?.bytes.length ?? 0), keyId(key));
+    if (old !== undefined) {
+      this.#remove([old], isExpired(old.meta, this.#options.clock.nowMs()) ? "expired" : "replaced");
+    }
+    this.#entries.set(keyId(key), { key, meta, bytes });
+    this.#usedBytes += bytes.length;
+    return meta;
+  }
+
+  async #collect(source: StoreSource): Promise<Uint8Array> {
+    this.#checkSize(source.sizeBytes ?? 0);
+    const chunks: Uint8Array[] = [];
+    let sizeBytes = 0;
+    for await (const chunk of source.chunks) {
+      sizeBytes += chunk.length;
+      this.#checkSize(sizeBytes);
+      chunks.push(chunk.slice());
+    }
+    const bytes = new Uint8Array(sizeBytes);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  #checkSize(sizeBytes: number): void {
+    const { limitBytes } = this.#options;
+    if (limitBytes === 0 || sizeBytes <= limitBytes) return;
+    throw new VitrineError("no_room", `Making room: ${sizeBytes} bytes`, {
+      details: { limitBytes, neededBytes: sizeBytes },
+    });
+  }
+
+  #makeRoom(bytes: number, except: string): void {
+    const { limitBytes, clock } = this.#options;
+    if (limitBytes === 0 || this.#usedBytes + bytes <= limitBytes) return;
+    const nowMs = clock.nowMs();
+    this.#remove([...this.#entries.values()].filter(({ meta }) => isExpired(meta, nowMs)), "expired");
+    const victims: Entry[] = [];
+    let freed = 0;
+    for (const [id, entry] of this.#entries) {
+      if (this.#usedBytes + bytes - freed <= limitBytes) break;
+      if (id === except) continue;
+      victims.push(entry);
+      freed += entry.bytes.length;
+    }
+    this.#remove(victims, "capacity");
+  }
+
+  #remove(entries: readonly Entry[], reason: EventMap["l2.removed"]["reason"]): void {
+    for (const [tenant, group] of Map.groupBy(entries, (entry) => entry.key.tenant)) {
+      let bytes = 0;
+      for (const entry of group) {
+        this.#entries.delete(keyId(entry.key));
+        bytes += entry.bytes.length;
+      }
+      this.#usedBytes -= bytes;
+      this.#options.publish("l2.removed", { tier: this.name, tenant, reason, keys: group.length, bytes });
+    }
+  }
+}
+
+/** Opens `memory://`. Parameter: `max` (size limit, default none). */
+export async function openMemoryUrl(url: TierUrl, context: TierContext): Promise<L2Adapter> {
+  const limitBytes = url.takeBytes("max", 0);
+  url.finish();
+  return new MemoryAdapter({ ...context, limitBytes });
+}
+
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

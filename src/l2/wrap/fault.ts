@@ -1,0 +1,179 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
+
+/** The calls that faults can be put into. */
+export type FaultOperation = "lookup" | "load" | "store" | "delete" | "clear" | "list" | "usage";
+
+/** One call, as a rule's predicate sees it. */
+export interface FaultCall {
+  readonly operation: FaultOperation;
+  /** undefined for calls that concern no single object. */
+  readonly key: ObjectKey | undefined;
+}
+
+/**
+ * What goes wrong.
+ * - fail: the call throws before the adapter sees it.
+ * - delay: the call waits for `gate` first (a rejected gate fails it).
+ * - break: a load's bytes, or a store's source, end with an error after `afterBytes`. Other calls pass.
+ * - corrupt: one bit of a load's first chunk is flipped, which breaks the adapter's promise: for testing what stands behind it.
+ */
+export type Fault =
+  | { readonly kind: "fail"; readonly error?: unknown }
+  | { readonly kind: "delay"; readonly gate: Promise<unknown> }
+  | { readonly kind: "break"; readonly afterBytes: number; readonly error?: unknown }
+  | { readonly kind: "corrupt" };
+
+/** When to do what. A call is hit if it passes all the conditions that are given. */
+export interface FaultRule {
+  readonly fault: Fault;
+  /** Default: every operation. */
+  readonly operations?: readonly FaultOperation[];
+  /** Default: every call. */
+  readonly when?: (call: FaultCall) => boolean;
+  /** Probability of 0-1, drawn from the adapter's seed (default 1). */
+  readonly rate?: number;
+  /** Stop after this many hits (default: never). */
+  readonly times?: number;
+}
+
+/** Puts faults into any adapter, by rules that can come and go while it is used. Without rules it changes nothing. */
+export class FaultAdapter implements L2Adapter {
+  readonly name: string;
+  readonly #inner: L2Adapter;
+  readonly #rules: Map<FaultRule, number> = new Map();
+  #random: number;
+
+  /** The same seed and the same calls give the same faults. */
+  constructor(inner: L2Adapter, options: { readonly seed?: number } = {}) {
+    this.name = inner.name;
+    this.#inner = inner;
+    this.#random = options.seed ?? 1;
+  }
+
+  /** Adds a rule; the returned function takes it away again and returns how often it hit. Rules apply in the order in which they were added. */
+  inject(rule: FaultRule): () => number {
+    let hits = 0;
+    this.#rules.set(rule, 0);
+    return () => {
+      hits = this.#rules.get(rule) ?? hits;
+      this.#rules.delete(rule);
+      return hits;
+    };
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    await this.#apply({ operation: "lookup", key });
+    return await this.#inner.lookup(key);
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    const faults = await this.#apply({ operation: "load", key });
+    const load = await this.#inner.load(key, range);
+    return load === undefined ? undefined : { meta: load.meta, chunks: faults.reduce(spoil, load.chunks) };
+  }
+
+  async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    const faults = (await this.#apply({ operation: "store", key })).filter((fault) => fault.kind === "break");
+    if (faults.length === 0) return await this.#inner.store(key, source);
+    return await this.#inner.store(key, {
+      chunks: faults.reduce(spoil, source.chunks),
+      ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
+      meta: () => source.meta(),
+    });
+  }
+
+  async delete(key: ObjectKey): Promise<boolean> {
+    await this.#apply({ operation: "delete", key });
+    return await this.#inner.delete(key);
+  }
+
+  async clear(tenant?: string): Promise<number> {
+    await this.#apply({ operation: "clear", key: undefined });
+    return await this.#inner.clear(tenant);
+  }
+
+  async list(query: ListQuery): Promise<ListPage> {
+    await this.#apply({ operation: "list", key: undefined });
+    return await this.#inner.list(query);
+  }
+
+  async usage(): Promise<TierUsage> {
+    await this.#apply({ operation: "usage", key: undefined });
+    return await this.#inner.usage();
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+  }
+
+  /** Waits and throws as the rules say; returns the faults that concern the bytes. */
+  async #apply(call: FaultCall): Promise<readonly Fault[]> {
+    const faults = [...this.#rules.keys()].filter((rule) => this.#hits(rule, call)).map((rule) => rule.fault);
+    for (const fault of faults) {
+      if (fault.kind === "delay") await fault.gate;
+      if (fault.kind === "fail") throw fault.error ?? injected(call.operation);
+    }
+    return faults;
+  }
+
+  #hits(rule: FaultRule, call: FaultCall): boolean {
+    const hits = this.#rules.get(rule) ?? 0;
+    if (hits >= (rule.times ?? Number.POSITIVE_INFINITY)) return false;
+    if (rule.operations !== undefined && !rule.operations.includes(call.operation)) return false;
+    if (rule.when !== undefined && !rule.when(call)) return false;
+    if (rule.rate !== undefined && this.#draw() >= rule.rate) return false;
+    this.#rules.set(rule, hits + 1);
+    return true;
+  }
+
+  /** The next number in [0, 1); mulberry32 (Tommy Ettinger, public domain). */
+  #draw(): number {
+    this.#random = (this.#random + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+}
+
+function injected(operation: string): VitrineError {
+  return new VitrineError("tier_failed", `Injecting a fault: ${operation}`);
+}
+
+function spoil(chunks: AsyncIterable<Uint8Array>, fault: Fault): AsyncIterable<Uint8Array> {
+  if (fault.kind === "break") return breakOff(chunks, fault.afterBytes, fault.error ?? injected("break"));
+  return fault.kind === "corrupt" ? flipBit(chunks) : chunks;
+}
+
+async function* breakOff(
+  chunks: AsyncIterable<Uint8Array>,
+  afterBytes: number,
+  error: unknown,
+): AsyncGenerator<Uint8Array, void, void> {
+  let left = afterBytes;
+  for await (const chunk of chunks) {
+    if (chunk.length > left) {
+      if (left > 0) yield chunk.subarray(0, left);
+      throw error;
+    }
+    left -= chunk.length;
+    yield chunk;
+  }
+}
+
+async function* flipBit(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  let flipped = false;
+  for await (const chunk of chunks) {
+    const [first] = chunk;
+    if (flipped || first === undefined) {
+      yield chunk;
+      continue;
+    }
+    const copy = chunk.slice();
+    copy[0] = first ^ 1;
+    flipped = true;
+    yield copy;
+  }
+}

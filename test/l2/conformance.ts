@@ -1,0 +1,498 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { VitrineError } from "../../src/core/errors.ts";
+import type { ObjectMeta } from "../../src/core/object.ts";
+import type { L2Adapter } from "../../src/l2/adapter.ts";
+import { type Bench, codeOf, holds, inFolder, key, metaOf, newBench, pattern, readAll, sourceOf } from "./support.ts";
+
+/** How the suite gets at one kind of adapter. */
+export interface AdapterFixture {
+  /** The name of the kind in test titles. */
+  readonly name: string;
+  /** Opens an adapter over an empty or a formerly used folder. */
+  open(folder: string, options: Bench & { readonly limitBytes: number }): Promise<L2Adapter>;
+  /** Whether objects are there again after close and open. */
+  readonly persistent: boolean;
+}
+
+type Opened = { readonly adapter: L2Adapter; readonly reopen: () => Promise<L2Adapter> } & Bench;
+
+const MIB = 1024 * 1024;
+
+/** The definition of an adapter: every one listed in src/l2/mod.ts passes this. */
+export function adapterConformance(fixture: AdapterFixture): void {
+  const withAdapter = (body: (opened: Opened) => Promise<void>, limitBytes = 0) => () =>
+    inFolder(async (folder) => {
+      const bench = newBench();
+      let adapter = await fixture.open(folder, { ...bench, limitBytes });
+      const reopen = async (): Promise<L2Adapter> => {
+        await adapter.close();
+        adapter = await fixture.open(folder, { ...bench, limitBytes });
+        return adapter;
+      };
+      try {
+        await body({ ...bench, adapter, reopen });
+      } finally {
+        await adapter.close();
+      }
+    });
+
+  describe(`${fixture.name} adapter`, () => {
+    test(
+      "lookup, load and delete miss when there is no such object",
+      withAdapter(async ({ adapter }) => {
+        expect(await adapter.lookup(key("a"))).toBe(undefined);
+        expect(await adapter.load(key("a"))).toBe(undefined);
+        expect(await adapter.delete(key("a"))).toBe(false);
+        expect(await adapter.list({ tenant: "", prefix: "", after: "", limit: 10 })).toEqual({
+          entries: [],
+          more: false,
+        });
+      }),
+    );
+
+    for (const sizeBytes of [0, 1, 4096, MIB - 1, MIB, MIB + 1, 3 * MIB + 17]) {
+      test(
+        `store and load keep bytes and metadata when the size is ${sizeBytes}`,
+        withAdapter(async ({ adapter }) => {
+          const bytes = pattern(sizeBytes);
+          const meta = metaOf(bytes, {
+            contentType: "text/plain; x=é",
+            sha256: "abc=",
+            expiresMs: 9_999_999_999_999.5,
+          });
+          expect(await adapter.store(key("a"), sourceOf(bytes, { meta }))).toEqual(meta);
+          expect(await adapter.lookup(key("a"))).toEqual(meta);
+          expect((await adapter.load(key("a")))?.meta).toEqual(meta);
+          expect(await holds(adapter, key("a"), bytes)).toBe(true);
+        }),
+      );
+    }
+
+    for (const chunkBytes of [100, 300_000, 2 * MIB]) {
+      test(
+        `store takes chunks of ${chunkBytes} bytes over shared memory when the size is not announced`,
+        withAdapter(async ({ adapter }) => {
+          const bytes = pattern(MIB + 54_321);
+          await adapter.store(key("a"), sourceOf(bytes, { chunkBytes, sized: false }));
+          expect(await holds(adapter, key("a"), bytes)).toBe(true);
+        }),
+      );
+    }
+
+    test(
+      "load gives exactly the range when one is asked for",
+      withAdapter(async ({ adapter }) => {
+        const bytes = pattern(2 * MIB + 100);
+        await adapter.store(key("a"), sourceOf(bytes));
+        const edges = [0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB, bytes.length - 1, bytes.length];
+        for (const start of edges) {
+          for (const end of edges.filter((edge) => edge >= start)) {
+            const part = await readAll(await adapter.load(key("a"), { start, end }));
+            expect(part?.length).toBe(end - start);
+            expect(Buffer.compare(part ?? pattern(1), bytes.subarray(start, end))).toBe(0);
+          }
+        }
+      }),
+    );
+
+    test(
+      "load gives private memory when chunks are kept or written to",
+      withAdapter(async ({ adapter }) => {
+        const bytes = pattern(2 * MIB);
+        await adapter.store(key("a"), sourceOf(bytes));
+        const load = await adapter.load(key("a"));
+        const kept: Uint8Array[] = [];
+        for await (const chunk of load?.chunks ?? []) kept.push(chunk);
+        expect(Buffer.compare(Buffer.concat(kept), bytes)).toBe(0);
+        for (const chunk of kept) chunk.fill(0);
+        expect(kept.every((chunk) => chunk.buffer instanceof ArrayBuffer)).toBe(true);
+        expect(await holds(adapter, key("a"), bytes)).toBe(true);
+      }),
+    );
+
+    test(
+      "load can be abandoned when the first chunk was read, or none",
+      withAdapter(async ({ adapter }) => {
+        await adapter.store(key("a"), sourceOf(pattern(3 * MIB)));
+        for await (const chunk of (await adapter.load(key("a")))?.chunks ?? []) {
+          expect(chunk.length > 0).toBe(true);
+          break;
+        }
+        const unread = (await adapter.load(key("a")))?.chunks[Symbol.asyncIterator]();
+        await unread?.return?.();
+        expect((await unread?.next())?.done).toBe(true);
+      }),
+    );
+
+    test(
+      "a running load goes on with the old bytes when the object is replaced or deleted",
+      withAdapter(async ({ adapter }) => {
+        const bytes = pattern(3 * MIB, 1);
+        await adapter.store(key("a"), sourceOf(bytes));
+        const first = await adapter.load(key("a"));
+        await adapter.store(key("a"), sourceOf(pattern(3 * MIB, 2)));
+        const second = await adapter.load(key("a"));
+        await adapter.delete(key("a"));
+        expect(Buffer.compare(await readAll(first) ?? pattern(1), bytes)).toBe(0);
+        expect(Buffer.compare(await readAll(second) ?? pattern(1), pattern(3 * MIB, 2))).toBe(0);
+      }),
+    );
+
+    test(
+      "store replaces and says so when there was an object",
+      withAdapter(async ({ adapter, removed }) => {
+        await adapter.store(key("a", "t"), sourceOf(pattern(100)));
+        await adapter.store(key("a", "t"), sourceOf(pattern(200, 2)));
+        expect(await holds(adapter, key("a", "t"), pattern(200, 2))).toBe(true);
+        expect((await adapter.usage()).objects).toBe(1);
+        expect(removed).toEqual(["replaced t 1 100"]);
+      }),
+    );
+
+    test(
+      "store replaces when the new version is the same or lower",
+      withAdapter(async ({ adapter }) => {
+        for (const [seed, version] of [[1, 2000], [1, 2000], [2, 1000]] as const) {
+          await adapter.store(key("a"), sourceOf(pattern(100, seed), { meta: { version } }));
+          expect(await holds(adapter, key("a"), pattern(100, seed))).toBe(true);
+        }
+        expect((await adapter.usage()).objects).toBe(1);
+      }),
+    );
+
+    test(
+      "store throws what the source throws and leaves what was there when the chunks break off",
+      withAdapter(async ({ adapter, removed }) => {
+        await adapter.store(key("a"), sourceOf(pattern(100)));
+        const gone = new VitrineError("client_gone", "Reading the body: the client is gone");
+        async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+          yield pattern(400_000);
+          throw gone;
+        }
+        const source = { chunks: chunks(), meta: () => metaOf(pattern(1)) };
+        await expect(adapter.store(key("a"), source)).rejects.toBe(gone);
+        expect(await holds(adapter, key("a"), pattern(100))).toBe(true);
+        expect(removed).toEqual([]);
+      }),
+    );
+
+    test(
+      "store throws what meta throws and leaves what was there when the source refuses at the end",
+      withAdapter(async ({ adapter }) => {
+        const usage = await adapter.usage();
+        const refusal = new Error("digest");
+        const source = {
+          ...sourceOf(pattern(100)),
+          meta(): ObjectMeta {
+            throw refusal;
+          },
+        };
+        await expect(adapter.store(key("a"), source)).rejects.toBe(refusal);
+        expect(await adapter.lookup(key("a"))).toBe(undefined);
+        expect(await adapter.usage()).toEqual(usage);
+      }),
+    );
+
+    for (const wrong of [{ crc32: 1 }, { sizeBytes: 99 }]) {
+      test(
+        `store fails and keeps nothing when the bytes are not those of ${JSON.stringify(wrong)}`,
+        withAdapter(async ({ adapter }) => {
+          expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(100), { meta: wrong })))).toBe("tier_failed");
+          expect(await adapter.lookup(key("a"))).toBe(undefined);
+        }),
+      );
+    }
+
+    test(
+      "an object is invisible until its last byte when it is being stored",
+      withAdapter(async ({ adapter }) => {
+        const bytes = pattern(600_000);
+        const seen: unknown[] = [];
+        async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+          for (let at = 0; at < bytes.length; at += 200_000) {
+            yield bytes.subarray(at, at + 200_000);
+            seen.push(await adapter.lookup(key("a")), await adapter.load(key("a")), (await adapter.usage()).objects);
+          }
+        }
+        await adapter.store(key("a"), { chunks: chunks(), meta: () => metaOf(bytes) });
+        expect(new Set(seen)).toEqual(new Set([undefined, 0]));
+      }),
+    );
+
+    test(
+      "delete removes one object when it is there",
+      withAdapter(async ({ adapter, removed }) => {
+        await adapter.store(key("a"), sourceOf(pattern(10)));
+        await adapter.store(key("a", "t"), sourceOf(pattern(20)));
+        expect(await adapter.delete(key("a", "t"))).toBe(true);
+        expect(await adapter.delete(key("a", "t"))).toBe(false);
+        expect(await adapter.load(key("a", "t"))).toBe(undefined);
+        expect(await holds(adapter, key("a"), pattern(10))).toBe(true);
+        expect(removed).toEqual(["deleted t 1 20"]);
+      }),
+    );
+
+    test(
+      "an object is a miss everywhere when its time is up",
+      withAdapter(async ({ adapter, clock, removed }) => {
+        await adapter.store(key("a"), sourceOf(pattern(10), { meta: { expiresMs: clock.nowMs() + 1000 } }));
+        clock.advance(999);
+        expect(await holds(adapter, key("a"), pattern(10))).toBe(true);
+        clock.advance(1);
+        expect((await adapter.list({ tenant: "", prefix: "", after: "", limit: 10 })).entries).toEqual([]);
+        expect(await adapter.delete(key("a"))).toBe(false);
+        expect(await adapter.lookup(key("a"))).toBe(undefined);
+        expect(await adapter.load(key("a"))).toBe(undefined);
+        expect((await adapter.usage()).objects).toBe(0);
+        expect(removed).toEqual(["expired  1 10"]);
+      }),
+    );
+
+    test(
+      "clear removes one tenant's objects or all and says how many when asked to",
+      withAdapter(async ({ adapter, removed }) => {
+        for (const [name, tenant] of [["a", ""], ["b", "t"], ["c", "t"], ["d", "u"]] as const) {
+          await adapter.store(key(name, tenant), sourceOf(pattern(10)));
+        }
+        expect(await adapter.clear("t")).toBe(2);
+        expect(removed).toEqual(["cleared t 2 20"]);
+        expect(await adapter.lookup(key("b", "t"))).toBe(undefined);
+        expect(await adapter.clear()).toBe(2);
+        expect(await adapter.usage()).toEqual({ objects: 0, usedBytes: 0, limitBytes: 0 });
+        expect(removed.slice(1).toSorted()).toEqual(["cleared  1 10", "cleared u 1 10"]);
+      }),
+    );
+
+    test(
+      "list pages through one tenant's keys in byte order when there are many",
+      withAdapter(async ({ adapter }) => {
+        const names = ["a", "a/b", "a/ü", "a/z", "a0", "A", "b", "ä", "😀", "\ufffd", "a/\u{10ffff}", "a/~"];
+        for (const name of names) await adapter.store(key(name), sourceOf(pattern(3)));
+        await adapter.store(key("a/other", "t"), sourceOf(pattern(3)));
+        const sorted = names.toSorted((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y)));
+        for (const prefix of ["", "a", "a/", "a/z", "x", "😀"]) {
+          const seen: string[] = [];
+          for (let more = true; more;) {
+            const page = await adapter.list({ tenant: "", prefix, after: seen.at(-1) ?? "", limit: 2 });
+            expect(page.entries.length <= 2).toBe(true);
+            seen.push(...page.entries.map((entry) => entry.key));
+            more = page.more;
+          }
+          expect(seen).toEqual(sorted.filter((name) => name.startsWith(prefix)));
+        }
+      }),
+    );
+
+    test(
+      "keys are kept as they are when they look like paths, control characters or long text",
+      withAdapter(async ({ adapter }) => {
+        const names = [
+          "../../etc/passwd",
+          "/",
+          ".",
+          "..",
+          "a\0b",
+          "a",
+          "\ufeffa",
+          "a/../b",
+          "%2F",
+          "x".repeat(1024),
+          "\n",
+          "con",
+        ];
+        for (const [seed, name] of names.entries()) await adapter.store(key(name), sourceOf(pattern(50, seed)));
+        for (const [seed, name] of names.entries()) {
+          expect(await holds(adapter, key(name), pattern(50, seed))).toBe(true);
+        }
+        const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 100 });
+        expect(new Set(entries.map((entry) => entry.key))).toEqual(new Set(names));
+      }),
+    );
+
+    test(
+      "objects stay apart when tenant and key could be confused",
+      withAdapter(async ({ adapter }) => {
+        const pairs = [["", "ab"], ["a", "b"], ["ab", ""]].filter(([, name]) => name !== "");
+        for (const [seed, [tenant = "", name = ""]] of pairs.entries()) {
+          await adapter.store(key(name, tenant), sourceOf(pattern(50, seed)));
+        }
+        for (const [seed, [tenant = "", name = ""]] of pairs.entries()) {
+          expect(await holds(adapter, key(name, tenant), pattern(50, seed))).toBe(true);
+        }
+      }),
+    );
+
+    test(
+      "usage stays within the limit and the newest stays when more is stored than fits",
+      withAdapter(async ({ adapter, clock, removed }) => {
+        for (let number = 0; number < 12; number += 1) {
+          clock.advance(1000);
+          await adapter.store(key(`${number}`), sourceOf(pattern(10_000, number)));
+          const { usedBytes, limitBytes } = await adapter.usage();
+          expect(limitBytes).toBe(50_000);
+          expect(usedBytes <= limitBytes).toBe(true);
+          expect(await holds(adapter, key(`${number}`), pattern(10_000, number))).toBe(true);
+        }
+        const { objects } = await adapter.usage();
+        expect(objects >= 4).toBe(true);
+        expect(removed.length).toBe(12 - objects);
+        expect(new Set(removed)).toEqual(new Set(["capacity  1 10000"]));
+        expect(await adapter.lookup(key("0"))).toBe(undefined);
+      }, 50_000),
+    );
+
+    test(
+      "an object that was loaded stays longer when room is needed",
+      withAdapter(async ({ adapter, clock }) => {
+        for (const name of ["a", "b", "c"]) {
+          clock.advance(1000);
+          await adapter.store(key(name), sourceOf(pattern(15_000)));
+        }
+        clock.advance(1000);
+        await readAll(await adapter.load(key("a")));
+        await adapter.store(key("d"), sourceOf(pattern(15_000)));
+        expect(await adapter.lookup(key("a")) !== undefined).toBe(true);
+        expect(await adapter.lookup(key("b"))).toBe(undefined);
+      }, 50_000),
+    );
+
+    test(
+      "expired objects go before live ones when room is needed",
+      withAdapter(async ({ adapter, clock, removed }) => {
+        await adapter.store(key("live"), sourceOf(pattern(20_000)));
+        await adapter.store(key("dead"), sourceOf(pattern(20_000), { meta: { expiresMs: clock.nowMs() + 1 } }));
+        clock.advance(10);
+        await adapter.store(key("new"), sourceOf(pattern(20_000)));
+        expect(await adapter.lookup(key("live")) !== undefined).toBe(true);
+        expect(removed).toEqual(["expired  1 20000"]);
+      }, 50_000),
+    );
+
+    for (const sized of [true, false]) {
+      test(
+        `store fails with no_room when the object is larger than the limit${sized ? "" : " and does not say so"}`,
+        withAdapter(async ({ adapter }) => {
+          expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(600_000), { sized })))).toBe("no_room");
+          expect(await adapter.lookup(key("a"))).toBe(undefined);
+          await adapter.store(key("b"), sourceOf(pattern(40_000)));
+          expect(await holds(adapter, key("b"), pattern(40_000))).toBe(true);
+        }, 50_000),
+      );
+    }
+
+    test(
+      "an object can be replaced by one of its size when two do not fit",
+      withAdapter(async ({ adapter }) => {
+        for (const seed of [1, 2, 3]) {
+          await adapter.store(key("a"), sourceOf(pattern(40_000, seed)));
+          expect(await holds(adapter, key("a"), pattern(40_000, seed))).toBe(true);
+        }
+      }, 50_000),
+    );
+
+    test(
+      "usage stays within the limit when many stores run at once",
+      withAdapter(async ({ adapter }) => {
+        const numbers = Array.from({ length: 20 }, (_, number) => number);
+        const results = await Promise.allSettled(
+          numbers.map((number) =>
+            adapter.store(key(`${number}`), sourceOf(pattern(9000, number), { sized: number % 2 === 0 }))
+          ),
+        );
+        expect((await adapter.usage()).usedBytes <= 50_000).toBe(true);
+        expect(results.some((result) => result.status === "fulfilled")).toBe(true);
+        for (const result of results) {
+          if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "no_room" });
+        }
+        for (const number of numbers) {
+          const bytes = await readAll(await adapter.load(key(`${number}`)));
+          if (bytes !== undefined) expect(Buffer.compare(bytes, pattern(9000, number))).toBe(0);
+        }
+      }, 50_000),
+    );
+
+    test(
+      "close waits for running calls and refuses further ones when called",
+      withAdapter(async ({ adapter }) => {
+        await adapter.store(key("a"), sourceOf(pattern(3 * MIB)));
+        const load = await adapter.load(key("a"));
+        const storing = adapter.store(key("b"), sourceOf(pattern(10)));
+        await adapter.close();
+        expect((await storing).sizeBytes).toBe(10);
+        expect(await codeOf(readAll(load))).toBe("tier_failed");
+        expect(await codeOf(adapter.lookup(key("a")))).toBe("tier_failed");
+        expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(10))))).toBe("tier_failed");
+        await adapter.close();
+      }),
+    );
+
+    if (fixture.persistent) {
+      test(
+        "everything is there again when it is reopened",
+        withAdapter(async ({ adapter, reopen }) => {
+          const meta = await adapter.store(key("a", "t"), sourceOf(pattern(2 * MIB), { meta: { contentType: "x/y" } }));
+          await adapter.store(key("b"), sourceOf(pattern(0)));
+          await adapter.store(key("c"), sourceOf(pattern(10)));
+          await adapter.delete(key("c"));
+          const usage = await adapter.usage();
+          const again = await reopen();
+          expect(await again.lookup(key("a", "t"))).toEqual(meta);
+          expect(await holds(again, key("a", "t"), pattern(2 * MIB))).toBe(true);
+          expect(await holds(again, key("b"), pattern(0))).toBe(true);
+          expect(await again.lookup(key("c"))).toBe(undefined);
+          expect(await again.usage()).toEqual(usage);
+        }),
+      );
+    }
+
+    test("it behaves like a Map when calls come in any order", async () => {
+      const name = fc.constantFrom("a", "a/b", "b", "ü");
+      const tenant = fc.constantFrom("", "t");
+      const step = fc.oneof(
+        fc.record({
+          do: fc.constant("put" as const),
+          name,
+          tenant,
+          size: fc.constantFrom(0, 1, 5000, 300_000),
+          seed: fc.nat(9),
+        }),
+        fc.record({ do: fc.constantFrom("get" as const, "delete" as const), name, tenant }),
+        fc.record({ do: fc.constantFrom("list" as const, "clear" as const, "reopen" as const), tenant }),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) =>
+          withAdapter(async ({ adapter, reopen }) => {
+            const model = new Map<string, Uint8Array>();
+            let current = adapter;
+            for (const now of steps) {
+              const id = "name" in now ? `${now.tenant}\0${now.name}` : "";
+              if (now.do === "put") {
+                const bytes = pattern(now.size, now.seed);
+                await current.store(key(now.name, now.tenant), sourceOf(bytes));
+                model.set(id, bytes);
+              } else if (now.do === "get") {
+                const bytes = await readAll(await current.load(key(now.name, now.tenant)));
+                expect(bytes === undefined ? undefined : Buffer.from(bytes).toString("base64"))
+                  .toBe(model.has(id) ? Buffer.from(model.get(id) ?? []).toString("base64") : undefined);
+              } else if (now.do === "delete") {
+                expect(await current.delete(key(now.name, now.tenant))).toBe(model.delete(id));
+              } else if (now.do === "list") {
+                const { entries } = await current.list({ tenant: now.tenant, prefix: "", after: "", limit: 100 });
+                const wanted = [...model.keys()].filter((entry) => entry.startsWith(`${now.tenant}\0`));
+                expect(entries.map((entry) => `${now.tenant}\0${entry.key}`)).toEqual(wanted.toSorted());
+              } else if (now.do === "clear") {
+                const mine = [...model.keys()].filter((entry) => entry.startsWith(`${now.tenant}\0`));
+                expect(await current.clear(now.tenant)).toBe(mine.length);
+                for (const entry of mine) model.delete(entry);
+              } else if (fixture.persistent) {
+                current = await reopen();
+              }
+              expect((await current.usage()).objects).toBe(model.size);
+            }
+          })()),
+        { numRuns: 15 },
+      );
+    });
+  });
+}

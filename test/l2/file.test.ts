@@ -1,0 +1,4 @@
+import { adapterConformance } from "./conformance.ts";
+import { fixtures } from "./fixtures.ts";
+
+adapterConformance(fixtures["file:"]);
