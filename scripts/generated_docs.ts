@@ -2,8 +2,6 @@ import { settingDocs } from "../src/config.ts";
 import { settingsTable } from "../src/config/setting_docs.ts";
 import { eventsMarkdown } from "../src/events/docs.ts";
 import { metricsMarkdown } from "../src/subscribers/metrics/docs.ts";
-import { eventsMarkdown } from "../src/events/docs.ts";
-import { metricsMarkdown } from "../src/subscribers/metrics/docs.ts";
 
 /** A file in which something is generated. */
 export interface GeneratedDoc {
@@ -24,8 +22,6 @@ function between(current: string, name: string, text: string): string {
 /** Every generated text of the documentation. */
 export const generatedDocs: readonly GeneratedDoc[] = [
   { path: "README.md", render: (current) => between(current, "settings", settingsTable(settingDocs())) },
-  { path: "docs/EVENTS.md", render: eventsMarkdown },
-  { path: "docs/METRICS.md", render: metricsMarkdown },
   { path: "docs/EVENTS.md", render: eventsMarkdown },
   { path: "docs/METRICS.md", render: metricsMarkdown },
 ];

@@ -7,15 +7,20 @@ const KINDS = { label: "label", sum: "sum", histogram: "histogram", detail: "det
 export function eventsMarkdown(): string {
   const sections = eventNames.map((name) => {
     const { doc, fields } = catalogue[name];
-    const rows = Object.entries(fields).map(([field, { kind, doc }]) => `| \`${field}\` | ${KINDS[kind]} | ${doc} |`);
-    return [`## \`${name}\``, "", doc, "", "| field | kind | meaning |", "|---|---|---|", ...rows].join("\n");
+    const rows = Object.entries(fields).map(([field, { kind, values, doc }]) =>
+      `| \`${field}\` | ${KINDS[kind]} | ${values?.join(", ") ?? ""} | ${doc} |`
+    );
+    return [`## \`${name}\``, "", doc, "", "| field | kind | values | meaning |", "|---|---|---|---|", ...rows].join(
+      "\n",
+    );
   });
   return `${INTRODUCTION}\n${sections.join("\n\n")}\n`;
 }
 
-const INTRODUCTION = `# Events
+const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
+# Events
 
-Generated from src/events/catalogue.ts by scripts/docs.ts. Do not edit.
+Generated from src/events/catalogue.ts by \`bun run docs\`. Do not edit.
 
 An event is a fact that a component states where it happens. Publishing never blocks, never throws and never waits; subscribers
 run later. What happens to a field when events are folded into a group:

@@ -13,9 +13,10 @@ function line(name: string, row: MetricRow): string {
   return `| \`${name}\` | ${row.kind} | ${row.unit} | ${labels} | ${row.help} | ${row.answers} | ${from} |`;
 }
 
-const INTRODUCTION = `# Metrics
+const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
+# Metrics
 
-Generated from src/subscribers/metrics/table.ts by scripts/docs.ts. Do not edit.
+Generated from src/subscribers/metrics/table.ts by \`bun run docs\`. Do not edit.
 
 \`GET /metrics\` shows all of them as Prometheus text; OTLP push (\`OTEL_EXPORTER_OTLP_ENDPOINT\`) sends the same names and values. Every series
 carries \`service_instance_id\` on \`/metrics\`, and exists at zero from the first scrape wherever its label values are known by then.
