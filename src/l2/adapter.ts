@@ -17,7 +17,7 @@ export interface L2Load {
   /**
    * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before it is handed out.
    * Throws VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all bytes were right.
-   * Abandoning the iteration (return) frees what the load holds.
+   * Abandoning the iteration (return) frees what the load holds; a load is to be iterated or returned, never just dropped.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
 }
@@ -46,6 +46,8 @@ export interface TierUsage {
   readonly usedBytes: number;
   /** 0 = no limit of ours. */
   readonly limitBytes: number;
+  /** Unfinished writes of an earlier run that were removed when the tier was opened, where a tier can have such. */
+  readonly leftoversRemoved?: number;
 }
 
 /**
@@ -71,6 +73,6 @@ export interface L2Adapter {
   clear(tenant?: string): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
-  /** Waits for running calls and frees everything; further calls throw. */
+  /** Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is still being read. */
   close(): Promise<void>;
 }

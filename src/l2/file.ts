@@ -7,6 +7,7 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import { type Disk, openDisk } from "./file/disk.ts";
+import { makeFolders } from "./file/folders.ts";
 import { type IndexEntry, type IndexRow, ObjectIndex } from "./file/index.ts";
 import { Layout } from "./file/layout.ts";
 import { FolderLock } from "./file/lock.ts";
@@ -52,11 +53,13 @@ export class FileAdapter implements L2Adapter {
   readonly #recovery: Recovery;
   readonly #remover: Remover;
   readonly #room: Room;
+  readonly #sync: boolean;
 
   private constructor(options: FileAdapterOptions, parts: Parts) {
     this.name = options.name;
     this.#calls = new Calls(options.name);
     this.#clock = options.clock;
+    this.#sync = options.sync;
     this.#disk = options.disk ?? openDisk({ sync: options.sync });
     this.#index = parts.index;
     this.#layout = parts.layout;
@@ -152,7 +155,8 @@ export class FileAdapter implements L2Adapter {
   async usage(): Promise<TierUsage> {
     return await this.#calls.run("Measuring", async () => {
       const { objects, bytes } = this.#index.totals();
-      return { objects, usedBytes: bytes, limitBytes: this.#room.limitBytes };
+      const { leftovers } = this.#recovery;
+      return { objects, usedBytes: bytes, limitBytes: this.#room.limitBytes, leftoversRemoved: leftovers };
     });
   }
 
@@ -160,6 +164,7 @@ export class FileAdapter implements L2Adapter {
   async close(): Promise<void> {
     if (!await this.#calls.close()) return;
     this.#lock.release(() => {
+      if (!this.#sync) return; // Stays trusted until the next boot, and is built again then.
       this.#index.sync();
       markClean(this.#layout.statePath);
     });
@@ -239,6 +244,7 @@ async function openParts(path: string): Promise<Parts> {
     const index = openIndex(layout);
     try {
       markRunning(layout.statePath);
+      makeFolders(layout);
       const recovery = recover(layout, index);
       await lock.share();
       return { layout, lock, index, recovery };

@@ -259,7 +259,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
         expect(removed).toEqual(["cleared t 2 20"]);
         expect(await adapter.lookup(key("b", "t"))).toBe(undefined);
         expect(await adapter.clear()).toBe(2);
-        expect(await adapter.usage()).toEqual({ objects: 0, usedBytes: 0, limitBytes: 0 });
+        expect(await adapter.usage()).toMatchObject({ objects: 0, usedBytes: 0 });
         expect(removed.slice(1).toSorted()).toEqual(["cleared  1 10", "cleared u 1 10"]);
       }),
     );

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
 import { decodeTail, type Tail, tailLength } from "./format.ts";
 import type { IndexEntry, ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
@@ -31,13 +31,12 @@ export function recover(layout: Layout, index: ObjectIndex): Recovery {
     index.transaction(() => {
       const known = index.names(folder);
       const folderPath = layout.folderPath(folder);
-      mkdirSync(folderPath, { recursive: true });
       const unknown: string[] = [];
       for (const name of readdirSync(folderPath)) {
         if (layout.isTempName(name)) {
           unlinkSync(`${folderPath}/${name}`);
           found.leftovers += 1;
-        } else if (layout.isObjectName(name) && !known.delete(name)) {
+        } else if (layout.isObjectName(name) && name.startsWith(folder) && !known.delete(name)) {
           unknown.push(name);
         }
       }

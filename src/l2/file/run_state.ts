@@ -14,7 +14,7 @@ export function isIndexTrusted(statePath: string): boolean {
 
 /** Notes, durably, that a server is running since this boot. */
 export function markRunning(statePath: string): void {
-  replaceDurably(statePath, bootId());
+  if (readOr(statePath, "") !== bootId()) replaceDurably(statePath, bootId());
 }
 
 /** Notes, durably, that the index was closed and synced. */
