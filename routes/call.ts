@@ -1,0 +1,100 @@
+import type { Clock } from "../src/core/clock.ts";
+import type { Publish } from "../src/core/publish.ts";
+import type { EventMap } from "../src/events/catalogue.ts";
+import type { Located } from "./http/path_table.ts";
+import type { RequestContext } from "./types.ts";
+
+const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"]);
+
+/** What a call needs of its app. */
+export interface CallOptions {
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  readonly context: RequestContext;
+  /** Called once, when the call is over. */
+  readonly onOver: () => void;
+}
+
+/** One request from its arrival until its response has left: what is counted about it, and its two events. */
+export class Call {
+  /** Milliseconds since the epoch. */
+  readonly startMs: number;
+  readonly located: Located;
+  readonly method: string;
+  readonly #options: CallOptions;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  #status = 0;
+  #outcome: "complete" | "aborted" = "complete";
+  #bodyPending = false;
+  #nowMs = 0;
+
+  constructor(method: string, located: Located, options: CallOptions) {
+    this.located = located;
+    this.method = KNOWN_METHODS.has(method) ? method : "_OTHER";
+    this.#options = options;
+    this.startMs = options.clock.nowMs();
+    options.publish("http.request.start", { route: located.template, method: this.method });
+  }
+
+  get context(): RequestContext {
+    return this.#options.context;
+  }
+
+  /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */
+  elapsedMs(): number {
+    if (this.#nowMs === 0) this.#nowMs = this.#options.clock.nowMs();
+    return this.#nowMs - this.startMs;
+  }
+
+  /** Counts body bytes that arrived. */
+  received(bytes: number): void {
+    this.#requestBytes += bytes;
+  }
+
+  /** The request's body broke off. */
+  brokeOff(): void {
+    this.#outcome = "aborted";
+  }
+
+  /** Says how long the body of the answer is. */
+  answers(bytes: number): void {
+    this.#responseBytes = this.method === "HEAD" ? 0 : bytes;
+  }
+
+  /** The body leaves on its own; `bodyEnded` will follow, perhaps before `answered`. */
+  bodyFollows(): void {
+    this.#bodyPending = true;
+  }
+
+  /** The body has left, or broke off. */
+  bodyEnded(result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }): void {
+    this.#bodyPending = false;
+    this.#responseBytes = result.bytesSent;
+    if (result.outcome === "aborted") this.#outcome = "aborted";
+    if (this.#status !== 0) {
+      this.#nowMs = 0;
+      this.#over();
+    }
+  }
+
+  /** The response is in the runtime's hands. */
+  answered(response: Response): Response {
+    this.#status = response.status;
+    if (!this.#bodyPending) this.#over();
+    return response;
+  }
+
+  #over(): void {
+    this.#options.publish("http.request.end", {
+      route: this.located.template,
+      method: this.method,
+      status: String(this.#status),
+      outcome: this.#outcome,
+      seconds: this.elapsedMs() / 1000,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+    });
+    this.#options.onOver();
+  }
+}

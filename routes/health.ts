@@ -1,0 +1,27 @@
+import { replyText } from "./http/reply.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+const TEXT = "text/plain; charset=utf-8";
+
+/** Liveness and readiness. */
+export function healthRoutes({ isReady }: AppOptions): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      template: "/healthz",
+      spec: { summary: "Whether the process answers", tags: ["health"], responses: { 200: { description: "Alive" } } },
+      handler: (c) => replyText(c, "ok\n", { type: TEXT }),
+    },
+    {
+      method: "GET",
+      template: "/readyz",
+      spec: {
+        summary: "Whether traffic may come",
+        tags: ["health"],
+        responses: { 200: { description: "Ready" }, 503: { description: "Starting, or shutting down" } },
+      },
+      handler: (c) =>
+        isReady() ? replyText(c, "ready\n", { type: TEXT }) : replyText(c, "not ready\n", { type: TEXT, status: 503 }),
+    },
+  ];
+}

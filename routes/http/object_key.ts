@@ -1,0 +1,40 @@
+import { Buffer } from "node:buffer";
+import { VitrineError } from "../../src/core/errors.ts";
+import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../src/core/key.ts";
+
+/** The object a request names: `encodedKey` is the rest of its path. Throws bad_key, bad_request (tenant). */
+export function parseObjectKey(encodedKey: string, request: Request): ObjectKey {
+  return { tenant: parseTenant(request), key: parseKey(encodedKey) };
+}
+
+/** The tenant of a request, from `Vitrine-Tenant`, "" by default. Throws bad_request. */
+export function parseTenant(request: Request): string {
+  const tenant = request.headers.get("vitrine-tenant");
+  if (tenant === null) return "";
+  // What the runtimes make of other bytes in a header differs.
+  if (tenant.length > MAX_TENANT_BYTES || !/^[\x20-\x7e]*$/.test(tenant)) {
+    throw new VitrineError(
+      "bad_request",
+      `parse Vitrine-Tenant: not at most ${MAX_TENANT_BYTES} printable ASCII characters`,
+    );
+  }
+  return tenant;
+}
+
+function parseKey(encodedKey: string): string {
+  const key = decode(encodedKey);
+  // A UTF-16 unit takes at most three bytes.
+  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new VitrineError("bad_key", `parse key: longer than ${MAX_KEY_BYTES} bytes`);
+  }
+  return key;
+}
+
+function decode(encodedKey: string): string {
+  if (!encodedKey.includes("%")) return encodedKey;
+  try {
+    return decodeURIComponent(encodedKey);
+  } catch (cause) {
+    throw new VitrineError("bad_key", "parse key: not percent-encoded UTF-8", { cause });
+  }
+}

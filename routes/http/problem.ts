@@ -1,0 +1,64 @@
+import { Buffer } from "node:buffer";
+import type { ErrorCode } from "../../src/core/errors.ts";
+import type { Call } from "../call.ts";
+import { pathOf } from "./path_table.ts";
+
+/** What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no exception). */
+export interface Refusal {
+  readonly code: ErrorCode | "internal_error";
+  readonly message: string;
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
+interface Kind {
+  readonly status: number;
+  readonly title: string;
+}
+
+const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
+  bad_request: { status: 400, title: "The request is malformed" },
+  bad_key: { status: 400, title: "The key is not 1 to 1024 bytes of percent-encoded UTF-8" },
+  bad_range: { status: 416, title: "The range lies outside the object" },
+  not_found: { status: 404, title: "Not here" },
+  method_not_allowed: { status: 405, title: "The path does not have this method" },
+  length_required: { status: 411, title: "The request needs a Content-Length" },
+  length_mismatch: { status: 400, title: "The body is not as long as announced" },
+  digest_mismatch: { status: 400, title: "The body does not have the digest announced" },
+  precondition_failed: { status: 412, title: "A precondition failed" },
+  too_large: { status: 413, title: "The object is too large" },
+  no_room: { status: 507, title: "There is no room for the object" },
+  tier_failed: { status: 503, title: "A storage tier failed" },
+  client_gone: { status: 400, title: "The body broke off" },
+  shutting_down: { status: 503, title: "The server is shutting down" },
+  internal_error: { status: 500, title: "Something went wrong inside" },
+};
+
+const RETRY_AFTER_SECONDS = "1";
+
+/** The one place where a refusal becomes a status and an RFC 9457 body. */
+export function problem(
+  call: Call,
+  request: Request,
+  refusal: Refusal,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const { status, title } = KINDS[refusal.code];
+  const body = JSON.stringify({
+    ...refusal.details,
+    type: `/problems/${refusal.code.replaceAll("_", "-")}`,
+    title,
+    status,
+    detail: refusal.message,
+    instance: pathOf(request.url),
+  });
+  const bytes = Buffer.byteLength(body);
+  call.answers(bytes);
+  const all: Record<string, string> = {
+    "content-type": "application/problem+json",
+    "content-length": String(bytes),
+    ...headers,
+  };
+  if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;
+  if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
+  return new Response(body, { status, headers: all });
+}

@@ -1,0 +1,15 @@
+import * as v from "valibot";
+import { VitrineError } from "../../src/core/errors.ts";
+
+/** The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request. */
+export function parseQuery<Schema extends v.GenericSchema>(schema: Schema, request: Request): v.InferOutput<Schema> {
+  const parameters: Record<string, string> = {};
+  for (const [name, value] of new URL(request.url).searchParams) {
+    if (name in parameters) throw new VitrineError("bad_request", `parse query: ${name} comes twice`);
+    parameters[name] = value;
+  }
+  const parsed = v.safeParse(schema, parameters);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  throw new VitrineError("bad_request", `parse query: ${v.getDotPath(issue) ?? ""}: ${issue.message}`);
+}

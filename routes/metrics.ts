@@ -1,0 +1,12 @@
+import { replyText } from "./http/reply.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+/** The metrics in Prometheus' text format 0.0.4. */
+export function metricsRoutes({ metricsText }: AppOptions): readonly Route[] {
+  return [{
+    method: "GET",
+    template: "/metrics",
+    spec: { summary: "Metrics for Prometheus", tags: ["status"], responses: { 200: { description: "Text" } } },
+    handler: async (c) => replyText(c, await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
+  }];
+}

@@ -1,0 +1,119 @@
+import { Buffer } from "node:buffer";
+import { resolver } from "hono-openapi";
+import * as v from "valibot";
+import { VitrineError } from "../src/core/errors.ts";
+import { MAX_KEY_BYTES } from "../src/core/key.ts";
+import { etagOf } from "../src/core/object.ts";
+import type { ListEntry, Storage } from "../src/storage/types.ts";
+import { parseTenant } from "./http/object_key.ts";
+import { parseQuery } from "./http/query.ts";
+import { replyJson } from "./http/reply.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+const TEMPLATE = "/v1/objects";
+const tier = v.optional(v.pipe(v.string(), v.description("Only this tier: l1, or an L2 adapter's name.")));
+
+const listQuery = v.strictObject({
+  tier,
+  prefix: v.optional(
+    v.pipe(v.string(), v.maxBytes(MAX_KEY_BYTES), v.description("Only keys that start with this.")),
+    "",
+  ),
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[1-9]\d{0,3}$/, "limit is not a number from 1 to 1000"),
+      v.transform(Number),
+      v.maxValue(1000, "limit is above 1000"),
+      v.metadata({ description: "Most objects in the answer, 1-1000." }),
+    ),
+    "100",
+  ),
+  cursor: v.optional(v.pipe(v.string(), v.description("next_cursor of the page before."))),
+});
+const clearQuery = v.strictObject({ tier });
+
+const objectSchema = v.object({
+  key: v.string(),
+  size_bytes: v.number(),
+  etag: v.string(),
+  content_type: v.string(),
+  created: v.pipe(v.string(), v.isoTimestamp()),
+  expires: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+});
+const listSchema = v.object({ objects: v.array(objectSchema), next_cursor: v.optional(v.string()) });
+const clearSchema = v.object({ removed: v.pipe(v.number(), v.description("How many objects.")) });
+const json = (schema: v.GenericSchema) => ({ "application/json": { schema: resolver(schema) } });
+
+/** All objects of a tenant: listing and clearing. */
+export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      template: TEMPLATE,
+      query: listQuery,
+      spec: {
+        summary: "List a tenant's objects in the byte order of their keys",
+        tags: ["objects"],
+        responses: { 200: { description: "One page", content: json(listSchema) } },
+      },
+      async handler(c) {
+        const query = parseQuery(listQuery, c.req.raw);
+        const { entries, more } = await storage.list({
+          tenant: parseTenant(c.req.raw),
+          prefix: query.prefix,
+          limit: query.limit,
+          after: decodeCursor(query.cursor),
+          tier: knownTier(storage, query.tier),
+        });
+        const last = entries.at(-1);
+        const next = more && last !== undefined ? { next_cursor: encodeCursor(last.key) } : {};
+        return replyJson(c, { objects: entries.map(objectOf), ...next });
+      },
+    },
+    {
+      method: "DELETE",
+      template: TEMPLATE,
+      query: clearQuery,
+      spec: {
+        summary: "Remove a tenant's objects, from one tier or all",
+        tags: ["objects"],
+        responses: { 200: { description: "Removed", content: json(clearSchema) } },
+      },
+      async handler(c) {
+        const query = parseQuery(clearQuery, c.req.raw);
+        const tenant = parseTenant(c.req.raw);
+        return replyJson(c, { removed: await storage.clear({ tenant, tier: knownTier(storage, query.tier) }) });
+      },
+    },
+  ];
+}
+
+function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
+  return {
+    key,
+    size_bytes: meta.sizeBytes,
+    etag: etagOf(meta),
+    content_type: meta.contentType,
+    created: new Date(meta.createdMs).toISOString(),
+    ...(meta.expiresMs === 0 ? {} : { expires: new Date(meta.expiresMs).toISOString() }),
+  };
+}
+
+function knownTier(storage: Storage, name: string | undefined): string | undefined {
+  if (name !== undefined && !storage.tiers.includes(name)) {
+    throw new VitrineError("bad_request", `parse tier: not one of ${storage.tiers.join(", ")}: ${name}`);
+  }
+  return name;
+}
+
+function encodeCursor(key: string): string {
+  return Buffer.from(key).toString("base64url");
+}
+
+function decodeCursor(cursor: string | undefined): string {
+  if (cursor === undefined) return "";
+  const key = Buffer.from(cursor, "base64url").toString();
+  if (key === "" || encodeCursor(key) !== cursor) throw new VitrineError("bad_request", `parse cursor: ${cursor}`);
+  return key;
+}

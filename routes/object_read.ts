@@ -1,0 +1,162 @@
+import { etagOf, type ObjectMeta } from "../src/core/object.ts";
+import type { ObjectRead } from "../src/storage/types.ts";
+import type { Call } from "./call.ts";
+import { parseObjectKey } from "./http/object_key.ts";
+import { matchNames, noneMatchNames } from "./http/preconditions.ts";
+import { problem } from "./http/problem.ts";
+import { type ByteRange, parseRange } from "./http/range.ts";
+import type { AppOptions, RouteContext } from "./types.ts";
+
+type Found = Pick<ObjectRead, "meta" | "tier">;
+type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
+
+const DEFAULT_CONTENT_TYPE = "application/octet-stream";
+
+/** GET and HEAD of an object. A hit in L1 is answered without a single await. */
+export function readObject(
+  { storage, sender }: Pick<AppOptions, "storage" | "sender">,
+): (c: RouteContext) => Response | Promise<Response> {
+  function answer(c: RouteContext, read: ObjectRead | undefined): Response {
+    const call = c.env;
+    const request = c.req.raw;
+    if (read === undefined) return miss(call, request);
+    let decision: Decision | "unsatisfiable";
+    try {
+      decision = decide(request.headers, read.meta);
+    } catch (error) {
+      read.release("finished");
+      throw error;
+    }
+    const refused = answerWithoutBody(call, { request, found: read, decision });
+    if (refused !== undefined || decision === "unsatisfiable") {
+      read.release("finished");
+      return refused ?? unsatisfiable(call, request, read.meta);
+    }
+    call.bodyFollows();
+    return sender.send(read, {
+      ...decision,
+      pinnedBytes: read.meta.sizeBytes,
+      headers: objectHeaders(call, { found: read, decision, copyLimitBytes: sender.copyLimitBytes }),
+      context: call.context,
+      onEnd: (result) => call.bodyEnded(result),
+    });
+  }
+
+  function answerHead(c: RouteContext, found: Found | undefined): Response {
+    const call = c.env;
+    const request = c.req.raw;
+    if (found === undefined) return miss(call, request);
+    // Range is defined for GET only (RFC 9110 14.2).
+    const decision = decide(request.headers, found.meta, false);
+    if (decision === "unsatisfiable") return unsatisfiable(call, request, found.meta);
+    const refused = answerWithoutBody(call, { request, found, decision });
+    if (refused !== undefined) return refused;
+    const headers = objectHeaders(call, { found, decision, copyLimitBytes: sender.copyLimitBytes });
+    headers["content-length"] = String(found.meta.sizeBytes);
+    return new Response(null, { headers });
+  }
+
+  return (c) => {
+    const key = parseObjectKey(c.env.located.parameter, c.req.raw);
+    if (c.req.raw.method === "HEAD") {
+      const found = storage.head(key);
+      return found instanceof Promise ? found.then((later) => answerHead(c, later)) : answerHead(c, found);
+    }
+    const read = storage.get(key);
+    return read instanceof Promise ? read.then((later) => answer(c, later)) : answer(c, read);
+  };
+}
+
+/** In the order of RFC 9110 13.2.2; an object without a Last-Modified knows no dates. */
+function decide(headers: Headers, meta: ObjectMeta, rangeAllowed = true): Decision | "unsatisfiable" {
+  const whole = { start: 0, end: meta.sizeBytes };
+  const match = headers.get("if-match");
+  if (match !== null && !matchNames(match, etagOf(meta))) return { status: 412, ...whole };
+  const noneMatch = headers.get("if-none-match");
+  if (noneMatch !== null && noneMatchNames(noneMatch, etagOf(meta))) return { status: 304, ...whole };
+  const asked = rangeAllowed ? headers.get("range") : null;
+  if (asked === null) return { status: 200, ...whole };
+  const ifRange = headers.get("if-range");
+  if (ifRange !== null && ifRange !== etagOf(meta)) return { status: 200, ...whole };
+  const range = parseRange(asked, meta.sizeBytes);
+  if (range === undefined) return { status: 200, ...whole };
+  return range === "unsatisfiable" ? range : { status: 206, ...range };
+}
+
+function miss(call: Call, request: Request): Response {
+  return problem(call, request, { code: "not_found", message: "find object: no such key" }, {
+    "cache-status": "vitrine; fwd=miss",
+    "server-timing": serverTiming(call),
+  });
+}
+
+function unsatisfiable(call: Call, request: Request, meta: ObjectMeta): Response {
+  const details = { size_bytes: meta.sizeBytes };
+  return problem(call, request, { code: "bad_range", message: `read range: ${request.headers.get("range")}`, details });
+}
+
+function answerWithoutBody(
+  call: Call,
+  { request, found, decision }: {
+    readonly request: Request;
+    readonly found: Found;
+    readonly decision: Decision | "unsatisfiable";
+  },
+): Response | undefined {
+  if (decision === "unsatisfiable") return undefined;
+  const etag = etagOf(found.meta);
+  if (decision.status === 412) {
+    return problem(call, request, { code: "precondition_failed", message: `match If-Match: the object is ${etag}` }, {
+      etag,
+    });
+  }
+  if (decision.status !== 304) return undefined;
+  const headers: Record<string, string> = { etag, "cache-status": cacheStatus(call, found) };
+  addFreshness(headers, call, found.meta);
+  return new Response(null, { status: 304, headers });
+}
+
+function objectHeaders(
+  call: Call,
+  { found, decision, copyLimitBytes }: {
+    readonly found: Found;
+    readonly decision: Decision;
+    readonly copyLimitBytes: number;
+  },
+): Record<string, string> {
+  const { meta } = found;
+  const headers: Record<string, string> = {
+    "content-type": meta.contentType === "" ? DEFAULT_CONTENT_TYPE : meta.contentType,
+    etag: etagOf(meta),
+    "accept-ranges": "bytes",
+    "cache-status": cacheStatus(call, found),
+    "server-timing": serverTiming(call),
+  };
+  addFreshness(headers, call, meta);
+  if (meta.sha256 !== "") headers["repr-digest"] = `sha-256=:${meta.sha256}:`;
+  if (decision.status === 206) {
+    headers["content-range"] = `bytes ${decision.start}-${decision.end - 1}/${meta.sizeBytes}`;
+  }
+  // Bun frames streams as chunks, without Content-Length: a client that wants to allocate needs the size anyway.
+  if (decision.end - decision.start > copyLimitBytes) headers["vitrine-size"] = String(meta.sizeBytes);
+  // Stored pages must not run as pages of this origin.
+  if (/html|xml|svg/i.test(meta.contentType)) headers["content-security-policy"] = "sandbox";
+  return headers;
+}
+
+/** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2). */
+function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
+  headers["age"] = String(Math.max(0, Math.floor((call.startMs - meta.createdMs) / 1000)));
+  if (meta.expiresMs === 0) return;
+  headers["cache-control"] = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
+  headers["vary"] = "Vitrine-Tenant";
+}
+
+function cacheStatus(call: Call, { meta, tier }: Found): string {
+  if (meta.expiresMs === 0) return `vitrine; hit; detail=${tier}`;
+  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.startMs) / 1000))}; detail=${tier}`;
+}
+
+function serverTiming(call: Call): string {
+  return `total;dur=${Math.round(call.elapsedMs() * 1000) / 1000}`;
+}

@@ -1,0 +1,120 @@
+import { resolver } from "hono-openapi";
+import { VitrineError } from "../src/core/errors.ts";
+import { parseObjectKey } from "./http/object_key.ts";
+import { writePrecondition } from "./http/preconditions.ts";
+import { problemSchema } from "./http/problem_schema.ts";
+import { readObject } from "./object_read.ts";
+import { writeObject } from "./object_write.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+const TEMPLATE = "/v1/objects/{key}";
+
+const header = (name: string, description: string) => ({
+  in: "header" as const,
+  name,
+  description,
+  schema: { type: "string" as const },
+});
+const keyParameter = {
+  in: "path" as const,
+  name: "key",
+  required: true,
+  description: "1-1024 bytes, percent-encoded UTF-8; slashes may stand as they are. Send dot segments as `a%2F..%2Fb`.",
+  schema: { type: "string" as const },
+};
+const tenant = header("Vitrine-Tenant", "Whose object it is; at most 128 characters.");
+const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
+const refusal = (description: string) => ({
+  description,
+  content: { "application/problem+json": { schema: resolver(problemSchema) } },
+});
+
+/** One object: PUT, GET, HEAD, DELETE. */
+export function objectRoutes(options: AppOptions): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      template: TEMPLATE,
+      spec: {
+        summary: "Read an object",
+        tags: ["objects"],
+        parameters: [
+          keyParameter,
+          tenant,
+          header("Range", "One range of bytes; several are answered with the whole object."),
+          header("If-Range", "The ETag for which the range is meant."),
+          header("If-Match", "ETags, or *."),
+          header("If-None-Match", "ETags, or *."),
+        ],
+        responses: {
+          200: { description: "The bytes", content: bytes },
+          206: { description: "The bytes of the range", content: bytes },
+          304: { description: "If-None-Match names the object that is there" },
+          400: refusal("Bad key or header"),
+          404: refusal("No such object"),
+          412: refusal("If-Match does not name the object that is there"),
+          416: refusal("No byte of the range is there"),
+          503: refusal("A tier failed and no other has the object"),
+        },
+      },
+      handler: readObject(options),
+    },
+    {
+      method: "PUT",
+      template: TEMPLATE,
+      spec: {
+        summary: "Store an object",
+        tags: ["objects"],
+        parameters: [
+          keyParameter,
+          tenant,
+          header("Content-Digest", "RFC 9530; sha-256 is verified, kept, and sent with GET as Repr-Digest."),
+          header(
+            "Cache-Control",
+            "max-age=N is the time to live in seconds; without it the object stays until it is evicted.",
+          ),
+          header("If-Match", "ETags, or *: replace only these."),
+          header("If-None-Match", "*: create only."),
+          header("Vitrine-Durability", "l1: acknowledge from memory; l2: acknowledge when the tiers have it."),
+        ],
+        requestBody: { required: true, content: bytes },
+        responses: {
+          200: { description: "Replaced" },
+          201: { description: "Created" },
+          400: refusal("Bad key or header; length or digest mismatch"),
+          412: refusal("A precondition failed"),
+          413: refusal("Larger than this server takes"),
+          503: refusal("A tier failed, or the server is shutting down"),
+          507: refusal("No room"),
+        },
+      },
+      handler: writeObject(options),
+    },
+    {
+      method: "DELETE",
+      template: TEMPLATE,
+      spec: {
+        summary: "Delete an object from all tiers",
+        tags: ["objects"],
+        parameters: [keyParameter, tenant, header("If-Match", "ETags, or *.")],
+        responses: {
+          204: { description: "Deleted" },
+          404: refusal("No such object"),
+          412: refusal("A precondition failed"),
+          503: refusal("A tier failed"),
+        },
+      },
+      async handler(c) {
+        const request = c.req.raw;
+        const precondition = writePrecondition(request.headers);
+        const deleted = await options.storage.delete(
+          parseObjectKey(c.env.located.parameter, request),
+          // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
+          precondition && ((current) => current === undefined || precondition(current)),
+        );
+        if (!deleted) throw new VitrineError("not_found", "delete object: no such key");
+        return new Response(null, { status: 204 });
+      },
+    },
+  ];
+}

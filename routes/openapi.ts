@@ -1,0 +1,44 @@
+import { Hono } from "hono";
+import { describeRoute, generateSpecs, validator } from "hono-openapi";
+import { docsPage } from "./docs_page.ts";
+import { replyJson, replyText } from "./http/reply.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+/** The specification of `routes` and of these two, and a page to browse it. */
+export function openapiRoutes({ version }: AppOptions, routes: readonly Route[]): readonly Route[] {
+  const own: readonly Route[] = [
+    {
+      method: "GET",
+      template: "/openapi.json",
+      spec: { summary: "This specification", tags: ["status"], responses: { 200: { description: "OpenAPI 3.1" } } },
+      handler: async (c) => replyJson(c, await specification([...routes, ...own], version)),
+    },
+    {
+      method: "GET",
+      template: "/docs",
+      spec: { summary: "The specification as a page", tags: ["status"], responses: { 200: { description: "HTML" } } },
+      handler: (c) => replyText(c, docsPage(), { type: "text/html; charset=utf-8" }),
+    },
+  ];
+  return own;
+}
+
+/** The descriptions are middleware; they live in an app of their own, so that no request runs through them. */
+function specification(routes: readonly Route[], version: AppOptions["version"]): Promise<object> {
+  const described = new Hono();
+  for (const { method, template, spec, query } of routes) {
+    const middleware = query === undefined ? [] : [validator("query", query)];
+    described.on(method, template, describeRoute(spec), ...middleware);
+  }
+  return generateSpecs(described, {
+    // The name is a path, not a file.
+    excludeStaticFile: false,
+    documentation: {
+      info: {
+        title: "Vitrine",
+        version: version["version"] ?? "",
+        description: "The HTTP cache you can see into. Refusals are application/problem+json (RFC 9457).",
+      },
+    },
+  });
+}

@@ -1,0 +1,27 @@
+import { replyJson } from "./http/reply.ts";
+import type { AppOptions, Route } from "./types.ts";
+
+/** What is inside, as JSON. */
+export function statusRoutes({ status, config, version }: AppOptions): readonly Route[] {
+  const about = (summary: string) => ({ summary, tags: ["status"], responses: { 200: { description: "JSON" } } });
+  return [
+    {
+      method: "GET",
+      template: "/status",
+      spec: about("Tiers, queues, event bus: a snapshot"),
+      handler: async (c) => replyJson(c, await status()),
+    },
+    {
+      method: "GET",
+      template: "/config",
+      spec: about("The effective settings, without secrets"),
+      handler: (c) => replyJson(c, config()),
+    },
+    {
+      method: "GET",
+      template: "/version",
+      spec: about("Version and runtime"),
+      handler: (c) => replyJson(c, version),
+    },
+  ];
+}

@@ -1,0 +1,221 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import type { Clock } from "../../src/core/clock.ts";
+import { VitrineError } from "../../src/core/errors.ts";
+import { keyId, type ObjectKey } from "../../src/core/key.ts";
+import { isExpired, type ObjectMeta } from "../../src/core/object.ts";
+import type {
+  ListEntry,
+  ObjectRead,
+  Precondition,
+  PutRequest,
+  PutResult,
+  Storage,
+  StorageStatus,
+  Upload,
+} from "../../src/storage/types.ts";
+
+interface Entry {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+  readonly bytes: Uint8Array;
+}
+
+/** Limits and failures, changeable while it runs. */
+export interface MemoryStorageKnobs {
+  readonly clock: Clock;
+  readonly maxObjectBytes: number;
+  /** Larger objects are found in the tier "fs", asynchronously, and only as a stream. */
+  readonly l1LimitBytes: number;
+  /** Every write is refused with no_room. */
+  full?: boolean;
+  /** Every call that needs a tier throws tier_failed. */
+  failing?: boolean;
+  /** Streams throw after this many bytes. */
+  streamFailsAtBytes?: number;
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** A Storage on a Map that keeps every promise of the interface: for tests of what stands on top of it. */
+export class MemoryStorage implements Storage {
+  readonly tiers: readonly string[] = ["l1", "fs"];
+  /** Reads not released, and uploads neither finished nor aborted. */
+  readonly open = { reads: 0, uploads: 0 };
+  readonly #entries = new Map<string, Entry>();
+  readonly #knobs: MemoryStorageKnobs;
+  #version = 0;
+  #draining = false;
+
+  constructor(knobs: MemoryStorageKnobs) {
+    this.#knobs = knobs;
+  }
+
+  get(key: ObjectKey): ObjectRead | undefined | Promise<ObjectRead | undefined> {
+    const entry = this.#find(key);
+    if (entry === undefined) return this.#askTiers();
+    if (entry.bytes.length <= this.#knobs.l1LimitBytes) return this.#read(entry, "l1");
+    return Promise.resolve(this.#read(entry, "fs"));
+  }
+
+  head(key: ObjectKey) {
+    const entry = this.#find(key);
+    if (entry === undefined) return this.#askTiers();
+    return { meta: entry.meta, tier: entry.bytes.length <= this.#knobs.l1LimitBytes ? "l1" : "fs" };
+  }
+
+  reserve(request: PutRequest): Upload {
+    const { key, sizeBytes, precondition } = request;
+    if (this.#draining) throw new VitrineError("shutting_down", "reserve: draining");
+    this.#check(key, precondition);
+    this.#checkSize(sizeBytes ?? 0);
+    if (this.#knobs.full === true) throw new VitrineError("no_room", "reserve: full", { details: { limit_bytes: 0 } });
+    this.open.uploads++;
+    const chunks: Uint8Array[] = [];
+    let received = 0;
+    let ended = false;
+    const end = () => {
+      if (!ended) this.open.uploads--;
+      ended = true;
+    };
+    return {
+      write: (chunk) => {
+        received += chunk.length;
+        if (sizeBytes !== undefined && received > sizeBytes) {
+          throw new VitrineError("length_mismatch", `write: more than ${sizeBytes} bytes`);
+        }
+        this.#checkSize(received);
+        chunks.push(chunk.slice());
+      },
+      finish: async () => {
+        end();
+        if (sizeBytes !== undefined && received !== sizeBytes) {
+          throw new VitrineError("length_mismatch", `finish: ${received} of ${sizeBytes} bytes`);
+        }
+        return this.#admit(request, Buffer.concat(chunks));
+      },
+      abort: end,
+    };
+  }
+
+  async delete(key: ObjectKey, precondition?: Precondition): Promise<boolean> {
+    if (this.#knobs.failing === true) {
+      throw new VitrineError("tier_failed", "delete: down", { details: { tier: "fs" } });
+    }
+    this.#check(key, precondition);
+    const found = this.#find(key) !== undefined;
+    this.#entries.delete(keyId(key));
+    return found;
+  }
+
+  async clear({ tenant }: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number> {
+    const doomed = Array.from(this.#entries).filter(([, { key }]) => tenant === undefined || key.tenant === tenant);
+    for (const [id] of doomed) this.#entries.delete(id);
+    return doomed.length;
+  }
+
+  async list(
+    query: Parameters<Storage["list"]>[0],
+  ): Promise<{ readonly entries: readonly ListEntry[]; readonly more: boolean }> {
+    const entries = Array.from(this.#entries.values())
+      .filter(({ key }) => key.tenant === query.tenant && key.key.startsWith(query.prefix))
+      .filter(({ key }) => Buffer.compare(Buffer.from(key.key), Buffer.from(query.after)) > 0)
+      .filter(({ bytes }) => query.tier !== "l1" || bytes.length <= this.#knobs.l1LimitBytes)
+      .toSorted((a, b) => Buffer.compare(Buffer.from(a.key.key), Buffer.from(b.key.key)))
+      .map(({ key, meta }) => ({ key: key.key, meta }));
+    return { entries: entries.slice(0, query.limit), more: entries.length > query.limit };
+  }
+
+  async status(): Promise<StorageStatus> {
+    return {
+      l1: {
+        objects: this.#entries.size,
+        maxObjects: 1000,
+        usedBytes: 0,
+        capacityBytes: 0,
+        stagingBytes: 0,
+        payloadBytes: 0,
+        readLeases: this.open.reads,
+        writeLeases: this.open.uploads,
+      },
+      l2: [{ tier: "fs", objects: this.#entries.size }],
+      storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
+      loadsInFlight: 0,
+    };
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+  }
+
+  #find(key: ObjectKey): Entry | undefined {
+    const entry = this.#entries.get(keyId(key));
+    return entry === undefined || isExpired(entry.meta, this.#knobs.clock.nowMs()) ? undefined : entry;
+  }
+
+  async #askTiers(): Promise<undefined> {
+    if (this.#knobs.failing === true) {
+      throw new VitrineError("tier_failed", "look up: down", { details: { tier: "fs" } });
+    }
+  }
+
+  #check(key: ObjectKey, precondition: Precondition | undefined): void {
+    if (precondition !== undefined && !precondition(this.#find(key)?.meta)) {
+      throw new VitrineError("precondition_failed", "check precondition: it does not hold");
+    }
+  }
+
+  #checkSize(sizeBytes: number): void {
+    const { maxObjectBytes } = this.#knobs;
+    if (sizeBytes > maxObjectBytes) {
+      throw new VitrineError("too_large", `reserve: above ${maxObjectBytes}`, {
+        details: { limit_bytes: maxObjectBytes },
+      });
+    }
+  }
+
+  #admit(request: PutRequest, body: Uint8Array): PutResult {
+    const { key, sha256, ttlSeconds, contentType } = request;
+    if (sha256 !== "" && createHash("sha256").update(body).digest("base64") !== sha256) {
+      throw new VitrineError("digest_mismatch", "finish: another SHA-256");
+    }
+    this.#check(key, request.precondition);
+    const createdMs = this.#knobs.clock.nowMs();
+    const bytes = new Uint8Array(new SharedArrayBuffer(body.length));
+    bytes.set(body);
+    const meta: ObjectMeta = {
+      sizeBytes: body.length,
+      crc32: crc32(body),
+      version: ++this.#version,
+      createdMs,
+      expiresMs: ttlSeconds === 0 ? 0 : createdMs + ttlSeconds * 1000,
+      contentType,
+      sha256,
+    };
+    const replaced = this.#find(key) !== undefined;
+    this.#entries.set(keyId(key), { key, meta, bytes });
+    return { meta, replaced };
+  }
+
+  #read({ meta, bytes }: Entry, tier: string): ObjectRead {
+    const { streamFailsAtBytes = Infinity } = this.#knobs;
+    let held = true;
+    this.open.reads++;
+    return {
+      meta,
+      tier,
+      copy: (start, end) => tier === "l1" ? new Uint8Array(bytes.subarray(start, end)) : undefined,
+      async *chunks(start, end) {
+        for (let at = start; at < end; at += CHUNK_BYTES) {
+          if (at >= streamFailsAtBytes) throw new VitrineError("tier_failed", "read: down");
+          yield bytes.subarray(at, Math.min(end, at + CHUNK_BYTES));
+        }
+      },
+      release: () => {
+        if (held) this.open.reads--;
+        held = false;
+      },
+    };
+  }
+}
