@@ -1,0 +1,85 @@
+import { isExpired } from "../core/object.ts";
+import type { ListPage, ListQuery } from "../l2/adapter.ts";
+import { compareKeys } from "../core/key.ts";
+import type { StorageContext } from "./context.ts";
+import type { ListEntry } from "./types.ts";
+
+/** One level as a listing sees it. */
+interface Level {
+  page(query: ListQuery): ListPage | Promise<ListPage>;
+  /** The entry as it is to be shown; undefined if the level's copy does not count. */
+  show(entry: ListEntry): ListEntry | undefined;
+}
+
+/** What to list, and who has to agree. */
+export interface ListingOptions {
+  readonly query: ListQuery;
+  /** One tier's name ("l1" too), or undefined for all. */
+  readonly tier: string | undefined;
+  /** Whether the tiers' copies of a key of this tenant are outdated. */
+  readonly isUnsaved: (key: string) => boolean;
+}
+
+/** One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the tiers) tells it. Throws tier_failed. */
+export async function listObjects(context: StorageContext, options: ListingOptions): Promise<ListPage> {
+  const { query } = options;
+  const entries: ListEntry[] = [];
+  for await (const entry of merge(levelsOf(context, options).map((level) => entriesOf(level, query)))) {
+    if (entries.length === query.limit) return { entries, more: true };
+    entries.push(entry);
+  }
+  return { entries, more: false };
+}
+
+function levelsOf({ l1, tiers, clock }: StorageContext, { query, tier, isUnsaved }: ListingOptions): readonly Level[] {
+  const fresh = (entry: ListEntry): ListEntry | undefined => isExpired(entry.meta, clock.nowMs()) ? undefined : entry;
+  const memory: Level = {
+    page: (page) => {
+      const listed = l1.list(page);
+      return { entries: listed.map(({ key, meta }) => ({ key: key.key, meta })), more: listed.length >= page.limit };
+    },
+    show: fresh,
+  };
+  const levels = tiers.filter((each) => tier === undefined || tier === each.name).map((each): Level => ({
+    page: (page) => each.list(page),
+    show: (entry) => {
+      const key = { tenant: query.tenant, key: entry.key };
+      if (tier === undefined && isUnsaved(entry.key)) {
+        const meta = l1.peek(key);
+        return meta === undefined ? undefined : { key: entry.key, meta };
+      }
+      return each.isStale(key) ? undefined : fresh(entry);
+    },
+  }));
+  return tier === undefined || tier === "l1" ? [memory, ...levels] : levels;
+}
+
+/** Everything after `query.after` on one level, page by page as it is wanted. */
+async function* entriesOf(level: Level, query: ListQuery): AsyncGenerator<ListEntry, void, void> {
+  for (let after = query.after;;) {
+    const { entries, more } = await level.page({ ...query, after });
+    for (const entry of entries) {
+      const shown = level.show(entry);
+      if (shown !== undefined) yield shown;
+    }
+    const last = entries.at(-1);
+    if (!more || last === undefined) return;
+    after = last.key;
+  }
+}
+
+/** Merges ordered levels; of equal keys the first level's entry is kept. */
+async function* merge(levels: readonly AsyncGenerator<ListEntry, void, void>[]): AsyncGenerator<ListEntry, void, void> {
+  const heads = await Promise.all(levels.map(async (level) => ({ level, entry: (await level.next()).value })));
+  for (;;) {
+    let least: ListEntry | undefined;
+    for (const { entry } of heads) {
+      if (entry && (least === undefined || compareKeys(entry.key, least.key) < 0)) least = entry;
+    }
+    if (least === undefined) return;
+    yield least;
+    for (const head of heads) {
+      if (head.entry?.key === least.key) head.entry = (await head.level.next()).value;
+    }
+  }
+}

@@ -1,0 +1,22 @@
+/** Largest chunk handed out at once, in bytes: so that a lease is checked often and no single write is long. */
+export const MAX_CHUNK_BYTES = 1024 * 1024;
+
+/** Views of the bytes [start, end) of an object that lies in `extents`, in order, none empty, none above MAX_CHUNK_BYTES. */
+export function* memoryChunks(
+  extents: readonly Uint8Array[],
+  start: number,
+  end: number,
+): Generator<Uint8Array, void, void> {
+  let extentStart = 0;
+  for (const extent of extents) {
+    const stop = Math.min(extent.length, end - extentStart);
+    let at = Math.max(0, start - extentStart);
+    while (at < stop) {
+      const next = Math.min(stop, at + MAX_CHUNK_BYTES);
+      yield extent.subarray(at, next);
+      at = next;
+    }
+    extentStart += extent.length;
+    if (extentStart >= end) return;
+  }
+}

@@ -1,0 +1,35 @@
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectMeta } from "../core/object.ts";
+import type { L1, Lease } from "../l1/types.ts";
+import type { StoreSource } from "../l2/adapter.ts";
+import { memoryChunks } from "./memory_chunks.ts";
+
+/** Memory of L1 behind a live lease, and the object it holds. */
+export interface LeasedMemory {
+  readonly lease: Lease;
+  readonly extents: readonly Uint8Array[];
+  readonly meta: ObjectMeta;
+}
+
+/** A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time. */
+export function memorySource(l1: L1, memory: LeasedMemory): StoreSource {
+  const { lease, extents, meta } = memory;
+  const assertAlive = (): void => {
+    if (!l1.renew(lease)) throw new VitrineError("tier_failed", "store object: its lease in memory has run out");
+  };
+  async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+    for (const chunk of memoryChunks(extents, 0, meta.sizeBytes)) {
+      assertAlive();
+      yield chunk;
+    }
+  }
+  return {
+    sizeBytes: meta.sizeBytes,
+    chunks: chunks(),
+    meta: () => {
+      // Alive now means alive all the time: a lease that has run out once is never renewed.
+      assertAlive();
+      return meta;
+    },
+  };
+}

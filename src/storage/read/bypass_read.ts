@@ -1,0 +1,81 @@
+import { crc32 } from "node:zlib";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L2Load } from "../../l2/adapter.ts";
+import type { StorageContext } from "../context.ts";
+import { memoryChunks } from "../memory_chunks.ts";
+import { discardLoad } from "../tiers/discard_load.ts";
+import { loadChunks } from "../tiers/load_chunks.ts";
+import type { Tier } from "../tiers/tier.ts";
+import type { ObjectRead } from "../types.ts";
+
+/** What a BypassRead is made of. */
+export interface BypassReadOptions {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+  /** Tiers that may have this version; the first one said it has. */
+  readonly tiers: readonly Tier[];
+  readonly tier: string;
+  /** An open load of the whole object in the first of the tiers; this read closes it. */
+  readonly opened?: L2Load | undefined;
+}
+
+/** A read that streams from the tiers and leaves L1 alone: for objects above the admission limit, or when L1 has no room. */
+export class BypassRead implements ObjectRead {
+  readonly meta: ObjectMeta;
+  readonly tier: string;
+  readonly #context: StorageContext;
+  readonly #options: BypassReadOptions;
+  #opened: L2Load | undefined;
+  #released = false;
+
+  constructor(context: StorageContext, options: BypassReadOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#opened = options.opened;
+    this.meta = options.meta;
+    this.tier = options.tier;
+  }
+
+  copy(): undefined {
+    return undefined;
+  }
+
+  /** The last chunk is kept back until the tier's stream has ended well and, for a whole object, the checksum is right: all bytes means right bytes. */
+  async *chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+    if (start >= end) return;
+    const whole = start === 0 && end === this.meta.sizeBytes;
+    const opened = whole ? this.#take() : undefined;
+    let crc = 0;
+    let held: Uint8Array | undefined;
+    for await (const chunk of loadChunks(this.#context, { ...this.#options, start, end, opened })) {
+      if (held !== undefined) yield* memoryChunks([held], 0, held.length);
+      crc = whole ? crc32(chunk, crc) : crc;
+      held = chunk;
+    }
+    if (whole && crc !== this.meta.crc32) {
+      throw new VitrineError("tier_failed", "load object: checksum mismatch", { details: { tier: this.tier } });
+    }
+    if (held !== undefined) yield* memoryChunks([held], 0, held.length);
+  }
+
+  release(outcome: "finished" | "aborted"): void {
+    if (this.#released) return;
+    this.#released = true;
+    const opened = this.#take();
+    if (opened !== undefined) void discardLoad(opened);
+    const { tenant } = this.#options.key;
+    if (outcome === "finished") {
+      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes });
+    } else {
+      this.#context.publish("sm.read.aborted", { tenant, keys: 1 });
+    }
+  }
+
+  #take(): L2Load | undefined {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    return opened;
+  }
+}

@@ -1,0 +1,103 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { Resident } from "../../l1/types.ts";
+import type { StorageContext } from "../context.ts";
+import { memoryChunks } from "../memory_chunks.ts";
+import type { ObjectRead } from "../types.ts";
+
+/** How far the load behind a read has come. */
+export interface Filling {
+  /** Bytes from the start that may be read now; undefined once the load has failed. */
+  readableBytes(): number | undefined;
+  /** Resolves when readableBytes may have changed. */
+  changed(): Promise<void>;
+}
+
+/** What a MemoryRead is made of. */
+export interface MemoryReadOptions {
+  readonly key: ObjectKey;
+  /** The lease is given back by `release`. */
+  readonly resident: Resident;
+  readonly tier: string;
+  /** Given while the object is still being loaded. */
+  readonly filling?: Filling;
+  readonly onRelease?: () => void;
+}
+
+/** A read of an object in L1, or of one that is being loaded into L1, through a read lease of its own. */
+export class MemoryRead implements ObjectRead {
+  readonly meta: ObjectMeta;
+  readonly tier: string;
+  readonly #context: StorageContext;
+  readonly #options: MemoryReadOptions;
+  #released = false;
+
+  constructor(context: StorageContext, options: MemoryReadOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.meta = options.resident.meta;
+    this.tier = options.tier;
+    context.keeper.keep(options.resident.lease);
+  }
+
+  copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined {
+    const { filling } = this.#options;
+    const readable = filling === undefined ? this.meta.sizeBytes : filling.readableBytes() ?? -1;
+    if (end > readable || !this.#alive()) return undefined;
+    const bytes = new Uint8Array(end - start);
+    let at = 0;
+    for (const chunk of memoryChunks(this.#options.resident.extents, start, end)) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  }
+
+  async *chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+    let at = start;
+    while (at < end) {
+      const readable = Math.min(end, this.#readableBytes());
+      if (readable <= at) {
+        await this.#options.filling?.changed();
+        continue;
+      }
+      for (const chunk of memoryChunks(this.#options.resident.extents, at, readable)) {
+        this.#readableBytes();
+        if (!this.#alive()) {
+          this.#context.publish("l1.read.failed", { during: "l1_retrieve", reason: "not_found", keys: 1 });
+          throw new VitrineError("tier_failed", "read object: its lease has run out", { details: { tier: "l1" } });
+        }
+        at += chunk.length;
+        yield chunk;
+      }
+    }
+  }
+
+  release(outcome: "finished" | "aborted"): void {
+    if (this.#released) return;
+    this.#released = true;
+    const { key, resident } = this.#options;
+    this.#context.keeper.drop(resident.lease);
+    this.#context.l1.finishRead([resident.lease]);
+    const { tenant } = key;
+    if (outcome === "finished") {
+      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes });
+    } else {
+      this.#context.publish("sm.read.aborted", { tenant, keys: 1 });
+    }
+    this.#options.onRelease?.();
+  }
+
+  /** Asks L1 itself and not the keeper: after a stall of the whole process the memory may be gone before the keeper could notice. */
+  #alive(): boolean {
+    return !this.#released && this.#context.l1.renew(this.#options.resident.lease);
+  }
+
+  #readableBytes(): number {
+    if (this.#options.filling === undefined) return this.meta.sizeBytes;
+    const readable = this.#options.filling.readableBytes();
+    if (readable !== undefined) return readable;
+    throw new VitrineError("tier_failed", "read object: its load failed half-way", { details: { tier: this.tier } });
+  }
+}

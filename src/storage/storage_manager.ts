@@ -1,0 +1,188 @@
+import type { Clock } from "../core/clock.ts";
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey } from "../core/key.ts";
+import type { ObjectMeta } from "../core/object.ts";
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { L1 } from "../l1/types.ts";
+import type { L2Adapter } from "../l2/adapter.ts";
+import type { StorageContext } from "./context.ts";
+import { KeyLatch } from "./key_latch.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { listObjects } from "./listing.ts";
+import { LoadController } from "./read/load_controller.ts";
+import { Remover } from "./remover.ts";
+import { Tier } from "./tiers/tier.ts";
+import { systemTimers, type Timers } from "./timers.ts";
+import type { MaybePromise, ObjectRead, Precondition, PutRequest, Storage, StorageStatus, Upload } from "./types.ts";
+import { versionSource } from "./version.ts";
+import { Committer } from "./write/committer.ts";
+import { StoreController } from "./write/store_controller.ts";
+import type { StoreQueueLimits } from "./write/store_queue.ts";
+import { WriteController } from "./write/write_controller.ts";
+
+/** What a StorageManager is made of. */
+export interface StorageManagerOptions {
+  readonly l1: L1;
+  /** In the order they are asked; every object is stored in all of them. */
+  readonly tiers: readonly L2Adapter[];
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  /** back: acknowledge from L1, store in the background; through: acknowledge when all tiers have it. */
+  readonly write: "back" | "through";
+  readonly maxObjectBytes: number;
+  /** How long L1 keeps a lease that nobody renews, in milliseconds. */
+  readonly leaseMs: number;
+  readonly storeQueue: StoreQueueLimits;
+  /** How many objects are stored side by side in the background. */
+  readonly storeConcurrency: number;
+  /** How many keys with an outdated, undeletable copy are remembered per tier before the tier is distrusted (default 65 536). */
+  readonly maxStaleKeys?: number;
+  /** Default: milliseconds * 1024 + a sequence number, from `clock`. */
+  readonly nextVersion?: () => number;
+  /** Default: the runtime's. */
+  readonly timers?: Timers;
+}
+
+/** L1 and the tiers as one cache; composes the controllers and publishes what requests ask. docs/STORAGE.md has the guarantees. */
+export class StorageManager implements Storage {
+  readonly tiers: readonly string[];
+  readonly #context: StorageContext;
+  readonly #loads: LoadController;
+  readonly #stores: StoreController;
+  readonly #writes: WriteController;
+  readonly #remover: Remover;
+  #draining: Promise<void> | undefined;
+
+  constructor(options: StorageManagerOptions) {
+    const { l1, publish, clock, timers = systemTimers, maxStaleKeys = 65_536 } = options;
+    this.#context = {
+      l1,
+      publish,
+      clock,
+      timers,
+      tiers: options.tiers.map((adapter) => new Tier(adapter, { publish, clock, maxStaleKeys })),
+      latch: new KeyLatch(),
+      keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
+    };
+    this.tiers = ["l1", ...this.#context.tiers.map((tier) => tier.name)];
+    const stores = new StoreController(this.#context, {
+      limits: options.storeQueue,
+      concurrency: options.storeConcurrency,
+    });
+    const loads = new LoadController(this.#context, (key) => stores.isUnsaved(key));
+    const nextVersion = options.nextVersion ?? versionSource(clock);
+    this.#stores = stores;
+    this.#loads = loads;
+    this.#remover = new Remover(this.#context, { stores, loads });
+    this.#writes = new WriteController(this.#context, {
+      committer: new Committer(this.#context, { stores, loads, nextVersion }),
+      write: options.write,
+      maxObjectBytes: options.maxObjectBytes,
+      find: async (key) => (await loads.find(key))?.meta,
+      isUnsaved: (key) => stores.isUnsaved(key),
+    });
+  }
+
+  get(key: ObjectKey): MaybePromise<ObjectRead | undefined> {
+    const { tenant } = key;
+    const resident = this.#loads.resident(key);
+    const [succeeded, failed] = resident === undefined ? [0, 1] : [1, 0];
+    this.#context.publish("sm.read.prefetched", { tenant, succeeded, failed });
+    return resident === undefined ? this.#decide(key, this.#loads.load(key)) : this.#decided(key, resident);
+  }
+
+  head(key: ObjectKey): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
+    const meta = this.#context.l1.peek(key);
+    return meta === undefined ? this.#decide(key, this.#loads.find(key)) : this.#decided(key, { meta, tier: "l1" });
+  }
+
+  reserve(request: PutRequest): MaybePromise<Upload> {
+    return this.#writes.reserve(request);
+  }
+
+  async delete(key: ObjectKey, precondition?: Precondition): Promise<boolean> {
+    this.#assertOpen();
+    return await this.#remover.delete(key, precondition);
+  }
+
+  async clear(options: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number> {
+    this.#assertOpen();
+    return await this.#remover.clear(options.tenant, options.tier);
+  }
+
+  list(
+    query: {
+      readonly tenant: string;
+      readonly prefix: string;
+      readonly limit: number;
+      readonly after: string;
+      readonly tier: string | undefined;
+    },
+  ): ReturnType<Storage["list"]> {
+    const { tier, ...rest } = query;
+    const isUnsaved = (key: string): boolean => this.#stores.isUnsaved({ tenant: query.tenant, key });
+    return listObjects(this.#context, { query: rest, tier, isUnsaved });
+  }
+
+  async status(): Promise<StorageStatus> {
+    const usages = this.#context.tiers.map(async (tier) => {
+      try {
+        return { tier: tier.name, ...await tier.usage() };
+      } catch (error) {
+        return { tier: tier.name, error: error instanceof Error ? error.message : String(error) };
+      }
+    });
+    return {
+      l1: this.#context.l1.usage(),
+      l2: await Promise.all(usages),
+      storeQueue: this.#stores.status(),
+      loadsInFlight: this.#loads.inFlight,
+    };
+  }
+
+  drain(): Promise<void> {
+    this.#draining ??= this.#drain();
+    return this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#writes.drain();
+    await this.#stores.flush();
+    await this.#stores.repair();
+    await this.#loads.drain();
+    await Promise.all(this.#context.tiers.map((tier) => tier.close()));
+  }
+
+  #assertOpen(): void {
+    if (this.#draining !== undefined) {
+      throw new VitrineError("shutting_down", "remove objects: the server is shutting down");
+    }
+  }
+
+  async #decide<T extends { readonly meta: ObjectMeta; readonly tier: string }>(
+    key: ObjectKey,
+    looking: Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    try {
+      return this.#decided(key, await looking);
+    } catch (error) {
+      const { tenant } = key;
+      this.#context.publish("lookup.finished", { tenant, tier: "", result: "error", keys: 1, bytes: 0, key: key.key });
+      throw error;
+    }
+  }
+
+  /** Publishes a decided lookup: exactly one for each get and head. */
+  #decided<T extends { readonly meta: ObjectMeta; readonly tier: string }>(
+    key: ObjectKey,
+    found: T | undefined,
+  ): T | undefined {
+    const { tenant } = key;
+    const result = found === undefined ? "miss" : "hit";
+    const tier = found?.tier ?? "";
+    const bytes = found?.meta.sizeBytes ?? 0;
+    this.#context.publish("lookup.finished", { tenant, tier, result, keys: 1, bytes, key: key.key });
+    return found;
+  }
+}

@@ -1,0 +1,93 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L2Load } from "../../l2/adapter.ts";
+import type { StorageContext } from "../context.ts";
+import { discardLoad } from "./discard_load.ts";
+import type { Tier } from "./tier.ts";
+
+/** Which bytes of which object to load. */
+export interface LoadRequest {
+  readonly key: ObjectKey;
+  /** What was promised to the reader: bytes of any other version are refused. */
+  readonly meta: ObjectMeta;
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+  /** The tiers that may have it, in the order they are asked. */
+  readonly tiers: readonly Tier[];
+  /** A load of exactly these bytes that is already open in the first of the tiers. */
+  readonly opened?: L2Load | undefined;
+}
+
+/**
+ * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the same version goes on.
+ * Throws tier_failed when none can; ends only if all bytes came.
+ */
+export async function* loadChunks(
+  context: StorageContext,
+  request: LoadRequest,
+): AsyncGenerator<Uint8Array, void, void> {
+  let at = request.start;
+  let failure: unknown;
+  for (const [index, tier] of request.tiers.entries()) {
+    let opened = index === 0 ? request.opened : undefined;
+    try {
+      opened ??= await tier.openRange(request.key, { start: at, end: request.end });
+    } catch (error) {
+      failure = error;
+      continue;
+    }
+    if (opened === undefined) continue;
+    if (opened.meta.version !== request.meta.version) {
+      await discardLoad(opened);
+      continue;
+    }
+    try {
+      for await (const chunk of measured(context, tier, request, opened, request.end - at)) {
+        at += chunk.length;
+        if (chunk.length > 0) yield chunk;
+      }
+      return;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new VitrineError("tier_failed", "load object: no tier could give all of its bytes", { cause: failure });
+}
+
+/** One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for. */
+async function* measured(
+  context: StorageContext,
+  tier: Tier,
+  request: LoadRequest,
+  load: L2Load,
+  sizeBytes: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { publish, clock } = context;
+  const label = { tier: tier.name, tenant: request.key.tenant, keys: 1 };
+  const startMs = clock.nowMs();
+  let bytes = 0;
+  let outcome: "ok" | "failed" | "aborted" = "aborted";
+  publish("l2.load.submitted", { ...label, bytes: sizeBytes });
+  try {
+    for await (const chunk of load.chunks) {
+      bytes += chunk.length;
+      if (bytes > sizeBytes) throw wrongLength(tier.name, sizeBytes);
+      yield chunk;
+    }
+    if (bytes < sizeBytes) throw wrongLength(tier.name, sizeBytes);
+    outcome = "ok";
+  } catch (error) {
+    outcome = "failed";
+    throw error;
+  } finally {
+    publish("l2.load.completed", { ...label, outcome, bytes, seconds: (clock.nowMs() - startMs) / 1000 });
+  }
+}
+
+function wrongLength(tier: string, sizeBytes: number): VitrineError {
+  return new VitrineError("tier_failed", `load from tier: wrong length from ${tier}`, {
+    details: { tier, expected: sizeBytes },
+  });
+}

@@ -1,0 +1,204 @@
+import type { Clock } from "../../core/clock.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import { isExpired, type ObjectMeta } from "../../core/object.ts";
+import type { Publish } from "../../core/publish.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../l2/adapter.ts";
+import { discardLoad } from "./discard_load.ts";
+import { StaleKeys } from "./stale_keys.ts";
+
+/** One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is a VitrineError. */
+export class Tier {
+  readonly name: string;
+  readonly #adapter: L2Adapter;
+  readonly #publish: Publish<EventMap>;
+  readonly #clock: Clock;
+  readonly #stale: StaleKeys;
+
+  constructor(
+    adapter: L2Adapter,
+    options: { readonly publish: Publish<EventMap>; readonly clock: Clock; readonly maxStaleKeys: number },
+  ) {
+    this.name = adapter.name;
+    this.#adapter = adapter;
+    this.#publish = options.publish;
+    this.#clock = options.clock;
+    this.#stale = new StaleKeys(options.maxStaleKeys);
+  }
+
+  /** Metadata of a current, unexpired copy. Throws tier_failed. */
+  lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    return this.#ask(key, async () => {
+      const meta = await this.#adapter.lookup(key);
+      return meta === undefined || isExpired(meta, this.#clock.nowMs()) ? undefined : meta;
+    });
+  }
+
+  /** Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws tier_failed. */
+  open(key: ObjectKey): Promise<L2Load | undefined> {
+    return this.#ask(key, async () => {
+      const load = await this.#adapter.load(key);
+      if (load === undefined || !isExpired(load.meta, this.#clock.nowMs())) return load;
+      await discardLoad(load);
+      return undefined;
+    });
+  }
+
+  /** Opens a load of the bytes [start, end) of an object that a lookup has found. Throws tier_failed. */
+  async openRange(
+    key: ObjectKey,
+    range: { readonly start: number; readonly end: number },
+  ): Promise<L2Load | undefined> {
+    if (!this.#readable(key)) return undefined;
+    try {
+      return await this.#adapter.load(key, range);
+    } catch (error) {
+      throw this.#failure("load", error);
+    }
+  }
+
+  /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held. */
+  async store(key: ObjectKey, source: StoreSource): Promise<void> {
+    const startMs = this.#clock.nowMs();
+    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
+    const broken: { readonly cause: unknown }[] = [];
+    const watched = watchSource(source, (cause) => broken.push({ cause }));
+    try {
+      const meta = await this.#adapter.store(key, watched);
+      this.#stale.remove(key);
+      this.#publish("l2.store.completed", {
+        ...label,
+        outcome: "ok",
+        bytes: meta.sizeBytes,
+        seconds: this.#since(startMs),
+      });
+    } catch (error) {
+      const outcome = broken[0] === undefined ? "failed" : "aborted";
+      this.#publish("l2.store.completed", { ...label, outcome, bytes: 0, seconds: this.#since(startMs) });
+      if (broken[0] !== undefined) throw broken[0].cause;
+      throw this.#failure("store", error);
+    }
+  }
+
+  /** True if there was a current copy. Throws tier_failed. */
+  async delete(key: ObjectKey): Promise<boolean> {
+    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    try {
+      const deleted = await this.#adapter.delete(key);
+      this.#publish("l2.delete.completed", { ...label, outcome: deleted ? "deleted" : "miss" });
+      return !this.#stale.remove(key) && deleted;
+    } catch (error) {
+      this.#publish("l2.delete.completed", { ...label, outcome: "error" });
+      throw this.#failure("delete", error);
+    }
+  }
+
+  /** Sees to it that the copy here is never read again: deletes it, or remembers it as stale. Never throws. */
+  async forget(key: ObjectKey): Promise<void> {
+    await this.delete(key).catch(() => this.#stale.add(key));
+  }
+
+  /** Whether the copy here is known to be outdated. */
+  isStale(key: ObjectKey): boolean {
+    return this.#stale.has(key);
+  }
+
+  /** Any key with an outdated copy, for repair. */
+  firstStale(): ObjectKey | undefined {
+    return this.#stale.first();
+  }
+
+  /** Removes every object, or one tenant's; returns how many. Throws tier_failed. */
+  async clear(tenant: string | undefined): Promise<number> {
+    try {
+      const cleared = await this.#adapter.clear(tenant);
+      this.#stale.clear(tenant);
+      return cleared;
+    } catch (error) {
+      throw this.#failure("clear", error);
+    }
+  }
+
+  /** A page of what is here, outdated copies included. Throws tier_failed. */
+  async list(query: ListQuery): Promise<ListPage> {
+    try {
+      return await this.#adapter.list(query);
+    } catch (error) {
+      throw this.#failure("list", error);
+    }
+  }
+
+  usage(): Promise<TierUsage> {
+    return this.#adapter.usage();
+  }
+
+  close(): Promise<void> {
+    return this.#adapter.close();
+  }
+
+  /** False if the copy of this key must not be read. Throws tier_failed if nothing here may be read. */
+  #readable(key: ObjectKey): boolean {
+    if (this.#stale.distrusted) {
+      throw new VitrineError(
+        "tier_failed",
+        `read tier: too many outdated copies could not be deleted in ${this.name}`,
+        {
+          details: { tier: this.name },
+        },
+      );
+    }
+    return !this.#stale.has(key);
+  }
+
+  async #ask<T>(key: ObjectKey, call: () => Promise<T | undefined>): Promise<T | undefined> {
+    if (!this.#readable(key)) return undefined;
+    const startMs = this.#clock.nowMs();
+    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    try {
+      const answer = await call();
+      const outcome = answer === undefined ? "miss" : "hit";
+      this.#publish("l2.lookup.completed", { ...label, outcome, seconds: this.#since(startMs) });
+      return answer;
+    } catch (error) {
+      this.#publish("l2.lookup.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
+      throw this.#failure("lookup", error);
+    }
+  }
+
+  #since(startMs: number): number {
+    return (this.#clock.nowMs() - startMs) / 1000;
+  }
+
+  #failure(action: string, error: unknown): VitrineError {
+    if (error instanceof VitrineError && (error.code === "tier_failed" || error.code === "no_room")) return error;
+    return new VitrineError("tier_failed", `${action} in tier: ${this.name}`, {
+      cause: error,
+      details: { tier: this.name },
+    });
+  }
+}
+
+/** The same source, telling of what it throws, so that a broken source is not taken for a broken tier. */
+function watchSource(source: StoreSource, broken: (cause: unknown) => void): StoreSource {
+  async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* source.chunks;
+    } catch (error) {
+      broken(error);
+      throw error;
+    }
+  }
+  const meta = (): ObjectMeta => {
+    try {
+      return source.meta();
+    } catch (error) {
+      broken(error);
+      throw error;
+    }
+  };
+  return source.sizeBytes === undefined
+    ? { chunks: chunks(), meta }
+    : { chunks: chunks(), meta, sizeBytes: source.sizeBytes };
+}

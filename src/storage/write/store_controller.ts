@@ -1,0 +1,190 @@
+import { isExpired } from "../../core/object.ts";
+import { keyId, type ObjectKey } from "../../core/key.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { Resident } from "../../l1/types.ts";
+import type { StorageContext } from "../context.ts";
+import { IdleCounter } from "../idle_counter.ts";
+import { memorySource } from "../memory_source.ts";
+import type { Tier } from "../tiers/tier.ts";
+import { type Place, StoreQueue, type StoreQueueLimits } from "./store_queue.ts";
+
+/** How long to wait before each further attempt to store, in milliseconds. */
+const RETRY_DELAYS_MS: readonly number[] = [100, 500];
+
+/** An object that is acknowledged and waits for its store. */
+export interface StoreJob {
+  readonly key: ObjectKey;
+  /** Keeps the bytes in memory; the controller gives the lease back. */
+  readonly resident: Resident;
+  readonly place: Place;
+}
+
+interface Job extends StoreJob {
+  readonly queuedMs: number;
+  /** A newer write or a delete of the key has been acknowledged: storing this one serves nobody. */
+  superseded: boolean;
+}
+
+/**
+ * Stores acknowledged objects in all tiers, in the background, at most one job per key at a time.
+ * While a key has an unfinished job its copies in the tiers are outdated and must not be read.
+ */
+export class StoreController {
+  readonly #context: StorageContext;
+  readonly #queue: StoreQueue;
+  readonly #concurrency: number;
+  readonly #waiting = new Map<string, Job>();
+  /** The newest unfinished job of each key. */
+  readonly #unsaved = new Map<string, Job>();
+  readonly #idle = new IdleCounter();
+  #running = 0;
+
+  constructor(context: StorageContext, options: { readonly limits: StoreQueueLimits; readonly concurrency: number }) {
+    this.#context = context;
+    this.#queue = new StoreQueue(options.limits);
+    this.#concurrency = options.concurrency;
+  }
+
+  /** A place in the queue for an object of this size; waits while the queue is full. Never ask for it while holding a latch: the jobs need those. */
+  enter(bytes: number): Place | Promise<Place> {
+    return this.#queue.enter(bytes);
+  }
+
+  /** To be called in the turn in which the object was admitted. Takes over the turn of an older job of the key. */
+  enqueue(store: StoreJob): void {
+    const id = keyId(store.key);
+    this.#idle.enter();
+    this.#supersede(id, false);
+    const job = { ...store, queuedMs: this.#context.clock.nowMs(), superseded: false };
+    this.#context.keeper.keep(job.resident.lease);
+    this.#unsaved.set(id, job);
+    this.#waiting.set(id, job);
+    this.#start();
+  }
+
+  /** Whether the tiers' copies of the key are outdated. */
+  isUnsaved(key: ObjectKey): boolean {
+    return this.#unsaved.size > 0 && this.#unsaved.has(keyId(key));
+  }
+
+  /** Whether any object, or any of one tenant's, waits for its store. */
+  hasUnsaved(tenant: string | undefined): boolean {
+    if (tenant === undefined) return this.#unsaved.size > 0;
+    return this.#unsaved.values().some((job) => job.key.tenant === tenant);
+  }
+
+  /** Drops the job of a key that now has another object, or none, in all tiers. */
+  cancel(key: ObjectKey): void {
+    this.#supersede(keyId(key), true);
+  }
+
+  /** Like `cancel`, for all keys or one tenant's. */
+  cancelAll(tenant: string | undefined): void {
+    for (const [id, job] of this.#unsaved) {
+      if (tenant === undefined || job.key.tenant === tenant) this.#supersede(id, true);
+    }
+  }
+
+  /** Resolves once no job waits or runs. */
+  flush(): Promise<void> {
+    return this.#idle.idle();
+  }
+
+  status(): {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly inFlight: number;
+    readonly oldestAgeSeconds: number;
+  } {
+    const nowMs = this.#context.clock.nowMs();
+    let oldestMs = nowMs;
+    for (const job of this.#unsaved.values()) oldestMs = Math.min(oldestMs, job.queuedMs);
+    return {
+      entries: this.#queue.entries,
+      bytes: this.#queue.bytes,
+      inFlight: this.#running,
+      oldestAgeSeconds: (nowMs - oldestMs) / 1000,
+    };
+  }
+
+  /** A waiting job ends here; one that was taken up ends by itself, and finds itself superseded. */
+  #supersede(id: string, forget: boolean): void {
+    const job = this.#unsaved.get(id);
+    if (job === undefined) return;
+    job.superseded = true;
+    if (forget) this.#unsaved.delete(id);
+    if (this.#waiting.get(id) === job) {
+      if (forget) this.#waiting.delete(id);
+      this.#end(job);
+    }
+  }
+
+  #start(): void {
+    while (this.#running < this.#concurrency) {
+      const next = this.#waiting.entries().next().value;
+      if (next === undefined) return;
+      this.#waiting.delete(next[0]);
+      void this.#run(next[0], next[1]);
+    }
+  }
+
+  async #run(id: string, job: Job): Promise<void> {
+    this.#running += 1;
+    await this.#context.latch.run(job.key, () => this.#store(id, job));
+    await this.repair();
+    this.#running -= 1;
+    this.#end(job);
+    this.#start();
+  }
+
+  /** Tries again to delete outdated copies that could not be deleted, in each tier until it fails. Never throws. */
+  async repair(): Promise<void> {
+    for (const tier of this.#context.tiers) {
+      let failed = false;
+      for (let key = tier.firstStale(); key !== undefined && !failed; key = tier.firstStale()) {
+        const stale = key;
+        await this.#context.latch.run(stale, () => tier.isStale(stale) ? tier.forget(stale) : undefined);
+        failed = tier.isStale(stale);
+      }
+    }
+  }
+
+  async #store(id: string, job: Job): Promise<void> {
+    if (job.superseded) return;
+    const { l1, tiers, publish, clock } = this.#context;
+    const { resident } = job;
+    if (l1.isCurrent(resident.lease)) await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
+    else {
+      if (!isExpired(resident.meta, clock.nowMs())) {
+        publish("l1.read.failed", { during: "l2_store", reason: "not_found", keys: 1 });
+      }
+      // Expired, or lost because its lease ran out: what the tiers hold is older still.
+      await Promise.all(tiers.map((tier) => tier.forget(job.key)));
+    }
+    if (this.#unsaved.get(id) === job) this.#unsaved.delete(id);
+  }
+
+  async #storeIn(tier: Tier, job: Job): Promise<void> {
+    const { l1, timers } = this.#context;
+    for (let attempt = 0; !job.superseded; attempt += 1) {
+      try {
+        await tier.store(job.key, memorySource(l1, job.resident));
+        return;
+      } catch (error) {
+        const delayMs = RETRY_DELAYS_MS[attempt];
+        const hopeless = error instanceof VitrineError && error.code === "no_room";
+        if (delayMs === undefined || hopeless || !l1.renew(job.resident.lease)) break;
+        await timers.after(delayMs);
+      }
+    }
+    // A failed store leaves what was there: an older object. A successor's job would replace it anyway.
+    if (!job.superseded) await tier.forget(job.key);
+  }
+
+  #end(job: Job): void {
+    this.#context.keeper.drop(job.resident.lease);
+    this.#context.l1.finishRead([job.resident.lease]);
+    job.place.leave();
+    this.#idle.leave();
+  }
+}

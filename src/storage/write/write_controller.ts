@@ -1,0 +1,117 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { StorageContext } from "../context.ts";
+import { IdleCounter } from "../idle_counter.ts";
+import type { MaybePromise, PutRequest, Upload } from "../types.ts";
+import type { Committer } from "./committer.ts";
+import { PendingUpload } from "./pending_upload.ts";
+import { StagedSink } from "./staged_sink.ts";
+import { StreamSink } from "./stream_sink.ts";
+
+/** What is staged at first for a body of unknown length. */
+const FIRST_STAGING_BYTES = 256 * 1024;
+
+/** What a WriteController needs. */
+export interface WriteControllerOptions {
+  readonly committer: Committer;
+  /** The server's setting: acknowledge from L1 (back) or when all tiers have it (through). */
+  readonly write: "back" | "through";
+  readonly maxObjectBytes: number;
+  /** Metadata of an object that is not in L1; the answer for early preconditions. Throws tier_failed. */
+  readonly find: (key: ObjectKey) => Promise<ObjectMeta | undefined>;
+  readonly isUnsaved: (key: ObjectKey) => boolean;
+}
+
+/** Gives uploads their room, or refuses them before their body is read. */
+export class WriteController {
+  readonly #context: StorageContext;
+  readonly #options: WriteControllerOptions;
+  readonly #uploads = new IdleCounter();
+  #draining = false;
+  #tags = 0;
+
+  constructor(context: StorageContext, options: WriteControllerOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  reserve(request: PutRequest): MaybePromise<Upload> {
+    this.#uploads.enter();
+    try {
+      if (this.#draining) throw new VitrineError("shutting_down", "reserve upload: the server is shutting down");
+      const { maxObjectBytes } = this.#options;
+      if (request.sizeBytes !== undefined && request.sizeBytes > maxObjectBytes) {
+        throw new VitrineError("too_large", `reserve upload: more than ${maxObjectBytes} bytes`, {
+          details: { limit: maxObjectBytes, size: request.sizeBytes },
+        });
+      }
+      const checked = this.#check(request);
+      if (checked === undefined) return this.#open(request);
+      return checked.then(() => this.#open(request)).catch((error: unknown) => this.#refuse(request, error));
+    } catch (error) {
+      return this.#refuse(request, error);
+    }
+  }
+
+  /** Refuses further uploads and waits for the running ones. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#uploads.idle();
+  }
+
+  #refuse(request: PutRequest, error: unknown): never {
+    this.#context.publish("sm.write.reserved", { tenant: request.key.tenant, succeeded: 0, failed: 1 });
+    this.#uploads.leave();
+    throw error;
+  }
+
+  /** Early refusal; what counts is decided again when the upload is committed. */
+  #check({ key, precondition }: PutRequest): Promise<void> | undefined {
+    if (precondition === undefined) return undefined;
+    const assertAllowed = (current: ObjectMeta | undefined): void => {
+      if (!precondition(current)) {
+        throw new VitrineError("precondition_failed", "reserve upload: its precondition does not hold");
+      }
+    };
+    const resident = this.#context.l1.peek(key);
+    if (resident === undefined && this.#context.tiers.length > 0 && !this.#options.isUnsaved(key)) {
+      return this.#options.find(key).then(assertAllowed);
+    }
+    assertAllowed(resident);
+    return undefined;
+  }
+
+  #open(request: PutRequest): Upload {
+    const { tiers, publish } = this.#context;
+    const durability = request.durability ?? (this.#options.write === "through" ? "l2" : "l1");
+    const through = durability === "l2" && tiers.length > 0;
+    const sink = this.#stage(request) ??
+      new StreamSink({ key: request.key, tiers, sizeBytes: request.sizeBytes, needsAll: through });
+    publish("sm.write.reserved", { tenant: request.key.tenant, succeeded: 1, failed: 0 });
+    const { committer, maxObjectBytes } = this.#options;
+    const onEnd = (): void => this.#uploads.leave();
+    return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
+  }
+
+  /** Room in L1; undefined if the upload has to go past it. */
+  #stage({ key, sizeBytes, contentType, sha256 }: PutRequest): StagedSink | undefined {
+    const { l1, tiers, publish } = this.#context;
+    const bytes = sizeBytes ?? Math.min(FIRST_STAGING_BYTES, l1.admissionLimitBytes);
+    if (bytes > l1.admissionLimitBytes) {
+      if (tiers.length > 0) return undefined;
+      throw new VitrineError("too_large", `reserve upload: more than L1 admits, and there is no L2: ${bytes}`, {
+        details: { limit: l1.admissionLimitBytes, size: bytes },
+      });
+    }
+    // A tag of its own for each upload: PUTs of one key stage side by side, and the last to finish wins.
+    this.#tags += 1;
+    const [staged] = l1.reserveWrite([{ key, sizeBytes: bytes, contentType, sha256 }], `put:${this.#tags}`);
+    if (typeof staged === "object") return new StagedSink(staged, this.#context);
+    publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes });
+    if (tiers.length > 0) return undefined;
+    throw new VitrineError("no_room", `reserve upload: L1 has no room, and there is no L2: ${bytes}`, {
+      details: { size: bytes },
+    });
+  }
+}

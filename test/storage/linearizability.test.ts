@@ -1,0 +1,153 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { VitrineError } from "../../src/core/errors.ts";
+import type { ObjectMeta } from "../../src/core/object.ts";
+import { type Call, isLinearizable } from "../support/linearizable.ts";
+import { type BenchOptions, getText, key, put, type StorageBench, storageBench } from "../support/storage_bench.ts";
+
+const NAME = "k";
+
+interface Op {
+  readonly kind: "put" | "get" | "head" | "delete" | "clear" | "evict";
+  /** The rest is for put: above the admission limit; If-None-Match: *. */
+  readonly large: boolean;
+  readonly create: boolean;
+  readonly durability: "l1" | "l2";
+}
+
+const ops: fc.Arbitrary<Op[]> = fc.array(
+  fc.record<Op>({
+    kind: fc.constantFrom("put", "put", "put", "get", "get", "head", "delete", "clear", "evict"),
+    large: fc.boolean(),
+    create: fc.boolean(),
+    durability: fc.constantFrom("l1", "l2"),
+  }),
+  { minLength: 1, maxLength: 4 },
+);
+const GET: Op = { kind: "get", large: false, create: false, durability: "l1" };
+
+/** Runs one call and notes it. `lossy`: tiers fail, so an object may be lost (never come back), and an answer may be an error. */
+async function run(
+  bench: StorageBench,
+  op: Op,
+  history: { readonly calls: Call[]; readonly tick: () => number; readonly lossy: boolean },
+): Promise<void> {
+  const { storage } = bench;
+  const { calls, tick, lossy } = history;
+  const start = tick();
+  const note = (label: string, apply: Call["apply"]): void => void calls.push({ start, end: tick(), label, apply });
+  const absent = undefined;
+  try {
+    if (op.kind === "evict") bench.evictAll();
+    else if (op.kind === "get") {
+      const text = await getText(storage, NAME);
+      // The value carries its length in padding; its name is what comes before.
+      const got = text?.split(".")[0];
+      note(`get ${got}`, (value) => value === got ? [value] : lossy && got === absent ? [absent] : []);
+    } else if (op.kind === "head") {
+      const found = await storage.head(key(NAME));
+      const got = found?.meta.contentType;
+      note(`head ${got}`, (value) => value === got ? [value] : lossy && got === absent ? [absent] : []);
+    } else if (op.kind === "delete") {
+      const existed = await storage.delete(key(NAME));
+      note(`delete ${existed}`, (value) => lossy || (value !== absent) === existed ? [absent] : []);
+    } else if (op.kind === "clear") {
+      await storage.clear({ tenant: undefined, tier: undefined });
+      note("clear", () => [absent]);
+    } else {
+      const name = `v${start}`;
+      const precondition = op.create ? (current: ObjectMeta | undefined) => current === undefined : undefined;
+      const body = name.padEnd(op.large ? 700 : 100, ".");
+      const { durability, create } = op;
+      try {
+        const { replaced } = await put(storage, NAME, { body, durability, precondition, contentType: name });
+        note(`put ${name} ${op.large} ${durability} replaced ${replaced}`, (value) => {
+          if (create && replaced) return [];
+          return lossy || (value !== absent) === replaced ? [name] : [];
+        });
+      } catch (error) {
+        if (!(error instanceof VitrineError && error.code === "precondition_failed")) throw error;
+        note("put refused", (value) => value === absent ? [] : [value]);
+      }
+    }
+  } catch (error) {
+    if (!lossy || !(error instanceof VitrineError)) throw error;
+    // A failed PUT leaves what was there or loses it; a failed DELETE or clear may have gone through.
+    note(`${op.kind} failed: ${error.code}`, (value) => [value, absent]);
+  }
+}
+
+async function check(
+  scheduler: fc.Scheduler,
+  clients: readonly (readonly Op[])[],
+  options: BenchOptions & { readonly fails?: readonly boolean[] },
+): Promise<void> {
+  const { fails = [], ...benchOptions } = options;
+  const bench = storageBench({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions });
+  let failing = fails.length > 0;
+  let step = 0;
+  for (let index = 0; index < (options.tiers ?? 1); index += 1) {
+    bench.tier(index).gate = async (name) => {
+      await scheduler.schedule(Promise.resolve(), `${index} ${name}`);
+      // Once its object is visible a store may not fail: that is the adapter's promise.
+      if (failing && name !== "commit" && fails[step++ % fails.length] === true) {
+        throw new VitrineError("tier_failed", "made to fail");
+      }
+    };
+  }
+  bench.time.after = () => scheduler.schedule(Promise.resolve(), "backoff");
+  const calls: Call[] = [];
+  let now = 0;
+  const history = { calls, tick: () => now++, lossy: fails.length > 0 };
+  const client = async (script: readonly Op[]): Promise<void> => {
+    for (const op of script) {
+      await scheduler.schedule(Promise.resolve(), op.kind);
+      await run(bench, op, history);
+    }
+  };
+  await scheduler.waitFor(Promise.all(clients.map(client)));
+  failing = false;
+  const stored = (async (): Promise<void> => {
+    for (let open = true; open; open = (await bench.storage.status()).storeQueue.entries > 0) {
+      await scheduler.schedule(Promise.resolve(), "settle");
+    }
+    await run(bench, GET, history);
+    bench.evictAll();
+    await run(bench, GET, history);
+  })();
+  await scheduler.waitFor(stored);
+  const told = calls.map(({ start, end, label }) => `${start}-${end} ${label}`).join("\n");
+  expect(isLinearizable(calls) ? "" : told).toBe("");
+  expect(bench.l1.usage().readLeases).toBe(0);
+  expect(bench.l1.usage().writeLeases).toBe(0);
+}
+
+const clients = fc.array(ops, { minLength: 2, maxLength: 3 });
+
+test("StorageManager answers as one register per key when calls interleave", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
+      await check(scheduler, scripts, { tiers: 1 });
+    }),
+    { numRuns: 400 },
+  );
+}, 30_000);
+
+test("StorageManager answers as one register per key when there are two tiers", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
+      await check(scheduler, scripts, { tiers: 2 });
+    }),
+    { numRuns: 300 },
+  );
+}, 30_000);
+
+test("StorageManager never brings an outdated object back when tiers fail", async () => {
+  const fails = fc.array(fc.boolean(), { minLength: 2, maxLength: 12 }).filter((steps) => steps.includes(false));
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), clients, fails, async (scheduler, scripts, steps) => {
+      await check(scheduler, scripts, { tiers: 2, fails: steps });
+    }),
+    { numRuns: 400 },
+  );
+}, 30_000);

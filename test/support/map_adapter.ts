@@ -1,0 +1,103 @@
+import { VitrineError } from "../../src/core/errors.ts";
+import { compareKeys, keyId, type ObjectKey } from "../../src/core/key.ts";
+import type { ObjectMeta } from "../../src/core/object.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../src/l2/adapter.ts";
+
+/** The calls of an adapter that can be held up or made to fail. */
+export type Step = "lookup" | "load" | "chunk" | "store" | "commit" | "delete" | "clear" | "list" | "usage";
+
+interface Stored {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+  readonly bytes: Uint8Array;
+}
+
+/** An adapter over a Map in which every step passes through `gate`: a test decides there when it goes on, or throws. */
+export class MapAdapter implements L2Adapter {
+  readonly name: string;
+  readonly objects: Map<string, Stored> = new Map();
+  readonly calls: Step[] = [];
+  readonly #chunkBytes: number;
+  gate: (step: Step, key: string) => Promise<void> | void = () => {};
+  closed = false;
+
+  constructor(name: string, chunkBytes: number = 16) {
+    this.name = name;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    await this.#pass("lookup", key.key);
+    const meta = this.objects.get(keyId(key))?.meta;
+    await this.gate("lookup", key.key);
+    return meta;
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    await this.#pass("load", key.key);
+    const stored = this.objects.get(keyId(key));
+    await this.gate("load", key.key);
+    return stored && { meta: stored.meta, chunks: this.#chunks(stored, range) };
+  }
+
+  async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    await this.#pass("store", key.key);
+    const bytes: number[] = [];
+    for await (const chunk of source.chunks) {
+      await this.gate("chunk", key.key);
+      bytes.push(...chunk);
+    }
+    const meta = source.meta();
+    if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
+    this.objects.set(keyId(key), { key, meta, bytes: Uint8Array.from(bytes) });
+    await this.gate("commit", key.key);
+    return meta;
+  }
+
+  async delete(key: ObjectKey): Promise<boolean> {
+    await this.#pass("delete", key.key);
+    return this.objects.delete(keyId(key));
+  }
+
+  async clear(tenant?: string): Promise<number> {
+    await this.#pass("clear", "");
+    let cleared = 0;
+    for (const [id, { key }] of this.objects) {
+      if ((tenant === undefined || key.tenant === tenant) && this.objects.delete(id)) cleared += 1;
+    }
+    return cleared;
+  }
+
+  async list({ tenant, prefix, limit, after }: ListQuery): Promise<ListPage> {
+    await this.#pass("list", "");
+    const entries = [...this.objects.values()]
+      .filter(({ key }) => key.tenant === tenant && key.key.startsWith(prefix) && compareKeys(key.key, after) > 0)
+      .map(({ key, meta }) => ({ key: key.key, meta }))
+      .sort((a, b) => compareKeys(a.key, b.key));
+    return { entries: entries.slice(0, limit), more: entries.length > limit };
+  }
+
+  async usage(): Promise<TierUsage> {
+    await this.#pass("usage", "");
+    return { objects: this.objects.size, usedBytes: 0, limitBytes: 0 };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  async *#chunks(
+    { key, bytes }: Stored,
+    range: { readonly start: number; readonly end: number } = { start: 0, end: bytes.length },
+  ): AsyncGenerator<Uint8Array, void, void> {
+    for (let at = range.start; at < range.end; at += this.#chunkBytes) {
+      await this.#pass("chunk", key.key);
+      yield bytes.slice(at, Math.min(range.end, at + this.#chunkBytes));
+    }
+  }
+
+  async #pass(step: Step, key: string): Promise<void> {
+    this.calls.push(step);
+    await this.gate(step, key);
+  }
+}

@@ -1,0 +1,206 @@
+import type { Clock } from "../../src/core/clock.ts";
+import type { ObjectKey } from "../../src/core/key.ts";
+import type { Publish } from "../../src/core/publish.ts";
+import type { EventMap, EventName } from "../../src/events/catalogue.ts";
+import { allocateArena } from "../../src/l1/arena.ts";
+import { L1Manager } from "../../src/l1/l1_manager.ts";
+import type { Timers } from "../../src/storage/timers.ts";
+import { StorageManager, type StorageManagerOptions } from "../../src/storage/storage_manager.ts";
+import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/types.ts";
+import { MapAdapter } from "./map_adapter.ts";
+
+/** How long the bench's leases live, in milliseconds. */
+export const LEASE_MS = 1000;
+
+/** One published event. */
+export type Published = { [Name in EventName]: { readonly name: Name; readonly fields: EventMap[Name] } }[EventName];
+
+/** A clock and timers that only `advance` moves. */
+export class ManualTime implements Clock, Timers {
+  #nowMs = 1_700_000_000_000;
+  readonly #every = new Set<{ readonly everyMs: number; readonly run: () => void; nextMs: number }>();
+  /** What waits in `after`. */
+  readonly delays: { readonly delayMs: number; readonly wake: () => void }[] = [];
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  every(everyMs: number, run: () => void): () => void {
+    const timer = { everyMs, run, nextMs: this.#nowMs + everyMs };
+    this.#every.add(timer);
+    return () => this.#every.delete(timer);
+  }
+
+  after(delayMs: number): Promise<void> {
+    return new Promise((wake) => this.delays.push({ delayMs, wake }));
+  }
+
+  /** Moves time with every timer in its turn. */
+  advance(ms: number): void {
+    const endMs = this.#nowMs + ms;
+    for (;;) {
+      const next = [...this.#every].sort((a, b) => a.nextMs - b.nextMs)[0];
+      if (next === undefined || next.nextMs > endMs) break;
+      this.#nowMs = next.nextMs;
+      next.nextMs += next.everyMs;
+      next.run();
+    }
+    this.#nowMs = endMs;
+  }
+
+  /** Moves time as if the whole process had been stopped: no timer runs. */
+  stall(ms: number): void {
+    this.#nowMs += ms;
+  }
+}
+
+/** A storage manager over a small real L1 and Map tiers. */
+export interface StorageBench {
+  readonly storage: StorageManager;
+  readonly l1: L1Manager;
+  readonly time: ManualTime;
+  readonly events: readonly Published[];
+  /** Throws if there is no such tier. */
+  tier(index: number): MapAdapter;
+  /** The events of one name as published. */
+  named<Name extends EventName>(name: Name): readonly EventMap[Name][];
+  /** Evicts everything from L1 that nothing pins. */
+  evictAll(): void;
+}
+
+/** Settings of a bench that differ from: one tier, back, 64 KiB of L1 that admits up to 4 KiB. */
+export type BenchOptions =
+  & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock">>
+  & { readonly tiers?: number; readonly l1Bytes?: number; readonly admissionLimitBytes?: number };
+
+/** Builds a bench. */
+export function storageBench(options: BenchOptions = {}): StorageBench {
+  const { tiers = 1, l1Bytes = 65_536, admissionLimitBytes = 4096, ...rest } = options;
+  const time = new ManualTime();
+  const events: Published[] = [];
+  const publish: Publish<EventMap> = (name, fields) => events.push(Object.assign({ name, fields }));
+  const l1 = new L1Manager(allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }), {
+    holder: 1,
+    clock: time,
+    publish,
+    policy: "lru",
+    admissionLimitBytes,
+    readLeaseMs: LEASE_MS,
+    writeLeaseMs: LEASE_MS,
+    highWatermark: 0.8,
+    lowWatermark: 0.6,
+    format: true,
+  });
+  const adapters = Array.from({ length: tiers }, (_, index) => new MapAdapter(`t${index + 1}`));
+  const storage = new StorageManager({
+    l1,
+    tiers: adapters,
+    publish,
+    clock: time,
+    timers: time,
+    write: "back",
+    maxObjectBytes: 1_000_000,
+    leaseMs: LEASE_MS,
+    storeQueue: { maxEntries: 16, maxBytes: 32_768 },
+    storeConcurrency: 2,
+    ...rest,
+  });
+  return {
+    storage,
+    l1,
+    time,
+    events,
+    tier: (index) => {
+      const adapter = adapters[index];
+      if (adapter === undefined) throw new RangeError(`tier ${index}`);
+      return adapter;
+    },
+    named: <Name extends EventName>(name: Name) =>
+      events.flatMap((event) => event.name === name ? [Object.assign({}, event.fields as EventMap[Name])] : []),
+    evictAll: () => {
+      const key = { tenant: "filler", key: "filler" };
+      const leases = [];
+      for (let size = admissionLimitBytes; size >= 64;) {
+        const request = { key, sizeBytes: size, contentType: "", sha256: "" };
+        const [staged] = l1.reserveWrite([request], `filler:${leases.length}`);
+        if (typeof staged === "object") leases.push(staged.lease);
+        else size = Math.floor(size / 2);
+      }
+      l1.abort(leases);
+    },
+  };
+}
+
+/** A key of the default tenant. */
+export function key(name: string): ObjectKey {
+  return { tenant: "", key: name };
+}
+
+/** A request with the usual defaults. */
+export function putRequest(name: string, fields: Partial<PutRequest> = {}): PutRequest {
+  return {
+    key: key(name),
+    sizeBytes: undefined,
+    contentType: "",
+    sha256: "",
+    ttlSeconds: 0,
+    durability: undefined,
+    precondition: undefined,
+    ...fields,
+  };
+}
+
+/** Puts bytes in chunks of 1000; aborts and rethrows what fails. */
+export async function put(
+  storage: StorageManager,
+  name: string,
+  options: Partial<PutRequest> & { readonly body: Uint8Array | string },
+): Promise<PutResult> {
+  const { body, ...fields } = options;
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const upload = await storage.reserve(putRequest(name, { sizeBytes: bytes.length, ...fields }));
+  try {
+    for (let at = 0; at < bytes.length; at += 1000) await upload.write(bytes.slice(at, at + 1000));
+    return await upload.finish();
+  } catch (error) {
+    upload.abort();
+    throw error;
+  }
+}
+
+/** All bytes of a read, which is then released. */
+export async function drainRead(read: ObjectRead): Promise<Uint8Array> {
+  const bytes: number[] = [];
+  let outcome: "finished" | "aborted" = "aborted";
+  try {
+    for await (const chunk of read.chunks(0, read.meta.sizeBytes)) bytes.push(...chunk);
+    outcome = "finished";
+  } finally {
+    read.release(outcome);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** The object's bytes, or undefined if it is a miss. */
+export async function getBytes(storage: StorageManager, name: string): Promise<Uint8Array | undefined> {
+  const read = await storage.get(key(name));
+  return read && await drainRead(read);
+}
+
+/** The object as text, or undefined if it is a miss. */
+export async function getText(storage: StorageManager, name: string): Promise<string | undefined> {
+  const bytes = await getBytes(storage, name);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+/** The tier's own copy as text. */
+export function tierText(tier: MapAdapter, name: string): string | undefined {
+  const stored = tier.objects.get(`\0${name}`);
+  return stored && new TextDecoder().decode(stored.bytes);
+}
+
+/** `length` bytes that differ by position and seed. */
+export function pattern(length: number, seed: number = 1): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => (index * 31 + seed * 17 + (index >> 8)) & 0xff);
+}
