@@ -6,7 +6,7 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
-import { type Disk, openDisk } from "./file/disk.ts";
+import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
 import { makeFolders } from "./file/folders.ts";
 import { type IndexEntry, type IndexRow, ObjectIndex } from "./file/index.ts";
 import { Layout } from "./file/layout.ts";
@@ -201,10 +201,7 @@ export class FileAdapter implements L2Adapter {
     const file = await this.#disk.create(path);
     const writer = new ObjectWriter(file, this.#room);
     try {
-      const { meta, fileBytes } = await writer.write(key, source).then(async (written) => {
-        await file.sync();
-        return written;
-      }).finally(() => file.close());
+      const { meta, fileBytes } = await writeAndClose(file, () => writer.write(key, source));
       const name = this.#layout.objectName(key, meta.version);
       await this.#disk.rename(path, this.#layout.objectPath(name));
       path = this.#layout.objectPath(name);
@@ -229,6 +226,17 @@ export class FileAdapter implements L2Adapter {
       // The new object is in place; an old file that stays behind is removed at the next start, being the lower version.
       if (durable) throw error;
     });
+  }
+}
+
+/** What `write` gives, after the file is on stable storage and closed. */
+async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>): Promise<T> {
+  try {
+    const written = await write();
+    await file.sync();
+    return written;
+  } finally {
+    await file.close();
   }
 }
 

@@ -89,7 +89,7 @@ export class MemoryAdapter implements L2Adapter {
         )
         .map(({ key, meta }) => ({ key: key.key, meta }))
         .filter(({ key }) => compareBytes(key, query.after) > 0)
-        .sort((a, b) => compareBytes(a.key, b.key));
+        .toSorted((a, b) => compareBytes(a.key, b.key));
       return { entries: entries.slice(0, query.limit), more: entries.length > query.limit };
     });
   }

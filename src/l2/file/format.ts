@@ -72,8 +72,14 @@ function parseObject(json: Uint8Array): StoredObject | undefined {
   const raw = parseJson(new TextDecoder().decode(json));
   if (typeof raw !== "object" || raw === null) return undefined;
   const fields = new Map<string, unknown>(Object.entries(raw));
-  const text = (name: string): string => String(fields.get(name) ?? "");
-  const number = (name: string): number => Number(fields.get(name) ?? Number.NaN);
+  const text = (name: string): string => {
+    const value = fields.get(name);
+    return typeof value === "string" ? value : "";
+  };
+  const number = (name: string): number => {
+    const value = fields.get(name);
+    return typeof value === "number" ? value : Number.NaN;
+  };
   const meta: ObjectMeta = {
     sizeBytes: number("sizeBytes"),
     crc32: number("crc32"),

@@ -2,6 +2,7 @@ import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
+import { Calls } from "../calls.ts";
 
 /** The calls that faults can be put into. */
 export type FaultOperation = "lookup" | "load" | "store" | "delete" | "clear" | "list" | "usage";
@@ -17,13 +18,13 @@ export interface FaultCall {
  * What goes wrong.
  * - fail: the call throws before the adapter sees it.
  * - delay: the call waits for `gate` first (a rejected gate fails it).
- * - break: a load's bytes, or a store's source, end with an error after `afterBytes`. Other calls pass.
+ * - break: a load's bytes, or a store's source, end with an error after `afterBytes`, if they are longer. Other calls pass.
  * - corrupt: one bit of a load's first chunk is flipped, which breaks the adapter's promise: for testing what stands behind it.
  */
 export type Fault =
-  | { readonly kind: "fail"; readonly error?: unknown }
+  | { readonly kind: "fail"; readonly error?: Error }
   | { readonly kind: "delay"; readonly gate: Promise<unknown> }
-  | { readonly kind: "break"; readonly afterBytes: number; readonly error?: unknown }
+  | { readonly kind: "break"; readonly afterBytes: number; readonly error?: Error }
   | { readonly kind: "corrupt" };
 
 /** When to do what. A call is hit if it passes all the conditions that are given. */
@@ -42,6 +43,7 @@ export interface FaultRule {
 /** Puts faults into any adapter, by rules that can come and go while it is used. Without rules it changes nothing. */
 export class FaultAdapter implements L2Adapter {
   readonly name: string;
+  readonly #calls: Calls;
   readonly #inner: L2Adapter;
   readonly #rules: Map<FaultRule, number> = new Map();
   #random: number;
@@ -49,64 +51,69 @@ export class FaultAdapter implements L2Adapter {
   /** The same seed and the same calls give the same faults. */
   constructor(inner: L2Adapter, options: { readonly seed?: number } = {}) {
     this.name = inner.name;
+    this.#calls = new Calls(inner.name);
     this.#inner = inner;
     this.#random = options.seed ?? 1;
   }
 
   /** Adds a rule; the returned function takes it away again and returns how often it hit. Rules apply in the order in which they were added. */
   inject(rule: FaultRule): () => number {
-    let hits = 0;
     this.#rules.set(rule, 0);
     return () => {
-      hits = this.#rules.get(rule) ?? hits;
+      const hits = this.#rules.get(rule) ?? 0;
       this.#rules.delete(rule);
       return hits;
     };
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    await this.#apply({ operation: "lookup", key });
-    return await this.#inner.lookup(key);
+    return await this.#run({ operation: "lookup", key }, () => this.#inner.lookup(key));
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    const faults = await this.#apply({ operation: "load", key });
-    const load = await this.#inner.load(key, range);
-    return load === undefined ? undefined : { meta: load.meta, chunks: faults.reduce(spoil, load.chunks) };
+    return await this.#run({ operation: "load", key }, async (faults) => {
+      const load = await this.#inner.load(key, range);
+      return load === undefined ? undefined : { meta: load.meta, chunks: faults.reduce(spoil, load.chunks) };
+    });
   }
 
   async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
-    const faults = (await this.#apply({ operation: "store", key })).filter((fault) => fault.kind === "break");
-    if (faults.length === 0) return await this.#inner.store(key, source);
-    return await this.#inner.store(key, {
-      chunks: faults.reduce(spoil, source.chunks),
-      ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
-      meta: () => source.meta(),
+    return await this.#run({ operation: "store", key }, (faults) => {
+      const breaks = faults.filter((fault) => fault.kind === "break");
+      if (breaks.length === 0) return this.#inner.store(key, source);
+      return this.#inner.store(key, {
+        chunks: breaks.reduce(spoil, source.chunks),
+        ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
+        meta: () => source.meta(),
+      });
     });
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    await this.#apply({ operation: "delete", key });
-    return await this.#inner.delete(key);
+    return await this.#run({ operation: "delete", key }, () => this.#inner.delete(key));
   }
 
   async clear(tenant?: string): Promise<number> {
-    await this.#apply({ operation: "clear", key: undefined });
-    return await this.#inner.clear(tenant);
+    return await this.#run({ operation: "clear", key: undefined }, () => this.#inner.clear(tenant));
   }
 
   async list(query: ListQuery): Promise<ListPage> {
-    await this.#apply({ operation: "list", key: undefined });
-    return await this.#inner.list(query);
+    return await this.#run({ operation: "list", key: undefined }, () => this.#inner.list(query));
   }
 
   async usage(): Promise<TierUsage> {
-    await this.#apply({ operation: "usage", key: undefined });
-    return await this.#inner.usage();
+    return await this.#run({ operation: "usage", key: undefined }, () => this.#inner.usage());
   }
 
+  /** Waits for delayed calls too. */
   async close(): Promise<void> {
+    await this.#calls.close();
     await this.#inner.close();
+  }
+
+  async #run<T>(call: FaultCall, work: (faults: readonly Fault[]) => Promise<T>): Promise<T> {
+    const asItIs = (): boolean => true;
+    return await this.#calls.run(`Calling ${call.operation}`, async () => await work(await this.#apply(call)), asItIs);
   }
 
   /** Waits and throws as the rules say; returns the faults that concern the bytes. */
@@ -150,7 +157,7 @@ function spoil(chunks: AsyncIterable<Uint8Array>, fault: Fault): AsyncIterable<U
 async function* breakOff(
   chunks: AsyncIterable<Uint8Array>,
   afterBytes: number,
-  error: unknown,
+  error: Error,
 ): AsyncGenerator<Uint8Array, void, void> {
   let left = afterBytes;
   for await (const chunk of chunks) {

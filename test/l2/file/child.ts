@@ -1,7 +1,7 @@
 /** A process that stores objects durably, one after the other, and prints the number of each one acknowledged, until it is killed. */
 import process from "node:process";
-import { FileAdapter } from "../../src/l2/file.ts";
-import { key, newBench, pattern, sourceOf } from "./support.ts";
+import { FileAdapter } from "../../../src/l2/file.ts";
+import { key, newBench, pattern, sourceOf } from "../support.ts";
 
 const path = process.argv[2] ?? "";
 const adapter = await FileAdapter.open({ ...newBench(), name: "fs", path, limitBytes: 0, sync: true });

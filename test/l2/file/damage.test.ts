@@ -1,0 +1,103 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { codeOf, key, pattern, readAll, sourceOf } from "../support.ts";
+import { craft, flipBit, loseTrust, withFolder } from "./folder.ts";
+
+const MIB = 1024 * 1024;
+
+test("FileAdapter never hands out a wrong byte when any bit of a file flips", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(0, 1, 5000, MIB + 3000),
+      fc.nat(),
+      fc.boolean(),
+      (size, where, rebuild) =>
+        withFolder(async (folder) => {
+          const bytes = pattern(size);
+          await craft(folder, bytes, (file) => {
+            // Every second flip goes into table, metadata or footer, which are short.
+            const { size: fileBytes } = statSync(file);
+            flipBit(file, where % 2 === 0 ? where % fileBytes : size + where % (fileBytes - size));
+          });
+          if (rebuild) loseTrust(folder);
+          const adapter = await folder.open();
+          const outcome = await readAll(await adapter.load(key("a", "t"))).catch((error: unknown) => error);
+          expect(outcome === undefined || outcome instanceof Error).toBe(true);
+          expect(await adapter.lookup(key("a", "t"))).toBe(undefined);
+          expect(folder.files()).toEqual([]);
+          expect(folder.removed.length).toBe(1);
+          expect(folder.removed[0]?.startsWith("corrupt")).toBe(true);
+          expect(await adapter.usage()).toMatchObject({ objects: 0, usedBytes: 0 });
+        }),
+    ),
+    { numRuns: 25 },
+  );
+});
+
+test("FileAdapter misses and removes the file when it is cut at any boundary or grown", async () => {
+  const size = MIB + 10;
+  await withFolder(async (folder) => {
+    for (const rebuild of [false, true]) {
+      for (const cut of [0, 1, MIB, size - 1, size, size + 4, size + 8, size + 100, -28, -27, -1, "grow"] as const) {
+        await craft(folder, pattern(size), (file) => {
+          if (cut === "grow") appendFileSync(file, "x");
+          else truncateSync(file, cut < 0 ? statSync(file).size + cut : cut);
+        });
+        if (rebuild) loseTrust(folder);
+        const adapter = await folder.open();
+        expect(await adapter.load(key("a", "t"))).toBe(undefined);
+        expect(folder.files()).toEqual([]);
+        expect(folder.removed.splice(0).length).toBe(1);
+        await adapter.close();
+      }
+    }
+  });
+});
+
+test("FileAdapter fails the load and removes the object when a later block is damaged", async () => {
+  await withFolder(async (folder) => {
+    await craft(folder, pattern(3 * MIB), (file) => flipBit(file, 2 * MIB + 5));
+    const adapter = await folder.open();
+    const load = await adapter.load(key("a", "t"));
+    let good = 0;
+    const reading = (async () => {
+      for await (const chunk of load?.chunks ?? []) good += chunk.length;
+    })();
+    expect(await codeOf(reading)).toBe("tier_failed");
+    expect(good).toBe(2 * MIB);
+    expect(folder.removed).toEqual([`corrupt t 1 ${3 * MIB}`]);
+    expect(await adapter.load(key("a", "t"))).toBe(undefined);
+  });
+});
+
+test("FileAdapter serves a range when only blocks outside of it are damaged", async () => {
+  await withFolder(async (folder) => {
+    await craft(folder, pattern(3 * MIB), (file) => flipBit(file, 5));
+    const adapter = await folder.open();
+    const part = await readAll(await adapter.load(key("a", "t"), { start: MIB + 1, end: 2 * MIB }));
+    expect(Buffer.compare(part ?? pattern(0), pattern(3 * MIB).subarray(MIB + 1, 2 * MIB))).toBe(0);
+  });
+});
+
+test("FileAdapter misses when the file was removed by somebody", async () => {
+  await withFolder(async (folder) => {
+    const adapter = await folder.open();
+    await adapter.store(key("a", "t"), sourceOf(pattern(10)));
+    rmSync(folder.file());
+    expect(await adapter.load(key("a", "t"))).toBe(undefined);
+    expect(folder.removed).toEqual(["corrupt t 1 10"]);
+  });
+});
+
+test("FileAdapter misses when a file holds another object", async () => {
+  await withFolder(async (folder) => {
+    let other = "";
+    await craft(folder, pattern(10), (file) => (other = readFileSync(file, "latin1")));
+    const adapter = await folder.open();
+    await adapter.delete(key("a", "t"));
+    await adapter.store(key("b", "t"), sourceOf(pattern(10)));
+    writeFileSync(folder.file(), other, "latin1");
+    expect(await adapter.load(key("b", "t"))).toBe(undefined);
+  });
+});

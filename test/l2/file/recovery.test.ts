@@ -1,0 +1,170 @@
+import { expect, test } from "bun:test";
+import { spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
+import { codeOf, holds, key, pattern, readAll, sourceOf } from "../support.ts";
+import { craft, loseTrust, withFolder } from "./folder.ts";
+
+for (const how of ["clean", "rebuild", "no index", "bad index", "other schema"] as const) {
+  test(`FileAdapter finds every object again when it starts with: ${how}`, async () => {
+    await withFolder(async (folder) => {
+      const first = await folder.open();
+      for (let n = 0; n < 20; n += 1) {
+        await first.store(key(`k${n}`, n % 2 === 0 ? "" : "t"), sourceOf(pattern(n * 997, n)));
+      }
+      const usage = await first.usage();
+      await first.close();
+      const index = join(folder.path, "index.sqlite");
+      if (how === "rebuild") loseTrust(folder);
+      if (how === "no index") rmSync(index);
+      if (how === "bad index") writeFileSync(index, pattern(50_000));
+      if (how === "other schema") {
+        const db = new DatabaseSync(index);
+        db.exec("PRAGMA user_version = 999");
+        db.close();
+      }
+      const again = await folder.open();
+      expect(again.recovery).toEqual({
+        leftovers: 0,
+        adopted: how === "clean" ? 0 : 20,
+        superseded: 0,
+        corrupt: 0,
+        missing: 0,
+      });
+      for (let n = 0; n < 20; n += 1) {
+        expect(await holds(again, key(`k${n}`, n % 2 === 0 ? "" : "t"), pattern(n * 997, n))).toBe(true);
+      }
+      expect(await again.usage()).toEqual(usage);
+    });
+  });
+}
+
+test("FileAdapter believes the index of another boot when it was synced by a clean stop", async () => {
+  await withFolder(async (folder) => {
+    const first = await folder.open({ sync: true });
+    await first.store(key("a"), sourceOf(pattern(10)));
+    expect(readFileSync(join(folder.path, "state"), "utf8")).not.toBe("clean");
+    await first.close();
+    expect(readFileSync(join(folder.path, "state"), "utf8")).toBe("clean");
+    const second = await folder.open({ sync: true });
+    expect(second.recovery.adopted).toBe(0);
+    expect(await holds(second, key("a"), pattern(10))).toBe(true);
+  });
+});
+
+test("FileAdapter removes the leftovers and keeps foreign files when it starts", async () => {
+  await withFolder(async (folder) => {
+    await craft(folder, pattern(10), (file) => {
+      writeFileSync(join(dirname(file), "4711-abc-1.tmp"), pattern(1000));
+      writeFileSync(join(dirname(file), "README"), "not ours");
+    });
+    const adapter = await folder.open();
+    expect(adapter.recovery.leftovers).toBe(1);
+    expect((await adapter.usage()).leftoversRemoved).toBe(1);
+    expect(folder.files().length).toBe(2);
+    expect(await holds(adapter, key("a", "t"), pattern(10))).toBe(true);
+  });
+});
+
+test("FileAdapter keeps the newer object when it was killed between rename and index", async () => {
+  await withFolder(async (folder) => {
+    const first = await folder.open();
+    await first.store(key("a"), sourceOf(pattern(100, 1)));
+    const old = folder.file();
+    copyFileSync(old, join(folder.path, "old"));
+    await first.close();
+    copyFileSync(join(folder.path, "index.sqlite"), join(folder.path, "index.old"));
+    const second = await folder.open();
+    await second.store(key("a"), sourceOf(pattern(100, 2)));
+    await second.close();
+    // Both files are there, and the index still says the old one.
+    copyFileSync(join(folder.path, "old"), old);
+    copyFileSync(join(folder.path, "index.old"), join(folder.path, "index.sqlite"));
+    const third = await folder.open();
+    expect(third.recovery.superseded).toBe(1);
+    expect(await holds(third, key("a"), pattern(100, 2))).toBe(true);
+    expect(folder.files().length).toBe(1);
+  });
+});
+
+for (const rebuild of [false, true]) {
+  test(`FileAdapter does not bring the old object back when it was killed before its removal${rebuild ? " and the index is lost" : ""}`, async () => {
+    await withFolder(async (folder) => {
+      const first = await folder.open();
+      await first.store(key("a"), sourceOf(pattern(100, 1)));
+      const old = folder.file();
+      copyFileSync(old, join(folder.path, "old"));
+      await first.store(key("a"), sourceOf(pattern(100, 2)));
+      await first.close();
+      copyFileSync(join(folder.path, "old"), old);
+      if (rebuild) loseTrust(folder);
+      const second = await folder.open();
+      expect(second.recovery.superseded).toBe(1);
+      expect(await holds(second, key("a"), pattern(100, 2))).toBe(true);
+      expect(folder.files().length).toBe(1);
+    });
+  });
+}
+
+test("FileAdapter drops the entry when its file is gone at the start", async () => {
+  await withFolder(async (folder) => {
+    await craft(folder, pattern(10), (file) => rmSync(file));
+    const adapter = await folder.open();
+    expect(adapter.recovery.missing).toBe(1);
+    expect(await adapter.lookup(key("a", "t"))).toBe(undefined);
+    expect((await adapter.usage()).usedBytes).toBe(0);
+  });
+});
+
+test("FileAdapter refuses a file under another object's name when it adopts", async () => {
+  await withFolder(async (folder) => {
+    await craft(folder, pattern(10), (file) => copyFileSync(file, join(dirname(file), `${"0".repeat(64)}-abc`)));
+    const adapter = await folder.open();
+    expect(adapter.recovery.corrupt).toBe(0); // It lies in the wrong folder, too: nobody looks for it there.
+    await adapter.close();
+    const zero = join(folder.path, "objects", "00");
+    mkdirSync(zero, { recursive: true });
+    const [source = ""] = folder.files();
+    copyFileSync(source, join(zero, `${"0".repeat(64)}-abc`));
+    const again = await folder.open();
+    expect(again.recovery.corrupt).toBe(1);
+    expect(existsSync(join(zero, `${"0".repeat(64)}-abc`))).toBe(false);
+  });
+});
+
+/** Starts child.ts on this runtime over a folder and gives its lines. */
+function startChild(path: string) {
+  const script = join(import.meta.dirname, "child.ts");
+  const runtime = process.versions["bun"] === undefined ? ["run", "-A", "--no-check"] : [];
+  const child = spawn(process.execPath, [...runtime, script, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return { child, exited, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+}
+
+test("FileAdapter refuses the folder while another process has it, and has every acknowledged object when that was killed", async () => {
+  await withFolder(async (folder) => {
+    const { child, exited, lines } = startChild(folder.path);
+    let stored = -1;
+    try {
+      while (stored < 20) stored = Number((await lines.next()).value);
+      expect(await codeOf(folder.open())).toBe("tier_failed");
+      while (stored < 60) stored = Number((await lines.next()).value);
+    } finally {
+      child.kill("SIGKILL");
+      await exited;
+    }
+    for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
+    const adapter = await folder.open();
+    for (let n = 0; n <= stored; n += 1) {
+      // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts.
+      const newest = Math.floor((stored - n % 10) / 10) * 10 + n % 10;
+      if (n === newest && n % 5 !== 0) expect(await holds(adapter, key(`${n % 10}`), pattern(50_000, n))).toBe(true);
+    }
+    const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 100 });
+    for (const entry of entries) expect((await readAll(await adapter.load(key(entry.key))))?.length).toBe(50_000);
+    const onDisk = folder.files().reduce((sum, file) => sum + statSync(file).size, 0);
+    expect((await adapter.usage()).usedBytes).toBe(onDisk);
+  });
+});

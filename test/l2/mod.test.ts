@@ -1,0 +1,62 @@
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { adapters, openTiers } from "../../src/l2/mod.ts";
+import { fixtures } from "./fixtures.ts";
+import { codeOf, inFolder, newBench } from "./support.ts";
+
+test("every adapter listed in src/l2/mod.ts has a fixture for the conformance suite", () => {
+  expect(Object.keys(fixtures).toSorted()).toEqual([...adapters.keys()].toSorted());
+});
+
+test("openTiers opens tiers in order with their names when given URLs", async () => {
+  await inFolder(async (folder) => {
+    const urls = [
+      `file://${folder}/a%20b?max=1.5MiB`,
+      "memory://?max=64KiB",
+      `file:${folder}/c?fsync=off`,
+      "memory:?name=m",
+    ];
+    const tiers = await openTiers(urls, newBench());
+    try {
+      expect(tiers.map((tier) => tier.name)).toEqual(["fs", "memory", "fs2", "m"]);
+      const limits = await Promise.all(tiers.map(async (tier) => (await tier.usage()).limitBytes));
+      expect(limits).toEqual([1.5 * 1024 * 1024, 65536, 0, 0]);
+      expect(existsSync(join(folder, "a b", "index.sqlite"))).toBe(true);
+    } finally {
+      for (const tier of tiers) await tier.close();
+    }
+  });
+});
+
+for (
+  const [url, named] of [
+    ["ftp://x", "ftp:"],
+    ["nonsense", "scheme://path"],
+    ["file:", "folder"],
+    ["file:///tmp/x?max=lots", "lots"],
+    ["file:///tmp/x?max=10XB", "10XB"],
+    ["file:///tmp/x?fsync=maybe", "maybe"],
+    ["file:///tmp/x?colour=red", "colour"],
+    ["file:///tmp/%zz", "percent"],
+    ["memory://?name=Bad%20Name", "Bad Name"],
+    ["memory://?name=l1", "l1"],
+  ] as const
+) {
+  test(`openTiers throws bad_request and names what is wrong when given ${url}`, async () => {
+    const opening = openTiers([url], newBench());
+    expect(await codeOf(opening)).toBe("bad_request");
+    await expect(opening).rejects.toThrow(named);
+  });
+}
+
+test("openTiers leaves no tier open when one cannot be opened", async () => {
+  await inFolder(async (folder) => {
+    const opening = openTiers([`file://${folder}/a`, "file:///dev/null/x"], newBench());
+    expect(await codeOf(opening)).toBe("tier_failed");
+    // Nobody holds the first one's lock: a stop of the second opening is the last, and marks the folder clean.
+    const [tier] = await openTiers([`file://${folder}/a`], newBench());
+    await tier?.close();
+    expect(existsSync(join(folder, "a", "state"))).toBe(true);
+  });
+});
