@@ -4,9 +4,9 @@
  * - label: a string from a small set; kept under folding, so counts stay exact per label.
  * - sum: a number that is added up when events are folded.
  * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so bucket counts and the sum stay exact.
- * - detail: a string or number that only a single event carries; folding sheds it.
+ * - detail: a string that only a single event carries; folding sheds it.
  */
-export type FieldKind = "label" | "sum" | "histogram" | "detail" | "detailNumber";
+export type FieldKind = "label" | "sum" | "histogram" | "detail";
 
 interface Field<Kind extends FieldKind, Value> {
   readonly kind: Kind;
@@ -34,7 +34,6 @@ const oneOf = <const Value extends string>(values: readonly Value[], doc: string
 const openLabel = (doc: string): Field<"label", string> => ({ kind: "label", doc, open: true });
 const sum = (doc: string): Field<"sum", number> => ({ kind: "sum", doc });
 const detail = (doc: string): Field<"detail", string> => ({ kind: "detail", doc });
-const detailNumber = (doc: string): Field<"detailNumber", number> => ({ kind: "detailNumber", doc });
 const seconds = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: LATENCY_BOUNDS });
 
 /** Seconds: from 50 us (an L1 hit) to 10 s, so that the HTTP default (5 ms …) is a subset. */
@@ -229,7 +228,7 @@ type Catalogue = typeof catalogue;
 type Simplify<T> = { [K in keyof T]: T[K] };
 type ValueOf<F> = F extends Field<FieldKind, infer Value> ? Value : never;
 type DetailNames<Fields> = {
-  [K in keyof Fields]: Fields[K] extends Field<"detail" | "detailNumber", infer _> ? K : never;
+  [K in keyof Fields]: Fields[K] extends Field<"detail", infer _> ? K : never;
 }[keyof Fields];
 
 /** An event's name. */

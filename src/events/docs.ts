@@ -1,14 +1,12 @@
 import { catalogue } from "./catalogue.ts";
 import { eventNames } from "./schema.ts";
 
-const KINDS = { label: "label", sum: "sum", histogram: "histogram", detail: "detail", detailNumber: "detail" } as const;
-
 /** docs/EVENTS.md, from the catalogue. */
 export function eventsMarkdown(): string {
   const sections = eventNames.map((name) => {
     const { doc, fields } = catalogue[name];
     const rows = Object.entries(fields).map(([field, { kind, values, doc }]) =>
-      `| \`${field}\` | ${KINDS[kind]} | ${values?.join(", ") ?? ""} | ${doc} |`
+      `| \`${field}\` | ${kind} | ${values?.join(", ") ?? ""} | ${doc} |`
     );
     return [`## \`${name}\``, "", doc, "", "| field | kind | values | meaning |", "|---|---|---|---|", ...rows].join(
       "\n",

@@ -2,7 +2,8 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
-import { GroupHistograms, type HistogramOptions } from "./group_histograms.ts";
+import type { GroupHistogram, HistogramOptions } from "./group_histogram.ts";
+import { GroupHistograms } from "./group_histograms.ts";
 import { otlpReader } from "./otlp.ts";
 import { type Env, resourceOf } from "./resource.ts";
 
@@ -24,7 +25,7 @@ export interface ObservabilityConfig {
 /** The OpenTelemetry SDK, set up. */
 export interface Observability {
   readonly meter: Meter;
-  createHistogram(name: string, options: HistogramOptions): ReturnType<GroupHistograms["create"]>;
+  createHistogram(name: string, options: HistogramOptions): GroupHistogram;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
   /** Pushes once more where pushing is on, and ends. Never throws, and never takes longer than its timeout. */

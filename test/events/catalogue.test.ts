@@ -7,7 +7,7 @@ test("catalogue has at most one histogram per event, with ascending bounds", () 
     const histograms = Object.values(catalogue[name].fields).filter((field) => field.kind === "histogram");
     expect(histograms.length).toBeLessThanOrEqual(1);
     const { bounds } = schemaOf(name);
-    expect(bounds).toEqual([...new Set(bounds)].sort((a, b) => a - b));
+    expect(bounds).toEqual([...new Set(bounds)].toSorted((a, b) => a - b));
   }
 });
 

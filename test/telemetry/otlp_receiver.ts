@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import * as v from "valibot";
 
@@ -57,17 +58,13 @@ export class OtlpReceiver {
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error(`not a TCP address: ${address}`);
     const receiver = new OtlpReceiver(server, `http://127.0.0.1:${address.port}`);
-    server.on("request", async (request, response) => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of request) chunks.push(chunk);
-      if (behaviour === "answer") response.writeHead(200, { "content-type": "application/json" }).end("{}");
-      receiver.#take(
-        parsePush(
-          request.url ?? "",
-          request.headers,
-          await new Blob(chunks.map((chunk) => new Uint8Array(chunk))).text(),
-        ),
-      );
+    server.on("request", (request, response) => {
+      const chunks: Uint8Array<ArrayBuffer>[] = [];
+      request.on("data", (chunk: Uint8Array<ArrayBuffer>) => chunks.push(chunk));
+      request.on("end", () => {
+        if (behaviour === "answer") response.writeHead(200, { "content-type": "application/json" }).end("{}");
+        receiver.#take(parsePush(request.url ?? "", request.headers, Buffer.concat(chunks).toString()));
+      });
     });
     return receiver;
   }

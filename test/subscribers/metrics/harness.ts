@@ -90,7 +90,7 @@ export class MetricsHarness {
 }
 
 function labels(attributes: Attributes): string {
-  const pairs = Object.entries(attributes).map(([label, value]) => `${label}="${value}"`);
+  const pairs = Object.entries(attributes).map(([label, value]) => `${label}="${String(value)}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
 }
 

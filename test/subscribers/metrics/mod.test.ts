@@ -32,7 +32,7 @@ async function freshServer() {
 test("metricsSubscribers export exactly the metrics of the table on the first collection", async () => {
   const { series } = await freshServer();
   const names = new Set(series.map((one) => one.replace(/\{.*/, "")));
-  expect([...names].sort()).toEqual(rows.map(([name]) => name).sort());
+  expect([...names].toSorted()).toEqual(rows.map(([name]) => name).toSorted());
 });
 
 test("metricsSubscribers use exactly the labels that the table names", async () => {
@@ -49,7 +49,7 @@ test("metricsSubscribers have all series that the table promises at zero on the 
   const { harness, series } = await freshServer();
   const promised = rows.flatMap(([name, row]) =>
     harness.instruments.zeroSeries(row).map((labels) => {
-      const pairs = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+      const pairs = Object.entries(labels).map(([label, value]) => `${label}="${String(value)}"`);
       return pairs.length === 0 ? name : `${name}{${pairs.join(",")}}`;
     })
   );
@@ -60,7 +60,7 @@ test("metricsSubscribers listen exactly to the events that the table says feed t
   const { subscribers } = await freshServer();
   const heard = new Set(subscribers.flatMap(({ subscriptions }) => Object.keys(subscriptions)));
   const fed = new Set(rows.flatMap(([, { from }]) => from === "state" ? [] : from));
-  expect([...heard].sort()).toEqual([...fed].sort());
+  expect([...heard].toSorted()).toEqual([...fed].toSorted());
   expect(subscribers.flatMap(({ detail = [] }) => detail)).toEqual([]);
   expect([...fed].filter((name) => !eventNames.includes(name))).toEqual([]);
 });
