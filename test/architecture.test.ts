@@ -137,6 +137,12 @@ test("versions are exact when package.json is read", () => {
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
 });
 
+test("README.md names the pinned Bun when it starts Vitrine through npx", () => {
+  const { devDependencies } = v.parse(packageSchema, readJson("package.json"));
+  const named = readFileSync("README.md", "utf8").match(/bun@[\d.]+/g) ?? [];
+  expect([...new Set(named)]).toEqual([`bun@${devDependencies["bun"]}`]);
+});
+
 test("deno.lock holds the dependencies of package.json when both are read", () => {
   const { dependencies } = v.parse(packageSchema, readJson("package.json"));
   const { specifiers } = v.parse(lockSchema, readJson("deno.lock"));
