@@ -37,6 +37,8 @@ interface Lane {
   shed: number;
 }
 
+type Heard = { readonly [Name in EventName]?: Lane };
+
 interface Single {
   readonly name: EventName;
   readonly timeMs: number;
@@ -57,8 +59,8 @@ export class EventProducer {
     published: 0,
     shed: 0,
   }));
-  /** Lanes somebody listens to. */
-  #heard: ReadonlyMap<EventName, Lane> = new Map();
+  /** Lanes somebody listens to. An object, because Bun finds a property three times as fast as a Map entry. */
+  #heard: Heard = {};
   #singles: Single[] = [];
   /** When the oldest of what waits was published. */
   #sinceMs: number | undefined;
@@ -73,7 +75,7 @@ export class EventProducer {
 
   /** States a fact: see Publish. `fields` must not be changed afterwards. A field of its own, so that it can be handed on without its producer. */
   readonly publish: Publish<EventMap> = (name, fields) => {
-    const lane = this.#heard.get(name);
+    const lane = this.#heard[name];
     if (lane === undefined) return;
     lane.published++;
     if (this.#sinceMs === undefined) this.#wake();
@@ -96,7 +98,7 @@ export class EventProducer {
   /** Flushes; what is published from now on is ignored. */
   stop(): Promise<void> {
     this.#stopped = true;
-    this.#heard = new Map();
+    this.#heard = {};
     this.#cancelTimer?.();
     return this.flush();
   }
@@ -114,7 +116,9 @@ export class EventProducer {
   #listen(interest: Interest): void {
     if (this.#stopped) return;
     for (const lane of this.#lanes) lane.detail = interest.get(lane.name) === "detail";
-    this.#heard = new Map(this.#lanes.filter(({ name }) => interest.has(name)).map((lane) => [lane.name, lane]));
+    const heard: { [Name in EventName]?: Lane } = {};
+    for (const lane of this.#lanes) if (interest.has(lane.name)) heard[lane.name] = lane;
+    this.#heard = heard;
   }
 
   #wake(): void {
