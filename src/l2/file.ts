@@ -88,8 +88,13 @@ export class FileAdapter implements L2Adapter {
         // Whose objects they were cannot be read any more.
         options.publish("l2.removed", { tier: options.name, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
       }
-      await adapter.#room.trim();
-      return adapter;
+      try {
+        await adapter.#room.trim();
+        return adapter;
+      } catch (error) {
+        await adapter.close();
+        throw error;
+      }
     });
   }
 
@@ -181,7 +186,7 @@ export class FileAdapter implements L2Adapter {
 
   /** False if somebody else removed exactly this object before. */
   async #removeRow(row: IndexRow, reason: "corrupt" | "deleted" | "expired"): Promise<boolean> {
-    if (this.#calls.closed || !this.#index.remove(row.id)) return false;
+    if (this.#calls.closed || !this.#index.remove(row)) return false;
     await this.#remover.drop([row], { reason, durable: reason === "deleted" });
     return true;
   }
@@ -210,9 +215,9 @@ export class FileAdapter implements L2Adapter {
       const old = this.#index.put(entry, { usedMs: this.#clock.nowMs(), reservedBytes: writer.heldBytes });
       return { entry, old };
     } catch (error) {
-      this.#index.release(writer.heldBytes);
       // The first failure is the one to tell; what cannot be removed now goes at the next start.
       await this.#disk.remove(path).catch(() => undefined);
+      this.#index.release(writer.heldBytes);
       throw error;
     }
   }

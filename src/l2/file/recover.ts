@@ -40,7 +40,7 @@ export function recover(layout: Layout, index: ObjectIndex): Recovery {
           unknown.push(name);
         }
       }
-      for (const id of known.values()) if (index.remove(id)) found.missing += 1;
+      for (const [name, id] of known) if (index.remove({ id, name })) found.missing += 1;
       for (const name of unknown) found[adopt(layout, index, name)] += 1;
     });
   }
@@ -55,13 +55,11 @@ function adopt(layout: Layout, index: ObjectIndex, name: string): "adopted" | "s
     unlinkSync(path);
     return "corrupt";
   }
-  if ((index.find(entry.key)?.meta.version ?? -1) > entry.meta.version) {
-    unlinkSync(path);
-    return "superseded";
-  }
   const old = index.put(entry, { usedMs: entry.meta.createdMs, reservedBytes: 0 });
   if (old === undefined) return "adopted";
-  unlinkSync(layout.objectPath(old.name));
+  const [newer, older] = old.meta.version > entry.meta.version ? [old, entry] : [entry, old];
+  if (newer === old) index.put(old, { usedMs: old.meta.createdMs, reservedBytes: 0 });
+  unlinkSync(layout.objectPath(older.name));
   return "superseded";
 }
 
