@@ -2,7 +2,7 @@ import type { Clock } from "../src/core/clock.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { Located } from "./http/path_table.ts";
-import type { RequestContext } from "./types.ts";
+import type { RequestContext } from "./sender.ts";
 
 const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"]);
 

@@ -1,5 +1,6 @@
 import { replyText } from "./http/reply.ts";
-import type { AppOptions, Route } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route } from "./route.ts";
 
 const TEXT = "text/plain; charset=utf-8";
 

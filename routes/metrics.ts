@@ -1,5 +1,6 @@
 import { replyText } from "./http/reply.ts";
-import type { AppOptions, Route } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route } from "./route.ts";
 
 /** The metrics in Prometheus' text format 0.0.4. */
 export function metricsRoutes({ metricsText }: AppOptions): readonly Route[] {

@@ -9,7 +9,9 @@ import { objectListRoutes } from "./object_list.ts";
 import { objectRoutes } from "./objects.ts";
 import { openapiRoutes } from "./openapi.ts";
 import { statusRoutes } from "./status.ts";
-import type { AppOptions, RequestContext, Route, RouteContext } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route, RouteContext } from "./route.ts";
+import type { RequestContext } from "./sender.ts";
 
 /** The HTTP interface. */
 export interface App {

@@ -5,7 +5,8 @@ import { parseObjectKey } from "./http/object_key.ts";
 import { matchNames, noneMatchNames } from "./http/preconditions.ts";
 import { problem } from "./http/problem.ts";
 import { type ByteRange, parseRange } from "./http/range.ts";
-import type { AppOptions, RouteContext } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { RouteContext } from "./route.ts";
 
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;

@@ -7,7 +7,8 @@ import { parseTtl } from "./http/cache_control.ts";
 import { parseDigest } from "./http/digest.ts";
 import { parseObjectKey } from "./http/object_key.ts";
 import { writePrecondition } from "./http/preconditions.ts";
-import type { AppOptions, RouteContext } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { RouteContext } from "./route.ts";
 
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 256 * 1024;

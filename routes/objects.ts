@@ -5,7 +5,8 @@ import { writePrecondition } from "./http/preconditions.ts";
 import { problemSchema } from "./http/problem_schema.ts";
 import { readObject } from "./object_read.ts";
 import { writeObject } from "./object_write.ts";
-import type { AppOptions, Route } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route } from "./route.ts";
 
 const TEMPLATE = "/v1/objects/{key}";
 

@@ -2,7 +2,8 @@ import { Hono } from "hono";
 import { describeRoute, generateSpecs, validator } from "hono-openapi";
 import { docsPage } from "./docs_page.ts";
 import { replyJson, replyText } from "./http/reply.ts";
-import type { AppOptions, Route } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route } from "./route.ts";
 
 /** The specification of `routes` and of these two, and a page to browse it. */
 export function openapiRoutes({ version }: AppOptions, routes: readonly Route[]): readonly Route[] {

@@ -1,5 +1,6 @@
 import { replyJson } from "./http/reply.ts";
-import type { AppOptions, Route } from "./types.ts";
+import type { AppOptions } from "./app_options.ts";
+import type { Route } from "./route.ts";
 
 /** What is inside, as JSON. */
 export function statusRoutes({ status, config, version }: AppOptions): readonly Route[] {

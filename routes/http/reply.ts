@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { RouteContext } from "../types.ts";
+import type { RouteContext } from "../route.ts";
 
 /** A text answer whose bytes are counted. */
 export function replyText(

@@ -25,7 +25,7 @@ interface Entry {
 /** Limits and failures, changeable while it runs. */
 export interface MemoryStorageKnobs {
   readonly clock: Clock;
-  readonly maxObjectBytes: number;
+  maxObjectBytes: number;
   /** Larger objects are found in the tier "fs", asynchronously, and only as a stream. */
   readonly l1LimitBytes: number;
   /** Every write is refused with no_room. */

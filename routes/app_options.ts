@@ -1,0 +1,25 @@
+import type { Clock } from "../src/core/clock.ts";
+import type { Publish } from "../src/core/publish.ts";
+import type { EventMap } from "../src/events/catalogue.ts";
+import type { Storage } from "../src/storage/types.ts";
+import type { Sender } from "./sender.ts";
+
+/** Everything the routes need. */
+export interface AppOptions {
+  readonly storage: Storage;
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  readonly sender: Sender;
+  /** Version, runtime and the like for /version. */
+  readonly version: Readonly<Record<string, string>>;
+  /** Effective settings without secrets, for /config. */
+  readonly config: () => object;
+  /** Everything inside, for /status. */
+  readonly status: () => Promise<object>;
+  /** Prometheus text for /metrics. */
+  readonly metricsText: () => Promise<string>;
+  /** Whether traffic may come, for /readyz. */
+  readonly isReady: () => boolean;
+  /** Told of errors that became a 500. */
+  readonly reportError: (error: unknown) => void;
+}

@@ -1,0 +1,22 @@
+import type { ObjectRead } from "../src/storage/types.ts";
+
+/** What a runtime knows of a request beside the Request: handed through to its sender unread. */
+export interface RequestContext {
+  readonly completed?: Promise<void>;
+}
+
+/** Makes a Response of an object's bytes and releases it when the runtime reads them no more; src/runtime has one for each runtime. */
+export interface Sender {
+  /** Bodies above this many bytes are streamed (on Bun without a Content-Length). */
+  readonly copyLimitBytes: number;
+  send(read: Pick<ObjectRead, "copy" | "chunks" | "release">, options: {
+    readonly start: number;
+    /** Exclusive. */
+    readonly end: number;
+    readonly pinnedBytes: number;
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly context: RequestContext;
+    readonly onEnd: (result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }) => void;
+  }): Response;
+}

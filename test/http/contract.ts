@@ -1,0 +1,32 @@
+import { conditionCases } from "./cases/conditions.ts";
+import { digestCases } from "./cases/digests.ts";
+import { keyCases } from "./cases/keys.ts";
+import { lifetimeCases } from "./cases/lifetimes.ts";
+import { listingCases } from "./cases/listing.ts";
+import { rangeCases } from "./cases/ranges.ts";
+import { readCases } from "./cases/reads.ts";
+import { serviceCases } from "./cases/service.ts";
+import { writeCases } from "./cases/writes.ts";
+import { type ContractCase, ContractClient, type ContractFixture } from "./contract_client.ts";
+
+/** Everything the HTTP interface promises, whatever runtime and storage are behind it. */
+export const contract: readonly ContractCase[] = [
+  ...writeCases,
+  ...readCases,
+  ...rangeCases,
+  ...conditionCases,
+  ...digestCases,
+  ...lifetimeCases,
+  ...keyCases,
+  ...listingCases,
+  ...serviceCases,
+];
+
+/** The cases a fixture can run, each bound to a tenant of its own. */
+export function contractFor(
+  fixture: ContractFixture,
+): readonly { readonly name: string; readonly run: () => Promise<void> }[] {
+  return contract
+    .filter(({ needs = [] }) => needs.every((need) => fixture[need] !== undefined))
+    .map(({ name, run }, i) => ({ name, run: () => run(new ContractClient(fixture, `tenant-${i}`)) }));
+}

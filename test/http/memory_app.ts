@@ -1,0 +1,61 @@
+import { createApp } from "../../routes/mod.ts";
+import type { App } from "../../routes/mod.ts";
+import type { Sender } from "../../routes/sender.ts";
+import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
+import { type ContractFixture, EventRecorder } from "./contract_client.ts";
+
+const MIB = 1024 * 1024;
+
+/** An app over a MemoryStorage and all that a test may turn. */
+export interface MemoryApp {
+  readonly app: App;
+  readonly storage: MemoryStorage;
+  readonly knobs: MemoryStorageKnobs;
+  /** Errors that became a 500. */
+  readonly errors: unknown[];
+  readonly events: EventRecorder;
+  /** The fixture of the contract, given a way to send requests. */
+  fixture(options: Pick<ContractFixture, "fetch" | "overSockets">): ContractFixture;
+}
+
+/** The app of the HTTP tests; its clock stands still until it is advanced. */
+export function memoryApp(sender: Sender): MemoryApp {
+  let nowMs = 1_800_000_000_000;
+  let ready = true;
+  const events = new EventRecorder();
+  const errors: unknown[] = [];
+  const knobs: MemoryStorageKnobs = { clock: { nowMs: () => nowMs }, maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB };
+  const storage = new MemoryStorage(knobs);
+  const app = createApp({
+    storage,
+    sender,
+    publish: events.publish,
+    clock: knobs.clock,
+    version: { version: "0.0.0-test" },
+    config: () => ({ port: 0 }),
+    status: async () => ({ storage: await storage.status() }),
+    metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
+    isReady: () => ready,
+    reportError: (error) => errors.push(error),
+  });
+  return {
+    app,
+    storage,
+    knobs,
+    errors,
+    events,
+    fixture: (options) => ({
+      ...options,
+      events,
+      limits: {
+        maxObjectBytes: knobs.maxObjectBytes,
+        l1LimitBytes: knobs.l1LimitBytes,
+        copyLimitBytes: sender.copyLimitBytes,
+      },
+      advance: (milliseconds) => nowMs += milliseconds,
+      setFull: (full) => knobs.full = full,
+      setFailing: (failing) => knobs.failing = failing,
+      setReady: (value) => ready = value,
+    }),
+  };
+}
