@@ -1,0 +1,21 @@
+-- Arguments: method, path, number of keys (path-0, path-1, …; 0: the path itself), body bytes. Prints one line of JSON.
+local requests = {}
+local turn = 0
+
+function init(args)
+  local method, path, keys, size = args[1], args[2], tonumber(args[3]), tonumber(args[4])
+  local body = size > 0 and string.rep("0123456789abcdef", size / 16) or nil
+  if keys == 0 then requests[1] = wrk.format(method, path, nil, body) end
+  for key = 0, keys - 1 do requests[key + 1] = wrk.format(method, path .. "-" .. key, nil, body) end
+end
+
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+
+function done(summary)
+  local errors = summary.errors
+  io.write(string.format('\n{"requests":%d,"bytes":%d,"microseconds":%d,"errors":%d}\n', summary.requests, summary.bytes,
+    summary.duration, errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end

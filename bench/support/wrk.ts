@@ -1,0 +1,45 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import * as v from "valibot";
+
+/** One load on one server. */
+export interface Load {
+  readonly port: number;
+  readonly method: "GET" | "PUT";
+  readonly path: string;
+  /** Requests go round over this many keys; 0: the path itself. */
+  readonly keys: number;
+  /** Bytes of each body that is sent. */
+  readonly sendBytes: number;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** What wrk measured. */
+export interface LoadResult {
+  readonly requestsPerSecond: number;
+  /** Bytes received. */
+  readonly bytesPerSecond: number;
+}
+
+const resultSchema = v.object({
+  requests: v.number(),
+  bytes: v.number(),
+  microseconds: v.number(),
+  errors: v.number(),
+});
+
+/** Runs wrk on one core. Throws if any request failed. */
+export async function runWrk(load: Load, core: number): Promise<LoadResult> {
+  const url = `http://127.0.0.1:${load.port}${load.path}`;
+  const script = new URL("wrk.lua", import.meta.url).pathname;
+  const options = ["-t1", `-c${load.connections}`, `-d${load.seconds}s`, "--timeout", "10s", "-s", script];
+  const scriptArgs = [load.method, load.path, load.keys, load.sendBytes].map(String);
+  const command = ["-c", String(core), "wrk", ...options, url, "--", ...scriptArgs];
+  const { stdout } = await promisify(execFile)("taskset", command);
+  const line = /^\{.*\}$/m.exec(stdout)?.[0] ?? "";
+  const { requests, bytes, microseconds, errors } = v.parse(resultSchema, JSON.parse(line));
+  if (errors > 0 || requests === 0) throw new Error(`wrk ${url}: ${errors} errors, ${requests} requests`);
+  const seconds = microseconds / 1e6;
+  return { requestsPerSecond: requests / seconds, bytesPerSecond: bytes / seconds };
+}

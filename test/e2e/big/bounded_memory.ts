@@ -1,0 +1,88 @@
+import { sha256 } from "../support/bytes.ts";
+import type { Address } from "../support/connection.ts";
+import { inParallel } from "../support/in_parallel.ts";
+import { objectPath } from "../support/keys.ts";
+import { Random } from "../support/random.ts";
+import type { SuiteRun } from "../support/run_suite.ts";
+import { ServerProcess } from "../support/server_process.ts";
+import { BigBody, digestOf } from "./big_body.ts";
+import { MemoryWatch } from "./memory_watch.ts";
+import { sendOnce } from "./send_once.ts";
+
+const mib = 1024 ** 2;
+const l1Mib = 256;
+const aboveL1Mib = 128;
+
+/** One L1 full of objects, so that all of its memory is really there. */
+async function fillL1(address: Address, { checks }: SuiteRun): Promise<void> {
+  const bytes = new Random(3).bytes(mib);
+  await inParallel(Array.from({ length: l1Mib }).keys(), 8, async (i) => {
+    const request = { method: "PUT", path: objectPath(`filler ${i}`), body: bytes };
+    const status = await sendOnce(address, request, async (response) => {
+      await response.bytes();
+      return response.status;
+    });
+    checks.equal(`PUT filler ${i}`, { actual: status, expected: 201 });
+  });
+}
+
+async function storeAndRead(address: Address, body: BigBody, { key, chunked, checks }: {
+  readonly key: string;
+  readonly chunked: boolean;
+  readonly checks: SuiteRun["checks"];
+}): Promise<void> {
+  const path = objectPath(key);
+  const put = { method: "PUT", path, body: body.pieces(), ...(chunked ? {} : { sizeBytes: body.sizeBytes }) };
+  const status = await sendOnce(address, put, async (response) => {
+    await response.bytes();
+    return response.status;
+  });
+  checks.equal(`PUT ${key}`, { actual: status, expected: 201 });
+  const found = await sendOnce(address, { method: "GET", path }, (response) => digestOf(response.chunks()));
+  checks.equal(`GET ${key}`, { actual: found, expected: body.digest() });
+  const { sizeBytes } = body;
+  const ranges = [[0, 1], [mib - 1, mib + 1], [sizeBytes / 2 - 7, sizeBytes / 2 + 100 * mib], [
+    sizeBytes - 100,
+    sizeBytes,
+  ]];
+  for (const [start = 0, end = 0] of ranges) {
+    const range = `bytes=${start}-${end - 1}`;
+    const part = await sendOnce(address, { method: "GET", path, headers: { range } }, (response) => response.bytes());
+    checks.equal(`GET ${key} ${range}`, { actual: sha256(part), expected: sha256(body.slice(start, end)) });
+  }
+}
+
+/** Readers of the whole big object that take a little and go away. */
+async function readLittle(address: Address, key: string): Promise<void> {
+  await inParallel(
+    Array.from({ length: 32 }),
+    32,
+    () =>
+      sendOnce(address, { method: "GET", path: objectPath(key) }, async (response) => {
+        let taken = 0;
+        for await (const chunk of response.chunks()) {
+          taken += chunk.byteLength;
+          if (taken > 8 * mib) return;
+        }
+      }),
+  );
+}
+
+/** An object larger than L1 goes to the tier and back, in both framings, whole and in parts, and the process stays within L1 + 128 MiB. */
+export async function boundedMemory(run: SuiteRun, sizeMib: number): Promise<void> {
+  const { checks, runtime, folder } = run;
+  const flags = { "l1-size": `${l1Mib}MiB`, l2: `file://${folder}/bounded` };
+  const server = await ServerProcess.start({ runtime, flags });
+  await fillL1(server.address, run);
+  const watch = new MemoryWatch(server);
+  for (const chunked of [false, true]) {
+    const key = chunked ? "big, chunked" : "big, with its length";
+    await storeAndRead(server.address, new BigBody(key, sizeMib), { key, chunked, checks });
+    await readLittle(server.address, key);
+  }
+  const { dataBytes, peakBytes } = watch.stop();
+  const inMib = (bytes: number) => `${(bytes / mib).toFixed(0)} MiB`;
+  console.log(`most memory: ${inMib(dataBytes)} of data, ${inMib(peakBytes)} with the program's own pages`);
+  checks.that("memory stays within L1 + 128 MiB", dataBytes <= (l1Mib + aboveL1Mib) * mib, () => inMib(dataBytes));
+  checks.equal("exit code of a graceful stop", { actual: await server.stop(), expected: 0 });
+}

@@ -1,0 +1,61 @@
+import { Counts } from "./counts.ts";
+
+/** One request with its answer, as the client saw them. */
+export interface Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** The Cache-Status header, "" if there was none. */
+  readonly cacheStatus: string;
+}
+
+/** What a client sent to one server process and got from it, in the words of /metrics. */
+export class Ledger {
+  /** By "method route status". */
+  readonly requests = new Counts();
+  /** By "tier result"; tier "none" if nowhere. */
+  readonly lookups = new Counts();
+  /** By "new", "replaced", "deleted". */
+  readonly writes = new Counts();
+  requestBytes = 0;
+  responseBytes = 0;
+  /** Payload of the PUTs that were acknowledged. */
+  writtenBytes = 0;
+
+  /** Enters one finished exchange. */
+  record(exchange: Exchange): void {
+    const { method, path, status } = exchange;
+    const route = routeOf(path);
+    this.requests.add(`${method} ${route} ${status}`);
+    this.requestBytes += exchange.requestBytes;
+    this.responseBytes += exchange.responseBytes;
+    if (route !== objectRoute) return;
+    if (method === "PUT") this.#recordPut(exchange);
+    if (method === "DELETE" && status === 204) this.writes.add("deleted");
+    if (method === "GET" || method === "HEAD") this.lookups.add(lookupOf(exchange));
+  }
+
+  #recordPut({ status, requestBytes }: Exchange): void {
+    if (status !== 200 && status !== 201) return;
+    this.writes.add(status === 201 ? "new" : "replaced");
+    this.writtenBytes += requestBytes;
+  }
+}
+
+/** The template of the objects' route, as the label http_route shows it. */
+export const objectRoute = "/v1/objects/{key}";
+
+function routeOf(path: string): string {
+  const [bare = ""] = path.split("?");
+  return bare.startsWith("/v1/objects/") ? objectRoute : bare;
+}
+
+/** Reads `vitrine; hit; detail=l1` or `vitrine; fwd=miss` (RFC 9211). */
+function lookupOf({ cacheStatus }: Exchange): string {
+  if (/;\s*fwd=miss\b/.test(cacheStatus)) return "none miss";
+  const tier = /;\s*hit\b.*;\s*detail="?(?<tier>[\w-]+)/.exec(cacheStatus)?.groups?.["tier"];
+  if (tier === undefined) throw new Error(`ledger: unreadable Cache-Status: "${cacheStatus}"`);
+  return `${tier} hit`;
+}

@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import type { Address } from "./connection.ts";
+
+/** The runtimes a server can run on. */
+export type RuntimeName = "bun" | "deno";
+
+/** How a server is started. */
+export interface ServerOptions {
+  readonly runtime: RuntimeName;
+  /** Flags as on the command line, without the leading dashes. */
+  readonly flags: Readonly<Record<string, string>>;
+  /** A command before the runtime's own, such as `taskset -c 0`. */
+  readonly prefix?: readonly string[];
+}
+
+/** Memory of a process in bytes. */
+export interface ProcessMemory {
+  /** Private and shared memory that holds data; pages of the program's own file are not in it. */
+  readonly dataBytes: number;
+  /** The most that was ever resident, the program's file included. */
+  readonly peakBytes: number;
+}
+
+const startTimeoutMs = 20_000;
+/** As in the task `start` of deno.json. */
+const denoPermissions = ["net", "read", "write", "env", "sys"].map((name) => `--allow-${name}`);
+const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
+
+function commandLine({ runtime, flags, prefix = [] }: ServerOptions): readonly string[] {
+  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions];
+  const settings = { host: "127.0.0.1", port: "0", ...flags };
+  return [
+    ...prefix,
+    ...run,
+    "src/main.ts",
+    ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+  ];
+}
+
+/** A server in a process of its own, started from the repository's root. */
+export class ServerProcess {
+  readonly pid: number;
+  readonly address: Address;
+  readonly #child: ChildProcess;
+  readonly #output: readonly string[];
+  readonly #exit: Promise<number | string>;
+
+  private constructor(
+    child: ChildProcess,
+    options: {
+      readonly pid: number;
+      readonly address: Address;
+      readonly output: readonly string[];
+      readonly exit: Promise<number | string>;
+    },
+  ) {
+    this.#child = child;
+    this.pid = options.pid;
+    this.address = options.address;
+    this.#output = options.output;
+    this.#exit = options.exit;
+  }
+
+  /** Resolves when the start line with the address is printed. Throws with the output if the process ends before. */
+  static async start(options: ServerOptions): Promise<ServerProcess> {
+    const [command = "", ...args] = commandLine(options);
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    process.once("exit", () => child.kill("SIGKILL"));
+    const output: string[] = [];
+    const exit = new Promise<number | string>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) => resolve(code ?? signal ?? "unknown"));
+    });
+    const address = await new Promise<Address>((resolve, reject) => {
+      const fail = (reason: string) => reject(new Error(`start server: ${reason}: ${output.join("")}`));
+      const timer = setTimeout(() => fail(`no address within ${startTimeoutMs} ms`), startTimeoutMs);
+      const read = (chunk: Uint8Array) => {
+        output.push(chunk.toString());
+        const groups = listening.exec(output.join(""))?.groups;
+        if (groups === undefined) return;
+        clearTimeout(timer);
+        resolve({ host: groups["host"] ?? "", port: Number(groups["port"]) });
+      };
+      child.stdout.on("data", read);
+      child.stderr.on("data", read);
+      exit.then((code) => fail(`ended with ${code}`), reject);
+    });
+    return new ServerProcess(child, { pid: child.pid ?? 0, address, output, exit });
+  }
+
+  /** All that the process has printed. */
+  get output(): string {
+    return this.#output.join("");
+  }
+
+  /** Asks for a graceful stop and returns the exit code, or the name of the signal that ended the process. */
+  async stop(): Promise<number | string> {
+    this.#child.kill("SIGTERM");
+    return await this.#exit;
+  }
+
+  /** Ends the process at once, as `kill -9` does. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#exit;
+  }
+
+  /** Reads /proc. */
+  memory(): ProcessMemory {
+    const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+    const bytes = (field: string) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
+    return { dataBytes: bytes("RssAnon") + bytes("RssShmem"), peakBytes: bytes("VmHWM") };
+  }
+}

@@ -1,0 +1,122 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Checks } from "../support/checks.ts";
+import type { Client } from "../support/client.ts";
+import type { Ledger } from "../support/ledger.ts";
+import { MetricsPage } from "../support/metrics_page.ts";
+import { until } from "../support/until.ts";
+
+/** What the client knows of one server process. */
+export interface Expected {
+  readonly ledger: Ledger;
+  /** Objects that lie in the tier now, and that lay there when the process started. */
+  readonly objects: number;
+  readonly objectsAtStart: number;
+}
+
+function sum(counts: Readonly<Record<string, number>>, part: RegExp): number {
+  return Object.entries(counts).reduce((total, [name, count]) => (part.test(name) ? total + count : total), 0);
+}
+
+/** The ledger in the words of the metrics page. */
+function clientView({ ledger, objects }: Expected): Readonly<Record<string, unknown>> {
+  const requests = ledger.requests.toObject();
+  const puts = sum(requests, /^PUT .* 20[01]$/);
+  return {
+    requests,
+    requestBytes: ledger.requestBytes,
+    responseBytes: ledger.responseBytes,
+    aborted: 0,
+    lookups: ledger.lookups.toObject(),
+    lookupErrors: 0,
+    writtenBytes: ledger.writtenBytes,
+    readRequests: sum(requests, /^GET \/v1\/objects\/\{key\} /),
+    readKeys: sum(requests, /^GET \/v1\/objects\/\{key\} /),
+    puts,
+    objects,
+    queued: 0,
+    dropped: 0,
+    exceptions: 0,
+    leasesExpired: 0,
+    corrupt: 0,
+  };
+}
+
+function pageView(page: MetricsPage): Readonly<Record<string, unknown>> {
+  return {
+    requests: page.by("http_server_request_duration_seconds_count", [
+      "http_request_method",
+      "http_route",
+      "http_response_status_code",
+    ]),
+    requestBytes: page.sum("vitrine_http_request_body_bytes_total"),
+    responseBytes: page.sum("vitrine_http_response_body_bytes_total"),
+    aborted: page.sum("vitrine_http_aborted_total"),
+    lookups: page.by("vitrine_lookups_total", ["tier", "result"]),
+    lookupErrors: page.sum("vitrine_lookups_total", { result: "error" }),
+    writtenBytes: page.sum("vitrine_written_bytes_total"),
+    readRequests: page.sum("lmcache_mp_sm_read_requests_total"),
+    readKeys: page.sum("lmcache_mp_sm_read_succeed_keys_total") + page.sum("lmcache_mp_sm_read_failed_keys_total"),
+    puts: page.sum("lmcache_mp_sm_write_succeed_keys_total"),
+    objects: page.sum("vitrine_objects", { tier: "fs" }),
+    queued: page.sum("vitrine_store_queue_entries"),
+    dropped: page.sum("lmcache_mp_event_bus_dropped_events_total"),
+    exceptions: page.sum("lmcache_mp_event_bus_subscriber_exceptions_total"),
+    leasesExpired: page.sum("vitrine_l1_lease_expired_total"),
+    corrupt: page.sum("vitrine_l2_removed_objects_total", { reason: "corrupt" }),
+  };
+}
+
+/** Sums within one page that must agree with each other. */
+function compareInside(page: MetricsPage, objectsAtStart: number, checks: Checks): void {
+  const store = (outcome: string) => page.sum("vitrine_l2_requests_total", { op: "store", outcome });
+  checks.equal("L1 holds what was admitted and not removed", {
+    actual: page.sum("vitrine_objects", { tier: "l1" }),
+    expected: page.sum("lmcache_mp_l1_write_keys_total") - page.sum("lmcache_mp_l1_evicted_keys_total"),
+  });
+  checks.equal("L1 removals by reason add up", {
+    actual: page.sum("vitrine_l1_removed_objects_total"),
+    expected: page.sum("lmcache_mp_l1_evicted_keys_total"),
+  });
+  checks.equal("the tier holds what was stored and not removed", {
+    actual: page.sum("vitrine_objects", { tier: "fs" }),
+    expected: objectsAtStart + store("ok") - page.sum("vitrine_l2_removed_objects_total"),
+  });
+  checks.equal("every store and load has ended", {
+    actual: [page.sum("lmcache_mp_num_inflight_l2_stores"), page.sum("lmcache_mp_num_inflight_l2_loads")],
+    expected: [0, 0],
+  });
+  checks.equal("no store and no load has failed", {
+    actual: [store("failed"), page.sum("vitrine_l2_requests_total", { op: "load", outcome: "failed" })],
+    expected: [0, 0],
+  });
+  const events = page.by("vitrine_eventbus_events_total", ["state"]);
+  const { published, delivered = 0, rolled_up: rolledUp = 0, lost = 0 } = events;
+  checks.equal("events published = delivered + rolled up + lost", {
+    actual: delivered + rolledUp + lost,
+    expected: published,
+  });
+  checks.equal("no event was lost", { actual: lost, expected: 0 });
+}
+
+/** Compares the ledger with /metrics, to the last count and byte. Scrapes again while the last answers are still being counted, at most `timeoutMs` long. */
+export async function compareMetrics(
+  client: Client,
+  expected: Expected,
+  { checks, timeoutMs }: { readonly checks: Checks; readonly timeoutMs: number },
+): Promise<void> {
+  const scrape = async () => {
+    // A scrape shows what had ended when it was asked, itself not included.
+    const wanted = clientView(expected);
+    const { body } = await client.request({ method: "GET", path: "/metrics" });
+    const page = new MetricsPage(new TextDecoder().decode(body));
+    return { wanted, page, found: pageView(page) };
+  };
+  const { wanted, page, found } = await until(scrape, (last) => isDeepStrictEqual(last.wanted, last.found), {
+    timeoutMs,
+    everyMs: 200,
+  });
+  for (const [name, value] of Object.entries(wanted)) {
+    checks.equal(`client ledger and /metrics: ${name}`, { actual: found[name], expected: value });
+  }
+  compareInside(page, expected.objectsAtStart, checks);
+}
