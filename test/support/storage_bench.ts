@@ -12,8 +12,17 @@ import { MapAdapter } from "./map_adapter.ts";
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
 
-/** One published event. */
-export type Published = { [Name in EventName]: { readonly name: Name; readonly fields: EventMap[Name] } }[EventName];
+interface Published {
+  readonly name: EventName;
+  readonly fields: unknown;
+}
+
+function isNamed<Name extends EventName>(
+  event: Published,
+  name: Name,
+): event is { readonly name: Name; readonly fields: EventMap[Name] } {
+  return event.name === name;
+}
 
 /** A clock and timers that only `advance` moves. */
 export class ManualTime implements Clock, Timers {
@@ -60,11 +69,10 @@ export interface StorageBench {
   readonly storage: StorageManager;
   readonly l1: L1Manager;
   readonly time: ManualTime;
-  readonly events: readonly Published[];
   /** Throws if there is no such tier. */
   tier(index: number): MapAdapter;
   /** The events of one name as published. */
-  named<Name extends EventName>(name: Name): readonly EventMap[Name][];
+  readonly named: <Name extends EventName>(name: Name) => readonly EventMap[Name][];
   /** Evicts everything from L1 that nothing pins. */
   evictAll(): void;
 }
@@ -79,7 +87,7 @@ export function storageBench(options: BenchOptions = {}): StorageBench {
   const { tiers = 1, l1Bytes = 65_536, admissionLimitBytes = 4096, ...rest } = options;
   const time = new ManualTime();
   const events: Published[] = [];
-  const publish: Publish<EventMap> = (name, fields) => events.push(Object.assign({ name, fields }));
+  const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }), {
     holder: 1,
     clock: time,
@@ -110,14 +118,12 @@ export function storageBench(options: BenchOptions = {}): StorageBench {
     storage,
     l1,
     time,
-    events,
     tier: (index) => {
       const adapter = adapters[index];
       if (adapter === undefined) throw new RangeError(`tier ${index}`);
       return adapter;
     },
-    named: <Name extends EventName>(name: Name) =>
-      events.flatMap((event) => event.name === name ? [Object.assign({}, event.fields as EventMap[Name])] : []),
+    named: (name) => events.flatMap((event) => isNamed(event, name) ? [event.fields] : []),
     evictAll: () => {
       const key = { tenant: "filler", key: "filler" };
       const leases = [];
@@ -201,6 +207,6 @@ export function tierText(tier: MapAdapter, name: string): string | undefined {
 }
 
 /** `length` bytes that differ by position and seed. */
-export function pattern(length: number, seed: number = 1): Uint8Array {
+export function pattern(length: number, seed: number = 1): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + seed * 17 + (index >> 8)) & 0xff);
 }

@@ -10,7 +10,8 @@ import type { PutRequest, PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
 import type { Place } from "./store_queue.ts";
 import type { StoreController } from "./store_controller.ts";
-import type { StoreResult, StreamSink } from "./stream_sink.ts";
+import { type StoreResult, storeResult } from "./store_result.ts";
+import type { StreamSink } from "./stream_sink.ts";
 
 /** A body that arrived whole and was verified. */
 export interface VerifiedWrite {
@@ -66,11 +67,11 @@ export class Committer {
     const meta = this.#metaOf(write);
     const { lease, extents } = staged;
     const store = (): Promise<readonly StoreResult[]> =>
-      Promise.all(tiers.map((tier) =>
-        tier.store(write.request.key, memorySource(l1, { lease, extents, meta }))
-          .then((): StoreResult => ({ tier, error: undefined }))
-          .catch((error: unknown): StoreResult => ({ tier, error }))
-      ));
+      Promise.all(
+        tiers.map((tier) =>
+          storeResult(tier, tier.store(write.request.key, memorySource(l1, { lease, extents, meta })))
+        ),
+      );
     const admit = (): void => {
       const [outcome] = l1.finishWrite([commitOf(staged, meta)], "replace");
       if (outcome !== "admitted") l1.delete([write.request.key], "replaced");

@@ -3,13 +3,7 @@ import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { HandOver } from "./hand_over.ts";
-
-/** How a store in one tier ended. */
-export interface StoreResult {
-  readonly tier: Tier;
-  /** undefined: stored. */
-  readonly error: unknown;
-}
+import { type StoreResult, storeResult } from "./store_result.ts";
 
 interface Lane {
   readonly tier: Tier;
@@ -30,7 +24,7 @@ export interface StreamSinkOptions {
 export class StreamSink {
   readonly #lanes: readonly Lane[];
   readonly #needsAll: boolean;
-  #failures: readonly StoreResult[] = [];
+  #failures: readonly Error[] = [];
   #meta: ObjectMeta | undefined;
 
   constructor(options: StreamSinkOptions) {
@@ -43,7 +37,7 @@ export class StreamSink {
     await Promise.all(this.#lanes.map((lane) => lane.handOver.put(chunk)));
     const [failure] = this.#failures;
     if (failure === undefined) return;
-    if (this.#needsAll || this.#failures.length === this.#lanes.length) throw failure.error;
+    if (this.#needsAll || this.#failures.length === this.#lanes.length) throw failure;
   }
 
   /** Makes the object visible, tier by tier; resolves when all have answered. To be called under the key's latch. */
@@ -69,15 +63,12 @@ export class StreamSink {
       },
     };
     const { sizeBytes } = options;
-    const result = tier
-      .store(options.key, sizeBytes === undefined ? source : { ...source, sizeBytes })
-      .then((): StoreResult => ({ tier, error: undefined }))
-      .catch((error: unknown): StoreResult => {
-        const failed = { tier, error };
-        this.#failures = [...this.#failures, failed];
-        return failed;
-      })
-      .finally(() => handOver.close());
+    const storing = tier.store(options.key, sizeBytes === undefined ? source : { ...source, sizeBytes });
+    const result = storeResult(tier, storing).then((ended) => {
+      if (ended.error !== undefined) this.#failures = [...this.#failures, ended.error];
+      handOver.close();
+      return ended;
+    });
     return { tier, handOver, result };
   }
 }
