@@ -57,8 +57,9 @@ export class Call {
     this.#outcome = "aborted";
   }
 
-  /** Says how long the body of the answer is. */
+  /** Says how long the body of the answer is; takes back `bodyFollows`. */
   answers(bytes: number): void {
+    this.#bodyPending = false;
     this.#responseBytes = this.method === "HEAD" ? 0 : bytes;
   }
 

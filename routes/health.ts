@@ -11,7 +11,7 @@ export function healthRoutes({ isReady }: AppOptions): readonly Route[] {
       method: "GET",
       template: "/healthz",
       spec: { summary: "Whether the process answers", tags: ["health"], responses: { 200: { description: "Alive" } } },
-      handler: (c) => replyText(c, "ok\n", { type: TEXT }),
+      handler: (call) => replyText(call, "ok\n", { type: TEXT }),
     },
     {
       method: "GET",
@@ -21,8 +21,10 @@ export function healthRoutes({ isReady }: AppOptions): readonly Route[] {
         tags: ["health"],
         responses: { 200: { description: "Ready" }, 503: { description: "Starting, or shutting down" } },
       },
-      handler: (c) =>
-        isReady() ? replyText(c, "ready\n", { type: TEXT }) : replyText(c, "not ready\n", { type: TEXT, status: 503 }),
+      handler: (call) =>
+        isReady()
+          ? replyText(call, "ready\n", { type: TEXT })
+          : replyText(call, "not ready\n", { type: TEXT, status: 503 }),
     },
   ];
 }

@@ -8,6 +8,6 @@ export function metricsRoutes({ metricsText }: AppOptions): readonly Route[] {
     method: "GET",
     template: "/metrics",
     spec: { summary: "Metrics for Prometheus", tags: ["status"], responses: { 200: { description: "Text" } } },
-    handler: async (c) => replyText(c, await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
+    handler: async (call) => replyText(call, await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
   }];
 }

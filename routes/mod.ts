@@ -10,7 +10,7 @@ import { objectRoutes } from "./objects.ts";
 import { openapiRoutes } from "./openapi.ts";
 import { statusRoutes } from "./status.ts";
 import type { AppOptions } from "./app_options.ts";
-import type { Route, RouteContext } from "./route.ts";
+import type { Route } from "./route.ts";
 import type { RequestContext } from "./sender.ts";
 
 /** The HTTP interface. */
@@ -37,13 +37,27 @@ function listRoutes(options: AppOptions): readonly Route[] {
 export function createApp(options: AppOptions): App {
   const routes = listRoutes(options);
   const table = new PathTable(routes.map(({ template }) => template));
+  const hot = new Map(routes.filter((route) => route.hot).map(({ template, handler }) => [template, handler]));
   // Hono is given the template in place of the path: keys stay as they were sent, and every route is a fixed string.
   const hono = new Hono<{ Bindings: Call }>({
     getPath: (_request, { env } = {}) => env?.located.template ?? "",
   });
-  for (const { method, template, handler } of routes) hono.on(method, template, handler);
-  hono.notFound((c) => notRouted(c, routes));
-  hono.onError((error, c) => failed(c, error, options));
+  for (const { method, template, handler } of routes) hono.on(method, template, (c) => handler(c.env, c.req.raw));
+  hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
+  hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
+
+  function answer(call: Call, request: Request): Response | Promise<Response> {
+    const handler = request.method === "GET" ? hot.get(call.located.template) : undefined;
+    if (handler === undefined) return hono.fetch(request, call);
+    try {
+      const response = handler(call, request);
+      return response instanceof Promise
+        ? response.catch((error: unknown) => failed(call, request, { error, options }))
+        : response;
+    } catch (error) {
+      return failed(call, request, { error, options });
+    }
+  }
 
   let active = 0;
   const onOver = () => {
@@ -59,25 +73,27 @@ export function createApp(options: AppOptions): App {
         context,
         onOver,
       });
-      const response = hono.fetch(request, call);
+      const response = answer(call, request);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
   };
 }
 
-function notRouted(c: RouteContext, routes: readonly Route[]): Response {
-  const { template } = c.env.located;
+function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {
+  const { template } = call.located;
   const methods = routes.filter((route) => route.template === template).map(({ method }) => method);
-  if (methods.length === 0) {
-    return problem(c.env, c.req.raw, { code: "not_found", message: "find route: no such path" });
-  }
+  if (methods.length === 0) return problem(call, request, { code: "not_found", message: "find route: no such path" });
   const allow = methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
-  const message = `find route: ${c.req.raw.method} is not one of ${allow}`;
-  return problem(c.env, c.req.raw, { code: "method_not_allowed", message }, { allow });
+  const message = `find route: ${request.method} is not one of ${allow}`;
+  return problem(call, request, { code: "method_not_allowed", message }, { allow });
 }
 
-function failed(c: RouteContext, error: unknown, { reportError }: AppOptions): Response {
-  if (error instanceof VitrineError) return problem(c.env, c.req.raw, error);
-  reportError(error);
-  return problem(c.env, c.req.raw, { code: "internal_error", message: "answer request: unexpected failure" });
+function failed(
+  call: Call,
+  request: Request,
+  { error, options }: { readonly error: unknown; readonly options: AppOptions },
+): Response {
+  if (error instanceof VitrineError) return problem(call, request, error);
+  options.reportError(error);
+  return problem(call, request, { code: "internal_error", message: "answer request: unexpected failure" });
 }

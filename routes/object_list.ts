@@ -58,10 +58,10 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
         tags: ["objects"],
         responses: { 200: { description: "One page", content: json(listSchema) } },
       },
-      async handler(c) {
-        const query = parseQuery(listQuery, c.req.raw);
+      async handler(call, request) {
+        const query = parseQuery(listQuery, request);
         const { entries, more } = await storage.list({
-          tenant: parseTenant(c.req.raw),
+          tenant: parseTenant(request),
           prefix: query.prefix,
           limit: query.limit,
           after: decodeCursor(query.cursor),
@@ -69,7 +69,7 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
         });
         const last = entries.at(-1);
         const next = more && last !== undefined ? { next_cursor: encodeCursor(last.key) } : {};
-        return replyJson(c, { objects: entries.map(objectOf), ...next });
+        return replyJson(call, { objects: entries.map(objectOf), ...next });
       },
     },
     {
@@ -81,10 +81,10 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
         tags: ["objects"],
         responses: { 200: { description: "Removed", content: json(clearSchema) } },
       },
-      async handler(c) {
-        const query = parseQuery(clearQuery, c.req.raw);
-        const tenant = parseTenant(c.req.raw);
-        return replyJson(c, { removed: await storage.clear({ tenant, tier: knownTier(storage, query.tier) }) });
+      async handler(call, request) {
+        const query = parseQuery(clearQuery, request);
+        const tenant = parseTenant(request);
+        return replyJson(call, { removed: await storage.clear({ tenant, tier: knownTier(storage, query.tier) }) });
       },
     },
   ];

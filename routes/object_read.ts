@@ -6,7 +6,7 @@ import { matchNames, noneMatchNames } from "./http/preconditions.ts";
 import { problem } from "./http/problem.ts";
 import { type ByteRange, parseRange } from "./http/range.ts";
 import type { AppOptions } from "./app_options.ts";
-import type { RouteContext } from "./route.ts";
+import type { Handler } from "./route.ts";
 
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
@@ -16,10 +16,8 @@ const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** GET and HEAD of an object. A hit in L1 is answered without a single await. */
 export function readObject(
   { storage, sender }: Pick<AppOptions, "storage" | "sender">,
-): (c: RouteContext) => Response | Promise<Response> {
-  function answer(c: RouteContext, read: ObjectRead | undefined): Response {
-    const call = c.env;
-    const request = c.req.raw;
+): Handler {
+  function answer(call: Call, request: Request, read: ObjectRead | undefined): Response {
     if (read === undefined) return miss(call, request);
     let decision: Decision | "unsatisfiable";
     try {
@@ -43,9 +41,7 @@ export function readObject(
     });
   }
 
-  function answerHead(c: RouteContext, found: Found | undefined): Response {
-    const call = c.env;
-    const request = c.req.raw;
+  function answerHead(call: Call, request: Request, found: Found | undefined): Response {
     if (found === undefined) return miss(call, request);
     // Range is defined for GET only (RFC 9110 14.2).
     const decision = decide(request.headers, found.meta, false);
@@ -57,14 +53,16 @@ export function readObject(
     return new Response(null, { headers });
   }
 
-  return (c) => {
-    const key = parseObjectKey(c.env.located.parameter, c.req.raw);
-    if (c.req.raw.method === "HEAD") {
+  return (call, request) => {
+    const key = parseObjectKey(call.located.parameter, request);
+    if (call.method === "HEAD") {
       const found = storage.head(key);
-      return found instanceof Promise ? found.then((later) => answerHead(c, later)) : answerHead(c, found);
+      return found instanceof Promise
+        ? found.then((later) => answerHead(call, request, later))
+        : answerHead(call, request, found);
     }
     const read = storage.get(key);
-    return read instanceof Promise ? read.then((later) => answer(c, later)) : answer(c, read);
+    return read instanceof Promise ? read.then((later) => answer(call, request, later)) : answer(call, request, read);
   };
 }
 

@@ -8,19 +8,18 @@ import { parseDigest } from "./http/digest.ts";
 import { parseObjectKey } from "./http/object_key.ts";
 import { writePrecondition } from "./http/preconditions.ts";
 import type { AppOptions } from "./app_options.ts";
-import type { RouteContext } from "./route.ts";
+import type { Handler } from "./route.ts";
 
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 256 * 1024;
 
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
-export function writeObject({ storage }: Pick<AppOptions, "storage">): (c: RouteContext) => Promise<Response> {
-  return async (c) => {
-    const request = c.req.raw;
-    const put = parsePut(c.env.located.parameter, request);
+export function writeObject({ storage }: Pick<AppOptions, "storage">): Handler {
+  return async (call, request) => {
+    const put = parsePut(call.located.parameter, request);
     const upload = await storage.reserve(put);
     try {
-      await receive(request, { upload, call: c.env, sizeBytes: put.sizeBytes });
+      await receive(request, { upload, call, sizeBytes: put.sizeBytes });
     } catch (error) {
       upload.abort();
       throw error;

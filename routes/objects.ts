@@ -59,6 +59,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
         },
       },
       handler: readObject(options),
+      hot: true,
     },
     {
       method: "PUT",
@@ -105,11 +106,10 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           503: refusal("A tier failed"),
         },
       },
-      async handler(c) {
-        const request = c.req.raw;
+      async handler(call, request) {
         const precondition = writePrecondition(request.headers);
         const deleted = await options.storage.delete(
-          parseObjectKey(c.env.located.parameter, request),
+          parseObjectKey(call.located.parameter, request),
           // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
           precondition && ((current) => current === undefined || precondition(current)),
         );

@@ -12,13 +12,13 @@ export function openapiRoutes({ version }: AppOptions, routes: readonly Route[])
       method: "GET",
       template: "/openapi.json",
       spec: { summary: "This specification", tags: ["status"], responses: { 200: { description: "OpenAPI 3.1" } } },
-      handler: async (c) => replyJson(c, await specification([...routes, ...own], version)),
+      handler: async (call) => replyJson(call, await specification([...routes, ...own], version)),
     },
     {
       method: "GET",
       template: "/docs",
       spec: { summary: "The specification as a page", tags: ["status"], responses: { 200: { description: "HTML" } } },
-      handler: (c) => replyText(c, docsPage(), { type: "text/html; charset=utf-8" }),
+      handler: (call) => replyText(call, docsPage(), { type: "text/html; charset=utf-8" }),
     },
   ];
   return own;

@@ -1,10 +1,9 @@
-import type { Context } from "hono";
 import type { DescribeRouteOptions } from "hono-openapi";
 import type { GenericSchema } from "valibot";
 import type { Call } from "./call.ts";
 
-/** What a handler gets. `env` is the call it answers. */
-export type RouteContext = Context<{ Bindings: Call }>;
+/** Answers a call; what it throws becomes a problem. */
+export type Handler = (call: Call, request: Request) => Response | Promise<Response>;
 
 /** One path and method with all that belongs to it. */
 export interface Route {
@@ -15,5 +14,7 @@ export interface Route {
   readonly spec: DescribeRouteOptions;
   /** Of the query string, for the specification; the handler parses with it. */
   readonly query?: GenericSchema;
-  readonly handler: (c: RouteContext) => Response | Promise<Response>;
+  readonly handler: Handler;
+  /** A GET that is called without Hono in between, whose context is a twelfth of a small hit (docs/RUNTIMES.md). */
+  readonly hot?: true;
 }

@@ -10,19 +10,19 @@ export function statusRoutes({ status, config, version }: AppOptions): readonly 
       method: "GET",
       template: "/status",
       spec: about("Tiers, queues, event bus: a snapshot"),
-      handler: async (c) => replyJson(c, await status()),
+      handler: async (call) => replyJson(call, await status()),
     },
     {
       method: "GET",
       template: "/config",
       spec: about("The effective settings, without secrets"),
-      handler: (c) => replyJson(c, config()),
+      handler: (call) => replyJson(call, config()),
     },
     {
       method: "GET",
       template: "/version",
       spec: about("Version and runtime"),
-      handler: (c) => replyJson(c, version),
+      handler: (call) => replyJson(call, version),
     },
   ];
 }

@@ -27,7 +27,7 @@ declare const Bun: {
 };
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
-const COPY_LIMIT_BYTES = 256 * 1024;
+const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
 
 /** Bun's side of what differs between the runtimes. */

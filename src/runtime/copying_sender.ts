@@ -28,7 +28,7 @@ export class CopyingSender implements Sender {
       hold,
       prepare(chunk) {
         clearTimeout(idle);
-        return new Uint8Array(chunk);
+        return chunk.slice();
       },
       waiting() {
         if (idleTimeoutMs === 0) return;

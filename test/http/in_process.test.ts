@@ -37,6 +37,7 @@ test("app.fetch answers 500 without internals and reports the error when somethi
   expect(response.status).toBe(500);
   expect(await response.text()).not.toContain("secret");
   expect(broken.errors.map(String)).toEqual(["Error: secret"]);
+  expect(broken.app.activeRequests()).toBe(0);
 });
 
 test("app.fetch leaves no hold and no active request when the contract has run", () => {

@@ -205,7 +205,7 @@ export class MemoryStorage implements Storage {
     return {
       meta,
       tier,
-      copy: (start, end) => tier === "l1" ? new Uint8Array(bytes.subarray(start, end)) : undefined,
+      copy: (start, end) => tier === "l1" ? bytes.slice(start, end) : undefined,
       async *chunks(start, end) {
         for (let at = start; at < end; at += CHUNK_BYTES) {
           if (at >= streamFailsAtBytes) throw new VitrineError("tier_failed", "read: down");
