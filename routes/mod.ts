@@ -19,6 +19,8 @@ export interface App {
   fetch(request: Request, context: RequestContext): Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
+  /** The answers that the specification names, GET's also for HEAD. */
+  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
 /** Every route there is: one line for each group. */
@@ -65,6 +67,7 @@ export function createApp(options: AppOptions): App {
   };
   return {
     activeRequests: () => active,
+    responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;
       const call = new Call(request.method, table.locate(request.url), {
@@ -77,6 +80,12 @@ export function createApp(options: AppOptions): App {
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
   };
+}
+
+function specifiedResponses({ method, template, spec }: Route): App["responses"] {
+  const methods = method === "GET" ? ["GET", "HEAD"] : [method];
+  const statuses = Object.keys(spec.responses ?? {});
+  return methods.flatMap((each) => statuses.map((status) => ({ method: each, route: template, status })));
 }
 
 function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {

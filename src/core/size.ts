@@ -15,3 +15,10 @@ export function parseSize(text: string): number | undefined {
   const bytes = Math.floor(Number(amount) * factor);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
+
+/** Bytes as `parseSize` reads them back, in the largest unit that divides them. */
+export function formatSize(bytes: number): string {
+  const [unit, factor] = Object.entries(bytesPerUnit).findLast(([, each]) => bytes >= each && bytes % each === 0) ??
+    ["", 1];
+  return unit === "B" || unit === "" ? `${bytes}B` : `${bytes / factor}${unit}`;
+}
