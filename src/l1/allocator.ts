@@ -1,5 +1,6 @@
 import type { Arena } from "./arena.ts";
-import { BLOCK_WORDS, COUNTER, FIRST_LEVELS, SECOND_LEVELS, SEGMENT_GRANULES } from "./layout.ts";
+import type { Counters } from "./counters.ts";
+import { BLOCK_WORDS, COUNTER, FIRST_LEVELS, SECOND_LEVELS } from "./layout.ts";
 
 const NONE = -1;
 
@@ -25,22 +26,24 @@ const SAME_CLASS_PROBES = 8;
  */
 export class Allocator {
   readonly #w: Int32Array;
-  readonly #counters: number;
+  readonly #counters: Counters;
   readonly #bits: number;
   readonly #heads: number;
   readonly #blocks: number;
   readonly #maxBlocks: number;
   readonly #granules: number;
+  readonly #segmentGranules: number;
 
-  constructor(arena: Arena) {
-    const { at, maxBlocks, granules } = arena.layout;
+  constructor(arena: Arena, counters: Counters) {
+    const { at, maxBlocks, granules, segmentGranules } = arena.layout;
     this.#w = arena.words;
-    this.#counters = at.counters;
+    this.#counters = counters;
     this.#bits = at.freeBits;
     this.#heads = at.freeHeads;
     this.#blocks = at.blocks;
     this.#maxBlocks = maxBlocks;
     this.#granules = granules;
+    this.#segmentGranules = segmentGranules;
   }
 
   /** Makes everything free. Only on memory that nobody else uses yet. */
@@ -48,21 +51,21 @@ export class Allocator {
     const w = this.#w;
     w.fill(0, this.#bits, this.#bits + 1 + FIRST_LEVELS);
     w.fill(NONE, this.#heads, this.#heads + FIRST_LEVELS * SECOND_LEVELS);
-    w[this.#counters + COUNTER.blocksTop] = 0;
-    w[this.#counters + COUNTER.blocksFree] = NONE;
-    w[this.#counters + COUNTER.blocksLive] = 0;
-    w[this.#counters + COUNTER.freeGranules] = 0;
-    w[this.#counters + COUNTER.bigFreeGranules] = 0;
-    for (let start = 0; start < this.#granules; start += SEGMENT_GRANULES) {
-      this.#insertFree(this.#newBlock(start, Math.min(SEGMENT_GRANULES, this.#granules - start), NONE, NONE));
+    this.#counters.set(COUNTER.blocksTop, 0);
+    this.#counters.set(COUNTER.blocksFree, NONE);
+    this.#counters.set(COUNTER.freeGranules, 0);
+    this.#counters.set(COUNTER.bigFreeGranules, 0);
+    for (let start = 0; start < this.#granules; start += this.#segmentGranules) {
+      this.#insertFree(this.#newBlock(start, Math.min(this.#segmentGranules, this.#granules - start), NONE, NONE));
     }
   }
 
   /** The first block of a chain of `granules` in all, or -1 if there is no room (nothing is taken then). */
   allocate(granules: number): number {
+    if (granules > this.freeGranules) return NONE;
     const fit = this.#find(granules);
     if (fit !== NONE) return this.#carve(fit, granules);
-    if (granules < MIN_EXTENT_GRANULES || this.#counter(COUNTER.bigFreeGranules) < granules) return NONE;
+    if (granules < MIN_EXTENT_GRANULES || this.#counters.get(COUNTER.bigFreeGranules) < granules) return NONE;
     if (!this.#hasSpareBlock()) return NONE;
     let first = NONE;
     let last = NONE;
@@ -134,14 +137,14 @@ export class Allocator {
   }
 
   get freeGranules(): number {
-    return this.#counter(COUNTER.freeGranules);
+    return this.#counters.get(COUNTER.freeGranules);
   }
 
   /** Every block of every segment in address order: for checks and repair, not for the hot path. */
   *blocks(): Generator<
     { readonly block: number; readonly start: number; readonly length: number; readonly free: boolean }
   > {
-    const top = this.#counter(COUNTER.blocksTop);
+    const top = this.#counters.get(COUNTER.blocksTop);
     for (let block = 0; block < top; block++) {
       const length = this.length(block);
       if (length > 0) yield { block, start: this.start(block), length, free: (this.#get(block, LENGTH) & 1) === 1 };
@@ -156,28 +159,19 @@ export class Allocator {
     return this.#w[this.#row(block) + field] ?? NONE;
   }
 
-  #counter(name: number): number {
-    return this.#w[this.#counters + name] ?? 0;
-  }
-
-  #count(name: number, change: number): void {
-    this.#w[this.#counters + name] = this.#counter(name) + change;
-  }
-
   #hasSpareBlock(): boolean {
-    return this.#counter(COUNTER.blocksFree) !== NONE || this.#counter(COUNTER.blocksTop) < this.#maxBlocks;
+    return this.#counters.get(COUNTER.blocksFree) !== NONE || this.#counters.get(COUNTER.blocksTop) < this.#maxBlocks;
   }
 
   #newBlock(start: number, length: number, before: number, after: number): number {
     const w = this.#w;
-    let block = this.#counter(COUNTER.blocksFree);
+    let block = this.#counters.get(COUNTER.blocksFree);
     if (block === NONE) {
-      block = this.#counter(COUNTER.blocksTop);
-      this.#count(COUNTER.blocksTop, 1);
+      block = this.#counters.get(COUNTER.blocksTop);
+      this.#counters.add(COUNTER.blocksTop, 1);
     } else {
-      w[this.#counters + COUNTER.blocksFree] = this.#get(block, LINK);
+      this.#counters.set(COUNTER.blocksFree, this.#get(block, LINK));
     }
-    this.#count(COUNTER.blocksLive, 1);
     const row = this.#row(block);
     w[row + START] = start;
     w[row + LENGTH] = length * 2;
@@ -191,9 +185,8 @@ export class Allocator {
   #dropBlock(block: number): void {
     const row = this.#row(block);
     this.#w[row + LENGTH] = 0;
-    this.#w[row + LINK] = this.#counter(COUNTER.blocksFree);
-    this.#w[this.#counters + COUNTER.blocksFree] = block;
-    this.#count(COUNTER.blocksLive, -1);
+    this.#w[row + LINK] = this.#counters.get(COUNTER.blocksFree);
+    this.#counters.set(COUNTER.blocksFree, block);
   }
 
   /** Takes a free block out of its list, cuts it to `granules` and returns it as a chain of one. A spare row must exist if it is longer. */
@@ -266,8 +259,8 @@ export class Allocator {
     const first = list >>> 4;
     w[this.#bits] = (w[this.#bits] ?? 0) | (1 << first);
     w[this.#bits + 1 + first] = (w[this.#bits + 1 + first] ?? 0) | (1 << (list & 15));
-    this.#count(COUNTER.freeGranules, length);
-    if (length >= MIN_EXTENT_GRANULES) this.#count(COUNTER.bigFreeGranules, length);
+    this.#counters.add(COUNTER.freeGranules, length);
+    if (length >= MIN_EXTENT_GRANULES) this.#counters.add(COUNTER.bigFreeGranules, length);
   }
 
   #removeFree(block: number): void {
@@ -279,8 +272,8 @@ export class Allocator {
     if (back !== NONE) w[this.#row(back) + LINK] = next;
     else this.#setHead(classOf(length), next);
     w[this.#row(block) + LENGTH] = length * 2;
-    this.#count(COUNTER.freeGranules, -length);
-    if (length >= MIN_EXTENT_GRANULES) this.#count(COUNTER.bigFreeGranules, -length);
+    this.#counters.add(COUNTER.freeGranules, -length);
+    if (length >= MIN_EXTENT_GRANULES) this.#counters.add(COUNTER.bigFreeGranules, -length);
   }
 
   #setHead(list: number, block: number): void {
@@ -316,7 +309,7 @@ export class Allocator {
     if (first >= FIRST_LEVELS) return NONE;
     let seconds = (w[this.#bits + 1 + first] ?? 0) & (-1 << (list & 15));
     if (seconds === 0) {
-      const firsts = first === 31 ? 0 : (w[this.#bits] ?? 0) & (-2 << first);
+      const firsts = (w[this.#bits] ?? 0) & (-2 << first);
       if (firsts === 0) return NONE;
       first = lowestBit(firsts);
       seconds = w[this.#bits + 1 + first] ?? 0;

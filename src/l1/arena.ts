@@ -1,4 +1,4 @@
-import { type ArenaLayout, type ArenaOptions, GRANULE_BYTES, planArena, SEGMENT_GRANULES } from "./layout.ts";
+import { type ArenaLayout, type ArenaOptions, GRANULE_BYTES, planArena } from "./layout.ts";
 
 /** The memory of L1: what main allocates once and every worker maps. Can be posted to a worker as it is. */
 export interface ArenaMemory {
@@ -12,8 +12,8 @@ export function allocateArena(options: ArenaOptions, sharing: "shared" | "privat
   const buffer = (bytes: number) => sharing === "shared" ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   const layout = planArena(options);
   const segments: ArrayBufferLike[] = [];
-  for (let left = layout.granules; left > 0; left -= SEGMENT_GRANULES) {
-    segments.push(buffer(Math.min(left, SEGMENT_GRANULES) * GRANULE_BYTES));
+  for (let left = layout.granules; left > 0; left -= layout.segmentGranules) {
+    segments.push(buffer(Math.min(left, layout.segmentGranules) * GRANULE_BYTES));
   }
   return { options, control: buffer(layout.words * 4), segments };
 }
@@ -26,9 +26,13 @@ export class Arena {
   /** The same buffer as float64; index = word index / 2. */
   readonly doubles: Float64Array;
   readonly #segments: readonly Uint8Array[];
+  readonly #shift: number;
+  readonly #mask: number;
 
   constructor(memory: ArenaMemory) {
     this.layout = planArena(memory.options);
+    this.#shift = Math.log2(this.layout.segmentGranules);
+    this.#mask = this.layout.segmentGranules - 1;
     this.words = new Int32Array(memory.control);
     this.doubles = new Float64Array(memory.control);
     this.#segments = memory.segments.map((segment) => new Uint8Array(segment));
@@ -36,13 +40,13 @@ export class Arena {
 
   /** The segment a granule lies in. */
   segment(granule: number): Uint8Array {
-    const segment = this.#segments[granule >>> 26];
+    const segment = this.#segments[granule >>> this.#shift];
     if (segment === undefined) throw new RangeError(`address the arena: granule ${granule} is outside`);
     return segment;
   }
 
   /** Byte offset of a granule inside its segment. */
   offset(granule: number): number {
-    return (granule & (SEGMENT_GRANULES - 1)) * GRANULE_BYTES;
+    return (granule & this.#mask) * GRANULE_BYTES;
   }
 }

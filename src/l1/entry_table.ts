@@ -3,6 +3,7 @@ import type { ObjectMeta } from "../core/object.ts";
 import type { Allocator } from "./allocator.ts";
 import type { Arena } from "./arena.ts";
 import type { KeyBytes } from "./key_bytes.ts";
+import type { Counters } from "./counters.ts";
 import { COUNTER, ENTRY_WORDS, GRANULE_BYTES } from "./layout.ts";
 
 const NONE = -1;
@@ -51,12 +52,11 @@ export const FLAG = {
   linked: 8,
   /** All its bytes are there. */
   complete: 16,
-  /** Known to the eviction policy. */
-  listed: 32,
 } as const;
 
 const SHA256_BASE64_BYTES = 44;
-const decoder = new TextDecoder();
+// A key may begin with U+FEFF, which a plain decoder drops.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What lies in front of an object's bytes, behind its key. */
 export interface EntryHead {
@@ -83,11 +83,11 @@ export class EntryTable {
   readonly #rows: number;
   readonly #buckets: number;
   readonly #mask: number;
-  readonly #counters: number;
+  readonly #counters: Counters;
   readonly #max: number;
   readonly #contentTypes = new Map<number, string>();
 
-  constructor(arena: Arena, allocator: Allocator) {
+  constructor(arena: Arena, counters: Counters, allocator: Allocator) {
     const { at, buckets, maxObjects } = arena.layout;
     this.#arena = arena;
     this.#allocator = allocator;
@@ -96,15 +96,14 @@ export class EntryTable {
     this.#rows = at.entries;
     this.#buckets = at.buckets;
     this.#mask = buckets - 1;
-    this.#counters = at.counters;
+    this.#counters = counters;
     this.#max = maxObjects;
   }
 
   format(): void {
     this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
-    this.#w[this.#counters + COUNTER.entriesTop] = 0;
-    this.#w[this.#counters + COUNTER.entriesFree] = NONE;
-    this.#w[this.#counters + COUNTER.entriesLive] = 0;
+    this.#counters.set(COUNTER.entriesTop, 0);
+    this.#counters.set(COUNTER.entriesFree, NONE);
   }
 
   get(entry: number, field: number): number {
@@ -133,12 +132,12 @@ export class EntryTable {
 
   /** One above the highest row ever used. */
   get top(): number {
-    return this.#w[this.#counters + COUNTER.entriesTop] ?? 0;
+    return this.#counters.get(COUNTER.entriesTop);
   }
 
   /** Whether another row can be taken. */
   get hasFreeRow(): boolean {
-    return this.#w[this.#counters + COUNTER.entriesFree] !== NONE || this.top < this.#max;
+    return this.#counters.get(COUNTER.entriesFree) !== NONE || this.top < this.#max;
   }
 
   /** Makes a staging entry over `extents` and links it. A free row must exist. */
@@ -198,9 +197,8 @@ export class EntryTable {
   free(entry: number): void {
     this.set(entry, FIELD.state, STATE.free);
     this.#allocator.release(this.get(entry, FIELD.extents));
-    this.set(entry, FIELD.chain, this.#w[this.#counters + COUNTER.entriesFree] ?? NONE);
-    this.#w[this.#counters + COUNTER.entriesFree] = entry;
-    this.#addLive(-1);
+    this.set(entry, FIELD.chain, this.#counters.get(COUNTER.entriesFree));
+    this.#counters.set(COUNTER.entriesFree, entry);
   }
 
   /** The resident entry of a key, or -1. */
@@ -296,7 +294,12 @@ export class EntryTable {
     };
   }
 
-  /** Views over the object's own bytes, `sizeBytes` long together. */
+  /** Bytes of the object that its memory can hold. */
+  capacityOf(entry: number): number {
+    return this.get(entry, FIELD.granules) * GRANULE_BYTES - this.headBytesOf(entry);
+  }
+
+  /** Views over the first `sizeBytes` of the object's own bytes, at most its capacity. */
   viewsOf(entry: number, sizeBytes: number): Uint8Array[] {
     const views: Uint8Array[] = [];
     let skip = this.headBytesOf(entry);
@@ -313,19 +316,14 @@ export class EntryTable {
   }
 
   #takeRow(): number {
-    let entry = this.#w[this.#counters + COUNTER.entriesFree] ?? NONE;
+    let entry = this.#counters.get(COUNTER.entriesFree);
     if (entry === NONE) {
       entry = this.top;
-      this.#w[this.#counters + COUNTER.entriesTop] = entry + 1;
+      this.#counters.set(COUNTER.entriesTop, entry + 1);
     } else {
-      this.#w[this.#counters + COUNTER.entriesFree] = this.get(entry, FIELD.chain);
+      this.#counters.set(COUNTER.entriesFree, this.get(entry, FIELD.chain));
     }
-    this.#addLive(1);
     return entry;
-  }
-
-  #addLive(change: number): void {
-    this.#w[this.#counters + COUNTER.entriesLive] = (this.#w[this.#counters + COUNTER.entriesLive] ?? 0) + change;
   }
 
   #tenantLength(entry: number): number {
@@ -371,7 +369,11 @@ function hashBytes(bytes: Uint8Array): number {
   return hash;
 }
 
+/** Whether the bytes are this text, all ASCII. */
 function isText(bytes: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f || bytes[at + i] !== code) return false;
+  }
   return true;
 }

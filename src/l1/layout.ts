@@ -1,8 +1,8 @@
 /** Bytes of one allocation unit of the arena; every object takes a whole number of them. */
 export const GRANULE_BYTES = 64;
 
-/** Granules of a full segment: 4 GiB, the largest SharedArrayBuffer that Bun allocates. */
-export const SEGMENT_GRANULES = 2 ** 26;
+/** Bytes of a full segment: 4 GiB, the largest SharedArrayBuffer that Bun allocates. */
+const SEGMENT_BYTES = 2 ** 32;
 
 /** Words (32 bit) of one row of the entry, block and lease tables. */
 export const ENTRY_WORDS = 32;
@@ -26,13 +26,16 @@ export interface ArenaOptions {
   readonly maxObjects: number;
   /** Reservations that may be alive at once (default 65 536). */
   readonly maxLeases?: number;
-  /** Mixed into the key hash, so that nobody outside can make keys collide; 32 random bits. */
+  /** Mixed into the key hash, so that nobody outside knows which keys collide; 32 random bits. */
   readonly hashSeed: number;
+  /** Bytes of one segment: a power of two, 4 GiB at most (default). Objects' pieces do not cross segments. */
+  readonly segmentBytes?: number;
 }
 
 /** Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same. */
 export interface ArenaLayout {
   readonly granules: number;
+  readonly segmentGranules: number;
   readonly maxObjects: number;
   readonly maxLeases: number;
   readonly maxBlocks: number;
@@ -59,21 +62,23 @@ export const COUNTER = {
   payloadBytes: 0,
   entriesTop: 2,
   entriesFree: 3,
-  entriesLive: 4,
-  blocksTop: 5,
-  blocksFree: 6,
-  blocksLive: 7,
-  leasesTop: 8,
-  leasesFree: 9,
-  freeGranules: 10,
-  bigFreeGranules: 11,
-  stagingGranules: 12,
-  residents: 13,
-  readLeases: 14,
-  writeLeases: 15,
-  sweepHand: 16,
-  ghostClock: 17,
-  words: 18,
+  blocksTop: 4,
+  blocksFree: 5,
+  leasesTop: 6,
+  leasesFree: 7,
+  /** Lease rows in use. */
+  leaseRows: 8,
+  freeGranules: 9,
+  /** Granules of free blocks that are long enough to be one piece of several. */
+  bigFreeGranules: 10,
+  stagingGranules: 11,
+  residents: 12,
+  /** Read leases: each row counts as many as its token stands for. */
+  readLeases: 13,
+  writeLeases: 14,
+  sweepHand: 15,
+  ghostClock: 16,
+  words: 17,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {
@@ -108,6 +113,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
   };
   return {
     granules,
+    segmentGranules: (options.segmentBytes ?? SEGMENT_BYTES) / GRANULE_BYTES,
     maxObjects,
     maxLeases,
     maxBlocks,

@@ -1,4 +1,5 @@
 import type { Arena } from "./arena.ts";
+import type { Counters } from "./counters.ts";
 import { COUNTER, LEASE_WORDS } from "./layout.ts";
 import type { Lease } from "./types.ts";
 
@@ -23,38 +24,39 @@ export const LEASE = { free: 0, read: 1, write: 2 } as const;
 export class LeaseTable {
   readonly #w: Int32Array;
   readonly #d: Float64Array;
-  readonly #counters: number;
+  readonly #counters: Counters;
   readonly #rows: number;
   readonly #max: number;
   readonly #holder: number;
 
   /** `holder`: who the leases given through this view belong to. */
-  constructor(arena: Arena, holder: number) {
+  constructor(arena: Arena, counters: Counters, holder: number) {
     this.#w = arena.words;
     this.#d = arena.doubles;
-    this.#counters = arena.layout.at.counters;
+    this.#counters = counters;
     this.#rows = arena.layout.at.leases;
     this.#max = arena.layout.maxLeases;
     this.#holder = holder;
   }
 
   format(): void {
-    this.#set(COUNTER.leasesTop, 0);
-    this.#set(COUNTER.leasesFree, NONE);
-    this.#set(COUNTER.readLeases, 0);
-    this.#set(COUNTER.writeLeases, 0);
+    this.#counters.set(COUNTER.leasesTop, 0);
+    this.#counters.set(COUNTER.leasesFree, NONE);
+    this.#counters.set(COUNTER.leaseRows, 0);
+    this.#counters.set(COUNTER.readLeases, 0);
+    this.#counters.set(COUNTER.writeLeases, 0);
   }
 
   /** A new lease, or undefined if all rows are taken. */
   give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
     const w = this.#w;
-    let slot = this.#counter(COUNTER.leasesFree);
+    let slot = this.#counters.get(COUNTER.leasesFree);
     if (slot === NONE) {
-      slot = this.#counter(COUNTER.leasesTop);
+      slot = this.#counters.get(COUNTER.leasesTop);
       if (slot >= this.#max) return undefined;
-      this.#set(COUNTER.leasesTop, slot + 1);
+      this.#counters.set(COUNTER.leasesTop, slot + 1);
     } else {
-      this.#set(COUNTER.leasesFree, this.#get(slot, NEXT));
+      this.#counters.set(COUNTER.leasesFree, this.#get(slot, NEXT));
     }
     const row = this.#row(slot);
     w[row + ENTRY] = entry;
@@ -62,14 +64,15 @@ export class LeaseTable {
     w[row + HOLDER] = this.#holder;
     this.#d[(row + DEADLINE) >>> 1] = deadlineMs;
     w[row + KIND] = kind;
-    this.#tally(kind, 1);
+    this.#counters.add(COUNTER.leaseRows, 1);
+    this.#count(kind, count);
     return { slot, generation: this.#get(slot, GENERATION) };
   }
 
   /** The entry a live token reserves, or -1 if the token is stale, past its deadline or of another kind. */
   entryOf(lease: Lease, kind: 1 | 2, nowMs: number): number {
     const { slot } = lease;
-    if (slot < 0 || slot >= this.#counter(COUNTER.leasesTop)) return NONE;
+    if (slot < 0 || slot >= this.#counters.get(COUNTER.leasesTop)) return NONE;
     if (this.#get(slot, GENERATION) !== lease.generation || this.#get(slot, KIND) !== kind) return NONE;
     return this.isOverdue(slot, nowMs) ? NONE : this.#get(slot, ENTRY);
   }
@@ -83,34 +86,43 @@ export class LeaseTable {
     return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= nowMs;
   }
 
+  /** How many more can be given. */
+  get spare(): number {
+    return this.#max - this.#counters.get(COUNTER.leaseRows);
+  }
+
   /** How many leases the token still stands for. */
   countOf(slot: number): number {
     return this.#get(slot, COUNT);
   }
 
-  setCount(slot: number, count: number): void {
-    this.#w[this.#row(slot) + COUNT] = count;
+  /** Lowers what a token stands for; the rest stays. */
+  lower(slot: number, count: number): void {
+    this.#w[this.#row(slot) + COUNT] = this.countOf(slot) - count;
+    this.#count(this.#get(slot, KIND), -count);
   }
 
   setDeadline(slot: number, deadlineMs: number): void {
     this.#d[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
   }
 
-  /** Takes a lease back; its token is stale from here on. */
+  /** Takes a lease back; its token is stale from the first write on, before the row can be given out again. */
   end(slot: number): void {
     const row = this.#row(slot);
-    this.#tally(this.#get(slot, KIND), -1);
-    this.#w[row + KIND] = LEASE.free;
+    const kind = this.#get(slot, KIND);
     this.#w[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
-    this.#w[row + NEXT] = this.#counter(COUNTER.leasesFree);
-    this.#set(COUNTER.leasesFree, slot);
+    this.#w[row + KIND] = LEASE.free;
+    this.#w[row + NEXT] = this.#counters.get(COUNTER.leasesFree);
+    this.#counters.set(COUNTER.leasesFree, slot);
+    this.#counters.add(COUNTER.leaseRows, -1);
+    this.#count(kind, -this.countOf(slot));
   }
 
-  /** Live leases for which `which` holds: [slot, kind, entry, count]. */
+  /** Live leases for which `which` holds. */
   *live(
     which: (deadlineMs: number, holder: number) => boolean,
   ): Generator<{ readonly slot: number; readonly kind: number; readonly entry: number; readonly count: number }> {
-    const top = this.#counter(COUNTER.leasesTop);
+    const top = this.#counters.get(COUNTER.leasesTop);
     for (let slot = 0; slot < top; slot++) {
       const kind = this.#get(slot, KIND);
       if (kind === LEASE.free) continue;
@@ -129,16 +141,7 @@ export class LeaseTable {
     return this.#w[this.#row(slot) + field] ?? 0;
   }
 
-  #counter(name: number): number {
-    return this.#w[this.#counters + name] ?? 0;
-  }
-
-  #set(name: number, value: number): void {
-    this.#w[this.#counters + name] = value;
-  }
-
-  #tally(kind: number, change: number): void {
-    const name = kind === LEASE.read ? COUNTER.readLeases : COUNTER.writeLeases;
-    this.#set(name, this.#counter(name) + change);
+  #count(kind: number, change: number): void {
+    this.#counters.add(kind === LEASE.read ? COUNTER.readLeases : COUNTER.writeLeases, change);
   }
 }

@@ -8,7 +8,7 @@ import type { EvictionPolicy } from "./policy.ts";
 const READS = 3;
 const IN_MAIN = 4;
 
-/** The small queue's share of the bytes, as in the paper. */
+/** The small queue's share of the bytes that are resident (not of the arena: the limit may be the number of objects), as in the paper. */
 const SMALL_SHARE = 0.1;
 
 /**
@@ -19,7 +19,6 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
   const small = new EntryList(arena, entries, 0);
   const main = new EntryList(arena, entries, 1);
   const ghosts = new GhostTable(arena);
-  const smallTarget = Math.floor(arena.layout.granules * SMALL_SHARE);
   if (format) {
     small.format();
     main.format();
@@ -34,27 +33,27 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     main.pushHead(entry);
   }
 
+  /** One round of the small queue: promotes what was read more than once, passes by what is leased. */
   function victimOfSmall(mayLeave: (entry: number) => boolean): number {
-    const entry = small.tail;
-    if (reads(entry) > 1) {
-      small.remove(entry);
-      enterMain(entry);
-      return -1;
+    for (let left = small.count; left > 0; left--) {
+      const entry = small.tail;
+      if (reads(entry) > 1) {
+        small.remove(entry);
+        enterMain(entry);
+      } else if (mayLeave(entry)) return entry;
+      else small.moveToHead(entry);
     }
-    if (mayLeave(entry)) return entry;
-    small.moveToHead(entry);
     return -1;
   }
 
+  /** Rounds of the main queue until every entry's reads are used up, each round one. */
   function victimOfMain(mayLeave: (entry: number) => boolean): number {
-    const entry = main.tail;
-    if (reads(entry) > 0) {
-      entries.set(entry, FIELD.policy, IN_MAIN | (reads(entry) - 1));
+    for (let left = (READS + 1) * main.count; left > 0; left--) {
+      const entry = main.tail;
+      if (reads(entry) > 0) entries.set(entry, FIELD.policy, IN_MAIN | (reads(entry) - 1));
+      else if (mayLeave(entry)) return entry;
       main.moveToHead(entry);
-      return -1;
     }
-    if (mayLeave(entry)) return entry;
-    main.moveToHead(entry);
     return -1;
   }
 
@@ -73,13 +72,11 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
       if (evicted && queue === small) ghosts.add(entries.get(entry, FIELD.hash));
     },
     victim(mayLeave) {
-      // Every entry passes at most five times (promotion, three reads, itself) before all that remain are leased.
-      for (let left = 5 * (small.count + main.count); left > 0; left--) {
-        const fromSmall = small.count > 0 && (small.granules > smallTarget || main.count === 0);
-        const entry = fromSmall || main.count === 0 ? victimOfSmall(mayLeave) : victimOfMain(mayLeave);
-        if (entry !== -1) return entry;
-      }
-      return -1;
+      const ofMain = small.granules > SMALL_SHARE * (small.granules + main.granules) ? -1 : victimOfMain(mayLeave);
+      if (ofMain !== -1) return ofMain;
+      const ofSmall = victimOfSmall(mayLeave);
+      // Where all that stays in the small queue is leased, the main one must give.
+      return ofSmall === -1 ? victimOfMain(mayLeave) : ofSmall;
     },
   };
 }
@@ -118,6 +115,6 @@ class GhostTable {
   }
 
   #slot(hash: number): number {
-    return this.#at + 2 * (Math.imul(hash, 0x9e3779b1) >>> 0 & this.#mask);
+    return this.#at + 2 * (hash & this.#mask);
   }
 }

@@ -1,0 +1,107 @@
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey } from "../core/key.ts";
+import { FIELD, FLAG, STATE } from "./entry_table.ts";
+import { LEASE } from "./lease_table.ts";
+import type { Parts } from "./parts.ts";
+import type { Lease, Resident } from "./types.ts";
+
+const NONE = -1;
+
+/** The reading side of L1. Not locked: the caller holds the arena's lock. */
+export class Reads {
+  readonly #p: Parts;
+
+  constructor(parts: Parts) {
+    this.#p = parts;
+  }
+
+  /** Throws no_room, and takes nothing, if fewer lease rows are left than there are keys. */
+  reserve(keys: readonly ObjectKey[], count: number, nowMs: number): (Resident | undefined)[] {
+    const { tables, lifecycle, key } = this.#p;
+    if (tables.leases.spare < keys.length) throw noLease();
+    const found: (Resident | undefined)[] = [];
+    for (const each of keys) {
+      key.set(each);
+      const entry = lifecycle.findLive(key, nowMs);
+      if (entry === NONE) {
+        found.push(undefined);
+        continue;
+      }
+      tables.policy.touched(entry);
+      found.push(this.pin(entry, count, { nowMs, tenant: each.tenant }));
+    }
+    return found;
+  }
+
+  /** A lease on an entry, told as read-reserved `told` times (default `count`). */
+  pin(
+    entry: number,
+    count: number,
+    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number },
+  ): Resident {
+    const { tables: { entries, leases }, tally, options } = this.#p;
+    const lease = leases.give(LEASE.read, entry, count, how.nowMs + options.readLeaseMs);
+    if (lease === undefined) throw noLease();
+    entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
+    const meta = entries.metaOf(entry);
+    const told = how.told ?? count;
+    if (told > 0) tally.add("l1.read.reserved", how.tenant, meta.sizeBytes * told, told);
+    return { lease, meta, extents: entries.viewsOf(entry, meta.sizeBytes) };
+  }
+
+  /** The staging that the tag's writer loads for the key at hand, or -1. */
+  findLoad(tag: string, nowMs: number): number {
+    const { entries, leases } = this.#p.tables;
+    const entry = entries.findStaging(this.#p.key, tag);
+    if (entry === NONE || !entries.hasFlag(entry, FLAG.loading)) return NONE;
+    return leases.isOverdue(entries.get(entry, FIELD.writer), nowMs) ? NONE : entry;
+  }
+
+  /** What a follower's lease is worth: its load's state and the bytes that are there. */
+  progressOf(
+    lease: Lease,
+    nowMs: number,
+  ): { readonly state: "loading" | "done" | "failed"; readonly filledBytes: number } {
+    const { entries, leases } = this.#p.tables;
+    const entry = leases.entryOf(lease, LEASE.read, nowMs);
+    if (entry === NONE) return { state: "failed", filledBytes: 0 };
+    if (entries.hasFlag(entry, FLAG.complete)) {
+      return { state: "done", filledBytes: entries.getDouble(entry, FIELD.sizeBytes) };
+    }
+    const state = entries.get(entry, FIELD.state) === STATE.staging ? "loading" : "failed";
+    return { state, filledBytes: entries.getDouble(entry, FIELD.filledBytes) };
+  }
+
+  /** Whether each token was live. One past its deadline is, as long as nobody has ended it: its object was held all the time. */
+  finish(tokens: readonly Lease[], count: number): boolean[] {
+    const { tables: { entries, leases }, lifecycle, tally } = this.#p;
+    const done: boolean[] = [];
+    for (const lease of tokens) {
+      const entry = leases.entryOf(lease, LEASE.read, -Infinity);
+      done.push(entry !== NONE);
+      if (entry === NONE) continue;
+      const held = leases.countOf(lease.slot);
+      const given = Math.min(count, held);
+      tally.add(
+        "l1.read.finished",
+        entries.tenantOf(entry),
+        entries.getDouble(entry, FIELD.sizeBytes) * given,
+        given,
+      );
+      if (given === held) leases.end(lease.slot);
+      else leases.lower(lease.slot, given);
+      lifecycle.unpin(entry, given);
+    }
+    return done;
+  }
+
+  isCurrent(lease: Lease, nowMs: number): boolean {
+    const { tables: { entries, leases }, lifecycle } = this.#p;
+    const entry = leases.entryOf(lease, LEASE.read, nowMs);
+    return entry !== NONE && entries.get(entry, FIELD.state) === STATE.resident && !lifecycle.isDue(entry, nowMs);
+  }
+}
+
+function noLease(): VitrineError {
+  return new VitrineError("no_room", "reserve a read: all leases are taken");
+}

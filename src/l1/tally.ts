@@ -1,0 +1,73 @@
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { RemovalReason } from "./types.ts";
+
+/** The events of L1 that say how many objects of which tenant, and their bytes. */
+export type KeysEvent =
+  | "l1.read.reserved"
+  | "l1.read.finished"
+  | "l1.write.reserved"
+  | "l1.write.finished"
+  | "l1.write_finished_and_read_reserved"
+  | "l1.write.aborted";
+
+interface Row {
+  readonly event: KeysEvent | "l1.removed" | "l1.lease.expired";
+  readonly tenant: string;
+  /** Only of l1.removed. */
+  readonly reason: RemovalReason;
+  /** Only of l1.lease.expired. */
+  readonly kind: "read" | "write";
+  keys: number;
+  bytes: number;
+}
+
+/** Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that differs only in numbers. */
+export class Tally {
+  readonly #publish: Publish<EventMap>;
+  #rows: Row[] = [];
+
+  /** `publish` must not throw. */
+  constructor(publish: Publish<EventMap>) {
+    this.#publish = publish;
+  }
+
+  /** `bytes`: of all `keys` together. */
+  add(event: KeysEvent, tenant: string, bytes: number, keys: number = 1): void {
+    this.#add({ event, tenant, reason: "deleted", kind: "read", keys, bytes });
+  }
+
+  removed(tenant: string, reason: RemovalReason, bytes: number): void {
+    this.#add({ event: "l1.removed", tenant, reason, kind: "read", keys: 1, bytes });
+  }
+
+  expired(kind: "read" | "write", keys: number): void {
+    this.#add({ event: "l1.lease.expired", tenant: "", reason: "deleted", kind, keys, bytes: 0 });
+  }
+
+  /** Only without the lock: a subscriber may call L1 again. */
+  publish(): void {
+    if (this.#rows.length === 0) return;
+    const rows = this.#rows;
+    this.#rows = [];
+    for (const row of rows) this.#publishRow(row);
+  }
+
+  #add(row: Row): void {
+    const last = this.#rows.at(-1);
+    const isSame = last?.event === row.event && last.tenant === row.tenant && last.reason === row.reason &&
+      last.kind === row.kind;
+    if (!isSame) {
+      this.#rows.push(row);
+      return;
+    }
+    last.keys += row.keys;
+    last.bytes += row.bytes;
+  }
+
+  #publishRow({ event, tenant, reason, kind, keys, bytes }: Row): void {
+    if (event === "l1.removed") this.#publish(event, { tenant, reason, keys, bytes });
+    else if (event === "l1.lease.expired") this.#publish(event, { kind, keys });
+    else this.#publish(event, { tenant, keys, bytes });
+  }
+}

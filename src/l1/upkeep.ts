@@ -1,0 +1,67 @@
+import { FIELD, STATE } from "./entry_table.ts";
+import { COUNTER } from "./layout.ts";
+import type { Locked } from "./locked.ts";
+import type { Parts } from "./parts.ts";
+
+/** Entries looked at in one locked section, and in one turn, for objects whose time is up. */
+const SECTION_ENTRIES = 512;
+const TURN_ENTRIES = 8192;
+/** Objects that one locked section evicts. */
+const EVICT_BATCH = 128;
+
+/** What the loop does, in sections short enough not to hold readers up. */
+export class Upkeep {
+  readonly #p: Parts;
+  readonly #locked: Locked;
+
+  constructor(parts: Parts, locked: Locked) {
+    this.#p = parts;
+    this.#locked = locked;
+  }
+
+  /** One turn: ends overdue leases, removes some of the expired objects, evicts from the high to the low watermark. */
+  turn(nowMs: number): void {
+    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= nowMs));
+    const looks = Math.min(TURN_ENTRIES, this.#p.tables.entries.top);
+    for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
+      this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked), nowMs));
+    }
+    this.#evictToLowWatermark();
+  }
+
+  #sweep(looks: number, nowMs: number): void {
+    const { tables: { entries, counters }, lifecycle } = this.#p;
+    let hand = counters.get(COUNTER.sweepHand);
+    for (let i = 0; i < looks; i++) {
+      hand = hand + 1 >= entries.top ? 0 : hand + 1;
+      const isResident = entries.get(hand, FIELD.state) === STATE.resident;
+      if (isResident && lifecycle.isDue(hand, nowMs)) lifecycle.remove(hand, "expired");
+    }
+    counters.set(COUNTER.sweepHand, hand);
+  }
+
+  #evictToLowWatermark(): void {
+    const { options, tables: { arena } } = this.#p;
+    const lowGranules = arena.layout.granules * options.lowWatermark;
+    const isTriggered = this.#locked(() => this.#usedGranules()) >= arena.layout.granules * options.highWatermark;
+    let keys = 0;
+    let bytes = 0;
+    const evictOne = (): boolean => {
+      const sizeBytes = this.#usedGranules() > lowGranules ? this.#p.lifecycle.evict("watermark") : -1;
+      if (sizeBytes === -1) return false;
+      keys++;
+      bytes += sizeBytes;
+      return true;
+    };
+    const evictSome = (): boolean => {
+      for (let i = 0; i < EVICT_BATCH; i++) if (!evictOne()) return false;
+      return true;
+    };
+    for (let hasMore = isTriggered; hasMore;) hasMore = this.#locked(evictSome);
+    this.#p.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });
+  }
+
+  #usedGranules(): number {
+    return this.#p.tables.arena.layout.granules - this.#p.tables.allocator.freeGranules;
+  }
+}

@@ -1,0 +1,54 @@
+import { VitrineError } from "../core/errors.ts";
+import { MAX_CONTENT_TYPE_BYTES } from "../core/object.ts";
+import { type EntryHead, FLAG, headBytes } from "./entry_table.ts";
+import type { KeyBytes } from "./key_bytes.ts";
+import { GRANULE_BYTES } from "./layout.ts";
+import type { WriteRequest } from "./types.ts";
+
+/** Bytes of a base64 SHA-256. */
+const SHA256_BASE64_BYTES = 44;
+/** Most bytes a writer's tag may take. */
+const MAX_TAG_BYTES = 255;
+
+const encoder = new TextEncoder();
+
+/** A write request as it will lie in the arena. */
+export interface WritePlan {
+  readonly request: WriteRequest;
+  readonly tag: string;
+  readonly head: EntryHead;
+  readonly granules: number;
+  readonly flags: number;
+}
+
+/** Checks write requests and works out their memory, before the lock is taken. Throws bad_key or bad_request. */
+export function planWrites(requests: readonly WriteRequest[], tag: string, key: KeyBytes): readonly WritePlan[] {
+  const tagBytes = encoder.encode(tag);
+  if (tagBytes.length > MAX_TAG_BYTES) throw refused("a tag", tagBytes.length, MAX_TAG_BYTES);
+  return requests.map((request) => {
+    const { sizeBytes, sha256, loading } = request;
+    const contentType = encoder.encode(request.contentType);
+    if (contentType.length > MAX_CONTENT_TYPE_BYTES) {
+      throw refused("a Content-Type", contentType.length, MAX_CONTENT_TYPE_BYTES);
+    }
+    if (sha256 !== "" && sha256.length !== SHA256_BASE64_BYTES) {
+      throw refused("a SHA-256", sha256.length, SHA256_BASE64_BYTES);
+    }
+    if (loading !== undefined && loading.sizeBytes !== sizeBytes) {
+      throw new VitrineError("bad_request", `reserve a load: ${sizeBytes} of ${loading.sizeBytes} bytes`);
+    }
+    key.set(request.key);
+    const head = { contentType, sha256, tag: tagBytes };
+    return {
+      request,
+      tag,
+      head,
+      granules: Math.max(1, Math.ceil((headBytes(key, head) + sizeBytes) / GRANULE_BYTES)),
+      flags: (loading === undefined ? 0 : FLAG.loading) | (request.temporary === true ? FLAG.temporary : 0),
+    };
+  });
+}
+
+function refused(what: string, bytes: number, maxBytes: number): VitrineError {
+  return new VitrineError("bad_request", `reserve a write with ${what} of at most ${maxBytes} bytes: ${bytes} bytes`);
+}

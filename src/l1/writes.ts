@@ -1,0 +1,158 @@
+import { VitrineError } from "../core/errors.ts";
+import { FIELD } from "./entry_table.ts";
+import { LEASE } from "./lease_table.ts";
+import type { Parts } from "./parts.ts";
+import type { Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
+import type { WritePlan } from "./write_plan.ts";
+
+const NONE = -1;
+
+/** How a batch of writes is finished. */
+export interface FinishOptions {
+  readonly onResident: "replace" | "keep";
+  readonly nowMs: number;
+  /** What an admission is told as. */
+  readonly event: "l1.write.finished" | "l1.write_finished_and_read_reserved";
+}
+
+/** The writing side of L1. Not locked: the caller holds the arena's lock. */
+export class Writes {
+  readonly #p: Parts;
+
+  constructor(parts: Parts) {
+    this.#p = parts;
+  }
+
+  /** Stages a batch: all that need memory get it, or none. */
+  reserve(plans: readonly WritePlan[], nowMs: number): readonly (Staging | WriteRefusal)[] {
+    const staged = this.#stageAll(plans, nowMs);
+    if (staged === undefined) return plans.map((plan) => this.#refusal(plan, nowMs) ?? "no_room");
+    return staged.map((entry, i) => {
+      if (typeof entry !== "number") return entry;
+      const request = plans[i]?.request;
+      if (request !== undefined) this.#p.tally.add("l1.write.reserved", request.key.tenant, request.sizeBytes);
+      return this.#stagingOf(entry);
+    });
+  }
+
+  extend(lease: Lease, sizeBytes: number, nowMs: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+    const { tables, lifecycle, options } = this.#p;
+    const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+    if (entry === NONE) return "stale";
+    if (sizeBytes > options.admissionLimitBytes) return "too_large";
+    if (!lifecycle.extend(entry, sizeBytes)) return "no_room";
+    return this.#stagingOf(entry).extents;
+  }
+
+  filled(lease: Lease, filledBytes: number, nowMs: number): void {
+    const { entries, leases } = this.#p.tables;
+    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    if (entry !== NONE) entries.setDouble(entry, FIELD.filledBytes, filledBytes);
+  }
+
+  /**
+   * Ends a batch of stagings, its head last, so that its tail is the first to be evicted. `each` is told every outcome while the key at hand
+   * is that write's. Throws length_mismatch, before anything has changed, if an object is larger than what was reserved for it.
+   */
+  finish(
+    commits: readonly WriteCommit[],
+    how: FinishOptions,
+    each: (outcome: WriteOutcome, index: number) => void,
+  ): void {
+    for (const commit of commits) this.#checkSize(commit, how.nowMs);
+    for (const [index, commit] of [...commits.entries()].toReversed()) each(this.#finishOne(commit, how), index);
+  }
+
+  abort(leases: readonly Lease[], nowMs: number): void {
+    const { tables, lifecycle } = this.#p;
+    for (const lease of leases) {
+      const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+      if (entry === NONE) continue;
+      this.#tallyAborted(entry);
+      lifecycle.abort(entry);
+    }
+  }
+
+  /** Entries or refusals; undefined, and nothing staged, if there is no room for all. */
+  #stageAll(plans: readonly WritePlan[], nowMs: number): (number | WriteRefusal)[] | undefined {
+    const needed = plans.filter((plan) => this.#refusal(plan, nowMs) === undefined);
+    const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
+    // What can never fit must not empty the cache first.
+    if (granules > this.#p.lifecycle.unstagedGranules) return undefined;
+    const staged: (number | WriteRefusal)[] = [];
+    for (const plan of plans) {
+      const entry = this.#refusal(plan, nowMs) ?? this.#stage(plan, nowMs);
+      if (entry === NONE) {
+        for (const each of staged) if (typeof each === "number") this.#p.lifecycle.abort(each);
+        return undefined;
+      }
+      staged.push(entry);
+    }
+    return staged;
+  }
+
+  /** Why a request gets no memory, whatever room there is; leaves its key at hand. */
+  #refusal(plan: WritePlan, nowMs: number): WriteRefusal | undefined {
+    const { tables, lifecycle, options, key } = this.#p;
+    key.set(plan.request.key);
+    if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
+    const other = tables.entries.findStaging(key, plan.tag);
+    if (other === NONE) return undefined;
+    if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), nowMs)) return "staging";
+    lifecycle.expireWrite(other);
+    return undefined;
+  }
+
+  #stage(plan: WritePlan, nowMs: number): number {
+    const { tables: { entries, leases }, lifecycle, options, key } = this.#p;
+    const entry = lifecycle.stage(key, plan.head, plan);
+    if (entry === NONE) return NONE;
+    const lease = leases.give(LEASE.write, entry, 1, nowMs + options.writeLeaseMs);
+    if (lease === undefined) {
+      lifecycle.discard(entry);
+      return NONE;
+    }
+    const { sizeBytes, loading } = plan.request;
+    entries.set(entry, FIELD.writer, lease.slot);
+    entries.setDouble(entry, FIELD.sizeBytes, sizeBytes);
+    if (loading !== undefined) entries.setMeta(entry, loading);
+    return entry;
+  }
+
+  /** All its memory, so that views given earlier stay as they are when it grows. */
+  #stagingOf(entry: number): Staging {
+    const { entries, leases } = this.#p.tables;
+    return {
+      lease: leases.tokenOf(entries.get(entry, FIELD.writer)),
+      extents: entries.viewsOf(entry, entries.capacityOf(entry)),
+    };
+  }
+
+  #checkSize({ lease, sizeBytes }: WriteCommit, nowMs: number): void {
+    const { entries, leases } = this.#p.tables;
+    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    if (entry === NONE || sizeBytes <= entries.capacityOf(entry)) return;
+    throw new VitrineError(
+      "length_mismatch",
+      `finish a write of at most ${entries.capacityOf(entry)} bytes: ${sizeBytes} bytes`,
+    );
+  }
+
+  #finishOne(commit: WriteCommit, how: FinishOptions): WriteOutcome {
+    const { tables: { entries, leases }, lifecycle, tally, key } = this.#p;
+    const entry = leases.entryOf(commit.lease, LEASE.write, how.nowMs);
+    if (entry === NONE) return "stale";
+    entries.loadKey(entry, key);
+    const tenant = entries.tenantOf(entry);
+    const reservedBytes = entries.getDouble(entry, FIELD.sizeBytes);
+    const outcome = lifecycle.admit(entry, key, { ...commit, ...how });
+    if (outcome === "admitted") tally.add(how.event, tenant, commit.sizeBytes);
+    else tally.add("l1.write.aborted", tenant, reservedBytes);
+    return outcome;
+  }
+
+  #tallyAborted(entry: number): void {
+    const { entries } = this.#p.tables;
+    this.#p.tally.add("l1.write.aborted", entries.tenantOf(entry), entries.getDouble(entry, FIELD.sizeBytes));
+  }
+}

@@ -1,0 +1,594 @@
+import { expect, test } from "bun:test";
+import type { VitrineError } from "../../src/core/errors.ts";
+import type { EventMap } from "../../src/events/catalogue.ts";
+import type { WriteRefusal } from "../../src/l1/types.ts";
+import {
+  audit,
+  bytesOf,
+  commit,
+  fill,
+  get,
+  makeL1,
+  MIB,
+  put,
+  request,
+  resident,
+  staging,
+  type Told,
+} from "./support.ts";
+
+const loadingMeta = { sizeBytes: 5, crc32: 9, version: 3, createdMs: 4, expiresMs: 0, contentType: "", sha256: "" };
+const bytes = (text: string) => new TextEncoder().encode(text);
+const key = (name: string, tenant = "") => ({ tenant, key: name });
+const named = (told: readonly Told[], name: keyof EventMap) => told.filter((event) => event.name === name);
+
+function codeOf(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    return (error as VitrineError).code;
+  }
+  return "";
+}
+
+test("finishWrite makes an object readable, with its events, when it is admitted", () => {
+  const { l1, told, memory } = makeL1();
+  const [staged] = l1.reserveWrite([request("a", 5, { key: key("a", "t"), contentType: "text/plain" })], "put");
+  fill(staging(staged).extents, bytes("hello"));
+  expect(l1.reserveRead([key("a", "t")])).toEqual([undefined]);
+  expect(l1.usage()).toMatchObject({ objects: 0, stagingBytes: 64, writeLeases: 1, payloadBytes: 0 });
+  expect(l1.finishWrite([commit(staging(staged), 5, { crc32: 0xdeadbeef })], "replace")).toEqual(["admitted"]);
+  const [found] = l1.reserveRead([key("a", "t")], 2);
+  expect(resident(found).meta).toEqual({
+    sizeBytes: 5,
+    crc32: 0xdeadbeef,
+    version: 1,
+    createdMs: 0,
+    expiresMs: 0,
+    contentType: "text/plain",
+    sha256: "",
+  });
+  expect(bytesOf(resident(found).extents)).toEqual(bytes("hello"));
+  expect(l1.usage()).toMatchObject({ objects: 1, usedBytes: 64, stagingBytes: 0, readLeases: 2, writeLeases: 0 });
+  expect(l1.finishRead([resident(found).lease])).toEqual([true]);
+  expect(l1.finishRead([resident(found).lease])).toEqual([true]);
+  expect(l1.finishRead([resident(found).lease])).toEqual([false]);
+  expect(told).toEqual([
+    { name: "l1.write.reserved", fields: { tenant: "t", keys: 1, bytes: 5 } },
+    { name: "l1.write.finished", fields: { tenant: "t", keys: 1, bytes: 5 } },
+    { name: "l1.read.reserved", fields: { tenant: "t", keys: 2, bytes: 10 } },
+    { name: "l1.read.finished", fields: { tenant: "t", keys: 1, bytes: 5 } },
+    { name: "l1.read.finished", fields: { tenant: "t", keys: 1, bytes: 5 } },
+  ]);
+  audit(memory);
+});
+
+test("reserveWrite refuses every key that needs memory when the batch does not fit", () => {
+  const { l1, memory, told } = makeL1({ maxObjects: 100 });
+  put(l1, "old", "stays");
+  staging(l1.reserveWrite([request("busy", 10)], "put")[0]);
+  told.length = 0;
+  const batch = [
+    request("huge", MIB),
+    request("busy", 10),
+    ...Array.from({ length: 9 }, (_, i) => request(`k${i}`, MIB / 8)),
+  ];
+  const refusals: WriteRefusal[] = ["too_large", "staging", ...Array<WriteRefusal>(9).fill("no_room")];
+  expect(l1.reserveWrite(batch, "put")).toEqual(refusals);
+  expect(told).toEqual([]);
+  expect(get(l1, "old")).toBe("stays");
+  expect(l1.usage()).toMatchObject({ writeLeases: 1, stagingBytes: 64 });
+  audit(memory);
+});
+
+test("reserveWrite gives a batch back when what is leased leaves no room", () => {
+  const { l1, memory } = makeL1();
+  for (let i = 0; i < 6; i++) put(l1, `held${i}`, "x".repeat(MIB / 8 - 100));
+  const held = l1.reserveRead(Array.from({ length: 6 }, (_, i) => key(`held${i}`)));
+  const batch = Array.from({ length: 3 }, (_, i) => request(`k${i}`, MIB / 8 - 100));
+  expect(l1.reserveWrite(batch, "put")).toEqual(["no_room", "no_room", "no_room"]);
+  expect(l1.usage()).toMatchObject({ objects: 6, writeLeases: 0, stagingBytes: 0 });
+  expect(l1.reserveWrite(batch.slice(1), "put").map((each) => typeof each)).toEqual(["object", "object"]);
+  expect(l1.finishRead(held.map((each) => resident(each).lease))).toEqual(Array(6).fill(true));
+  audit(memory);
+});
+
+test("reserveWrite excludes the same tag and stages other tags side by side", () => {
+  const { l1, memory } = makeL1();
+  const [first] = l1.reserveWrite([request("a", 5)], "one");
+  expect(l1.reserveWrite([request("a", 5)], "one")).toEqual(["staging"]);
+  const [second] = l1.reserveWrite([request("a", 6)], "two");
+  fill(staging(first).extents, bytes("first"));
+  fill(staging(second).extents, bytes("second"));
+  expect(l1.finishWrite([commit(staging(second), 6)], "replace")).toEqual(["admitted"]);
+  expect(get(l1, "a")).toBe("second");
+  expect(l1.finishWrite([commit(staging(first), 5)], "replace")).toEqual(["admitted"]);
+  expect(get(l1, "a")).toBe("first");
+  const twice = l1.reserveWrite([request("b", 1), request("b", 1)], "one");
+  expect(twice.map((each) => typeof each)).toEqual(["object", "string"]);
+  audit(memory);
+});
+
+test("a write whose lease runs out is never readable and is reclaimed by the loop", () => {
+  const { l1, clock, told, memory } = makeL1();
+  const [staged] = l1.reserveWrite([request("a", 5)], "put");
+  clock.now += 1999;
+  expect(l1.renew(staging(staged).lease)).toBe(true);
+  clock.now += 2000;
+  expect(l1.renew(staging(staged).lease)).toBe(false);
+  expect(l1.extend(staging(staged).lease, 10)).toBe("stale");
+  expect(l1.finishWrite([commit(staging(staged), 5)], "replace")).toEqual(["stale"]);
+  l1.abort([staging(staged).lease]);
+  expect(l1.usage().writeLeases).toBe(1);
+  l1.tick();
+  expect(l1.usage()).toMatchObject({ writeLeases: 0, usedBytes: 0, stagingBytes: 0 });
+  expect(named(told, "l1.lease.expired")).toEqual([{ name: "l1.lease.expired", fields: { kind: "write", keys: 1 } }]);
+  expect(named(told, "l1.write.aborted")).toEqual([]);
+  audit(memory);
+});
+
+test("reserveWrite takes over from the same tag when its lease has run out, and says so", () => {
+  const { l1, clock, told, memory } = makeL1();
+  const [old] = l1.reserveWrite([request("a", 5)], "put");
+  clock.now += 2000;
+  const [fresh] = l1.reserveWrite([request("a", 5)], "put");
+  expect(named(told, "l1.lease.expired")).toEqual([{ name: "l1.lease.expired", fields: { kind: "write", keys: 1 } }]);
+  expect(l1.finishWrite([commit(staging(old), 5)], "replace")).toEqual(["stale"]);
+  expect(l1.finishWrite([commit(staging(fresh), 5)], "replace")).toEqual(["admitted"]);
+  audit(memory);
+});
+
+test("finishWrite replaces or keeps the resident as it is told", () => {
+  const { l1, told, memory } = makeL1();
+  put(l1, "a", "old");
+  const [load] = l1.reserveWrite([request("a", 5, { loading: loadingMeta })], "load");
+  fill(staging(load).extents, bytes("drops"));
+  told.length = 0;
+  expect(l1.finishWrite([commit(staging(load), 5)], "keep")).toEqual(["duplicate"]);
+  expect(get(l1, "a")).toBe("old");
+  put(l1, "a", "new!");
+  expect(get(l1, "a")).toBe("new!");
+  expect(named(told, "l1.write.aborted")).toEqual([
+    { name: "l1.write.aborted", fields: { tenant: "", keys: 1, bytes: 5 } },
+  ]);
+  expect(named(told, "l1.removed")).toEqual([
+    { name: "l1.removed", fields: { tenant: "", reason: "replaced", keys: 1, bytes: 3 } },
+  ]);
+  audit(memory);
+});
+
+test("a load is superseded when its key is deleted, replaced or cleared, and its followers get the right bytes", () => {
+  for (const meanwhile of ["delete", "replace", "clear"]) {
+    const { l1, memory } = makeL1();
+    const [load] = l1.reserveWrite([request("a", 5, { loading: loadingMeta })], "load");
+    const follower = l1.follow(key("a"), "load");
+    if (follower === undefined) throw new Error("nothing to follow");
+    fill(staging(load).extents, bytes("loads"));
+    l1.filled(staging(load).lease, 3);
+    expect([follower.state(), follower.filledBytes(), follower.meta]).toEqual(["loading", 3, loadingMeta]);
+    if (meanwhile === "delete") expect(l1.delete([key("a")])).toEqual([false]);
+    if (meanwhile === "replace") put(l1, "a", "newer");
+    if (meanwhile === "clear") expect(l1.clear()).toBe(0);
+    expect(l1.follow(key("a"), "load")).toBe(undefined);
+    expect([follower.state(), follower.filledBytes()]).toEqual(["loading", 3]);
+    expect(l1.finishWrite([commit(staging(load), 5)], "keep")).toEqual(["superseded"]);
+    expect([follower.state(), follower.filledBytes()]).toEqual(["done", 5]);
+    expect(l1.isCurrent(follower.lease)).toBe(false);
+    expect(bytesOf(follower.extents)).toEqual(bytes("loads"));
+    expect(l1.finishRead([follower.lease])).toEqual([true]);
+    expect([follower.state(), follower.filledBytes()]).toEqual(["failed", 0]);
+    expect(get(l1, "a")).toBe(meanwhile === "replace" ? "newer" : undefined);
+    audit(memory);
+  }
+});
+
+test("a follower sees failed when its load is aborted, and its token never reads another object's progress", () => {
+  const { l1, memory } = makeL1();
+  const [load] = l1.reserveWrite([request("a", 5, { loading: loadingMeta })], "load");
+  const follower = l1.follow(key("a"), "load");
+  if (follower === undefined) throw new Error("nothing to follow");
+  l1.filled(staging(load).lease, 2);
+  l1.abort([staging(load).lease]);
+  expect([follower.state(), follower.filledBytes()]).toEqual(["failed", 2]);
+  l1.finishRead([follower.lease]);
+  const [other] = l1.reserveWrite([request("b", 5, { loading: loadingMeta })], "load");
+  l1.filled(staging(other).lease, 4);
+  expect([follower.state(), follower.filledBytes()]).toEqual(["failed", 0]);
+  audit(memory);
+});
+
+test("follow finds loads of its tag only, and none whose writer's lease has run out", () => {
+  const { l1, clock } = makeL1();
+  l1.reserveWrite([request("put", 5)], "put");
+  l1.reserveWrite([request("a", 5, { loading: loadingMeta })], "load");
+  expect(l1.follow(key("put"), "put")).toBe(undefined);
+  expect(l1.follow(key("a"), "other")).toBe(undefined);
+  clock.now += 2000;
+  expect(l1.follow(key("a"), "load")).toBe(undefined);
+});
+
+test("a removed object stays readable until finishRead", () => {
+  const { l1, memory } = makeL1();
+  put(l1, "a", "pinned");
+  const [found] = l1.reserveRead([key("a")]);
+  expect(l1.delete([key("a")])).toEqual([true]);
+  expect(l1.delete([key("a")])).toEqual([false]);
+  for (let i = 0; i < 40; i++) put(l1, `fill${i}`, "z".repeat(60_000));
+  expect(bytesOf(resident(found).extents)).toEqual(bytes("pinned"));
+  expect(l1.isCurrent(resident(found).lease)).toBe(false);
+  audit(memory);
+  expect(l1.finishRead([resident(found).lease])).toEqual([true]);
+  l1.clear();
+  expect(l1.usage().usedBytes).toBe(0);
+  audit(memory);
+});
+
+test("a temporary object is freed after its last read", () => {
+  const { l1, told, memory } = makeL1();
+  const [staged] = l1.reserveWrite([request("a", 3, { temporary: true })], "put");
+  const [held] = l1.finishWriteAndReserveRead([commit(staging(staged), 3)], "keep", 2);
+  expect(named(told, "l1.write_finished_and_read_reserved").length).toBe(1);
+  expect(named(told, "l1.read.reserved")).toEqual([
+    { name: "l1.read.reserved", fields: { tenant: "", keys: 1, bytes: 3 } },
+  ]);
+  expect(l1.finishRead([resident(held).lease], 1)).toEqual([true]);
+  expect(l1.peek(key("a"))?.sizeBytes).toBe(3);
+  expect(l1.finishRead([resident(held).lease], 5)).toEqual([true]);
+  expect(l1.peek(key("a"))).toBe(undefined);
+  expect(told.slice(-2)).toEqual([
+    { name: "l1.read.finished", fields: { tenant: "", keys: 1, bytes: 3 } },
+    { name: "l1.removed", fields: { tenant: "", reason: "temporary", keys: 1, bytes: 3 } },
+  ]);
+  expect(l1.usage()).toMatchObject({ objects: 0, usedBytes: 0, readLeases: 0 });
+  audit(memory);
+});
+
+test("finishWriteAndReserveRead leases the resident copy when the staged one is dropped, and nothing when none is left", () => {
+  const { l1, memory } = makeL1();
+  put(l1, "a", "old");
+  const [load] = l1.reserveWrite([request("a", 3)], "load");
+  const [held] = l1.finishWriteAndReserveRead([commit(staging(load), 3)], "keep");
+  expect(bytesOf(resident(held).extents)).toEqual(bytes("old"));
+  expect(l1.finishWriteAndReserveRead([commit(staging(load), 3)], "keep")).toEqual([undefined]);
+  const [gone] = l1.reserveWrite([request("b", 5, { loading: loadingMeta })], "load");
+  l1.delete([key("b")]);
+  expect(l1.finishWriteAndReserveRead([commit(staging(gone), 5)], "keep")).toEqual([undefined]);
+  audit(memory);
+});
+
+test("an object of no bytes is admitted, read and listed", () => {
+  const { l1, memory } = makeL1();
+  put(l1, "empty", "");
+  const [found] = l1.reserveRead([key("empty")]);
+  expect([resident(found).extents, resident(found).meta.sizeBytes]).toEqual([[], 0]);
+  expect(l1.list({ tenant: "", prefix: "", limit: 9, after: "" }).length).toBe(1);
+  expect(l1.usage()).toMatchObject({ objects: 1, usedBytes: 64, payloadBytes: 0 });
+  audit(memory);
+});
+
+test("the admission limit admits its own size and refuses one byte more", () => {
+  const { l1 } = makeL1();
+  const limit = l1.admissionLimitBytes;
+  expect(limit).toBe(MIB / 8);
+  const [fits, above] = l1.reserveWrite([request("a", limit), request("b", limit + 1)], "put");
+  expect([typeof fits, above]).toEqual(["object", "too_large"]);
+  expect(typeof l1.extend(staging(fits).lease, limit)).toBe("object");
+  expect(l1.extend(staging(fits).lease, limit + 1)).toBe("too_large");
+});
+
+test("extend leaves earlier views as they are, and finishWrite gives the surplus back", () => {
+  const { l1, memory } = makeL1();
+  const [staged] = l1.reserveWrite([request("a", 10)], "put");
+  const before = staging(staged).extents;
+  put(l1, "between", "x");
+  const after = l1.extend(staging(staged).lease, 5000);
+  if (typeof after === "string") throw new Error(after);
+  expect(after.slice(0, before.length).map((view) => [view.byteOffset, view.length])).toEqual(
+    before.map((view) => [view.byteOffset, view.length]),
+  );
+  const content = Uint8Array.from({ length: 3000 }, (_, i) => i);
+  fill(after, content);
+  expect(l1.finishWrite([commit(staging(staged), 3000)], "replace")).toEqual(["admitted"]);
+  const [found] = l1.reserveRead([key("a")]);
+  expect(bytesOf(resident(found).extents)).toEqual(content);
+  expect(l1.usage().usedBytes).toBe(64 + 47 * 64);
+  audit(memory);
+});
+
+test("finishWrite throws length_mismatch, and changes nothing, when an object is larger than its memory", () => {
+  const { l1, memory } = makeL1();
+  const staged = l1.reserveWrite([request("a", 10), request("b", 10)], "put").map(staging);
+  const commits = staged.map((each, i) => commit(each, i === 0 ? 64 : 10));
+  expect(codeOf(() => l1.finishWrite(commits, "replace"))).toBe("length_mismatch");
+  expect(l1.usage()).toMatchObject({ objects: 0, writeLeases: 2 });
+  expect(l1.finishWrite(staged.map((each) => commit(each, 10)), "replace")).toEqual(["admitted", "admitted"]);
+  audit(memory);
+});
+
+test("reserveWrite throws on what would not fit into the head of an object, before anything is reserved", () => {
+  const { l1 } = makeL1();
+  const bad = [
+    request("a".repeat(1025), 1),
+    request("é".repeat(513), 1),
+    request("", 1),
+    request("a", 1, { key: key("a", "t".repeat(129)) }),
+  ];
+  for (const each of bad) expect(codeOf(() => l1.reserveWrite([request("ok", 1), each], "put"))).toBe("bad_key");
+  const wrong = [
+    request("a", 1, { contentType: "x".repeat(256) }),
+    request("a", 1, { sha256: "abc" }),
+    request("a", 1, { loading: loadingMeta }),
+  ];
+  for (const each of wrong) expect(codeOf(() => l1.reserveWrite([request("ok", 1), each], "put"))).toBe("bad_request");
+  expect(codeOf(() => l1.reserveWrite([request("ok", 1)], "t".repeat(256)))).toBe("bad_request");
+  expect(codeOf(() => l1.reserveRead([key("ok"), key("")]))).toBe("bad_key");
+  expect(l1.usage()).toMatchObject({ usedBytes: 0, writeLeases: 0 });
+});
+
+test("the limit on objects evicts and never fails", () => {
+  for (const policy of ["s3-fifo", "lru"] as const) {
+    const { l1, told, memory } = makeL1({ maxObjects: 8 }, { policy });
+    for (let i = 0; i < 20; i++) put(l1, `k${i}`, "v");
+    expect(l1.usage()).toMatchObject({ objects: 8, maxObjects: 8 });
+    expect(named(told, "l1.removed")).toEqual(
+      Array(12).fill({ name: "l1.removed", fields: { tenant: "", reason: "pressure", keys: 1, bytes: 1 } }),
+    );
+    expect([get(l1, "k11"), get(l1, "k12")]).toEqual([undefined, "v"]);
+    audit(memory, policy);
+  }
+});
+
+test("tick evicts from the high to the low watermark by bytes, and tells how much", () => {
+  const { l1, told, memory } = makeL1({ sizeBytes: 64 * 1000 });
+  for (let i = 0; i < 79; i++) put(l1, `k${i}`, "x".repeat(630));
+  told.length = 0;
+  l1.tick();
+  expect(told).toEqual([{ name: "l1.eviction.tick", fields: { triggered: "false", keys: 0, bytes: 0 } }]);
+  put(l1, "k79", "x".repeat(630));
+  expect(l1.usage().usedBytes).toBe(64 * 800);
+  told.length = 0;
+  l1.tick();
+  expect(told).toEqual([
+    { name: "l1.removed", fields: { tenant: "", reason: "watermark", keys: 20, bytes: 12_600 } },
+    { name: "l1.eviction.tick", fields: { triggered: "true", keys: 20, bytes: 12_600 } },
+  ]);
+  expect(l1.usage()).toMatchObject({ usedBytes: 64 * 600, objects: 60 });
+  audit(memory);
+});
+
+test("tick leaves what is leased when it evicts, and ends", () => {
+  const { l1, told, memory } = makeL1({ sizeBytes: 64 * 100 });
+  for (let i = 0; i < 90; i++) put(l1, `k${i}`, "x");
+  const held = l1.reserveRead(Array.from({ length: 80 }, (_, i) => key(`k${i}`)));
+  told.length = 0;
+  l1.tick();
+  expect(told.at(-1)).toEqual({ name: "l1.eviction.tick", fields: { triggered: "true", keys: 10, bytes: 10 } });
+  l1.finishRead(held.map((each) => resident(each).lease));
+  audit(memory);
+});
+
+test("the tail of a batch is evicted before its head", () => {
+  for (const policy of ["s3-fifo", "lru"] as const) {
+    const { l1 } = makeL1({ maxObjects: 6 }, { policy });
+    const names = ["h0", "h1", "h2", "h3", "h4", "h5"];
+    const staged = l1.reserveWrite(names.map((name) => request(name, 1)), "put").map(staging);
+    l1.finishWrite(staged.map((each) => commit(each, 1)), "replace");
+    for (const left of [5, 4, 3, 2]) {
+      put(l1, `new${left}`, "v");
+      const still = names.filter((name) => l1.peek(key(name)) !== undefined);
+      expect(still).toEqual(names.slice(0, left));
+    }
+  }
+});
+
+test("metadata and keys come back as they were, to the last byte", () => {
+  const { l1 } = makeL1();
+  const tenant = "é".repeat(64);
+  const sha256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+  const keys = ["k".repeat(1024), "\u{1f600}".repeat(256), "\ufeffbom", "a/b%2F..\n\u0000@", "日本語"];
+  const contentType = `text/plain; x="${"é".repeat(119)}"`;
+  expect(bytes(contentType).length).toBe(254);
+  const types = ["x".repeat(255), contentType, "Ã©", "é", "\ufeff"];
+  keys.forEach((each, i) => {
+    const more = { key: { tenant, key: each }, contentType: types[i] ?? "", sha256 };
+    const time = { crc32: 2 ** 32 - 1 - i, version: 2 ** 53 - 1 - i, createdMs: 1.5 + i, expiresMs: 2 ** 41 };
+    put(l1, each, `value ${i}`, { ...more, ...time });
+  });
+  const listed = l1.list({ tenant, prefix: "", limit: 99, after: "" });
+  expect(new Set(listed.map((each) => each.key.key))).toEqual(new Set(keys));
+  keys.forEach((each, i) => {
+    expect(l1.peek({ tenant, key: each })).toEqual({
+      sizeBytes: 7,
+      crc32: 2 ** 32 - 1 - i,
+      version: 2 ** 53 - 1 - i,
+      createdMs: 1.5 + i,
+      expiresMs: 2 ** 41,
+      contentType: types[i] ?? "",
+      sha256,
+    });
+    expect(get(l1, each, tenant)).toBe(`value ${i}`);
+    expect(get(l1, each)).toBe(undefined);
+  });
+});
+
+test("tenant and key stay apart when their bytes together are the same", () => {
+  const { l1 } = makeL1();
+  put(l1, "", "one", { key: key("bc", "a") });
+  put(l1, "", "two", { key: key("c", "ab") });
+  expect([get(l1, "bc", "a"), get(l1, "c", "ab"), get(l1, "abc")]).toEqual(["one", "two", undefined]);
+});
+
+test("list gives one tenant's keys in the order of their UTF-8 bytes, by prefix, after and limit", () => {
+  const { l1, clock } = makeL1();
+  const names = ["a", "a/1", "a/\u{1f600}", "a/\uffee", "a/é", "b", "ab"];
+  for (const name of names) put(l1, name, "v");
+  put(l1, "", "v", { key: key("a/other", "t") });
+  put(l1, "a/expired", "v", { expiresMs: clock.now });
+  const list = (query: { prefix?: string; limit?: number; after?: string }) =>
+    l1.list({ tenant: "", prefix: "", limit: 99, after: "", ...query }).map((entry) => entry.key.key);
+  expect(list({})).toEqual(["a", "a/1", "a/é", "a/\uffee", "a/\u{1f600}", "ab", "b"]);
+  expect(list({ prefix: "a/" })).toEqual(["a/1", "a/é", "a/\uffee", "a/\u{1f600}"]);
+  expect(list({ prefix: "a/", after: "a/é", limit: 1 })).toEqual(["a/\uffee"]);
+  expect(list({ after: "a/\u{1f600}" })).toEqual(["ab", "b"]);
+});
+
+test("clear removes one tenant's objects, or all", () => {
+  const { l1, told, memory } = makeL1();
+  for (let i = 0; i < 5; i++) put(l1, "", "vv", { key: key(`k${i}`, i < 2 ? "a" : "b") });
+  told.length = 0;
+  expect(l1.clear("a")).toBe(2);
+  expect(l1.clear()).toBe(3);
+  expect(told).toEqual([
+    { name: "l1.removed", fields: { tenant: "a", reason: "cleared", keys: 2, bytes: 4 } },
+    { name: "l1.removed", fields: { tenant: "b", reason: "cleared", keys: 3, bytes: 6 } },
+  ]);
+  expect(l1.usage()).toMatchObject({ objects: 0, usedBytes: 0, payloadBytes: 0 });
+  audit(memory);
+});
+
+test("an object is a miss from the millisecond on at which it expires, and the loop removes it", () => {
+  const { l1, clock, told, memory } = makeL1();
+  put(l1, "a", "v", { expiresMs: clock.now + 10 });
+  put(l1, "b", "v", { expiresMs: clock.now + 10 });
+  clock.now += 9;
+  const [held] = l1.reserveRead([key("a")]);
+  expect(l1.isCurrent(resident(held).lease)).toBe(true);
+  clock.now += 1;
+  expect(l1.isCurrent(resident(held).lease)).toBe(false);
+  expect(l1.reserveRead([key("a")])).toEqual([undefined]);
+  expect(l1.usage().objects).toBe(1);
+  l1.tick();
+  expect(l1.usage().objects).toBe(0);
+  const removal: Told = { name: "l1.removed", fields: { tenant: "", reason: "expired", keys: 1, bytes: 1 } };
+  expect(named(told, "l1.removed")).toEqual([removal, removal]);
+  expect(bytesOf(resident(held).extents)).toEqual(bytes("v"));
+  expect(l1.finishRead([resident(held).lease])).toEqual([true]);
+  audit(memory);
+});
+
+test("a read lease that ran out is told once per lease, and its token is stale", () => {
+  const { l1, clock, told, memory } = makeL1();
+  put(l1, "a", "v");
+  const [held] = l1.reserveRead([key("a")], 3);
+  const lease = resident(held).lease;
+  clock.now += 999;
+  expect(l1.renew(lease)).toBe(true);
+  clock.now += 1000;
+  l1.tick();
+  expect(named(told, "l1.lease.expired")).toEqual([{ name: "l1.lease.expired", fields: { kind: "read", keys: 3 } }]);
+  put(l1, "b", "w");
+  const [reused] = l1.reserveRead([key("b")]);
+  expect(resident(reused).lease.slot).toBe(lease.slot);
+  expect([l1.finishRead([lease]), l1.renew(lease), l1.isCurrent(lease)]).toEqual([[false], false, false]);
+  expect(l1.usage().readLeases).toBe(1);
+  audit(memory);
+});
+
+test("finishRead succeeds past the deadline as long as nobody has ended the lease", () => {
+  const { l1, clock, memory } = makeL1();
+  put(l1, "a", "v");
+  const [held] = l1.reserveRead([key("a")]);
+  clock.now += 5000;
+  expect(l1.renew(resident(held).lease)).toBe(false);
+  expect(l1.finishRead([resident(held).lease])).toEqual([true]);
+  audit(memory);
+});
+
+test("when all leases are taken reads throw and writes are refused, and nothing is half taken", () => {
+  const { l1, told, memory } = makeL1({ maxLeases: 4 });
+  for (const name of ["a", "b", "c"]) put(l1, name, "v", { temporary: name === "c" });
+  const held = l1.reserveRead([key("a"), key("b")]);
+  told.length = 0;
+  expect(codeOf(() => l1.reserveRead([key("c"), key("a"), key("b")]))).toBe("no_room");
+  expect(l1.usage().readLeases).toBe(2);
+  const [one, ...rest] = l1.reserveWrite([request("x", 1), request("y", 1)], "put");
+  expect([typeof one, ...rest.map((each) => typeof each)]).toEqual(["object", "object"]);
+  told.length = 0;
+  expect(l1.reserveWrite([request("z", 1)], "put")).toEqual(["no_room"]);
+  expect(codeOf(() => l1.reserveRead([key("c")]))).toBe("no_room");
+  expect(told).toEqual([]);
+  const [read] = l1.finishWriteAndReserveRead([commit(staging(one), 1)], "replace");
+  expect(l1.finishRead([...held.map((each) => resident(each).lease), resident(read).lease])).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(get(l1, "c")).toBe("v");
+  audit(memory);
+});
+
+test("reserveRead and finishRead refuse to count less than one lease", () => {
+  const { l1 } = makeL1();
+  put(l1, "a", "v");
+  expect(() => l1.reserveRead([key("a")], 0)).toThrow(RangeError);
+  expect(() => l1.finishRead([], Number.NaN)).toThrow(RangeError);
+});
+
+test("a publish that throws loses neither the lock nor the result", () => {
+  let calls = 0;
+  const { l1, memory } = makeL1({}, {
+    publish: () => {
+      calls++;
+      throw new Error("subscriber broke its promise");
+    },
+  });
+  put(l1, "a", "one");
+  put(l1, "a", "two");
+  expect(get(l1, "a")).toBe("two");
+  expect(calls).toBe(7);
+  l1.tick();
+  expect(calls).toBe(8);
+  audit(memory);
+});
+
+test("events are published without the lock, each once, when a subscriber calls L1 again", () => {
+  const names: string[] = [];
+  const { l1 } = makeL1({}, {
+    publish: (name) => {
+      names.push(name);
+      if (name === "l1.removed") l1.reserveRead([key("a")]);
+    },
+  });
+  put(l1, "a", "one");
+  put(l1, "a", "two");
+  expect(names).toEqual([
+    "l1.write.reserved",
+    "l1.write.finished",
+    "l1.write.reserved",
+    "l1.removed",
+    "l1.read.reserved",
+    "l1.write.finished",
+  ]);
+});
+
+test("what can never fit does not empty the cache", () => {
+  const { l1, memory } = makeL1({}, { admissionLimitBytes: 2 * MIB });
+  put(l1, "a", "stays");
+  expect(l1.reserveWrite([request("b", MIB)], "put")).toEqual(["no_room"]);
+  const [staged] = l1.reserveWrite([request("c", MIB / 2)], "put");
+  expect(l1.extend(staging(staged).lease, MIB)).toBe("no_room");
+  expect(l1.reserveWrite([request("d", MIB / 2)], "put")).toEqual(["no_room"]);
+  expect(get(l1, "a")).toBe("stays");
+  audit(memory);
+});
+
+test("a load finished as a replacement stays findable", () => {
+  const { l1, memory } = makeL1();
+  const [load] = l1.reserveWrite([request("a", 5, { loading: loadingMeta })], "load");
+  fill(staging(load).extents, bytes("loads"));
+  expect(l1.finishWrite([commit(staging(load), 5)], "replace")).toEqual(["admitted"]);
+  expect(get(l1, "a")).toBe("loads");
+  audit(memory);
+});
+
+test("a follower keeps its bytes when the load ends shorter than was said", () => {
+  const { l1, memory } = makeL1();
+  const meta = { ...loadingMeta, sizeBytes: 2000 };
+  const [load] = l1.reserveWrite([request("a", 2000, { loading: meta })], "load");
+  fill(staging(load).extents.slice(0, 1), new Uint8Array(staging(load).extents[0]?.length ?? 0).fill(7));
+  const follower = l1.follow(key("a"), "load");
+  l1.finishWrite([commit(staging(load), 10)], "keep");
+  for (let i = 0; i < 20; i++) put(l1, `b${i}`, "y".repeat(1000));
+  expect(bytesOf(follower?.extents ?? [])).toEqual(new Uint8Array(2000).fill(7));
+  audit(memory);
+});

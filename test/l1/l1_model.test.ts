@@ -1,0 +1,491 @@
+import { test } from "bun:test";
+import * as fc from "fast-check";
+import type { ArenaMemory } from "../../src/l1/arena.ts";
+import type { L1Manager } from "../../src/l1/l1_manager.ts";
+import type { ArenaOptions } from "../../src/l1/layout.ts";
+import type { Following, Lease, Resident } from "../../src/l1/types.ts";
+import { audit, commit, type FakeClock, makeL1, type Told } from "./support.ts";
+
+const READ_LEASE_MS = 1000;
+const WRITE_LEASE_MS = 2000;
+
+interface Content {
+  readonly seed: number;
+  readonly sizeBytes: number;
+}
+
+interface Held {
+  readonly id: string;
+  readonly content: Content;
+  readonly expiresMs: number;
+  readonly temporary: boolean;
+  pins: number;
+}
+
+interface WriteToken {
+  readonly lease: Lease;
+  readonly id: string;
+  readonly tag: string;
+  readonly loading: boolean;
+  readonly temporary: boolean;
+  readonly expiresMs: number;
+  content: Content;
+  deadlineMs: number;
+  superseded: boolean;
+  live: boolean;
+  /** What it became, for its followers; pins live on it from the start. */
+  readonly held: Held;
+  outcome: "loading" | "done" | "failed";
+}
+
+interface ReadToken {
+  readonly lease: Lease;
+  readonly extents: readonly Uint8Array[];
+  readonly held: Held;
+  readonly followed?: { readonly view: Following; readonly write: WriteToken };
+  count: number;
+  deadlineMs: number;
+}
+
+function check(holds: boolean, what: () => string): asserts holds {
+  if (!holds) throw new Error(what());
+}
+
+function equal(found: unknown, wanted: unknown, what: string): void {
+  check(
+    JSON.stringify(found) === JSON.stringify(wanted),
+    () => `${what}: found ${JSON.stringify(found)}, wanted ${JSON.stringify(wanted)}`,
+  );
+}
+
+const keyOf = (id: string) => ({ tenant: id.slice(0, 1).trim(), key: id.slice(1) });
+
+/** What L1 should hold, with the L1 beside it: every step does both and compares. */
+class World {
+  readonly l1: L1Manager;
+  readonly clock: FakeClock;
+  readonly objects = new Map<string, Held>();
+  readonly writes: WriteToken[] = [];
+  readonly reads: ReadToken[] = [];
+  /** Removals the step should have told, "tenant reason" → [keys, bytes]; evictions are added when they are seen. */
+  readonly #removed = new Map<string, [number, number]>();
+  readonly #told: Told[];
+  readonly #memory: ArenaMemory;
+  readonly #policy: "s3-fifo" | "lru";
+  #seed = 0;
+
+  constructor(arena: Partial<ArenaOptions>, options: { policy: "s3-fifo" | "lru"; sharing: "shared" | "private" }) {
+    const { l1, clock, told, memory } = makeL1(arena, {
+      ...options,
+      readLeaseMs: READ_LEASE_MS,
+      writeLeaseMs: WRITE_LEASE_MS,
+      admissionLimitBytes: (arena.sizeBytes ?? 0) / 3,
+    });
+    this.l1 = l1;
+    this.clock = clock;
+    this.#told = told;
+    this.#memory = memory;
+    this.#policy = options.policy;
+  }
+
+  newContent(sizeBytes: number): Content {
+    return { seed: ++this.#seed, sizeBytes };
+  }
+
+  fill(extents: readonly Uint8Array[], { seed, sizeBytes }: Content): void {
+    let at = 0;
+    for (const extent of extents) {
+      for (let i = 0; i < extent.length && at < sizeBytes; i++, at++) extent[i] = (seed * 37 + at) & 255;
+    }
+    equal(at, sizeBytes, "room for the content");
+  }
+
+  remove(held: Held, reason: string): void {
+    this.objects.delete(held.id);
+    this.#countRemoval(held, reason);
+  }
+
+  isDue(held: Held): boolean {
+    return held.expiresMs !== 0 && held.expiresMs <= this.clock.now;
+  }
+
+  isLive(write: WriteToken): boolean {
+    return write.live && write.deadlineMs > this.clock.now;
+  }
+
+  supersede(ids: (id: string) => boolean): void {
+    for (const write of this.writes) if (write.live && write.loading && ids(write.id)) write.superseded = true;
+  }
+
+  /** Models unpin: the last reader of a temporary object takes it along. */
+  unpin(held: Held, count: number): void {
+    held.pins -= count;
+    if (held.pins === 0 && held.temporary && this.objects.get(held.id) === held) this.remove(held, "temporary");
+  }
+
+  endWrite(write: WriteToken, outcome: "done" | "failed"): void {
+    write.live = false;
+    write.outcome = outcome;
+  }
+
+  /** Models the admission of a staging whose lease is live. */
+  admit(write: WriteToken, mode: "replace" | "keep", content: Content): string {
+    this.endWrite(write, "done");
+    if (write.superseded) return "superseded";
+    const found = this.objects.get(write.id);
+    if (found !== undefined && this.isDue(found)) this.remove(found, "expired");
+    const resident = this.objects.get(write.id);
+    if (resident !== undefined && mode === "keep") return "duplicate";
+    if (resident !== undefined) this.remove(resident, "replaced");
+    if (mode === "replace") this.supersede((id) => id === write.id);
+    const held = write.loading ? write.held : { ...write.held, content };
+    this.objects.set(write.id, held);
+    return "admitted";
+  }
+
+  lookAt(found: Resident, held: Held): void {
+    equal([found.meta.sizeBytes, found.meta.version], [held.content.sizeBytes, held.content.seed], "meta");
+    this.#compare(found.extents, held.content);
+  }
+
+  reconcile(): void {
+    for (const held of [...this.objects.values()]) {
+      const meta = this.l1.peek(keyOf(held.id));
+      if (this.isDue(held)) {
+        check(meta === undefined, () => `${held.id} is there after its time`);
+        this.remove(held, "expired");
+      } else if (meta === undefined) {
+        check(held.pins === 0, () => `${held.id} was evicted while it was leased`);
+        this.remove(held, "evicted");
+      } else equal([meta.version, meta.sizeBytes], [held.content.seed, held.content.sizeBytes], "peek");
+    }
+    const told = new Map<string, [number, number]>();
+    for (const { name, fields } of this.#told.splice(0)) {
+      if (name !== "l1.removed" || !("reason" in fields) || !("bytes" in fields)) continue;
+      const reason = /pressure|watermark/.test(fields.reason) ? "evicted" : fields.reason;
+      addTo(told, `${fields.tenant} ${reason}`, [fields.keys, fields.bytes]);
+    }
+    equal([...told].sort(), [...this.#removed].sort(), "l1.removed");
+    this.#removed.clear();
+    for (const read of this.reads) {
+      if (read.count === 0) continue;
+      this.#compare(read.extents, read.held.content);
+      const isFresh = read.deadlineMs > this.clock.now;
+      equal(this.l1.isCurrent(read.lease), isFresh && this.objects.get(read.held.id) === read.held, "isCurrent");
+      const { followed } = read;
+      if (followed !== undefined) equal(followed.view.state(), isFresh ? followed.write.outcome : "failed", "state");
+    }
+    const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
+    const usage = this.l1.usage();
+    equal(
+      [usage.objects, usage.payloadBytes, usage.readLeases, usage.writeLeases],
+      [
+        this.objects.size,
+        sum([...this.objects.values()].map((held) => held.content.sizeBytes)),
+        sum(this.reads.map((read) => read.count)),
+        this.writes.filter((write) => write.live).length,
+      ],
+      "usage",
+    );
+    audit(this.#memory, this.#policy);
+  }
+
+  /** Ends everything: nothing may be left. */
+  finish(): void {
+    this.clock.now += WRITE_LEASE_MS;
+    this.l1.tick();
+    this.l1.clear();
+    const { objects, usedBytes, stagingBytes, payloadBytes, readLeases, writeLeases } = this.l1.usage();
+    equal([objects, usedBytes, stagingBytes, payloadBytes, readLeases, writeLeases], [0, 0, 0, 0, 0, 0], "the end");
+    audit(this.#memory, this.#policy);
+  }
+
+  #countRemoval(held: Held, reason: string): void {
+    addTo(this.#removed, `${keyOf(held.id).tenant} ${reason}`, [1, held.content.sizeBytes]);
+  }
+
+  #compare(extents: readonly Uint8Array[], { seed, sizeBytes }: Content): void {
+    let at = 0;
+    for (const extent of extents) {
+      for (let i = 0; i < extent.length; i++, at++) {
+        if (extent[i] !== ((seed * 37 + at) & 255)) throw new Error(`content ${seed} is wrong at byte ${at}`);
+      }
+    }
+    equal(at, sizeBytes, "size");
+  }
+}
+
+function addTo(counts: Map<string, [number, number]>, name: string, [keys, bytes]: readonly [number, number]): void {
+  const [hasKeys, hasBytes] = counts.get(name) ?? [0, 0];
+  counts.set(name, [hasKeys + keys, hasBytes + bytes]);
+}
+
+/** One kind of step with its arguments. */
+class Step<Args> implements fc.Command<World, undefined> {
+  readonly #name: string;
+  readonly #args: Args;
+  readonly #do: (world: World, args: Args) => void;
+
+  constructor(name: string, args: Args, act: (world: World, args: Args) => void) {
+    this.#name = name;
+    this.#args = args;
+    this.#do = act;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  run(world: World): void {
+    this.#do(world, this.#args);
+    world.reconcile();
+  }
+
+  toString(): string {
+    return `${this.#name}(${JSON.stringify(this.#args)})`;
+  }
+}
+
+function step<Args>(name: string, args: fc.Arbitrary<Args>, act: (world: World, args: Args) => void) {
+  return args.map((each): fc.Command<World, undefined> => new Step(name, each, act));
+}
+
+const id = fc.constantFrom(" a", " b", " c", "ta", "tb", "ub");
+const tag = fc.constantFrom("put", "load");
+const mode = fc.constantFrom<"replace" | "keep">("replace", "keep");
+const count = fc.integer({ min: 1, max: 3 });
+const picks = fc.array(fc.nat(50), { minLength: 1, maxLength: 3 });
+
+/** Tokens by position from the newest back: live ones, and stale ones that are tried again. */
+function pick<T>(tokens: readonly T[], numbers: readonly number[]): T[] {
+  const places = new Set(numbers.map((number) => number % Math.max(1, tokens.length)));
+  return [...places].flatMap((place) => tokens.at(-1 - place) ?? []);
+}
+
+function finishWrites(world: World, tokens: readonly WriteToken[], how: "replace" | "keep"): string[] {
+  const outcomes: string[] = tokens.map(() => "stale");
+  for (const [i, write] of [...tokens.entries()].toReversed()) {
+    if (world.isLive(write)) outcomes[i] = world.admit(write, how, write.content);
+  }
+  return outcomes;
+}
+
+function commitOf(write: WriteToken) {
+  const { content: { seed, sizeBytes }, expiresMs } = write;
+  return commit({ lease: write.lease, extents: [] }, sizeBytes, { version: seed, expiresMs });
+}
+
+function steps(maxBytes: number) {
+  const size = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: maxBytes }));
+  const write = fc.record({
+    id,
+    size,
+    loading: fc.boolean(),
+    temporary: fc.integer({ min: 0, max: 4 }).map((n) => n === 0),
+    ttlMs: fc.constantFrom(0, 0, 500, 3000),
+  });
+  const reserveWrite = step(
+    "reserveWrite",
+    fc.record({ writes: fc.array(write, { minLength: 1, maxLength: 3 }), tag }),
+    (world, { writes, tag }) => {
+      const { l1, clock } = world;
+      const made = writes.map((each) => {
+        const content = world.newContent(each.size);
+        const expiresMs = each.ttlMs === 0 ? 0 : clock.now + each.ttlMs;
+        return { ...each, content, expiresMs };
+      });
+      const results = l1.reserveWrite(
+        made.map(({ id, content, loading, temporary, expiresMs }) => ({
+          key: keyOf(id),
+          sizeBytes: content.sizeBytes,
+          contentType: "",
+          sha256: "",
+          temporary,
+          ...(loading
+            ? {
+              loading: {
+                sizeBytes: content.sizeBytes,
+                version: content.seed,
+                expiresMs,
+                crc32: 0,
+                createdMs: 0,
+                contentType: "",
+                sha256: "",
+              },
+            }
+            : {}),
+        })),
+        tag,
+      );
+      const isFull = results.includes("no_room");
+      made.forEach(({ id, content, loading, temporary, expiresMs }, i) => {
+        const others = world.writes.filter((each) =>
+          each.live && !each.superseded && each.id === id && each.tag === tag
+        );
+        const result = results[i];
+        if (content.sizeBytes > l1.admissionLimitBytes) return equal(result, "too_large", "reserveWrite");
+        for (const other of others) if (!world.isLive(other)) world.endWrite(other, "failed");
+        if (others.some((other) => world.isLive(other))) return equal(result, "staging", "reserveWrite");
+        if (isFull) return equal(result, "no_room", "reserveWrite");
+        check(typeof result === "object", () => `${id}: ${result}`);
+        world.fill(result.extents, content);
+        const held = { id, content, expiresMs, temporary, pins: 0 };
+        const deadlineMs = clock.now + WRITE_LEASE_MS;
+        const token = { lease: result.lease, id, tag, loading, temporary, expiresMs, content, deadlineMs, held };
+        world.writes.push({ ...token, superseded: false, live: true, outcome: "loading" });
+      });
+    },
+  );
+  const extend = step("extend", fc.record({ picks, size }), (world, { picks, size }) => {
+    for (const write of pick(world.writes, picks.slice(0, 1))) {
+      const result = world.l1.extend(write.lease, size);
+      if (!world.isLive(write)) return equal(result, "stale", "extend");
+      if (size > world.l1.admissionLimitBytes) return equal(result, "too_large", "extend");
+      if (result === "no_room" || write.loading) return;
+      check(typeof result === "object", () => `extend: ${result}`);
+      if (size > write.content.sizeBytes) write.content = { ...write.content, sizeBytes: size };
+      world.fill(result, write.content);
+    }
+  });
+  const finishWrite = step("finishWrite", fc.record({ picks, mode }), (world, { picks, mode }) => {
+    const tokens = pick(world.writes, picks);
+    const outcomes = world.l1.finishWrite(tokens.map(commitOf), mode);
+    equal(outcomes, finishWrites(world, tokens, mode), "finishWrite");
+  });
+  const finishAndRead = step("finishAndRead", fc.record({ picks, mode, count }), (world, { picks, mode, count }) => {
+    const [write] = pick(world.writes, picks);
+    if (write === undefined) return;
+    const [found] = world.l1.finishWriteAndReserveRead([commitOf(write)], mode, count);
+    const [outcome] = finishWrites(world, [write], mode);
+    const held = outcome === "stale" ? undefined : world.objects.get(write.id);
+    equal(found !== undefined, held !== undefined && !world.isDue(held), "finishWriteAndReserveRead");
+    if (found === undefined || held === undefined) return;
+    world.lookAt(found, held);
+    held.pins += count;
+    const deadlineMs = world.clock.now + READ_LEASE_MS;
+    world.reads.push({ lease: found.lease, extents: found.extents, held, count, deadlineMs });
+  });
+  const abort = step("abort", picks, (world, picks) => {
+    const tokens = pick(world.writes, picks);
+    world.l1.abort(tokens.map((write) => write.lease));
+    for (const write of tokens) if (world.isLive(write)) world.endWrite(write, "failed");
+  });
+  const reserveRead = step(
+    "reserveRead",
+    fc.record({ ids: fc.array(id, { minLength: 1, maxLength: 3 }), count }),
+    (world, { ids, count }) => {
+      const found = world.l1.reserveRead(ids.map(keyOf), count);
+      ids.forEach((id, i) => {
+        const held = world.objects.get(id);
+        const each = found[i];
+        equal(each !== undefined, held !== undefined, `reserveRead ${id}`);
+        if (each === undefined || held === undefined) return;
+        world.lookAt(each, held);
+        held.pins += count;
+        const deadlineMs = world.clock.now + READ_LEASE_MS;
+        world.reads.push({ lease: each.lease, extents: each.extents, held, count, deadlineMs });
+      });
+    },
+  );
+  const follow = step("follow", fc.record({ id, tag }), (world, { id, tag }) => {
+    const view = world.l1.follow(keyOf(id), tag);
+    const write = world.writes.find((each) =>
+      each.id === id && each.tag === tag && each.loading && !each.superseded && world.isLive(each)
+    );
+    equal(view !== undefined, write !== undefined, "follow");
+    if (view === undefined || write === undefined) return;
+    const { held } = write;
+    world.lookAt(view, held);
+    held.pins++;
+    const deadlineMs = world.clock.now + READ_LEASE_MS;
+    const followed = { view, write };
+    world.reads.push({ lease: view.lease, extents: view.extents, held, count: 1, deadlineMs, followed });
+  });
+  const finishRead = step("finishRead", fc.record({ picks, count }), (world, { picks, count }) => {
+    const tokens = pick(world.reads, picks);
+    const done = world.l1.finishRead(tokens.map((read) => read.lease), count);
+    equal(done, tokens.map((read) => read.count > 0), "finishRead");
+    for (const read of tokens) {
+      const given = Math.min(count, read.count);
+      if (given === 0) continue;
+      read.count -= given;
+      world.unpin(read.held, given);
+    }
+  });
+  const renew = step("renew", fc.record({ pick: fc.nat(50), write: fc.boolean() }), (world, args) => {
+    const [write] = pick(world.writes, [args.pick]);
+    const [read] = pick(world.reads, [args.pick]);
+    if (args.write && write !== undefined) {
+      equal(world.l1.renew(write.lease), world.isLive(write), "renew write");
+      if (world.isLive(write)) write.deadlineMs = world.clock.now + WRITE_LEASE_MS;
+    } else if (read !== undefined) {
+      const isLive = read.count > 0 && read.deadlineMs > world.clock.now;
+      equal(world.l1.renew(read.lease), isLive, "renew read");
+      if (isLive) read.deadlineMs = world.clock.now + READ_LEASE_MS;
+    }
+  });
+  const remove = step("delete", fc.array(id, { minLength: 1, maxLength: 2 }), (world, ids) => {
+    const removed = world.l1.delete(ids.map(keyOf));
+    const wanted = ids.map((id) => {
+      world.supersede((each) => each === id);
+      const held = world.objects.get(id);
+      if (held !== undefined) world.remove(held, "deleted");
+      return held !== undefined;
+    });
+    equal(removed, wanted, "delete");
+  });
+  const clear = step("clear", fc.constantFrom(undefined, "", "t"), (world, tenant) => {
+    const isMeant = (id: string) => tenant === undefined || keyOf(id).tenant === tenant;
+    world.supersede(isMeant);
+    const gone = [...world.objects.values()].filter((held) => isMeant(held.id));
+    for (const held of gone) world.remove(held, "cleared");
+    equal(world.l1.clear(tenant), gone.length, "clear");
+  });
+  const touch = step("touch", fc.array(id, { maxLength: 3 }), (world, ids) => world.l1.touch(ids.map(keyOf)));
+  const list = step("list", fc.constantFrom("", "t"), (world, tenant) => {
+    const listed = world.l1.list({ tenant, prefix: "", limit: 10, after: "" }).map((entry) => entry.key.key);
+    const wanted = [...world.objects.keys()].map(keyOf).filter((key) => key.tenant === tenant).map((key) => key.key);
+    equal(listed, wanted.sort(), "list");
+  });
+  const advance = step("advance", fc.constantFrom(1, 400, 999, 2000), (world, ms) => {
+    world.clock.now += ms;
+  });
+  const tick = step("tick", fc.constant(0), (world) => {
+    world.l1.tick();
+    for (const write of world.writes) if (write.live && !world.isLive(write)) world.endWrite(write, "failed");
+    for (const read of world.reads) {
+      if (read.count === 0 || read.deadlineMs > world.clock.now) continue;
+      const { count } = read;
+      read.count = 0;
+      world.unpin(read.held, count);
+    }
+  });
+  const often = [reserveWrite, reserveWrite, reserveWrite, finishWrite, finishWrite, reserveRead, reserveRead];
+  const rare = [extend, finishAndRead, abort, follow, finishRead, renew, remove, clear, touch, list, advance, tick];
+  return [...often, ...rare];
+}
+
+const arenas = {
+  "a tiny shared arena": { sizeBytes: 32 * 1024, maxObjects: 8 },
+  "several segments": { sizeBytes: 600 * 1024, maxObjects: 100, segmentBytes: 256 * 1024 },
+};
+
+for (const [name, arena] of Object.entries(arenas)) {
+  for (const policy of ["s3-fifo", "lru"] as const) {
+    for (const sharing of ["shared", "private"] as const) {
+      test(`L1Manager does what a Map would when commands come in any order: ${name}, ${policy}, ${sharing}`, () => {
+        fc.assert(
+          fc.property(
+            fc.commands(steps(Math.floor(arena.sizeBytes / 2.5)), { maxCommands: 80, size: "max" }),
+            (commands) => {
+              const world = new World(arena, { policy, sharing });
+              fc.modelRun(() => ({ model: world, real: undefined }), commands);
+              world.finish();
+            },
+          ),
+          { numRuns: Number(globalThis.process?.env["L1_MODEL_RUNS"] ?? 80) },
+        );
+      });
+    }
+  }
+}
