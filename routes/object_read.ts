@@ -29,7 +29,7 @@ export function readObject(
     const refused = answerWithoutBody(call, { request, found: read, decision });
     if (refused !== undefined || decision === "unsatisfiable") {
       read.release("finished");
-      return refused ?? unsatisfiable(call, request, read.meta);
+      return refused ?? unsatisfiable(call, request, read);
     }
     call.bodyFollows();
     return sender.send(read, {
@@ -45,7 +45,7 @@ export function readObject(
     if (found === undefined) return miss(call, request);
     // Range is defined for GET only (RFC 9110 14.2).
     const decision = decide(request.headers, found.meta, false);
-    if (decision === "unsatisfiable") return unsatisfiable(call, request, found.meta);
+    if (decision === "unsatisfiable") return unsatisfiable(call, request, found);
     const refused = answerWithoutBody(call, { request, found, decision });
     if (refused !== undefined) return refused;
     const headers = objectHeaders(call, { found, decision, copyLimitBytes: sender.copyLimitBytes });
@@ -89,9 +89,10 @@ function miss(call: Call, request: Request): Response {
   });
 }
 
-function unsatisfiable(call: Call, request: Request, meta: ObjectMeta): Response {
-  const details = { size_bytes: meta.sizeBytes };
-  return problem(call, request, { code: "bad_range", message: `read range: ${request.headers.get("range")}`, details });
+function unsatisfiable(call: Call, request: Request, found: Found): Response {
+  const details = { size_bytes: found.meta.sizeBytes };
+  const message = `read range: ${request.headers.get("range")}`;
+  return problem(call, request, { code: "bad_range", message, details }, { "cache-status": cacheStatus(call, found) });
 }
 
 function answerWithoutBody(
@@ -107,6 +108,7 @@ function answerWithoutBody(
   if (decision.status === 412) {
     return problem(call, request, { code: "precondition_failed", message: `match If-Match: the object is ${etag}` }, {
       etag,
+      "cache-status": cacheStatus(call, found),
     });
   }
   if (decision.status !== 304) return undefined;
