@@ -16,7 +16,7 @@ import type { RequestContext } from "./sender.ts";
 /** The HTTP interface. */
 export interface App {
   /** Answers one request; an L1 hit synchronously. */
-  fetch(request: Request, context: RequestContext): Response | Promise<Response>;
+  readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
   /** The answers that the specification names, GET's also for HEAD. */

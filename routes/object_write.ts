@@ -11,7 +11,7 @@ import type { AppOptions } from "./app_options.ts";
 import type { Handler } from "./route.ts";
 
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
-const SMALL_BODY_BYTES = 256 * 1024;
+const SMALL_BODY_BYTES = 128 * 1024;
 
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
 export function writeObject({ storage }: Pick<AppOptions, "storage">): Handler {

@@ -20,7 +20,7 @@ declare const Deno: {
 };
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
-const COPY_LIMIT_BYTES = 64 * 1024;
+const COPY_LIMIT_BYTES = 32 * 1024;
 const DEFAULT_PINNED_LIMIT_BYTES = 256 * 1024 * 1024;
 
 /** Deno's side of what differs between the runtimes. */

@@ -15,7 +15,7 @@ export interface MemoryApp {
   readonly errors: unknown[];
   readonly events: EventRecorder;
   /** The fixture of the contract, given a way to send requests. */
-  fixture(options: Pick<ContractFixture, "fetch" | "overSockets">): ContractFixture;
+  readonly fixture: (options: Pick<ContractFixture, "fetch" | "overSockets">) => ContractFixture;
 }
 
 /** The app of the HTTP tests; its clock stands still until it is advanced. */
