@@ -3,6 +3,7 @@ import type { ObjectMeta } from "../core/object.ts";
 import type { Allocator } from "./allocator.ts";
 import type { Arena } from "./arena.ts";
 import type { KeyBytes } from "./key_bytes.ts";
+import { contentTypeHash, ContentTypes } from "./content_types.ts";
 import type { Counters } from "./counters.ts";
 import { COUNTER, ENTRY_WORDS, GRANULE_BYTES } from "./layout.ts";
 
@@ -85,7 +86,7 @@ export class EntryTable {
   readonly #mask: number;
   readonly #counters: Counters;
   readonly #max: number;
-  readonly #contentTypes = new Map<number, string>();
+  readonly #contentTypes = new ContentTypes();
 
   constructor(arena: Arena, counters: Counters, allocator: Allocator) {
     const { at, buckets, maxObjects } = arena.layout;
@@ -166,7 +167,7 @@ export class EntryTable {
     this.set(entry, FIELD.keyBytes, key.length - key.tenantLength);
     this.set(entry, FIELD.extents, memory.extents);
     this.set(entry, FIELD.start, start);
-    this.set(entry, FIELD.contentTypeHash, hashBytes(contentType));
+    this.set(entry, FIELD.contentTypeHash, contentTypeHash(contentType));
     this.set(entry, FIELD.granules, memory.granules);
     this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
     this.set(entry, FIELD.writer, NONE);
@@ -349,31 +350,11 @@ export class EntryTable {
     return decoder.decode(this.#arena.segment(granule).slice(at, at + length));
   }
 
-  /** Content types repeat: kept by hash and compared, so that a hit decodes nothing. */
   #contentType(entry: number, from: number, length: number): string {
     const granule = this.get(entry, FIELD.start);
-    const hash = this.get(entry, FIELD.contentTypeHash);
-    const known = this.#contentTypes.get(hash);
     const at = this.#arena.offset(granule) + from;
-    if (known?.length === length && isText(this.#arena.segment(granule), at, known)) return known;
-    const text = this.#text(entry, from, length);
-    if (this.#contentTypes.size >= 1024) this.#contentTypes.clear();
-    this.#contentTypes.set(hash, text);
-    return text;
+    const hash = this.get(entry, FIELD.contentTypeHash);
+    const known = this.#contentTypes.find(this.#arena.segment(granule), { at, length, hash });
+    return known ?? this.#contentTypes.keep(hash, this.#text(entry, from, length));
   }
-}
-
-function hashBytes(bytes: Uint8Array): number {
-  let hash = bytes.length;
-  for (const byte of bytes) hash = (Math.imul(hash, 31) + byte) | 0;
-  return hash;
-}
-
-/** Whether the bytes are this text, all ASCII. */
-function isText(bytes: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f || bytes[at + i] !== code) return false;
-  }
-  return true;
 }

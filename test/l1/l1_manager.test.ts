@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { VitrineError } from "../../src/core/errors.ts";
+import { VitrineError } from "../../src/core/errors.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import type { WriteRefusal } from "../../src/l1/types.ts";
 import {
@@ -26,7 +26,7 @@ function codeOf(action: () => unknown): string {
   try {
     action();
   } catch (error) {
-    return (error as VitrineError).code;
+    if (error instanceof VitrineError) return error.code;
   }
   return "";
 }
@@ -331,7 +331,10 @@ test("the limit on objects evicts and never fails", () => {
     for (let i = 0; i < 20; i++) put(l1, `k${i}`, "v");
     expect(l1.usage()).toMatchObject({ objects: 8, maxObjects: 8 });
     expect(named(told, "l1.removed")).toEqual(
-      Array(12).fill({ name: "l1.removed", fields: { tenant: "", reason: "pressure", keys: 1, bytes: 1 } }),
+      Array.from({ length: 12 }, () => ({
+        name: "l1.removed",
+        fields: { tenant: "", reason: "pressure", keys: 1, bytes: 1 },
+      })),
     );
     expect([get(l1, "k11"), get(l1, "k12")]).toEqual([undefined, "v"]);
     audit(memory, policy);

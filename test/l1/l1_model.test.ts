@@ -149,7 +149,7 @@ class World {
   }
 
   reconcile(): void {
-    for (const held of [...this.objects.values()]) {
+    for (const held of this.objects.values()) {
       const meta = this.l1.peek(keyOf(held.id));
       if (this.isDue(held)) {
         check(meta === undefined, () => `${held.id} is there after its time`);
@@ -165,7 +165,7 @@ class World {
       const reason = /pressure|watermark/.test(fields.reason) ? "evicted" : fields.reason;
       addTo(told, `${fields.tenant} ${reason}`, [fields.keys, fields.bytes]);
     }
-    equal([...told].sort(), [...this.#removed].sort(), "l1.removed");
+    equal(sorted(told), sorted(this.#removed), "l1.removed");
     this.#removed.clear();
     for (const read of this.reads) {
       if (read.count === 0) continue;
@@ -213,6 +213,10 @@ class World {
     }
     equal(at, sizeBytes, "size");
   }
+}
+
+function sorted(counts: ReadonlyMap<string, unknown>): readonly unknown[] {
+  return [...counts.keys()].toSorted().map((name) => [name, counts.get(name)]);
 }
 
 function addTo(counts: Map<string, [number, number]>, name: string, [keys, bytes]: readonly [number, number]): void {
@@ -327,7 +331,7 @@ function steps(maxBytes: number) {
         for (const other of others) if (!world.isLive(other)) world.endWrite(other, "failed");
         if (others.some((other) => world.isLive(other))) return equal(result, "staging", "reserveWrite");
         if (isFull) return equal(result, "no_room", "reserveWrite");
-        check(typeof result === "object", () => `${id}: ${result}`);
+        check(typeof result === "object", () => `reserveWrite ${id}: ${JSON.stringify(result)}`);
         world.fill(result.extents, content);
         const held = { id, content, expiresMs, temporary, pins: 0 };
         const deadlineMs = clock.now + WRITE_LEASE_MS;
@@ -342,7 +346,7 @@ function steps(maxBytes: number) {
       if (!world.isLive(write)) return equal(result, "stale", "extend");
       if (size > world.l1.admissionLimitBytes) return equal(result, "too_large", "extend");
       if (result === "no_room" || write.loading) return;
-      check(typeof result === "object", () => `extend: ${result}`);
+      check(typeof result === "object", () => `extend: ${JSON.stringify(result)}`);
       if (size > write.content.sizeBytes) write.content = { ...write.content, sizeBytes: size };
       world.fill(result, write.content);
     }
@@ -445,7 +449,7 @@ function steps(maxBytes: number) {
   const list = step("list", fc.constantFrom("", "t"), (world, tenant) => {
     const listed = world.l1.list({ tenant, prefix: "", limit: 10, after: "" }).map((entry) => entry.key.key);
     const wanted = [...world.objects.keys()].map(keyOf).filter((key) => key.tenant === tenant).map((key) => key.key);
-    equal(listed, wanted.sort(), "list");
+    equal(listed, wanted.toSorted(), "list");
   });
   const advance = step("advance", fc.constantFrom(1, 400, 999, 2000), (world, ms) => {
     world.clock.now += ms;

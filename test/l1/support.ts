@@ -4,7 +4,7 @@ import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { FIELD, FLAG, STATE } from "../../src/l1/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { type ArenaOptions, COUNTER, GRANULE_BYTES } from "../../src/l1/layout.ts";
+import { type ArenaOptions, COUNTER } from "../../src/l1/layout.ts";
 import { LEASE } from "../../src/l1/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
 import { openTables } from "../../src/l1/tables.ts";
