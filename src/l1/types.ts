@@ -28,7 +28,7 @@ export interface WriteRequest {
   readonly sha256: string;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;
-  /** Metadata of an object that is being loaded: lets other readers follow the staging before it is admitted. */
+  /** Metadata of an object that is being loaded, of the same size: lets other readers follow the staging before it is admitted. */
   readonly loading?: ObjectMeta;
 }
 
@@ -82,6 +82,7 @@ export interface L1Usage {
   readonly stagingBytes: number;
   /** Bytes of the resident objects themselves. */
   readonly payloadBytes: number;
+  /** As many as the live tokens stand for. */
   readonly readLeases: number;
   readonly writeLeases: number;
 }
@@ -107,7 +108,7 @@ export interface L1 {
   filled(lease: Lease, filledBytes: number): void;
   /**
    * Admits, atomically. An object already resident is replaced ("replace": a PUT; running loads of the key become superseded) or kept ("keep": a load; the staged copy is dropped).
-   * Batches are given head first; the tail is evicted first.
+   * Batches are given head first; the tail is evicted first. Throws length_mismatch, and ends nothing, if an object is larger than its memory.
    */
   finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[];
   /** Like finishWrite, and takes `count` read leases in the same step, on the resident copy if the staged one was dropped. undefined where nothing is resident afterwards. */
@@ -118,11 +119,11 @@ export interface L1 {
   ): readonly (Resident | undefined)[];
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
-  /** `count` leases in one token each; undefined where the key is not resident or has expired. */
+  /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */
   reserveRead(keys: readonly ObjectKey[], count?: number): readonly (Resident | undefined)[];
   /** A read lease on an object that someone stages with `tag` and `loading` metadata; undefined if nobody does. */
   follow(key: ObjectKey, tag: string): Following | undefined;
-  /** Gives `count` of a token's read leases back. False if the token was stale (its lease had expired). */
+  /** Gives `count` of a token's read leases back. False if the token was stale: given back, or ended after its deadline. True means that its object was held until now. */
   finishRead(leases: readonly Lease[], count?: number): readonly boolean[];
   /** Pushes a live lease's deadline out again. False if it was stale. */
   renew(lease: Lease): boolean;
