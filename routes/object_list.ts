@@ -43,7 +43,9 @@ const objectSchema = v.object({
   expires: v.optional(v.pipe(v.string(), v.isoTimestamp())),
 });
 const listSchema = v.object({ objects: v.array(objectSchema), next_cursor: v.optional(v.string()) });
-const clearSchema = v.object({ removed: v.pipe(v.number(), v.description("How many objects.")) });
+const clearSchema = v.object({
+  removed: v.pipe(v.record(v.string(), v.number()), v.description("How many objects left each tier.")),
+});
 const json = (schema: v.GenericSchema) => ({ "application/json": { schema: resolver(schema) } });
 
 /** All objects of a tenant: listing and clearing. */

@@ -45,31 +45,31 @@ export class Remover {
     });
   }
 
-  /** Removes every object, or one tenant's, from all levels or one; returns how many copies that were. Throws tier_failed. */
-  clear(tenant: string | undefined, tierName: string | undefined): Promise<number> {
+  /** Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws tier_failed. */
+  clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
     if (tierName === "l1") return this.#clearL1(tenant);
     const { tiers, latch, l1 } = this.#context;
     return latch.exclusive(async () => {
       const chosen = tiers.filter((tier) => tierName === undefined || tier.name === tierName);
       const results = await Promise.allSettled(chosen.map((tier) => tier.clear(tenant)));
-      let copies = 0;
-      for (const result of results) {
+      const removed: Record<string, number> = {};
+      for (const [i, result] of results.entries()) {
         if (result.status === "rejected") throw result.reason;
-        copies += result.value;
+        removed[chosen[i]?.name ?? ""] = result.value;
       }
-      if (tierName !== undefined) return copies;
+      if (tierName !== undefined) return removed;
       this.#stores.cancelAll(tenant);
-      copies += l1.clear(tenant);
+      removed["l1"] = l1.clear(tenant);
       // A load that still runs must not be admitted: deleting its key tells L1 so.
       l1.delete(this.#loads.detachAll(tenant), "cleared");
-      return copies;
+      return removed;
     });
   }
 
   /** What is not yet in the tiers is stored first: clearing one level loses no acknowledged object. */
-  async #clearL1(tenant: string | undefined): Promise<number> {
+  async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
     while (this.#stores.hasUnsaved(tenant)) await this.#stores.flush();
-    return this.#context.l1.clear(tenant);
+    return { l1: this.#context.l1.clear(tenant) };
   }
 
   async #lookUp(key: ObjectKey): Promise<ObjectMeta | undefined> {

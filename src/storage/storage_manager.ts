@@ -106,7 +106,9 @@ export class StorageManager implements Storage {
     return await this.#remover.delete(key, precondition);
   }
 
-  async clear(options: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number> {
+  async clear(
+    options: { readonly tenant: string | undefined; readonly tier: string | undefined },
+  ): Promise<Readonly<Record<string, number>>> {
     this.#assertOpen();
     return await this.#remover.clear(options.tenant, options.tier);
   }

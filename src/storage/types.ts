@@ -75,8 +75,10 @@ export interface Storage {
   reserve(request: PutRequest): MaybePromise<Upload>;
   /** Removes from all tiers; false if no tier had it. Throws precondition_failed, tier_failed (it may then still be there), shutting_down. */
   delete(key: ObjectKey, precondition?: Precondition): Promise<boolean>;
-  /** Removes everything (or one tenant's) from all tiers or one; returns how many copies (an object in L1 and one tier counts twice). Throws tier_failed, shutting_down. */
-  clear(options: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number>;
+  /** Removes everything (or one tenant's) from all tiers or one; returns how many objects left each of them. Throws tier_failed, shutting_down. */
+  clear(
+    options: { readonly tenant: string | undefined; readonly tier: string | undefined },
+  ): Promise<Readonly<Record<string, number>>>;
   /** One tenant's objects by key prefix in the byte order of keys, from one tier or from all (each key once). */
   list(
     query: {

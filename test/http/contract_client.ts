@@ -12,8 +12,8 @@ export interface ContractFixture {
     /** Larger bodies are streamed. */
     readonly copyLimitBytes: number;
   };
-  /** Every event of requests, as it comes. */
-  readonly events: EventRecorder;
+  /** Every event of requests, as it comes; without it the cases that look at events do not run. */
+  readonly events?: EventRecorder;
   /** Whether fetch shows the framing of a socket (Content-Length by the runtime). */
   readonly overSockets: boolean;
   /** Lets time pass for the server; without it the cases that need it do not run. */
@@ -109,6 +109,12 @@ export class ContractClient {
     return this.object("DELETE", key, { headers });
   }
 
+  /** The recorder of a case that needs events. */
+  get events(): EventRecorder {
+    if (this.fixture.events === undefined) throw new Error("the fixture records no events");
+    return this.fixture.events;
+  }
+
   /** Stores an object that must be new and returns its ETag. */
   async create(key: string, body: BodyInit, headers: Record<string, string> = {}): Promise<string> {
     const response = await this.put(key, body, headers);
@@ -122,7 +128,7 @@ export class ContractClient {
 export interface ContractCase {
   readonly name: string;
   /** Runs only where the fixture has these. */
-  readonly needs?: readonly ("advance" | "setFull" | "setFailing" | "setReady")[];
+  readonly needs?: readonly ("events" | "advance" | "setFull" | "setFailing" | "setReady")[];
   readonly run: (client: ContractClient) => Promise<void>;
 }
 

@@ -109,10 +109,12 @@ export class MemoryStorage implements Storage {
     return found;
   }
 
-  async clear({ tenant }: { readonly tenant: string | undefined; readonly tier: string | undefined }): Promise<number> {
+  async clear(
+    { tenant }: { readonly tenant: string | undefined; readonly tier: string | undefined },
+  ): Promise<Readonly<Record<string, number>>> {
     const doomed = Array.from(this.#entries).filter(([, { key }]) => tenant === undefined || key.tenant === tenant);
     for (const [id] of doomed) this.#entries.delete(id);
-    return doomed.length;
+    return { l1: doomed.length };
   }
 
   async list(

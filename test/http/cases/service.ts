@@ -79,8 +79,9 @@ export const serviceCases: readonly ContractCase[] = [
   })),
   {
     name: "PUT and GET publish start and end with exact bytes when they complete",
+    needs: ["events"],
     async run(client) {
-      const { events } = client.fixture;
+      const { events } = client;
       for (const bytes of [0, 1000, client.fixture.limits.copyLimitBytes + 1]) {
         events.clear();
         const put = await client.put("a", pattern(bytes));
@@ -103,8 +104,9 @@ export const serviceCases: readonly ContractCase[] = [
   },
   {
     name: "GET publishes the bytes of the part when a range is read, and none for 304 and HEAD",
+    needs: ["events"],
     async run(client) {
-      const { events } = client.fixture;
+      const { events } = client;
       const etag = await client.create("a", pattern(1000));
       const end = async (method: string, headers: Record<string, string>) => {
         events.clear();
@@ -119,10 +121,11 @@ export const serviceCases: readonly ContractCase[] = [
   },
   {
     name: "GET publishes the route _other and the bytes of the problem when the path is unknown",
+    needs: ["events"],
     async run(client) {
-      client.fixture.events.clear();
+      client.events.clear();
       const body = await (await client.fetch("/some/where")).text();
-      expect(await client.fixture.events.requestEnd("GET"))
+      expect(await client.events.requestEnd("GET"))
         .toMatchObject({ route: "_other", status: "404", responseBytes: body.length });
     },
   },
