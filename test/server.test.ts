@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../src/config.ts";
+import { currentRuntime } from "../src/runtime/mod.ts";
 import { type RunningServer, startServer } from "../src/server.ts";
 import { contractFor } from "./http/contract.ts";
 import { pattern } from "./http/contract_client.ts";
@@ -11,6 +12,7 @@ import { parsePrometheusText } from "./support/prometheus_text.ts";
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), "vitrine-server-"));
 const errors: unknown[] = [];
+const { copyLimitBytes } = currentRuntime().createSender({ idleTimeoutSeconds: 60 });
 let started = 0;
 
 function start(...args: readonly string[]): Promise<RunningServer> {
@@ -42,7 +44,7 @@ afterAll(async () => {
 
 for (const [name, server] of [["back", back], ["through", through]] as const) {
   const fetchFrom = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${server.address.port}${path}`, init);
-  const limits = { maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB, copyLimitBytes: 64 * 1024 };
+  const limits = { maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB, copyLimitBytes };
   for (const { name: sentence, run } of contractFor({ limits, overSockets: true, fetch: fetchFrom })) {
     test(`write ${name}: ${sentence}`, run);
   }

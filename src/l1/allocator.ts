@@ -12,8 +12,8 @@ const AFTER = 3;
 const LINK = 4;
 const BACK = 5;
 
-/** Smallest piece, in granules, that an object may be cut into: 64 KiB. Smaller objects lie in one piece. */
-export const MIN_EXTENT_GRANULES = 1024;
+/** Smallest piece, in granules, that an object may be cut into: 16 KiB. Smaller objects lie in one piece. */
+export const MIN_EXTENT_GRANULES = 256;
 
 /** How many blocks of the request's own size class are looked at when no larger class has one. */
 const SAME_CLASS_PROBES = 8;
@@ -21,7 +21,7 @@ const SAME_CLASS_PROBES = 8;
 /**
  * Hands out the arena in blocks, lists of which (extents) make up an object. Two-level segregated fit
  * (Masmano et al., "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write reaches them. When no single
- * free block is large enough, a large request is scattered over several of at least 64 KiB, so free memory is never lost to fragmentation
+ * free block is large enough, a large request is scattered over several of at least 16 KiB, so free memory is never lost to fragmentation
  * for long. Not locked: the caller holds the arena's lock.
  */
 export class Allocator {
