@@ -1,6 +1,6 @@
 /**
  * Real files through both tiers, a restart, all again, and the client's ledger against /metrics.
- * `bun run e2e:tree [--runtime bun|deno] [--seed N] [--concurrency N] [--files N]`
+ * `bun run e2e:tree [--runtime bun|deno] [--seed N] [--concurrency N] [--objects N]`
  */
 import { Client } from "./support/client.ts";
 import { inParallel } from "./support/in_parallel.ts";
@@ -10,16 +10,16 @@ import { Random } from "./support/random.ts";
 import { runSuite, type SuiteRun } from "./support/run_suite.ts";
 import { listObjects, untilStored } from "./support/server_api.ts";
 import { ServerProcess } from "./support/server_process.ts";
-import { compareMetrics } from "./tree/compare_metrics.ts";
+import { compareMetrics, type Holding } from "./tree/compare_metrics.ts";
 import { readObject } from "./tree/read_objects.ts";
 import { sourceObjects } from "./tree/source_objects.ts";
 import { type StoredObject, storeObject } from "./tree/store_objects.ts";
 
 const l1Bytes = 256 * 1024 ** 2;
 const admissionLimitBytes = l1Bytes / 8;
-const timeoutMs = 60_000;
+const timeoutMs = 30_000;
 
-const options = suiteOptions({ concurrency: 32, objects: Number.MAX_SAFE_INTEGER });
+const options = suiteOptions({ concurrency: 32, objects: 20_000 });
 const concurrency = options.number("concurrency");
 
 /** What one server process is asked to do between its start and its graceful stop. */
@@ -46,10 +46,14 @@ async function compareListing(objects: readonly StoredObject[], client: Client, 
   });
 }
 
+function holdingOf(objects: readonly StoredObject[]): Holding {
+  return { objects: objects.length, bytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
 await runSuite("tree", options, async (run) => {
   const { checks } = run;
   const random = new Random(options.seed);
-  const sources = random.shuffled(sourceObjects(admissionLimitBytes)).slice(0, options.number("objects"));
+  const sources = random.shuffled(sourceObjects({ count: options.number("objects"), admissionLimitBytes }));
   const stored: StoredObject[] = [];
   const started = performance.now();
   const tell = (what: string) => console.log(`${((performance.now() - started) / 1000).toFixed(1)} s: ${what}`);
@@ -65,7 +69,8 @@ await runSuite("tree", options, async (run) => {
     tell("read back");
     await untilStored(client, timeoutMs);
     await compareListing(stored, client, run);
-    await compareMetrics(client, { ledger, objects: stored.length, objectsAtStart: 0 }, { checks, timeoutMs });
+    const expected = { ledger, held: holdingOf(stored), heldAtStart: holdingOf([]) };
+    await compareMetrics(client, expected, { checks, timeoutMs });
     tell("compared");
   });
   tell("stopped");
@@ -74,8 +79,8 @@ await runSuite("tree", options, async (run) => {
     await readAll(random.shuffled(stored), client, run);
     tell("read again");
     await compareListing(stored, client, run);
-    const objects = stored.length;
-    await compareMetrics(client, { ledger, objects, objectsAtStart: objects }, { checks, timeoutMs });
+    const held = holdingOf(stored);
+    await compareMetrics(client, { ledger, held, heldAtStart: held }, { checks, timeoutMs });
   });
   tell("done");
 });

@@ -15,7 +15,7 @@ export interface Exchange {
 export class Ledger {
   /** By "method route status". */
   readonly requests = new Counts();
-  /** By "tier result"; tier "none" if nowhere. */
+  /** By "method status tier result"; tier "none" if nowhere. */
   readonly lookups = new Counts();
   /** By "new", "replaced", "deleted". */
   readonly writes = new Counts();
@@ -34,7 +34,7 @@ export class Ledger {
     if (route !== objectRoute) return;
     if (method === "PUT") this.#recordPut(exchange);
     if (method === "DELETE" && status === 204) this.writes.add("deleted");
-    if (method === "GET" || method === "HEAD") this.lookups.add(lookupOf(exchange));
+    if (method === "GET" || method === "HEAD") this.lookups.add(`${method} ${status} ${lookupOf(exchange)}`);
   }
 
   #recordPut({ status, requestBytes }: Exchange): void {

@@ -1,4 +1,4 @@
-import { globSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { Random } from "../support/random.ts";
 
 /** Something to store: a key and where its bytes come from. */
@@ -9,14 +9,15 @@ export interface SourceObject {
 }
 
 const mib = 1024 ** 2;
-/** Files up to this size are stored a second time under another prefix, to have tens of thousands of objects. */
+/** Files up to this size are stored again under other prefixes, to have tens of thousands of objects. */
 const copyLimitBytes = 64 * 1024;
 
-/** Every file under node_modules by its real name, no links. */
-function realFiles(): readonly SourceObject[] {
-  return globSync("node_modules/**/*", { withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => {
-    const path = `${entry.parentPath}/${entry.name}`;
-    return { key: path, sizeBytes: statSync(path).size, read: () => readFileSync(path) };
+/** Every file in a folder by its real name; links are not followed. */
+function filesUnder(folder: string): readonly SourceObject[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return filesUnder(path);
+    return entry.isFile() ? [{ key: path, sizeBytes: statSync(path).size, read: () => readFileSync(path) }] : [];
   });
 }
 
@@ -31,10 +32,17 @@ function syntheticObjects(admissionLimitBytes: number): readonly SourceObject[] 
   }));
 }
 
-/** What the suite stores. */
-export function sourceObjects(admissionLimitBytes: number): readonly SourceObject[] {
-  const files = realFiles();
-  const copies = files.filter(({ sizeBytes }) => sizeBytes <= copyLimitBytes)
-    .map((file) => ({ ...file, key: `copy of/${file.key}` }));
-  return [...files, ...copies, ...syntheticObjects(admissionLimitBytes)];
+/** Every file under node_modules, the synthetic ones, and copies of the small files until there are `count`. */
+export function sourceObjects({ count, admissionLimitBytes }: {
+  readonly count: number;
+  readonly admissionLimitBytes: number;
+}): readonly SourceObject[] {
+  const objects = [...filesUnder("node_modules"), ...syntheticObjects(admissionLimitBytes)];
+  const small = objects.filter(({ sizeBytes }) => sizeBytes <= copyLimitBytes);
+  const rounds = Math.max(0, Math.ceil((count - objects.length) / small.length));
+  const copies = Array.from(
+    { length: rounds },
+    (_, round) => small.map((object) => ({ ...object, key: `copy ${round}/${object.key}` })),
+  ).flat();
+  return [...objects, ...copies].slice(0, Math.max(count, objects.length));
 }
