@@ -12,7 +12,8 @@ import { type RunningServer, startServer } from "./server.ts";
 /** Exit codes: a graceful stop; a failure; settings that cannot be used. */
 const EXIT = { done: 0, failed: 1, usage: 2 } as const;
 
-function settings(): Config {
+/** The settings, or undefined if a flag asked for a text, which is printed. */
+function settings(): Config | undefined {
   const loaded = loadConfig({
     args: process.argv.slice(2),
     env: process.env,
@@ -22,7 +23,7 @@ function settings(): Config {
   });
   if ("config" in loaded) return loaded.config;
   console.log(loaded.text);
-  process.exit(EXIT.done);
+  return undefined;
 }
 
 /** The one line that says where the server is and what it works with. */
@@ -79,9 +80,11 @@ function stopOnSignals(server: RunningServer, timeoutMs: number): void {
 
 try {
   const config = settings();
-  const server = await startServer({ config, version: manifest.version, env: process.env, reportError });
-  stopOnSignals(server, config.shutdownTimeoutMs);
-  console.log(startLine(config, server));
+  if (config !== undefined) {
+    const server = await startServer({ config, version: manifest.version, env: process.env, reportError });
+    stopOnSignals(server, config.shutdownTimeoutMs);
+    console.log(startLine(config, server));
+  }
 } catch (error) {
   refuse(error);
 }
