@@ -4,12 +4,10 @@ import type { EventMap } from "../src/events/catalogue.ts";
 import type { Storage } from "../src/storage/types.ts";
 import type { Sender } from "./sender.ts";
 
-/** Everything the routes need. */
-export interface AppOptions {
-  readonly storage: Storage;
+/** What the routes need that tell how the server is. */
+export interface AdminOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  readonly sender: Sender;
   /** Version, runtime and the like for /version. */
   readonly version: Readonly<Record<string, string>>;
   /** Effective settings without secrets, for /config. */
@@ -18,8 +16,16 @@ export interface AppOptions {
   readonly status: () => Promise<object>;
   /** Prometheus text for /metrics. */
   readonly metricsText: () => Promise<string>;
+  /** Whether the process is worth keeping, for /healthz. */
+  readonly isAlive: () => boolean;
   /** Whether traffic may come, for /readyz. */
   readonly isReady: () => boolean;
   /** Told of errors that became a 500. */
   readonly reportError: (error: unknown) => void;
+}
+
+/** Everything the routes need. */
+export interface AppOptions extends AdminOptions {
+  readonly storage: Storage;
+  readonly sender: Sender;
 }

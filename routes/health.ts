@@ -1,17 +1,25 @@
+import type { AdminOptions } from "./app_options.ts";
+import type { Call } from "./call.ts";
 import { replyText } from "./http/reply.ts";
-import type { AppOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";
 
 const TEXT = "text/plain; charset=utf-8";
 
 /** Liveness and readiness. */
-export function healthRoutes({ isReady }: AppOptions): readonly Route[] {
+export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route[] {
   return [
     {
       method: "GET",
       template: "/healthz",
-      spec: { summary: "Whether the process answers", tags: ["health"], responses: { 200: { description: "Alive" } } },
-      handler: (call) => replyText(call, "ok\n", { type: TEXT }),
+      spec: {
+        summary: "Whether the process is worth keeping",
+        tags: ["health"],
+        responses: {
+          200: { description: "Yes" },
+          503: { description: "A worker hangs and cannot be stopped: restart" },
+        },
+      },
+      handler: (call) => tell(call, isAlive(), "ok"),
     },
     {
       method: "GET",
@@ -21,10 +29,11 @@ export function healthRoutes({ isReady }: AppOptions): readonly Route[] {
         tags: ["health"],
         responses: { 200: { description: "Ready" }, 503: { description: "Starting, or shutting down" } },
       },
-      handler: (call) =>
-        isReady()
-          ? replyText(call, "ready\n", { type: TEXT })
-          : replyText(call, "not ready\n", { type: TEXT, status: 503 }),
+      handler: (call) => tell(call, isReady(), "ready"),
     },
   ];
+}
+
+function tell(call: Call, yes: boolean, word: string): Response {
+  return replyText(call, yes ? `${word}\n` : `not ${word}\n`, { type: TEXT, status: yes ? 200 : 503 });
 }

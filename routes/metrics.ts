@@ -1,9 +1,9 @@
 import { replyText } from "./http/reply.ts";
-import type { AppOptions } from "./app_options.ts";
+import type { AdminOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";
 
 /** The metrics in Prometheus' text format 0.0.4. */
-export function metricsRoutes({ metricsText }: AppOptions): readonly Route[] {
+export function metricsRoutes({ metricsText }: AdminOptions): readonly Route[] {
   return [{
     method: "GET",
     template: "/metrics",

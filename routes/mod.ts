@@ -1,108 +1,27 @@
-import { Hono } from "hono";
-import { VitrineError } from "../src/core/errors.ts";
-import { Call } from "./call.ts";
+import type { AdminOptions, AppOptions } from "./app_options.ts";
+import { type App, buildApp } from "./build_app.ts";
 import { healthRoutes } from "./health.ts";
-import { PathTable } from "./http/path_table.ts";
-import { problem } from "./http/problem.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./object_list.ts";
 import { objectRoutes } from "./objects.ts";
 import { openapiRoutes } from "./openapi.ts";
-import { statusRoutes } from "./status.ts";
-import type { AppOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";
-import type { RequestContext } from "./sender.ts";
+import { statusRoutes } from "./status.ts";
 
-/** The HTTP interface. */
-export interface App {
-  /** Answers one request; an L1 hit synchronously. */
-  readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
-  /** Requests whose response has not left completely. */
-  activeRequests(): number;
-  /** The answers that the specification names, GET's also for HEAD. */
-  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
+export type { AdminOptions, App, AppOptions };
+
+/** What tells how the server is: on every port. */
+function adminRoutes(options: AdminOptions): readonly Route[] {
+  return [...healthRoutes(options), ...statusRoutes(options), ...metricsRoutes(options)];
 }
 
-/** Every route there is: one line for each group. */
-function listRoutes(options: AppOptions): readonly Route[] {
-  const routes = [
-    ...objectRoutes(options),
-    ...objectListRoutes(options),
-    ...healthRoutes(options),
-    ...statusRoutes(options),
-    ...metricsRoutes(options),
-  ];
-  return [...routes, ...openapiRoutes(options, routes)];
-}
-
-/** Composes the routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would make every answer wait. */
+/** The whole interface: one line for each group of routes. */
 export function createApp(options: AppOptions): App {
-  const routes = listRoutes(options);
-  const table = new PathTable(routes.map(({ template }) => template));
-  const hot = new Map(routes.filter((route) => route.hot).map(({ template, handler }) => [template, handler]));
-  // Hono is given the template in place of the path: keys stay as they were sent, and every route is a fixed string.
-  const hono = new Hono<{ Bindings: Call }>({
-    getPath: (_request, { env } = {}) => env?.located.template ?? "",
-  });
-  for (const { method, template, handler } of routes) hono.on(method, template, (c) => handler(c.env, c.req.raw));
-  hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
-  hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
-
-  function answer(call: Call, request: Request): Response | Promise<Response> {
-    const handler = request.method === "GET" ? hot.get(call.located.template) : undefined;
-    if (handler === undefined) return hono.fetch(request, call);
-    try {
-      const response = handler(call, request);
-      return response instanceof Promise
-        ? response.catch((error: unknown) => failed(call, request, { error, options }))
-        : response;
-    } catch (error) {
-      return failed(call, request, { error, options });
-    }
-  }
-
-  let active = 0;
-  const onOver = () => {
-    active--;
-  };
-  return {
-    activeRequests: () => active,
-    responses: routes.flatMap(specifiedResponses),
-    fetch(request, context) {
-      active++;
-      const call = new Call(request.method, table.locate(request.url), {
-        publish: options.publish,
-        clock: options.clock,
-        context,
-        onOver,
-      });
-      const response = answer(call, request);
-      return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
-    },
-  };
+  const routes = [...objectRoutes(options), ...objectListRoutes(options), ...adminRoutes(options)];
+  return buildApp([...routes, ...openapiRoutes(options, routes)], options);
 }
 
-function specifiedResponses({ method, template, spec }: Route): App["responses"] {
-  const methods = method === "GET" ? ["GET", "HEAD"] : [method];
-  const statuses = Object.keys(spec.responses ?? {});
-  return methods.flatMap((each) => statuses.map((status) => ({ method: each, route: template, status })));
-}
-
-function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {
-  const { template } = call.located;
-  const methods = routes.filter((route) => route.template === template).map(({ method }) => method);
-  if (methods.length === 0) return problem(call, request, { code: "not_found", message: "find route: no such path" });
-  const allow = methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
-  const message = `find route: ${request.method} is not one of ${allow}`;
-  return problem(call, request, { code: "method_not_allowed", message }, { allow });
-}
-
-function failed(
-  call: Call,
-  request: Request,
-  { error, options }: { readonly error: unknown; readonly options: AppOptions },
-): Response {
-  if (error instanceof VitrineError) return problem(call, request, error);
-  options.reportError(error);
-  return problem(call, request, { code: "internal_error", message: "answer request: unexpected failure" });
+/** The interface of the admin port: no objects. */
+export function createAdminApp(options: AdminOptions): App {
+  return buildApp(adminRoutes(options), options);
 }

@@ -2,11 +2,11 @@ import { Hono } from "hono";
 import { describeRoute, generateSpecs, validator } from "hono-openapi";
 import { docsPage } from "./docs_page.ts";
 import { replyJson, replyText } from "./http/reply.ts";
-import type { AppOptions } from "./app_options.ts";
+import type { AdminOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";
 
 /** The specification of `routes` and of these two, and a page to browse it. */
-export function openapiRoutes({ version }: AppOptions, routes: readonly Route[]): readonly Route[] {
+export function openapiRoutes({ version }: AdminOptions, routes: readonly Route[]): readonly Route[] {
   const own: readonly Route[] = [
     {
       method: "GET",
@@ -25,7 +25,7 @@ export function openapiRoutes({ version }: AppOptions, routes: readonly Route[])
 }
 
 /** The descriptions are middleware; they live in an app of their own, so that no request runs through them. */
-function specification(routes: readonly Route[], version: AppOptions["version"]): Promise<object> {
+function specification(routes: readonly Route[], version: AdminOptions["version"]): Promise<object> {
   const described = new Hono();
   for (const { method, template, spec, query } of routes) {
     const middleware = query === undefined ? [] : [validator("query", query)];

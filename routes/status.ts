@@ -1,9 +1,9 @@
 import { replyJson } from "./http/reply.ts";
-import type { AppOptions } from "./app_options.ts";
+import type { AdminOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";
 
 /** What is inside, as JSON. */
-export function statusRoutes({ status, config, version }: AppOptions): readonly Route[] {
+export function statusRoutes({ status, config, version }: AdminOptions): readonly Route[] {
   const about = (summary: string) => ({ summary, tags: ["status"], responses: { 200: { description: "JSON" } } });
   return [
     {

@@ -96,6 +96,7 @@ export async function startServer({ config, version, env, reportError }: ServerO
       await bus?.flush();
       return await telemetry?.prometheusText() ?? "# observability is off\n";
     },
+    isAlive: () => true,
     isReady: () => ready,
     reportError,
   });
