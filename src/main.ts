@@ -7,7 +7,8 @@ import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
 import { VitrineError } from "./core/errors.ts";
 import { memoryLimitBytes } from "./runtime/memory_limit.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import type { RunningServer } from "./compose/server.ts";
+import { startSingle } from "./compose/single.ts";
 
 /** Exit codes: a graceful stop; a failure; settings that cannot be used. */
 const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -81,7 +82,7 @@ function stopOnSignals(server: RunningServer, timeoutMs: number): void {
 try {
   const config = settings();
   if (config !== undefined) {
-    const server = await startServer({ config, version: manifest.version, env: process.env, reportError });
+    const server = await startSingle({ config, version: manifest.version, env: process.env, reportError });
     stopOnSignals(server, config.shutdownTimeoutMs);
     console.log(startLine(config, server));
   }

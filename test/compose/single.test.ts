@@ -2,12 +2,13 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "../src/config.ts";
-import { currentRuntime } from "../src/runtime/mod.ts";
-import { type RunningServer, startServer } from "../src/server.ts";
-import { contractFor } from "./http/contract.ts";
-import { pattern } from "./http/contract_client.ts";
-import { parsePrometheusText } from "./support/prometheus_text.ts";
+import { loadConfig } from "../../src/config.ts";
+import { currentRuntime } from "../../src/runtime/mod.ts";
+import type { RunningServer } from "../../src/compose/server.ts";
+import { startSingle } from "../../src/compose/single.ts";
+import { contractFor } from "../http/contract.ts";
+import { pattern } from "../http/contract_client.ts";
+import { parsePrometheusText } from "../support/prometheus_text.ts";
 
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), "vitrine-server-"));
@@ -25,7 +26,7 @@ function start(...args: readonly string[]): Promise<RunningServer> {
     version: "0.0.0-test",
   });
   if (!("config" in loaded)) throw new Error("no settings");
-  return startServer({
+  return startSingle({
     config: loaded.config,
     version: "0.0.0-test",
     env: {},
@@ -50,7 +51,7 @@ for (const [name, server] of [["back", back], ["through", through]] as const) {
   }
 }
 
-test("startServer leaves no lease and no error when the contract has run", async () => {
+test("startSingle leaves no lease and no error when the contract has run", async () => {
   for (const server of servers) {
     const status = await (await fetch(`http://127.0.0.1:${server.address.port}/status`)).json();
     expect([status.l1.readLeases, status.l1.writeLeases, status.l1.stagingBytes]).toEqual([
@@ -62,7 +63,7 @@ test("startServer leaves no lease and no error when the contract has run", async
   expect(errors).toEqual([]);
 });
 
-test("startServer counts in /metrics what a client did when the scrape comes right after it", async () => {
+test("startSingle counts in /metrics what a client did when the scrape comes right after it", async () => {
   const server = await start();
   const url = `http://127.0.0.1:${server.address.port}`;
   await fetch(`${url}/v1/objects/a`, { method: "PUT", body: pattern(1000) });

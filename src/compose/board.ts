@@ -1,0 +1,53 @@
+/** Words of the header and of one worker's row. */
+const HEADER_WORDS = 2;
+const ROW_WORDS = 16;
+const READY = 0;
+const HEARTBEAT = 0;
+const ACTIVE = 1;
+
+/**
+ * What threads tell each other without a message: one row of shared words for each worker. Every word has one writer.
+ * Rows belong to a worker's place, not to the thread that fills it: a replacement goes on where the one before it stopped.
+ */
+export class Board {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  /** A new board for so many workers, or a view of one that was posted. */
+  constructor(from: number | SharedArrayBuffer) {
+    this.buffer = typeof from === "number" ? new SharedArrayBuffer(4 * (HEADER_WORDS + from * ROW_WORDS)) : from;
+    this.#words = new Int32Array(this.buffer);
+  }
+
+  /** Whether traffic may come; main writes it. */
+  get isReady(): boolean {
+    return Atomics.load(this.#words, READY) === 1;
+  }
+
+  set isReady(ready: boolean) {
+    Atomics.store(this.#words, READY, ready ? 1 : 0);
+  }
+
+  /** A worker says that its event loop turns. */
+  beat(place: number): void {
+    Atomics.add(this.#words, this.#row(place) + HEARTBEAT, 1);
+  }
+
+  /** Moves on with every beat. */
+  heartbeat(place: number): number {
+    return Atomics.load(this.#words, this.#row(place) + HEARTBEAT);
+  }
+
+  /** Requests in hand at one worker. */
+  setActiveRequests(place: number, count: number): void {
+    Atomics.store(this.#words, this.#row(place) + ACTIVE, count);
+  }
+
+  activeRequests(place: number): number {
+    return Atomics.load(this.#words, this.#row(place) + ACTIVE);
+  }
+
+  #row(place: number): number {
+    return HEADER_WORDS + place * ROW_WORDS;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import { allocateArena, type ArenaMemory } from "../l1/arena.ts";
+import { L1Manager } from "../l1/l1_manager.ts";
+
+/** The memory of L1, as the settings want it. */
+export function allocateL1(config: Config): ArenaMemory {
+  return allocateArena({
+    sizeBytes: config.l1SizeBytes,
+    maxObjects: config.l1MaxObjects,
+    hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+  });
+}
+
+/** One thread's view of L1. The holder that makes the tables is main's, 1. */
+export function openL1(
+  memory: ArenaMemory,
+  { config, ...options }: {
+    readonly config: Config;
+    readonly holder: number;
+    readonly clock: Clock;
+    readonly publish: Publish<EventMap>;
+  },
+): L1Manager {
+  return new L1Manager(memory, {
+    ...options,
+    policy: config.l1Policy,
+    admissionLimitBytes: config.l1AdmissionLimitBytes,
+    readLeaseMs: config.l1ReadLeaseMs,
+    writeLeaseMs: config.l1WriteLeaseMs,
+    highWatermark: config.l1HighWatermark,
+    lowWatermark: config.l1LowWatermark,
+    format: options.holder === 1,
+  });
+}

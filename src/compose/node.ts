@@ -1,0 +1,74 @@
+import { type App, createApp } from "../../routes/mod.ts";
+import type { Config } from "../config.ts";
+import { publicConfig } from "../config/public_config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { L1 } from "../l1/types.ts";
+import { openTiers } from "../l2/mod.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { StorageManager } from "../storage/storage_manager.ts";
+
+/** What a node is made of: all that differs between a single isolate and a worker. */
+export interface NodeOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly publish: Publish<EventMap>;
+  readonly l1: L1;
+  readonly status: () => Promise<object>;
+  readonly metricsText: () => Promise<string>;
+  readonly isReady: () => boolean;
+  readonly reportError: (error: unknown) => void;
+}
+
+/** One thread's storage and routes. */
+export interface Node {
+  readonly storage: StorageManager;
+  readonly app: App;
+  /** Listens; workers share the port. */
+  listen(options: { readonly port: number; readonly reusePort: boolean }): ReturnType<Runtime["serve"]>;
+}
+
+/** Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be opened. */
+export async function composeNode(options: NodeOptions): Promise<Node> {
+  const { config, publish, clock, runtime, l1 } = options;
+  const storage = new StorageManager({
+    l1,
+    tiers: await openTiers(config.l2, { publish, clock }),
+    publish,
+    clock,
+    write: config.write,
+    maxObjectBytes: config.maxObjectBytes,
+    leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
+    storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
+    storeConcurrency: config.storeConcurrency,
+  });
+  const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
+  const app = createApp({
+    ...options,
+    storage,
+    sender: runtime.createSender({ idleTimeoutSeconds }),
+    version: { version: options.version, runtime: runtimeName(runtime) },
+    config: () => publicConfig(config),
+    isAlive: () => true,
+  });
+  return {
+    storage,
+    app,
+    listen: (listen) =>
+      runtime.serve({
+        ...listen,
+        host: config.host,
+        idleTimeoutSeconds,
+        fetch: app.fetch,
+        onError: options.reportError,
+      }),
+  };
+}
+
+/** The runtime as it is shown, e.g. "bun 1.4.5". */
+export function runtimeName({ name, version }: Runtime): string {
+  return `${name} ${version}`;
+}

@@ -1,0 +1,70 @@
+import { systemClock } from "../core/clock.ts";
+import { EventBus } from "../events/bus.ts";
+import { noPublish } from "../events/no_publish.ts";
+import { currentRuntime } from "../runtime/mod.ts";
+import { metricsSubscribers } from "../subscribers/metrics/mod.ts";
+import { initObservability } from "../telemetry/mod.ts";
+import { allocateL1, openL1 } from "./l1.ts";
+import { composeNode, runtimeName } from "./node.ts";
+import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
+import type { RunningServer, ServerOptions } from "./server.ts";
+
+/** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
+export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
+  const clock = systemClock;
+  const startMs = clock.nowMs();
+  const runtime = currentRuntime();
+  const bus = config.observability ? new EventBus({ clock, queueSize: config.eventQueueEntries }) : undefined;
+  const publish = bus?.publish ?? noPublish;
+  const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish });
+  const telemetry = bus === undefined
+    ? undefined
+    : await initObservability({ env, clock, version, instanceId: crypto.randomUUID() });
+  let ready = true;
+  const { storage, app, listen } = await composeNode({
+    config,
+    version,
+    runtime,
+    clock,
+    publish,
+    l1,
+    reportError,
+    isReady: () => ready,
+    status: async () => ({
+      version,
+      runtime: runtimeName(runtime),
+      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      active_requests: app.activeRequests(),
+      ...await storage.status(),
+      ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
+    }),
+    metricsText: async () => {
+      await bus?.flush();
+      return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
+    },
+  });
+  if (bus !== undefined && telemetry !== undefined) {
+    const subscribers = metricsSubscribers({
+      source: telemetry,
+      adapters: storage.tiers.slice(1),
+      responses: app.responses,
+      state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests: () => app.activeRequests() },
+      busStats: () => bus.stats(),
+      build: { version, runtime: runtimeName(runtime), startMs },
+    });
+    for (const subscriber of subscribers) bus.subscribe(subscriber);
+  }
+  const listener = listen({ port: config.port, reusePort: false });
+  const ticker = setInterval(() => l1.tick(), TICK_MS);
+  return {
+    address: listener.address,
+    async stop() {
+      ready = false;
+      await listener.stop();
+      await storage.drain();
+      clearInterval(ticker);
+      await bus?.stop();
+      await telemetry?.shutdown();
+    },
+  };
+}

@@ -1,0 +1,215 @@
+import type { Board } from "./board.ts";
+
+/** What main posts to a worker. */
+export type ToWorker = { readonly kind: "stop" } | { readonly kind: "adopt"; readonly from: number };
+
+/** What a worker posts to main. */
+export type FromWorker =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly message: string; readonly refused: boolean }
+  | { readonly kind: "stopped" };
+
+/** A worker's place in the cluster, and which thread fills it: a new one after each death. */
+export interface Seat {
+  /** 0 and up. */
+  readonly place: number;
+  /** Unique among all threads of the process, main's being 1: their holder number in L1. */
+  readonly holder: number;
+}
+
+/** Why a worker is gone. */
+export type Cause = "exited" | "hung";
+
+/** The thread of a seat, as the supervisor wants it. */
+export interface WorkerThread {
+  post(message: ToWorker): void;
+  terminate(): Promise<void>;
+}
+
+/** What a supervisor is made of. */
+export interface SupervisorOptions {
+  readonly workers: number;
+  readonly board: Board;
+  /** How long a worker's heartbeat may stand still. */
+  readonly timeoutMs: number;
+  readonly nowMs: () => number;
+  /** Calls back at an interval until the function it returns is called. */
+  readonly every: (ms: number, callback: () => void) => () => void;
+  readonly after: (ms: number, callback: () => void) => void;
+  readonly spawn: (
+    seat: Seat,
+    events: { readonly onMessage: (message: FromWorker) => void; readonly onExit: () => void },
+  ) => WorkerThread;
+  /** Tidies up after a worker, before its place is filled again. `heir`: a living worker's holder number, if there is one. */
+  readonly onGone: (seat: Seat, gone: { readonly cause: Cause; readonly heir: Seat | undefined }) => void;
+}
+
+/** One worker for /status. */
+export interface WorkerStatus {
+  readonly place: number;
+  readonly holder: number;
+  readonly state: "starting" | "ready" | "stopping" | "gone";
+  readonly activeRequests: number;
+}
+
+interface Member {
+  readonly seat: Seat;
+  readonly thread: WorkerThread;
+  state: WorkerStatus["state"];
+  heartbeat: number;
+  /** When the heartbeat last moved. */
+  seenMs: number;
+  readonly started: PromiseWithResolvers<void>;
+  readonly stopped: PromiseWithResolvers<void>;
+}
+
+/** How many looks at the heartbeats fall into one time-out. */
+const LOOKS = 5;
+
+/** Starts the workers, all or none, watches them, and fills the place of one that is gone. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #members = new Map<number, Member>();
+  #nextHolder = 2;
+  #restarts = 0;
+  /** From the moment all have started until they are told to stop: only then is a place filled again. */
+  #running = false;
+  /** Replacements in a row that ended before they were ready. */
+  #failures = 0;
+  #lookedMs = 0;
+  #stopLooking = () => {};
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** How often a place was filled again. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  status(): readonly WorkerStatus[] {
+    return [...this.#members.values()].map(({ seat, state }) => ({
+      place: seat.place,
+      holder: seat.holder,
+      state,
+      activeRequests: this.#options.board.activeRequests(seat.place),
+    }));
+  }
+
+  /** Resolves when every worker is ready; if one fails, ends them all and throws what it said. */
+  async start(): Promise<void> {
+    const starting = Array.from({ length: this.#options.workers }, (_, place) => this.#fill(place).started.promise);
+    try {
+      await Promise.all(starting);
+    } catch (error) {
+      await Promise.allSettled(starting);
+      await Promise.all([...this.#members.values()].map(({ thread }) => thread.terminate()));
+      throw error;
+    }
+    this.#running = true;
+    this.#lookedMs = this.#options.nowMs();
+    this.#stopLooking = this.#options.every(this.#options.timeoutMs / LOOKS, () => this.#look());
+  }
+
+  /** Lets every worker finish; resolves when all have, or are gone. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#stopLooking();
+    await Promise.all([...this.#members.values()].map(async (member) => {
+      if (member.state === "gone") return;
+      member.state = "stopping";
+      member.thread.post({ kind: "stop" });
+      await member.stopped.promise;
+      await member.thread.terminate();
+    }));
+  }
+
+  #fill(place: number): Member {
+    const seat: Seat = { place, holder: this.#nextHolder++ };
+    const member: Member = {
+      seat,
+      state: "starting",
+      heartbeat: this.#options.board.heartbeat(place),
+      seenMs: this.#options.nowMs(),
+      started: Promise.withResolvers(),
+      stopped: Promise.withResolvers(),
+      thread: this.#options.spawn(seat, {
+        onMessage: (message) => this.#hear(member, message),
+        onExit: () => this.#gone(member, "exited"),
+      }),
+    };
+    // Nobody waits for a replacement's start: if it fails, it exits, and the place is filled again.
+    member.started.promise.catch(() => {});
+    this.#members.set(place, member);
+    return member;
+  }
+
+  #hear(member: Member, message: FromWorker): void {
+    if (message.kind === "ready") {
+      member.state = "ready";
+      this.#failures = 0;
+      member.seenMs = this.#options.nowMs();
+      member.started.resolve();
+    } else if (message.kind === "failed") {
+      member.started.reject(new StartFailure(message.message, message.refused));
+    } else member.stopped.resolve();
+  }
+
+  #look(): void {
+    const { board, nowMs, timeoutMs } = this.#options;
+    const now = nowMs();
+    // If this thread itself stood still, the workers' beats may have gone unseen.
+    const late = now - this.#lookedMs > 2 * timeoutMs / LOOKS;
+    this.#lookedMs = now;
+    for (const member of this.#members.values()) {
+      if (member.state !== "ready") continue;
+      const heartbeat = board.heartbeat(member.seat.place);
+      if (late || heartbeat !== member.heartbeat) member.seenMs = now;
+      else if (now - member.seenMs >= timeoutMs) void this.#replaceHung(member);
+      member.heartbeat = heartbeat;
+    }
+  }
+
+  async #replaceHung(member: Member): Promise<void> {
+    member.state = "stopping";
+    await member.thread.terminate();
+    this.#gone(member, "hung");
+  }
+
+  #gone(member: Member, cause: Cause): void {
+    // A hung worker is tidied up after when its runtime has given it up, not when it is asked to end.
+    if (member.state === "gone" || (cause === "exited" && member.state === "stopping" && this.#running)) return;
+    if (member.state === "starting") this.#failures++;
+    member.state = "gone";
+    member.started.reject(new StartFailure("a worker ended before it was ready", false));
+    member.stopped.resolve();
+    const heir = [...this.#members.values()].find(({ state }) => state === "ready")?.seat;
+    this.#options.onGone(member.seat, { cause, heir });
+    if (this.#running) this.#refill(member.seat.place);
+  }
+
+  /** At once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
+  #refill(place: number): void {
+    this.#restarts++;
+    if (this.#failures === 0) {
+      this.#fill(place);
+      return;
+    }
+    this.#options.after(Math.min(5000, 50 * 2 ** this.#failures), () => {
+      if (this.#running) this.#fill(place);
+    });
+  }
+}
+
+/** Why a worker did not start. */
+export class StartFailure extends Error {
+  override readonly name = "StartFailure";
+  /** Whether the worker refused for a reason that the user can mend. */
+  readonly refused: boolean;
+
+  constructor(message: string, refused: boolean) {
+    super(message);
+    this.refused = refused;
+  }
+}

@@ -1,0 +1,164 @@
+import { expect, test } from "bun:test";
+import { Board } from "../../src/compose/board.ts";
+import { type FromWorker, type Seat, Supervisor, type ToWorker } from "../../src/compose/supervisor.ts";
+
+interface FakeThread {
+  readonly seat: Seat;
+  readonly say: (message: FromWorker) => void;
+  readonly exit: () => void;
+  readonly heard: ToWorker[];
+  terminated: boolean;
+}
+
+/** A supervisor over threads that do what the test says, on a clock that the test moves. */
+function fakeCluster(workers: number) {
+  const board = new Board(workers);
+  const threads: FakeThread[] = [];
+  const gone: string[] = [];
+  const later: (() => void)[] = [];
+  let nowMs = 0;
+  let look = () => {};
+  const supervisor = new Supervisor({
+    workers,
+    board,
+    timeoutMs: 1000,
+    nowMs: () => nowMs,
+    every: (_ms, callback) => {
+      look = callback;
+      return () => look = () => {};
+    },
+    after: (_ms, callback) => later.push(callback),
+    spawn: (seat, { onMessage, onExit }) => {
+      const thread: FakeThread = { seat, say: onMessage, exit: onExit, heard: [], terminated: false };
+      threads.push(thread);
+      return {
+        post: (message) => thread.heard.push(message),
+        terminate: () => {
+          thread.terminated = true;
+          return Promise.resolve();
+        },
+      };
+    },
+    onGone: ({ place, holder }, { cause, heir }) => gone.push(`${place}/${holder} ${cause} heir ${heir?.holder}`),
+  });
+  return {
+    board,
+    threads,
+    gone,
+    later,
+    supervisor,
+    /** Moves the clock in steps of 100 ms; the workers in `beating` live on. */
+    pass(ms: number, beating: readonly number[]) {
+      for (let passed = 0; passed < ms; passed += 100) {
+        nowMs += 100;
+        for (const place of beating) board.beat(place);
+        look();
+      }
+    },
+    jump: (ms: number) => {
+      nowMs += ms;
+      look();
+    },
+    async start() {
+      const starting = supervisor.start();
+      for (const thread of threads) thread.say({ kind: "ready" });
+      await starting;
+    },
+  };
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+test("Supervisor.start resolves when every worker is ready", async () => {
+  const { supervisor, threads, start } = fakeCluster(2);
+  await start();
+  expect(threads.map(({ seat }) => seat)).toEqual([{ place: 0, holder: 2 }, { place: 1, holder: 3 }]);
+  expect(supervisor.status().map(({ state }) => state)).toEqual(["ready", "ready"]);
+});
+
+test("Supervisor.start ends all workers and throws what one said when it cannot start", async () => {
+  const { supervisor, threads, gone } = fakeCluster(2);
+  const starting = supervisor.start();
+  threads[0]?.say({ kind: "ready" });
+  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder", refused: true });
+  await expect(starting).rejects.toMatchObject({ message: "open a tier: no such folder", refused: true });
+  expect(threads.map(({ terminated }) => terminated)).toEqual([true, true]);
+  for (const thread of threads) thread.exit();
+  expect([threads.length, gone.length]).toEqual([2, 2]);
+});
+
+test("Supervisor.start throws when a worker ends before it is ready", async () => {
+  const { supervisor, threads } = fakeCluster(1);
+  const starting = supervisor.start();
+  threads[0]?.exit();
+  await expect(starting).rejects.toThrow("a worker ended before it was ready");
+  expect(threads.length).toBe(1);
+});
+
+test("Supervisor fills a place again at once, with a new holder, when its worker exits", async () => {
+  const { supervisor, threads, gone, start } = fakeCluster(2);
+  await start();
+  threads[0]?.exit();
+  expect(gone).toEqual(["0/2 exited heir 3"]);
+  expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
+  threads[2]?.say({ kind: "ready" });
+  expect([supervisor.restarts, supervisor.status().map(({ state }) => state).join()]).toEqual([1, "ready,ready"]);
+});
+
+test("Supervisor replaces a worker when its heartbeat stands still for the time-out", async () => {
+  const { threads, gone, start, pass } = fakeCluster(2);
+  await start();
+  pass(900, [0]);
+  await settled();
+  expect(gone).toEqual([]);
+  pass(200, [0]);
+  await settled();
+  expect(threads[1]?.terminated).toBe(true);
+  expect(gone).toEqual(["1/3 hung heir 2"]);
+  expect(threads[2]?.seat).toEqual({ place: 1, holder: 4 });
+  threads[1]?.exit();
+  expect([threads.length, gone.length]).toEqual([3, 1]);
+});
+
+test("Supervisor blames no worker when it stood still itself", async () => {
+  const { gone, start, jump, pass } = fakeCluster(1);
+  await start();
+  jump(60_000);
+  pass(500, []);
+  await settled();
+  expect(gone).toEqual([]);
+});
+
+test("Supervisor waits before it fills a place again when replacements do not get ready", async () => {
+  const { threads, later, start } = fakeCluster(1);
+  await start();
+  threads[0]?.exit();
+  threads[1]?.exit();
+  expect([threads.length, later.length]).toEqual([2, 1]);
+  later[0]?.();
+  threads[2]?.say({ kind: "ready" });
+  threads[2]?.exit();
+  expect([threads.length, later.length]).toEqual([4, 1]);
+});
+
+test("Supervisor.stop lets every worker finish and fills no place when they end", async () => {
+  const { supervisor, threads, start } = fakeCluster(2);
+  await start();
+  const stopping = supervisor.stop();
+  expect(threads.map(({ heard }) => heard)).toEqual([[{ kind: "stop" }], [{ kind: "stop" }]]);
+  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.exit();
+  threads[1]?.exit();
+  await stopping;
+  expect(threads.length).toBe(2);
+});
+
+test("Board keeps the words of each worker apart when several write", () => {
+  const board = new Board(3);
+  const view = new Board(board.buffer);
+  view.beat(1);
+  view.beat(1);
+  view.setActiveRequests(2, 7);
+  board.isReady = true;
+  expect([board.heartbeat(0), board.heartbeat(1), board.activeRequests(2), view.isReady]).toEqual([0, 2, 7, true]);
+});
