@@ -35,7 +35,13 @@ function setting<T>(defaultText: string, sentence: string, format: ValueFormat<T
 const schema = v.object({
   host: setting("127.0.0.1", "Address to listen on.", nonEmpty("an address or a host name")),
   port: setting("8080", "Port to listen on; 0 takes any free one.", integer(0, 65_535)),
-  workers: setting("auto", "Threads that serve requests; this version runs one.", oneOf(["auto", "1"])),
+  adminPort: setting("9090", "Port of metrics, health and status alone; 0 takes any free one.", integer(0, 65_535)),
+  workers: setting("auto", "Threads that serve requests; auto is one for each core.", orAuto(integer(1, 64))),
+  workerTimeout: setting(
+    "750ms",
+    "How long a worker's event loop may stand still before it is replaced.",
+    duration("100ms", "1h"),
+  ),
   l1Size: setting(
     "auto",
     "Memory for L1; auto is a quarter of the memory limit, at most 4GiB.",
@@ -82,7 +88,9 @@ type Settings = v.InferOutput<typeof schema>;
 export interface Config {
   readonly host: string;
   readonly port: number;
+  readonly adminPort: number;
   readonly workers: number;
+  readonly workerTimeoutMs: number;
   readonly l1SizeBytes: number;
   readonly l1Policy: Settings["l1Policy"];
   readonly l1MaxObjects: number;
@@ -108,6 +116,7 @@ export interface Config {
 /** Where settings come from, and what `auto` goes by. */
 export interface ConfigSources extends SettingSources {
   readonly memoryLimitBytes: number;
+  readonly cpuCount: number;
   readonly version: string;
 }
 
@@ -143,13 +152,15 @@ function orElse(value: number | "auto", auto: number): number {
 }
 
 /** Puts numbers where settings say `auto`. */
-function resolve(settings: Settings, memoryLimitBytes: number): Config {
+function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSources): Config {
   const quarterMib = Math.floor(memoryLimitBytes / 4 / mib);
   const l1SizeBytes = orElse(settings.l1Size, mib * clamp(quarterMib, 1, 4096));
   return {
     host: settings.host,
     port: settings.port,
-    workers: 1,
+    adminPort: settings.adminPort,
+    workers: orElse(settings.workers, Math.min(64, cpuCount)),
+    workerTimeoutMs: settings.workerTimeout,
     l1SizeBytes,
     l1Policy: settings.l1Policy,
     l1MaxObjects: orElse(settings.l1MaxObjects, clamp(l1SizeBytes / 4096, 1024, 4_194_304)),
@@ -195,5 +206,5 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
   const { asked, settings } = readSettings(sources, Object.keys(schema.entries));
   if (asked === "help") return { text: helpText(settingDocs()) };
   if (asked === "version") return { text: sources.version };
-  return { config: checkTogether(resolve(parseSettings(settings), sources.memoryLimitBytes)) };
+  return { config: checkTogether(resolve(parseSettings(settings), sources)) };
 }

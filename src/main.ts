@@ -6,6 +6,7 @@ import { ConfigError } from "./config/config_error.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
 import { VitrineError } from "./core/errors.ts";
+import { cpuCount } from "./runtime/cpu_count.ts";
 import { memoryLimitBytes } from "./runtime/memory_limit.ts";
 import type { RunningServer } from "./compose/server.ts";
 import { startSingle } from "./compose/single.ts";
@@ -20,6 +21,7 @@ function settings(): Config | undefined {
     env: process.env,
     readFile: (path) => existsSync(path) ? readFileSync(path, "utf8") : undefined,
     memoryLimitBytes: memoryLimitBytes(),
+    cpuCount: cpuCount(),
     version: manifest.version,
   });
   if ("config" in loaded) return loaded.config;

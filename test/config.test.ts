@@ -10,6 +10,7 @@ function load(sources: Partial<ConfigSources>): ReturnType<typeof loadConfig> {
     env: {},
     readFile: () => undefined,
     memoryLimitBytes: 8 * gib,
+    cpuCount: 4,
     version: "1.2.3",
     ...sources,
   });
@@ -39,7 +40,9 @@ test("loadConfig gives the defaults when nothing is written", () => {
   expect(configFrom({})).toEqual({
     host: "127.0.0.1",
     port: 8080,
-    workers: 1,
+    adminPort: 9090,
+    workers: 4,
+    workerTimeoutMs: 750,
     l1SizeBytes: 2 * gib,
     l1Policy: "s3-fifo",
     l1MaxObjects: 524_288,
@@ -125,8 +128,8 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   ],
   [
     "more than one worker is asked for",
-    { args: ["--workers", "2"] },
-    `bad value for --workers: "2", expected auto or 1`,
+    { args: ["--workers", "65"] },
+    `bad value for --workers: "65", expected auto, or a whole number from 1 to 64`,
   ],
   [
     "a bad tier URL holds a password",

@@ -23,6 +23,7 @@ function start(...args: readonly string[]): Promise<RunningServer> {
     env: {},
     readFile: () => undefined,
     memoryLimitBytes: 1024 * MIB,
+    cpuCount: 1,
     version: "0.0.0-test",
   });
   if (!("config" in loaded)) throw new Error("no settings");

@@ -3,7 +3,14 @@ import { loadConfig } from "../../src/config.ts";
 import { publicConfig } from "../../src/config/public_config.ts";
 
 function shownTier(url: string): string | undefined {
-  const sources = { args: ["--l2", url], env: {}, readFile: () => undefined, memoryLimitBytes: 1e9, version: "" };
+  const sources = {
+    args: ["--l2", url],
+    env: {},
+    readFile: () => undefined,
+    memoryLimitBytes: 1e9,
+    cpuCount: 1,
+    version: "",
+  };
   const result = loadConfig(sources);
   return "config" in result ? publicConfig(result.config).l2[0] : undefined;
 }
