@@ -53,6 +53,8 @@ export const FLAG = {
   linked: 8,
   /** All its bytes are there. */
   complete: 16,
+  /** A resident that no tier has yet: it stays in sight, expired or not, while a lease without a deadline holds it. */
+  unsaved: 32,
 } as const;
 
 const SHA256_BASE64_BYTES = 44;
@@ -131,6 +133,10 @@ export class EntryTable {
     this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) | flag);
   }
 
+  clearFlag(entry: number, flag: number): void {
+    this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) & ~flag);
+  }
+
   /** One above the highest row ever used. */
   get top(): number {
     return this.#counters.get(COUNTER.entriesTop);
@@ -182,7 +188,7 @@ export class EntryTable {
   /** Takes an entry out of the index. Idempotent. */
   unlink(entry: number): void {
     if (!this.hasFlag(entry, FLAG.linked)) return;
-    this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) & ~FLAG.linked);
+    this.clearFlag(entry, FLAG.linked);
     const bucket = this.#buckets + (this.get(entry, FIELD.hash) & this.#mask);
     const next = this.get(entry, FIELD.chain);
     if (this.#w[bucket] === entry) {

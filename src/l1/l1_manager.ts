@@ -23,11 +23,13 @@ import type {
   RemovalReason,
   Resident,
   Staging,
+  UnsavedObject,
   WriteCommit,
   WriteOutcome,
   WriteRefusal,
   WriteRequest,
 } from "./types.ts";
+import { Unsaved } from "./unsaved.ts";
 import { Upkeep } from "./upkeep.ts";
 import { planWrites } from "./write_plan.ts";
 import { Writes } from "./writes.ts";
@@ -44,6 +46,7 @@ export class L1Manager implements L1 {
   readonly #locked: Locked;
   readonly #reads: Reads;
   readonly #writes: Writes;
+  readonly #unsaved: Unsaved;
   readonly #upkeep: Upkeep;
 
   constructor(memory: ArenaMemory, options: L1Options) {
@@ -57,6 +60,7 @@ export class L1Manager implements L1 {
     this.#locked = lockedSections(new SharedLock(arena.words, arena.layout.at.lock, options.holder), tally);
     this.#reads = new Reads(this.#p);
     this.#writes = new Writes(this.#p);
+    this.#unsaved = new Unsaved(this.#p, { reads: this.#reads, writes: this.#writes });
     this.#upkeep = new Upkeep(this.#p, this.#locked);
   }
 
@@ -109,6 +113,21 @@ export class L1Manager implements L1 {
     return results;
   }
 
+  admitUnsaved(commit: WriteCommit): Resident | undefined {
+    const now = this.#nowMs();
+    return this.#locked(() => this.#unsaved.admit(commit, now));
+  }
+
+  isExpiredUnsaved(key: ObjectKey): boolean {
+    const now = this.#nowMs();
+    this.#p.key.set(key);
+    return this.#locked(() => this.#unsaved.isExpired(now));
+  }
+
+  adoptUnsaved(holder: number): readonly UnsavedObject[] {
+    return this.#locked(() => this.#unsaved.adopt(holder));
+  }
+
   abort(leases: readonly Lease[]): void {
     const now = this.#nowMs();
     this.#locked(() => this.#writes.abort(leases, now));
@@ -147,6 +166,7 @@ export class L1Manager implements L1 {
     return this.#locked(() => {
       const isWrite = leases.entryOf(lease, LEASE.write, now) !== NONE;
       if (!isWrite && leases.entryOf(lease, LEASE.read, now) === NONE) return false;
+      if (leases.isEndless(lease.slot)) return true;
       leases.setDeadline(lease.slot, now + (isWrite ? options.writeLeaseMs : options.readLeaseMs));
       return true;
     });
@@ -176,15 +196,17 @@ export class L1Manager implements L1 {
         lifecycle.supersedeLoads(key);
         const entry = lifecycle.findLive(key, now);
         if (entry !== NONE) lifecycle.remove(entry, reason);
+        else lifecycle.removeExpired(key);
         return entry !== NONE;
       })
     );
   }
 
-  clear(tenant?: string): number {
+  clear(tenant?: string, which: "all" | "saved" = "all"): number {
     const { tables: { entries }, lifecycle } = this.#p;
     let removed = 0;
     this.#pass((entry, state) => {
+      if (which === "saved" && entries.hasFlag(entry, FLAG.unsaved)) return;
       if (tenant !== undefined && entries.tenantOf(entry) !== tenant) return;
       if (state === STATE.staging && entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
       if (state !== STATE.resident) return;

@@ -47,7 +47,7 @@ export class LeaseTable {
     this.#counters.set(COUNTER.writeLeases, 0);
   }
 
-  /** A new lease, or undefined if all rows are taken. */
+  /** A new lease, or undefined if all rows are taken. A deadline of Infinity: see isEndless. */
   give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
     const w = this.#w;
     let slot = this.#counters.get(COUNTER.leasesFree);
@@ -84,6 +84,16 @@ export class LeaseTable {
 
   isOverdue(slot: number, nowMs: number): boolean {
     return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= nowMs;
+  }
+
+  /** Whether a lease has no deadline: such a one is neither renewed nor expired, but given back or adopted. */
+  isEndless(slot: number): boolean {
+    return this.#d[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
+  }
+
+  /** Makes a live lease one of this view's holder. */
+  takeOver(slot: number): void {
+    this.#w[this.#row(slot) + HOLDER] = this.#holder;
   }
 
   /** How many more can be given. */

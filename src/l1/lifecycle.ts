@@ -68,6 +68,7 @@ export class Lifecycle {
     const resident = this.findLive(key, commit.nowMs);
     if (resident !== NONE && commit.onResident === "keep") return this.#drop(entry, "duplicate");
     if (resident !== NONE) this.remove(resident, "replaced");
+    else this.removeExpired(key);
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
@@ -129,12 +130,19 @@ export class Lifecycle {
     return sizeBytes;
   }
 
-  /** The resident of a key whose time is not up, or -1; one whose time is up is removed. */
+  /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is unsaved. */
   findLive(key: KeyBytes, nowMs: number): number {
-    const resident = this.#t.entries.findResident(key);
+    const { entries } = this.#t;
+    const resident = entries.findResident(key);
     if (resident === NONE || !this.isDue(resident, nowMs)) return resident;
-    this.remove(resident, "expired");
+    if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
     return NONE;
+  }
+
+  /** Removes what findLive leaves in sight although its time is up. */
+  removeExpired(key: KeyBytes): void {
+    const resident = this.#t.entries.findResident(key);
+    if (resident !== NONE) this.remove(resident, "expired");
   }
 
   /** Whether a resident's time to live is over. */
@@ -143,10 +151,11 @@ export class Lifecycle {
     return expiresMs !== 0 && expiresMs <= nowMs;
   }
 
-  /** Ends the leases for which `which` holds, as expired. */
+  /** Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier has. */
   expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
     let readLeases = 0;
     for (const lease of this.#t.leases.live(which)) {
+      if (this.#t.leases.isEndless(lease.slot)) continue;
       if (lease.kind === LEASE.write) this.expireWrite(lease.entry);
       else {
         readLeases += lease.count;

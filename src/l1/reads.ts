@@ -33,14 +33,14 @@ export class Reads {
     return found;
   }
 
-  /** A lease on an entry, told as read-reserved `told` times (default `count`). */
+  /** A lease on an entry until `deadlineMs` (default: the read lease's time from now), told as read-reserved `told` times (default `count`). */
   pin(
     entry: number,
     count: number,
-    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number },
+    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number; readonly deadlineMs?: number },
   ): Resident {
     const { tables: { entries, leases }, tally, options } = this.#p;
-    const lease = leases.give(LEASE.read, entry, count, how.nowMs + options.readLeaseMs);
+    const lease = leases.give(LEASE.read, entry, count, how.deadlineMs ?? how.nowMs + options.readLeaseMs);
     if (lease === undefined) throw noLease();
     entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
     const meta = entries.metaOf(entry);
@@ -88,6 +88,7 @@ export class Reads {
         entries.getDouble(entry, FIELD.sizeBytes) * given,
         given,
       );
+      if (leases.isEndless(lease.slot)) entries.clearFlag(entry, FLAG.unsaved);
       if (given === held) leases.end(lease.slot);
       else leases.lower(lease.slot, given);
       lifecycle.unpin(entry, given);

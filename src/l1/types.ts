@@ -50,6 +50,12 @@ export interface Resident {
   readonly extents: readonly Uint8Array[];
 }
 
+/** An object that no tier has yet, and the lease that says so. */
+export interface UnsavedObject {
+  readonly key: ObjectKey;
+  readonly resident: Resident;
+}
+
 /** A read reservation on an object that is still being loaded. */
 export interface Following extends Resident {
   /** Bytes from the start that are there and verified. */
@@ -117,6 +123,16 @@ export interface L1 {
     onResident: "replace" | "keep",
     count?: number,
   ): readonly (Resident | undefined)[];
+  /**
+   * Admits, replacing what is there, an object that no tier has yet, with one read lease that has no deadline; undefined if the write lease was stale.
+   * Until that lease is given back L1 keeps the object, out of lookups' sight once it has expired. A delete, clear or newer write removes it as ever.
+   * Throws no_room if no lease is left; the object may then have been admitted.
+   */
+  admitUnsaved(commit: WriteCommit): Resident | undefined;
+  /** Whether the key's object has expired before its lease without a deadline was given back: then it is a miss, and what tiers have is older still. */
+  isExpiredUnsaved(key: ObjectKey): boolean;
+  /** Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among them (isCurrent tells). */
+  adoptUnsaved(holder: number): readonly UnsavedObject[];
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */
@@ -133,8 +149,8 @@ export interface L1 {
   peek(key: ObjectKey): ObjectMeta | undefined;
   /** Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True where there was an object. */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
-  /** Removes all objects, or one tenant's; returns how many. */
-  clear(tenant?: string): number;
+  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default); returns how many. */
+  clear(tenant?: string, which?: "all" | "saved"): number;
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
   /** One tenant's resident objects by key prefix, in the byte order of keys, after `after`. Costs a pass over all entries. */

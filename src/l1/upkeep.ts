@@ -1,4 +1,4 @@
-import { FIELD, STATE } from "./entry_table.ts";
+import { FIELD, FLAG, STATE } from "./entry_table.ts";
 import { COUNTER } from "./layout.ts";
 import type { Locked } from "./locked.ts";
 import type { Parts } from "./parts.ts";
@@ -34,7 +34,7 @@ export class Upkeep {
     let hand = counters.get(COUNTER.sweepHand);
     for (let i = 0; i < looks; i++) {
       hand = hand + 1 >= entries.top ? 0 : hand + 1;
-      const isResident = entries.get(hand, FIELD.state) === STATE.resident;
+      const isResident = entries.get(hand, FIELD.state) === STATE.resident && !entries.hasFlag(hand, FLAG.unsaved);
       if (isResident && lifecycle.isDue(hand, nowMs)) lifecycle.remove(hand, "expired");
     }
     counters.set(COUNTER.sweepHand, hand);
