@@ -7,10 +7,14 @@ interface ServeOptions {
   readonly port: number;
 }
 type Handler = ReturnType<typeof bareHandler>;
-declare const Bun: { serve(options: ServeOptions & { readonly fetch: Handler }): { readonly port: number } };
+declare const Bun: {
+  serve(
+    options: ServeOptions & { readonly fetch: Handler; readonly error: () => Response },
+  ): { readonly port: number };
+};
 declare const Deno: {
   serve(
-    options: ServeOptions & { readonly onListen: () => void },
+    options: ServeOptions & { readonly onListen: () => void; readonly onError: () => Response },
     handler: Handler,
   ): { readonly addr: { readonly port: number } };
 };
@@ -18,7 +22,9 @@ declare const Deno: {
 const answers: BareAnswers = JSON.parse(process.argv[2] ?? "{}");
 const options = { hostname: "127.0.0.1", port: 0 };
 const handler = bareHandler(answers);
+// Bodies that wrk breaks off at the end of its time are no news.
+const failed = () => new Response(null, { status: 500 });
 const port = "Bun" in globalThis
-  ? Bun.serve({ ...options, fetch: handler }).port
-  : Deno.serve({ ...options, onListen() {} }, handler).addr.port;
+  ? Bun.serve({ ...options, fetch: handler, error: failed }).port
+  : Deno.serve({ ...options, onListen() {}, onError: failed }, handler).addr.port;
 console.log(`http://127.0.0.1:${port}`);

@@ -16,9 +16,9 @@ async function freePort(): Promise<number> {
 
 const configText = (folder: string, port: number) => `
 daemon off;
-worker_processes 1;
+master_process off;
 pid ${folder}/nginx.pid;
-error_log stderr error;
+error_log stderr crit;
 events { worker_connections 1024; }
 http {
   access_log off;

@@ -1,26 +1,30 @@
-import type { ProcessMemory, ServerProcess } from "../support/server_process.ts";
+import type { ServerProcess } from "../support/server_process.ts";
 
-/** Looks at a process's memory ten times a second and keeps the most it saw. */
+/** Looks at a process's data in memory twenty times a second and keeps the most it saw. */
 export class MemoryWatch {
   readonly #server: ServerProcess;
   readonly #timer: ReturnType<typeof setInterval>;
-  #mostDataBytes = 0;
+  #mostBytes = 0;
 
   constructor(server: ServerProcess) {
     this.#server = server;
-    this.#timer = setInterval(() => this.#look(), 100);
+    this.#timer = setInterval(() => this.#look(), 50);
   }
 
-  #look(): ProcessMemory {
-    const memory = this.#server.memory();
-    this.#mostDataBytes = Math.max(this.#mostDataBytes, memory.dataBytes);
-    return memory;
+  #look(): void {
+    this.#mostBytes = Math.max(this.#mostBytes, this.#server.memory().dataBytes);
   }
 
-  /** Stops looking. `dataBytes` is the most that was seen. */
-  stop(): ProcessMemory {
+  /** The most since this was asked last, in bytes. */
+  take(): number {
+    this.#look();
+    const mostBytes = this.#mostBytes;
+    this.#mostBytes = 0;
+    return mostBytes;
+  }
+
+  /** Stops looking. */
+  stop(): void {
     clearInterval(this.#timer);
-    const { peakBytes } = this.#look();
-    return { dataBytes: this.#mostDataBytes, peakBytes };
   }
 }

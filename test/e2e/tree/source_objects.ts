@@ -32,12 +32,25 @@ function syntheticObjects(admissionLimitBytes: number): readonly SourceObject[] 
   }));
 }
 
+/** What node_modules lacks: objects of some MiB, together four times an L1 of 256 MiB, so that most bytes cycle through both tiers. */
+function middlingObjects(admissionLimitBytes: number): readonly SourceObject[] {
+  const random = new Random(1);
+  return Array.from({ length: 128 }, (_, i) => {
+    const sizeBytes = random.logUniform(mib, admissionLimitBytes);
+    return { key: `synthetic/${i}`, sizeBytes, read: () => new Random(i).bytes(sizeBytes) };
+  });
+}
+
 /** Every file under node_modules, the synthetic ones, and copies of the small files until there are `count`. */
 export function sourceObjects({ count, admissionLimitBytes }: {
   readonly count: number;
   readonly admissionLimitBytes: number;
 }): readonly SourceObject[] {
-  const objects = [...filesUnder("node_modules"), ...syntheticObjects(admissionLimitBytes)];
+  const objects = [
+    ...filesUnder("node_modules"),
+    ...syntheticObjects(admissionLimitBytes),
+    ...middlingObjects(admissionLimitBytes),
+  ];
   const small = objects.filter(({ sizeBytes }) => sizeBytes <= copyLimitBytes);
   const rounds = Math.max(0, Math.ceil((count - objects.length) / small.length));
   const copies = Array.from(
