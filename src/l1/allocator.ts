@@ -48,16 +48,55 @@ export class Allocator {
 
   /** Makes everything free. Only on memory that nobody else uses yet. */
   format(): void {
+    this.#counters.set(COUNTER.blocksTop, 0);
+    this.rebuild([]);
+  }
+
+  /**
+   * Makes rows, neighbours and free lists anew around the blocks that objects own, which are given in address order and do not overlap.
+   * Their start, length and link are taken as they are, everything else is free.
+   */
+  rebuild(owned: Iterable<number>): void {
     const w = this.#w;
     w.fill(0, this.#bits, this.#bits + 1 + FIRST_LEVELS);
     w.fill(NONE, this.#heads, this.#heads + FIRST_LEVELS * SECOND_LEVELS);
-    this.#counters.set(COUNTER.blocksTop, 0);
-    this.#counters.set(COUNTER.blocksFree, NONE);
     this.#counters.set(COUNTER.freeGranules, 0);
     this.#counters.set(COUNTER.bigFreeGranules, 0);
-    for (let start = 0; start < this.#granules; start += this.#segmentGranules) {
-      this.#insertFree(this.#newBlock(start, Math.min(this.#segmentGranules, this.#granules - start), NONE, NONE));
+    this.#counters.set(COUNTER.blocksFree, NONE);
+    const blocks = [...owned];
+    const isOwned = new Uint8Array(this.#counters.get(COUNTER.blocksTop));
+    for (const block of blocks) isOwned[block] = 1;
+    for (let block = isOwned.length - 1; block >= 0; block--) if (isOwned[block] === 0) this.#dropBlock(block);
+    let at = 0;
+    for (let from = 0; from < this.#granules; from += this.#segmentGranules) {
+      const to = Math.min(from + this.#segmentGranules, this.#granules);
+      let before = NONE;
+      let end = from;
+      for (let block = blocks[at]; block !== undefined && this.start(block) < to; block = blocks[++at]) {
+        before = this.#joinRow(block, this.#fillGap(end, this.start(block), before));
+        end = this.start(block) + this.length(block);
+      }
+      const last = this.#fillGap(end, to, before);
+      if (last !== NONE) w[this.#row(last) + AFTER] = NONE;
     }
+  }
+
+  /** The blocks of a chain, or undefined if it is broken: not in use, outside the arena, across segments or without end. */
+  chainOf(first: number): readonly number[] | undefined {
+    const top = this.#counters.get(COUNTER.blocksTop);
+    const blocks: number[] = [];
+    let granules = 0;
+    for (let block = first; block !== NONE; block = this.next(block)) {
+      if (!(block >= 0 && block < top)) return undefined;
+      const start = this.start(block);
+      const last = start + this.length(block) - 1;
+      const isInside = start >= 0 && last >= start && last < this.#granules &&
+        Math.floor(start / this.#segmentGranules) === Math.floor(last / this.#segmentGranules);
+      granules += this.length(block);
+      if (!isInside || this.#isFree(block) || granules > this.#granules) return undefined;
+      blocks.push(block);
+    }
+    return blocks.length === 0 ? undefined : blocks;
   }
 
   /** The first block of a chain of `granules` in all, or -1 if there is no room (nothing is taken then). */
@@ -149,6 +188,21 @@ export class Allocator {
       const length = this.length(block);
       if (length > 0) yield { block, start: this.start(block), length, free: (this.#get(block, LENGTH) & 1) === 1 };
     }
+  }
+
+  /** A free block from `from` to `to`, behind `before`; `before` itself if there is nothing between. */
+  #fillGap(from: number, to: number, before: number): number {
+    if (from === to) return before;
+    const gap = this.#joinRow(this.#newBlock(from, to - from, NONE, NONE), before);
+    this.#insertFree(gap);
+    return gap;
+  }
+
+  /** Makes `block` the neighbour behind `before`. */
+  #joinRow(block: number, before: number): number {
+    this.#w[this.#row(block) + BEFORE] = before;
+    if (before !== NONE) this.#w[this.#row(before) + AFTER] = block;
+    return block;
   }
 
   #row(block: number): number {

@@ -53,6 +53,8 @@ export const FLAG = {
   linked: 8,
   /** All its bytes are there. */
   complete: 16,
+  /** A staging whose writer was declared dead: no more bytes come. */
+  orphaned: 64,
   /** A resident that no tier has yet: it stays in sight, expired or not, while a lease without a deadline holds it. */
   unsaved: 32,
 } as const;
@@ -178,10 +180,8 @@ export class EntryTable {
     this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
     this.set(entry, FIELD.writer, NONE);
     this.setDouble(entry, FIELD.filledBytes, 0);
-    const bucket = this.#buckets + (key.hash & this.#mask);
-    this.set(entry, FIELD.chain, this.#w[bucket] ?? NONE);
+    this.#link(entry, key.hash);
     this.set(entry, FIELD.state, STATE.staging);
-    this.#w[bucket] = entry;
     return entry;
   }
 
@@ -214,6 +214,16 @@ export class EntryTable {
     while (entry !== NONE) {
       if (this.get(entry, FIELD.state) === STATE.resident && this.#isKey(entry, key)) return entry;
       entry = this.get(entry, FIELD.chain);
+    }
+    return NONE;
+  }
+
+  /** A resident entry of a key beside `entry`, or -1. There is one only while `entry` replaces it. */
+  findOtherResident(key: KeyBytes, entry: number): number {
+    let other = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    while (other !== NONE) {
+      if (other !== entry && this.get(other, FIELD.state) === STATE.resident && this.#isKey(other, key)) return other;
+      other = this.get(other, FIELD.chain);
     }
     return NONE;
   }
@@ -320,6 +330,25 @@ export class EntryTable {
       left -= bytes;
     }
     return views;
+  }
+
+  /** Makes the index and the list of free rows anew from the entries' state words and flags. */
+  rebuild(): void {
+    this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
+    let free = NONE;
+    for (let entry = this.top - 1; entry >= 0; entry--) {
+      if (this.get(entry, FIELD.state) === STATE.free) {
+        this.set(entry, FIELD.chain, free);
+        free = entry;
+      } else if (this.hasFlag(entry, FLAG.linked)) this.#link(entry, this.get(entry, FIELD.hash));
+    }
+    this.#counters.set(COUNTER.entriesFree, free);
+  }
+
+  #link(entry: number, hash: number): void {
+    const bucket = this.#buckets + (hash & this.#mask);
+    this.set(entry, FIELD.chain, this.#w[bucket] ?? NONE);
+    this.#w[bucket] = entry;
   }
 
   #takeRow(): number {

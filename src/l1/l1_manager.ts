@@ -1,6 +1,6 @@
 import { compareKeys, type ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
-import type { ArenaMemory } from "./arena.ts";
+import { Arena, type ArenaMemory } from "./arena.ts";
 import { FIELD, FLAG, STATE } from "./entry_table.ts";
 import { KeyBytes } from "./key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./layout.ts";
@@ -12,7 +12,9 @@ import type { L1Options } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { quietPublish } from "./quiet_publish.ts";
 import { Reads } from "./reads.ts";
+import { repair } from "./repair.ts";
 import { openTables } from "./tables.ts";
+import { type TakenOver, takeOver } from "./take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
   Following,
@@ -43,21 +45,23 @@ const PASS_ENTRIES = 512;
 export class L1Manager implements L1 {
   readonly admissionLimitBytes: number;
   readonly #p: Parts;
+  readonly #lock: SharedLock;
   readonly #locked: Locked;
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #unsaved: Unsaved;
   readonly #upkeep: Upkeep;
 
-  constructor(memory: ArenaMemory, options: L1Options) {
-    const tables = openTables(memory, options);
-    const { arena } = tables;
+  /** `arena`: this thread's views, where they are not plain ones. */
+  constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
+    const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
     const tally = new Tally(publish);
     const lifecycle = new Lifecycle(tables, tally);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
-    this.#locked = lockedSections(new SharedLock(arena.words, arena.layout.at.lock, options.holder), tally);
+    this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
+    this.#locked = lockedSections(this.#lock, tally, () => repair(this.#p));
     this.#reads = new Reads(this.#p);
     this.#writes = new Writes(this.#p);
     this.#unsaved = new Unsaved(this.#p, { reads: this.#reads, writes: this.#writes });
@@ -261,6 +265,18 @@ export class L1Manager implements L1 {
 
   tick(): void {
     this.#upkeep.turn(this.#nowMs());
+  }
+
+  /**
+   * Ends a holder whose thread is gone, for good: what it was doing to the tables is finished or undone, its leases lapse, as events of this thread.
+   * `stillRuns` (default false): its runtime gave the thread up but cannot stop it, so its memory is kept as it is for 5 s.
+   */
+  takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): TakenOver {
+    return takeOver(
+      { parts: this.#p, lock: this.#lock, nowMs: this.#nowMs() },
+      holder,
+      options.stillRuns ?? false,
+    );
   }
 
   /** Looks at every entry that is in use, some in each locked section: what changes meanwhile may be seen or not. */

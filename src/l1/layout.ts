@@ -12,6 +12,9 @@ export const LEASE_WORDS = 10;
 /** Words of one list header: head, tail, count, granules. */
 export const LIST_WORDS = 4;
 
+/** Largest number of a thread that shares an arena; a thread that replaces another one takes a new number. */
+export const MAX_HOLDER = 65_535;
+
 /** Lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
 
@@ -44,6 +47,8 @@ export interface ArenaLayout {
   readonly ghosts: number;
   readonly at: {
     readonly lock: number;
+    /** A bit for each holder: declared dead. */
+    readonly fences: number;
     readonly counters: number;
     readonly freeBits: number;
     readonly freeHeads: number;
@@ -101,6 +106,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
   };
   const at = {
     lock: take(16),
+    fences: take((MAX_HOLDER + 1) / 32),
     counters: take(COUNTER.words),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),

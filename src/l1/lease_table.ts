@@ -17,6 +17,15 @@ const DEADLINE = 8;
 /** What a lease row holds: nothing, read leases on a resident or loading object, or a write reservation. */
 export const LEASE = { free: 0, read: 1, write: 2 } as const;
 
+/** A lease as its row says it; `count` leases of the kind in one token. */
+export interface LiveLease {
+  readonly slot: number;
+  readonly kind: number;
+  readonly entry: number;
+  readonly count: number;
+  readonly deadlineMs: number;
+}
+
 /**
  * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when the row is given
  * back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
@@ -131,15 +140,34 @@ export class LeaseTable {
   /** Live leases for which `which` holds. */
   *live(
     which: (deadlineMs: number, holder: number) => boolean,
-  ): Generator<{ readonly slot: number; readonly kind: number; readonly entry: number; readonly count: number }> {
+  ): Generator<LiveLease> {
     const top = this.#counters.get(COUNTER.leasesTop);
     for (let slot = 0; slot < top; slot++) {
       const kind = this.#get(slot, KIND);
       if (kind === LEASE.free) continue;
-      const deadline = this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
-      if (which(deadline, this.#get(slot, HOLDER))) {
-        yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT) };
+      const deadlineMs = this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
+      if (which(deadlineMs, this.#get(slot, HOLDER))) {
+        yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT), deadlineMs };
       }
+    }
+  }
+
+  /** Ends the leases for which `isSound` does not hold, whoever holds them, and makes counts and the list of free rows anew. */
+  rebuild(isSound: (lease: { readonly slot: number; readonly kind: number; readonly entry: number }) => boolean): void {
+    const top = this.#counters.get(COUNTER.leasesTop);
+    this.format();
+    this.#counters.set(COUNTER.leasesTop, top);
+    for (let slot = top - 1; slot >= 0; slot--) {
+      const kind = this.#get(slot, KIND);
+      if (kind !== LEASE.free && isSound({ slot, kind, entry: this.#get(slot, ENTRY) })) {
+        this.#counters.add(COUNTER.leaseRows, 1);
+        this.#count(kind, this.countOf(slot));
+        continue;
+      }
+      if (kind !== LEASE.free) this.#w[this.#row(slot) + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+      this.#w[this.#row(slot) + KIND] = LEASE.free;
+      this.#w[this.#row(slot) + NEXT] = this.#counters.get(COUNTER.leasesFree);
+      this.#counters.set(COUNTER.leasesFree, slot);
     }
   }
 

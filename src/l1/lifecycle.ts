@@ -12,6 +12,8 @@ const NONE = -1;
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
   readonly nowMs: number;
+  /** No tier has it yet: an endless lease must follow in the same section (default false). */
+  readonly isUnsaved?: boolean;
 }
 
 /**
@@ -62,22 +64,31 @@ export class Lifecycle {
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
     const { entries, policy, leases, counters } = this.#t;
-    leases.end(entries.get(entry, FIELD.writer));
     entries.setFlag(entry, FLAG.complete);
-    if (!entries.hasFlag(entry, FLAG.linked)) return this.#drop(entry, "superseded");
+    if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
     const resident = this.findLive(key, commit.nowMs);
-    if (resident !== NONE && commit.onResident === "keep") return this.#drop(entry, "duplicate");
-    if (resident !== NONE) this.remove(resident, "replaced");
-    else this.removeExpired(key);
+    if (resident !== NONE && commit.onResident === "keep") return this.#abortAs(entry, "duplicate");
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
+    if (commit.isUnsaved === true) entries.setFlag(entry, FLAG.unsaved);
     entries.set(entry, FIELD.state, STATE.resident);
+    // From here on it counts: until its write lease ends, a repair finishes what follows.
+    this.#removeOther(entry, key, resident === NONE ? "expired" : "replaced");
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
     counters.add(COUNTER.residents, 1);
     counters.payloadBytes += commit.sizeBytes;
+    leases.end(entries.get(entry, FIELD.writer));
     return "admitted";
+  }
+
+  /** Finishes the admission of an entry that had become resident when its writer was cut off. `key` is the entry's. */
+  finishAdmission(entry: number, key: KeyBytes): void {
+    const { entries, leases } = this.#t;
+    this.#removeOther(entry, key, "replaced");
+    this.supersedeLoads(key);
+    leases.end(entries.get(entry, FIELD.writer));
   }
 
   /** Ends a staging without admission. */
@@ -88,7 +99,11 @@ export class Lifecycle {
 
   /** Drops a staging that has no lease. */
   discard(entry: number): void {
-    this.#drop(entry, "stale");
+    const { entries, counters } = this.#t;
+    counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
+    entries.unlink(entry);
+    entries.set(entry, FIELD.state, STATE.detached);
+    this.#freeIfUnused(entry);
   }
 
   /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
@@ -108,11 +123,11 @@ export class Lifecycle {
   unpin(entry: number, count: number): void {
     const { entries } = this.#t;
     const pins = entries.get(entry, FIELD.pins) - count;
+    const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
+    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was to leave.
+    if (isLast && entries.hasFlag(entry, FLAG.temporary)) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
-    if (pins > 0) return;
-    if (entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.temporary)) {
-      this.remove(entry, "temporary");
-    } else this.#freeIfUnused(entry);
+    this.#freeIfUnused(entry);
   }
 
   /** Running loads of the key can no longer be admitted, nor found. */
@@ -166,6 +181,19 @@ export class Lifecycle {
     if (readLeases > 0) this.#tally.expired("read", readLeases);
   }
 
+  /** Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them out of sight. */
+  disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
+    const { leases, entries } = this.#t;
+    for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
+      if (leases.isEndless(slot)) continue;
+      if (kind === LEASE.write) {
+        entries.unlink(entry);
+        entries.setFlag(entry, FLAG.orphaned);
+      }
+      leases.setDeadline(slot, Math.min(deadlineMs, untilMs));
+    }
+  }
+
   /** Ends a staging whose writer let its lease run out. */
   expireWrite(entry: number): void {
     this.#tally.expired("write", 1);
@@ -197,12 +225,14 @@ export class Lifecycle {
     entries.set(entry, FIELD.granules, allocator.chainLength(extents));
   }
 
-  #drop(entry: number, outcome: WriteOutcome): WriteOutcome {
-    const { entries, counters } = this.#t;
-    counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
-    entries.unlink(entry);
-    entries.set(entry, FIELD.state, STATE.detached);
-    this.#freeIfUnused(entry);
+  /** Removes the resident that `entry` replaces, if there is one. */
+  #removeOther(entry: number, key: KeyBytes, reason: RemovalReason): void {
+    const other = this.#t.entries.findOtherResident(key, entry);
+    if (other !== NONE) this.remove(other, reason);
+  }
+
+  #abortAs(entry: number, outcome: WriteOutcome): WriteOutcome {
+    this.abort(entry);
     return outcome;
   }
 

@@ -68,7 +68,8 @@ export class Reads {
     if (entries.hasFlag(entry, FLAG.complete)) {
       return { state: "done", filledBytes: entries.getDouble(entry, FIELD.sizeBytes) };
     }
-    const state = entries.get(entry, FIELD.state) === STATE.staging ? "loading" : "failed";
+    const isLoading = entries.get(entry, FIELD.state) === STATE.staging && !entries.hasFlag(entry, FLAG.orphaned);
+    const state = isLoading ? "loading" : "failed";
     return { state, filledBytes: entries.getDouble(entry, FIELD.filledBytes) };
   }
 

@@ -1,5 +1,5 @@
 import { Allocator } from "./allocator.ts";
-import { Arena, type ArenaMemory } from "./arena.ts";
+import type { Arena } from "./arena.ts";
 import { Counters } from "./counters.ts";
 import { EntryTable } from "./entry_table.ts";
 import { evictionPolicies, type EvictionPolicyName } from "./eviction/mod.ts";
@@ -19,10 +19,9 @@ export interface Tables {
 
 /** Opens a thread's view of the tables; `format` makes them, on zeroed memory that nobody else uses yet. */
 export function openTables(
-  memory: ArenaMemory,
+  arena: Arena,
   options: { readonly holder: number; readonly policy: EvictionPolicyName; readonly format: boolean },
 ): Tables {
-  const arena = new Arena(memory);
   const counters = new Counters(arena);
   const allocator = new Allocator(arena, counters);
   const entries = new EntryTable(arena, counters, allocator);

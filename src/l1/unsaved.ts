@@ -21,12 +21,12 @@ export class Unsaved {
   admit(commit: WriteCommit, nowMs: number): Resident | undefined {
     const { tables: { entries }, key } = this.#p;
     let admitted: Resident | undefined;
-    const how = { onResident: "replace", nowMs, event: "l1.write_finished_and_read_reserved" } as const;
+    const event = "l1.write_finished_and_read_reserved";
+    const how = { onResident: "replace", nowMs, event, isUnsaved: true } as const;
     this.#writes.finish([commit], how, (outcome) => {
       const entry = outcome === "admitted" ? entries.findResident(key) : NONE;
       if (entry === NONE) return;
       admitted = this.#reads.pin(entry, 1, { nowMs, tenant: entries.tenantOf(entry), told: 0, deadlineMs: Infinity });
-      entries.setFlag(entry, FLAG.unsaved);
     });
     return admitted;
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { allocateArena } from "../../src/l1/arena.ts";
+import { allocateArena, Arena } from "../../src/l1/arena.ts";
 import { FIELD, STATE } from "../../src/l1/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { evictionPolicies, type EvictionPolicyName } from "../../src/l1/eviction/mod.ts";
@@ -21,7 +21,7 @@ class Cache {
 
   constructor(policy: EvictionPolicyName, maxObjects: number = GRANULES) {
     const memory = allocateArena({ sizeBytes: GRANULES * GRANULE_BYTES, maxObjects, hashSeed: 1 });
-    this.tables = openTables(memory, { holder: 1, policy, format: true });
+    this.tables = openTables(new Arena(memory), { holder: 1, policy, format: true });
   }
 
   admit(key: string, granules: number = 1): boolean {

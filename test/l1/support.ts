@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
+import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { FIELD, FLAG, STATE } from "../../src/l1/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
@@ -113,7 +113,7 @@ export function same(found: unknown, wanted: unknown): void {
 
 /** Checks every table of an arena against every other; throws on the first thing that does not reconcile. */
 export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"): void {
-  const tables = openTables(memory, { holder: 99, policy, format: false });
+  const tables = openTables(new Arena(memory), { holder: 99, policy, format: false });
   const { arena, counters, allocator, entries, leases } = tables;
   const blocks = [...allocator.blocks()].sort((a, b) => a.start - b.start);
   let end = 0;

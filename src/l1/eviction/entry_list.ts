@@ -42,6 +42,23 @@ export class EntryList {
     return this.#w[this.#at + GRANULES] ?? 0;
   }
 
+  /**
+   * Makes the list anew out of `members`, in the order that can still be read from both its ends: all of it, but for the few
+   * entries that a dead thread was moving. Those come to the head.
+   */
+  rebuild(members: readonly number[]): void {
+    const left = new Set(members);
+    const follow = (from: number, link: number): number[] => {
+      const found: number[] = [];
+      for (let entry = from; left.delete(entry); entry = this.#entries.get(entry, link)) found.push(entry);
+      return found;
+    };
+    const newest = follow(this.#w[this.#at + HEAD] ?? NONE, FIELD.older);
+    const oldest = follow(this.tail, FIELD.newer);
+    this.format();
+    for (const entry of [...oldest, ...newest.toReversed(), ...left]) this.pushHead(entry);
+  }
+
   pushHead(entry: number): void {
     const head = this.#w[this.#at + HEAD] ?? NONE;
     this.#entries.set(entry, FIELD.newer, NONE);

@@ -11,6 +11,7 @@ export function lru(arena: Arena, entries: EntryTable, format: boolean): Evictio
     admitted: (entry) => list.pushHead(entry),
     touched: (entry) => list.moveToHead(entry),
     removed: (entry) => list.remove(entry),
+    rebuild: (residents) => list.rebuild(residents),
     victim(mayLeave) {
       for (let left = list.count; left > 0; left--) {
         const entry = list.tail;

@@ -14,6 +14,8 @@ export interface EvictionPolicy {
   removed(entry: number, evicted: boolean): void;
   /** The next to leave among the entries that may (not leased), or -1. */
   victim(mayLeave: (entry: number) => boolean): number;
+  /** Makes its lists anew: exactly these are resident, and the lists may be broken anywhere. */
+  rebuild(residents: readonly number[]): void;
 }
 
 /** Makes a policy's view over an arena. `format`: the memory is new, the state is to be made. */

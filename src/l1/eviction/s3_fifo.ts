@@ -71,6 +71,9 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
       queue.remove(entry);
       if (evicted && queue === small) ghosts.add(entries.get(entry, FIELD.hash));
     },
+    rebuild(residents) {
+      for (const queue of [small, main]) queue.rebuild(residents.filter((entry) => queueOf(entry) === queue));
+    },
     victim(mayLeave) {
       const ofMain = small.granules > SMALL_SHARE * (small.granules + main.granules) ? -1 : victimOfMain(mayLeave);
       if (ofMain !== -1) return ofMain;
