@@ -1,9 +1,12 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
+import type { EventCounts } from "./ledger/account.ts";
 import type { EventMap, EventName } from "./catalogue.ts";
-import { Collector, type EventCounts } from "./collector.ts";
+import { Collector } from "./collector.ts";
+import { CounterRow } from "./ledger/counter_row.ts";
 import { inProcess } from "./in_process.ts";
-import { EventProducer, type Pending } from "./producer.ts";
+import { Ledger, type WayNumbers } from "./ledger/ledger.ts";
+import { EventProducer } from "./producer.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { type Schedule, unrefTimer } from "./timer.ts";
 
@@ -20,9 +23,13 @@ export interface BusOptions {
 }
 
 /** The bus's numbers about itself. */
-export interface BusStats extends Pending {
+export interface BusStats extends WayNumbers {
   readonly events: ReadonlyMap<EventName, EventCounts>;
   readonly subscriberExceptions: ReadonlyMap<string, number>;
+  /** Batches that came twice or out of turn; the producer sends what is missing again. */
+  readonly ignoredBatches: { readonly duplicate: number; readonly gap: number };
+  /** How often a producer did not answer a flush in time. */
+  readonly flushTimeouts: number;
 }
 
 /** The whole bus on one thread: a producer, a collector, and a direct call between them. Nothing is dispatched inside publish. */
@@ -30,13 +37,19 @@ export class EventBus {
   /** States a fact; can be handed on without the bus. */
   readonly publish: Publish<EventMap>;
   readonly #collector = new Collector();
+  readonly #ledger = new Ledger();
+  readonly #clock: Clock;
   readonly #producer: EventProducer;
 
   constructor(options: BusOptions = {}) {
-    this.#producer = new EventProducer(inProcess(this.#collector), {
-      clock: options.clock ?? systemClock,
-      producer: "main",
-      queueSize: options.queueSize ?? 8192,
+    const queueSize = options.queueSize ?? 8192;
+    const row = new CounterRow();
+    this.#clock = options.clock ?? systemClock;
+    this.#producer = new EventProducer(inProcess(this.#collector, this.#ledger.open("main", row)), {
+      clock: this.#clock,
+      row,
+      queueSize,
+      batchSize: Math.max(1, queueSize),
       flushIntervalMs: options.flushIntervalMs ?? 20,
       schedule: options.schedule ?? unrefTimer,
     });
@@ -61,9 +74,11 @@ export class EventBus {
 
   stats(): BusStats {
     return {
-      ...this.#producer.pending(),
-      events: this.#collector.counts(),
+      ...this.#ledger.way(this.#clock.nowMs()),
+      events: this.#ledger.counts(),
       subscriberExceptions: this.#collector.exceptions(),
+      ignoredBatches: { duplicate: 0, gap: 0 },
+      flushTimeouts: 0,
     };
   }
 }

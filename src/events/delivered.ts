@@ -2,7 +2,7 @@ import type { EventMap, EventName } from "./catalogue.ts";
 import type { FieldValues } from "./schema.ts";
 
 /** What the bus adds to an event's own fields. */
-export interface Envelope<Name extends EventName> {
+export type Envelope<Name extends EventName> = {
   readonly name: Name;
   /** Milliseconds since the epoch: of publish; for a group, of the drain that ended it. */
   readonly timeMs: number;
@@ -10,7 +10,7 @@ export interface Envelope<Name extends EventName> {
   readonly count: number;
   /** Whether this is a group: one set of label values and one histogram bucket. */
   readonly folded: boolean;
-}
+};
 
 /**
  * What a subscriber receives, the same shape for a single event and for a group of folded ones. In a group, sums are totals, a

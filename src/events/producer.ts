@@ -1,75 +1,87 @@
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap, EventName } from "./catalogue.ts";
-import { deliver, type Delivered } from "./delivered.ts";
+import type { CounterRow } from "./ledger/counter_row.ts";
+import type { Delivered } from "./delivered.ts";
 import { Fold } from "./fold.ts";
-import { eventNames, type FieldValues, schemaOf } from "./schema.ts";
+import { eventNames, schemaOf } from "./schema.ts";
 import type { Interest } from "./subscriber.ts";
 import type { Schedule } from "./timer.ts";
-import type { Transport } from "./transport.ts";
+import type { Batch, HandedOver, Single, Transport } from "./transport.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {
   readonly clock: Clock;
-  /** Its name, unique among the producers of one collector. */
-  readonly producer: string;
+  /** Where it counts. */
+  readonly row: CounterRow;
   /** Most single events that wait; more are folded, which sheds their details and never their counts. */
   readonly queueSize: number;
+  /** Most single events, and most groups, of one batch. A full batch leaves at once. */
+  readonly batchSize: number;
   /** How long an event may wait before it is on its way. */
   readonly flushIntervalMs: number;
   readonly schedule: Schedule;
 }
 
-/** What a producer still holds. */
-export interface Pending {
-  /** Single events plus groups. */
-  readonly depth: number;
-  /** Age of the oldest of them; 0 if there is none. */
-  readonly lagSeconds: number;
-}
-
 /** One event type's side of a producer. */
 interface Lane {
   readonly name: EventName;
+  /** Its place in the catalogue. */
+  readonly type: number;
   readonly fold: Fold;
   detail: boolean;
   published: number;
   shed: number;
+  handedOver: number;
 }
 
 type Heard = { readonly [Name in EventName]?: Lane };
 
-interface Single {
-  readonly name: EventName;
-  readonly timeMs: number;
-  readonly fields: FieldValues;
+/** Something that waits until all that was published before it is with the transport. */
+interface Mark {
+  readonly queued: number;
+  readonly folded: number;
+  readonly reached: () => void;
 }
 
 /**
  * The publishing end of the bus, one per thread. An event is either queued with its time stamp and details (someone wants them and
- * the queue has room) or folded into exact totals on the spot; a timer takes both to the transport.
+ * the queue has room) or folded into exact totals on the spot; a timer takes both to the transport. Until it knows who wants what it
+ * folds everything.
  */
 export class EventProducer {
   readonly #transport: Transport;
   readonly #options: ProducerOptions;
-  readonly #lanes: readonly Lane[] = eventNames.map((name) => ({
+  readonly #lanes: readonly Lane[] = eventNames.map((name, type) => ({
     name,
+    type,
     fold: new Fold(schemaOf(name)),
     detail: false,
     published: 0,
     shed: 0,
+    handedOver: 0,
   }));
-  /** Lanes somebody listens to. An object, because Bun finds a property three times as fast as a Map entry. */
-  #heard: Heard = {};
+  readonly #byName: Heard = lanesByName(this.#lanes);
+  /** Lanes somebody listens to, or may. An object, because Bun finds a property three times as fast as a Map entry. */
+  #heard = this.#byName;
+  #informed = false;
   #singles: Single[] = [];
-  /** When the oldest of what waits was published. */
-  #sinceMs: number | undefined;
+  #groups: readonly Delivered<EventName>[] = [];
+  /** When the oldest event in the folds was published, and in `#groups`. */
+  #foldedSinceMs: number | undefined;
+  #groupsSinceMs: number | undefined;
+  /** Events since the beginning: queued and taken out of the queue; folded, taken out of the folds, and sent as groups. */
+  readonly #totals = { queued: 0, taken: 0, folded: 0, drained: 0, sent: 0 };
+  /** Whether something waits and a timer or the transport will see to it. */
+  #awake = false;
   #cancelTimer: (() => void) | undefined;
+  #marks: readonly Mark[] = [];
   #stopped = false;
 
   constructor(transport: Transport, options: ProducerOptions) {
     this.#transport = transport;
     this.#options = options;
+    transport.onProgress(() => this.#drain());
     transport.onInterest((interest) => this.#listen(interest));
   }
 
@@ -78,21 +90,40 @@ export class EventProducer {
     const lane = this.#heard[name];
     if (lane === undefined) return;
     lane.published++;
-    if (this.#sinceMs === undefined) this.#wake();
+    const { row, clock, queueSize, batchSize } = this.#options;
+    if (this.#informed) row.setPublished(lane.type, lane.published);
+    else row.setUndecided(lane.type, lane.published);
     if (lane.detail) {
-      if (this.#singles.length < this.#options.queueSize) {
-        this.#singles.push({ name, timeMs: this.#options.clock.nowMs(), fields });
+      if (this.#singles.length < queueSize) {
+        const timeMs = clock.nowMs();
+        this.#totals.queued++;
+        if (this.#singles.push({ name, timeMs, fields }) === batchSize) this.#wakeIn(0);
+        else if (!this.#awake) this.#wake(timeMs);
         return;
       }
-      lane.shed++;
+      row.setShed(lane.type, ++lane.shed);
     }
+    if (this.#foldedSinceMs === undefined) {
+      this.#foldedSinceMs = clock.nowMs();
+      if (!this.#awake) this.#wake(this.#foldedSinceMs);
+    }
+    this.#totals.folded++;
     lane.fold.add(fields);
   };
 
+  /** Resolves when everything published so far is with the transport. */
+  drained(): Promise<void> {
+    const { queued, folded } = this.#totals;
+    return new Promise((reached) => {
+      this.#marks = [...this.#marks, { queued, folded, reached }];
+      this.#drain();
+    });
+  }
+
   /** Resolves when everything published so far has been dispatched. */
-  flush(): Promise<void> {
-    this.#drain();
-    return this.#transport.flush();
+  async flush(): Promise<void> {
+    await this.drained();
+    await this.#transport.flush();
   }
 
   /** Flushes; what is published from now on is ignored. */
@@ -103,43 +134,126 @@ export class EventProducer {
     return this.flush();
   }
 
-  /** What waits for the next drain. */
-  pending(): Pending {
-    const groups = this.#lanes.reduce((sum, lane) => sum + lane.fold.size, 0);
-    const sinceMs = this.#sinceMs;
-    return {
-      depth: this.#singles.length + groups,
-      lagSeconds: sinceMs === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - sinceMs) / 1000,
-    };
-  }
-
   #listen(interest: Interest): void {
+    if (!this.#informed) this.#decide(interest);
     if (this.#stopped) return;
     for (const lane of this.#lanes) lane.detail = interest.get(lane.name) === "detail";
-    const heard: { [Name in EventName]?: Lane } = {};
-    for (const lane of this.#lanes) if (interest.has(lane.name)) heard[lane.name] = lane;
-    this.#heard = heard;
+    this.#heard = lanesByName(this.#lanes.filter(({ name }) => interest.has(name)));
+    if (this.#awake) this.#wakeIn(this.#options.flushIntervalMs);
   }
 
-  #wake(): void {
-    this.#sinceMs = this.#options.clock.nowMs();
+  /** Counts what was folded until now for those who turn out to want it, and drops the rest. */
+  #decide(interest: Interest): void {
+    const { row } = this.#options;
+    this.#informed = true;
+    for (const lane of this.#lanes) {
+      if (interest.has(lane.name)) {
+        if (interest.get(lane.name) === "detail") lane.shed = lane.published;
+        row.setPublished(lane.type, lane.published);
+        row.setShed(lane.type, lane.shed);
+      } else {
+        lane.fold.drain(0);
+        lane.published = 0;
+      }
+      row.setUndecided(lane.type, 0);
+    }
+  }
+
+  #wake(timeMs: number): void {
+    this.#awake = true;
+    this.#options.row.setOldest(this.#transport.oldestMs() ?? timeMs);
+    this.#wakeIn(this.#options.flushIntervalMs);
+  }
+
+  #wakeIn(delayMs: number): void {
+    if (delayMs === 0) {
+      this.#awake = true;
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+    }
     this.#cancelTimer ??= this.#options.schedule(() => {
       this.#cancelTimer = undefined;
       this.#drain();
-    }, this.#options.flushIntervalMs);
+    }, delayMs);
   }
 
+  /** Sends what waits now, while there is room; what subscribers publish meanwhile waits for its own turn. */
   #drain(): void {
-    if (this.#sinceMs === undefined) return;
-    this.#sinceMs = undefined;
-    const timeMs = this.#options.clock.nowMs();
-    const singles = this.#singles.map(({ name, timeMs, fields }) =>
-      deliver({ name, timeMs, count: 1, folded: false }, fields)
-    );
-    this.#singles = [];
-    const groups: Delivered<EventName>[] = [];
-    for (const lane of this.#lanes) groups.push(...lane.fold.drain(timeMs));
-    const counts = new Map(this.#lanes.map(({ name, published, shed }) => [name, { published, shed }]));
-    this.#transport.send({ producer: this.#options.producer, singles, groups, counts });
+    if (!this.#informed) return;
+    const { queued, folded } = this.#totals;
+    while (this.#isWaiting(queued, folded) && this.#transport.room() > 0) this.#sendOne();
+    this.#awake = this.#isWaiting(this.#totals.queued, this.#totals.folded);
+    // Without room, onProgress goes on.
+    if (this.#awake && this.#transport.room() > 0) this.#wakeIn(this.#options.flushIntervalMs);
+    this.#options.row.setOldest(this.#transport.oldestMs() ?? this.#oldestMs());
+    const reached = this.#marks.filter(({ queued, folded }) => !this.#isWaiting(queued, folded));
+    if (reached.length === 0) return;
+    this.#marks = this.#marks.filter((mark) => !reached.includes(mark));
+    for (const mark of reached) mark.reached();
   }
+
+  /** Whether some of the first so many events are still here. */
+  #isWaiting(queued: number, folded: number): boolean {
+    return this.#totals.taken < queued || this.#totals.sent < folded;
+  }
+
+  #oldestMs(): number | undefined {
+    const times = [this.#singles[0]?.timeMs, this.#groupsSinceMs, this.#foldedSinceMs];
+    return times.reduce((oldest, timeMs) => oldest === undefined || (timeMs ?? Infinity) < oldest ? timeMs : oldest);
+  }
+
+  #sendOne(): void {
+    const { batchSize, clock } = this.#options;
+    const sinceMs = this.#oldestMs() ?? clock.nowMs();
+    const singles = this.#takeSingles(batchSize);
+    const groups = this.#takeGroups(batchSize);
+    if (singles.length + groups.length === 0) return;
+    for (const { name } of singles) this.#handOver(name, 1);
+    for (const { name, count } of groups) this.#handOver(name, count);
+    this.#transport.send({ singles, groups, counts: this.#counts(), sinceMs });
+  }
+
+  #takeSingles(most: number): readonly Single[] {
+    const singles = this.#singles;
+    this.#singles = singles.length > most ? singles.splice(most) : [];
+    this.#totals.taken += singles.length;
+    return singles;
+  }
+
+  #takeGroups(most: number): readonly Delivered<EventName>[] {
+    const totals = this.#totals;
+    if (this.#groups.length === 0) {
+      const timeMs = this.#options.clock.nowMs();
+      this.#groups = this.#lanes.flatMap(({ fold }) => fold.drain(timeMs));
+      this.#groupsSinceMs = this.#foldedSinceMs;
+      this.#foldedSinceMs = undefined;
+      totals.drained = totals.folded;
+    }
+    const groups = this.#groups.slice(0, most);
+    this.#groups = this.#groups.slice(most);
+    if (this.#groups.length === 0) {
+      this.#groupsSinceMs = undefined;
+      totals.sent = totals.drained;
+    }
+    return groups;
+  }
+
+  #counts(): Batch["counts"] {
+    const counts = new Map<EventName, HandedOver>();
+    for (const { name, handedOver, shed } of this.#lanes) {
+      if (handedOver > 0) counts.set(name, { published: handedOver, shed });
+    }
+    return counts;
+  }
+
+  #handOver(name: EventName, count: number): void {
+    const lane = this.#byName[name];
+    if (lane !== undefined) lane.handedOver += count;
+  }
+}
+
+function lanesByName(lanes: readonly Lane[]): Heard {
+  const heard: { [Name in EventName]?: Lane } = {};
+  for (const lane of lanes) heard[lane.name] = lane;
+  return heard;
 }

@@ -53,6 +53,7 @@ describe("EventBus", () => {
       rolledUp: 0,
       lost: 0,
       shed: 0,
+      pending: 0,
     });
   });
 
@@ -65,7 +66,7 @@ describe("EventBus", () => {
     bus.publish("l1.read.finished", { ...READ, key: "b" });
     bus.publish("l1.removed", { ...READ, reason: "expired" });
     expect(seen).toEqual([]);
-    expect(bus.stats()).toMatchObject({ depth: 2, lagSeconds: 0.5 });
+    expect(bus.stats()).toMatchObject({ depth: 3, lagSeconds: 0.5 });
     fire();
     expect(seen).toEqual([
       { name: "l1.read.finished", timeMs: 1500, count: 2, folded: true, tenant: "", keys: 2, bytes: 20 },
@@ -108,6 +109,7 @@ describe("EventBus", () => {
       rolledUp: 3,
       lost: 0,
       shed: 3,
+      pending: 0,
     });
   });
 
