@@ -14,12 +14,12 @@ import type { Handler } from "./route.ts";
 const SMALL_BODY_BYTES = 128 * 1024;
 
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
-export function writeObject({ storage }: Pick<AppOptions, "storage">): Handler {
+export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {
   return async (call, request) => {
     const put = parsePut(call.located.parameter, request);
     const upload = await storage.reserve(put);
     try {
-      await receive(request, { upload, call, sizeBytes: put.sizeBytes });
+      await receive(request, { upload, call, sizeBytes: put.sizeBytes, discard });
     } catch (error) {
       upload.abort();
       throw error;
@@ -68,7 +68,12 @@ function parseDurability(header: string | null): "l1" | "l2" | undefined {
 
 async function receive(
   request: Request,
-  { upload, call, sizeBytes }: { readonly upload: Upload; readonly call: Call; readonly sizeBytes: number | undefined },
+  { upload, call, sizeBytes, discard }: {
+    readonly upload: Upload;
+    readonly call: Call;
+    readonly sizeBytes: number | undefined;
+    readonly discard: (bytes: number) => void;
+  },
 ): Promise<void> {
   if (sizeBytes !== undefined && sizeBytes <= SMALL_BODY_BYTES) {
     const body = new Uint8Array(await request.arrayBuffer().catch((cause) => brokenOff(call, cause)));
@@ -85,6 +90,7 @@ async function receive(
       call.received(next.value.byteLength);
       const written = upload.write(next.value);
       if (written !== undefined) await written;
+      discard(next.value.byteLength);
     }
   } finally {
     reader.releaseLock();

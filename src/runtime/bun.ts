@@ -14,6 +14,7 @@ declare const ReadableStream: new (source: {
 }) => ReadableStream<Uint8Array<ArrayBuffer>>;
 declare const Bun: {
   readonly version: string;
+  gc(force: boolean): void;
   serve(options: {
     readonly hostname: string;
     readonly port: number;
@@ -30,13 +31,25 @@ declare const Bun: {
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
 
+/** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is told to look. */
+const COLLECT_BYTES = 8 * 1024 * 1024;
+
 /** Bun's side of what differs between the runtimes. */
-export const bunRuntime = (): Runtime => ({
-  name: "bun",
-  version: Bun.version,
-  serve,
-  createSender: () => SENDER,
-});
+export function bunRuntime(): Runtime {
+  let discarded = 0;
+  return {
+    name: "bun",
+    version: Bun.version,
+    serve,
+    createSender: () => SENDER,
+    discard(bytes) {
+      discarded += bytes;
+      if (discarded < COLLECT_BYTES) return;
+      discarded = 0;
+      Bun.gc(false);
+    },
+  };
+}
 
 function serve(options: ServeOptions): Server {
   const server = Bun.serve({

@@ -29,9 +29,17 @@ export const denoRuntime = (): Runtime => ({
   version: Deno.version.deno,
   serve,
   createSender: (options) => new DenoSender(options),
+  discard() {},
 });
 
+/** Deno's shutdown breaks off request bodies that are still arriving; so it comes only when no request is in hand, and new ones are sent away. */
 function serve(options: ServeOptions): Server {
+  let inHand = 0;
+  let stopping: PromiseWithResolvers<void> | undefined;
+  const over = () => {
+    inHand--;
+    if (inHand === 0) stopping?.resolve();
+  };
   const server = Deno.serve({
     hostname: options.host,
     port: options.port,
@@ -41,10 +49,20 @@ function serve(options: ServeOptions): Server {
       options.onError(error);
       return new Response(null, { status: 500 });
     },
-  }, options.fetch);
+  }, (request, context) => {
+    if (stopping !== undefined) return new Response(null, { status: 503, headers: { connection: "close" } });
+    inHand++;
+    context.completed?.then(over, over);
+    return options.fetch(request, context);
+  });
   return {
     address: { host: server.addr.hostname, port: server.addr.port },
-    stop: () => server.shutdown(),
+    async stop() {
+      stopping ??= Promise.withResolvers();
+      if (inHand === 0) stopping.resolve();
+      await stopping.promise;
+      await server.shutdown();
+    },
   };
 }
 

@@ -78,4 +78,6 @@ export interface Runtime {
   readonly version: string;
   serve(options: ServeOptions): Server;
   createSender(options: SenderOptions): Sender;
+  /** Told of large buffers that are soon garbage, in bytes, so that a runtime that lets them pile up collects them. */
+  discard(bytes: number): void;
 }

@@ -35,6 +35,7 @@ export function memoryApp(sender: Sender): MemoryApp {
     config: () => ({ port: 0 }),
     status: async () => ({ storage: await storage.status() }),
     metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
+    discard() {},
     isAlive: () => true,
     isReady: () => ready,
     reportError: (error) => errors.push(error),
