@@ -4,6 +4,8 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
 import type { KeyLatch } from "./key_latch.ts";
 import type { LeaseKeeper } from "./lease_keeper.ts";
+import type { Poller } from "./poller.ts";
+import type { SharedKeys } from "./shared/shared_keys.ts";
 import type { Tier } from "./tiers/tier.ts";
 import type { Timers } from "./timers.ts";
 
@@ -15,6 +17,9 @@ export interface StorageContext {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** What is common to all threads. */
+  readonly shared: SharedKeys;
   readonly latch: KeyLatch;
+  readonly poller: Poller;
   readonly keeper: LeaseKeeper;
 }

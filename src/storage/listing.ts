@@ -16,8 +16,6 @@ export interface ListingOptions {
   readonly query: ListQuery;
   /** One tier's name ("l1" too), or undefined for all. */
   readonly tier: string | undefined;
-  /** Whether the tiers' copies of a key of this tenant are outdated. */
-  readonly isUnsaved: (key: string) => boolean;
 }
 
 /** One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the tiers) tells it. Throws tier_failed. */
@@ -31,7 +29,7 @@ export async function listObjects(context: StorageContext, options: ListingOptio
   return { entries, more: false };
 }
 
-function levelsOf({ l1, tiers, clock }: StorageContext, { query, tier, isUnsaved }: ListingOptions): readonly Level[] {
+function levelsOf({ l1, tiers, clock }: StorageContext, { query, tier }: ListingOptions): readonly Level[] {
   const fresh = (entry: ListEntry): ListEntry | undefined => isExpired(entry.meta, clock.nowMs()) ? undefined : entry;
   const memory: Level = {
     page: (page) => {
@@ -44,9 +42,11 @@ function levelsOf({ l1, tiers, clock }: StorageContext, { query, tier, isUnsaved
     page: (page) => each.list(page),
     show: (entry) => {
       const key = { tenant: query.tenant, key: entry.key };
-      if (tier === undefined && isUnsaved(entry.key)) {
+      if (tier === undefined) {
+        // What L1 has is newer, or the same.
         const meta = l1.peek(key);
-        return meta === undefined ? undefined : { key: entry.key, meta };
+        if (meta !== undefined) return { key: entry.key, meta };
+        if (l1.isExpiredUnsaved(key)) return undefined;
       }
       return each.isStale(key) ? undefined : fresh(entry);
     },

@@ -11,20 +11,23 @@ import { KeyLatch } from "./key_latch.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { listObjects } from "./listing.ts";
 import { LoadController } from "./read/load_controller.ts";
+import { Poller } from "./poller.ts";
 import { Remover } from "./remover.ts";
+import { allocateSharedKeys } from "./shared/memory.ts";
+import type { QueueLimits } from "./shared/queue_share.ts";
+import { SharedKeys } from "./shared/shared_keys.ts";
+import { StaleKeys } from "./tiers/stale_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 import type { MaybePromise, ObjectRead, Precondition, PutRequest, Storage, StorageStatus, Upload } from "./types.ts";
-import { versionSource } from "./version.ts";
 import { Committer } from "./write/committer.ts";
 import { StoreController } from "./write/store_controller.ts";
-import type { StoreQueueLimits } from "./write/store_queue.ts";
 import { WriteController } from "./write/write_controller.ts";
 
 /** What a StorageManager is made of. */
 export interface StorageManagerOptions {
   readonly l1: L1;
-  /** In the order they are asked; every object is stored in all of them. */
+  /** In the order they are asked, the same in all threads that share L1, at most 31; every object is stored in all of them. */
   readonly tiers: readonly L2Adapter[];
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
@@ -33,13 +36,12 @@ export interface StorageManagerOptions {
   readonly maxObjectBytes: number;
   /** How long L1 keeps a lease that nobody renews, in milliseconds. */
   readonly leaseMs: number;
-  readonly storeQueue: StoreQueueLimits;
+  /** One bound for all threads that share L1. */
+  readonly storeQueue: QueueLimits;
   /** How many objects are stored side by side in the background. */
   readonly storeConcurrency: number;
-  /** How many keys with an outdated, undeletable copy are remembered per tier before the tier is distrusted (default 65 536). */
-  readonly maxStaleKeys?: number;
-  /** Default: milliseconds * 1024 + a sequence number, from `clock`. */
-  readonly nextVersion?: () => number;
+  /** This thread's part in what all threads over one L1 share; needed as soon as there is more than one (default: private to this manager). */
+  readonly shared?: SharedKeys;
   /** Default: the runtime's. */
   readonly timers?: Timers;
 }
@@ -55,14 +57,19 @@ export class StorageManager implements Storage {
   #draining: Promise<void> | undefined;
 
   constructor(options: StorageManagerOptions) {
-    const { l1, publish, clock, timers = systemTimers, maxStaleKeys = 65_536 } = options;
+    const { l1, publish, clock, timers = systemTimers, shared = privateKeys() } = options;
+    const poller = new Poller(timers);
     this.#context = {
       l1,
       publish,
       clock,
       timers,
-      tiers: options.tiers.map((adapter) => new Tier(adapter, { publish, clock, maxStaleKeys })),
-      latch: new KeyLatch(),
+      tiers: options.tiers.map((adapter, index) =>
+        new Tier(adapter, { publish, clock, stale: new StaleKeys(shared.stale, index) })
+      ),
+      shared,
+      poller,
+      latch: new KeyLatch(shared.stripes, poller),
       keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
     };
     this.tiers = ["l1", ...this.#context.tiers.map((tier) => tier.name)];
@@ -70,17 +77,15 @@ export class StorageManager implements Storage {
       limits: options.storeQueue,
       concurrency: options.storeConcurrency,
     });
-    const loads = new LoadController(this.#context, (key) => stores.isUnsaved(key));
-    const nextVersion = options.nextVersion ?? versionSource(clock);
+    const loads = new LoadController(this.#context);
     this.#stores = stores;
     this.#loads = loads;
-    this.#remover = new Remover(this.#context, { stores, loads });
+    this.#remover = new Remover(this.#context, stores);
     this.#writes = new WriteController(this.#context, {
-      committer: new Committer(this.#context, { stores, loads, nextVersion }),
+      committer: new Committer(this.#context, stores),
       write: options.write,
       maxObjectBytes: options.maxObjectBytes,
       find: async (key) => (await loads.find(key))?.meta,
-      isUnsaved: (key) => stores.isUnsaved(key),
     });
   }
 
@@ -123,8 +128,7 @@ export class StorageManager implements Storage {
     },
   ): ReturnType<Storage["list"]> {
     const { tier, ...rest } = query;
-    const isUnsaved = (key: string): boolean => this.#stores.isUnsaved({ tenant: query.tenant, key });
-    return listObjects(this.#context, { query: rest, tier, isUnsaved });
+    return listObjects(this.#context, { query: rest, tier });
   }
 
   async status(): Promise<StorageStatus> {
@@ -141,6 +145,11 @@ export class StorageManager implements Storage {
       storeQueue: this.#stores.status(),
       loadsInFlight: this.#loads.inFlight,
     };
+  }
+
+  /** Stores what a dead thread had acknowledged and not stored; call it after `releaseSeat`, in one living thread. Returns how many objects that are. */
+  adopt(holder: number): number {
+    return this.#stores.adopt(holder);
   }
 
   drain(): Promise<void> {
@@ -187,4 +196,9 @@ export class StorageManager implements Storage {
     this.#context.publish("lookup.finished", { tenant, tier, result, keys: 1, bytes, key: key.key });
     return found;
   }
+}
+
+/** What a manager that is alone shares with nobody. */
+function privateKeys(): SharedKeys {
+  return new SharedKeys(allocateSharedKeys({ places: 1, hashSeed: 0 }, "private"), { place: 0, holder: 1 });
 }

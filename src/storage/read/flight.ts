@@ -6,19 +6,28 @@ import type { Staging } from "../../l1/types.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { copyInto } from "../copy_into.ts";
+import type { Watch } from "../key_latch.ts";
 import { askTiers, type TierAnswer } from "../tiers/ask_tiers.ts";
 import { discardLoad } from "../tiers/discard_load.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { ObjectRead } from "../types.ts";
 import { BypassRead } from "./bypass_read.ts";
+import { followLoad } from "./follow_load.ts";
+import { LOAD_TAG } from "./load_tag.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
 
-/** The tag under which loads stage: one load per key among all workers. */
-const LOAD_TAG = "load";
-
-/** What a reader gets from a flight: the object, a miss, or "again": the key was changed while the tiers were asked, so start over. */
+/** What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so start over. */
 export type Boarded = ObjectRead | "miss" | "again";
+
+/** What a Flight is made of. */
+export interface FlightOptions {
+  readonly key: ObjectKey;
+  /** Begun before L1 was asked for the last time. */
+  readonly watch: Watch;
+  /** Called, before any reader is answered, in the turn from which on nobody may board. */
+  readonly onFull: () => void;
+}
 
 interface Found {
   readonly meta: ObjectMeta;
@@ -30,33 +39,23 @@ interface Found {
 /** One load of one key from the tiers, shared by all who want it while it lasts: into L1 if it fits, else past it. */
 export class Flight {
   readonly #context: StorageContext;
-  readonly #key: ObjectKey;
-  readonly #onFull: () => void;
+  readonly #options: FlightOptions;
   readonly #waiting: { resolve: (boarded: Boarded) => void; reject: (reason: unknown) => void }[] = [];
   #changed = Promise.withResolvers<void>();
   #found: Found | undefined;
   #readers = 0;
-  #detached = false;
   #draining = false;
   #failed = false;
 
-  /** `onFull` is called, before any reader is answered, in the turn from which on nobody may board. */
-  constructor(context: StorageContext, key: ObjectKey, onFull: () => void) {
+  constructor(context: StorageContext, options: FlightOptions) {
     this.#context = context;
-    this.#key = key;
-    this.#onFull = onFull;
+    this.#options = options;
   }
 
-  /** The object for one more reader, with a read lease of its own. Rejects with tier_failed. Not to be called after `detach` or `onFull`. */
-  board(): Promise<Boarded> {
-    const found = this.#found;
-    if (found !== undefined) return Promise.resolve(this.#readOf(found));
+  /** The object for one more reader, with a read lease of its own; "again" if it is not the current one any more. Rejects with tier_failed. Not to be called after `onFull`. */
+  board(): Promise<Boarded> | Boarded {
+    if (this.#found !== undefined) return this.#readOf(this.#found);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-  }
-
-  /** The key has got a new object or none: nobody may join any more, and what has not been opened starts over. */
-  detach(): void {
-    this.#detached = true;
   }
 
   /** Stop as soon as no reader wants the rest. */
@@ -66,57 +65,60 @@ export class Flight {
 
   /** Looks up, then loads. Never rejects: failures reach the readers. */
   async run(): Promise<void> {
+    const { tiers } = this.#context;
     try {
-      const opened = await this.#open();
-      // From here to the reservation in #load there is no await: a commit is either seen in #detached, or later by L1, which then never admits this load.
-      if (this.#detached || opened === "again" || opened === "miss") {
-        if (typeof opened === "object") void discardLoad(opened.answer);
-        const boarded = opened === "miss" && !this.#detached ? "miss" : "again";
-        this.#onFull();
-        this.#settle(() => boarded);
-      } else await this.#load(opened.answer, opened.tier);
+      const opened = await askTiers(tiers, (tier) => tier.open(this.#options.key));
+      if (opened !== undefined) return await this.#load(opened);
+      const { disturbed } = this.#options.watch;
+      this.#leave(() => disturbed ? "again" : "miss");
     } catch (error) {
-      this.#onFull();
+      this.#options.onFull();
       for (const reader of this.#waiting.splice(0)) reader.reject(error);
     }
   }
 
-  async #open(): Promise<TierAnswer<L2Load> | "miss" | "again"> {
-    const watch = this.#context.latch.watch(this.#key);
-    let opened: TierAnswer<L2Load> | undefined;
-    try {
-      opened = await askTiers(this.#context.tiers, (tier) => tier.open(this.#key));
-    } finally {
-      watch.done();
-    }
-    if (!watch.disturbed) return opened ?? "miss";
-    if (opened !== undefined) void discardLoad(opened.answer);
-    return "again";
-  }
-
-  async #load(opened: L2Load, tier: Tier): Promise<void> {
+  async #load({ answer: opened, tier }: TierAnswer<L2Load>): Promise<void> {
     const { tiers } = this.#context;
-    const found = { meta: opened.meta, tiers: tiers.slice(tiers.indexOf(tier)), tier: tier.name };
-    const staging = this.#reserve(opened.meta);
-    if (staging === undefined) {
-      this.#onFull();
-      const [first, ...others] = this.#waiting.splice(0);
-      first?.resolve(new BypassRead(this.#context, { ...found, key: this.#key, opened }));
-      await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found))));
-      return;
+    const index = tiers.indexOf(tier);
+    const found = { meta: opened.meta, tiers: tiers.slice(index), tier: tier.name };
+    const staging = this.#reserve(opened.meta, index);
+    if (staging === "again" || staging === "staging") {
+      void discardLoad(opened);
+      // Another thread was faster: its load serves these readers too.
+      this.#leave(() => staging === "staging" && followLoad(this.#context, this.#options.key) || "again");
+    } else if (staging === "past") await this.#streamPast(found, opened, tier);
+    else {
+      this.#found = found;
+      for (const reader of this.#waiting.splice(0)) reader.resolve(this.#readOf(found));
+      await this.#fill(staging, found, opened);
     }
-    this.#found = found;
-    this.#settle(() => this.#readOf(found));
-    await this.#fill(staging, found, opened);
   }
 
-  #reserve(meta: ObjectMeta): Staging | undefined {
-    const { l1, publish } = this.#context;
+  /**
+   * Room in L1. In one turn with the last look at the watch: a commit in any thread is either seen there, or comes later and supersedes the staging,
+   * which then is neither found nor admitted.
+   */
+  #reserve(meta: ObjectMeta, tier: number): Staging | "again" | "staging" | "past" {
+    const { l1, latch, publish, shared } = this.#context;
+    const { key, watch } = this.#options;
     const { sizeBytes, contentType, sha256 } = meta;
-    if (sizeBytes > l1.admissionLimitBytes) return undefined;
-    const [staged] = l1.reserveWrite([{ key: this.#key, sizeBytes, contentType, sha256, loading: meta }], LOAD_TAG);
+    const staged = latch.turn(key, () => {
+      if (watch.disturbed) return "again";
+      if (sizeBytes > l1.admissionLimitBytes) return "past";
+      shared.stripes.setLoadTier(shared.stripes.of(key), tier);
+      return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, loading: meta }], LOAD_TAG)[0] ?? "past";
+    });
     if (staged === "no_room") publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes });
-    return typeof staged === "object" ? staged : undefined;
+    return staged === "no_room" || staged === "too_large" ? "past" : staged;
+  }
+
+  /** A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later change of the key cannot break it. */
+  async #streamPast(found: Found, opened: L2Load, tier: Tier): Promise<void> {
+    const { key, onFull } = this.#options;
+    onFull();
+    const [first, ...others] = this.#waiting.splice(0);
+    first?.resolve(new BypassRead(this.#context, { ...found, key, opened }));
+    await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found))));
   }
 
   /** The last bytes are shown only after the checksum of the whole was right: whoever gets all bytes has the right ones. */
@@ -128,13 +130,11 @@ export class Flight {
     try {
       let at = 0;
       let crc = 0;
-      const request = { key: this.#key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
+      const request = { key: this.#options.key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
       for await (const chunk of loadChunks(this.#context, request)) {
         // Renewed in the same turn as the copy: memory of a lease that has run out may belong to somebody else.
         if (!l1.renew(lease)) throw new VitrineError("tier_failed", "load object: its write lease has run out");
-        if (this.#draining && this.#readers === 0) {
-          throw new VitrineError("shutting_down", "load object: nobody wants it");
-        }
+        if (this.#isUnwanted()) throw new VitrineError("shutting_down", "load object: nobody wants it");
         copyInto(extents, at, chunk);
         crc = crc32(chunk, crc);
         at += chunk.length;
@@ -151,14 +151,24 @@ export class Flight {
       l1.abort([lease]);
     } finally {
       keeper.drop(lease);
-      this.#onFull();
+      this.#options.onFull();
       this.#wake();
     }
   }
 
-  #readOf(found: Found): ObjectRead {
-    const following = this.#context.l1.follow(this.#key, LOAD_TAG);
-    if (following === undefined) return this.#bypass(found);
+  /** Readers of other threads are not known here. */
+  #isUnwanted(): boolean {
+    return this.#draining && this.#readers === 0 && !this.#context.shared.isShared;
+  }
+
+  #readOf(found: Found): ObjectRead | "again" {
+    const { key } = this.#options;
+    const following = this.#context.l1.follow(key, LOAD_TAG);
+    if (following === undefined) return "again";
+    if (following.meta.version !== found.meta.version) {
+      this.#context.l1.finishRead([following.lease]);
+      return "again";
+    }
     this.#readers += 1;
     const filling: Filling = {
       readableBytes: () => {
@@ -169,7 +179,7 @@ export class Flight {
       changed: () => this.#changed.promise,
     };
     return new MemoryRead(this.#context, {
-      key: this.#key,
+      key,
       resident: following,
       tier: found.tier,
       filling,
@@ -177,22 +187,18 @@ export class Flight {
     });
   }
 
-  /** A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later change of the key cannot break it. */
   async #openAgain(tier: Tier, found: Found): Promise<Boarded> {
+    const { key } = this.#options;
     const { meta } = found;
-    const opened = await tier.openRange(this.#key, { start: 0, end: meta.sizeBytes }).catch(() => undefined);
-    if (opened?.meta.version === meta.version) {
-      return new BypassRead(this.#context, { ...found, key: this.#key, opened });
-    }
+    const opened = await tier.openRange(key, { start: 0, end: meta.sizeBytes }).catch(() => undefined);
+    if (opened?.meta.version === meta.version) return new BypassRead(this.#context, { ...found, key, opened });
     if (opened !== undefined) await discardLoad(opened);
     return "again";
   }
 
-  #bypass(found: Found): ObjectRead {
-    return new BypassRead(this.#context, { ...found, key: this.#key });
-  }
-
-  #settle(boarded: () => Boarded): void {
+  /** Answers all who wait; nobody may board any more. */
+  #leave(boarded: () => Boarded): void {
+    this.#options.onFull();
     for (const reader of this.#waiting.splice(0)) reader.resolve(boarded());
   }
 

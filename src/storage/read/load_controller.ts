@@ -2,25 +2,24 @@ import { keyId, type ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
+import type { Watch } from "../key_latch.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
 import type { ObjectRead } from "../types.ts";
-import { Flight } from "./flight.ts";
+import { type Boarded, Flight } from "./flight.ts";
+import { followLoad } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
 
-/** Finds objects: in L1 at once, else in the tiers, with one load per key. */
+/** Finds objects: in L1 at once, else in the tiers, with one load per key over all threads. */
 export class LoadController {
   readonly #context: StorageContext;
-  readonly #isUnsaved: (key: ObjectKey) => boolean;
   /** The flights that may be joined. */
-  readonly #flights = new Map<string, { readonly flight: Flight; readonly key: ObjectKey }>();
-  /** All flights that run, detached ones too. */
+  readonly #flights = new Map<string, Flight>();
+  /** All flights that run. */
   readonly #running = new Set<Flight>();
   readonly #idle = new IdleCounter();
 
-  /** `isUnsaved`: whether the tiers' copies of a key are outdated because its store is still to come; then L1 alone decides. */
-  constructor(context: StorageContext, isUnsaved: (key: ObjectKey) => boolean) {
+  constructor(context: StorageContext) {
     this.#context = context;
-    this.#isUnsaved = isUnsaved;
   }
 
   get inFlight(): number {
@@ -35,55 +34,29 @@ export class LoadController {
 
   /** A read of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
   async load(key: ObjectKey): Promise<ObjectRead | undefined> {
-    while (!this.#isUnsaved(key)) {
-      const busy = this.#context.latch.busy(key);
-      if (busy !== undefined) await busy;
-      else {
-        const boarded = await this.#flightOf(key).board();
-        if (boarded === "miss") return undefined;
-        if (boarded !== "again") return boarded;
-      }
+    for (;;) {
+      const watch = await this.#context.latch.watch(key);
+      // Again, now that the watch has begun: what was committed before that is in L1, or has been.
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
+      if (this.#context.l1.isExpiredUnsaved(key)) return undefined;
+      const boarded = await this.#board(key, watch);
+      if (boarded === "miss") return undefined;
+      if (boarded !== "again") return boarded;
     }
-    return undefined;
   }
 
   /** Metadata and place of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
   async find(key: ObjectKey): Promise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
     const { latch, l1, tiers } = this.#context;
-    while (!this.#isUnsaved(key)) {
-      const busy = latch.busy(key);
-      if (busy !== undefined) await busy;
-      else {
-        const watch = latch.watch(key);
-        try {
-          const found = await askTiers(tiers, (tier) => tier.lookup(key));
-          if (!watch.disturbed) return found && { meta: found.answer, tier: found.tier.name };
-        } finally {
-          watch.done();
-        }
-      }
+    for (;;) {
+      const watch = await latch.watch(key);
       const meta = l1.peek(key);
       if (meta !== undefined) return { meta, tier: "l1" };
+      if (l1.isExpiredUnsaved(key)) return undefined;
+      const found = await askTiers(tiers, (tier) => tier.lookup(key));
+      if (!watch.disturbed) return found && { meta: found.answer, tier: found.tier.name };
     }
-    return undefined;
-  }
-
-  /** To be called in the same turn in which a key gets a new object or loses its object. */
-  detach(key: ObjectKey): void {
-    const id = keyId(key);
-    this.#flights.get(id)?.flight.detach();
-    this.#flights.delete(id);
-  }
-
-  /** Like `detach`, for all keys or one tenant's; returns the keys. */
-  detachAll(tenant: string | undefined): readonly ObjectKey[] {
-    const keys = [...this.#flights.values()]
-      .map((entry) => entry.key)
-      .filter((key) => tenant === undefined || key.tenant === tenant);
-    for (const key of keys) this.detach(key);
-    return keys;
   }
 
   /** Waits for the loads that readers still want; stops the others. */
@@ -92,16 +65,23 @@ export class LoadController {
     await this.#idle.idle();
   }
 
-  #flightOf(key: ObjectKey): Flight {
+  #board(key: ObjectKey, watch: Watch): Promise<Boarded> | Boarded {
     const id = keyId(key);
-    const entry = this.#flights.get(id);
-    if (entry !== undefined) return entry.flight;
-    const flight = new Flight(this.#context, key, () => {
-      if (this.#flights.get(id)?.flight === flight) this.#flights.delete(id);
+    const boarded = this.#flights.get(id)?.board();
+    if (boarded !== undefined && boarded !== "again") return boarded;
+    const followed = followLoad(this.#context, key);
+    if (followed !== undefined) return followed;
+    const flight = new Flight(this.#context, {
+      key,
+      watch,
+      onFull: () => {
+        if (this.#flights.get(id) === flight) this.#flights.delete(id);
+      },
     });
-    this.#flights.set(id, { flight, key });
+    this.#flights.set(id, flight);
+    const first = flight.board();
     void this.#run(flight);
-    return flight;
+    return first;
   }
 
   async #run(flight: Flight): Promise<void> {

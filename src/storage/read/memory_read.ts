@@ -10,8 +10,8 @@ import type { ObjectRead } from "../types.ts";
 export interface Filling {
   /** Bytes from the start that may be read now; undefined once the load has failed. */
   readableBytes(): number | undefined;
-  /** Resolves when readableBytes may have changed. */
-  changed(): Promise<void>;
+  /** Resolves when more than `beyond` bytes may be there, or the load may have failed. */
+  changed(beyond: number): Promise<void>;
 }
 
 /** What a MemoryRead is made of. */
@@ -22,6 +22,8 @@ export interface MemoryReadOptions {
   readonly tier: string;
   /** Given while the object is still being loaded. */
   readonly filling?: Filling;
+  /** Another way to the same bytes, for a load that fails before any of them were handed out. */
+  readonly instead?: (start: number, end: number) => AsyncGenerator<Uint8Array, void, void>;
   readonly onRelease?: () => void;
 }
 
@@ -55,11 +57,16 @@ export class MemoryRead implements ObjectRead {
   }
 
   async *chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+    const { filling, instead } = this.#options;
     let at = start;
     while (at < end) {
+      if (at === start && instead !== undefined && filling?.readableBytes() === undefined) {
+        yield* instead(start, end);
+        return;
+      }
       const readable = Math.min(end, this.#readableBytes());
       if (readable <= at) {
-        await this.#options.filling?.changed();
+        await filling?.changed(at);
         continue;
       }
       for (const chunk of memoryChunks(this.#options.resident.extents, at, readable)) {

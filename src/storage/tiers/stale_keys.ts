@@ -1,50 +1,58 @@
 import { keyId, type ObjectKey } from "../../core/key.ts";
+import type { StaleTable } from "../shared/stale_table.ts";
 
 /**
- * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there.
- * At most `limit` keys are kept; beyond that the whole tier is distrusted until it is cleared.
+ * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there. All threads share the marks;
+ * each remembers the names of those keys that it marked or met, to delete the copies with the next chance.
  */
 export class StaleKeys {
-  readonly #keys = new Map<string, ObjectKey>();
-  readonly #limit: number;
-  #distrusted = false;
+  readonly #table: StaleTable;
+  readonly #tier: number;
+  readonly #names = new Map<string, ObjectKey>();
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  /** `tier`: the tier's index, the same in all threads. */
+  constructor(table: StaleTable, tier: number) {
+    this.#table = table;
+    this.#tier = tier;
   }
 
   /** True once more keys went stale than are remembered. */
   get distrusted(): boolean {
-    return this.#distrusted;
+    return this.#table.isDistrusted(this.#tier);
   }
 
   add(key: ObjectKey): void {
     const id = keyId(key);
     // Deleted first, so that it goes behind the others and `first` tries each in turn.
-    this.#keys.delete(id);
-    if (this.#keys.size < this.#limit) this.#keys.set(id, key);
-    else this.#distrusted = true;
+    this.#names.delete(id);
+    this.#table.add(key, this.#tier);
+    if (this.#table.has(key, this.#tier)) this.#names.set(id, key);
   }
 
   has(key: ObjectKey): boolean {
-    return this.#keys.size > 0 && this.#keys.has(keyId(key));
+    if (!this.#table.has(key, this.#tier)) return false;
+    this.#names.set(keyId(key), key);
+    return true;
   }
 
   /** True if the key was stale. */
   remove(key: ObjectKey): boolean {
-    return this.#keys.size > 0 && this.#keys.delete(keyId(key));
+    if (this.#names.size > 0) this.#names.delete(keyId(key));
+    return this.#table.remove(key, this.#tier);
   }
 
-  /** Any stale key, for repair. */
+  /** Any stale key whose name is known here, for repair. */
   first(): ObjectKey | undefined {
-    return this.#keys.values().next().value;
+    for (const [id, key] of this.#names) {
+      if (this.#table.has(key, this.#tier)) return key;
+      this.#names.delete(id);
+    }
+    return undefined;
   }
 
-  /** Forgets all, or one tenant's. */
+  /** Forgets all, or of one tenant's those whose names are known here: the others' marks do no harm where there is no copy any more. */
   clear(tenant?: string): void {
-    if (tenant === undefined) this.#distrusted = false;
-    for (const [id, key] of this.#keys) {
-      if (tenant === undefined || key.tenant === tenant) this.#keys.delete(id);
-    }
+    if (tenant === undefined) this.#table.clear(this.#tier);
+    for (const key of this.#names.values()) if (tenant === undefined || key.tenant === tenant) this.remove(key);
   }
 }

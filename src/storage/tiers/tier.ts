@@ -6,7 +6,7 @@ import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../l2/adapter.ts";
 import { discardLoad } from "./discard_load.ts";
-import { StaleKeys } from "./stale_keys.ts";
+import type { StaleKeys } from "./stale_keys.ts";
 
 /** One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is a VitrineError. */
 export class Tier {
@@ -18,13 +18,13 @@ export class Tier {
 
   constructor(
     adapter: L2Adapter,
-    options: { readonly publish: Publish<EventMap>; readonly clock: Clock; readonly maxStaleKeys: number },
+    options: { readonly publish: Publish<EventMap>; readonly clock: Clock; readonly stale: StaleKeys },
   ) {
     this.name = adapter.name;
     this.#adapter = adapter;
     this.#publish = options.publish;
     this.#clock = options.clock;
-    this.#stale = new StaleKeys(options.maxStaleKeys);
+    this.#stale = options.stale;
   }
 
   /** Metadata of a current, unexpired copy. Throws tier_failed. */

@@ -4,7 +4,6 @@ import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { Resident, WriteCommit } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { memorySource } from "../memory_source.ts";
-import type { LoadController } from "../read/load_controller.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
 import type { PutRequest, PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
@@ -20,43 +19,38 @@ export interface VerifiedWrite {
   readonly crc32: number;
 }
 
-/** What a Committer needs. */
-export interface CommitterOptions {
-  readonly stores: StoreController;
-  readonly loads: LoadController;
-  readonly nextVersion: () => number;
-}
-
 /**
- * Makes a verified write the current object of its key, in one step as readers see it. Precondition and admission happen in one turn of the event loop;
- * whatever touches the tiers happens under the key's latch.
+ * Makes a verified write the current object of its key, in one step as readers see it. Precondition and admission happen in one turn, which no commit of the key
+ * in another thread interrupts; whatever touches the tiers happens under the key's latch.
  */
 export class Committer {
   readonly #context: StorageContext;
-  readonly #options: CommitterOptions;
+  readonly #stores: StoreController;
 
-  constructor(context: StorageContext, options: CommitterOptions) {
+  constructor(context: StorageContext, stores: StoreController) {
     this.#context = context;
-    this.#options = options;
+    this.#stores = stores;
   }
 
   /** Admits to L1; the tiers get it in the background. Waits while the store queue is full. */
   async behind(write: VerifiedWrite, staged: StagedSink): Promise<PutResult> {
     const { l1, tiers, latch } = this.#context;
     const { key, precondition } = write.request;
-    if (tiers.length === 0) return this.#admit(write, staged, { current: l1.peek(key), place: undefined });
-    const place = await this.#options.stores.enter(write.sizeBytes);
+    const place = tiers.length === 0 ? undefined : await this.#stores.enter(write.sizeBytes);
     try {
-      const current = l1.peek(key);
-      if (current !== undefined || this.#options.stores.isUnsaved(key)) {
-        return this.#admit(write, staged, { current, place });
-      }
+      // Without the latch, so that a hot key does not wait for its own store.
+      const admitted = latch.turn(key, () => {
+        const current = l1.peek(key);
+        const isKnown = (current !== undefined || tiers.length === 0) && !latch.excluded;
+        return isKnown ? this.#admit(write, staged, { current, place }) : undefined;
+      });
+      if (admitted !== undefined) return admitted;
       return await latch.run(key, async () => {
-        const found = await this.#current(key, precondition !== undefined);
-        return this.#admit(write, staged, { current: found, place });
+        const before = await this.#current(key, precondition !== undefined);
+        return latch.turn(key, () => this.#admit(write, staged, { current: this.#now(key, before), place }));
       });
     } catch (error) {
-      place.leave();
+      place?.leave();
       throw error;
     }
   }
@@ -95,9 +89,9 @@ export class Committer {
       readonly needsAll: boolean;
     },
   ): Promise<PutResult> {
-    const { stores, loads } = this.#options;
+    const { latch } = this.#context;
     const { key, precondition } = write.request;
-    return this.#context.latch.run(key, async () => {
+    return latch.run(key, async () => {
       const before = await this.#current(key, precondition !== undefined);
       assertAllowed(write.request, before);
       const results = await how.store();
@@ -108,62 +102,59 @@ export class Committer {
       const outdated = enough ? failed : stored;
       await Promise.all(outdated.map((result) => result.tier.forget(key)));
       if (!enough) throw failed[0]?.error ?? new VitrineError("tier_failed", "store object: no tier took it");
-      const current = this.#now(key, before);
-      if (precondition !== undefined && !precondition(current)) {
-        await Promise.all(stored.map((result) => result.tier.forget(key)));
-        throw preconditionFailed();
-      }
-      // From here on without await: the new object appears, and everything that is about the old one ends.
-      how.admit();
-      stores.cancel(key);
-      loads.detach(key);
-      return { meta: how.meta, replaced: current !== undefined };
+      const committed = latch.turn(key, () => {
+        const current = this.#now(key, before);
+        if (precondition !== undefined && !precondition(current)) return undefined;
+        // The new object appears, and everything that is about the old one ends.
+        how.admit();
+        this.#stores.cancel(key);
+        return { meta: how.meta, replaced: current !== undefined };
+      });
+      if (committed !== undefined) return committed;
+      await Promise.all(stored.map((result) => result.tier.forget(key)));
+      throw preconditionFailed();
     });
   }
 
-  /** In one turn: precondition, admission, store job, end of what is about the old object. */
+  /** To be called in a turn: precondition, admission, store job. What loads the old object is superseded in L1. */
   #admit(
     write: VerifiedWrite,
     staged: StagedSink,
     options: { readonly current: ObjectMeta | undefined; readonly place: Place | undefined },
   ): PutResult {
-    const { l1 } = this.#context;
     const { key } = write.request;
-    assertAllowed(write.request, options.current);
+    const { place, current } = options;
+    assertAllowed(write.request, current);
     const meta = this.#metaOf(write);
     const commit = commitOf(staged, meta);
-    const resident = options.place === undefined
-      ? (l1.finishWrite([commit], "replace")[0] === "admitted" || undefined)
-      : this.#reserved(key, commit);
-    if (resident === undefined) throw new VitrineError("no_room", "admit object: its write lease has run out");
-    this.#options.loads.detach(key);
-    if (resident !== true && options.place !== undefined) {
-      this.#options.stores.enqueue({ key, resident, place: options.place });
+    try {
+      if (place !== undefined) this.#stores.enqueue({ key, resident: this.#unsaved(key, commit), place });
+      else if (this.#context.l1.finishWrite([commit], "replace")[0] !== "admitted") throw leaseLost();
+    } finally {
+      this.#context.latch.moved(key);
     }
-    return { meta, replaced: options.current !== undefined };
+    return { meta, replaced: current !== undefined };
   }
 
-  /** Admits with a read lease for the store; undefined if the write lease was stale. Throws no_room if L1 has no lease left. */
-  #reserved(key: ObjectKey, commit: WriteCommit): Resident | undefined {
+  /** Admits with a lease for the store. Throws no_room if the write lease was stale or L1 has no lease left. */
+  #unsaved(key: ObjectKey, commit: WriteCommit): Resident {
     const { l1 } = this.#context;
-    let resident: Resident | undefined;
     try {
-      [resident] = l1.finishWriteAndReserveRead([commit], "replace");
+      const resident = l1.admitUnsaved(commit);
+      if (resident !== undefined) return resident;
     } catch (error) {
       // Admitted perhaps, but nothing would store it: the tiers' older copy would come back once L1 evicts it.
       l1.delete([key], "replaced");
       throw error;
     }
-    if (resident === undefined || resident.meta.version === commit.version) return resident;
-    l1.finishRead([resident.lease]);
-    return undefined;
+    throw leaseLost();
   }
 
   /** The object that is there now. To be called under the key's latch. A tier's failure counts only if somebody asks for the truth. */
   async #current(key: ObjectKey, mustKnow: boolean): Promise<ObjectMeta | undefined> {
     const { l1, tiers } = this.#context;
     const resident = l1.peek(key);
-    if (resident !== undefined || this.#options.stores.isUnsaved(key)) return resident;
+    if (resident !== undefined || l1.isExpiredUnsaved(key)) return resident;
     try {
       const found = await askTiers(tiers, (tier) => tier.lookup(key));
       return this.#now(key, found?.answer);
@@ -175,17 +166,19 @@ export class Committer {
 
   /** The same without asking the tiers, which held `earlier` when they were last asked under this latch. */
   #now(key: ObjectKey, earlier: ObjectMeta | undefined): ObjectMeta | undefined {
-    const resident = this.#context.l1.peek(key);
-    if (resident !== undefined || this.#options.stores.isUnsaved(key)) return resident;
+    const { l1 } = this.#context;
+    const resident = l1.peek(key);
+    if (resident !== undefined || l1.isExpiredUnsaved(key)) return resident;
     return earlier !== undefined && isExpired(earlier, this.#context.clock.nowMs()) ? undefined : earlier;
   }
 
   #metaOf({ request, sizeBytes, crc32 }: VerifiedWrite): ObjectMeta {
-    const createdMs = Math.floor(this.#context.clock.nowMs());
+    const { clock, shared } = this.#context;
+    const createdMs = Math.floor(clock.nowMs());
     return {
       sizeBytes,
       crc32,
-      version: this.#options.nextVersion(),
+      version: shared.versions.next(createdMs),
       createdMs,
       expiresMs: request.ttlSeconds === 0 ? 0 : createdMs + request.ttlSeconds * 1000,
       contentType: request.contentType,
@@ -197,6 +190,10 @@ export class Committer {
 function commitOf(staged: StagedSink, meta: ObjectMeta): WriteCommit {
   const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
   return { lease: staged.lease, sizeBytes, crc32, version, createdMs, expiresMs };
+}
+
+function leaseLost(): VitrineError {
+  return new VitrineError("no_room", "admit object: its write lease has run out");
 }
 
 function preconditionFailed(): VitrineError {

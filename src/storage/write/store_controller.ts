@@ -1,12 +1,12 @@
-import { isExpired } from "../../core/object.ts";
 import { keyId, type ObjectKey } from "../../core/key.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { Resident } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import { memorySource } from "../memory_source.ts";
+import type { QueueLimits } from "../shared/queue_share.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { type Place, StoreQueue, type StoreQueueLimits } from "./store_queue.ts";
+import { type Place, StoreQueue } from "./store_queue.ts";
 
 /** How long to wait before each further attempt to store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
@@ -14,7 +14,7 @@ const RETRY_DELAYS_MS: readonly number[] = [100, 500];
 /** An object that is acknowledged and waits for its store. */
 export interface StoreJob {
   readonly key: ObjectKey;
-  /** Keeps the bytes in memory; the controller gives the lease back. */
+  /** Its lease has no deadline: it keeps the bytes in memory, and L1 in the knowledge that the tiers are behind. The controller gives it back. */
   readonly resident: Resident;
   readonly place: Place;
 }
@@ -26,8 +26,8 @@ interface Job extends StoreJob {
 }
 
 /**
- * Stores acknowledged objects in all tiers, in the background, at most one job per key at a time.
- * While a key has an unfinished job its copies in the tiers are outdated and must not be read.
+ * Stores acknowledged objects in all tiers, in the background, at most one job per key at a time. Other threads do the same for their own writes;
+ * L1 knows all unsaved objects, this class only its own.
  */
 export class StoreController {
   readonly #context: StorageContext;
@@ -39,9 +39,9 @@ export class StoreController {
   readonly #idle = new IdleCounter();
   #running = 0;
 
-  constructor(context: StorageContext, options: { readonly limits: StoreQueueLimits; readonly concurrency: number }) {
+  constructor(context: StorageContext, options: { readonly limits: QueueLimits; readonly concurrency: number }) {
     this.#context = context;
-    this.#queue = new StoreQueue(options.limits);
+    this.#queue = new StoreQueue({ limits: options.limits, shared: context.shared, poller: context.poller });
     this.#concurrency = options.concurrency;
   }
 
@@ -56,18 +56,28 @@ export class StoreController {
     this.#idle.enter();
     this.#supersede(id, false);
     const job = { ...store, queuedMs: this.#context.clock.nowMs(), superseded: false };
-    this.#context.keeper.keep(job.resident.lease);
     this.#unsaved.set(id, job);
     this.#waiting.set(id, job);
     this.#start();
   }
 
-  /** Whether the tiers' copies of the key are outdated. */
-  isUnsaved(key: ObjectKey): boolean {
-    return this.#unsaved.size > 0 && this.#unsaved.has(keyId(key));
+  /** Goes on with what a dead holder had acknowledged and not stored. Returns how many objects. */
+  adopt(holder: number): number {
+    const { l1, clock } = this.#context;
+    const adopted = l1.adoptUnsaved(holder);
+    for (const { key, resident } of adopted) {
+      const store = { key, resident, place: this.#queue.adopt(resident.meta.sizeBytes) };
+      if (l1.isCurrent(resident.lease)) this.enqueue(store);
+      else {
+        // Expired or replaced: not to take the place of a newer job of this thread.
+        this.#idle.enter();
+        void this.#run(keyId(key), { ...store, queuedMs: clock.nowMs(), superseded: false });
+      }
+    }
+    return adopted.length;
   }
 
-  /** Whether any object, or any of one tenant's, waits for its store. */
+  /** Whether any object, or any of one tenant's, waits here for its store. */
   hasUnsaved(tenant: string | undefined): boolean {
     if (tenant === undefined) return this.#unsaved.size > 0;
     return this.#unsaved.values().some((job) => job.key.tenant === tenant);
@@ -131,9 +141,9 @@ export class StoreController {
   async #run(id: string, job: Job): Promise<void> {
     this.#running += 1;
     await this.#context.latch.run(job.key, () => this.#store(id, job));
+    this.#end(job);
     await this.repair();
     this.#running -= 1;
-    this.#end(job);
     this.#start();
   }
 
@@ -150,39 +160,35 @@ export class StoreController {
   }
 
   async #store(id: string, job: Job): Promise<void> {
-    if (job.superseded) return;
-    const { l1, tiers, publish, clock } = this.#context;
-    const { resident } = job;
-    if (l1.isCurrent(resident.lease)) await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
-    else {
-      if (!isExpired(resident.meta, clock.nowMs())) {
-        publish("l1.read.failed", { during: "l2_store", reason: "not_found", keys: 1 });
-      }
-      // Expired, or lost because its lease ran out: what the tiers hold is older still.
-      await Promise.all(tiers.map((tier) => tier.forget(job.key)));
-    }
+    const { l1, tiers } = this.#context;
+    if (this.#isCurrent(job)) await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
+    // What the tiers hold is older than what has expired. If it was removed or replaced instead, here or in another thread, the tiers are none of this job's.
+    else if (l1.isExpiredUnsaved(job.key)) await Promise.all(tiers.map((tier) => tier.forget(job.key)));
     if (this.#unsaved.get(id) === job) this.#unsaved.delete(id);
   }
 
   async #storeIn(tier: Tier, job: Job): Promise<void> {
     const { l1, timers } = this.#context;
-    for (let attempt = 0; !job.superseded; attempt += 1) {
+    for (let attempt = 0; this.#isCurrent(job); attempt += 1) {
       try {
         await tier.store(job.key, memorySource(l1, job.resident));
         return;
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];
         const hopeless = error instanceof VitrineError && error.code === "no_room";
-        if (delayMs === undefined || hopeless || !l1.renew(job.resident.lease)) break;
+        if (delayMs === undefined || hopeless) break;
         await timers.after(delayMs);
       }
     }
-    // A failed store leaves what was there: an older object. A successor's job would replace it anyway.
+    // A failed store leaves what was there: an older object. A successor's job would replace it anyway, but it may be expired by now.
     if (!job.superseded) await tier.forget(job.key);
   }
 
+  #isCurrent(job: Job): boolean {
+    return !job.superseded && this.#context.l1.isCurrent(job.resident.lease);
+  }
+
   #end(job: Job): void {
-    this.#context.keeper.drop(job.resident.lease);
     this.#context.l1.finishRead([job.resident.lease]);
     job.place.leave();
     this.#idle.leave();

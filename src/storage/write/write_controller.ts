@@ -18,9 +18,8 @@ export interface WriteControllerOptions {
   /** The server's setting: acknowledge from L1 (back) or when all tiers have it (through). */
   readonly write: "back" | "through";
   readonly maxObjectBytes: number;
-  /** Metadata of an object that is not in L1; the answer for early preconditions. Throws tier_failed. */
+  /** Metadata of an object that was not in L1 a moment ago; the answer for early preconditions. Throws tier_failed. */
   readonly find: (key: ObjectKey) => Promise<ObjectMeta | undefined>;
-  readonly isUnsaved: (key: ObjectKey) => boolean;
 }
 
 /** Gives uploads their room, or refuses them before their body is read. */
@@ -75,7 +74,7 @@ export class WriteController {
       }
     };
     const resident = this.#context.l1.peek(key);
-    if (resident === undefined && this.#context.tiers.length > 0 && !this.#options.isUnsaved(key)) {
+    if (resident === undefined && this.#context.tiers.length > 0) {
       return this.#options.find(key).then(assertAllowed);
     }
     assertAllowed(resident);

@@ -1,0 +1,31 @@
+import type { ObjectKey } from "../../core/key.ts";
+import type { StorageContext } from "../context.ts";
+import type { ObjectRead } from "../types.ts";
+import { BypassRead } from "./bypass_read.ts";
+import { LOAD_TAG } from "./load_tag.ts";
+import { type Filling, MemoryRead } from "./memory_read.ts";
+
+/**
+ * A read of what another thread loads at this moment, bytes as they come; undefined if nobody loads the key's current object.
+ * If that thread dies before any byte was handed out, the tiers are asked for the same version; after that the read breaks off.
+ */
+export function followLoad(context: StorageContext, key: ObjectKey): ObjectRead | undefined {
+  const { l1, tiers, shared, poller } = context;
+  const following = l1.follow(key, LOAD_TAG);
+  if (following === undefined) return undefined;
+  const { meta } = following;
+  const loader = shared.stripes.loadTier(shared.stripes.of(key));
+  const tier = tiers[loader]?.name ?? "";
+  const readableBytes = (): number | undefined => {
+    const state = following.state();
+    if (state === "failed") return undefined;
+    return state === "done" ? meta.sizeBytes : following.filledBytes();
+  };
+  const filling: Filling = {
+    readableBytes,
+    changed: (beyond) => poller.until(() => (readableBytes() ?? Infinity) > beyond),
+  };
+  const instead = (start: number, end: number): AsyncGenerator<Uint8Array, void, void> =>
+    new BypassRead(context, { key, meta, tiers: tiers.slice(loader), tier }).chunks(start, end);
+  return new MemoryRead(context, { key, resident: following, tier, filling, instead });
+}

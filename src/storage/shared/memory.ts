@@ -1,0 +1,72 @@
+/** How large the shared words are. */
+export interface SharedKeysOptions {
+  /** Places for storage managers, 1-64. */
+  readonly places: number;
+  /** 32 random bits, so that nobody outside knows which keys share a stripe. */
+  readonly hashSeed: number;
+  /** A power of two (default 16 384). Keys of one stripe wait for each other when they change in the tiers. */
+  readonly stripes?: number;
+  /** How many keys with an outdated, undeletable copy are remembered before a tier is distrusted (default 65 536). */
+  readonly maxStaleKeys?: number;
+}
+
+/** What all storage managers over one L1 share besides it: allocated once by main, mapped by every worker. Can be posted to a worker as it is. */
+export interface SharedKeysMemory {
+  readonly options: SharedKeysOptions;
+  readonly words: ArrayBufferLike;
+}
+
+/** Most places: a stripe has two words of bits for who waits. */
+const MAX_PLACES = 64;
+
+/** Words of one seat: holder, entries and bytes (a float64) in the store queue; of one stripe; of one stale key. */
+export const SEAT = { holder: 0, entries: 1, bytes: 2, words: 4 } as const;
+export const STRIPE = { owner: 0, sequence: 1, wanted: 2, turn: 4, loadTier: 6, words: 8 } as const;
+export const STALE = { hash: 0, check: 1, tiers: 2, words: 4 } as const;
+
+/** Single words in front of the tables; `version` is a float64. */
+export const HEAD = {
+  exclusive: 0,
+  exclusiveSequence: 1,
+  /** The lock over the tables (two words): seats' shares, stale keys, version. */
+  lock: 2,
+  version: 4,
+  staleKeys: 6,
+  distrustedTiers: 7,
+  words: 32,
+} as const;
+
+/** Where everything lies, in words: a pure function of the options. */
+export interface SharedKeysLayout {
+  readonly places: number;
+  readonly stripes: number;
+  readonly staleRows: number;
+  readonly maxStaleKeys: number;
+  readonly at: { readonly seats: number; readonly stripes: number; readonly stale: number };
+  readonly words: number;
+}
+
+/** Lays the words out. Throws RangeError on sizes that do not work. */
+export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
+  const { places, stripes = 16_384, maxStaleKeys = 65_536 } = options;
+  if (!(places >= 1 && places <= MAX_PLACES)) throw new RangeError(`share keys among 1 to ${MAX_PLACES}: ${places}`);
+  if (!Number.isInteger(Math.log2(stripes))) {
+    throw new RangeError(`share keys in a power of two of stripes: ${stripes}`);
+  }
+  // Twice as many rows as keys, so that a search ends soon.
+  const staleRows = 2 ** Math.ceil(Math.log2(2 * Math.max(1, maxStaleKeys)));
+  const seats = HEAD.words;
+  const stripesAt = seats + places * SEAT.words;
+  const stale = stripesAt + stripes * STRIPE.words;
+  const words = stale + staleRows * STALE.words;
+  return { places, stripes, staleRows, maxStaleKeys, at: { seats, stripes: stripesAt, stale }, words };
+}
+
+/** Allocates zeroed words: shared between threads, or private to this isolate. Pages are backed when first touched. */
+export function allocateSharedKeys(
+  options: SharedKeysOptions,
+  sharing: "shared" | "private" = "shared",
+): SharedKeysMemory {
+  const bytes = planSharedKeys(options).words * 4;
+  return { options, words: sharing === "shared" ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes) };
+}

@@ -1,0 +1,40 @@
+import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
+import { QueueShare } from "./queue_share.ts";
+import { Seats } from "./seats.ts";
+import { StaleTable } from "./stale_table.ts";
+import { Stripes } from "./stripes.ts";
+import { VersionSource } from "./version_source.ts";
+import { WordLock } from "./word_lock.ts";
+
+/** One thread's part in the shared keys. */
+export interface Seat {
+  /** 0 and up, below the number of places; free for a replacement once its thread was released (releaseSeat). */
+  readonly place: number;
+  /** The thread's holder number in L1: 1 or more, never given twice. */
+  readonly holder: number;
+}
+
+/** One thread's view of what all storage managers over one L1 share besides it: words in memory, no messages. docs/STORAGE.md has the rules. */
+export class SharedKeys {
+  /** Whether other threads may take part. */
+  readonly isShared: boolean;
+  readonly stripes: Stripes;
+  readonly stale: StaleTable;
+  readonly queue: QueueShare;
+  readonly versions: VersionSource;
+
+  /** Takes the seat. Throws RangeError if somebody has it. */
+  constructor(memory: SharedKeysMemory, { place, holder }: Seat) {
+    const { options: { hashSeed } } = memory;
+    const layout = planSharedKeys(memory.options);
+    const words = new Int32Array(memory.words);
+    const lock = new WordLock(words, HEAD.lock, holder);
+    const seats = new Seats(words, layout);
+    seats.take(place, holder);
+    this.isShared = memory.words instanceof SharedArrayBuffer;
+    this.stripes = new Stripes(words, { layout, seats, hashSeed, place, holder });
+    this.stale = new StaleTable(words, { lock, layout, hashSeed });
+    this.queue = new QueueShare(words, { lock, layout, place });
+    this.versions = new VersionSource(words, lock);
+  }
+}
