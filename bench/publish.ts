@@ -1,64 +1,87 @@
-/** What one publish costs, in nanoseconds: nobody listening, folded (metrics only), detail. `bun bench/publish.ts`, `deno run -A bench/publish.ts`. */
+/**
+ * What one publish costs, in nanoseconds, and how many events a second reach subscribers: nobody listening, folded (metrics only),
+ * detail; on one thread, and from a worker thread over BroadcastChannel. `bun bench/publish.ts`, `deno run -A bench/publish.ts`.
+ */
+import { once } from "node:events";
 import process from "node:process";
-import { EventBus } from "../src/events/bus.ts";
-import type { EventName } from "../src/events/catalogue.ts";
-import { noPublish } from "../src/events/no_publish.ts";
+import { Worker } from "node:worker_threads";
 import type { Publish } from "../src/core/publish.ts";
+import { EventBus } from "../src/events/bus.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
+import { CollectorHub } from "../src/events/channel/collector_hub.ts";
+import { CounterRow } from "../src/events/ledger/counter_row.ts";
+import { noPublish } from "../src/events/no_publish.ts";
+import type { Subscriber } from "../src/events/subscriber.ts";
+import { publishRequest, requestEvents } from "./support/publish_request.ts";
+import type { PublishThreadData, PublishThreadResult } from "./support/publish_thread.ts";
 
 const REQUESTS = 200_000;
-const EVENTS_PER_REQUEST = 6;
 const REQUESTS_PER_DRAIN = 2_000;
+const EVENTS = REQUESTS * requestEvents.length;
+const ROUNDS = 5;
 
-const names: readonly EventName[] = [
-  "http.request.start",
-  "sm.read.prefetched",
-  "lookup.finished",
-  "l1.read.finished",
-  "sm.read.finished",
-  "http.request.end",
-];
+type How = "folded" | "detail";
 
-/** The events of one GET or PUT, with labels that change from request to request as in mixed traffic. */
-function request(publish: Publish<EventMap>, turn: number): void {
-  const method = (turn & 3) === 0 ? "PUT" : "GET";
-  const one = { tenant: "", keys: 1, bytes: 4096 } as const;
-  publish("http.request.start", { route: "/v1/objects/{key}", method });
-  publish("sm.read.prefetched", { tenant: "", succeeded: 1, failed: 0 });
-  publish("lookup.finished", { ...one, tier: turn % 10 === 0 ? "fs" : "l1", result: "hit" });
-  publish("l1.read.finished", one);
-  publish("sm.read.finished", one);
-  publish("http.request.end", {
-    route: "/v1/objects/{key}",
-    method,
-    status: method === "GET" ? "200" : "201",
-    outcome: "complete",
-    seconds: (turn % 7) * 0.00004,
-    requestBytes: 0,
-    responseBytes: 4096,
-  });
+function subscriber(how: How, count: (events: number) => void): Subscriber {
+  return {
+    name: "bench",
+    subscriptions: Object.fromEntries(
+      requestEvents.map((name) => [name, (event: { count: number }) => count(event.count)]),
+    ),
+    detail: how === "detail" ? requestEvents : [],
+  };
 }
 
 async function measure(publish: Publish<EventMap>, flush: () => Promise<void>): Promise<number> {
   let elapsedMs = 0;
   for (let turn = 0; turn < REQUESTS; turn += REQUESTS_PER_DRAIN) {
     const startMs = performance.now();
-    for (let inDrain = 0; inDrain < REQUESTS_PER_DRAIN; inDrain++) request(publish, turn + inDrain);
+    for (let inDrain = 0; inDrain < REQUESTS_PER_DRAIN; inDrain++) publishRequest(publish, turn + inDrain);
     elapsedMs += performance.now() - startMs;
     await flush();
   }
-  return elapsedMs / (REQUESTS * EVENTS_PER_REQUEST) * 1e6;
+  return elapsedMs / EVENTS * 1e6;
 }
 
-function listening(detail: readonly EventName[]): EventBus {
-  const bus = new EventBus({ queueSize: REQUESTS_PER_DRAIN * EVENTS_PER_REQUEST });
-  bus.subscribe({ name: "bench", subscriptions: Object.fromEntries(names.map((name) => [name, () => {}])), detail });
+function listening(how: How): EventBus {
+  const bus = new EventBus({ queueSize: REQUESTS_PER_DRAIN * requestEvents.length });
+  bus.subscribe(subscriber(how, () => {}));
   return bus;
 }
 
+/** One run from a fresh worker thread to a subscriber here. */
+async function acrossThreads(how: How, queueSize: number) {
+  const channelName = crypto.randomUUID();
+  const hub = new CollectorHub({ channelName, answers: { ready: () => "" } });
+  let handled = 0;
+  hub.subscribe(subscriber(how, (events) => {
+    handled += events;
+  }));
+  const countersRow = CounterRow.allocate();
+  hub.addProducer("1.1", countersRow);
+  const data: PublishThreadData = { channelName, countersRow, requests: REQUESTS * 5, queueSize };
+  const worker = new Worker(new URL("./support/publish_thread.ts", import.meta.url).pathname, { workerData: data });
+  let lastMs = performance.now();
+  let longestMs = 0;
+  const probe = setInterval(() => {
+    const nowMs = performance.now();
+    longestMs = Math.max(longestMs, nowMs - lastMs);
+    lastMs = nowMs;
+  }, 1);
+  const [result]: [PublishThreadResult] = await once(worker, "message") as [PublishThreadResult];
+  clearInterval(probe);
+  await worker.terminate();
+  await hub.producerGone("1.1");
+  await hub.stop();
+  const counts = [...hub.stats().events.values()];
+  const delivered = counts.reduce((sum, { delivered }) => sum + delivered, 0);
+  if (handled !== EVENTS * 5) throw new Error(`events went missing: ${EVENTS * 5 - handled}`);
+  return { ...result, single: delivered / handled, resent: hub.stats().resentBatches, longestMs };
+}
+
 const unheard = new EventBus();
-const folded = listening([]);
-const detailed = listening(names);
+const folded = listening("folded");
+const detailed = listening("detail");
 const cases = [
   ["noPublish", noPublish, () => Promise.resolve()],
   ["none", unheard.publish, () => unheard.flush()],
@@ -67,6 +90,27 @@ const cases = [
 ] as const;
 for (const [name, publish, flush] of cases) {
   const rounds = [];
-  for (let round = 0; round < 5; round++) rounds.push(await measure(publish, flush));
-  process.stdout.write(`${name.padEnd(10)} ${Math.min(...rounds).toFixed(0)} ns a publish (best of 5)\n`);
+  for (let round = 0; round < ROUNDS; round++) rounds.push(await measure(publish, flush));
+  process.stdout.write(
+    `one thread   ${name.padEnd(10)} ${Math.min(...rounds).toFixed(0)} ns a publish (best of ${ROUNDS})\n`,
+  );
+}
+for (
+  const [name, how, queueSize] of [["folded", "folded", 8192], ["detail", "detail", 8192], [
+    "detail, large queue",
+    "detail",
+    1e6,
+  ]] as const
+) {
+  for (let round = 0; round < 3; round++) {
+    const { publishNs, elapsedMs, single, resent, longestMs } = await acrossThreads(how, queueSize);
+    process.stdout.write(
+      `two threads  ${name.padEnd(20)} ${publishNs.toFixed(0)} ns a publish, ${
+        (EVENTS * 5 / elapsedMs / 1000).toFixed(2)
+      } M events/s end to end, ` +
+        `${(single * 100).toFixed(0)} % singles, ${resent} batches resent, main held for at most ${
+          longestMs.toFixed(0)
+        } ms\n`,
+    );
+  }
 }

@@ -65,6 +65,8 @@ export class EventProducer {
   /** Lanes somebody listens to, or may. An object, because Bun finds a property three times as fast as a Map entry. */
   #heard = this.#byName;
   #informed = false;
+  /** Singles that wait: batches that are full, oldest first, and the one that is being filled. */
+  readonly #fullBatches: (readonly Single[])[] = [];
   #singles: Single[] = [];
   #groups: readonly Delivered<EventName>[] = [];
   /** When the oldest event in the folds was published, and in `#groups`. */
@@ -94,10 +96,11 @@ export class EventProducer {
     if (this.#informed) row.setPublished(lane.type, lane.published);
     else row.setUndecided(lane.type, lane.published);
     if (lane.detail) {
-      if (this.#singles.length < queueSize) {
+      const totals = this.#totals;
+      if (totals.queued - totals.taken < queueSize) {
         const timeMs = clock.nowMs();
-        this.#totals.queued++;
-        if (this.#singles.push({ name, timeMs, fields }) === batchSize) this.#wakeIn(0);
+        totals.queued++;
+        if (this.#singles.push({ name, timeMs, fields }) >= batchSize) this.#closeBatch();
         else if (!this.#awake) this.#wake(timeMs);
         return;
       }
@@ -198,14 +201,14 @@ export class EventProducer {
   }
 
   #oldestMs(): number | undefined {
-    const times = [this.#singles[0]?.timeMs, this.#groupsSinceMs, this.#foldedSinceMs];
+    const times = [(this.#fullBatches[0] ?? this.#singles)[0]?.timeMs, this.#groupsSinceMs, this.#foldedSinceMs];
     return times.reduce((oldest, timeMs) => oldest === undefined || (timeMs ?? Infinity) < oldest ? timeMs : oldest);
   }
 
   #sendOne(): void {
     const { batchSize, clock } = this.#options;
     const sinceMs = this.#oldestMs() ?? clock.nowMs();
-    const singles = this.#takeSingles(batchSize);
+    const singles = this.#takeSingles();
     const groups = this.#takeGroups(batchSize);
     if (singles.length + groups.length === 0) return;
     for (const { name } of singles) this.#handOver(name, 1);
@@ -213,9 +216,18 @@ export class EventProducer {
     this.#transport.send({ singles, groups, counts: this.#counts(), sinceMs });
   }
 
-  #takeSingles(most: number): readonly Single[] {
-    const singles = this.#singles;
-    this.#singles = singles.length > most ? singles.splice(most) : [];
+  #closeBatch(): void {
+    this.#fullBatches.push(this.#singles);
+    this.#singles = [];
+    this.#wakeIn(0);
+  }
+
+  #takeSingles(): readonly Single[] {
+    let singles = this.#fullBatches.shift();
+    if (singles === undefined) {
+      singles = this.#singles;
+      this.#singles = [];
+    }
     this.#totals.taken += singles.length;
     return singles;
   }

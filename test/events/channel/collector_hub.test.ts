@@ -211,6 +211,39 @@ describe("CollectorHub", () => {
     expect(hub.stats().events.get("l1.read.finished")).toMatchObject({ published: 100, delivered: 100 });
   });
 
+  test("dispatches what has arrived of a dead producer before its account is closed", async () => {
+    const fixture = new Fixture();
+    const { hub, net, time } = fixture;
+    const { publish } = fixture.producer("1.1");
+    hub.subscribe({
+      name: "slow",
+      subscriptions: { "l1.removed": () => void (time.nowMs += 1) },
+      detail: ["l1.removed"],
+    });
+    await fixture.calm();
+    for (let event = 0; event < 100; event++) publish("l1.removed", { ...READ, reason: "quota" });
+    await time.advance(10);
+    await net.deliver();
+    publish("l1.removed", { ...READ, reason: "quota" });
+    await fixture.during(hub.producerGone("1.1"));
+    expect(hub.stats().events.get("l1.removed")).toMatchObject({ published: 101, delivered: 100, lost: 1 });
+  });
+
+  test("is heard by its latest interest when an older one arrives late", async () => {
+    const fixture = new Fixture();
+    const { hub, net } = fixture;
+    const { publish } = fixture.producer("1.1");
+    await fixture.calm();
+    const { seen, subscriber } = recorder();
+    hub.subscribe(recorder().subscriber);
+    hub.subscribe({ ...subscriber, detail: ["l1.read.finished"] });
+    await net.deliver(["later" as const, "deliver" as const][Symbol.iterator]());
+    await fixture.calm();
+    publish("l1.read.finished", READ);
+    await fixture.calm();
+    expect(seen.map(({ folded }) => folded)).toEqual([false]);
+  });
+
   test("delivers its own thread's events, too", async () => {
     const fixture = new Fixture();
     const { seen } = await listening(fixture);

@@ -27,8 +27,8 @@ export class Fixture {
   }
 
   /** Everything arrives from now on, and time passes until nobody has anything left to say. */
-  async calm(): Promise<void> {
-    for (let turn = 0; turn < 60; turn++) {
+  async calm(turns = 60): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) {
       await this.net.deliver();
       await this.time.advance(100);
     }

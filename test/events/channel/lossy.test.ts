@@ -13,55 +13,62 @@ const step = fc.oneof(
       events: fc.integer({ min: 1, max: 12 }),
     }),
   },
-  { weight: 3, arbitrary: fc.constant("deliver" as const) },
-  { weight: 3, arbitrary: fc.record({ elapsedMs: fc.integer({ min: 1, max: 300 }) }) },
+  { weight: 5, arbitrary: fc.constant("deliver" as const) },
+  { weight: 3, arbitrary: fc.record({ elapsedMs: fc.integer({ min: 1, max: 150 }) }) },
   { weight: 1, arbitrary: fc.constantFrom("detail" as const, "folded" as const) },
 );
 const limits = fc.record({
   queueSize: fc.integer({ min: 0, max: 6 }),
   batchSize: fc.integer({ min: 1, max: 4 }),
-  window: fc.integer({ min: 1, max: 3 }),
+  window: fc.integer({ min: 1, max: 4 }),
 });
 
 test("CollectorHub counts every event exactly when the channel loses, repeats and reorders messages", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.array(fate, { maxLength: 200 }), limits, async (
-      steps,
-      fates,
+    fc.asyncProperty(
+      fc.array(step, { minLength: 20, maxLength: 120 }),
+      fc.infiniteStream(fate),
       limits,
-    ) => {
-      const fixture = new Fixture();
-      const { hub, net, time } = fixture;
-      const { seen, subscriber } = recorder(["l1.removed"]);
-      hub.subscribe(subscriber);
-      const producers = [fixture.producer("1.1", limits), fixture.producer("2.1", limits)];
-      const fate = fates[Symbol.iterator]();
-      let stopDetail = () => {};
-      const sent = { "l1.read.finished": 0, "l1.removed": 0 };
-      for (const step of steps) {
-        if (step === "deliver") await net.deliver(fate);
-        else if (step === "detail") stopDetail = hub.subscribe(recorder(["l1.read.finished"]).subscriber);
-        else if (step === "folded") stopDetail();
-        else if ("elapsedMs" in step) await time.advance(step.elapsedMs);
-        else {
-          for (let event = 0; event < step.events; event++) {
-            if (step.read) producers[step.producer]?.publish("l1.read.finished", READ);
-            else producers[step.producer]?.publish("l1.removed", { ...READ, reason: "quota" });
+      fc.boolean(),
+      async (
+        steps,
+        fates,
+        limits,
+        informed,
+      ) => {
+        const fixture = new Fixture();
+        const { hub, net, time } = fixture;
+        const { seen, subscriber } = recorder(["l1.removed"]);
+        hub.subscribe(subscriber);
+        const producers = [fixture.producer("1.1", limits), fixture.producer("2.1", limits)];
+        if (informed) await fixture.calm(2);
+        let stopDetail = () => {};
+        const sent = { "l1.read.finished": 0, "l1.removed": 0 };
+        for (const step of steps) {
+          if (step === "deliver") await net.deliver(fates);
+          else if (step === "detail") stopDetail = hub.subscribe(recorder(["l1.read.finished"]).subscriber);
+          else if (step === "folded") stopDetail();
+          else if ("elapsedMs" in step) await time.advance(step.elapsedMs);
+          else {
+            for (let event = 0; event < step.events; event++) {
+              if (step.read) producers[step.producer]?.publish("l1.read.finished", READ);
+              else producers[step.producer]?.publish("l1.removed", { ...READ, reason: "quota" });
+            }
+            sent[step.read ? "l1.read.finished" : "l1.removed"] += step.events;
           }
-          sent[step.read ? "l1.read.finished" : "l1.removed"] += step.events;
+          expect(brokenIdentities(hub)).toEqual([]);
         }
-        expect(brokenIdentities(hub)).toEqual([]);
-      }
-      await fixture.calm();
-      expect(await fixture.during(hub.flush())).toEqual([]);
-      for (const name of ["l1.read.finished", "l1.removed"] as const) {
-        const events = seen.filter((event) => event.name === name);
-        expect(events.reduce((sum, { count }) => sum + count, 0)).toBe(sent[name]);
-        expect(events.reduce((sum, event) => sum + ("bytes" in event ? event.bytes : 0), 0)).toBe(sent[name] * 10);
-        expect(hub.stats().events.get(name)).toMatchObject({ published: sent[name], lost: 0, pending: 0 });
-      }
-      expect(hub.stats()).toMatchObject({ depth: 0, lagSeconds: 0 });
-    }),
+        await fixture.calm();
+        expect(await fixture.during(hub.flush())).toEqual([]);
+        for (const name of ["l1.read.finished", "l1.removed"] as const) {
+          const events = seen.filter((event) => event.name === name);
+          expect(events.reduce((sum, { count }) => sum + count, 0)).toBe(sent[name]);
+          expect(events.reduce((sum, event) => sum + ("bytes" in event ? event.bytes : 0), 0)).toBe(sent[name] * 10);
+          expect(hub.stats().events.get(name)).toMatchObject({ published: sent[name], lost: 0, pending: 0 });
+        }
+        expect(hub.stats()).toMatchObject({ depth: 0, lagSeconds: 0 });
+      },
+    ),
     { numRuns: 60 },
   );
 });
@@ -69,19 +76,20 @@ test("CollectorHub counts every event exactly when the channel loses, repeats an
 test("CollectorHub states exactly what was lost when producers die at random points", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(step, { maxLength: 40 }),
-      fc.array(fate, { maxLength: 100 }),
+      fc.array(step, { maxLength: 80 }),
+      fc.infiniteStream(fate),
       limits,
-      async (steps, fates, limits) => {
+      fc.boolean(),
+      async (steps, fates, limits, informed) => {
         const fixture = new Fixture();
         const { hub, net, time } = fixture;
         const { seen, subscriber } = recorder(["l1.removed"]);
         hub.subscribe(subscriber);
         const producer = fixture.producer("1.1", limits);
-        const fate = fates[Symbol.iterator]();
+        if (informed) await fixture.calm(2);
         let sent = 0;
         for (const step of steps) {
-          if (step === "deliver") await net.deliver(fate);
+          if (step === "deliver") await net.deliver(fates);
           else if (typeof step === "string") continue;
           else if ("elapsedMs" in step) await time.advance(step.elapsedMs);
           else {
