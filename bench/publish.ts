@@ -68,6 +68,7 @@ async function acrossThreads(how: How, queueSize: number) {
     longestMs = Math.max(longestMs, nowMs - lastMs);
     lastMs = nowMs;
   }, 1);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- support/publish_thread.ts wrote it
   const [result]: [PublishThreadResult] = await once(worker, "message") as [PublishThreadResult];
   clearInterval(probe);
   await worker.terminate();

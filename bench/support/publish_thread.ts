@@ -21,6 +21,7 @@ export interface PublishThreadResult {
 
 const REQUESTS_PER_TURN = 100;
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- bench/publish.ts wrote it
 const { channelName, countersRow, requests, queueSize } = workerData as PublishThreadData;
 const producer = new ChannelProducer({ channelName, id: "1.1", countersRow, queueSize });
 // The interest is heard by then.
@@ -39,4 +40,5 @@ const result: PublishThreadResult = {
   elapsedMs: performance.now() - startMs,
 };
 await producer.stop();
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 parentPort?.postMessage(result);

@@ -36,6 +36,9 @@ const sum = (doc: string): Field<"sum", number> => ({ kind: "sum", doc });
 const detail = (doc: string): Field<"detail", string> => ({ kind: "detail", doc });
 const seconds = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: LATENCY_BOUNDS });
 
+/** Bytes: powers of four from 1 KiB to 64 MiB. */
+export const SIZE_BOUNDS: readonly number[] = Array.from({ length: 9 }, (_, power) => 1024 * 4 ** power);
+
 /** Seconds: from 50 us (an L1 hit) to 10 s, so that the HTTP default (5 ms …) is a subset. */
 export const LATENCY_BOUNDS: readonly number[] = [
   0.00005,
@@ -60,17 +63,24 @@ export const LATENCY_BOUNDS: readonly number[] = [
   10,
 ];
 
+const size = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: SIZE_BOUNDS });
+
 const tenant = openLabel('The object\'s tenant, "" by default.');
 const tier = label("The L2 adapter's name.");
 const keys = sum("How many objects.");
 const bytes = sum("Their bytes (payload).");
 const key = detail("The object key, when the event concerns one object.");
-const requestId = detail("The HTTP request this belongs to, if any.");
+const requestId = detail("The HTTP request this belongs to: the `traceparent` of its response, if it is followed.");
 
 export const catalogue = {
   "http.request.start": {
     doc: "A request reached its route.",
-    fields: { route: label("The route's template."), method: label("Known HTTP method, else _OTHER."), requestId },
+    fields: {
+      route: label("The route's template."),
+      method: label("Known HTTP method, else _OTHER."),
+      requestId,
+      traceParent: detail("The `traceparent` that came with it, if it is followed and had a valid one."),
+    },
   },
   "http.request.end": {
     doc: "A response has left completely, or broke off.",
@@ -83,6 +93,19 @@ export const catalogue = {
       requestBytes: sum("Body bytes received."),
       responseBytes: sum("Body bytes handed to the runtime."),
       requestId,
+      tenant: detail("The tenant it asked for, if it is followed."),
+      path: detail("The path it asked for, as it was sent, if it is followed."),
+      headersMs: detail("Milliseconds from its start to its headers, as in Server-Timing, if it is followed."),
+    },
+  },
+  "http.body": {
+    doc: "A body that is not empty went over the wire, whole or in part; published with the end of its request.",
+    fields: {
+      direction: oneOf(["request", "response"], "Which way."),
+      route: label("The route's template."),
+      method: label("Known HTTP method, else _OTHER."),
+      status: label("Status code in digits."),
+      bytes: size("Its length."),
     },
   },
   "lookup.finished": {
@@ -94,6 +117,7 @@ export const catalogue = {
       keys,
       bytes: sum("Size of the objects found."),
       key,
+      requestId,
     },
   },
   "l1.read.reserved": { doc: "Read leases were given on resident objects.", fields: { tenant, keys, bytes, key } },
@@ -121,13 +145,28 @@ export const catalogue = {
       key,
     },
   },
+  "l1.key.sampled": {
+    doc: "Something happened to an object whose key's hash is a multiple of 128: what lifetimes are measured on.",
+    fields: {
+      tenant,
+      action: oneOf(
+        ["written", "loaded", "read", "removed"],
+        "written: admitted by a write; loaded: admitted from a tier; read: a client's lease was given back.",
+      ),
+      reason: oneOf(
+        ["", "watermark", "pressure", "quota", "expired", "deleted", "cleared", "replaced", "temporary"],
+        'Why it was removed; "" for the other actions.',
+      ),
+      keyHash: detail("The hash of tenant and key, in digits."),
+    },
+  },
   "l1.lease.expired": {
     doc: "Leases ran out before their holder gave them back.",
     fields: { kind: oneOf(["read", "write"], "Which kind of reservation."), keys },
   },
   "l1.allocation.failed": {
     doc: "L1 had no room even after eviction.",
-    fields: { during: oneOf(["l1_store", "l2_prefetch"], "What asked."), keys, bytes },
+    fields: { during: oneOf(["l1_store", "l2_prefetch"], "What asked."), keys, bytes, requestId },
   },
   "l1.read.failed": {
     doc: "An object that a lookup had just found could not be read: should stay near zero.",
@@ -135,6 +174,7 @@ export const catalogue = {
       during: oneOf(["l1_retrieve", "l2_store"], "What asked."),
       reason: oneOf(["not_found", "write_locked"], "Why."),
       keys,
+      requestId,
     },
   },
   "l1.eviction.tick": {
@@ -147,16 +187,19 @@ export const catalogue = {
   },
   "sm.read.prefetched": {
     doc: "A read request probed L1: once per request.",
-    fields: { tenant, succeeded: sum("Keys L1 could serve."), failed: sum("Keys L1 could not serve.") },
+    fields: { tenant, succeeded: sum("Keys L1 could serve."), failed: sum("Keys L1 could not serve."), requestId },
   },
-  "sm.read.finished": { doc: "A reader got everything and released it.", fields: { tenant, keys, bytes } },
+  "sm.read.finished": {
+    doc: "A reader got everything and released it.",
+    fields: { tenant, keys, bytes, requestId },
+  },
   "sm.read.aborted": {
     doc: "A read broke off: the client went away or a tier failed half-way.",
-    fields: { tenant, keys },
+    fields: { tenant, keys, requestId },
   },
   "sm.write.reserved": {
     doc: "A write request asked for room: once per request.",
-    fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused.") },
+    fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused."), requestId },
   },
   "sm.write.finished": {
     doc: "A write request ended.",
@@ -166,6 +209,7 @@ export const catalogue = {
       keys,
       bytes,
       key,
+      requestId,
     },
   },
   "l2.store.submitted": {
@@ -181,6 +225,7 @@ export const catalogue = {
       keys,
       bytes: sum("Bytes stored; 0 unless ok."),
       seconds: seconds("From submission to the end."),
+      requestId,
     },
   },
   "l2.lookup.completed": {
@@ -191,6 +236,7 @@ export const catalogue = {
       outcome: oneOf(["hit", "miss", "error"], "What it said."),
       keys,
       seconds: seconds("Time it took."),
+      requestId,
     },
   },
   "l2.load.submitted": { doc: "A load from a tier began.", fields: { tier, tenant, keys, bytes } },
@@ -202,12 +248,18 @@ export const catalogue = {
       outcome: oneOf(["ok", "failed", "aborted"], "aborted: no reader wanted the rest."),
       keys,
       bytes: sum("Bytes loaded and verified."),
+      requestedBytes: sum("Bytes that l2.load.submitted announced."),
       seconds: seconds("From submission to the last byte."),
+      requestId,
     },
   },
   "l2.delete.completed": {
     doc: "A tier was asked to delete a key.",
-    fields: { tier, tenant, outcome: oneOf(["deleted", "miss", "error"], "What came of it."), keys },
+    fields: { tier, tenant, outcome: oneOf(["deleted", "miss", "error"], "What came of it."), keys, requestId },
+  },
+  "timeout.raised": {
+    doc: "A call was given up because it took too long.",
+    fields: { exceptionType: oneOf(["l2_lookup", "l2_load", "l2_store", "l2_delete"], "Which call."), requestId },
   },
   "l2.removed": {
     doc: "Objects left a tier.",

@@ -32,6 +32,7 @@ export class Pump {
   readonly #options: PumpOptions;
   readonly #tasks: Task[] = [];
   #running = false;
+  #sliceOpen = false;
   #deadlineMs = 0;
 
   constructor(collector: Collector, options: PumpOptions) {
@@ -53,12 +54,12 @@ export class Pump {
     this.#tasks.push(task);
     if (this.#running) return;
     this.#running = true;
-    this.#deadlineMs = this.#options.clock.nowMs() + this.#options.sliceMs;
     void this.#run();
   }
 
   async #run(): Promise<void> {
     for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) {
+      if (this.#isLate()) await this.#pause();
       if (task.job !== undefined) {
         const { batch, account } = task.job;
         const arrival = batch.unpack();
@@ -70,17 +71,24 @@ export class Pump {
         account.enter(arrival);
       }
       task.done();
-      if (this.#isLate()) await this.#pause();
     }
     this.#running = false;
   }
 
+  /** Whether this slice is over. A slice lasts until timers have had their turn, since a runtime may hand over many messages before that. */
   #isLate(): boolean {
-    return this.#options.clock.nowMs() >= this.#deadlineMs;
+    const nowMs = this.#options.clock.nowMs();
+    if (!this.#sliceOpen) {
+      this.#sliceOpen = true;
+      this.#deadlineMs = nowMs + this.#options.sliceMs;
+      this.#options.schedule(() => {
+        this.#sliceOpen = false;
+      }, 0);
+    }
+    return nowMs >= this.#deadlineMs;
   }
 
   async #pause(): Promise<void> {
     await new Promise<void>((resolve) => void this.#options.schedule(resolve, 0));
-    this.#deadlineMs = this.#options.clock.nowMs() + this.#options.sliceMs;
   }
 }

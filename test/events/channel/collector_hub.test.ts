@@ -183,33 +183,35 @@ describe("CollectorHub", () => {
     expect(fixture.hub.stats().subscriberExceptions).toEqual(new Map([["broken", 1], ["recorder", 0]]));
   });
 
-  test("leaves the thread to others between slices when a subscriber is slow, and still counts everything", async () => {
-    const fixture = new Fixture({ sliceMs: 4 });
-    const { hub, net, time } = fixture;
-    const { publish } = fixture.producer("1.1", { flushIntervalMs: 1e6 });
-    let handled = 0;
-    hub.subscribe({
-      name: "slow",
-      subscriptions: {
-        "l1.read.finished": () => {
-          handled++;
-          time.nowMs += 1;
+  for (const batchSize of [1024, 8]) {
+    test(`leaves the thread to others when a subscriber is slow and batches are of ${batchSize}, and still counts everything`, async () => {
+      const fixture = new Fixture({ sliceMs: 4 });
+      const { hub, net, time } = fixture;
+      const { publish } = fixture.producer("1.1", { flushIntervalMs: 1e6, batchSize, window: 100 });
+      let handled = 0;
+      hub.subscribe({
+        name: "slow",
+        subscriptions: {
+          "l1.read.finished": () => {
+            handled++;
+            time.nowMs += 1;
+          },
         },
-      },
-      detail: ["l1.read.finished"],
+        detail: ["l1.read.finished"],
+      });
+      await fixture.calm();
+      for (let event = 0; event < 100; event++) publish("l1.read.finished", READ);
+      const flushed = hub.flush(1e9);
+      await net.deliver();
+      await net.deliver();
+      // At most a stride of events until the clock is looked at.
+      expect(handled).toBeLessThanOrEqual(16);
+      expect(brokenIdentities(hub)).toEqual([]);
+      await fixture.during(flushed);
+      expect(handled).toBe(100);
+      expect(hub.stats().events.get("l1.read.finished")).toMatchObject({ published: 100, delivered: 100 });
     });
-    await fixture.calm();
-    for (let event = 0; event < 100; event++) publish("l1.read.finished", READ);
-    const flushed = hub.flush(1e9);
-    await net.deliver();
-    await net.deliver();
-    // At most a stride of events until the clock is looked at.
-    expect(handled).toBeLessThanOrEqual(16);
-    expect(brokenIdentities(hub)).toEqual([]);
-    await fixture.during(flushed);
-    expect(handled).toBe(100);
-    expect(hub.stats().events.get("l1.read.finished")).toMatchObject({ published: 100, delivered: 100 });
-  });
+  }
 
   test("dispatches what has arrived of a dead producer before its account is closed", async () => {
     const fixture = new Fixture();
