@@ -64,7 +64,7 @@ export class L1Manager implements L1 {
     this.#locked = lockedSections(this.#lock, tally, () => repair(this.#p));
     this.#reads = new Reads(this.#p);
     this.#writes = new Writes(this.#p);
-    this.#unsaved = new Unsaved(this.#p, { reads: this.#reads, writes: this.#writes });
+    this.#unsaved = new Unsaved(this.#p, this.#writes);
     this.#upkeep = new Upkeep(this.#p, this.#locked);
   }
 

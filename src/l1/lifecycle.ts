@@ -12,7 +12,7 @@ const NONE = -1;
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
   readonly nowMs: number;
-  /** No tier has it yet: an endless lease must follow in the same section (default false). */
+  /** No tier has it yet: it has an endless lease already (default false). */
   readonly isUnsaved?: boolean;
 }
 

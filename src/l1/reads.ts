@@ -33,14 +33,14 @@ export class Reads {
     return found;
   }
 
-  /** A lease on an entry until `deadlineMs` (default: the read lease's time from now), told as read-reserved `told` times (default `count`). */
+  /** A lease on an entry, told as read-reserved `told` times (default `count`). */
   pin(
     entry: number,
     count: number,
-    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number; readonly deadlineMs?: number },
+    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number },
   ): Resident {
     const { tables: { entries, leases }, tally, options } = this.#p;
-    const lease = leases.give(LEASE.read, entry, count, how.deadlineMs ?? how.nowMs + options.readLeaseMs);
+    const lease = leases.give(LEASE.read, entry, count, how.nowMs + options.readLeaseMs);
     if (lease === undefined) throw noLease();
     entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
     const meta = entries.metaOf(entry);
@@ -104,6 +104,7 @@ export class Reads {
   }
 }
 
-function noLease(): VitrineError {
+/** The refusal when the lease table is full. */
+export function noLease(): VitrineError {
   return new VitrineError("no_room", "reserve a read: all leases are taken");
 }

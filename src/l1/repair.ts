@@ -25,6 +25,7 @@ export function repair({ tables, lifecycle, key }: {
   readonly key: KeyBytes;
 }): void {
   const { entries, leases } = tables;
+  dropHalfHeld(tables);
   const claims = claimsOf(tables);
   const chains = soundChains(tables);
   for (let entry = 0; entry < entries.top; entry++) settle(tables, entry, { claims, chains });
@@ -40,6 +41,13 @@ export function repair({ tables, lifecycle, key }: {
     if (entries.get(entry, FIELD.writer) === NONE || entries.get(entry, FIELD.state) !== STATE.resident) continue;
     entries.loadKey(entry, key);
     lifecycle.finishAdmission(entry, key);
+  }
+}
+
+/** Ends endless leases on stagings: they were to be admitted, and are not. */
+function dropHalfHeld({ entries, leases }: Tables): void {
+  for (const { slot, entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
+    if (entries.get(entry, FIELD.state) === STATE.staging) leases.end(slot);
   }
 }
 
@@ -104,8 +112,7 @@ function settle(
   const isLinked = entries.hasFlag(entry, FLAG.linked);
   const wasLastRead = pins === 0 && entries.get(entry, FIELD.pins) > 0 && entries.hasFlag(entry, FLAG.temporary);
   const isStaging = state === STATE.staging && writer !== NONE;
-  const isUnheld = entries.hasFlag(entry, FLAG.unsaved) && claims.endless[entry] !== 1;
-  const isResident = state === STATE.resident && isLinked && !wasLastRead && !isUnheld;
+  const isResident = state === STATE.resident && isLinked && !wasLastRead;
   const chain = chains[entry];
   if (chain === undefined || !(isStaging || isResident || pins > 0)) {
     entries.set(entry, FIELD.state, STATE.free);
@@ -116,6 +123,7 @@ function settle(
     entries.clearFlag(entry, FLAG.linked);
   }
   if (isResident && claims.endless[entry] === 1) entries.setFlag(entry, FLAG.unsaved);
+  else entries.clearFlag(entry, FLAG.unsaved);
   entries.set(entry, FIELD.pins, pins);
   entries.set(entry, FIELD.writer, isStaging || isResident ? writer : NONE);
   entries.set(entry, FIELD.granules, chain.reduce((sum, block) => sum + allocator.length(block), 0));

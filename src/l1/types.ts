@@ -126,7 +126,7 @@ export interface L1 {
   /**
    * Admits, replacing what is there, an object that no tier has yet, with one read lease that has no deadline; undefined if the write lease was stale.
    * Until that lease is given back L1 keeps the object, out of lookups' sight once it has expired. A delete, clear or newer write removes it as ever.
-   * Throws no_room if no lease is left; the object may then have been admitted.
+   * Throws no_room, and ends nothing, if no lease is left.
    */
   admitUnsaved(commit: WriteCommit): Resident | undefined;
   /** Whether the key's object has expired before its lease without a deadline was given back: then it is a miss, and what tiers have is older still. */

@@ -1,6 +1,7 @@
 import { FIELD, FLAG } from "./entry_table.ts";
+import { LEASE } from "./lease_table.ts";
 import type { Parts } from "./parts.ts";
-import type { Reads } from "./reads.ts";
+import { noLease } from "./reads.ts";
 import type { Resident, UnsavedObject, WriteCommit } from "./types.ts";
 import type { Writes } from "./writes.ts";
 
@@ -9,26 +10,33 @@ const NONE = -1;
 /** Objects that no tier has yet: a lease without a deadline keeps each of them until its holder, or who adopts it, gives it back. Not locked: the caller holds the arena's lock. */
 export class Unsaved {
   readonly #p: Parts;
-  readonly #reads: Reads;
   readonly #writes: Writes;
 
-  constructor(parts: Parts, options: { readonly reads: Reads; readonly writes: Writes }) {
+  constructor(parts: Parts, writes: Writes) {
     this.#p = parts;
-    this.#reads = options.reads;
-    this.#writes = options.writes;
+    this.#writes = writes;
   }
 
+  /** Throws no_room, before anything has changed, if no lease is left. */
   admit(commit: WriteCommit, nowMs: number): Resident | undefined {
-    const { tables: { entries }, key } = this.#p;
-    let admitted: Resident | undefined;
+    const { entries, leases } = this.#p.tables;
+    const entry = leases.entryOf(commit.lease, LEASE.write, nowMs);
+    if (entry === NONE) return undefined;
+    // Before it is admitted: whoever finds the object finds it held, even if this thread dies in between.
+    const lease = leases.give(LEASE.read, entry, 1, Infinity);
+    if (lease === undefined) throw noLease();
+    let isAdmitted = false;
     const event = "l1.write_finished_and_read_reserved";
-    const how = { onResident: "replace", nowMs, event, isUnsaved: true } as const;
-    this.#writes.finish([commit], how, (outcome) => {
-      const entry = outcome === "admitted" ? entries.findResident(key) : NONE;
-      if (entry === NONE) return;
-      admitted = this.#reads.pin(entry, 1, { nowMs, tenant: entries.tenantOf(entry), told: 0, deadlineMs: Infinity });
-    });
-    return admitted;
+    try {
+      this.#writes.finish([commit], { onResident: "replace", nowMs, event, isUnsaved: true }, (outcome) => {
+        isAdmitted = outcome === "admitted";
+      });
+    } finally {
+      if (!isAdmitted) leases.end(lease.slot);
+    }
+    if (!isAdmitted) return undefined;
+    entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + 1);
+    return { lease, meta: entries.metaOf(entry), extents: entries.viewsOf(entry, commit.sizeBytes) };
   }
 
   /** Asks of the key at hand. */
