@@ -16,7 +16,6 @@ import { Remover } from "./remover.ts";
 import { allocateSharedKeys } from "./shared/memory.ts";
 import type { QueueLimits } from "./shared/queue_share.ts";
 import { SharedKeys } from "./shared/shared_keys.ts";
-import { StaleKeys } from "./tiers/stale_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 import type { MaybePromise, ObjectRead, Precondition, PutRequest, Storage, StorageStatus, Upload } from "./types.ts";
@@ -64,9 +63,7 @@ export class StorageManager implements Storage {
       publish,
       clock,
       timers,
-      tiers: options.tiers.map((adapter, index) =>
-        new Tier(adapter, { publish, clock, stale: new StaleKeys(shared.stale, index) })
-      ),
+      tiers: options.tiers.map((adapter, index) => new Tier(adapter, { publish, clock, shared, index })),
       shared,
       poller,
       latch: new KeyLatch(shared.stripes, poller),

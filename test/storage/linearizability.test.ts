@@ -1,10 +1,20 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import process from "node:process";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
 import type { Step } from "../support/map_adapter.ts";
 import { type Call, isLinearizable } from "../support/linearizable.ts";
-import { type BenchOptions, getText, key, put, type StorageBench, storageBench } from "../support/storage_bench.ts";
+import {
+  type BenchOptions,
+  clusterBench,
+  clusterParts,
+  getText,
+  key,
+  put,
+  type StorageBench,
+  storageBench,
+} from "../support/storage_bench.ts";
 
 const NAME = "k";
 
@@ -86,44 +96,66 @@ interface Faults {
   readonly pattern: readonly boolean[];
 }
 
+interface CheckOptions extends BenchOptions {
+  readonly faults?: Faults;
+  /** Storage managers over one L1 and the same tiers, each with clients of its own (default 1). */
+  readonly managers?: number;
+}
+
+function makeBenches(
+  options: BenchOptions & { readonly managers: number },
+): readonly [StorageBench, ...StorageBench[]] {
+  const { managers, ...benchOptions } = options;
+  if (managers === 1) return [storageBench(benchOptions)];
+  const parts = clusterParts({ ...benchOptions, places: managers });
+  const at = (place: number) => clusterBench(parts, { ...benchOptions, place, holder: place + 1 });
+  return [at(0), ...Array.from({ length: managers - 1 }, (_, place) => at(place + 1))];
+}
+
 async function check(
   scheduler: fc.Scheduler,
   clients: readonly (readonly Op[])[],
-  options: BenchOptions & { readonly faults?: Faults },
+  { faults, managers = 1, ...benchOptions }: CheckOptions,
 ): Promise<void> {
-  const { faults, ...benchOptions } = options;
-  const bench = storageBench({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions });
+  const benches = makeBenches({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions, managers });
+  const [bench] = benches;
   const calls: Call[] = [];
   let now = 0;
   const history = { calls, tick: () => now++, lossy: faults !== undefined };
   await run(bench, PUT, history);
   let failing = faults !== undefined;
   let step = 0;
-  for (let index = 0; index < (options.tiers ?? 1); index += 1) {
-    bench.tier(index).gate = async (name) => {
-      await scheduler.schedule(Promise.resolve(), `${index} ${name}`);
-      if (!failing || faults?.steps.includes(name) !== true) return;
-      if (faults.pattern[step++ % faults.pattern.length] === true) {
-        throw new VitrineError("tier_failed", "made to fail");
-      }
-    };
+  for (const { tier } of benches) {
+    for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
+      tier(index).gate = async (name) => {
+        await scheduler.schedule(Promise.resolve(), `${index} ${name}`);
+        if (!failing || faults?.steps.includes(name) !== true) return;
+        if (faults.pattern[step++ % faults.pattern.length] === true) {
+          throw new VitrineError("tier_failed", "made to fail");
+        }
+      };
+    }
   }
   bench.time.after = () => scheduler.schedule(Promise.resolve(), "backoff");
-  const client = async (script: readonly Op[]): Promise<void> => {
+  const client = async (script: readonly Op[], index: number): Promise<void> => {
     for (const op of script) {
       await scheduler.schedule(Promise.resolve(), op.kind);
-      await run(bench, op, history);
+      await run(benches[index % managers] ?? bench, op, history);
     }
   };
   await scheduler.waitFor(Promise.all(clients.map(client)));
   failing = false;
   const stored = (async (): Promise<void> => {
-    for (let open = true; open; open = (await bench.storage.status()).storeQueue.entries > 0) {
-      await scheduler.schedule(Promise.resolve(), "settle");
+    for (const { storage } of benches) {
+      for (let open = true; open; open = (await storage.status()).storeQueue.entries > 0) {
+        await scheduler.schedule(Promise.resolve(), "settle");
+      }
     }
-    await run(bench, GET, history);
-    bench.evictAll();
-    await run(bench, GET, history);
+    for (const each of benches) {
+      await run(each, GET, history);
+      each.evictAll();
+      await run(each, GET, history);
+    }
   })();
   await scheduler.waitFor(stored);
   const told = calls.map(({ start, end, label }) => `${start}-${end} ${label}`).join("\n");
@@ -152,12 +184,13 @@ test("StorageManager answers as one register per key when there are two tiers", 
   );
 }, 30_000);
 
+// Not "commit": once its object is visible a store may not fail, that is the adapter's promise.
+const faults = fc.record<Faults>({
+  steps: fc.subarray<Step>(["lookup", "load", "chunk", "store", "delete", "clear"], { minLength: 1 }),
+  pattern: fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+});
+
 test("StorageManager never brings an outdated object back when tiers fail", async () => {
-  // Not "commit": once its object is visible a store may not fail, that is the adapter's promise.
-  const faults = fc.record<Faults>({
-    steps: fc.subarray<Step>(["lookup", "load", "chunk", "store", "delete", "clear"], { minLength: 1 }),
-    pattern: fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
-  });
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), clients, faults, async (scheduler, scripts, fault) => {
       await check(scheduler, scripts, { tiers: 2, faults: fault });
@@ -165,3 +198,25 @@ test("StorageManager never brings an outdated object back when tiers fail", asyn
     { numRuns: 400 },
   );
 }, 30_000);
+
+for (const managers of [2, 3]) {
+  const scripts = fc.array(ops, { minLength: managers, maxLength: 4 });
+
+  test(`${managers} StorageManagers answer as one register per key when they share L1 and the tiers`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), scripts, fc.constantFrom(1, 2), async (scheduler, clients, tiers) => {
+        await check(scheduler, clients, { tiers, managers });
+      }),
+      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
+    );
+  }, 60_000);
+
+  test(`${managers} StorageManagers never bring an outdated object back when tiers fail`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), scripts, faults, async (scheduler, clients, fault) => {
+        await check(scheduler, clients, { tiers: 2, managers, faults: fault });
+      }),
+      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
+    );
+  }, 60_000);
+}

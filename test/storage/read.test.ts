@@ -54,7 +54,7 @@ test("StorageManager.get loads into L1 when only a tier has the object", async (
     { tenant: "", tier: "t1", result: "hit", keys: 1, bytes: 1000, key: "a" },
   ]);
   expect(bench.named("l2.load.completed")).toEqual([
-    { tier: "t1", tenant: "", keys: 1, outcome: "ok", bytes: 1000, seconds: 0 },
+    { tier: "t1", tenant: "", keys: 1, outcome: "ok", bytes: 1000, requestedBytes: 1000, seconds: 0 },
   ]);
 });
 

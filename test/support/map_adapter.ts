@@ -6,7 +6,8 @@ import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } f
 /** The calls of an adapter that can be held up or made to fail. */
 export type Step = "lookup" | "load" | "chunk" | "store" | "commit" | "delete" | "clear" | "list" | "usage";
 
-interface Stored {
+/** An object as a MapAdapter keeps it. */
+export interface Stored {
   readonly key: ObjectKey;
   readonly meta: ObjectMeta;
   readonly bytes: Uint8Array;
@@ -15,15 +16,20 @@ interface Stored {
 /** An adapter over a Map in which every step passes through `gate`: a test decides there when it goes on, or throws. */
 export class MapAdapter implements L2Adapter {
   readonly name: string;
-  readonly objects: Map<string, Stored> = new Map();
+  readonly objects: Map<string, Stored>;
   readonly calls: Step[] = [];
   readonly #chunkBytes: number;
   gate: (step: Step, key: string) => Promise<void> | void = () => {};
   closed = false;
 
-  constructor(name: string, chunkBytes: number = 16) {
+  /** Adapters with one `objects` are views of one store. */
+  constructor(
+    name: string,
+    options: { readonly chunkBytes?: number; readonly objects?: Map<string, Stored> } = {},
+  ) {
     this.name = name;
-    this.#chunkBytes = chunkBytes;
+    this.objects = options.objects ?? new Map();
+    this.#chunkBytes = options.chunkBytes ?? 16;
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {

@@ -2,12 +2,14 @@ import type { Clock } from "../../src/core/clock.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
 import type { Publish } from "../../src/core/publish.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
-import { allocateArena } from "../../src/l1/arena.ts";
+import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
+import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
+import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
 import { StorageManager, type StorageManagerOptions } from "../../src/storage/storage_manager.ts";
 import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/types.ts";
-import { MapAdapter } from "./map_adapter.ts";
+import { MapAdapter, type Stored } from "./map_adapter.ts";
 
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
@@ -79,17 +81,55 @@ export interface StorageBench {
 
 /** Settings of a bench that differ from: one tier, back, 64 KiB of L1 that admits up to 4 KiB. */
 export type BenchOptions =
-  & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock">>
+  & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock" | "shared">>
   & { readonly tiers?: number; readonly l1Bytes?: number; readonly admissionLimitBytes?: number };
 
-/** Builds a bench. */
+/** What the managers of a cluster have in common. */
+export interface ClusterParts {
+  readonly time: ManualTime;
+  readonly arena: ArenaMemory;
+  readonly keys: SharedKeysMemory;
+  /** The contents of the tiers. */
+  readonly stores: readonly Map<string, Stored>[];
+}
+
+/** What benches share, for managers that each have their own view of it. */
+export function clusterParts(options: BenchOptions & { readonly places: number }): ClusterParts {
+  const { tiers = 1, l1Bytes = 65_536, places } = options;
+  return {
+    time: new ManualTime(),
+    arena: allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }),
+    keys: allocateSharedKeys({ places, hashSeed: 7, stripes: 1024, maxStaleKeys: 64 }),
+    stores: Array.from({ length: tiers }, () => new Map()),
+  };
+}
+
+/** Builds a bench that is alone. */
 export function storageBench(options: BenchOptions = {}): StorageBench {
-  const { tiers = 1, l1Bytes = 65_536, admissionLimitBytes = 4096, ...rest } = options;
-  const time = new ManualTime();
+  const { tiers = 1, l1Bytes = 65_536 } = options;
+  const arena = allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }, "private");
+  const stores = Array.from({ length: tiers }, () => new Map<string, Stored>());
+  return makeBench({ time: new ManualTime(), arena, stores }, { ...options, holder: 1 });
+}
+
+/** Builds a bench over what others share, too: the first to come has holder 1. */
+export function clusterBench(
+  parts: ClusterParts,
+  options: BenchOptions & { readonly place: number; readonly holder: number },
+): StorageBench {
+  const { place, ...rest } = options;
+  return makeBench(parts, { ...rest, shared: new SharedKeys(parts.keys, { place, holder: options.holder }) });
+}
+
+function makeBench(
+  { time, arena, stores }: Omit<ClusterParts, "keys">,
+  options: BenchOptions & { readonly holder: number; readonly shared?: SharedKeys },
+): StorageBench {
+  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, ...rest } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
-  const l1 = new L1Manager(allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }), {
-    holder: 1,
+  const l1 = new L1Manager(arena, {
+    holder,
     clock: time,
     publish,
     policy: "lru",
@@ -98,9 +138,9 @@ export function storageBench(options: BenchOptions = {}): StorageBench {
     writeLeaseMs: LEASE_MS,
     highWatermark: 0.8,
     lowWatermark: 0.6,
-    format: true,
+    format: holder === 1,
   });
-  const adapters = Array.from({ length: tiers }, (_, index) => new MapAdapter(`t${index + 1}`));
+  const adapters = stores.map((objects, index) => new MapAdapter(`t${index + 1}`, { objects }));
   const storage = new StorageManager({
     l1,
     tiers: adapters,

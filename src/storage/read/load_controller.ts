@@ -43,6 +43,9 @@ export class LoadController {
       const boarded = await this.#board(key, watch);
       if (boarded === "miss") return undefined;
       if (boarded !== "again") return boarded;
+      // Before the latch: what disturbed this flight is perhaps in L1 and being stored.
+      const written = this.resident(key);
+      if (written !== undefined) return written;
     }
   }
 

@@ -1,3 +1,4 @@
+import { VitrineError } from "../../core/errors.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
 import { QueueShare } from "./queue_share.ts";
 import { Seats } from "./seats.ts";
@@ -22,9 +23,12 @@ export class SharedKeys {
   readonly stale: StaleTable;
   readonly queue: QueueShare;
   readonly versions: VersionSource;
+  readonly #seats: Seats;
+  readonly #seat: Seat;
 
   /** Takes the seat. Throws RangeError if somebody has it. */
-  constructor(memory: SharedKeysMemory, { place, holder }: Seat) {
+  constructor(memory: SharedKeysMemory, seat: Seat) {
+    const { place, holder } = seat;
     const { options: { hashSeed } } = memory;
     const layout = planSharedKeys(memory.options);
     const words = new Int32Array(memory.words);
@@ -36,5 +40,14 @@ export class SharedKeys {
     this.stale = new StaleTable(words, { lock, layout, hashSeed });
     this.queue = new QueueShare(words, { lock, layout, place });
     this.versions = new VersionSource(words, lock);
+    this.#seats = seats;
+    this.#seat = seat;
+  }
+
+  /** Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others' by now. */
+  assertSeated(): void {
+    const { place, holder } = this.#seat;
+    if (this.#seats.holderAt(place) === holder) return;
+    throw new VitrineError("shutting_down", `change a tier as a thread that was declared dead: holder ${holder}`);
   }
 }

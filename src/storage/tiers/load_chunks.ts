@@ -82,7 +82,8 @@ async function* measured(
     outcome = "failed";
     throw error;
   } finally {
-    publish("l2.load.completed", { ...label, outcome, bytes, seconds: (clock.nowMs() - startMs) / 1000 });
+    const seconds = (clock.nowMs() - startMs) / 1000;
+    publish("l2.load.completed", { ...label, outcome, bytes, requestedBytes: sizeBytes, seconds });
   }
 }
 

@@ -5,8 +5,18 @@ import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../l2/adapter.ts";
+import type { SharedKeys } from "../shared/shared_keys.ts";
 import { discardLoad } from "./discard_load.ts";
-import type { StaleKeys } from "./stale_keys.ts";
+import { StaleKeys } from "./stale_keys.ts";
+
+/** What a Tier needs besides its adapter. */
+export interface TierOptions {
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  readonly shared: SharedKeys;
+  /** Its place in the order of tiers, the same in all threads. */
+  readonly index: number;
+}
 
 /** One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is a VitrineError. */
 export class Tier {
@@ -14,17 +24,16 @@ export class Tier {
   readonly #adapter: L2Adapter;
   readonly #publish: Publish<EventMap>;
   readonly #clock: Clock;
+  readonly #shared: SharedKeys;
   readonly #stale: StaleKeys;
 
-  constructor(
-    adapter: L2Adapter,
-    options: { readonly publish: Publish<EventMap>; readonly clock: Clock; readonly stale: StaleKeys },
-  ) {
+  constructor(adapter: L2Adapter, options: TierOptions) {
     this.name = adapter.name;
     this.#adapter = adapter;
     this.#publish = options.publish;
     this.#clock = options.clock;
-    this.#stale = options.stale;
+    this.#shared = options.shared;
+    this.#stale = new StaleKeys(options.shared.stale, options.index);
   }
 
   /** Metadata of a current, unexpired copy. Throws tier_failed. */
@@ -64,7 +73,10 @@ export class Tier {
     const label = { tier: this.name, tenant: key.tenant, keys: 1 };
     this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
     const broken: { readonly cause: unknown }[] = [];
-    const watched = watchSource(source, (cause) => broken.push({ cause }));
+    const watched = watchSource(source, {
+      beforeCommit: () => this.#shared.assertSeated(),
+      broken: (cause) => broken.push({ cause }),
+    });
     try {
       const meta = await this.#adapter.store(key, watched);
       this.#stale.remove(key);
@@ -85,6 +97,7 @@ export class Tier {
   /** True if there was a current copy. Throws tier_failed. */
   async delete(key: ObjectKey): Promise<boolean> {
     const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    this.#shared.assertSeated();
     try {
       const deleted = await this.#adapter.delete(key);
       this.#publish("l2.delete.completed", { ...label, outcome: deleted ? "deleted" : "miss" });
@@ -112,6 +125,7 @@ export class Tier {
 
   /** Removes every object, or one tenant's; returns how many. Throws tier_failed. */
   async clear(tenant: string | undefined): Promise<number> {
+    this.#shared.assertSeated();
     try {
       const cleared = await this.#adapter.clear(tenant);
       this.#stale.clear(tenant);
@@ -181,7 +195,10 @@ export class Tier {
 }
 
 /** The same source, telling of what it throws, so that a broken source is not taken for a broken tier. */
-function watchSource(source: StoreSource, broken: (cause: unknown) => void): StoreSource {
+function watchSource(
+  source: StoreSource,
+  { beforeCommit, broken }: { readonly beforeCommit: () => void; readonly broken: (cause: unknown) => void },
+): StoreSource {
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
     try {
       yield* source.chunks;
@@ -192,6 +209,7 @@ function watchSource(source: StoreSource, broken: (cause: unknown) => void): Sto
   }
   const meta = (): ObjectMeta => {
     try {
+      beforeCommit();
       return source.meta();
     } catch (error) {
       broken(error);
