@@ -15,7 +15,8 @@ export interface StoreSource {
 export interface L2Load {
   readonly meta: ObjectMeta;
   /**
-   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before it is handed out.
+   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before it is handed out, and
+   * stays valid until the next but one is asked for: its memory may be used again.
    * Throws VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all bytes were right.
    * Abandoning the iteration (return) frees what the load holds; a load is to be iterated or returned, never just dropped.
    */

@@ -66,6 +66,11 @@ function serve(options: ServeOptions): Server {
   };
 }
 
+/** Memory that Deno may read until the response has left: shared memory is pinned until then, private memory is not. */
+function stable(chunk: Uint8Array): Uint8Array {
+  return chunk.buffer instanceof SharedArrayBuffer ? chunk : chunk.slice();
+}
+
 /**
  * Streams views over the source's own memory, which Deno reads until `completed` settles: only then is the source released. Deno cannot close
  * the connection of a reader that stalls, so what such readers pin is limited; beyond it, bodies are copied.
@@ -94,7 +99,7 @@ class DenoSender implements Sender {
       this.#pinnedBytes -= options.pinnedBytes;
       hold.settle(outcome);
     };
-    const { body } = chunkStream(source, options, { hold, prepare: (view) => view });
+    const { body } = chunkStream(source, options, { hold, prepare: stable });
     completed.then(() => settle(hold.complete ? "complete" : "aborted"), () => settle("aborted"));
     const headers = { ...options.headers, "content-length": String(options.end - options.start) };
     return new Response(body, { status: options.status, headers });

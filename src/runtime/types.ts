@@ -2,7 +2,10 @@
 export interface ByteSource {
   /** The bytes [start, end) in fresh private memory if they are all at hand now, else undefined. */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
-  /** The bytes [start, end) in order; chunks may lie over shared memory and stay valid until `release`. A throw breaks the response off. */
+  /**
+   * The bytes [start, end) in order. A chunk over shared memory stays valid until `release`, one in private memory until the next is asked for.
+   * A throw breaks the response off.
+   */
   chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
   /** Gives the hold back; called exactly once, when the runtime reads the memory no more. `finished`: every byte was handed over. */
   release(outcome: "finished" | "aborted"): void;

@@ -109,7 +109,7 @@ export function sourceOf(
 export async function readAll(load: L2Load | undefined): Promise<Uint8Array | undefined> {
   if (load === undefined) return undefined;
   const chunks: Uint8Array[] = [];
-  for await (const chunk of load.chunks) chunks.push(chunk);
+  for await (const chunk of load.chunks) chunks.push(chunk.slice());
   return new Uint8Array(Buffer.concat(chunks));
 }
 

@@ -7,6 +7,9 @@ import type { IndexEntry } from "./index.ts";
 /** Files up to this length are read whole, in one call. */
 const WHOLE_BYTES = BLOCK_BYTES + 16 * 1024;
 
+/** Blocks of one load that are alive at a time: the two handed out last (see L2Load) and the one being read. */
+const BUFFERS = 3;
+
 /** Hooks of a reader. */
 export interface ReaderOptions {
   /** The bytes wanted: [start, end). */
@@ -18,13 +21,15 @@ export interface ReaderOptions {
 }
 
 /**
- * Verified blocks of an open object file, with one block of read-ahead. Owns the file: it is closed after the last block, a failure or `return`.
+ * Verified blocks of an open object file, with one block of read-ahead, in memory that is used again. Owns the file: it is closed after the last block, a failure or `return`.
  */
 export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   readonly #file: DiskFile;
   readonly #tail: Tail;
   readonly #options: ReaderOptions;
   readonly #lastBlock: number;
+  /** Used in turn: fresh memory for each block would pile up as garbage (docs/RUNTIMES.md). */
+  readonly #buffers: Uint8Array[] = [];
   #nextBlock: number;
   #ahead: Promise<Uint8Array | undefined> | undefined;
   #open = true;
@@ -125,7 +130,8 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
 
   async #read(index: number): Promise<Uint8Array | undefined> {
     const at = index * BLOCK_BYTES;
-    const block = new Uint8Array(this.#blockEnd(index) - at);
+    const buffer = this.#buffers[index % BUFFERS] ??= new Uint8Array(BLOCK_BYTES);
+    const block = buffer.subarray(0, this.#blockEnd(index) - at);
     return await this.#file.read(block, at) === block.length ? this.#verify(index, block) : undefined;
   }
 
