@@ -16,7 +16,8 @@ export interface ObjectRead {
   /** The bytes [start, end) in fresh private memory if all of them are in L1 now, else undefined. For small bodies. */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
   /**
-   * The bytes [start, end) in order. Chunks may lie over shared memory: they stay valid until `release`, are never empty, and are at most 1 MiB.
+   * The bytes [start, end) in order, in chunks that are never empty and at most 1 MiB. A chunk over shared memory stays valid until `release`, one in
+   * private memory until the next is asked for.
    * Throws VitrineError("tier_failed") if the tier fails half-way; then the response must break off.
    */
   chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;

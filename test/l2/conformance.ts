@@ -102,7 +102,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
         const bytes = pattern(6 * MIB);
         await adapter.store(key("a"), sourceOf(bytes));
         const load = await adapter.load(key("a"));
-        let held = new Uint8Array();
+        let held: Uint8Array = new Uint8Array();
         let at = 0;
         const take = () => {
           expect(Buffer.compare(held, bytes.subarray(at, at + held.length))).toBe(0);
