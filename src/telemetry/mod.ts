@@ -2,10 +2,16 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
+import type { ItemNumbers } from "./batch_queue.ts";
+import type { Env } from "./env.ts";
+import type { CounterOptions, GroupCounter } from "./group_counter.ts";
 import type { GroupHistogram, HistogramOptions } from "./group_histogram.ts";
-import { GroupHistograms } from "./group_histograms.ts";
-import { otlpReader } from "./otlp.ts";
-import { type Env, resourceOf } from "./resource.ts";
+import { GroupMetrics } from "./group_metrics.ts";
+import { type LogEntry, logsPush } from "./logs_push.ts";
+import { metricsPush } from "./metrics_push.ts";
+import { otlpTarget, type Signal } from "./otlp_target.ts";
+import { resourceOf } from "./resource.ts";
+import { type FinishedSpan, tracesPush } from "./traces_push.ts";
 
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {
@@ -22,10 +28,24 @@ export interface ObservabilityConfig {
   readonly collectTimeoutMs?: number;
 }
 
+/** What became of the pushes of a signal, and of the items of one that is queued. */
+export interface ExportNumbers {
+  readonly ok: number;
+  readonly failed: number;
+  readonly items?: ItemNumbers;
+}
+
 /** The OpenTelemetry SDK, set up. */
 export interface Observability {
   readonly meter: Meter;
   createHistogram(name: string, options: HistogramOptions): GroupHistogram;
+  createCounter(name: string, options: CounterOptions): GroupCounter;
+  /** Takes a finished span along; undefined where no traces are pushed. Never throws, never waits. */
+  readonly recordSpan: ((span: FinishedSpan) => void) | undefined;
+  /** Takes a log record along; undefined where no logs are pushed. Never throws, never waits. */
+  readonly emitLog: ((entry: LogEntry) => void) | undefined;
+  /** By signal that is pushed. */
+  exports(): ReadonlyMap<Signal, ExportNumbers>;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
   /** Pushes once more where pushing is on, and ends. Never throws, and never takes longer than its timeout. */
@@ -34,30 +54,59 @@ export interface Observability {
 
 const SCOPE = "vitrine";
 
-/** Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled, and are pushed as well where the environment says so. */
+/** Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are pushed where the environment says so, and what pushes is loaded only then. */
 export async function initObservability(config: ObservabilityConfig): Promise<Observability> {
-  const histograms = new GroupHistograms(SCOPE, config.clock);
-  const metricProducers = [histograms];
+  const { env, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
+  const resource = resourceOf(env, config);
+  const own = new GroupMetrics(SCOPE, config.clock);
+  const metricProducers = [own];
   const pull = new PrometheusExporter({ preventServerStart: true, metricProducers });
-  const push = await otlpReader(config.env, metricProducers);
-  const provider = new MeterProvider({
-    resource: resourceOf(config.env, config),
-    readers: push === undefined ? [pull] : [pull, push],
-  });
+  const targets = {
+    metrics: otlpTarget(env, "metrics"),
+    logs: otlpTarget(env, "logs"),
+    traces: otlpTarget(env, "traces"),
+  };
+  const metrics = targets.metrics && await metricsPush(env, targets.metrics, metricProducers);
+  const logs = targets.logs && await logsPush(env, targets.logs, { scope: SCOPE, resource });
+  const traces = targets.traces && await tracesPush(env, targets.traces, { scope: SCOPE, resource });
+  const provider = new MeterProvider({ resource, readers: metrics === undefined ? [pull] : [pull, metrics.reader] });
   const serializer = new PrometheusSerializer("", false, /^service\.instance\.id$/, false, true);
   return {
     meter: provider.getMeter(SCOPE),
-    createHistogram: (name, options) => histograms.create(name, options),
+    createHistogram: (name, options) => own.createHistogram(name, options),
+    createCounter: (name, options) => own.createCounter(name, options),
+    recordSpan: traces?.record,
+    emitLog: logs?.emit,
+    exports() {
+      const numbers = new Map<Signal, ExportNumbers>();
+      if (metrics !== undefined) numbers.set("metrics", { ok: metrics.counts.ok, failed: metrics.counts.failed });
+      for (const [signal, push] of [["logs", logs], ["traces", traces]] as const) {
+        if (push === undefined) continue;
+        numbers.set(signal, { ok: push.counts.ok, failed: push.counts.failed, items: push.queue.numbers() });
+      }
+      return numbers;
+    },
     async prometheusText() {
-      const { resourceMetrics } = await pull.collect({ timeoutMillis: config.collectTimeoutMs ?? 2000 });
+      const { resourceMetrics } = await pull.collect({ timeoutMillis: collectTimeoutMs });
       return serializer.serialize(resourceMetrics);
     },
     async shutdown() {
-      try {
-        await provider.shutdown({ timeoutMillis: config.shutdownTimeoutMs ?? 2000 });
-      } catch {
-        // A collector that is down or hangs: the last push is lost, and nothing else may be.
-      }
+      // A collector that is down or hangs: the last push is lost, and nothing else may be.
+      await within(shutdownTimeoutMs, [
+        provider.shutdown({ timeoutMillis: shutdownTimeoutMs }),
+        logs?.shutdown(),
+        traces?.shutdown(),
+      ]);
     },
   };
+}
+
+/** Resolves when all have settled, or the time is over. */
+async function within(timeoutMs: number, running: readonly (Promise<void> | undefined)[]): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([Promise.allSettled(running), over]);
+  clearTimeout(timer);
 }

@@ -1,7 +1,5 @@
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
-
-/** The environment, as a record. */
-export type Env = Readonly<Record<string, string | undefined>>;
+import type { Env } from "./env.ts";
 
 /**
  * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds or overrides

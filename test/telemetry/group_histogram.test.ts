@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { LATENCY_BOUNDS } from "../../src/events/catalogue.ts";
 import { Fold } from "../../src/events/fold.ts";
 import { schemaOf } from "../../src/events/schema.ts";
-import { GroupHistograms } from "../../src/telemetry/group_histograms.ts";
+import { GroupMetrics } from "../../src/telemetry/group_metrics.ts";
 
 const value = fc.oneof(
   fc.constantFrom(0, ...LATENCY_BOUNDS, ...LATENCY_BOUNDS.map((bound) => bound * (1 + Number.EPSILON))),
@@ -19,13 +19,13 @@ const value = fc.oneof(
 
 /** Records the values through a fold into a GroupHistogram, and one by one into the SDK's own histogram; returns what a reader sees of both. */
 async function recordBothWays(values: readonly number[]) {
-  const histograms = new GroupHistograms("test", { nowMs: () => 0 });
+  const histograms = new GroupMetrics("test", { nowMs: () => 0 });
   const reader = new PeriodicExportingMetricReader({
     exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
     metricProducers: [histograms],
   });
   const provider = new MeterProvider({ readers: [reader] });
-  const ours = histograms.create("ours", { description: "", unit: "s", bounds: LATENCY_BOUNDS });
+  const ours = histograms.createHistogram("ours", { description: "", unit: "s", bounds: LATENCY_BOUNDS });
   const advice = { explicitBucketBoundaries: [...LATENCY_BOUNDS] };
   const theirs = provider.getMeter("test").createHistogram("theirs", { advice });
   const fold = new Fold(schemaOf("l2.lookup.completed"));

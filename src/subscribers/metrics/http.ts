@@ -18,10 +18,17 @@ export class HttpMetrics implements Subscriber {
 
   constructor(instruments: Instruments, responses: readonly KnownResponse[]) {
     const duration = instruments.histogram("http_server_request_duration_seconds");
+    const requestSize = instruments.histogram("http_server_request_body_size_bytes");
+    const responseSize = instruments.histogram("http_server_response_body_size_bytes");
     const requestBytes = instruments.counter("vitrine_http_request_body_bytes_total");
     const responseBytes = instruments.counter("vitrine_http_response_body_bytes_total");
     const aborted = instruments.counter("vitrine_http_aborted_total");
-    for (const response of responses) duration.record(0, { count: 0, attributes: attributesOf(response) });
+    for (const response of responses) {
+      const zero = { count: 0, attributes: attributesOf(response) };
+      duration.record(0, zero);
+      if (mayHaveBody(response.method)) requestSize.record(0, zero);
+      responseSize.record(0, zero);
+    }
     this.subscriptions = {
       "http.request.end": (event) => {
         duration.record(event.seconds, { count: event.count, attributes: attributesOf(event) });
@@ -29,8 +36,16 @@ export class HttpMetrics implements Subscriber {
         responseBytes.add(event.responseBytes);
         if (event.outcome === "aborted") aborted.add(event.count);
       },
+      "http.body": (event) => {
+        const histogram = event.direction === "request" ? requestSize : responseSize;
+        histogram.record(event.bytes, { count: event.count, attributes: attributesOf(event) });
+      },
     };
   }
+}
+
+function mayHaveBody(method: string): boolean {
+  return method === "PUT" || method === "POST";
 }
 
 function attributesOf({ method, route, status }: KnownResponse): Attributes {

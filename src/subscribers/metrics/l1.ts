@@ -9,11 +9,11 @@ export class L1Metrics implements Subscriber {
 
   constructor(instruments: Instruments) {
     const readKeys = instruments.counter("lmcache_mp_l1_read_keys_total");
-    const readChunks = instruments.counter("lmcache_mp_l1_read_chunks_total");
+    const readChunks = instruments.tenantCounter("lmcache_mp_l1_read_chunks_total");
     const writeKeys = instruments.counter("lmcache_mp_l1_write_keys_total");
-    const writeChunks = instruments.counter("lmcache_mp_l1_write_chunks_total");
+    const writeChunks = instruments.tenantCounter("lmcache_mp_l1_write_chunks_total");
     const evictedKeys = instruments.counter("lmcache_mp_l1_evicted_keys_total");
-    const evictedChunks = instruments.counter("lmcache_mp_l1_evicted_chunks_total");
+    const evictedChunks = instruments.tenantCounter("lmcache_mp_l1_evicted_chunks_total");
     const removedObjects = instruments.counter("vitrine_l1_removed_objects_total");
     const removedBytes = instruments.counter("vitrine_l1_removed_bytes_total");
     const ticks = instruments.counter("lmcache_mp_l1_eviction_loop_ticks_total");
@@ -22,20 +22,20 @@ export class L1Metrics implements Subscriber {
     const readFailures = instruments.counter("lmcache_mp_l1_read_failure_chunks_total");
     const expiredLeases = instruments.counter("vitrine_l1_lease_expired_total");
 
-    const onWrite = ({ keys }: Delivered<"l1.write.finished" | "l1.write_finished_and_read_reserved">) => {
+    const onWrite = ({ tenant, keys }: Delivered<"l1.write.finished" | "l1.write_finished_and_read_reserved">) => {
       writeKeys.add(keys);
-      writeChunks.add(keys);
+      writeChunks.add(keys, tenant);
     };
     this.subscriptions = {
-      "l1.read.finished": ({ keys }) => {
+      "l1.read.finished": ({ tenant, keys }) => {
         readKeys.add(keys);
-        readChunks.add(keys);
+        readChunks.add(keys, tenant);
       },
       "l1.write.finished": onWrite,
       "l1.write_finished_and_read_reserved": onWrite,
-      "l1.removed": ({ keys, bytes, reason }) => {
+      "l1.removed": ({ tenant, keys, bytes, reason }) => {
         evictedKeys.add(keys);
-        evictedChunks.add(keys);
+        evictedChunks.add(keys, tenant);
         removedObjects.add(keys, { reason });
         removedBytes.add(bytes, { reason });
       },

@@ -20,6 +20,7 @@ export class StateMetrics implements Subscriber {
     const objects = instruments.gauge("vitrine_objects");
     const used = instruments.gauge("vitrine_used_bytes");
     const limit = instruments.gauge("vitrine_limit_bytes");
+    const oldest = instruments.gauge("vitrine_oldest_entry_age_seconds");
     const l1Used = instruments.gauge("lmcache_mp_l1_memory_usage_bytes");
     const l1Ratio = instruments.gauge("lmcache_mp_l1_usage_ratio");
     const l1Staging = instruments.gauge("lmcache_mp_l1_staging_bytes");
@@ -31,7 +32,8 @@ export class StateMetrics implements Subscriber {
       result.observe(l1Used, l1.usedBytes);
       result.observe(l1Ratio, l1.capacityBytes === 0 ? 0 : l1.usedBytes / l1.capacityBytes);
       result.observe(l1Staging, l1.stagingBytes);
-    }, [objects, used, limit, l1Used, l1Ratio, l1Staging]);
+      if (l1.oldestAgeSeconds !== undefined) result.observe(oldest, l1.oldestAgeSeconds, { tier: "l1" });
+    }, [objects, used, limit, oldest, l1Used, l1Ratio, l1Staging]);
 
     const l2Used = instruments.gauge("lmcache_mp_l2_usage_bytes");
     const queueEntries = instruments.gauge("vitrine_store_queue_entries");
@@ -39,7 +41,8 @@ export class StateMetrics implements Subscriber {
     const queueAge = instruments.gauge("vitrine_store_queue_oldest_age_seconds");
     instruments.meter.addBatchObservableCallback(async (result) => {
       const { l2, storeQueue } = await state.storage();
-      for (const { tier, objects: tierObjects, usedBytes, limitBytes } of l2) {
+      for (const { tier, objects: tierObjects, usedBytes, limitBytes, oldestAgeSeconds } of l2) {
+        if (oldestAgeSeconds !== undefined) result.observe(oldest, oldestAgeSeconds, { tier });
         if (tierObjects !== undefined) result.observe(objects, tierObjects, { tier });
         if (limitBytes !== undefined) result.observe(limit, limitBytes, { tier });
         if (usedBytes === undefined) continue;
@@ -49,7 +52,7 @@ export class StateMetrics implements Subscriber {
       result.observe(queueEntries, storeQueue.entries);
       result.observe(queueBytes, storeQueue.bytes);
       result.observe(queueAge, storeQueue.oldestAgeSeconds);
-    }, [objects, used, limit, l2Used, queueEntries, queueBytes, queueAge]);
+    }, [objects, used, limit, oldest, l2Used, queueEntries, queueBytes, queueAge]);
 
     instruments.gauge("http_server_active_requests").addCallback((result) => result.observe(state.activeRequests()));
     const { version, runtime, startMs } = build;

@@ -4,6 +4,8 @@ export interface L1State {
   readonly usedBytes: number;
   readonly capacityBytes: number;
   readonly stagingBytes: number;
+  /** Since the object that has been there longest was admitted; 0 if there is none. */
+  readonly oldestAgeSeconds?: number;
 }
 
 /** How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no numbers. */
@@ -13,6 +15,7 @@ export interface StorageState {
     readonly objects?: number;
     readonly usedBytes?: number;
     readonly limitBytes?: number;
+    readonly oldestAgeSeconds?: number;
   }[];
   readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly oldestAgeSeconds: number };
 }

@@ -1,18 +1,28 @@
 import { eventBusTable } from "./tables/event_bus.ts";
 import { l1Table } from "./tables/l1.ts";
 import { l2Table } from "./tables/l2.ts";
+import { l2PrefetchTable } from "./tables/l2_prefetch.ts";
+import { lifecycleTable } from "./tables/lifecycle.ts";
+import { lookupTable } from "./tables/lookup.ts";
+import { processTable } from "./tables/process.ts";
 import { requestsTable } from "./tables/requests.ts";
 import { smTable } from "./tables/sm.ts";
 import { stateTable } from "./tables/state.ts";
+import { telemetryTable } from "./tables/telemetry.ts";
 
 /** Every metric there is, by the name that /metrics and OTLP show. The names are a contract. */
 export const metricsTable = {
   ...l1Table,
+  ...lifecycleTable,
   ...smTable,
+  ...lookupTable,
   ...l2Table,
+  ...l2PrefetchTable,
   ...requestsTable,
   ...stateTable,
+  ...processTable,
   ...eventBusTable,
+  ...telemetryTable,
 } as const;
 
 /** A metric's name. */

@@ -3,8 +3,8 @@ import type { EventName } from "../../events/catalogue.ts";
 /** What a label may hold: fixed values, or a set that is known when the server starts ("tiers": l1 and the adapters). */
 export type LabelValues = readonly string[] | "tiers" | "adapters";
 
-/** All combinations of the values of each label. */
-export type SeriesSet = Readonly<Record<string, LabelValues>>;
+/** All combinations of the values of each label; "adapters": one for each L2 adapter, with its name and its index. */
+export type SeriesSet = Readonly<Record<string, LabelValues>> | "adapters";
 
 /** One metric, as docs/METRICS.md and the exporters show it. */
 export interface MetricRow {

@@ -10,7 +10,8 @@ import { EventBus } from "../../../src/events/bus.ts";
 import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
 import { Instruments, type InstrumentSource } from "../../../src/subscribers/metrics/instruments.ts";
-import { GroupHistograms } from "../../../src/telemetry/group_histograms.ts";
+import { Tenants } from "../../../src/subscribers/metrics/tenants.ts";
+import { GroupMetrics } from "../../../src/telemetry/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */
 export type SeriesValue = number | {
@@ -29,16 +30,25 @@ export class MetricsHarness {
   readonly instruments: Instruments;
   readonly #reader: PeriodicExportingMetricReader;
 
-  constructor(adapters: readonly string[] = ["fs"]) {
-    this.bus = new EventBus({ schedule: () => () => {} });
-    const histograms = new GroupHistograms("test", { nowMs: () => 1000 });
+  readonly tenants: Tenants;
+  /** Milliseconds since the epoch. */
+  nowMs = 1000;
+
+  constructor(adapters: readonly string[] = ["fs"], tenantLabels = 20) {
+    this.bus = new EventBus({ schedule: () => () => {}, clock: { nowMs: () => this.nowMs } });
+    this.tenants = new Tenants(tenantLabels);
+    const own = new GroupMetrics("test", { nowMs: () => 1000 });
     this.#reader = new PeriodicExportingMetricReader({
       exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
-      metricProducers: [histograms],
+      metricProducers: [own],
     });
     const meter = new MeterProvider({ readers: [this.#reader] }).getMeter("test");
-    this.source = { meter, createHistogram: (name, options) => histograms.create(name, options) };
-    this.instruments = new Instruments(this.source, adapters);
+    this.source = {
+      meter,
+      createHistogram: (name, options) => own.createHistogram(name, options),
+      createCounter: (name, options) => own.createCounter(name, options),
+    };
+    this.instruments = new Instruments(this.source, { adapters, tenants: this.tenants });
   }
 
   /** Publishes to a subscriber, either folded or (its events wanted in detail by someone else) one by one. */

@@ -22,11 +22,11 @@ const events: readonly Published[] = [
 ];
 const expected = {
   lmcache_mp_l1_read_keys_total: 5,
-  lmcache_mp_l1_read_chunks_total: 5,
+  'lmcache_mp_l1_read_chunks_total{cache_salt="_other"}': 5,
   lmcache_mp_l1_write_keys_total: 7,
-  lmcache_mp_l1_write_chunks_total: 7,
+  'lmcache_mp_l1_write_chunks_total{cache_salt="_other"}': 7,
   lmcache_mp_l1_evicted_keys_total: 4,
-  lmcache_mp_l1_evicted_chunks_total: 4,
+  'lmcache_mp_l1_evicted_chunks_total{cache_salt="_other"}': 4,
   'vitrine_l1_removed_objects_total{reason="watermark"}': 3,
   'vitrine_l1_removed_objects_total{reason="replaced"}': 1,
   'vitrine_l1_removed_bytes_total{reason="watermark"}': 111,

@@ -9,7 +9,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
   const harness = new MetricsHarness();
   let usedBytes = 25;
   const state = {
-    l1: () => ({ objects: 4, usedBytes, capacityBytes: 100, stagingBytes: 5 }),
+    l1: () => ({ objects: 4, usedBytes, capacityBytes: 100, stagingBytes: 5, oldestAgeSeconds: 9 }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", objects: 7, usedBytes: 70, limitBytes: 0 }], storeQueue }),
     activeRequests: () => 3,
   };
@@ -20,6 +20,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
     'vitrine_objects{tier="fs"}': 7,
     'vitrine_used_bytes{tier="l1"}': 50,
     'vitrine_used_bytes{tier="fs"}': 70,
+    'vitrine_oldest_entry_age_seconds{tier="l1"}': 9,
     'vitrine_limit_bytes{tier="l1"}': 100,
     'vitrine_limit_bytes{tier="fs"}': 0,
     lmcache_mp_l1_memory_usage_bytes: 50,

@@ -5,8 +5,8 @@ import { MetricsHarness, type Published } from "./harness.ts";
 const FS = { tier: "fs", tenant: "", keys: 1, seconds: 1 } as const;
 const events: readonly Published[] = [
   ["l1.read.finished", { tenant: "", keys: 2, bytes: 10 }],
-  ["l2.load.completed", { ...FS, outcome: "ok", bytes: 100 }],
-  ["l2.load.completed", { ...FS, outcome: "failed", bytes: 1 }],
+  ["l2.load.completed", { ...FS, outcome: "ok", bytes: 100, requestedBytes: 100 }],
+  ["l2.load.completed", { ...FS, outcome: "failed", bytes: 1, requestedBytes: 9 }],
   ["sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1000 }],
   ["sm.write.finished", { tenant: "", outcome: "aborted", keys: 1, bytes: 500 }],
 ];

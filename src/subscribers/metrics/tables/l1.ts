@@ -1,5 +1,6 @@
 import { catalogue } from "../../../events/catalogue.ts";
 import type { MetricRow } from "../table_row.ts";
+import { BY_TENANT } from "./by_tenant.ts";
 
 const { during: allocationDuring } = catalogue["l1.allocation.failed"].fields;
 const { during: readDuring, reason: readReason } = catalogue["l1.read.failed"].fields;
@@ -43,21 +44,24 @@ export const l1Table = {
   },
   lmcache_mp_l1_read_chunks_total: {
     ...READ,
+    ...BY_TENANT,
     unit: "{chunk}",
     help: "LMCache's newer name of lmcache_mp_l1_read_keys_total.",
-    answers: "The same, for LMCache's stock dashboard.",
+    answers: "The same by tenant, for LMCache's stock dashboard.",
   },
   lmcache_mp_l1_write_chunks_total: {
     ...WRITE,
+    ...BY_TENANT,
     unit: "{chunk}",
     help: "LMCache's newer name of lmcache_mp_l1_write_keys_total.",
-    answers: "The same, for LMCache's stock dashboard.",
+    answers: "The same by tenant, for LMCache's stock dashboard.",
   },
   lmcache_mp_l1_evicted_chunks_total: {
     ...REMOVED,
+    ...BY_TENANT,
     unit: "{chunk}",
     help: "LMCache's newer name of lmcache_mp_l1_evicted_keys_total.",
-    answers: "The same, for LMCache's stock dashboard.",
+    answers: "The same by tenant, for LMCache's stock dashboard.",
   },
   lmcache_mp_l1_eviction_loop_ticks_total: {
     ...TICK,

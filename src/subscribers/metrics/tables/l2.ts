@@ -1,5 +1,6 @@
 import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
 import type { MetricRow } from "../table_row.ts";
+import { BY_TENANT } from "./by_tenant.ts";
 
 const { outcome: storeOutcome } = catalogue["l2.store.completed"].fields;
 const { outcome: loadOutcome } = catalogue["l2.load.completed"].fields;
@@ -8,6 +9,7 @@ const { outcome: deleteOutcome } = catalogue["l2.delete.completed"].fields;
 const { reason } = catalogue["l2.removed"].fields;
 
 const BY_NAME = { labels: ["l2_name"], zero: [{ l2_name: "adapters" }] } as const;
+const BY_ADAPTER = { labels: ["l2_name", "adapter_index"], zero: ["adapters"] } as const;
 const REMOVED = {
   kind: "counter",
   from: ["l2.removed"],
@@ -31,7 +33,7 @@ export const l2Table = {
     help: "Objects in the stores handed to a tier.",
     answers: "How many objects are stored?",
     from: ["l2.store.submitted"],
-    labels: [],
+    ...BY_TENANT,
   },
   lmcache_mp_l2_store_completed_requests_total: {
     kind: "counter",
@@ -47,7 +49,7 @@ export const l2Table = {
     help: "Objects that a tier has stored.",
     answers: "How many objects arrive in L2?",
     from: ["l2.store.completed"],
-    labels: [],
+    ...BY_TENANT,
   },
   lmcache_mp_l2_load_completed_requests_total: {
     kind: "counter",
@@ -63,7 +65,7 @@ export const l2Table = {
     help: "Objects evicted from a tier to keep it under its limit.",
     answers: "Are the tiers too small?",
     from: ["l2.removed"],
-    labels: [],
+    ...BY_TENANT,
   },
   lmcache_mp_num_inflight_l2_stores: {
     kind: "gauge",
@@ -71,15 +73,7 @@ export const l2Table = {
     help: "Stores that have begun and not ended.",
     answers: "Does a tier fall behind with storing?",
     from: ["l2.store.submitted", "l2.store.completed"],
-    ...BY_NAME,
-  },
-  lmcache_mp_num_inflight_l2_loads: {
-    kind: "gauge",
-    unit: "{request}",
-    help: "Loads that have begun and not ended.",
-    answers: "Does a tier fall behind with loading?",
-    from: ["l2.load.submitted", "l2.load.completed"],
-    ...BY_NAME,
+    ...BY_ADAPTER,
   },
   vitrine_l2_requests_total: {
     kind: "counter",

@@ -1,5 +1,14 @@
-import { LATENCY_BOUNDS } from "../../../events/catalogue.ts";
+import { LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import type { MetricRow } from "../table_row.ts";
+
+const BODY = {
+  kind: "histogram",
+  unit: "By",
+  from: ["http.body"],
+  labels: ["http_request_method", "http_route", "http_response_status_code"],
+  zero: [],
+  bounds: SIZE_BOUNDS,
+} as const;
 
 /** What clients asked and got. */
 export const requestsTable = {
@@ -38,6 +47,16 @@ export const requestsTable = {
     labels: ["http_request_method", "http_route", "http_response_status_code"],
     zero: [],
     bounds: LATENCY_BOUNDS,
+  },
+  http_server_request_body_size_bytes: {
+    ...BODY,
+    help: "Length of the request bodies that are not empty.",
+    answers: "How large are the objects that come in?",
+  },
+  http_server_response_body_size_bytes: {
+    ...BODY,
+    help: "Length of the response bodies that are not empty.",
+    answers: "How large are the objects that go out?",
   },
   vitrine_http_request_body_bytes_total: {
     kind: "counter",

@@ -43,6 +43,13 @@ export const stateTable = {
     help: "Most bytes a tier may use; 0 = no limit of ours.",
     answers: "How much room is there?",
   },
+  vitrine_oldest_entry_age_seconds: {
+    ...BY_TIER,
+    unit: "s",
+    help:
+      "Time since the oldest object in a tier was admitted; 0 if there is none. A tier that does not know is missing.",
+    answers: "How long does a tier really keep what it holds?",
+  },
   vitrine_store_queue_entries: {
     ...L1,
     unit: "{object}",
