@@ -21,7 +21,7 @@ interface Cluster {
   readonly b: StorageBench;
   readonly parts: ClusterParts;
   /** Ends the second one's part as if its thread had died; what waits at its gates goes on waiting. */
-  kill(): void;
+  readonly kill: () => void;
 }
 
 /** Two managers over one L1 and one tier; what one thread waits for in the other is looked at in each turn of the event loop. */

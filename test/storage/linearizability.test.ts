@@ -125,9 +125,9 @@ async function check(
   await run(bench, PUT, history);
   let failing = faults !== undefined;
   let step = 0;
-  for (const { tier } of benches) {
+  for (const each of benches) {
     for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
-      tier(index).gate = async (name) => {
+      each.tier(index).gate = async (name) => {
         await scheduler.schedule(Promise.resolve(), `${index} ${name}`);
         if (!failing || faults?.steps.includes(name) !== true) return;
         if (faults.pattern[step++ % faults.pattern.length] === true) {

@@ -217,15 +217,21 @@ export async function put(
 
 /** All bytes of a read, which is then released. */
 export async function drainRead(read: ObjectRead): Promise<Uint8Array> {
-  const bytes: number[] = [];
+  const chunks: Uint8Array[] = [];
   let outcome: "finished" | "aborted" = "aborted";
   try {
-    for await (const chunk of read.chunks(0, read.meta.sizeBytes)) bytes.push(...chunk);
+    for await (const chunk of read.chunks(0, read.meta.sizeBytes)) chunks.push(chunk.slice());
     outcome = "finished";
   } finally {
     read.release(outcome);
   }
-  return Uint8Array.from(bytes);
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 /** The object's bytes, or undefined if it is a miss. */

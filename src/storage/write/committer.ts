@@ -128,7 +128,7 @@ export class Committer {
     const meta = this.#metaOf(write);
     const commit = commitOf(staged, meta);
     try {
-      if (place !== undefined) this.#stores.enqueue({ key, resident: this.#unsaved(key, commit), place });
+      if (place !== undefined) this.#stores.enqueue({ key, resident: this.#unsaved(commit), place });
       else if (this.#context.l1.finishWrite([commit], "replace")[0] !== "admitted") throw leaseLost();
     } finally {
       this.#context.latch.moved(key);
@@ -137,17 +137,10 @@ export class Committer {
   }
 
   /** Admits with a lease for the store. Throws no_room if the write lease was stale or L1 has no lease left. */
-  #unsaved(key: ObjectKey, commit: WriteCommit): Resident {
-    const { l1 } = this.#context;
-    try {
-      const resident = l1.admitUnsaved(commit);
-      if (resident !== undefined) return resident;
-    } catch (error) {
-      // Admitted perhaps, but nothing would store it: the tiers' older copy would come back once L1 evicts it.
-      l1.delete([key], "replaced");
-      throw error;
-    }
-    throw leaseLost();
+  #unsaved(commit: WriteCommit): Resident {
+    const resident = this.#context.l1.admitUnsaved(commit);
+    if (resident === undefined) throw leaseLost();
+    return resident;
   }
 
   /** The object that is there now. To be called under the key's latch. A tier's failure counts only if somebody asks for the truth. */

@@ -1,0 +1,66 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
+import { releaseSeat } from "../../../src/storage/shared/release_seat.ts";
+import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
+
+const key = (name: number) => ({ tenant: "", key: `k${name}` });
+
+test("StaleTable agrees with a set of marks in every view", () => {
+  const step = fc.record({
+    kind: fc.constantFrom("add", "add", "remove", "clear", "recount"),
+    name: fc.nat(12),
+    tier: fc.nat(2),
+    view: fc.nat(1),
+  });
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const memory = allocateSharedKeys({ places: 2, hashSeed: 3, maxStaleKeys: 8 });
+    const tables = [0, 1].map((place) => new SharedKeys(memory, { place, holder: place + 1 }).stale);
+    const marks = new Set<string>();
+    const distrusted = new Set<number>();
+    const isKnown = (name: number): boolean => [0, 1, 2].some((tier) => marks.has(`${name} ${tier}`));
+    for (const { kind, name, tier, view } of steps) {
+      const table = tables[view];
+      const mark = `${name} ${tier}`;
+      if (kind === "remove") expect(table?.remove(key(name), tier)).toBe(marks.delete(mark));
+      else if (kind === "recount") table?.recount();
+      else if (kind === "clear") {
+        table?.clear(tier);
+        distrusted.delete(tier);
+        for (const each of marks) if (each.endsWith(` ${tier}`)) marks.delete(each);
+      } else {
+        const keys = new Set([...marks].map((each) => each.split(" ")[0])).size;
+        if (isKnown(name) || keys < 8) marks.add(mark);
+        else distrusted.add(tier);
+        table?.add(key(name), tier);
+      }
+      for (const each of tables) {
+        for (const tierNumber of [0, 1, 2]) {
+          expect(each.isDistrusted(tierNumber)).toBe(distrusted.has(tierNumber));
+          for (let n = 0; n <= 12; n += 1) expect(each.has(key(n), tierNumber)).toBe(marks.has(`${n} ${tierNumber}`));
+        }
+      }
+    }
+  }));
+});
+
+test("QueueShare holds all threads to one bound, and gives a dead one's share back", () => {
+  const memory = allocateSharedKeys({ places: 2, hashSeed: 3 });
+  const [a, b] = [0, 1].map((place) => new SharedKeys(memory, { place, holder: place + 1 }).queue);
+  const limits = { maxEntries: 3, maxBytes: 1000 };
+  expect(a?.tryEnter(5000, limits)).toBe(true);
+  expect(b?.tryEnter(1, limits)).toBe(false);
+  a?.leave(5000);
+  expect([a?.tryEnter(600, limits), b?.tryEnter(400, limits), a?.tryEnter(1, limits)]).toEqual([true, true, false]);
+  expect([b?.tryEnter(0, limits), a?.tryEnter(0, limits)]).toEqual([true, false]);
+  expect([a?.entries, a?.bytes, a?.othersEntries, b?.bytes]).toEqual([1, 600, 2, 400]);
+  releaseSeat(memory, { dead: { place: 1, holder: 2 }, holder: 1 });
+  expect([a?.othersEntries, a?.tryEnter(400, limits)]).toEqual([0, true]);
+});
+
+test("VersionSource never gives a version twice when clocks differ", () => {
+  const memory = allocateSharedKeys({ places: 2, hashSeed: 3 });
+  const sources = [0, 1].map((place) => new SharedKeys(memory, { place, holder: place + 1 }).versions);
+  const versions = [10, 10, 9, 11, 11].map((ms, i) => sources[i % 2]?.next(ms));
+  expect(versions).toEqual([10_240, 10_241, 10_242, 11_264, 11_265]);
+});
