@@ -13,6 +13,8 @@ import { otlpTarget, type Signal } from "./otlp_target.ts";
 import { resourceOf } from "./resource.ts";
 import { type FinishedSpan, tracesPush } from "./traces_push.ts";
 
+export type { FinishedSpan, LogEntry, Signal };
+
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {
   /** Where the standard OTEL_* variables are looked up. */

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { initObservability } from "../../src/telemetry/mod.ts";
 import { OtlpReceiver } from "./otlp_receiver.ts";
 
+const JSON_FORM = { OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
 const DEFAULTS = { clock: { nowMs: () => Date.now() }, version: "1.2.3", instanceId: "instance-1" };
 
 /** The samples of a Prometheus text by series; throws on a line that is no sample. */
@@ -84,13 +85,13 @@ test("initObservability pushes the series and values that prometheusText shows, 
   try {
     const observability = await initObservability({
       ...DEFAULTS,
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: "25" },
+      env: { ...JSON_FORM, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: "25" },
     });
     fill(observability);
     const push = await receiver.next();
     expect(push.path).toBe("/v1/metrics");
     expect(push.headers["x-token"]).toBe("secret");
-    expect(push.resource).toMatchObject({ "service.name": "vitrine", "service.instance.id": "instance-1" });
+    expect(push.resource()).toMatchObject({ "service.name": "vitrine", "service.instance.id": "instance-1" });
     const samples = parse(await observability.prometheusText());
     const shown = [...samples].filter(([series]) => !series.startsWith("target_info"));
     expect(push.samples('service_instance_id="instance-1"')).toEqual(new Map(shown));
@@ -103,7 +104,7 @@ test("initObservability pushes the series and values that prometheusText shows, 
 
 test("shutdown pushes once more", async () => {
   const receiver = await OtlpReceiver.start("answer");
-  const env = { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver.url}/own/path` };
+  const env = { ...JSON_FORM, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${receiver.url}/own/path` };
   const observability = await initObservability({ ...DEFAULTS, env });
   fill(observability);
   const push = receiver.next();
@@ -114,7 +115,7 @@ test("shutdown pushes once more", async () => {
 
 test("shutdown ends in time when the collector never answers, and prometheusText works until then", async () => {
   const receiver = await OtlpReceiver.start("hang");
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: "25" };
+  const env = { ...JSON_FORM, OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRIC_EXPORT_INTERVAL: "25" };
   const observability = await initObservability({ ...DEFAULTS, env, shutdownTimeoutMs: 50 });
   fill(observability);
   await receiver.next();

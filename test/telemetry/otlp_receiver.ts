@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import * as v from "valibot";
 
 const attributesSchema = v.array(v.object({ key: v.string(), value: v.object({ stringValue: v.string() }) }));
@@ -31,39 +31,92 @@ const bodySchema = v.object({
   })),
 });
 
-/** One push as it arrived. */
+const attributeSchema = v.object({
+  key: v.string(),
+  value: v.pipe(
+    v.union([
+      v.object({ stringValue: v.string() }),
+      v.object({ intValue: numberSchema }),
+      v.object({ doubleValue: v.number() }),
+      v.object({ boolValue: v.boolean() }),
+    ]),
+    v.transform((value) => Object.values(value)[0]),
+  ),
+});
+const anyAttributes = v.pipe(
+  v.optional(v.array(attributeSchema), []),
+  v.transform((list) => Object.fromEntries(list.map(({ key, value }) => [key, value]))),
+);
+const spanSchema = v.object({
+  name: v.string(),
+  kind: v.number(),
+  traceId: v.string(),
+  spanId: v.string(),
+  parentSpanId: v.optional(v.string()),
+  startTimeUnixNano: v.string(),
+  endTimeUnixNano: v.string(),
+  attributes: anyAttributes,
+  events: v.array(v.object({ name: v.string(), timeUnixNano: v.string(), attributes: anyAttributes })),
+  status: v.object({ code: v.number() }),
+});
+const tracesSchema = v.object({
+  resourceSpans: v.array(v.object({ scopeSpans: v.array(v.object({ spans: v.array(spanSchema) })) })),
+});
+const recordSchema = v.object({
+  timeUnixNano: v.string(),
+  severityText: v.string(),
+  body: v.object({ stringValue: v.string() }),
+  attributes: anyAttributes,
+  traceId: v.optional(v.string()),
+  spanId: v.optional(v.string()),
+});
+const logsSchema = v.object({
+  resourceLogs: v.array(v.object({ scopeLogs: v.array(v.object({ logRecords: v.array(recordSchema) })) })),
+});
+
+/** One push as it arrived; the form of its content is checked when it is asked for. */
 export interface Push {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  readonly resource: Readonly<Record<string, string>>;
+  readonly bytes: Uint8Array;
+  /** Of metrics. */
+  readonly resource: () => Readonly<Record<string, string>>;
   /** The values by series, written as in Prometheus text, with a constant label. */
-  samples(constantLabel: string): ReadonlyMap<string, number>;
+  readonly samples: (constantLabel: string) => ReadonlyMap<string, number>;
+  readonly spans: () => readonly v.InferOutput<typeof spanSchema>[];
+  readonly logRecords: () => readonly v.InferOutput<typeof recordSchema>[];
 }
 
-/** A collector on a free local port that takes OTLP metrics as JSON, and answers or never does. */
+/** How a receiver treats a push. */
+export type Behaviour = "answer" | "hang" | { readonly status: number; readonly retryAfter?: string };
+
+/** A collector on a free local port that takes OTLP, and answers, refuses or never does. */
 export class OtlpReceiver {
   readonly url: string;
+  /** May be changed at any time. */
+  behaviour: Behaviour;
   readonly #server: Server;
   readonly #pushes: Push[] = [];
   readonly #waiting: ((push: Push) => void)[] = [];
 
-  private constructor(server: Server, url: string) {
+  private constructor(server: Server, url: string, behaviour: Behaviour) {
     this.#server = server;
     this.url = url;
+    this.behaviour = behaviour;
   }
 
-  static async start(behaviour: "answer" | "hang"): Promise<OtlpReceiver> {
+  static async start(behaviour: Behaviour): Promise<OtlpReceiver> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error(`not a TCP address: ${address}`);
-    const receiver = new OtlpReceiver(server, `http://127.0.0.1:${address.port}`);
+    const receiver = new OtlpReceiver(server, `http://127.0.0.1:${address.port}`, behaviour);
     server.on("request", (request, response) => {
       const chunks: Uint8Array<ArrayBuffer>[] = [];
       request.on("data", (chunk: Uint8Array<ArrayBuffer>) => chunks.push(chunk));
       request.on("end", () => {
-        if (behaviour === "answer") response.writeHead(200, { "content-type": "application/json" }).end("{}");
-        receiver.#take(parsePush(request.url ?? "", request.headers, Buffer.concat(chunks).toString()));
+        receiver.#answer(response);
+        receiver.#take(pushOf(request.url ?? "", request.headers, Buffer.concat(chunks)));
       });
     });
     return receiver;
@@ -82,6 +135,17 @@ export class OtlpReceiver {
     return closed;
   }
 
+  #answer(response: ServerResponse): void {
+    const { behaviour } = this;
+    if (behaviour === "hang") return;
+    if (behaviour === "answer") {
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+      return;
+    }
+    const { status, retryAfter } = behaviour;
+    response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end();
+  }
+
   #take(push: Push): void {
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#pushes.push(push);
@@ -89,15 +153,27 @@ export class OtlpReceiver {
   }
 }
 
-function parsePush(path: string, headers: IncomingHttpHeaders, body: string): Push {
-  const { resourceMetrics } = v.parse(bodySchema, JSON.parse(body));
-  const attributes = resourceMetrics.flatMap(({ resource }) => resource.attributes);
-  const metrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics));
+function pushOf(path: string, headers: IncomingHttpHeaders, bytes: Buffer): Push {
+  const json = (): unknown => JSON.parse(bytes.toString());
+  const metrics = () => v.parse(bodySchema, json()).resourceMetrics;
   return {
     path,
     headers,
-    resource: Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue])),
-    samples: (constantLabel) => new Map(metrics.flatMap((metric) => samplesOf(metric, constantLabel))),
+    bytes,
+    resource: () => {
+      const attributes = metrics().flatMap(({ resource }) => resource.attributes);
+      return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue]));
+    },
+    samples: (constantLabel) => {
+      const all = metrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
+      return new Map(all.flatMap((metric) => samplesOf(metric, constantLabel)));
+    },
+    spans: () =>
+      v.parse(tracesSchema, json()).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)),
+    logRecords: () =>
+      v.parse(logsSchema, json()).resourceLogs.flatMap(({ scopeLogs }) =>
+        scopeLogs.flatMap(({ logRecords }) => logRecords)
+      ),
   };
 }
 

@@ -1,0 +1,211 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import process from "node:process";
+import { type FinishedSpan, initObservability, type LogEntry, type Observability } from "../../src/telemetry/mod.ts";
+import { OtlpReceiver } from "./otlp_receiver.ts";
+
+const TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT";
+const SPAN: FinishedSpan = {
+  name: "request",
+  kind: "server",
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "b7ad6b7169203331",
+  parentSpanId: "00f067aa0ba902b7",
+  startMs: 1_800_000_000_000.25,
+  endMs: 1_800_000_000_002.75,
+  attributes: { "http.response.status_code": 200 },
+  events: [{ name: "lookup", timeMs: 1_800_000_000_001, attributes: { tier: "l1" } }],
+  failed: false,
+};
+const ENTRY: LogEntry = {
+  timeMs: 1_800_000_000_000,
+  level: "warn",
+  message: "a tier failed",
+  attributes: { tier: "fs", count: 3 },
+  trace: { traceId: SPAN.traceId, spanId: "b7ad6b7169203331", sampled: true },
+};
+
+let receiver: OtlpReceiver;
+let running: Observability[] = [];
+
+beforeEach(async () => {
+  receiver = await OtlpReceiver.start("answer");
+});
+
+afterEach(async () => {
+  delete process.env[TIMEOUT];
+  await Promise.all(running.map((observability) => observability.shutdown()));
+  running = [];
+  await receiver.stop();
+});
+
+/** Pushes to the receiver: logs and spans one by one, metrics seldom. */
+async function start(env: Readonly<Record<string, string>> = {}, url = receiver.url): Promise<Observability> {
+  const observability = await initObservability({
+    clock: { nowMs: () => Date.now() },
+    version: "1",
+    instanceId: "i",
+    shutdownTimeoutMs: 200,
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_METRICS_EXPORTER: "none",
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "1",
+      OTEL_BSP_MAX_QUEUE_SIZE: "5",
+      OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: "1",
+      ...env,
+    },
+  });
+  running.push(observability);
+  return observability;
+}
+
+function record(observability: Observability, span: FinishedSpan = SPAN): void {
+  if (observability.recordSpan === undefined) throw new Error("no traces are pushed");
+  observability.recordSpan(span);
+}
+
+/** Resolves when so many pushes of spans have ended. */
+async function pushesEnded(observability: Observability, count: number): Promise<void> {
+  for (;;) {
+    const { ok = 0, failed = 0 } = observability.exports().get("traces") ?? {};
+    if (ok + failed >= count) return;
+    // oxlint-disable-next-line no-await-in-loop -- looks again when the event loop has turned
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test("recordSpan pushes a span with the ids and times it was given", async () => {
+  const observability = await start();
+  record(observability);
+  const push = await receiver.next();
+  expect([push.path, push.headers["content-type"]]).toEqual(["/v1/traces", "application/json"]);
+  expect(push.spans()).toEqual([{
+    name: "request",
+    kind: 2,
+    traceId: SPAN.traceId,
+    spanId: "b7ad6b7169203331",
+    parentSpanId: "00f067aa0ba902b7",
+    startTimeUnixNano: "1800000000000250000",
+    endTimeUnixNano: "1800000000002750000",
+    attributes: { "http.response.status_code": 200 },
+    events: [{ name: "lookup", timeUnixNano: "1800000000001000000", attributes: { tier: "l1" } }],
+    status: { code: 0 },
+  }]);
+});
+
+test("recordSpan begins a trace of the given id when there is no parent, and marks a failure", async () => {
+  const observability = await start();
+  record(observability, { ...SPAN, parentSpanId: undefined, failed: true });
+  const [span] = (await receiver.next()).spans();
+  expect([span?.traceId, span?.spanId, span?.parentSpanId, span?.status.code]).toEqual([
+    SPAN.traceId,
+    SPAN.spanId,
+    undefined,
+    2,
+  ]);
+});
+
+test("emitLog pushes a record with severity, attributes and the request's trace", async () => {
+  const observability = await start();
+  observability.emitLog?.(ENTRY);
+  const push = await receiver.next();
+  expect(push.path).toBe("/v1/logs");
+  expect(push.logRecords()).toEqual([{
+    timeUnixNano: "1800000000000000000",
+    severityText: "WARN",
+    body: { stringValue: "a tier failed" },
+    attributes: { tier: "fs", count: 3 },
+    traceId: SPAN.traceId,
+    spanId: "b7ad6b7169203331",
+  }]);
+});
+
+test("initObservability pushes protobuf unless the environment says otherwise", async () => {
+  const observability = await start({ OTEL_EXPORTER_OTLP_PROTOCOL: "" });
+  record(observability);
+  const push = await receiver.next();
+  expect(push.headers["content-type"]).toBe("application/x-protobuf");
+  expect(push.bytes.length).toBeGreaterThan(50);
+});
+
+test("initObservability makes no spans and no log records when nothing is to be pushed", async () => {
+  const observability = await initObservability({ clock: { nowMs: () => 0 }, version: "1", instanceId: "i", env: {} });
+  running.push(observability);
+  expect([observability.recordSpan, observability.emitLog, observability.exports().size]).toEqual([
+    undefined,
+    undefined,
+    0,
+  ]);
+});
+
+for (const status of [429, 503]) {
+  test(`a push counts as failed at once when the collector answers ${status} and asks for more patience than there is, and the next one arrives`, async () => {
+    const observability = await start();
+    receiver.behaviour = { status, retryAfter: "60" };
+    record(observability);
+    await receiver.next();
+    await pushesEnded(observability, 1);
+    receiver.behaviour = "answer";
+    record(observability);
+    await receiver.next();
+    await pushesEnded(observability, 2);
+    expect(observability.exports().get("traces")).toEqual({
+      ok: 1,
+      failed: 1,
+      items: { exported: 1, failed: 1, dropped: 0, queued: 0 },
+    });
+  });
+}
+
+test("a push is tried again within its time when the collector answers 503 with Retry-After: 0", async () => {
+  const observability = await start();
+  receiver.behaviour = { status: 503, retryAfter: "0" };
+  record(observability);
+  await receiver.next();
+  receiver.behaviour = "answer";
+  expect((await receiver.next()).spans().length).toBe(1);
+  await pushesEnded(observability, 1);
+  expect(observability.exports().get("traces")?.ok).toBe(1);
+});
+
+test("spans wait in a bounded queue and are dropped when the collector hangs, and flow again when it answers", async () => {
+  process.env[TIMEOUT] = "200";
+  const observability = await start();
+  receiver.behaviour = "hang";
+  record(observability);
+  await receiver.next();
+  for (let spans = 0; spans < 20; spans++) record(observability);
+  expect(observability.exports().get("traces")?.items).toEqual({ exported: 0, failed: 0, dropped: 15, queued: 5 });
+  receiver.behaviour = "answer";
+  await pushesEnded(observability, 6);
+  expect(observability.exports().get("traces")).toEqual({
+    ok: 5,
+    failed: 1,
+    items: { exported: 5, failed: 1, dropped: 15, queued: 0 },
+  });
+});
+
+test("a push counts as failed when there is no collector", async () => {
+  process.env[TIMEOUT] = "100";
+  const gone = receiver.url;
+  await receiver.stop();
+  receiver = await OtlpReceiver.start("answer");
+  const observability = await start({}, gone);
+  record(observability);
+  await pushesEnded(observability, 1);
+  expect(observability.exports().get("traces")?.items?.failed).toBe(1);
+});
+
+test("metrics lose nothing when pushes fail: the first one that arrives holds the whole count", async () => {
+  receiver.behaviour = { status: 503, retryAfter: "60" };
+  const observability = await start({ OTEL_METRICS_EXPORTER: "otlp", OTEL_METRIC_EXPORT_INTERVAL: "25" });
+  const counter = observability.meter.createCounter("apples_total");
+  counter.add(3);
+  await receiver.next();
+  counter.add(4);
+  receiver.behaviour = "answer";
+  await receiver.next();
+  const push = await receiver.next();
+  expect(push.samples('id="i"')).toEqual(new Map([['apples_total{id="i"}', 7]]));
+  expect(observability.exports().get("metrics")?.failed).toBeGreaterThanOrEqual(1);
+});
