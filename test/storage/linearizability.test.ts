@@ -207,7 +207,7 @@ for (const managers of [2, 3]) {
       fc.asyncProperty(fc.scheduler(), scripts, fc.constantFrom(1, 2), async (scheduler, clients, tiers) => {
         await check(scheduler, clients, { tiers, managers });
       }),
-      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
+      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );
   }, 60_000);
 
@@ -216,7 +216,7 @@ for (const managers of [2, 3]) {
       fc.asyncProperty(fc.scheduler(), scripts, faults, async (scheduler, clients, fault) => {
         await check(scheduler, clients, { tiers: 2, managers, faults: fault });
       }),
-      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
+      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );
   }, 60_000);
 }
