@@ -1,4 +1,5 @@
 import type { Clock } from "../src/core/clock.ts";
+import type { Follow } from "../src/core/followed_request.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { Storage } from "../src/storage/types.ts";
@@ -22,6 +23,8 @@ export interface AdminOptions {
   readonly isReady: () => boolean;
   /** Told of errors that became a 500. */
   readonly reportError: (error: unknown) => void;
+  /** Decides which requests' events carry details; default: none's. */
+  readonly follow?: Follow | undefined;
 }
 
 /** Everything the routes need. */

@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { VitrineError } from "../src/core/errors.ts";
+import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
-import { Call } from "./call.ts";
+import { Call, type CallOptions } from "./call.ts";
 import { PathTable } from "./http/path_table.ts";
 import { problem } from "./http/problem.ts";
 import type { Route } from "./route.ts";
@@ -55,12 +56,19 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         publish: options.publish,
         clock: options.clock,
         context,
+        followed: followedCall(options, request),
         onOver,
       });
       const response = answer(call, request);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
   };
+}
+
+function followedCall({ follow }: AdminOptions, { headers }: Request): CallOptions["followed"] {
+  const followed = follow?.(headers.get("traceparent"));
+  if (followed === undefined) return undefined;
+  return { ...followed, tenant: headers.get("vitrine-tenant")?.slice(0, MAX_TENANT_BYTES) ?? "" };
 }
 
 function specifiedResponses({ method, template, spec }: Route): App["responses"] {

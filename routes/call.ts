@@ -1,4 +1,5 @@
 import type { Clock } from "../src/core/clock.ts";
+import type { FollowedRequest } from "../src/core/followed_request.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { Located } from "./http/path_table.ts";
@@ -11,6 +12,8 @@ export interface CallOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly context: RequestContext;
+  /** Set if its events carry details, with the tenant it asks for. */
+  readonly followed: (FollowedRequest & { readonly tenant: string }) | undefined;
   /** Called once, when the call is over. */
   readonly onOver: () => void;
 }
@@ -28,13 +31,24 @@ export class Call {
   #outcome: "complete" | "aborted" = "complete";
   #bodyPending = false;
   #nowMs = 0;
+  #headersMs = 0;
 
   constructor(method: string, located: Located, options: CallOptions) {
     this.located = located;
     this.method = KNOWN_METHODS.has(method) ? method : "_OTHER";
     this.#options = options;
     this.startMs = options.clock.nowMs();
-    options.publish("http.request.start", { route: located.template, method: this.method });
+    const start = { route: located.template, method: this.method };
+    if (options.followed === undefined) options.publish("http.request.start", start);
+    else {
+      const { requestId, traceParent } = options.followed;
+      options.publish("http.request.start", { ...start, requestId, traceParent });
+    }
+  }
+
+  /** What names this request in the events of its storage; undefined if it is not followed. */
+  get requestId(): string | undefined {
+    return this.#options.followed?.requestId;
   }
 
   get context(): RequestContext {
@@ -82,20 +96,41 @@ export class Call {
   /** The response is in the runtime's hands. */
   answered(response: Response): Response {
     this.#status = response.status;
+    const { followed } = this.#options;
+    if (followed !== undefined) {
+      this.#headersMs = this.elapsedMs();
+      response.headers.set("traceparent", followed.requestId);
+    }
     if (!this.#bodyPending) this.#over();
     return response;
   }
 
   #over(): void {
-    this.#options.publish("http.request.end", {
-      route: this.located.template,
-      method: this.method,
-      status: String(this.#status),
+    const { publish, followed, onOver } = this.#options;
+    const answer = { route: this.located.template, method: this.method, status: String(this.#status) };
+    this.#publishBody("request", this.#requestBytes, answer);
+    this.#publishBody("response", this.#responseBytes, answer);
+    const end = {
+      ...answer,
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
       requestBytes: this.#requestBytes,
       responseBytes: this.#responseBytes,
-    });
-    this.#options.onOver();
+    };
+    if (followed === undefined) publish("http.request.end", end);
+    else {
+      const headersMs = String(Math.round(this.#headersMs * 1000) / 1000);
+      const { requestId, tenant } = followed;
+      publish("http.request.end", { ...end, requestId, tenant, parameter: this.located.parameter, headersMs });
+    }
+    onOver();
+  }
+
+  #publishBody(
+    direction: "request" | "response",
+    bytes: number,
+    answer: { readonly route: string; readonly method: string; readonly status: string },
+  ): void {
+    if (bytes > 0) this.#options.publish("http.body", { direction, ...answer, bytes });
   }
 }

@@ -94,7 +94,7 @@ export const catalogue = {
       responseBytes: sum("Body bytes handed to the runtime."),
       requestId,
       tenant: detail("The tenant it asked for, if it is followed."),
-      path: detail("The path it asked for, as it was sent, if it is followed."),
+      parameter: detail("What stood for the route's parameter, percent-encoded, if it is followed."),
       headersMs: detail("Milliseconds from its start to its headers, as in Server-Timing, if it is followed."),
     },
   },

@@ -1,7 +1,7 @@
 import type { EventName } from "./catalogue.ts";
 import type { Delivered } from "./delivered.ts";
 import { eventNames } from "./schema.ts";
-import type { Interest, Subscriber, Subscriptions } from "./subscriber.ts";
+import type { Closeness, Interest, Subscriber, Subscriptions } from "./subscriber.ts";
 
 /**
  * The receiving end of the bus: keeps the subscribers, tells the producers what is listened to, and hands every event and group
@@ -30,11 +30,12 @@ export class Collector {
 
   /** What is listened to, and how closely. */
   interest(): Interest {
-    const interest = new Map<EventName, "folded" | "detail">();
-    for (const { subscriptions, detail = [] } of this.#subscribers) {
+    const interest = new Map<EventName, Closeness>();
+    for (const { subscriptions, detail = [], followed = [] } of this.#subscribers) {
       for (const name of eventNames) {
         if (subscriptions[name] === undefined) continue;
         if (detail.includes(name)) interest.set(name, "detail");
+        else if (followed.includes(name) && interest.get(name) !== "detail") interest.set(name, "followed");
         else if (!interest.has(name)) interest.set(name, "folded");
       }
     }

@@ -30,6 +30,7 @@ interface Lane {
   readonly type: number;
   readonly fold: Fold;
   detail: boolean;
+  followed: boolean;
   published: number;
   shed: number;
   handedOver: number;
@@ -57,6 +58,7 @@ export class EventProducer {
     type,
     fold: new Fold(schemaOf(name)),
     detail: false,
+    followed: false,
     published: 0,
     shed: 0,
     handedOver: 0,
@@ -95,7 +97,7 @@ export class EventProducer {
     const { row, clock, queueSize, batchSize } = this.#options;
     if (this.#informed) row.setPublished(lane.type, lane.published);
     else row.setUndecided(lane.type, lane.published);
-    if (lane.detail) {
+    if (lane.detail || (lane.followed && isFollowed(fields))) {
       const totals = this.#totals;
       if (totals.queued - totals.taken < queueSize) {
         const timeMs = clock.nowMs();
@@ -140,7 +142,11 @@ export class EventProducer {
   #listen(interest: Interest): void {
     if (!this.#informed) this.#decide(interest);
     if (this.#stopped) return;
-    for (const lane of this.#lanes) lane.detail = interest.get(lane.name) === "detail";
+    for (const lane of this.#lanes) {
+      const closeness = interest.get(lane.name);
+      lane.detail = closeness === "detail";
+      lane.followed = closeness === "followed";
+    }
     this.#heard = lanesByName(this.#lanes.filter(({ name }) => interest.has(name)));
     if (this.#awake) this.#wakeIn(this.#options.flushIntervalMs);
   }
@@ -262,6 +268,10 @@ export class EventProducer {
     const lane = this.#byName[name];
     if (lane !== undefined) lane.handedOver += count;
   }
+}
+
+function isFollowed(fields: { readonly requestId?: string | undefined }): boolean {
+  return fields.requestId !== undefined;
 }
 
 function lanesByName(lanes: readonly Lane[]): Heard {

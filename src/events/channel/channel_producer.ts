@@ -3,7 +3,7 @@ import type { EventMap, EventName } from "../catalogue.ts";
 import { CounterRow } from "../ledger/counter_row.ts";
 import { EventProducer } from "../producer.ts";
 import { eventNames } from "../schema.ts";
-import type { Interest } from "../subscriber.ts";
+import type { Closeness, Interest } from "../subscriber.ts";
 import type { Transport } from "../transport.ts";
 import type { Channel } from "./channel.ts";
 import { within } from "./deadline.ts";
@@ -164,10 +164,10 @@ export class ChannelProducer {
 }
 
 function interestOf(wants: Readonly<Record<string, unknown>>): Interest {
-  const interest = new Map<EventName, "folded" | "detail">();
+  const interest = new Map<EventName, Closeness>();
   for (const name of eventNames) {
     const want = wants[name];
-    if (want === "folded" || want === "detail") interest.set(name, want);
+    if (want === "folded" || want === "followed" || want === "detail") interest.set(name, want);
   }
   return interest;
 }

@@ -1,0 +1,108 @@
+import { parseTraceParent } from "../../core/trace_context.ts";
+import type { Delivered } from "../../events/delivered.ts";
+import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import { Pending } from "../pending.ts";
+import { type RecordSpan, type SpanEvent, traceOf } from "./span.ts";
+
+/** A request that has begun. */
+interface Begun {
+  readonly startMs: number;
+  readonly traceParent: string | undefined;
+  readonly events: SpanEvent[];
+}
+
+/** Most events one span takes along. */
+const MAX_EVENTS = 64;
+
+/** Makes a span of every traced request, a child of the caller's, with what was decided on the way as its events. */
+export class RequestTracing implements Subscriber {
+  readonly name = "tracing.requests";
+  readonly subscriptions: Subscriptions;
+  readonly followed = [
+    "http.request.start",
+    "http.request.end",
+    "lookup.finished",
+    "l1.allocation.failed",
+    "l1.read.failed",
+  ] as const;
+  readonly #pending = new Pending<Begun>();
+  readonly #record: RecordSpan;
+
+  constructor(record: RecordSpan) {
+    this.#record = record;
+    this.subscriptions = {
+      "http.request.start": ({ requestId, traceParent, timeMs }) => {
+        if (requestId === undefined || traceOf(requestId) === undefined) return;
+        this.#pending.add(requestId, { startMs: timeMs, traceParent, events: [] });
+      },
+      "lookup.finished": ({ requestId, timeMs, tier, result, bytes, tenant }) =>
+        this.#add(requestId, {
+          name: "lookup",
+          timeMs,
+          attributes: {
+            "vitrine.tier": tier,
+            "vitrine.result": result,
+            "vitrine.bytes": bytes,
+            "vitrine.tenant": tenant,
+          },
+        }),
+      "l1.allocation.failed": ({ requestId, timeMs, during, bytes }) =>
+        this.#add(requestId, {
+          name: "l1.allocation.failed",
+          timeMs,
+          attributes: { "vitrine.during": during, "vitrine.bytes": bytes },
+        }),
+      "l1.read.failed": ({ requestId, timeMs, during, reason }) =>
+        this.#add(requestId, {
+          name: "l1.read.failed",
+          timeMs,
+          attributes: { "vitrine.during": during, "vitrine.reason": reason },
+        }),
+      "http.request.end": (event) => this.#onEnd(event),
+    };
+  }
+
+  /** Requests that have begun and not ended, and those given up. */
+  numbers(): ReturnType<Pending<Begun>["numbers"]> {
+    return this.#pending.numbers();
+  }
+
+  #add(requestId: string | undefined, event: SpanEvent): void {
+    const events = requestId === undefined ? undefined : this.#pending.get(requestId)?.events;
+    if (events !== undefined && events.length < MAX_EVENTS) events.push(event);
+  }
+
+  #onEnd(event: Delivered<"http.request.end">): void {
+    const { requestId, timeMs, seconds, method, route, status, outcome, headersMs } = event;
+    const context = traceOf(requestId);
+    if (requestId === undefined || context === undefined) return;
+    const begun = this.#pending.take(requestId);
+    // The start may have been shed: the end knows how long ago it was.
+    const startMs = begun?.startMs ?? timeMs - seconds * 1000;
+    const events = [...begun?.events ?? []];
+    if (headersMs !== undefined) {
+      // The time that Server-Timing told the client.
+      events.push({ name: "headers", timeMs: startMs + Number(headersMs), attributes: {} });
+    }
+    this.#record({
+      name: `${method} ${route}`,
+      kind: "server",
+      traceId: context.traceId,
+      spanId: context.spanId,
+      parentSpanId: begun?.traceParent === undefined ? undefined : parseTraceParent(begun.traceParent)?.spanId,
+      startMs,
+      endMs: timeMs,
+      attributes: {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": Number(status),
+        "http.request.body.size": event.requestBytes,
+        "http.response.body.size": event.responseBytes,
+        "vitrine.tenant": event.tenant ?? "",
+        "vitrine.outcome": outcome,
+      },
+      events,
+      failed: outcome === "aborted" || Number(status) >= 500,
+    });
+  }
+}

@@ -1,0 +1,74 @@
+import type { Attributes } from "@opentelemetry/api";
+import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import { Pending } from "../pending.ts";
+import { type RecordSpan, traceOf } from "./span.ts";
+
+/** Makes spans of what a request holds in L1: from the reservation of a write to its admission, and from the probe of a read to its release. */
+export class StorageTracing implements Subscriber {
+  readonly name = "tracing.storage";
+  readonly subscriptions: Subscriptions;
+  readonly followed = [
+    "sm.read.prefetched",
+    "sm.read.finished",
+    "sm.read.aborted",
+    "sm.write.reserved",
+    "sm.write.finished",
+  ] as const;
+  /** When it began, by kind and request. */
+  readonly #pending = new Pending<number>();
+  readonly #record: RecordSpan;
+
+  constructor(record: RecordSpan) {
+    this.#record = record;
+    this.subscriptions = {
+      "sm.read.prefetched": ({ requestId, timeMs }) => this.#begin("read", requestId, timeMs),
+      "sm.read.finished": ({ requestId, timeMs, bytes }) =>
+        this.#end("read", requestId, { timeMs, attributes: { "vitrine.bytes": bytes }, failed: false }),
+      "sm.read.aborted": ({ requestId, timeMs }) =>
+        this.#end("read", requestId, { timeMs, attributes: {}, failed: true }),
+      "sm.write.reserved": ({ requestId, timeMs, failed }) => {
+        this.#begin("write", requestId, timeMs);
+        if (failed > 0) this.#end("write", requestId, { timeMs, attributes: {}, failed: true });
+      },
+      "sm.write.finished": ({ requestId, timeMs, outcome, bytes }) =>
+        this.#end("write", requestId, {
+          timeMs,
+          attributes: { "vitrine.outcome": outcome, "vitrine.bytes": bytes },
+          failed: outcome === "aborted",
+        }),
+    };
+  }
+
+  /** Reads and writes that have begun and not ended, and those given up. */
+  numbers(): ReturnType<Pending<number>["numbers"]> {
+    return this.#pending.numbers();
+  }
+
+  #begin(kind: "read" | "write", requestId: string | undefined, timeMs: number): void {
+    if (traceOf(requestId) !== undefined) this.#pending.add(`${kind} ${requestId}`, timeMs);
+  }
+
+  #end(
+    kind: "read" | "write",
+    requestId: string | undefined,
+    { timeMs, attributes, failed }: {
+      readonly timeMs: number;
+      readonly attributes: Attributes;
+      readonly failed: boolean;
+    },
+  ): void {
+    const context = traceOf(requestId);
+    const startMs = this.#pending.take(`${kind} ${requestId}`);
+    if (context === undefined || startMs === undefined) return;
+    this.#record({
+      name: `storage.${kind}`,
+      kind: "internal",
+      traceId: context.traceId,
+      parentSpanId: context.spanId,
+      startMs,
+      endMs: timeMs,
+      attributes,
+      failed,
+    });
+  }
+}

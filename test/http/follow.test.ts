@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import { createApp } from "../../routes/mod.ts";
+import { currentRuntime } from "../../src/runtime/mod.ts";
+import type { FollowedRequest } from "../../src/core/followed_request.ts";
+import { MemoryStorage } from "../support/memory_storage.ts";
+import type { EventMap, EventName } from "../../src/events/catalogue.ts";
+
+const REQUEST = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/** An app that follows as it is told, over a storage with nothing in it; the clock moves a millisecond each time it is read. */
+function app(follow: (traceParent: string | null) => FollowedRequest | undefined) {
+  let nowMs = 1000;
+  const clock = { nowMs: () => nowMs++ };
+  const events: { readonly name: EventName; readonly fields: object }[] = [];
+  const publish = <Name extends EventName>(name: Name, fields: EventMap[Name]): void => {
+    events.push({ name, fields });
+  };
+  const { fetch } = createApp({
+    storage: new MemoryStorage({ clock, maxObjectBytes: 1000, l1LimitBytes: 1000 }),
+    sender: currentRuntime().createSender({ idleTimeoutSeconds: 60 }),
+    publish,
+    clock,
+    follow,
+    version: {},
+    config: () => ({}),
+    status: () => Promise.resolve({}),
+    metricsText: () => Promise.resolve("up 1\n"),
+    isAlive: () => true,
+    isReady: () => true,
+    reportError: () => {},
+    discard: () => {},
+  });
+  const get = (path: string, headers: Readonly<Record<string, string>> = {}) =>
+    fetch(new Request(`http://v${path}`, { headers }), {});
+  const named = (name: EventName) => events.filter((each) => each.name === name).map(({ fields }) => fields);
+  return { named, get };
+}
+
+test("a followed request's events carry its id, parent, tenant and time to headers, and its response echoes the traceparent", async () => {
+  const asked: (string | null)[] = [];
+  const { named, get } = app((traceParent) => {
+    asked.push(traceParent);
+    return { requestId: REQUEST, traceParent: "parent" };
+  });
+  const response = await get("/v1/objects/a%2Fb", { traceparent: "from outside", "vitrine-tenant": "t" });
+  expect(asked).toEqual(["from outside"]);
+  expect(response.headers.get("traceparent")).toBe(REQUEST);
+  expect(named("http.request.start")).toEqual([
+    { route: "/v1/objects/{key}", method: "GET", requestId: REQUEST, traceParent: "parent" },
+  ]);
+  // Server-Timing, the span and the metric tell one time.
+  const [, headersMs] = /total;dur=(\S+)/.exec(response.headers.get("server-timing") ?? "") ?? [];
+  const seconds = Number(headersMs) / 1000;
+  const details = { requestId: REQUEST, tenant: "t", parameter: "a%2Fb", headersMs };
+  expect(named("http.request.end")).toMatchObject([{ status: "404", seconds, ...details }]);
+});
+
+test("a request that is not followed has no details and no traceparent", async () => {
+  const { named, get } = app(() => undefined);
+  const response = await get("/healthz", { traceparent: REQUEST });
+  expect(response.headers.get("traceparent")).toBeNull();
+  expect(named("http.request.start")).toEqual([{ route: "/healthz", method: "GET" }]);
+  expect(Object.keys(named("http.request.end")[0] ?? {})).not.toContain("requestId");
+});
+
+test("http.body tells the length of a body that is not empty, with the end of its request", async () => {
+  const { named, get } = app(() => undefined);
+  await (await get("/metrics")).text();
+  expect(named("http.body")).toEqual([
+    { direction: "response", route: "/metrics", method: "GET", status: "200", bytes: 5 },
+  ]);
+});
