@@ -31,6 +31,6 @@ export interface AdminOptions {
 export interface AppOptions extends AdminOptions {
   readonly storage: Storage;
   readonly sender: Sender;
-  /** Told of the bytes of each buffer of a streamed request body when it is no longer needed. */
+  /** Told of the bytes of each buffer of a large request body when it is no longer needed. */
   readonly discard: (bytes: number) => void;
 }

@@ -13,6 +13,9 @@ import type { Handler } from "./route.ts";
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 128 * 1024;
 
+/** What comes beyond this much of one body is told to be garbage: collecting it takes longer than a small body. */
+const LARGE_BODY_BYTES = 16 * 1024 * 1024;
+
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
 export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {
   return async (call, request) => {
@@ -81,6 +84,7 @@ async function receive(
     if (body.byteLength > 0) await upload.write(body);
     return;
   }
+  let receivedBytes = 0;
   const reader = request.body?.getReader();
   if (reader === undefined) return;
   try {
@@ -90,7 +94,8 @@ async function receive(
       call.received(next.value.byteLength);
       const written = upload.write(next.value);
       if (written !== undefined) await written;
-      discard(next.value.byteLength);
+      receivedBytes += next.value.byteLength;
+      if (receivedBytes > LARGE_BODY_BYTES) discard(next.value.byteLength);
     }
   } finally {
     reader.releaseLock();

@@ -6,7 +6,6 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
 import { openTiers } from "../l2/mod.ts";
-import { tapLoads } from "../l2/wrap/tap.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 
@@ -37,7 +36,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1 } = options;
   const storage = new StorageManager({
     l1,
-    tiers: (await openTiers(config.l2, { publish, clock })).map((tier) => tapLoads(tier, runtime.discard)),
+    tiers: await openTiers(config.l2, { publish, clock }),
     publish,
     clock,
     write: config.write,

@@ -31,8 +31,8 @@ declare const Bun: {
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
 
-/** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is told to look. */
-const COLLECT_BYTES = 8 * 1024 * 1024;
+/** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is made to collect. */
+const COLLECT_BYTES = 32 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
 export function bunRuntime(): Runtime {
@@ -46,7 +46,7 @@ export function bunRuntime(): Runtime {
       discarded += bytes;
       if (discarded < COLLECT_BYTES) return;
       discarded = 0;
-      Bun.gc(false);
+      Bun.gc(true);
     },
   };
 }
