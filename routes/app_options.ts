@@ -21,6 +21,8 @@ export interface AdminOptions {
   readonly isAlive: () => boolean;
   /** Whether traffic may come, for /readyz. */
   readonly isReady: () => boolean;
+  /** Told how many requests are in hand whenever that changes. */
+  readonly onActiveRequests?: (count: number) => void;
   /** Told of errors that became a 500. */
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details; default: none's. */

@@ -44,14 +44,17 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   }
 
   let active = 0;
+  const { onActiveRequests } = options;
   const onOver = () => {
     active--;
+    onActiveRequests?.(active);
   };
   return {
     activeRequests: () => active,
     responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;
+      onActiveRequests?.(active);
       const call = new Call(request.method, table.locate(request.url), {
         publish: options.publish,
         clock: options.clock,

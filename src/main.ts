@@ -9,7 +9,8 @@ import { VitrineError } from "./core/errors.ts";
 import { cpuCount } from "./runtime/cpu_count.ts";
 import { memoryLimitBytes } from "./runtime/memory_limit.ts";
 import type { RunningServer } from "./compose/server.ts";
-import { startSingle } from "./compose/single.ts";
+import { type RunningCluster, startCluster } from "./compose/cluster.ts";
+import { StartFailure } from "./compose/supervisor.ts";
 
 /** Exit codes: a graceful stop; a failure; settings that cannot be used. */
 const EXIT = { done: 0, failed: 1, usage: 2 } as const;
@@ -30,11 +31,13 @@ function settings(): Config | undefined {
 }
 
 /** The one line that says where the server is and what it works with. */
-function startLine(config: Config, { address }: RunningServer): string {
+function startLine(config: Config, { address, adminAddress }: RunningCluster): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   const l2 = publicConfig(config).l2.join(",") || "none";
   return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
-    `l1=${formatSize(config.l1SizeBytes)} l2=${l2} write=${config.write} ` +
+    `admin=${adminAddress.port} workers=${config.workers} l1=${
+      formatSize(config.l1SizeBytes)
+    } l2=${l2} write=${config.write} ` +
     `observability=${config.observability ? "on" : "off"}`;
 }
 
@@ -48,7 +51,7 @@ function refuse(error: unknown): never {
     console.error(`vitrine: ${error.message}`);
     process.exit(EXIT.usage);
   }
-  if (error instanceof VitrineError || isSystemError(error)) {
+  if (error instanceof VitrineError || error instanceof StartFailure || isSystemError(error)) {
     console.error(`vitrine: ${error.message}`);
     process.exit(EXIT.failed);
   }
@@ -84,7 +87,7 @@ function stopOnSignals(server: RunningServer, timeoutMs: number): void {
 try {
   const config = settings();
   if (config !== undefined) {
-    const server = await startSingle({ config, version: manifest.version, env: process.env, reportError });
+    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError });
     stopOnSignals(server, config.shutdownTimeoutMs);
     console.log(startLine(config, server));
   }

@@ -7,6 +7,7 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
 import { openTiers } from "../l2/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 
 /** What a node is made of: all that differs between a single isolate and a worker. */
@@ -20,6 +21,9 @@ export interface NodeOptions {
   readonly status: () => Promise<object>;
   readonly metricsText: () => Promise<string>;
   readonly isReady: () => boolean;
+  /** This thread's part in what workers share; a single isolate has none. */
+  readonly shared?: SharedKeys;
+  readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
 }
 
@@ -44,6 +48,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
     storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
     storeConcurrency: config.storeConcurrency,
+    ...(options.shared === undefined ? {} : { shared: options.shared }),
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({

@@ -5,9 +5,16 @@ export type ToWorker = { readonly kind: "stop" } | { readonly kind: "adopt"; rea
 
 /** What a worker posts to main. */
 export type FromWorker =
-  | { readonly kind: "ready" }
-  | { readonly kind: "failed"; readonly message: string; readonly refused: boolean }
+  | Ready
+  | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "stopped" };
+
+/** What a worker says when it serves: the names of its tiers, the answers its routes give. */
+export interface Ready {
+  readonly kind: "ready";
+  readonly tiers: readonly string[];
+  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
+}
 
 /** A worker's place in the cluster, and which thread fills it: a new one after each death. */
 export interface Seat {
@@ -40,8 +47,8 @@ export interface SupervisorOptions {
     seat: Seat,
     events: { readonly onMessage: (message: FromWorker) => void; readonly onExit: () => void },
   ) => WorkerThread;
-  /** Tidies up after a worker, before its place is filled again. `heir`: a living worker's holder number, if there is one. */
-  readonly onGone: (seat: Seat, gone: { readonly cause: Cause; readonly heir: Seat | undefined }) => void;
+  /** Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. */
+  readonly onGone: (seat: Seat, cause: Cause) => void;
 }
 
 /** One worker for /status. */
@@ -59,7 +66,7 @@ interface Member {
   heartbeat: number;
   /** When the heartbeat last moved. */
   seenMs: number;
-  readonly started: PromiseWithResolvers<void>;
+  readonly started: PromiseWithResolvers<Ready>;
   readonly stopped: PromiseWithResolvers<void>;
 }
 
@@ -70,6 +77,8 @@ const LOOKS = 5;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #members = new Map<number, Member>();
+  /** Holders whose unsaved objects nobody has adopted yet. */
+  readonly #orphaned: number[] = [];
   #nextHolder = 2;
   #restarts = 0;
   /** From the moment all have started until they are told to stop: only then is a place filled again. */
@@ -97,11 +106,12 @@ export class Supervisor {
     }));
   }
 
-  /** Resolves when every worker is ready; if one fails, ends them all and throws what it said. */
-  async start(): Promise<void> {
+  /** Resolves, with what the first said, when every worker is ready; if one fails, ends them all and throws what it said. */
+  async start(): Promise<Ready> {
     const starting = Array.from({ length: this.#options.workers }, (_, place) => this.#fill(place).started.promise);
+    let first: Ready | undefined;
     try {
-      await Promise.all(starting);
+      [first] = await Promise.all(starting);
     } catch (error) {
       await Promise.allSettled(starting);
       await Promise.all([...this.#members.values()].map(({ thread }) => thread.terminate()));
@@ -110,6 +120,8 @@ export class Supervisor {
     this.#running = true;
     this.#lookedMs = this.#options.nowMs();
     this.#stopLooking = this.#options.every(this.#options.timeoutMs / LOOKS, () => this.#look());
+    if (first === undefined) throw new RangeError("start workers: none");
+    return first;
   }
 
   /** Lets every worker finish; resolves when all have, or are gone. */
@@ -150,9 +162,10 @@ export class Supervisor {
       member.state = "ready";
       this.#failures = 0;
       member.seenMs = this.#options.nowMs();
-      member.started.resolve();
+      member.started.resolve(message);
+      this.#handOver();
     } else if (message.kind === "failed") {
-      member.started.reject(new StartFailure(message.message, message.refused));
+      member.started.reject(new StartFailure(message.message));
     } else member.stopped.resolve();
   }
 
@@ -182,11 +195,18 @@ export class Supervisor {
     if (member.state === "gone" || (cause === "exited" && member.state === "stopping" && this.#running)) return;
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
-    member.started.reject(new StartFailure("a worker ended before it was ready", false));
+    member.started.reject(new StartFailure("a worker ended before it was ready"));
     member.stopped.resolve();
-    const heir = [...this.#members.values()].find(({ state }) => state === "ready")?.seat;
-    this.#options.onGone(member.seat, { cause, heir });
+    this.#options.onGone(member.seat, cause);
+    this.#orphaned.push(member.seat.holder);
+    this.#handOver();
     if (this.#running) this.#refill(member.seat.place);
+  }
+
+  #handOver(): void {
+    const heir = [...this.#members.values()].find(({ state }) => state === "ready");
+    if (heir === undefined) return;
+    for (const from of this.#orphaned.splice(0)) heir.thread.post({ kind: "adopt", from });
   }
 
   /** At once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
@@ -205,11 +225,4 @@ export class Supervisor {
 /** Why a worker did not start. */
 export class StartFailure extends Error {
   override readonly name = "StartFailure";
-  /** Whether the worker refused for a reason that the user can mend. */
-  readonly refused: boolean;
-
-  constructor(message: string, refused: boolean) {
-    super(message);
-    this.refused = refused;
-  }
 }

@@ -40,6 +40,7 @@ export function bunRuntime(): Runtime {
   return {
     name: "bun",
     version: Bun.version,
+    stopsThreads: true,
     serve,
     createSender: () => SENDER,
     discard(bytes) {

@@ -28,6 +28,7 @@ const DEFAULT_PINNED_LIMIT_BYTES = 256 * 1024 * 1024;
 export const denoRuntime = (): Runtime => ({
   name: "deno",
   version: Deno.version.deno,
+  stopsThreads: false,
   serve,
   createSender: (options) => new DenoSender(options),
   discard: collector(),

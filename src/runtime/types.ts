@@ -79,6 +79,8 @@ export interface SenderOptions {
 export interface Runtime {
   readonly name: "bun" | "deno";
   readonly version: string;
+  /** Whether a thread that is told to end does so although it is busy. */
+  readonly stopsThreads: boolean;
   serve(options: ServeOptions): Server;
   createSender(options: SenderOptions): Sender;
   /** Told of large buffers that are soon garbage, in bytes, so that a runtime that lets them pile up collects them. */

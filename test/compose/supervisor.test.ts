@@ -39,7 +39,7 @@ function fakeCluster(workers: number) {
         },
       };
     },
-    onGone: ({ place, holder }, { cause, heir }) => gone.push(`${place}/${holder} ${cause} heir ${heir?.holder}`),
+    onGone: ({ place, holder }, cause) => gone.push(`${place}/${holder} ${cause}`),
   });
   return {
     board,
@@ -61,12 +61,13 @@ function fakeCluster(workers: number) {
     },
     async start() {
       const starting = supervisor.start();
-      for (const thread of threads) thread.say({ kind: "ready" });
+      for (const thread of threads) thread.say(ready);
       await starting;
     },
   };
 }
 
+const ready: FromWorker = { kind: "ready", tiers: ["l1"], responses: [] };
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test("Supervisor.start resolves when every worker is ready", async () => {
@@ -79,9 +80,9 @@ test("Supervisor.start resolves when every worker is ready", async () => {
 test("Supervisor.start ends all workers and throws what one said when it cannot start", async () => {
   const { supervisor, threads, gone } = fakeCluster(2);
   const starting = supervisor.start();
-  threads[0]?.say({ kind: "ready" });
-  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder", refused: true });
-  await expect(starting).rejects.toMatchObject({ message: "open a tier: no such folder", refused: true });
+  threads[0]?.say(ready);
+  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder" });
+  await expect(starting).rejects.toMatchObject({ message: "open a tier: no such folder" });
   expect(threads.map(({ terminated }) => terminated)).toEqual([true, true]);
   for (const thread of threads) thread.exit();
   expect([threads.length, gone.length]).toEqual([2, 2]);
@@ -99,10 +100,20 @@ test("Supervisor fills a place again at once, with a new holder, when its worker
   const { supervisor, threads, gone, start } = fakeCluster(2);
   await start();
   threads[0]?.exit();
-  expect(gone).toEqual(["0/2 exited heir 3"]);
+  expect(gone).toEqual(["0/2 exited"]);
   expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
-  threads[2]?.say({ kind: "ready" });
+  threads[2]?.say(ready);
+  expect([threads[1]?.heard, threads[2]?.heard]).toEqual([[{ kind: "adopt", from: 2 }], []]);
   expect([supervisor.restarts, supervisor.status().map(({ state }) => state).join()]).toEqual([1, "ready,ready"]);
+});
+
+test("Supervisor lets the replacement adopt when no other worker lives", async () => {
+  const { threads, start } = fakeCluster(1);
+  await start();
+  threads[0]?.exit();
+  expect(threads[1]?.heard).toEqual([]);
+  threads[1]?.say(ready);
+  expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
 });
 
 test("Supervisor replaces a worker when its heartbeat stands still for the time-out", async () => {
@@ -114,7 +125,7 @@ test("Supervisor replaces a worker when its heartbeat stands still for the time-
   pass(200, [0]);
   await settled();
   expect(threads[1]?.terminated).toBe(true);
-  expect(gone).toEqual(["1/3 hung heir 2"]);
+  expect(gone).toEqual(["1/3 hung"]);
   expect(threads[2]?.seat).toEqual({ place: 1, holder: 4 });
   threads[1]?.exit();
   expect([threads.length, gone.length]).toEqual([3, 1]);
@@ -136,7 +147,7 @@ test("Supervisor waits before it fills a place again when replacements do not ge
   threads[1]?.exit();
   expect([threads.length, later.length]).toEqual([2, 1]);
   later[0]?.();
-  threads[2]?.say({ kind: "ready" });
+  threads[2]?.say(ready);
   threads[2]?.exit();
   expect([threads.length, later.length]).toEqual([4, 1]);
 });

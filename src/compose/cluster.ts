@@ -1,0 +1,182 @@
+import { createAdminApp } from "../../routes/mod.ts";
+import { publicConfig } from "../config/public_config.ts";
+import { systemClock } from "../core/clock.ts";
+import { CollectorHub } from "../events/channel/collector_hub.ts";
+import { CounterRow } from "../events/ledger/counter_row.ts";
+import { noPublish } from "../events/no_publish.ts";
+import { freePort } from "../runtime/free_port.ts";
+import { currentRuntime } from "../runtime/mod.ts";
+import { startThread } from "../runtime/thread.ts";
+import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { releaseSeat } from "../storage/shared/release_seat.ts";
+import { metricsSubscribers } from "../subscribers/metrics/mod.ts";
+import { initObservability } from "../telemetry/mod.ts";
+import { Board } from "./board.ts";
+import { ClusterStorage } from "./cluster_storage.ts";
+import { allocateL1, openL1 } from "./l1.ts";
+import { runtimeName } from "./node.ts";
+import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
+import { QUESTION } from "./questions.ts";
+import type { RunningServer, ServerOptions } from "./server.ts";
+import { type FromWorker, type Seat, Supervisor, type ToWorker } from "./supervisor.ts";
+import { producerOf, type WorkerData } from "./worker_data.ts";
+
+/** Main's own number among the threads that share L1. */
+const MAIN_HOLDER = 1;
+/** How long a scrape waits for the workers' events. */
+const FLUSH_MS = 500;
+
+/** A cluster also answers on its admin port. */
+export interface RunningCluster extends RunningServer {
+  readonly adminAddress: RunningServer["address"];
+}
+
+/**
+ * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin port. All or nothing.
+ * Throws StartFailure with what a worker said, or the system's error if a port is taken.
+ */
+export async function startCluster({ config, version, env, reportError }: ServerOptions): Promise<RunningCluster> {
+  const clock = systemClock;
+  const startMs = clock.nowMs();
+  const runtime = currentRuntime();
+  const build = { version, runtime: runtimeName(runtime), startMs };
+  const port = await freePort(config.host, config.port);
+  const board = new Board(config.workers);
+  const arena = allocateL1(config);
+  const sharedKeys = allocateSharedKeys({
+    places: config.workers,
+    hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
+  });
+  const channelName = `vitrine-${crypto.randomUUID()}`;
+  const hub = new CollectorHub({
+    channelName,
+    clock,
+    answers: {
+      [QUESTION.metrics]: () => metricsText(),
+      [QUESTION.status]: async () => JSON.stringify(await status()),
+    },
+  });
+  const publish = config.observability ? hub.publish : noPublish;
+  const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish });
+  const stuck = new Set<Seat>();
+
+  const supervisor = new Supervisor({
+    workers: config.workers,
+    board,
+    timeoutMs: config.workerTimeoutMs,
+    nowMs: () => performance.now(),
+    every: (ms, callback) => {
+      const timer = setInterval(callback, ms);
+      return () => clearInterval(timer);
+    },
+    after: (ms, callback) => void setTimeout(callback, ms),
+    spawn(seat, events) {
+      const producer = producerOf(seat);
+      const countersRow = CounterRow.allocate();
+      hub.addProducer(producer, countersRow);
+      const data: WorkerData = {
+        config,
+        version,
+        seat,
+        port,
+        arena,
+        sharedKeys,
+        board: board.buffer,
+        channelName,
+        producer,
+        countersRow,
+      };
+      const url = new URL("./worker.ts", import.meta.url);
+      return startThread<ToWorker, FromWorker>(url, data, { ...events, onError: reportError });
+    },
+    onGone(seat, cause) {
+      const stillRuns = cause === "hung" && !runtime.stopsThreads;
+      if (stillRuns) stuck.add(seat);
+      l1.takeOver(seat.holder, { stillRuns });
+      releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
+      hub.producerGone(producerOf(seat)).catch(reportError);
+    },
+  });
+  const storage = new ClusterStorage({ hub, supervisor, l1 });
+
+  async function metricsText(): Promise<string> {
+    if (!config.observability) return OBSERVABILITY_OFF;
+    await hub.flush(FLUSH_MS);
+    return await telemetry.prometheusText();
+  }
+
+  async function status(): Promise<object> {
+    const workers = supervisor.status();
+    return {
+      version,
+      runtime: build.runtime,
+      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      active_requests: activeRequests(),
+      workers,
+      worker_restarts: supervisor.restarts,
+      ...await storage.status(),
+      events: busStatus(hub.stats()),
+    };
+  }
+
+  function activeRequests(): number {
+    return supervisor.status().reduce((sum, worker) => sum + worker.activeRequests, admin.activeRequests());
+  }
+
+  const admin = createAdminApp({
+    publish,
+    clock,
+    version: { version, runtime: build.runtime },
+    config: () => publicConfig(config),
+    status,
+    metricsText,
+    isAlive: () => stuck.size === 0,
+    isReady: () => board.isReady,
+    reportError,
+  });
+  const adminListener = runtime.serve({
+    host: config.host,
+    port: config.adminPort,
+    reusePort: false,
+    idleTimeoutSeconds: 60,
+    fetch: admin.fetch,
+    onError: reportError,
+  });
+  const starting = supervisor.start();
+  const [telemetry, started] = await Promise.allSettled([
+    initObservability({ env, clock, version, instanceId: crypto.randomUUID() }),
+    starting,
+  ]).then(async ([observability, workers]) => {
+    if (observability.status === "fulfilled" && workers.status === "fulfilled") {
+      return [observability.value, workers.value] as const;
+    }
+    await adminListener.stop();
+    await hub.stop();
+    throw workers.status === "rejected" ? workers.reason : observability.status === "rejected" && observability.reason;
+  });
+  if (config.observability) {
+    const subscribers = metricsSubscribers({
+      source: telemetry,
+      adapters: started.tiers.slice(1),
+      responses: started.responses,
+      state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests },
+      busStats: () => hub.stats(),
+      build,
+    });
+    for (const subscriber of subscribers) hub.subscribe(subscriber);
+  }
+  board.isReady = true;
+  const ticker = setInterval(() => l1.tick(), TICK_MS);
+  return {
+    address: { host: config.host, port },
+    adminAddress: adminListener.address,
+    async stop() {
+      board.isReady = false;
+      await supervisor.stop();
+      clearInterval(ticker);
+      await adminListener.stop();
+      await hub.stop();
+      await telemetry.shutdown();
+    },
+  };
+}

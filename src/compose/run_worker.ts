@@ -1,0 +1,71 @@
+import type { App } from "../../routes/mod.ts";
+import { systemClock } from "../core/clock.ts";
+import { ChannelProducer } from "../events/channel/channel_producer.ts";
+import { noPublish } from "../events/no_publish.ts";
+import { currentRuntime } from "../runtime/mod.ts";
+import { SharedKeys } from "../storage/shared/shared_keys.ts";
+import { Board } from "./board.ts";
+import { openL1 } from "./l1.ts";
+import { composeNode } from "./node.ts";
+import { QUESTION } from "./questions.ts";
+import type { WorkerData } from "./worker_data.ts";
+
+/** How often a worker says that its event loop turns. */
+const BEAT_MS = 50;
+/** How long main may take to answer. */
+const ANSWER_MS = 5000;
+
+/** A worker that serves. */
+export interface RunningWorker {
+  readonly tiers: readonly string[];
+  readonly responses: App["responses"];
+  /** Stores what a dead worker had acknowledged and not stored. */
+  adopt(holder: number): void;
+  /** Finishes running requests, stores what is queued, delivers what was published. */
+  stop(): Promise<void>;
+}
+
+/** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
+export async function runWorker(data: WorkerData): Promise<RunningWorker> {
+  const { config, seat, version } = data;
+  const clock = systemClock;
+  const runtime = currentRuntime();
+  const board = new Board(data.board);
+  const producer = new ChannelProducer({
+    channelName: data.channelName,
+    id: data.producer,
+    countersRow: data.countersRow,
+    queueSize: config.eventQueueEntries,
+    clock,
+    answers: { [QUESTION.storage]: async () => JSON.stringify(await node.storage.status()) },
+  });
+  const publish = config.observability ? producer.publish : noPublish;
+  const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
+  const node = await composeNode({
+    config,
+    version,
+    runtime,
+    clock,
+    publish,
+    l1: openL1(data.arena, { config, holder: seat.holder, clock, publish }),
+    shared: new SharedKeys(data.sharedKeys, seat),
+    status: async () => JSON.parse(await ask(QUESTION.status)),
+    metricsText: () => ask(QUESTION.metrics),
+    isReady: () => board.isReady,
+    onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
+    reportError: (error) => console.error(error),
+  });
+  const listener = node.listen({ port: data.port, reusePort: true });
+  const heart = setInterval(() => board.beat(seat.place), BEAT_MS);
+  return {
+    tiers: node.storage.tiers,
+    responses: node.app.responses,
+    adopt: (holder) => void node.storage.adopt(holder),
+    async stop() {
+      await listener.stop();
+      await node.storage.drain();
+      await producer.stop({ deadlineMs: ANSWER_MS });
+      clearInterval(heart);
+    },
+  };
+}

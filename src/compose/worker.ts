@@ -1,0 +1,25 @@
+import process from "node:process";
+import { parentPort, workerData } from "node:worker_threads";
+import { VitrineError } from "../core/errors.ts";
+import { runWorker } from "./run_worker.ts";
+import type { FromWorker, ToWorker } from "./supervisor.ts";
+import type { WorkerData } from "./worker_data.ts";
+
+/** The entry of a worker's thread. */
+const port = parentPort;
+if (port === null) throw new Error("run as a worker: this is the main thread");
+const data: WorkerData = workerData;
+const say = (message: FromWorker) => port.postMessage(message);
+
+try {
+  const worker = await runWorker(data);
+  port.on("message", (message: ToWorker) => {
+    if (message.kind === "adopt") worker.adopt(message.from);
+    else void worker.stop().then(() => say({ kind: "stopped" }));
+  });
+  say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });
+} catch (error) {
+  if (!(error instanceof VitrineError)) console.error(error);
+  say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  process.exitCode = 1;
+}

@@ -1,0 +1,25 @@
+import type { Config } from "../config.ts";
+import type { ArenaMemory } from "../l1/arena.ts";
+import type { SharedKeysMemory } from "../storage/shared/memory.ts";
+import type { Seat } from "./supervisor.ts";
+
+/** Everything a worker is given when its thread starts. */
+export interface WorkerData {
+  readonly config: Config;
+  readonly version: string;
+  readonly seat: Seat;
+  /** The port all workers share. */
+  readonly port: number;
+  readonly arena: ArenaMemory;
+  readonly sharedKeys: SharedKeysMemory;
+  readonly board: SharedArrayBuffer;
+  /** The bus: which channels, and this producer's counters. */
+  readonly channelName: string;
+  readonly producer: string;
+  readonly countersRow: SharedArrayBuffer;
+}
+
+/** The worker's name on the bus: unique, since holder numbers are. */
+export function producerOf({ place, holder }: Seat): string {
+  return `${place}.${holder}`;
+}
