@@ -1,0 +1,102 @@
+import type { Attributes } from "@opentelemetry/api";
+import { parseTraceParent, type TraceContext } from "../../core/trace_context.ts";
+import { isWritten, type Level } from "./level.ts";
+import type { WriteLine } from "./line_output.ts";
+import { RateLimit } from "./rate_limit.ts";
+
+/** A log record for OpenTelemetry; telemetry's emitLog takes it. */
+export interface LogEntry {
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+  readonly level: Level;
+  readonly message: string;
+  readonly attributes: Attributes;
+  readonly trace?: TraceContext | undefined;
+}
+
+/** What a log is made with. */
+export interface LogOptions {
+  /** Lines of this level and graver ones are written. */
+  readonly level: Level;
+  readonly write: WriteLine;
+  /** Where OpenTelemetry takes log records; default: nowhere. */
+  readonly emit?: ((entry: LogEntry) => void) | undefined;
+}
+
+/** A line. */
+export interface Line {
+  readonly level: Level;
+  readonly component: string;
+  /** A fixed text: what is particular is in the attributes. */
+  readonly message: string;
+  /** Milliseconds since the epoch, of the event. */
+  readonly timeMs: number;
+  readonly attributes: Readonly<Record<string, string | number>>;
+  /** The `traceparent` of the request, where it is known. */
+  readonly requestId?: string | undefined;
+}
+
+/** Writes structured lines, one JSON object each, and OpenTelemetry log records. Errors and warnings of one kind are limited in number; how many were kept back is told with the next one. */
+export class Log {
+  readonly #options: LogOptions;
+  readonly #limit = new RateLimit();
+  readonly #kinds = new Map<string, Line>();
+  #written = 0;
+  #lost = 0;
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+  }
+
+  /** Whether lines of a level are written: to be asked before an expensive one is made. */
+  writes(level: Level): boolean {
+    return isWritten(level, this.#options.level);
+  }
+
+  /** What became of the lines. */
+  numbers(): { readonly written: number; readonly suppressed: number; readonly lost: number } {
+    return { written: this.#written, suppressed: this.#limit.suppressed, lost: this.#lost };
+  }
+
+  line(line: Line): void {
+    if (!this.writes(line.level)) return;
+    this.#tellUntold(line.timeMs);
+    if (line.level === "info" || line.level === "debug") return this.#put(line);
+    const kind = `${line.component} ${line.message}`;
+    const admission = this.#limit.admit(kind, line.timeMs);
+    if (!admission.passes) {
+      this.#kinds.set(kind, line);
+      return;
+    }
+    const { suppressed } = admission;
+    this.#put(suppressed === 0 ? line : { ...line, attributes: { ...line.attributes, suppressed } });
+  }
+
+  /** Tells what is still to be told of lines that were kept back. */
+  close(nowMs: number): void {
+    this.#tellUntold(nowMs, true);
+  }
+
+  #tellUntold(nowMs: number, all = false): void {
+    for (const { kind, suppressed } of this.#limit.takeUntold(nowMs, all)) {
+      const last = this.#kinds.get(kind);
+      this.#kinds.delete(kind);
+      if (last !== undefined) this.#put({ ...last, timeMs: nowMs, attributes: { ...last.attributes, suppressed } });
+    }
+  }
+
+  #put({ level, component, message, timeMs, attributes, requestId }: Line): void {
+    const trace = requestId === undefined ? undefined : parseTraceParent(requestId);
+    const record = {
+      time: new Date(timeMs).toISOString(),
+      level,
+      component,
+      message,
+      ...(trace === undefined ? {} : { request_id: trace.spanId, trace_id: trace.traceId }),
+      ...attributes,
+    };
+    if (this.#options.write(JSON.stringify(record))) this.#written++;
+    else this.#lost++;
+    this.#options.emit?.({ timeMs, level, message, attributes: { component, ...attributes }, trace });
+  }
+}

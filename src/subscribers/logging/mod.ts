@@ -1,0 +1,58 @@
+import type { Subscriber } from "../../events/subscriber.ts";
+import { HttpLogging } from "./http.ts";
+import { L1Logging } from "./l1.ts";
+import { L2Logging } from "./l2.ts";
+import { Log, type LogOptions } from "./log.ts";
+import { RequestLog } from "./request_log.ts";
+import { RotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
+import { StorageLogging } from "./storage.ts";
+
+export { lineOutput } from "./line_output.ts";
+export type { LogOptions, RotatingFileOptions };
+
+/** What the logging subscribers need to know. */
+export interface LoggingOptions extends LogOptions {
+  /** The file of the request log; default: there is none. */
+  readonly requestLog?: RotatingFileOptions | undefined;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: () => number;
+  /** Calls `run` again and again without holding the process; returns what ends that. */
+  readonly every: (intervalMs: number, run: () => void) => () => void;
+}
+
+/** The logging subscribers and their numbers. */
+export interface Logging {
+  readonly subscribers: readonly Subscriber[];
+  /** What became of the lines, the request log's among them. */
+  logLines(): { readonly written: number; readonly suppressed: number; readonly lost: number };
+  /** By subscriber: what has begun and not ended, and what was given up. */
+  correlations(): ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
+}
+
+const FLUSH_INTERVAL_MS = 200;
+
+/** Every logging subscriber, ready to be subscribed. */
+export function loggingSubscribers(options: LoggingOptions): Logging {
+  const log = new Log(options);
+  const file = options.requestLog === undefined ? undefined : new RotatingFile(options.requestLog);
+  const requests = file === undefined ? undefined : new RequestLog(file.write);
+  const stopFlushing = file === undefined ? undefined : options.every(FLUSH_INTERVAL_MS, () => file.flush());
+  const closing: Subscriber = {
+    name: "logging",
+    subscriptions: {},
+    shutdown() {
+      stopFlushing?.();
+      file?.close();
+      log.close(options.nowMs());
+    },
+  };
+  const components = [new HttpLogging(log), new L1Logging(log), new L2Logging(log), new StorageLogging(log)];
+  return {
+    subscribers: [...components, ...(requests === undefined ? [] : [requests]), closing],
+    logLines() {
+      const { written, suppressed, lost } = log.numbers();
+      return { written, suppressed, lost: lost + (file?.lost ?? 0) };
+    },
+    correlations: () => new Map(requests === undefined ? [] : [[requests.name, requests.numbers()]]),
+  };
+}

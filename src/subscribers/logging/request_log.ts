@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import { parseTraceParent } from "../../core/trace_context.ts";
+import type { Delivered } from "../../events/delivered.ts";
+import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import { Pending } from "../pending.ts";
+import type { WriteLine } from "./line_output.ts";
+
+/** A tier that was asked for a request. */
+interface TierCall {
+  readonly tier: string;
+  readonly op: string;
+  readonly outcome: string;
+  readonly ms: number;
+  readonly bytes?: number;
+}
+
+/** What is known of a request so far. */
+interface Story {
+  readonly tiers: TierCall[];
+  lookup?: { readonly tier: string; readonly result: string; readonly bytes: number };
+  write?: { readonly outcome: string; readonly bytes: number };
+}
+
+const MAX_TIER_CALLS = 64;
+
+/**
+ * Writes a line of JSON for each followed request: who asked for what (a hash of tenant and key, never the key), which tiers were tried,
+ * what came of it, bytes, and the time each tier took. Follows only what carries a request id.
+ */
+export class RequestLog implements Subscriber {
+  readonly name = "logging.request_log";
+  readonly subscriptions: Subscriptions;
+  readonly followed = [
+    "http.request.start",
+    "http.request.end",
+    "lookup.finished",
+    "sm.write.finished",
+    "l2.lookup.completed",
+    "l2.load.completed",
+    "l2.store.completed",
+    "l2.delete.completed",
+  ] as const;
+  readonly #stories = new Pending<Story>();
+  readonly #write: WriteLine;
+
+  constructor(write: WriteLine) {
+    this.#write = write;
+    const onTier = (
+      event: Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">,
+    ) => this.#addTier(event);
+    this.subscriptions = {
+      "http.request.start": ({ requestId }) => {
+        if (requestId !== undefined) this.#stories.add(requestId, { tiers: [] });
+      },
+      "lookup.finished": ({ requestId, tier, result, bytes }) => {
+        const story = this.#storyOf(requestId);
+        if (story !== undefined) story.lookup = { tier, result, bytes };
+      },
+      "sm.write.finished": ({ requestId, outcome, bytes }) => {
+        const story = this.#storyOf(requestId);
+        if (story !== undefined) story.write = { outcome, bytes };
+      },
+      "l2.lookup.completed": onTier,
+      "l2.load.completed": onTier,
+      "l2.store.completed": onTier,
+      "l2.delete.completed": onTier,
+      "http.request.end": (event) => this.#onEnd(event),
+    };
+  }
+
+  /** Requests that have begun and not ended, and those given up. */
+  numbers(): ReturnType<Pending<Story>["numbers"]> {
+    return this.#stories.numbers();
+  }
+
+  #storyOf(requestId: string | undefined): Story | undefined {
+    return requestId === undefined ? undefined : this.#stories.get(requestId);
+  }
+
+  #addTier(
+    event: Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">,
+  ): void {
+    const story = this.#storyOf(event.requestId);
+    if (story === undefined || story.tiers.length >= MAX_TIER_CALLS) return;
+    const { name, tier, outcome } = event;
+    story.tiers.push({
+      tier,
+      op: name.slice("l2.".length, -".completed".length),
+      outcome,
+      ms: "seconds" in event ? milliseconds(event.seconds) : 0,
+      ...("bytes" in event ? { bytes: event.bytes } : {}),
+    });
+  }
+
+  #onEnd(event: Delivered<"http.request.end">): void {
+    const { requestId, tenant = "", parameter = "", timeMs, seconds } = event;
+    const context = requestId === undefined ? undefined : parseTraceParent(requestId);
+    if (requestId === undefined || context === undefined) return;
+    const { tiers, lookup, write }: Story = this.#stories.take(requestId) ?? { tiers: [] };
+    this.#write(JSON.stringify({
+      time: new Date(timeMs - seconds * 1000).toISOString(),
+      request_id: context.spanId,
+      trace_id: context.traceId,
+      tenant,
+      method: event.method,
+      route: event.route,
+      ...(parameter === "" ? {} : { key_hash: keyHash(tenant, parameter) }),
+      status: Number(event.status),
+      outcome: event.outcome,
+      ...(lookup === undefined ? {} : { result: lookup.result, tier: lookup.tier, object_bytes: lookup.bytes }),
+      ...(write === undefined ? {} : { write: write.outcome, written_bytes: write.bytes }),
+      request_bytes: event.requestBytes,
+      response_bytes: event.responseBytes,
+      ms: milliseconds(seconds),
+      headers_ms: Number(event.headersMs ?? 0),
+      tiers,
+    }));
+  }
+}
+
+function milliseconds(seconds: number): number {
+  return Math.round(seconds * 1e6) / 1000;
+}
+
+/** 16 hexadecimal digits of SHA-256 over the tenant, a zero byte and the key. */
+function keyHash(tenant: string, parameter: string): string {
+  return createHash("sha256").update(`${tenant}\0${decode(parameter)}`).digest("hex").slice(0, 16);
+}
+
+function decode(parameter: string): string {
+  try {
+    return decodeURIComponent(parameter);
+  } catch {
+    return parameter;
+  }
+}
