@@ -14,7 +14,7 @@ import { quietPublish } from "./quiet_publish.ts";
 import { Reads } from "./reads.ts";
 import { repair } from "./repair.ts";
 import { openTables } from "./tables.ts";
-import { type TakenOver, takeOver } from "./take_over.ts";
+import { takeOver } from "./take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
   Following,
@@ -61,7 +61,7 @@ export class L1Manager implements L1 {
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
-    this.#locked = lockedSections(this.#lock, tally, () => repair(this.#p));
+    this.#locked = lockedSections(this.#lock, tally, () => this.#mend());
     this.#reads = new Reads(this.#p);
     this.#writes = new Writes(this.#p);
     this.#unsaved = new Unsaved(this.#p, this.#writes);
@@ -251,7 +251,8 @@ export class L1Manager implements L1 {
 
   usage(): L1Usage {
     const { arena: { layout }, counters, allocator } = this.#p.tables;
-    return this.#locked(() => ({
+    // Without the lock: main asks, and must not wait for a thread of whose death it has yet to hear.
+    return {
       objects: counters.get(COUNTER.residents),
       maxObjects: layout.maxObjects,
       usedBytes: (layout.granules - allocator.freeGranules) * GRANULE_BYTES,
@@ -260,7 +261,7 @@ export class L1Manager implements L1 {
       payloadBytes: counters.payloadBytes,
       readLeases: counters.get(COUNTER.readLeases),
       writeLeases: counters.get(COUNTER.writeLeases),
-    }));
+    };
   }
 
   tick(): void {
@@ -268,15 +269,25 @@ export class L1Manager implements L1 {
   }
 
   /**
-   * Ends a holder whose thread is gone, for good: what it was doing to the tables is finished or undone, its leases lapse, as events of this thread.
-   * `stillRuns` (default false): its runtime gave the thread up but cannot stop it, so its memory is kept as it is for 5 s.
+   * For main: ends a holder whose thread is gone, for good. What it was doing to the tables is finished or undone, its leases lapse, as events of this thread.
+   * `stillRuns` (default false): its runtime gave the thread up but may not have stopped it, so its memory is kept as it is for 5 s.
    */
-  takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): TakenOver {
-    return takeOver(
-      { parts: this.#p, lock: this.#lock, nowMs: this.#nowMs() },
+  async takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
+    await takeOver(
+      { parts: this.#p, lock: this.#lock, mend: () => this.#mend() },
       holder,
       options.stillRuns ?? false,
     );
+  }
+
+  /** How often the tables were repaired after a section that was cut off, by whatever thread. */
+  get repairs(): number {
+    return this.#p.tables.counters.get(COUNTER.repairs);
+  }
+
+  #mend(): void {
+    repair(this.#p);
+    this.#p.tables.counters.add(COUNTER.repairs, 1);
   }
 
   /** Looks at every entry that is in use, some in each locked section: what changes meanwhile may be seen or not. */

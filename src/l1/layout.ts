@@ -15,6 +15,9 @@ export const LIST_WORDS = 4;
 /** Largest number of a thread that shares an arena; a thread that replaces another one takes a new number. */
 export const MAX_HOLDER = 65_535;
 
+/** Words of a bit for each holder. */
+export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
+
 /** Lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
 
@@ -47,7 +50,7 @@ export interface ArenaLayout {
   readonly ghosts: number;
   readonly at: {
     readonly lock: number;
-    /** A bit for each holder: declared dead. */
+    /** A bit for each holder: declared dead; behind these, a bit for each: its thread has certainly ended. */
     readonly fences: number;
     readonly counters: number;
     readonly freeBits: number;
@@ -83,7 +86,9 @@ export const COUNTER = {
   writeLeases: 14,
   sweepHand: 15,
   ghostClock: 16,
-  words: 17,
+  /** Sections that were cut off and repaired. */
+  repairs: 17,
+  words: 18,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {
@@ -106,7 +111,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
   };
   const at = {
     lock: take(16),
-    fences: take((MAX_HOLDER + 1) / 32),
+    fences: take(2 * FENCE_WORDS),
     counters: take(COUNTER.words),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),

@@ -30,7 +30,9 @@ export function openTables(
     allocator.format();
     entries.format();
     leases.format();
-    for (const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand]) counters.set(name, 0);
+    for (const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs]) {
+      counters.set(name, 0);
+    }
     counters.payloadBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);

@@ -85,7 +85,7 @@ test("StorageManagers go on when a thread dies with latches, unsaved objects and
     const deleting = storage.delete(key("latched"));
     const reading = getBytes(storage, "load").then((bytes) => bytes?.length, () => "broken off");
     await thread.terminate();
-    l1.takeOver(dead.holder);
+    await l1.takeOver(dead.holder);
     releaseSeat(crew.common.keys, { dead, holder: 1 });
     expect(storage.adopt(dead.holder)).toBe(unsaved.length);
     expect(await deleting).toBe(true);
