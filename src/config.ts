@@ -9,6 +9,7 @@ import {
   nonEmpty,
   oneOf,
   orAuto,
+  pathOrNone,
   ratio,
   size,
   urls,
@@ -79,6 +80,19 @@ const schema = v.object({
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
   shutdownTimeout: setting("30s", "How long a graceful stop may take.", duration("1s", "1h")),
   observability: setting("on", "Whether events and metrics are made.", oneOf(["on", "off"])),
+  tenantLabels: setting(
+    "20",
+    "Tenants with metrics of their own, by traffic; the rest are shown together.",
+    integer(0, 1000),
+  ),
+  logLevel: setting(
+    "info",
+    "Lines of this gravity and graver ones are logged.",
+    oneOf(["error", "warn", "info", "debug"]),
+  ),
+  requestLog: setting("none", "File with a line of JSON for each request.", pathOrNone()),
+  requestLogSize: setting("64MiB", "Size at which the request log is put aside.", size("1KiB")),
+  requestLogFiles: setting("4", "Files of the request log that are kept aside.", integer(0, 1000)),
   eventQueue: setting("10000", "Events that may wait; more are rolled up.", integer(1, 10_000_000)),
 });
 
@@ -110,6 +124,12 @@ export interface Config {
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly observability: boolean;
+  readonly tenantLabels: number;
+  readonly logLevel: Settings["logLevel"];
+  /** Undefined: there is none. */
+  readonly requestLogPath: string | undefined;
+  readonly requestLogSizeBytes: number;
+  readonly requestLogFiles: number;
   readonly eventQueueEntries: number;
 }
 
@@ -178,6 +198,11 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,
     observability: settings.observability === "on",
+    tenantLabels: settings.tenantLabels,
+    logLevel: settings.logLevel,
+    requestLogPath: settings.requestLog.path,
+    requestLogSizeBytes: settings.requestLogSize,
+    requestLogFiles: settings.requestLogFiles,
     eventQueueEntries: settings.eventQueue,
   };
 }

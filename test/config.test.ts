@@ -60,8 +60,28 @@ test("loadConfig gives the defaults when nothing is written", () => {
     idleTimeoutMs: 60_000,
     shutdownTimeoutMs: 30_000,
     observability: true,
+    tenantLabels: 20,
+    logLevel: "info",
+    requestLogPath: undefined,
+    requestLogSizeBytes: 64 * 1024 ** 2,
+    requestLogFiles: 4,
     eventQueueEntries: 10_000,
   });
+});
+
+test("loadConfig takes how much is told: level, request log, tenants", () => {
+  const args = ["--log-level=debug", "--request-log=/var/log/v.jsonl", "--request-log-size", "1MiB"];
+  const { logLevel, requestLogPath, requestLogSizeBytes, requestLogFiles, tenantLabels } = configFrom({
+    args,
+    env: { VITRINE_REQUEST_LOG_FILES: "0", VITRINE_TENANT_LABELS: "3" },
+  });
+  expect([logLevel, requestLogPath, requestLogSizeBytes, requestLogFiles, tenantLabels]).toEqual([
+    "debug",
+    "/var/log/v.jsonl",
+    1024 ** 2,
+    0,
+    3,
+  ]);
 });
 
 test("loadConfig takes at most 4 GiB for L1 when the memory limit is large", () => {

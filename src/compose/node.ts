@@ -2,6 +2,7 @@ import { type App, createApp } from "../../routes/mod.ts";
 import type { Config } from "../config.ts";
 import { publicConfig } from "../config/public_config.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Follow } from "../core/followed_request.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
@@ -25,6 +26,8 @@ export interface NodeOptions {
   readonly shared?: SharedKeys;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
+  /** Decides which requests' events carry details. */
+  readonly follow?: Follow | undefined;
 }
 
 /** One thread's storage and routes. */

@@ -2,12 +2,11 @@ import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
 import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
-import { metricsSubscribers } from "../subscribers/metrics/mod.ts";
-import { initObservability } from "../telemetry/mod.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { composeNode, runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
+import { followerOf, openTelemetry } from "./telemetry.ts";
 
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
@@ -19,7 +18,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish });
   const telemetry = bus === undefined
     ? undefined
-    : await initObservability({ env, clock, version, instanceId: crypto.randomUUID() });
+    : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
   let ready = true;
   const { storage, app, listen } = await composeNode({
     config,
@@ -29,6 +28,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     publish,
     l1,
     reportError,
+    follow: followerOf(config, env),
     isReady: () => ready,
     status: async () => ({
       version,
@@ -43,16 +43,14 @@ export async function startSingle({ config, version, env, reportError }: ServerO
       return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
     },
   });
-  if (bus !== undefined && telemetry !== undefined) {
-    const subscribers = metricsSubscribers({
-      source: telemetry,
+  if (bus !== undefined) {
+    telemetry?.subscribe(bus, {
       adapters: storage.tiers.slice(1),
       responses: app.responses,
       state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests: () => app.activeRequests() },
       busStats: () => bus.stats(),
       build: { version, runtime: runtimeName(runtime), startMs },
     });
-    for (const subscriber of subscribers) bus.subscribe(subscriber);
   }
   const listener = listen({ port: config.port, reusePort: false });
   const ticker = setInterval(() => l1.tick(), TICK_MS);

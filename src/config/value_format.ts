@@ -58,6 +58,17 @@ export function nonEmpty(expected: string): ValueFormat<string> {
   return { parse: (value) => value.trim() === "" ? undefined : value, expected };
 }
 
+/** The path of a file; undefined in it for `none`. */
+export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }> {
+  return {
+    parse: (text) => {
+      if (text.trim() === "") return undefined;
+      return { path: text === "none" ? undefined : text };
+    },
+    expected: "the path of a file, or none",
+  };
+}
+
 /** URLs separated by commas, or `none` for an empty list. */
 export function urls(): ValueFormat<readonly string[]> {
   return {

@@ -22,6 +22,9 @@ export interface TelemetryNumbers {
   logLines(): { readonly written: number; readonly suppressed: number; readonly lost: number };
 }
 
+/** The subscribers that wait for end events. */
+const CORRELATING = ["tracing.requests", "tracing.storage", "logging.request_log"] as const;
+
 /** Shows how telemetry itself fares. */
 export class TelemetryMetrics implements Subscriber {
   readonly name = "metrics.telemetry";
@@ -47,7 +50,7 @@ export class TelemetryMetrics implements Subscriber {
         result.observe(queue, counts?.items?.queued ?? 0, { signal });
       }
       const correlations = numbers.correlations();
-      for (const subscriber of ["tracing.requests", "logging.request_log"]) {
+      for (const subscriber of CORRELATING) {
         const counts = correlations.get(subscriber);
         result.observe(pending, counts?.pending ?? 0, { subscriber_name: subscriber });
         result.observe(dropped, counts?.dropped ?? 0, { subscriber_name: subscriber });

@@ -38,7 +38,7 @@ export const telemetryTable = {
     answers: "Do end events get lost, or requests hang?",
     from: "state",
     labels: ["subscriber_name"],
-    zero: [{ subscriber_name: ["tracing.requests", "logging.request_log"] }],
+    zero: [{ subscriber_name: ["tracing.requests", "tracing.storage", "logging.request_log"] }],
   },
   vitrine_correlations_dropped_total: {
     kind: "counter",
@@ -47,7 +47,7 @@ export const telemetryTable = {
     answers: "Are spans and the request log complete?",
     from: "state",
     labels: ["subscriber_name"],
-    zero: [{ subscriber_name: ["tracing.requests", "logging.request_log"] }],
+    zero: [{ subscriber_name: ["tracing.requests", "tracing.storage", "logging.request_log"] }],
   },
   vitrine_log_lines_total: {
     kind: "counter",

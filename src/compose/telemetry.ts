@@ -1,0 +1,88 @@
+import process from "node:process";
+import { clearInterval, setInterval } from "node:timers";
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Follow } from "../core/followed_request.ts";
+import type { Subscriber } from "../events/subscriber.ts";
+import { lineOutput, loggingSubscribers } from "../subscribers/logging/mod.ts";
+import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
+import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
+import { initObservability } from "../telemetry/mod.ts";
+import { requestFollower } from "../telemetry/request_follower.ts";
+
+/** What telemetry is opened with. */
+export interface TelemetryOptions {
+  readonly config: Config;
+  readonly version: string;
+  /** Where the standard OTEL_* variables are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly instanceId: string;
+}
+
+/** The receiving end of a bus: EventBus and CollectorHub fit. */
+interface Source {
+  subscribe(subscriber: Subscriber): unknown;
+}
+
+/** Metrics, logs and traces of one server. */
+export interface Telemetry {
+  /** Subscribes everything; the options say what the metrics look at. */
+  subscribe(bus: Source, options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process">): void;
+  /** All metrics in the Prometheus text format. */
+  prometheusText(): Promise<string>;
+  /** Pushes what waits and ends; after the bus has stopped. Never throws. */
+  shutdown(): Promise<void>;
+}
+
+/** Decides in a thread that serves which requests' events carry details; undefined where nobody wants any. */
+export function followerOf(config: Config, env: TelemetryOptions["env"]): Follow | undefined {
+  if (!config.observability) return undefined;
+  return requestFollower({
+    env,
+    everyRequest: config.requestLogPath !== undefined || config.logLevel === "debug",
+  });
+}
+
+/** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */
+export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
+  const observability = await initObservability(options);
+  const logging = loggingSubscribers({
+    level: config.logLevel,
+    write: lineOutput(process.stderr),
+    emit: observability.emitLog,
+    requestLog: config.requestLogPath === undefined ? undefined : {
+      path: config.requestLogPath,
+      maxBytes: config.requestLogSizeBytes,
+      keep: config.requestLogFiles,
+    },
+    nowMs: () => options.clock.nowMs(),
+    every(intervalMs, run) {
+      const timer = setInterval(run, intervalMs);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+  });
+  const tracing = observability.recordSpan === undefined ? undefined : tracingSubscribers(observability.recordSpan);
+  return {
+    subscribe(bus, metrics) {
+      const subscribers = [
+        ...metricsSubscribers({
+          ...metrics,
+          source: observability,
+          tenantLabels: config.tenantLabels,
+          telemetry: {
+            exports: () => observability.exports(),
+            correlations: () => new Map([...logging.correlations(), ...tracing?.correlations() ?? []]),
+            logLines: () => logging.logLines(),
+          },
+        }),
+        ...logging.subscribers,
+        ...tracing?.subscribers ?? [],
+      ];
+      for (const subscriber of subscribers) bus.subscribe(subscriber);
+    },
+    prometheusText: () => observability.prometheusText(),
+    shutdown: () => observability.shutdown(),
+  };
+}
