@@ -29,6 +29,7 @@ const FLUSH_MS = 500;
 /** A cluster also answers on its admin port. */
 export interface RunningCluster extends RunningServer {
   readonly adminAddress: RunningServer["address"];
+  readonly supervisor: Pick<Supervisor, "kill" | "status">;
 }
 
 /**
@@ -40,7 +41,10 @@ export async function startCluster({ config, version, env, reportError }: Server
   const startMs = clock.nowMs();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
-  const port = await freePort(config.host, config.port);
+  const [port, adminPort] = await Promise.all([
+    freePort(config.host, config.port),
+    freePort(config.host, config.adminPort),
+  ]);
   const board = new Board(config.workers);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
@@ -51,6 +55,8 @@ export async function startCluster({ config, version, env, reportError }: Server
   const hub = new CollectorHub({
     channelName,
     clock,
+    // Traffic may come before the subscribers are there: not an event of it is missed.
+    holdInterest: true,
     answers: {
       [QUESTION.metrics]: () => metricsText(),
       [QUESTION.status]: async () => JSON.stringify(await status()),
@@ -134,14 +140,6 @@ export async function startCluster({ config, version, env, reportError }: Server
     isReady: () => board.isReady,
     reportError,
   });
-  const adminListener = runtime.serve({
-    host: config.host,
-    port: config.adminPort,
-    reusePort: false,
-    idleTimeoutSeconds: 60,
-    fetch: admin.fetch,
-    onError: reportError,
-  });
   const starting = supervisor.start();
   const [telemetry, started] = await Promise.allSettled([
     initObservability({ env, clock, version, instanceId: crypto.randomUUID() }),
@@ -150,7 +148,6 @@ export async function startCluster({ config, version, env, reportError }: Server
     if (observability.status === "fulfilled" && workers.status === "fulfilled") {
       return [observability.value, workers.value] as const;
     }
-    await adminListener.stop();
     await hub.stop();
     throw workers.status === "rejected" ? workers.reason : observability.status === "rejected" && observability.reason;
   });
@@ -165,11 +162,21 @@ export async function startCluster({ config, version, env, reportError }: Server
     });
     for (const subscriber of subscribers) hub.subscribe(subscriber);
   }
+  hub.tellInterest();
+  const adminListener = runtime.serve({
+    host: config.host,
+    port: adminPort,
+    reusePort: false,
+    idleTimeoutSeconds: 60,
+    fetch: admin.fetch,
+    onError: reportError,
+  });
   board.isReady = true;
   const ticker = setInterval(() => l1.tick(), TICK_MS);
   return {
     address: { host: config.host, port },
     adminAddress: adminListener.address,
+    supervisor,
     async stop() {
       board.isReady = false;
       await supervisor.stop();

@@ -20,6 +20,8 @@ import { channelOf, type ChannelOptions, channelSettings } from "./settings.ts";
 export interface CollectorHubOptions extends ChannelOptions {
   /** What producers may ask, by topic. */
   readonly answers?: Readonly<Record<string, Answer>>;
+  /** Producers keep everything until `tellInterest`: for subscribers that come after the producers have begun. Default false. */
+  readonly holdInterest?: boolean;
   /** How long dispatching may hold the thread at a time. Default 4. */
   readonly sliceMs?: number;
 }
@@ -46,12 +48,14 @@ export class CollectorHub {
   readonly #ignored = { duplicate: 0, gap: 0 };
   #interest: VersionedInterest = { version: 0, interest: new Map() };
   #flushTimeouts = 0;
+  #holdsInterest: boolean;
 
   constructor(options: CollectorHubOptions) {
     const settings = channelSettings(options);
     const { clock, schedule } = settings;
     const row = new CounterRow();
     this.#settings = settings;
+    this.#holdsInterest = options.holdInterest ?? false;
     this.#anchor = settings.open(settings.channelName);
     this.#answers = new Map(Object.entries(options.answers ?? {}));
     this.#pump = new Pump(this.#collector, { clock, schedule, sliceMs: options.sliceMs ?? 4 });
@@ -66,8 +70,14 @@ export class CollectorHub {
     this.publish = this.#local.publish;
     this.#collector.onInterest((interest) => {
       this.#interest = { version: this.#interest.version + 1, interest };
-      for (const peer of this.#peers.values()) peer.tell(this.#interest);
+      if (!this.#holdsInterest) this.#tellAll();
     });
+  }
+
+  /** Ends `holdInterest`: the subscribers are complete, and producers may drop what nobody wants. */
+  tellInterest(): void {
+    this.#holdsInterest = false;
+    this.#tellAll();
   }
 
   /** Adds a subscriber; the function returned removes it. */
@@ -85,7 +95,7 @@ export class CollectorHub {
         channel: open(channelOf(channelName, id)),
         account: this.#ledger.open(id, new CounterRow(countersRow)),
         pump: this.#pump,
-        interest: this.#interest,
+        interest: this.#holdsInterest ? undefined : this.#interest,
         answers: this.#answers,
         schedule,
         retryMs,
@@ -162,5 +172,9 @@ export class CollectorHub {
   #nextTurn(): Promise<void> {
     const { schedule } = this.#settings;
     return new Promise((resolve) => void schedule(resolve, 0));
+  }
+
+  #tellAll(): void {
+    for (const peer of this.#peers.values()) peer.tell(this.#interest);
   }
 }

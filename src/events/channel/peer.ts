@@ -19,7 +19,8 @@ export interface PeerOptions extends Pick<ChannelSettings, "schedule" | "retryMs
   readonly channel: Channel;
   readonly account: Account;
   readonly pump: Pump;
-  readonly interest: VersionedInterest;
+  /** Undefined: not known yet. */
+  readonly interest: VersionedInterest | undefined;
   /** By topic. */
   readonly answers: ReadonlyMap<string, Answer>;
   /** Told of batches that are not the next in the sequence. */
@@ -37,7 +38,7 @@ export class Peer {
   readonly #options: PeerOptions;
   readonly #questions: Questions;
   readonly #flushes = new Map<number, Flush>();
-  #interest: VersionedInterest;
+  #interest: VersionedInterest | undefined;
   #endTelling: (() => void) | undefined;
   /** Places in the sequence of the batch accepted last, and dispatched last. */
   #accepted = 0;
@@ -50,7 +51,7 @@ export class Peer {
     this.#interest = interest;
     this.#questions = new Questions({ post: (message) => channel.post(message), answers, schedule, retryMs });
     channel.onMessage((data) => this.#receive(data));
-    this.tell(interest);
+    if (interest !== undefined) this.tell(interest);
   }
 
   /** Whether all that the producer has published by now has been dispatched: its counters are shared, so nobody need be asked. */
@@ -105,9 +106,10 @@ export class Peer {
     const message = parseMessage(data);
     switch (message?.kind) {
       case "hello":
-        return this.tell(this.#interest);
+        if (this.#interest !== undefined) this.tell(this.#interest);
+        return;
       case "heard":
-        if (message.version === this.#interest.version) this.#endTelling?.();
+        if (message.version === this.#interest?.version) this.#endTelling?.();
         return;
       case "flushed":
         return this.#endFlush(message.id, message.sequence);

@@ -1,0 +1,121 @@
+import { afterAll, expect, test } from "bun:test";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RunningCluster, startCluster } from "../../src/compose/cluster.ts";
+import { loadConfig } from "../../src/config.ts";
+import { currentRuntime } from "../../src/runtime/mod.ts";
+import { contractFor } from "../http/contract.ts";
+import { pattern } from "../http/contract_client.ts";
+import { parsePrometheusText } from "../support/prometheus_text.ts";
+
+const MIB = 1024 * 1024;
+const folder = mkdtempSync(join(tmpdir(), "vitrine-cluster-"));
+const errors: unknown[] = [];
+let started = 0;
+
+function start(...args: readonly string[]): Promise<RunningCluster> {
+  started++;
+  const loaded = loadConfig({
+    args: [
+      ...["--port", "0", "--admin-port", "0", "--workers", "2", "--l1-size", "32MiB"],
+      ...["--l2", `file://${folder}/${started}`, ...args],
+    ],
+    env: {},
+    readFile: () => undefined,
+    memoryLimitBytes: 1024 * MIB,
+    cpuCount: 2,
+    version: "0.0.0-test",
+  });
+  if (!("config" in loaded)) throw new Error("no settings");
+  const reportError = (error: unknown) => errors.push(error);
+  return startCluster({ config: loaded.config, version: "0.0.0-test", env: {}, reportError });
+}
+
+/** A connection of its own each time, so that the kernel picks the worker anew. */
+function visit(port: number, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(`http://127.0.0.1:${port}${path}`, {
+    ...init,
+    headers: { ...Object.fromEntries(new Headers(init.headers)), connection: "close" },
+  });
+}
+
+const cluster = await start("--max-object", "6MiB");
+const { port } = cluster.address;
+
+afterAll(async () => {
+  await cluster.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const { copyLimitBytes } = currentRuntime().createSender({ idleTimeoutSeconds: 60 });
+const limits = { maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB, copyLimitBytes };
+const overSockets = { overSockets: true, fetch: (path: string, init?: RequestInit) => visit(port, path, init) };
+for (const { name, run } of contractFor({ limits, ...overSockets })) test(`two workers: ${name}`, run);
+
+test("startCluster gives every port and worker the same numbers when nothing happens between the scrapes", async () => {
+  const quiet = await start("--l2", "none");
+  const { port: main } = quiet.address;
+  for (const method of ["PUT", "PUT", "GET", "DELETE", "GET"]) {
+    const body = method === "PUT" ? { body: pattern(1000) } : {};
+    await (await visit(main, "/v1/objects/numbers", { method, ...body })).arrayBuffer();
+  }
+  const pages = [];
+  for (const each of [main, quiet.adminAddress.port, main, main]) {
+    const samples = parsePrometheusText(await (await visit(each, "/metrics")).text());
+    pages.push(
+      samples.filter(({ name }) => /^(lmcache_mp_(l1|sm|l2)_.*_total|vitrine_(lookups|written).*)$/.test(name)),
+    );
+  }
+  await quiet.stop();
+  expect(pages[0]?.find(({ name }) => name === "lmcache_mp_sm_write_requests_total")?.value).toBe(2);
+  for (const page of pages) expect(page).toEqual(pages[0] ?? []);
+});
+
+test("startCluster serves on, loses no unsaved object and counts what was lost when a worker dies", async () => {
+  const doomed = await start();
+  const url = doomed.address.port;
+  const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+  for (const key of keys) await (await visit(url, `/v1/objects/${key}`, { method: "PUT", body: pattern(5000) })).text();
+  for (const place of [0, 1, 0]) {
+    const before = doomed.supervisor.status()[place]?.holder;
+    await doomed.supervisor.kill(place);
+    const isBack = () =>
+      doomed.supervisor.status().some((seat) =>
+        seat.place === place && seat.holder !== before && seat.state === "ready"
+      );
+    while (!isBack()) await visit(doomed.adminAddress.port, "/status").then((response) => response.text());
+  }
+  await visit(url, "/v1/objects?tier=l1", { method: "DELETE" });
+  for (const key of keys) {
+    const response = await visit(url, `/v1/objects/${key}`);
+    expect([key, response.status, (await response.arrayBuffer()).byteLength]).toEqual([key, 200, 5000]);
+  }
+  const samples = parsePrometheusText(await (await visit(url, "/metrics")).text());
+  const total = (name: string, state?: string) =>
+    samples.filter((sample) => sample.name === name && (state === undefined || sample.labels["state"] === state))
+      .reduce((sum, { value }) => sum + value, 0);
+  const events = (state: string) => total("vitrine_eventbus_events_total", state);
+  expect(events("published")).toBe(events("delivered") + events("rolled_up") + events("lost"));
+  const status = await (await visit(doomed.adminAddress.port, "/status")).json();
+  expect([status.worker_restarts, status.l1.readLeases, status.l1.writeLeases]).toEqual([3, 0, 0]);
+  await doomed.stop();
+});
+
+test("startCluster starts nothing and says why when a port is taken or a tier cannot be opened", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const address = other.address();
+  const taken = typeof address === "object" && address !== null ? address.port : 0;
+  await expect(start("--port", String(taken))).rejects.toThrow(/EADDRINUSE/);
+  await expect(start("--admin-port", String(taken))).rejects.toThrow(/EADDRINUSE/);
+  other.close();
+  await expect(start("--l2", "file:///proc/nowhere")).rejects.toThrow();
+  await expect(start("--l2", "gopher://x")).rejects.toThrow("unknown scheme");
+});
+
+test("startCluster reports no error when all of this has run", () => {
+  expect(errors).toEqual([]);
+});
