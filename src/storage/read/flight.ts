@@ -16,6 +16,7 @@ import { BypassRead } from "./bypass_read.ts";
 import { followLoad } from "./follow_load.ts";
 import { LOAD_TAG } from "./load_tag.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
+import { peek } from "./peek.ts";
 
 /** What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so start over. */
 export type Boarded = ObjectRead | "miss" | "again";
@@ -65,12 +66,13 @@ export class Flight {
 
   /** Looks up, then loads. Never rejects: failures reach the readers. */
   async run(): Promise<void> {
-    const { tiers } = this.#context;
+    const { key, watch } = this.#options;
     try {
-      const opened = await askTiers(tiers, (tier) => tier.open(this.#options.key));
+      const opened = await askTiers(this.#context.tiers, (tier) => tier.open(key));
       if (opened !== undefined) return await this.#load(opened);
-      const { disturbed } = this.#options.watch;
-      this.#leave(() => disturbed ? "again" : "miss");
+      // The tiers may have lost it while another load had it already in hand: a miss must not be followed by a hit.
+      const isMiss = !watch.disturbed && peek(this.#context, key) === undefined;
+      this.#leave(() => isMiss ? "miss" : "again");
     } catch (error) {
       this.#options.onFull();
       for (const reader of this.#waiting.splice(0)) reader.reject(error);
@@ -103,7 +105,8 @@ export class Flight {
     const { key, watch } = this.#options;
     const { sizeBytes, contentType, sha256 } = meta;
     const staged = latch.turn(key, () => {
-      if (watch.disturbed) return "again";
+      // The second: another thread's load has ended meanwhile.
+      if (watch.disturbed || l1.peek(key) !== undefined) return "again";
       if (sizeBytes > l1.admissionLimitBytes) return "past";
       shared.stripes.setLoadTier(shared.stripes.of(key), tier);
       return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, loading: meta }], LOAD_TAG)[0] ?? "past";
@@ -123,14 +126,15 @@ export class Flight {
 
   /** The last bytes are shown only after the checksum of the whole was right: whoever gets all bytes has the right ones. */
   async #fill(staging: Staging, found: Found, opened: L2Load): Promise<void> {
-    const { l1, keeper } = this.#context;
+    const { l1, keeper, latch } = this.#context;
+    const { key } = this.#options;
     const { lease, extents } = staging;
     const { meta } = found;
     keeper.keep(lease);
     try {
       let at = 0;
       let crc = 0;
-      const request = { key: this.#options.key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
+      const request = { key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
       for await (const chunk of loadChunks(this.#context, request)) {
         // Renewed in the same turn as the copy: memory of a lease that has run out may belong to somebody else.
         if (!l1.renew(lease)) throw new VitrineError("tier_failed", "load object: its write lease has run out");
@@ -144,7 +148,9 @@ export class Flight {
       if (crc !== meta.crc32) throw new VitrineError("tier_failed", "load object: checksum mismatch");
       l1.filled(lease, at);
       const { sizeBytes, version, createdMs, expiresMs } = meta;
-      const [outcome] = l1.finishWrite([{ lease, sizeBytes, crc32: crc, version, createdMs, expiresMs }], "keep");
+      const commit = { lease, sizeBytes, crc32: crc, version, createdMs, expiresMs };
+      // In a turn, so that whoever stages a load either is refused, or sees the object.
+      const [outcome] = latch.turn(key, () => l1.finishWrite([commit], "keep"));
       this.#failed = outcome === "stale";
     } catch {
       this.#failed = true;

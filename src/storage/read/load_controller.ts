@@ -8,6 +8,7 @@ import type { ObjectRead } from "../types.ts";
 import { type Boarded, Flight } from "./flight.ts";
 import { followLoad } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
+import { peek } from "./peek.ts";
 
 /** Finds objects: in L1 at once, else in the tiers, with one load per key over all threads. */
 export class LoadController {
@@ -54,11 +55,14 @@ export class LoadController {
     const { latch, l1, tiers } = this.#context;
     for (;;) {
       const watch = await latch.watch(key);
-      const meta = l1.peek(key);
-      if (meta !== undefined) return { meta, tier: "l1" };
+      const known = peek(this.#context, key);
+      if (known !== undefined) return known;
       if (l1.isExpiredUnsaved(key)) return undefined;
       const found = await askTiers(tiers, (tier) => tier.lookup(key));
-      if (!watch.disturbed) return found && { meta: found.answer, tier: found.tier.name };
+      if (watch.disturbed) continue;
+      if (found !== undefined) return { meta: found.answer, tier: found.tier.name };
+      // The tiers may have lost it while a load had it already in hand: a miss must not be followed by a hit.
+      if (peek(this.#context, key) === undefined) return undefined;
     }
   }
 
