@@ -33,7 +33,7 @@ export interface ItemNumbers {
  */
 export class BatchQueue<Item> {
   readonly #options: BatchOptions<Item>;
-  #waiting: Item[] = [];
+  readonly #waiting: Item[] = [];
   #sending: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   readonly #totals = { exported: 0, failed: 0, dropped: 0 };
@@ -73,12 +73,15 @@ export class BatchQueue<Item> {
     this.#cancelTimer = undefined;
     const batch = this.#waiting.splice(0, Math.min(maxBatch, maxQueue));
     if (batch.length === 0) return;
-    this.#sending = this.#sendBatch(batch).then((arrived) => {
-      this.#options.counts.count(arrived);
-      this.#totals[arrived ? "exported" : "failed"] += batch.length;
-      this.#sending = undefined;
-      this.#goOn();
-    });
+    this.#sending = this.#finish(batch);
+  }
+
+  async #finish(batch: Item[]): Promise<void> {
+    const arrived = await this.#sendBatch(batch);
+    this.#options.counts.count(arrived);
+    this.#totals[arrived ? "exported" : "failed"] += batch.length;
+    this.#sending = undefined;
+    this.#goOn();
   }
 
   #goOn(): void {

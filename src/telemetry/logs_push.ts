@@ -4,6 +4,7 @@ import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import { BatchQueue } from "./batch_queue.ts";
 import { batchSettings } from "./batch_settings.ts";
 import type { Env } from "./env.ts";
+import { exportFailure } from "./export_failure.ts";
 import { ExportCounts } from "./export_counts.ts";
 import type { OtlpTarget } from "./otlp_target.ts";
 
@@ -48,8 +49,7 @@ export async function logsPush(
   const queue = new BatchQueue<ReadableLogRecord>({
     ...batchSettings(env, "BLRP"),
     counts,
-    send: (records, done) =>
-      exporter.export(records, ({ code, error }) => done(code === 0 ? undefined : toError(error))),
+    send: (records, done) => exporter.export(records, (result) => done(exportFailure(result))),
   });
   const provider = new LoggerProvider({
     resource,
@@ -81,8 +81,4 @@ export async function logsPush(
         }),
       }),
   };
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("push logs: the collector did not take them");
 }

@@ -7,6 +7,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { type Env, positiveNumber } from "./env.ts";
 import { ExportCounts } from "./export_counts.ts";
+import { exportFailure } from "./export_failure.ts";
 import type { OtlpTarget } from "./otlp_target.ts";
 
 const DEFAULT_INTERVAL_MS = 60_000;
@@ -48,7 +49,7 @@ function counted(exporter: PushMetricExporter, counts: ExportCounts): PushMetric
   return {
     export: (metrics, done) =>
       exporter.export(metrics, (result) => {
-        counts.count(result.code === 0);
+        counts.count(exportFailure(result) === undefined);
         done(result);
       }),
     selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,

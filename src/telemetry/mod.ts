@@ -96,15 +96,15 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
       // A collector that is down or hangs: the last push is lost, and nothing else may be.
       await within(shutdownTimeoutMs, [
         provider.shutdown({ timeoutMillis: shutdownTimeoutMs }),
-        logs?.shutdown(),
-        traces?.shutdown(),
+        logs?.shutdown() ?? Promise.resolve(),
+        traces?.shutdown() ?? Promise.resolve(),
       ]);
     },
   };
 }
 
 /** Resolves when all have settled, or the time is over. */
-async function within(timeoutMs: number, running: readonly (Promise<void> | undefined)[]): Promise<void> {
+async function within(timeoutMs: number, running: readonly Promise<void>[]): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeoutMs);

@@ -4,6 +4,7 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { BatchQueue } from "./batch_queue.ts";
 import { batchSettings } from "./batch_settings.ts";
 import type { Env } from "./env.ts";
+import { exportFailure } from "./export_failure.ts";
 import { ExportCounts } from "./export_counts.ts";
 import type { OtlpTarget } from "./otlp_target.ts";
 
@@ -50,7 +51,7 @@ export async function tracesPush(
   const queue = new BatchQueue<ReadableSpan>({
     ...batchSettings(env, "BSP"),
     counts,
-    send: (spans, done) => exporter.export(spans, ({ code, error }) => done(code === 0 ? undefined : toError(error))),
+    send: (spans, done) => exporter.export(spans, (result) => done(exportFailure(result))),
   });
   const random = new RandomIdGenerator();
   let next: FinishedSpan | undefined;
@@ -90,8 +91,4 @@ export async function tracesPush(
       span.end(endMs);
     },
   };
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error("push spans: the collector did not take them");
 }

@@ -24,9 +24,9 @@ export interface LoggingOptions extends LogOptions {
 export interface Logging {
   readonly subscribers: readonly Subscriber[];
   /** What became of the lines, the request log's among them. */
-  logLines(): { readonly written: number; readonly suppressed: number; readonly lost: number };
+  readonly logLines: () => { readonly written: number; readonly suppressed: number; readonly lost: number };
   /** By subscriber: what has begun and not ended, and what was given up. */
-  correlations(): ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
+  readonly correlations: () => ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
 }
 
 const FLUSH_INTERVAL_MS = 200;

@@ -8,7 +8,7 @@ import { StorageTracing } from "./storage.ts";
 export interface Tracing {
   readonly subscribers: readonly Subscriber[];
   /** By subscriber: what has begun and not ended, and what was given up. */
-  correlations(): ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
+  readonly correlations: () => ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
 }
 
 /** Every tracing subscriber, ready to be subscribed. `record`: initObservability's recordSpan. */
