@@ -9,8 +9,6 @@ import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
-import { metricsSubscribers } from "../subscribers/metrics/mod.ts";
-import { initObservability } from "../telemetry/mod.ts";
 import { Board } from "./board.ts";
 import { ClusterStorage } from "./cluster_storage.ts";
 import { allocateL1, openL1 } from "./l1.ts";
@@ -18,6 +16,7 @@ import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import { QUESTION } from "./questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
+import { openTelemetry } from "./telemetry.ts";
 import { type FromWorker, type Seat, Supervisor, type ToWorker } from "./supervisor.ts";
 import { producerOf, type WorkerData } from "./worker_data.ts";
 
@@ -83,6 +82,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       const data: WorkerData = {
         config,
         version,
+        env: otelOf(env),
         seat,
         port,
         arena,
@@ -95,20 +95,19 @@ export async function startCluster({ config, version, env, reportError }: Server
       const url = new URL("./worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, { ...events, onError: reportError });
     },
-    onGone(seat, cause) {
+    async onGone(seat, cause) {
       const stillRuns = cause === "hung" && !runtime.stopsThreads;
       if (stillRuns) stuck.add(seat);
-      l1.takeOver(seat.holder, { stillRuns });
+      await l1.takeOver(seat.holder, { stillRuns });
       releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
-      hub.producerGone(producerOf(seat)).catch(reportError);
+      await hub.producerGone(producerOf(seat));
     },
   });
   const storage = new ClusterStorage({ hub, supervisor, l1 });
 
   async function metricsText(): Promise<string> {
-    if (!config.observability) return OBSERVABILITY_OFF;
     await hub.flush(FLUSH_MS);
-    return await telemetry.prometheusText();
+    return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
   }
 
   async function status(): Promise<object> {
@@ -140,28 +139,26 @@ export async function startCluster({ config, version, env, reportError }: Server
     isReady: () => board.isReady,
     reportError,
   });
-  const starting = supervisor.start();
-  const [telemetry, started] = await Promise.allSettled([
-    initObservability({ env, clock, version, instanceId: crypto.randomUUID() }),
-    starting,
-  ]).then(async ([observability, workers]) => {
-    if (observability.status === "fulfilled" && workers.status === "fulfilled") {
-      return [observability.value, workers.value] as const;
-    }
+  const [opening, starting] = await Promise.allSettled([
+    config.observability
+      ? openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() })
+      : Promise.resolve(undefined),
+    supervisor.start(),
+  ]);
+  if (opening.status === "rejected" || starting.status === "rejected") {
+    if (starting.status === "fulfilled") await supervisor.stop();
     await hub.stop();
-    throw workers.status === "rejected" ? workers.reason : observability.status === "rejected" && observability.reason;
-  });
-  if (config.observability) {
-    const subscribers = metricsSubscribers({
-      source: telemetry,
-      adapters: started.tiers.slice(1),
-      responses: started.responses,
-      state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests },
-      busStats: () => hub.stats(),
-      build,
-    });
-    for (const subscriber of subscribers) hub.subscribe(subscriber);
+    throw starting.status === "rejected" ? starting.reason : opening.status === "rejected" && opening.reason;
   }
+  const telemetry = opening.value;
+  const { tiers, responses } = starting.value;
+  telemetry?.subscribe(hub, {
+    adapters: tiers.slice(1),
+    responses,
+    state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests },
+    busStats: () => hub.stats(),
+    build,
+  });
   hub.tellInterest();
   const adminListener = runtime.serve({
     host: config.host,
@@ -183,7 +180,12 @@ export async function startCluster({ config, version, env, reportError }: Server
       clearInterval(ticker);
       await adminListener.stop();
       await hub.stop();
-      await telemetry.shutdown();
+      await telemetry?.shutdown();
     },
   };
+}
+
+/** The standard variables alone: a worker needs no others. */
+function otelOf(env: ServerOptions["env"]): ServerOptions["env"] {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("OTEL_")));
 }

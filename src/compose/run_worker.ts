@@ -5,6 +5,7 @@ import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
+import { followerOf } from "./follower.ts";
 import { openL1 } from "./l1.ts";
 import { composeNode } from "./node.ts";
 import { QUESTION } from "./questions.ts";
@@ -51,6 +52,7 @@ export async function runWorker(data: WorkerData): Promise<RunningWorker> {
     shared: new SharedKeys(data.sharedKeys, seat),
     status: async () => JSON.parse(await ask(QUESTION.status)),
     metricsText: () => ask(QUESTION.metrics),
+    follow: followerOf(config, data.env),
     isReady: () => board.isReady,
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError: (error) => console.error(error),

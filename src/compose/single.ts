@@ -2,11 +2,12 @@ import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
 import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
+import { followerOf } from "./follower.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { composeNode, runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
-import { followerOf, openTelemetry } from "./telemetry.ts";
+import { openTelemetry } from "./telemetry.ts";
 
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {

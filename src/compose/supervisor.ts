@@ -48,7 +48,7 @@ export interface SupervisorOptions {
     events: { readonly onMessage: (message: FromWorker) => void; readonly onExit: () => void },
   ) => WorkerThread;
   /** Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. */
-  readonly onGone: (seat: Seat, cause: Cause) => void;
+  readonly onGone: (seat: Seat, cause: Cause) => Promise<void>;
 }
 
 /** One worker for /status. */
@@ -153,7 +153,7 @@ export class Supervisor {
       stopped: Promise.withResolvers(),
       thread: this.#options.spawn(seat, {
         onMessage: (message) => this.#hear(member, message),
-        onExit: () => this.#gone(member, "exited"),
+        onExit: () => void this.#gone(member, "exited"),
       }),
     };
     // Nobody waits for a replacement's start: if it fails, it exits, and the place is filled again.
@@ -192,17 +192,17 @@ export class Supervisor {
   async #replaceHung(member: Member): Promise<void> {
     member.state = "stopping";
     await member.thread.terminate();
-    this.#gone(member, "hung");
+    await this.#gone(member, "hung");
   }
 
-  #gone(member: Member, cause: Cause): void {
+  async #gone(member: Member, cause: Cause): Promise<void> {
     // A hung worker is tidied up after when its runtime has given it up, not when it is asked to end.
     if (member.state === "gone" || (cause === "exited" && member.state === "stopping" && this.#running)) return;
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
     member.stopped.resolve();
-    this.#options.onGone(member.seat, cause);
+    await this.#options.onGone(member.seat, cause);
     this.#orphaned.push(member.seat.holder);
     this.#handOver();
     if (this.#running) this.#refill(member.seat.place);

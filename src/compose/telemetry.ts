@@ -2,13 +2,11 @@ import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Follow } from "../core/followed_request.ts";
 import type { Subscriber } from "../events/subscriber.ts";
 import { lineOutput, loggingSubscribers } from "../subscribers/logging/mod.ts";
 import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
 import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
 import { initObservability } from "../telemetry/mod.ts";
-import { requestFollower } from "../telemetry/request_follower.ts";
 
 /** What telemetry is opened with. */
 export interface TelemetryOptions {
@@ -33,15 +31,6 @@ export interface Telemetry {
   prometheusText(): Promise<string>;
   /** Pushes what waits and ends; after the bus has stopped. Never throws. */
   shutdown(): Promise<void>;
-}
-
-/** Decides in a thread that serves which requests' events carry details; undefined where nobody wants any. */
-export function followerOf(config: Config, env: TelemetryOptions["env"]): Follow | undefined {
-  if (!config.observability) return undefined;
-  return requestFollower({
-    env,
-    everyRequest: config.requestLogPath !== undefined || config.logLevel === "debug",
-  });
 }
 
 /** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */

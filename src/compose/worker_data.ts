@@ -7,6 +7,8 @@ import type { Seat } from "./supervisor.ts";
 export interface WorkerData {
   readonly config: Config;
   readonly version: string;
+  /** The standard OTEL_* variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly seat: Seat;
   /** The port all workers share. */
   readonly port: number;

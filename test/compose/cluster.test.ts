@@ -66,7 +66,9 @@ test("startCluster gives every port and worker the same numbers when nothing hap
   for (const each of [main, quiet.adminAddress.port, main, main]) {
     const samples = parsePrometheusText(await (await visit(each, "/metrics")).text());
     pages.push(
-      samples.filter(({ name }) => /^(lmcache_mp_(l1|sm|l2)_.*_total|vitrine_(lookups|written).*)$/.test(name)),
+      samples.filter(({ name }) =>
+        /^(lmcache_mp_(l1_read|l1_write|l1_removed|sm|l2)_.*_total|vitrine_(lookups|written).*)$/.test(name)
+      ),
     );
   }
   await quiet.stop();

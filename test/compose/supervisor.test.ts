@@ -39,7 +39,10 @@ function fakeCluster(workers: number) {
         },
       };
     },
-    onGone: ({ place, holder }, cause) => gone.push(`${place}/${holder} ${cause}`),
+    onGone: ({ place, holder }, cause) => {
+      gone.push(`${place}/${holder} ${cause}`);
+      return Promise.resolve();
+    },
   });
   return {
     board,
@@ -100,6 +103,7 @@ test("Supervisor fills a place again at once, with a new holder, when its worker
   const { supervisor, threads, gone, start } = fakeCluster(2);
   await start();
   threads[0]?.exit();
+  await settled();
   expect(gone).toEqual(["0/2 exited"]);
   expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
   threads[2]?.say(ready);
@@ -111,6 +115,7 @@ test("Supervisor lets the replacement adopt when no other worker lives", async (
   const { threads, start } = fakeCluster(1);
   await start();
   threads[0]?.exit();
+  await settled();
   expect(threads[1]?.heard).toEqual([]);
   threads[1]?.say(ready);
   expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
@@ -144,11 +149,14 @@ test("Supervisor waits before it fills a place again when replacements do not ge
   const { threads, later, start } = fakeCluster(1);
   await start();
   threads[0]?.exit();
+  await settled();
   threads[1]?.exit();
+  await settled();
   expect([threads.length, later.length]).toEqual([2, 1]);
   later[0]?.();
   threads[2]?.say(ready);
   threads[2]?.exit();
+  await settled();
   expect([threads.length, later.length]).toEqual([4, 1]);
 });
 
