@@ -21,7 +21,7 @@ interface Cluster {
   readonly b: StorageBench;
   readonly parts: ClusterParts;
   /** Ends the second one's part as if its thread had died; what waits at its gates goes on waiting. */
-  readonly kill: () => void;
+  readonly kill: () => Promise<void>;
 }
 
 /** Two managers over one L1 and one tier; what one thread waits for in the other is looked at in each turn of the event loop. */
@@ -30,8 +30,8 @@ function twoManagers(options: BenchOptions = {}): Cluster {
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));
   const a = clusterBench(parts, { ...options, place: 0, holder: 1 });
   const b = clusterBench(parts, { ...options, place: 1, holder: 2 });
-  const kill = (): void => {
-    a.l1.takeOver(2);
+  const kill = async (): Promise<void> => {
+    await a.l1.takeOver(2);
     releaseSeat(parts.keys, { dead: { place: 1, holder: 2 }, holder: 1 });
   };
   return { a, b, parts, kill };
@@ -161,7 +161,7 @@ test("the store queue has one bound over all managers, and a dead one's share co
   const waiting = put(a.storage, "a", { body: "a" });
   await a.time.after(1);
   expect(a.l1.peek(key("a"))).toBe(undefined);
-  kill();
+  await kill();
   expect((await waiting).replaced).toBe(false);
   expect(a.storage.adopt(2)).toBe(1);
   expect((await a.storage.status()).storeQueue.entries).toBeGreaterThan(0);
@@ -179,7 +179,7 @@ test("StorageManager.adopt stores what a dead manager had acknowledged, and noth
   await put(a.storage, "replaced", { body: "of a" });
   await a.storage.delete(key("deleted"));
   b.time.advance(1001);
-  kill();
+  await kill();
   expect(a.storage.adopt(2)).toBe(5);
   await a.storage.drain();
   expect(["first", "kept", "replaced", "deleted", "expired"].map((name) => tierText(a.tier(0), name))).toEqual([
@@ -209,7 +209,7 @@ for (
     const writing = put(a.storage, "a", { body: "new", durability: "l2" }).finally(() => done = true);
     for (let turn = 0; turn < 10; turn += 1) await a.time.after(1);
     expect(done).toBe(false);
-    kill();
+    await kill();
     await writing;
     a.evictAll();
     expect(await getText(a.storage, "a")).toBe("new");
@@ -224,7 +224,7 @@ test("StorageManager.get asks the tiers itself when the manager that loads dies 
   await gate.reached;
   const reading = getBytes(a.storage, "a");
   while (a.l1.usage().readLeases < 2) await a.time.after(1);
-  kill();
+  await kill();
   expect(await reading).toEqual(pattern(160));
   expect(a.l1.usage()).toMatchObject({ readLeases: 0, writeLeases: 0, stagingBytes: 0 });
 });
@@ -238,7 +238,7 @@ test("ObjectRead.chunks breaks off when the manager that loads dies half-way", a
   const read = await a.storage.get(key("a"));
   const chunks = read?.chunks(0, 160);
   expect((await chunks?.next())?.value).toEqual(pattern(160).subarray(0, 80));
-  kill();
+  await kill();
   await expect(chunks?.next()).rejects.toThrow("failed half-way");
   read?.release("aborted");
   expect(await getBytes(a.storage, "a")).toEqual(pattern(160));
@@ -250,7 +250,7 @@ test("a manager that was declared dead changes no tier any more when it still ru
   const gate = gateAt(b, "chunk");
   const writing = put(b.storage, "a", { body: "of the dead", durability: "l2" }).catch(() => "refused");
   await gate.reached;
-  kill();
+  await kill();
   await put(a.storage, "a", { body: "new", durability: "l2" });
   gate.open();
   expect(await writing).toBe("refused");
