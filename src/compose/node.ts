@@ -35,7 +35,7 @@ export interface Node {
   readonly storage: StorageManager;
   readonly app: App;
   /** Listens; workers share the port. */
-  listen(options: { readonly port: number; readonly reusePort: boolean }): ReturnType<Runtime["serve"]>;
+  readonly listen: (options: { readonly port: number; readonly reusePort: boolean }) => ReturnType<Runtime["serve"]>;
 }
 
 /** Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be opened. */

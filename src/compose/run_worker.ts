@@ -27,7 +27,10 @@ export interface RunningWorker {
 }
 
 /** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
-export async function runWorker(data: WorkerData): Promise<RunningWorker> {
+export async function runWorker(
+  data: WorkerData,
+  reportError: (error: unknown) => void,
+): Promise<RunningWorker> {
   const { config, seat, version } = data;
   const clock = systemClock;
   const runtime = currentRuntime();
@@ -55,7 +58,7 @@ export async function runWorker(data: WorkerData): Promise<RunningWorker> {
     follow: followerOf(config, data.env),
     isReady: () => board.isReady,
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
-    reportError: (error) => console.error(error),
+    reportError,
   });
   const listener = node.listen({ port: data.port, reusePort: true });
   const heart = setInterval(() => board.beat(seat.place), BEAT_MS);

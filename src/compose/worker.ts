@@ -11,15 +11,19 @@ if (port === null) throw new Error("run as a worker: this is the main thread");
 const data: WorkerData = workerData;
 const say = (message: FromWorker) => port.postMessage(message);
 
+function reportError(error: unknown): void {
+  console.error(error);
+}
+
 try {
-  const worker = await runWorker(data);
+  const worker = await runWorker(data, reportError);
   port.on("message", (message: ToWorker) => {
     if (message.kind === "adopt") worker.adopt(message.from);
     else void worker.stop().then(() => say({ kind: "stopped" }));
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });
 } catch (error) {
-  if (!(error instanceof VitrineError)) console.error(error);
+  if (!(error instanceof VitrineError)) reportError(error);
   say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
 }

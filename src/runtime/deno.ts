@@ -42,7 +42,7 @@ function collector(): (bytes: number) => void {
     discarded += bytes;
     if (discarded < COLLECT_BYTES) return;
     discarded = 0;
-    void gc?.({ type: "minor", execution: "sync" });
+    gc?.({ type: "minor", execution: "sync" });
   };
 }
 

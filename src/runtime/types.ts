@@ -84,5 +84,5 @@ export interface Runtime {
   serve(options: ServeOptions): Server;
   createSender(options: SenderOptions): Sender;
   /** Told of large buffers that are soon garbage, in bytes, so that a runtime that lets them pile up collects them. */
-  discard(bytes: number): void;
+  readonly discard: (bytes: number) => void;
 }

@@ -51,7 +51,7 @@ function fakeCluster(workers: number) {
     later,
     supervisor,
     /** Moves the clock in steps of 100 ms; the workers in `beating` live on. */
-    pass(ms: number, beating: readonly number[]) {
+    pass: (ms: number, beating: readonly number[]) => {
       for (let passed = 0; passed < ms; passed += 100) {
         nowMs += 100;
         for (const place of beating) board.beat(place);
@@ -62,7 +62,7 @@ function fakeCluster(workers: number) {
       nowMs += ms;
       look();
     },
-    async start() {
+    start: async () => {
       const starting = supervisor.start();
       for (const thread of threads) thread.say(ready);
       await starting;
