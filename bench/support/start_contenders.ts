@@ -25,7 +25,7 @@ async function startBare(runtime: "bun" | "deno", answers: BareAnswers, core: nu
 }
 
 async function startVitrine(runtime: "bun" | "deno", core: number): Promise<number> {
-  const flags = { "l1-size": "1GiB", l2: "none" };
+  const flags = { "l1-size": "1GiB", l2: "none", workers: "1" };
   const { address } = await ServerProcess.start({ runtime, flags, prefix: ["taskset", "-c", String(core)] });
   return address.port;
 }

@@ -77,7 +77,7 @@ async function readLittle(address: Address, key: string): Promise<void> {
  */
 export async function boundedMemory(run: SuiteRun, sizeMib: number): Promise<void> {
   const { checks, runtime, folder } = run;
-  const flags = { "l1-size": `${l1Mib}MiB`, l2: `file://${folder}/bounded` };
+  const flags = { workers: "1", "l1-size": `${l1Mib}MiB`, l2: `file://${folder}/bounded` };
   const server = await ServerProcess.start({ runtime, flags });
   const watch = new MemoryWatch(server);
   const check = (what: string, limitMib: number) => {

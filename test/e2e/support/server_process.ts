@@ -29,8 +29,8 @@ const denoPermissions = ["net", "read", "write", "env", "sys"].map((name) => `--
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
 function commandLine({ runtime, flags, prefix = [] }: ServerOptions): readonly string[] {
-  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions];
-  const settings = { host: "127.0.0.1", port: "0", ...flags };
+  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--expose-gc"];
+  const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", ...flags };
   return [
     ...prefix,
     ...run,
