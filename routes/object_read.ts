@@ -54,7 +54,7 @@ export function readObject(
   }
 
   return (call, request) => {
-    const key = parseObjectKey(call.located.parameter, request);
+    const key = parseObjectKey(call, request);
     if (call.method === "HEAD") {
       const found = storage.head(key);
       return found instanceof Promise

@@ -19,7 +19,7 @@ const LARGE_BODY_BYTES = 16 * 1024 * 1024;
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
 export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {
   return async (call, request) => {
-    const put = parsePut(call.located.parameter, request);
+    const put = parsePut(call, request);
     const upload = await storage.reserve(put);
     try {
       await receive(request, { upload, call, sizeBytes: put.sizeBytes, discard });
@@ -32,13 +32,13 @@ export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "
   };
 }
 
-function parsePut(encodedKey: string, request: Request): PutRequest {
+function parsePut(call: Call, request: Request): PutRequest {
   const { headers } = request;
   if (headers.has("content-range")) {
     throw new VitrineError("bad_request", "parse Content-Range: a PUT is of a whole object");
   }
   return {
-    key: parseObjectKey(encodedKey, request),
+    key: parseObjectKey(call, request),
     sizeBytes: parseLength(request),
     contentType: parseContentType(headers.get("content-type")),
     sha256: parseDigest(headers),

@@ -109,7 +109,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
       async handler(call, request) {
         const precondition = writePrecondition(request.headers);
         const deleted = await options.storage.delete(
-          parseObjectKey(call.located.parameter, request),
+          parseObjectKey(call, request),
           // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
           precondition && ((current) => current === undefined || precondition(current)),
         );

@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import { VitrineError } from "../../src/core/errors.ts";
+import type { Call } from "../call.ts";
 import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../src/core/key.ts";
 
-/** The object a request names: `encodedKey` is the rest of its path. Throws bad_key, bad_request (tenant). */
-export function parseObjectKey(encodedKey: string, request: Request): ObjectKey {
-  return { tenant: parseTenant(request), key: parseKey(encodedKey) };
+/** The object a call names in the rest of its path. Throws bad_key, bad_request (tenant). */
+export function parseObjectKey(call: Pick<Call, "located" | "requestId">, request: Request): ObjectKey {
+  const object = { tenant: parseTenant(request), key: parseKey(call.located.parameter) };
+  return call.requestId === undefined ? object : { ...object, requestId: call.requestId };
 }
 
 /** The tenant of a request, from `Vitrine-Tenant`, "" by default. Throws bad_request. */

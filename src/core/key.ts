@@ -4,6 +4,8 @@ export interface ObjectKey {
   readonly tenant: string;
   /** 1-1024 bytes of UTF-8, any characters. */
   readonly key: string;
+  /** The followed request that names it, so that events can tell whose work they are. No part of the object's identity. */
+  readonly requestId?: string | undefined;
 }
 
 /** Most bytes a key may take in UTF-8. */

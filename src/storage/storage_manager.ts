@@ -87,10 +87,10 @@ export class StorageManager implements Storage {
   }
 
   get(key: ObjectKey): MaybePromise<ObjectRead | undefined> {
-    const { tenant } = key;
+    const { tenant, requestId } = key;
     const resident = this.#loads.resident(key);
     const [succeeded, failed] = resident === undefined ? [0, 1] : [1, 0];
-    this.#context.publish("sm.read.prefetched", { tenant, succeeded, failed });
+    this.#context.publish("sm.read.prefetched", { tenant, succeeded, failed, requestId });
     return resident === undefined ? this.#decide(key, this.#loads.load(key)) : this.#decided(key, resident);
   }
 
@@ -175,8 +175,7 @@ export class StorageManager implements Storage {
     try {
       return this.#decided(key, await looking);
     } catch (error) {
-      const { tenant } = key;
-      this.#context.publish("lookup.finished", { tenant, tier: "", result: "error", keys: 1, bytes: 0, key: key.key });
+      this.#context.publish("lookup.finished", { ...key, tier: "", result: "error", keys: 1, bytes: 0 });
       throw error;
     }
   }
@@ -186,11 +185,11 @@ export class StorageManager implements Storage {
     key: ObjectKey,
     found: T | undefined,
   ): T | undefined {
-    const { tenant } = key;
+    const { tenant, requestId } = key;
     const result = found === undefined ? "miss" : "hit";
     const tier = found?.tier ?? "";
     const bytes = found?.meta.sizeBytes ?? 0;
-    this.#context.publish("lookup.finished", { tenant, tier, result, keys: 1, bytes, key: key.key });
+    this.#context.publish("lookup.finished", { tenant, tier, result, keys: 1, bytes, key: key.key, requestId });
     return found;
   }
 }

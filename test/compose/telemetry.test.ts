@@ -57,10 +57,16 @@ test("a traced request is a child of its caller's span at the collector when the
   const get = await fetch(url);
   await get.arrayBuffer();
   await server.stop();
-  const spans = (await nextOf("/v1/traces")).spans().filter(({ kind }) => kind === 2);
-  expect(spans.map(({ name, traceId, spanId, parentSpanId }) => [name, traceId, spanId, parentSpanId])).toEqual([
-    ["PUT /v1/objects/{key}", TRACE, put.headers.get("traceparent")?.split("-")[2], "00f067aa0ba902b7"],
+  const [, , spanId] = put.headers.get("traceparent")?.split("-") ?? [];
+  const spans = (await nextOf("/v1/traces")).spans();
+  expect(spans.map(({ name, traceId, parentSpanId }) => [name, traceId, parentSpanId]).toSorted()).toEqual([
+    ["PUT /v1/objects/{key}", TRACE, "00f067aa0ba902b7"],
+    // Was there an object before?
+    ["l2.lookup", TRACE, spanId],
+    ["l2.store", TRACE, spanId],
+    ["storage.write", TRACE, spanId],
   ]);
+  expect(spans.find(({ kind }) => kind === 2)?.spanId).toBe(spanId);
   expect(get.headers.get("traceparent")).toBeNull();
 });
 
@@ -74,9 +80,9 @@ test("the request log tells of every request, and /metrics of none that waits, w
   await server.stop();
   const lines = readFileSync(path, "utf8").trimEnd().split("\n").map((line): unknown => JSON.parse(line));
   expect(lines).toMatchObject([
-    { method: "PUT", tenant: "t", status: 201, request_bytes: 1000, response_bytes: 0 },
-    { method: "GET", tenant: "", status: 404, request_bytes: 0 },
-    { method: "GET", route: "/metrics", status: 200 },
+    { method: "PUT", tenant: "t", status: 201, request_bytes: 1000, write: "stored", written_bytes: 1000 },
+    { method: "GET", tenant: "", status: 404, result: "miss", tiers: [{ op: "lookup", outcome: "miss" }] },
+    { method: "GET", route: "/metrics", status: 200, tiers: [] },
   ]);
   const pending = samples.filter(({ name }) => name === "vitrine_pending_correlations");
   expect(pending.map(({ labels, value }) => [labels["subscriber_name"], value])).toEqual([

@@ -65,11 +65,11 @@ export class BypassRead implements ObjectRead {
     this.#released = true;
     const opened = this.#take();
     if (opened !== undefined) void discardLoad(opened);
-    const { tenant } = this.#options.key;
+    const { tenant, requestId } = this.#options.key;
     if (outcome === "finished") {
-      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes });
+      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes, requestId });
     } else {
-      this.#context.publish("sm.read.aborted", { tenant, keys: 1 });
+      this.#context.publish("sm.read.aborted", { tenant, keys: 1, requestId });
     }
   }
 

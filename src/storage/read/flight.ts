@@ -37,11 +37,18 @@ interface Found {
   readonly tier: string;
 }
 
+/** A reader that waits for the answer, with the key as its request names it. */
+interface Waiting {
+  readonly key: ObjectKey;
+  readonly resolve: (boarded: Boarded) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 /** One load of one key from the tiers, shared by all who want it while it lasts: into L1 if it fits, else past it. */
 export class Flight {
   readonly #context: StorageContext;
   readonly #options: FlightOptions;
-  readonly #waiting: { resolve: (boarded: Boarded) => void; reject: (reason: unknown) => void }[] = [];
+  readonly #waiting: Waiting[] = [];
   #changed = Promise.withResolvers<void>();
   #found: Found | undefined;
   #readers = 0;
@@ -54,9 +61,9 @@ export class Flight {
   }
 
   /** The object for one more reader, with a read lease of its own; "again" if it is not the current one any more. Rejects with tier_failed. Not to be called after `onFull`. */
-  board(): Promise<Boarded> | Boarded {
-    if (this.#found !== undefined) return this.#readOf(this.#found);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  board(key: ObjectKey): Promise<Boarded> | Boarded {
+    if (this.#found !== undefined) return this.#readOf(this.#found, key);
+    return new Promise((resolve, reject) => this.#waiting.push({ key, resolve, reject }));
   }
 
   /** Stop as soon as no reader wants the rest. */
@@ -87,11 +94,11 @@ export class Flight {
     if (staging === "again" || staging === "staging") {
       void discardLoad(opened);
       // Another thread was faster: its load serves these readers too.
-      this.#leave(() => staging === "staging" && followLoad(this.#context, this.#options.key) || "again");
+      this.#leave((key) => staging === "staging" && followLoad(this.#context, key) || "again");
     } else if (staging === "past") await this.#streamPast(found, opened, tier);
     else {
       this.#found = found;
-      for (const reader of this.#waiting.splice(0)) reader.resolve(this.#readOf(found));
+      for (const reader of this.#waiting.splice(0)) reader.resolve(this.#readOf(found, reader.key));
       await this.#fill(staging, found, opened);
     }
   }
@@ -111,17 +118,18 @@ export class Flight {
       shared.stripes.setLoadTier(shared.stripes.of(key), tier);
       return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, loading: meta }], LOAD_TAG)[0] ?? "past";
     });
-    if (staged === "no_room") publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes });
+    if (staged === "no_room") {
+      publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes, requestId: key.requestId });
+    }
     return staged === "no_room" || staged === "too_large" ? "past" : staged;
   }
 
   /** A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later change of the key cannot break it. */
   async #streamPast(found: Found, opened: L2Load, tier: Tier): Promise<void> {
-    const { key, onFull } = this.#options;
-    onFull();
+    this.#options.onFull();
     const [first, ...others] = this.#waiting.splice(0);
-    first?.resolve(new BypassRead(this.#context, { ...found, key, opened }));
-    await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found))));
+    first?.resolve(new BypassRead(this.#context, { ...found, key: first.key, opened }));
+    await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found, reader.key))));
   }
 
   /** The last bytes are shown only after the checksum of the whole was right: whoever gets all bytes has the right ones. */
@@ -167,8 +175,7 @@ export class Flight {
     return this.#draining && this.#readers === 0 && !this.#context.shared.isShared;
   }
 
-  #readOf(found: Found): ObjectRead | "again" {
-    const { key } = this.#options;
+  #readOf(found: Found, key: ObjectKey): ObjectRead | "again" {
     const following = this.#context.l1.follow(key, LOAD_TAG);
     if (following === undefined) return "again";
     if (following.meta.version !== found.meta.version) {
@@ -193,8 +200,7 @@ export class Flight {
     });
   }
 
-  async #openAgain(tier: Tier, found: Found): Promise<Boarded> {
-    const { key } = this.#options;
+  async #openAgain(tier: Tier, found: Found, key: ObjectKey): Promise<Boarded> {
     const { meta } = found;
     const opened = await tier.openRange(key, { start: 0, end: meta.sizeBytes }).catch(() => undefined);
     if (opened?.meta.version === meta.version) return new BypassRead(this.#context, { ...found, key, opened });
@@ -203,9 +209,9 @@ export class Flight {
   }
 
   /** Answers all who wait; nobody may board any more. */
-  #leave(boarded: () => Boarded): void {
+  #leave(boarded: (key: ObjectKey) => Boarded): void {
     this.#options.onFull();
-    for (const reader of this.#waiting.splice(0)) reader.resolve(boarded());
+    for (const reader of this.#waiting.splice(0)) reader.resolve(boarded(reader.key));
   }
 
   #wake(): void {

@@ -74,7 +74,7 @@ export class LoadController {
 
   #board(key: ObjectKey, watch: Watch): Promise<Boarded> | Boarded {
     const id = keyId(key);
-    const boarded = this.#flights.get(id)?.board();
+    const boarded = this.#flights.get(id)?.board(key);
     if (boarded !== undefined && boarded !== "again") return boarded;
     const followed = followLoad(this.#context, key);
     if (followed !== undefined) return followed;
@@ -86,7 +86,7 @@ export class LoadController {
       },
     });
     this.#flights.set(id, flight);
-    const first = flight.board();
+    const first = flight.board(key);
     void this.#run(flight);
     return first;
   }

@@ -72,7 +72,12 @@ export class MemoryRead implements ObjectRead {
       for (const chunk of memoryChunks(this.#options.resident.extents, at, readable)) {
         this.#readableBytes();
         if (!this.#alive()) {
-          this.#context.publish("l1.read.failed", { during: "l1_retrieve", reason: "not_found", keys: 1 });
+          this.#context.publish("l1.read.failed", {
+            during: "l1_retrieve",
+            reason: "not_found",
+            keys: 1,
+            requestId: this.#options.key.requestId,
+          });
           throw new VitrineError("tier_failed", "read object: its lease has run out", { details: { tier: "l1" } });
         }
         at += chunk.length;
@@ -87,11 +92,11 @@ export class MemoryRead implements ObjectRead {
     const { key, resident } = this.#options;
     this.#context.keeper.drop(resident.lease);
     this.#context.l1.finishRead([resident.lease]);
-    const { tenant } = key;
+    const { tenant, requestId } = key;
     if (outcome === "finished") {
-      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes });
+      this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: this.meta.sizeBytes, requestId });
     } else {
-      this.#context.publish("sm.read.aborted", { tenant, keys: 1 });
+      this.#context.publish("sm.read.aborted", { tenant, keys: 1, requestId });
     }
     this.#options.onRelease?.();
   }

@@ -65,7 +65,7 @@ async function* measured(
   sizeBytes: number,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { publish, clock } = context;
-  const label = { tier: tier.name, tenant: request.key.tenant, keys: 1 };
+  const label = { tier: tier.name, tenant: request.key.tenant, keys: 1, requestId: request.key.requestId };
   const startMs = clock.nowMs();
   let bytes = 0;
   let outcome: "ok" | "failed" | "aborted" = "aborted";

@@ -70,7 +70,7 @@ export class Tier {
   /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held. */
   async store(key: ObjectKey, source: StoreSource): Promise<void> {
     const startMs = this.#clock.nowMs();
-    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
     const broken: { readonly cause: unknown }[] = [];
     const watched = watchSource(source, {
@@ -96,7 +96,7 @@ export class Tier {
 
   /** True if there was a current copy. Throws tier_failed. */
   async delete(key: ObjectKey): Promise<boolean> {
-    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#shared.assertSeated();
     try {
       const deleted = await this.#adapter.delete(key);
@@ -169,7 +169,7 @@ export class Tier {
   async #ask<T>(key: ObjectKey, call: () => Promise<T | undefined>): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
     const startMs = this.#clock.nowMs();
-    const label = { tier: this.name, tenant: key.tenant, keys: 1 };
+    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     try {
       const answer = await call();
       const outcome = answer === undefined ? "miss" : "hit";

@@ -86,7 +86,8 @@ export class PendingUpload implements Upload {
     const { tiers, publish } = this.#context;
     const { request, through } = this.#options;
     if (next.refusal === "no_room") {
-      publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes: this.#receivedBytes });
+      const { requestId } = request.key;
+      publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes: this.#receivedBytes, requestId });
     }
     if (tiers.length === 0) throw new VitrineError(next.refusal, "take upload: L1 cannot hold it and there is no L2");
     const stream = new StreamSink({ key: request.key, tiers, sizeBytes: request.sizeBytes, needsAll: through });
@@ -117,7 +118,7 @@ export class PendingUpload implements Upload {
     this.#stream?.abort();
     const { key } = this.#options.request;
     const bytes = outcome === "stored" ? this.#receivedBytes : 0;
-    this.#context.publish("sm.write.finished", { tenant: key.tenant, outcome, keys: 1, bytes, key: key.key });
+    this.#context.publish("sm.write.finished", { ...key, outcome, keys: 1, bytes });
     this.#options.onEnd();
   }
 }

@@ -60,7 +60,8 @@ export class WriteController {
   }
 
   #refuse(request: PutRequest, error: unknown): never {
-    this.#context.publish("sm.write.reserved", { tenant: request.key.tenant, succeeded: 0, failed: 1 });
+    const { tenant, requestId } = request.key;
+    this.#context.publish("sm.write.reserved", { tenant, succeeded: 0, failed: 1, requestId });
     this.#uploads.leave();
     throw error;
   }
@@ -87,7 +88,8 @@ export class WriteController {
     const through = durability === "l2" && tiers.length > 0;
     const sink = this.#stage(request) ??
       new StreamSink({ key: request.key, tiers, sizeBytes: request.sizeBytes, needsAll: through });
-    publish("sm.write.reserved", { tenant: request.key.tenant, succeeded: 1, failed: 0 });
+    const { tenant, requestId } = request.key;
+    publish("sm.write.reserved", { tenant, succeeded: 1, failed: 0, requestId });
     const { committer, maxObjectBytes } = this.#options;
     const onEnd = (): void => this.#uploads.leave();
     return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
@@ -107,7 +109,7 @@ export class WriteController {
     this.#tags += 1;
     const [staged] = l1.reserveWrite([{ key, sizeBytes: bytes, contentType, sha256 }], `put:${this.#tags}`);
     if (typeof staged === "object") return new StagedSink(staged, this.#context);
-    publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes });
+    publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes, requestId: key.requestId });
     if (tiers.length > 0) return undefined;
     throw new VitrineError("no_room", `reserve upload: L1 has no room, and there is no L2: ${bytes}`, {
       details: { size: bytes },

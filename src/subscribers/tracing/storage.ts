@@ -9,6 +9,7 @@ export class StorageTracing implements Subscriber {
   readonly subscriptions: Subscriptions;
   readonly followed = [
     "sm.read.prefetched",
+    "lookup.finished",
     "sm.read.finished",
     "sm.read.aborted",
     "sm.write.reserved",
@@ -22,6 +23,12 @@ export class StorageTracing implements Subscriber {
     this.#record = record;
     this.subscriptions = {
       "sm.read.prefetched": ({ requestId, timeMs }) => this.#begin("read", requestId, timeMs),
+      // A read that finds nothing has nothing to release.
+      "lookup.finished": ({ requestId, timeMs, result }) => {
+        if (result === "hit") return;
+        const attributes = { "vitrine.result": result };
+        this.#end("read", requestId, { timeMs, attributes, failed: result === "error" });
+      },
       "sm.read.finished": ({ requestId, timeMs, bytes }) =>
         this.#end("read", requestId, { timeMs, attributes: { "vitrine.bytes": bytes }, failed: false }),
       "sm.read.aborted": ({ requestId, timeMs }) =>

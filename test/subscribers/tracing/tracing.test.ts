@@ -108,6 +108,21 @@ test("StorageTracing makes spans from reservation to admission and from probe to
   ]);
 });
 
+test("StorageTracing ends a read when it finds nothing, and keeps nothing of it", async () => {
+  const { bus, clock, spans, correlations } = tracing();
+  const miss = { tenant: "", tier: "", result: "miss", keys: 1, bytes: 0, requestId: REQUEST } as const;
+  bus.publish("sm.read.prefetched", { tenant: "", succeeded: 0, failed: 1, requestId: REQUEST });
+  clock.ms = 1003;
+  bus.publish("lookup.finished", miss);
+  bus.publish("lookup.finished", { ...miss, result: "hit" });
+  await bus.flush();
+  expect(spans.map(({ name, startMs, endMs, attributes, failed }) => [name, startMs, endMs, attributes, failed]))
+    .toEqual(
+      [["storage.read", 1000, 1003, { "vitrine.result": "miss" }, false]],
+    );
+  expect(correlations().get("tracing.storage")).toEqual({ pending: 0, dropped: 0 });
+});
+
 test("L2Tracing makes spans of lookups, loads and stores that end when their events were published", async () => {
   const { bus, clock, spans } = tracing();
   clock.ms = 5000;
