@@ -59,12 +59,13 @@ test("a traced request is a child of its caller's span at the collector when the
   await server.stop();
   const [, , spanId] = put.headers.get("traceparent")?.split("-") ?? [];
   const spans = (await nextOf("/v1/traces")).spans();
-  expect(spans.map(({ name, traceId, parentSpanId }) => [name, traceId, parentSpanId]).toSorted()).toEqual([
-    ["PUT /v1/objects/{key}", TRACE, "00f067aa0ba902b7"],
+  const told = spans.map(({ name, traceId, parentSpanId }) => `${name} ${traceId} ${parentSpanId}`);
+  expect(told.toSorted()).toEqual([
+    `PUT /v1/objects/{key} ${TRACE} 00f067aa0ba902b7`,
     // Was there an object before?
-    ["l2.lookup", TRACE, spanId],
-    ["l2.store", TRACE, spanId],
-    ["storage.write", TRACE, spanId],
+    `l2.lookup ${TRACE} ${spanId}`,
+    `l2.store ${TRACE} ${spanId}`,
+    `storage.write ${TRACE} ${spanId}`,
   ]);
   expect(spans.find(({ kind }) => kind === 2)?.spanId).toBe(spanId);
   expect(get.headers.get("traceparent")).toBeNull();
