@@ -151,7 +151,7 @@ export const catalogue = {
       tenant,
       action: oneOf(
         ["written", "loaded", "read", "removed"],
-        "written: admitted by a write; loaded: admitted from a tier; read: a client's lease was given back.",
+        "written: admitted by a write; loaded: admitted from a tier, for a reader; read: found resident by a reader.",
       ),
       reason: oneOf(
         ["", "watermark", "pressure", "quota", "expired", "deleted", "cleared", "replaced", "temporary"],

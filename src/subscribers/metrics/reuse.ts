@@ -41,7 +41,7 @@ export class ReuseMetrics implements Subscriber {
   }
 
   #onSampled({ tenant, action, keyHash, timeMs }: Delivered<"l1.key.sampled">): void {
-    if (keyHash === undefined || (action !== "read" && action !== "written")) return;
+    if (keyHash === undefined || action === "removed") return;
     const objects = this.#objects.get(tenant) ?? 0;
     const last = this.#uses.get(keyHash);
     this.#uses.set(keyHash, { timeMs, objects });

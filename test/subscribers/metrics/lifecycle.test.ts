@@ -81,8 +81,8 @@ test("ReuseMetrics measures seconds and objects between a tenant's uses of an ob
   await use(11);
   await play(harness, [[63, { tenant: "t", action: "read" }]]);
   expect(await harness.nonZero()).toEqual({
-    'lmcache_mp_real_reuse_gap_seconds{cache_salt="t"}': { count: 2, sum: 53, buckets: { "5": 1, "60": 1 } },
-    'lmcache_mp_real_reuse_gap_objects_chunks{cache_salt="t"}': { count: 2, sum: 16, buckets: { "16": 2 } },
+    'lmcache_mp_real_reuse_gap_seconds{cache_salt="t"}': { count: 3, sum: 53, buckets: { "1": 1, "5": 1, "60": 1 } },
+    'lmcache_mp_real_reuse_gap_objects_chunks{cache_salt="t"}': { count: 3, sum: 16, buckets: { "1": 1, "16": 2 } },
   });
 });
 
