@@ -36,7 +36,7 @@ export const denoRuntime = (): Runtime => ({
 
 /** V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it collects the young ones. */
 function collector(): (bytes: number) => void {
-  const { gc } = globalThis;
+  const gc = "gc" in globalThis && typeof globalThis.gc === "function" ? globalThis.gc : undefined;
   let discarded = 0;
   return (bytes) => {
     discarded += bytes;

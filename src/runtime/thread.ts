@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 
 /** A thread of this process. */
@@ -22,7 +23,7 @@ export function startThread<ToThread, FromThread>(
   data: object,
   events: ThreadEvents<FromThread>,
 ): Thread<ToThread> {
-  const worker = new Worker(url, { workerData: data });
+  const worker = new Worker(fileURLToPath(url.href), { workerData: data });
   worker.on("message", events.onMessage);
   worker.on("error", events.onError);
   worker.once("exit", events.onExit);
