@@ -1,3 +1,4 @@
+import { dashboardJson } from "../deploy/grafana/dashboard.ts";
 import { settingDocs } from "../src/config.ts";
 import { settingsTable } from "../src/config/setting_docs.ts";
 import { eventsMarkdown } from "../src/events/docs.ts";
@@ -24,4 +25,5 @@ export const generatedDocs: readonly GeneratedDoc[] = [
   { path: "README.md", render: (current) => between(current, "settings", settingsTable(settingDocs())) },
   { path: "docs/EVENTS.md", render: eventsMarkdown },
   { path: "docs/METRICS.md", render: metricsMarkdown },
+  { path: "deploy/grafana/dashboards/vitrine.json", render: dashboardJson },
 ];

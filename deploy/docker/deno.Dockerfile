@@ -1,0 +1,34 @@
+# Vitrine on Deno. From the repository's root: docker build -f deploy/docker/deno.Dockerfile -t vitrine .
+# package.json pins the same version; a test compares them.
+ARG RUNTIME=docker.io/denoland/deno:2.9.6
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+FROM ${RUNTIME} AS build
+WORKDIR /app
+COPY package.json deno.json deno.lock ./
+COPY src src
+COPY routes routes
+COPY deploy/docker/health_check.ts ./
+ENV DENO_DIR=/opt/deno-dir DENO_NO_UPDATE_CHECK=1
+RUN deno install --frozen --prod --entrypoint src/main.ts health_check.ts && rm -rf /opt/deno-dir/npm
+RUN install -d -o 65532 -g 65532 /var/lib/vitrine && install -D "$(command -v deno)" /opt/deno
+
+FROM ${BASE}
+COPY --from=build /opt/deno /usr/local/bin/deno
+# Sources that are compiled already; the server's user cannot write here.
+COPY --from=build /opt/deno-dir /opt/deno-dir
+COPY --from=build /app /app
+COPY --from=build /var/lib/vitrine /var/lib/vitrine
+# Without tokens the server listens on loopback only, unless it is told: a container's loopback is of no use.
+ENV VITRINE_HOST=0.0.0.0 \
+    VITRINE_L2=file:///var/lib/vitrine \
+    DENO_DIR=/opt/deno-dir \
+    DENO_NO_UPDATE_CHECK=1
+USER 65532:65532
+WORKDIR /app
+VOLUME /var/lib/vitrine
+EXPOSE 8080 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["deno", "run", "--allow-net", "--allow-env", "health_check.ts"]
+# The program itself, without a shell: signals reach it, also as process 1. The permissions are those of the task `start`.
+ENTRYPOINT ["deno", "run", "--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--v8-flags=--expose-gc", "src/main.ts"]

@@ -1,0 +1,42 @@
+import { rows } from "../../../deploy/grafana/panels.ts";
+import { jobs, type Prometheus } from "../tools/prometheus.ts";
+import { lmcachePanels } from "./lmcache_panels.ts";
+
+/** One expression that must show data after a load. */
+export interface Expression {
+  readonly panel: string;
+  readonly expr: string;
+}
+
+/** Longer than the load and what is waited for after it. */
+const window = "60s";
+
+/** Every expression of both dashboards, with Grafana's variables filled in; ours as for the pushed series. */
+export const expressions: readonly Expression[] = [
+  ...rows.flatMap(({ panels }) => panels).flatMap(({ title, queries }) =>
+    queries.map(({ expr }) => ({ panel: `Vitrine: ${title}`, expr }))
+  ),
+  ...lmcachePanels.flatMap(({ panel, expressions }) =>
+    expressions.map((expr) => ({ panel: `LMCache: ${panel}`, expr }))
+  ),
+].map(({ panel, expr }) => ({
+  panel,
+  expr: expr.replaceAll("$__rate_interval", window).replaceAll("$job", jobs.pushed).replaceAll("$instance", ".*"),
+}));
+
+/** Panels that cannot show data yet, each with the reason; one that does fails the suite, so that its line here goes. */
+export const emptyYet: Readonly<Record<string, string>> = {
+  "LMCache: L1 Chunk Lifecycle": "L1 does not publish l1.key.sampled yet",
+  "LMCache: L1 Evict-to-Reuse Gap": "L1 does not publish l1.key.sampled yet",
+  "LMCache: SM Real Reuse Gap": "L1 does not publish l1.key.sampled yet",
+};
+
+/** The expressions that show nothing, or nothing but NaN. Throws if one is refused. */
+export async function emptyExpressions(prometheus: Prometheus): Promise<readonly Expression[]> {
+  const answers = await Promise.all(expressions.map(async (expression) => ({
+    expression,
+    series: await prometheus.query(expression.expr),
+  })));
+  return answers.filter(({ series }) => !series.some(({ values }) => values.some(Number.isFinite)))
+    .map(({ expression }) => expression);
+}
