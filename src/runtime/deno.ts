@@ -36,13 +36,13 @@ export const denoRuntime = (): Runtime => ({
 
 /** V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it collects the young ones. */
 function collector(): (bytes: number) => void {
-  const gc = "gc" in globalThis && typeof globalThis.gc === "function" ? globalThis.gc : undefined;
+  const gc: unknown = Reflect.get(globalThis, "gc");
   let discarded = 0;
   return (bytes) => {
     discarded += bytes;
     if (discarded < COLLECT_BYTES) return;
     discarded = 0;
-    gc?.({ type: "minor", execution: "sync" });
+    if (typeof gc === "function") Reflect.apply(gc, undefined, [{ type: "minor", execution: "sync" }]);
   };
 }
 
