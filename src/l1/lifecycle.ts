@@ -80,6 +80,8 @@ export class Lifecycle {
     counters.add(COUNTER.residents, 1);
     counters.payloadBytes += commit.sizeBytes;
     leases.end(entries.get(entry, FIELD.writer));
+    const action = entries.hasFlag(entry, FLAG.loading) ? "loaded" : "written";
+    this.#tally.sample(entries.get(entry, FIELD.hash), entries.tenantOf(entry), action);
     return "admitted";
   }
 
@@ -110,7 +112,9 @@ export class Lifecycle {
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
     const { entries, policy, counters } = this.#t;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
-    this.#tally.removed(entries.tenantOf(entry), reason, sizeBytes);
+    const tenant = entries.tenantOf(entry);
+    this.#tally.removed(tenant, reason, sizeBytes);
+    this.#tally.sample(entries.get(entry, FIELD.hash), tenant, "removed", reason);
     entries.unlink(entry);
     policy.removed(entry, evicted);
     entries.set(entry, FIELD.state, STATE.detached);

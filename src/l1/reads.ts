@@ -29,6 +29,7 @@ export class Reads {
       }
       tables.policy.touched(entry);
       found.push(this.pin(entry, count, { nowMs, tenant: each.tenant }));
+      this.#p.tally.sample(key.hash, each.tenant, "read");
     }
     return found;
   }

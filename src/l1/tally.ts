@@ -22,10 +22,16 @@ interface Row {
   bytes: number;
 }
 
+/** One in so many objects, by the hash of its key, is followed one by one: lifetimes are measured on them. */
+const SAMPLED = 128;
+
+type Sample = EventMap["l1.key.sampled"];
+
 /** Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that differs only in numbers. */
 export class Tally {
   readonly #publish: Publish<EventMap>;
   #rows: Row[] = [];
+  #samples: Sample[] = [];
 
   /** `publish` must not throw. */
   constructor(publish: Publish<EventMap>) {
@@ -45,12 +51,20 @@ export class Tally {
     this.#add({ event: "l1.lease.expired", tenant: "", reason: "deleted", kind, keys, bytes: 0 });
   }
 
+  /** Something happened to an object; kept if the hash of its key is one of the sample. */
+  sample(hash: number, tenant: string, action: Sample["action"], reason: Sample["reason"] = ""): void {
+    if ((hash & (SAMPLED - 1)) === 0) this.#samples.push({ tenant, action, reason, keyHash: String(hash >>> 0) });
+  }
+
   /** Only without the lock: a subscriber may call L1 again. */
   publish(): void {
     if (this.#rows.length === 0) return;
     const rows = this.#rows;
+    const samples = this.#samples;
     this.#rows = [];
+    this.#samples = [];
     for (const row of rows) this.#publishRow(row);
+    for (const sample of samples) this.#publish("l1.key.sampled", sample);
   }
 
   #add(row: Row): void {

@@ -595,3 +595,28 @@ test("a follower keeps its bytes when the load ends shorter than was said", () =
   expect(bytesOf(follower?.extents ?? [])).toEqual(new Uint8Array(2000).fill(7));
   audit(memory);
 });
+
+test("one in 128 objects is told of one by one when it is written, read, replaced, loaded and removed", () => {
+  const { l1, told } = makeL1({ sizeBytes: 4 * MIB, maxObjects: 4096 });
+  const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`);
+  for (const each of keys) put(l1, each, "1");
+  for (const each of keys) get(l1, each);
+  for (const each of keys) put(l1, each, "2");
+  l1.delete(keys.map((each) => key(each)));
+  for (const each of keys) {
+    const [load] = l1.reserveWrite([request(each, 5, { loading: loadingMeta })], "load");
+    l1.finishWrite([commit(staging(load), 5)], "keep");
+  }
+  const lives = new Map<string, string[]>();
+  for (const { name, fields } of told) {
+    if (name !== "l1.key.sampled" || !("keyHash" in fields) || !("action" in fields)) continue;
+    const hash = String(fields.keyHash);
+    lives.set(hash, [...lives.get(hash) ?? [], `${fields.action}${"reason" in fields ? fields.reason : ""}`]);
+  }
+  expect(lives.size).toBeGreaterThan(0);
+  expect(lives.size).toBeLessThan(40);
+  for (const [hash, life] of lives) {
+    expect(Number(hash) % 128).toBe(0);
+    expect(life).toEqual(["written", "read", "removedreplaced", "written", "removeddeleted", "loaded"]);
+  }
+});
