@@ -1,13 +1,17 @@
 /**
  * What L1 costs, printed: hits a second of one thread (reserveRead + finishRead of one key), writes of 4 KiB, control memory for one object,
  * and the payload's share of the arena after ten turnovers. `bun bench/l1.ts` or `deno run -A bench/l1.ts`.
+ * `--threads 2`: hits of one thread and of so many at once instead. `--repair`: how long a repair takes.
  */
 import { systemClock } from "../src/core/clock.ts";
-import { allocateArena } from "../src/l1/arena.ts";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { allocateArena, type ArenaMemory } from "../src/l1/arena.ts";
 import { evictionPolicies, type EvictionPolicyName } from "../src/l1/eviction/mod.ts";
 import { L1Manager } from "../src/l1/l1_manager.ts";
 import { planArena } from "../src/l1/layout.ts";
 import type { L1 } from "../src/l1/types.ts";
+import { hitsOfThreads } from "./support/l1_hits.ts";
 import { turnOver } from "../test/l1/turn_over.ts";
 
 const MIB = 1024 * 1024;
@@ -15,8 +19,12 @@ const OBJECT_BYTES = 4096;
 const ROUNDS = 5;
 const HITS = 300_000;
 
-function openL1(policy: EvictionPolicyName): L1 {
-  return new L1Manager(allocateArena({ sizeBytes: 256 * MIB, maxObjects: 65_536, hashSeed: 1 }), {
+function newMemory(maxObjects: number = 65_536): ArenaMemory {
+  return allocateArena({ sizeBytes: 256 * MIB, maxObjects, hashSeed: 1 });
+}
+
+function openL1(policy: EvictionPolicyName, memory: ArenaMemory = newMemory()): L1Manager {
+  return new L1Manager(memory, {
     holder: 1,
     clock: systemClock,
     publish: () => {},
@@ -34,11 +42,11 @@ function keyOf(i: number) {
   return { tenant: "", key: `chunks/model-a/00000000/${i}` };
 }
 
-function write(l1: L1, i: number): void {
+function write(l1: L1, i: number, sizeBytes: number = OBJECT_BYTES): void {
   const contentType = "application/octet-stream";
-  const [staged] = l1.reserveWrite([{ key: keyOf(i), sizeBytes: OBJECT_BYTES, contentType, sha256: "" }], "put");
-  if (typeof staged !== "object") throw new Error(`write ${OBJECT_BYTES} bytes: ${staged}`);
-  const commit = { lease: staged.lease, sizeBytes: OBJECT_BYTES, crc32: 0, version: i, createdMs: 0, expiresMs: 0 };
+  const [staged] = l1.reserveWrite([{ key: keyOf(i), sizeBytes, contentType, sha256: "" }], "put");
+  if (typeof staged !== "object") throw new Error(`write ${sizeBytes} bytes: ${staged}`);
+  const commit = { lease: staged.lease, sizeBytes, crc32: 0, version: i, createdMs: 0, expiresMs: 0 };
   l1.finishWrite([commit], "replace");
 }
 
@@ -57,27 +65,77 @@ function millions(perSecond: number): string {
   return `${(perSecond / 1e6).toFixed(2)} M/s`;
 }
 
-for (const objects of [100, 20_000]) {
-  const l1 = openL1("s3-fifo");
-  const writes = best(objects, (i) => write(l1, i));
-  const keys = Array.from({ length: objects }, (_, i) => keyOf(i));
-  const hits = best(HITS, (i) => {
-    const key = keys[(i * 7919) % objects];
-    const [found] = key === undefined ? [] : l1.reserveRead([key]);
-    if (found === undefined) throw new Error("read: a key is missing");
-    l1.finishRead([found.lease]);
-  });
-  console.log(`${objects} objects of 4 KiB: ${millions(hits)} hits a thread, ${millions(writes)} writes`);
-}
-
-const words = (maxObjects: number) => planArena({ sizeBytes: 256 * MIB, maxObjects, hashSeed: 1 }).words;
-console.log(`control memory for one object: ${(4 * (words(65_536) - words(0))) / 65_536} bytes`);
-
-const names = Object.keys(evictionPolicies).filter((name): name is EvictionPolicyName => name in evictionPolicies);
-for (const policy of names) {
-  for (const maxBytes of [MIB, 32 * MIB]) {
-    const { meanEfficiency, minEfficiency } = turnOver(openL1(policy), { turnovers: 10, minBytes: 1024, maxBytes });
-    const share = `${meanEfficiency.toFixed(3)} of the arena is payload (at least ${minEfficiency.toFixed(3)})`;
-    console.log(`${policy}, 1 KiB to ${maxBytes / MIB} MiB: ${share}`);
+async function benchThreads(threads: number): Promise<void> {
+  for (const objects of [100, 20_000]) {
+    const memory = newMemory();
+    const l1 = openL1("s3-fifo", memory);
+    const keys = Array.from({ length: objects }, (_, i) => keyOf(i));
+    for (let i = 0; i < objects; i++) write(l1, i);
+    for (const count of [1, threads]) {
+      const runs: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) runs.push(await hitsOfThreads(count, { memory, keys, seconds: 1 }));
+      const hits = Math.max(...runs);
+      const each = ((count / hits) * 1e9).toFixed(0);
+      const sections = millions(2 * hits);
+      console.log(
+        `${objects} objects, ${count} threads: ${millions(hits)} hits, ${sections} sections, ${each} ns a hit`,
+      );
+    }
   }
 }
+
+/** A thread that holds the lock and is gone, over 100 000 objects of 1 KiB. */
+async function benchRepair(): Promise<void> {
+  const objects = 100_000;
+  const memory = newMemory(objects);
+  const l1 = openL1("s3-fifo", memory);
+  for (let i = 0; i < objects; i++) write(l1, i, 1024);
+  const times: number[] = [];
+  for (let holder = 2; holder < 2 + ROUNDS; holder++) {
+    Atomics.store(new Int32Array(memory.control), planArena(memory.options).at.lock, holder);
+    const start = performance.now();
+    await l1.takeOver(holder);
+    times.push(performance.now() - start);
+  }
+  const [first = 0] = times;
+  console.log(
+    `${l1.usage().objects} objects: a repair takes ${Math.min(...times).toFixed(0)} ms, the first ${
+      first.toFixed(0)
+    } ms`,
+  );
+}
+
+function benchOneThread(): void {
+  for (const objects of [100, 20_000]) {
+    const l1 = openL1("s3-fifo");
+    const writes = best(objects, (i) => write(l1, i));
+    const keys = Array.from({ length: objects }, (_, i) => keyOf(i));
+    const hits = best(HITS, (i) => {
+      const key = keys[(i * 7919) % objects];
+      const [found] = key === undefined ? [] : l1.reserveRead([key]);
+      if (found === undefined) throw new Error("read: a key is missing");
+      l1.finishRead([found.lease]);
+    });
+    console.log(`${objects} objects of 4 KiB: ${millions(hits)} hits a thread, ${millions(writes)} writes`);
+  }
+
+  const words = (maxObjects: number) => planArena({ sizeBytes: 256 * MIB, maxObjects, hashSeed: 1 }).words;
+  console.log(`control memory for one object: ${(4 * (words(65_536) - words(0))) / 65_536} bytes`);
+
+  const names = Object.keys(evictionPolicies).filter((name): name is EvictionPolicyName => name in evictionPolicies);
+  for (const policy of names) {
+    for (const maxBytes of [MIB, 32 * MIB]) {
+      const { meanEfficiency, minEfficiency } = turnOver(openL1(policy), { turnovers: 10, minBytes: 1024, maxBytes });
+      const share = `${meanEfficiency.toFixed(3)} of the arena is payload (at least ${minEfficiency.toFixed(3)})`;
+      console.log(`${policy}, 1 KiB to ${maxBytes / MIB} MiB: ${share}`);
+    }
+  }
+}
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: { threads: { type: "string" }, repair: { type: "boolean" } },
+});
+if (values.repair === true) await benchRepair();
+else if (values.threads !== undefined) await benchThreads(Number(values.threads));
+else benchOneThread();

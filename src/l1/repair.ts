@@ -72,15 +72,19 @@ function soundChains(tables: Tables): (readonly number[] | undefined)[] {
     const chain = isUsed ? allocator.chainOf(entries.get(entry, FIELD.extents)) : undefined;
     chains.push(chain !== undefined && holdsObject(tables, entry, chain) ? chain : undefined);
   }
-  const ownerAt = new Float64Array(layout.maxBlocks);
-  const ordered = inAddressOrder(tables, chains, (block, entry) => ownerAt[block] = entry);
+  const owners = new Int32Array(layout.maxBlocks).fill(NONE);
+  const contested = new Set<number>();
+  const ordered = inAddressOrder(tables, chains, (block, entry) => {
+    const other = owners[block] ?? NONE;
+    if (other !== NONE) contested.add(other).add(entry);
+    owners[block] = entry;
+  });
   let end = 0;
   let last = NONE;
   for (const block of ordered) {
-    const owner = ownerAt[block] ?? NONE;
+    const owner = owners[block] ?? NONE;
     if (allocator.start(block) < end) {
-      chains[owner] = undefined;
-      chains[last] = undefined;
+      contested.add(owner).add(last);
     }
     const blockEnd = allocator.start(block) + allocator.length(block);
     if (blockEnd > end) {
@@ -88,6 +92,7 @@ function soundChains(tables: Tables): (readonly number[] | undefined)[] {
       last = owner;
     }
   }
+  for (const entry of contested) chains[entry] = undefined;
   return chains;
 }
 

@@ -1,7 +1,7 @@
 import { Arena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { Following, Lease, Resident, WriteRequest } from "../../src/l1/types.ts";
-import { FakeClock, type Told } from "./support.ts";
+import type { FakeClock, Told } from "./support.ts";
 
 export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 export const ADMISSION_LIMIT = 20_000;

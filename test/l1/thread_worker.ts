@@ -61,9 +61,10 @@ function put(): void {
   }
   const checksum = crc32(noise.subarray(from, from + sizeBytes));
   const commit = { lease: staged.lease, sizeBytes, crc32: checksum, version: 1, createdMs: 0, expiresMs: 0 };
-  if (random.below(10) === 0) l1.abort([staged.lease]);
-  else if (random.below(10) === 0) endUnsaved(l1.admitUnsaved(commit)?.lease);
-  else l1.finishWrite([commit], random.below(2) === 0 ? "replace" : "keep");
+  const how = random.below(10);
+  if (how === 0) l1.abort([staged.lease]);
+  else if (how === 1) endUnsaved(l1.admitUnsaved(commit)?.lease);
+  else l1.finishWrite([commit], how < 6 ? "replace" : "keep");
 }
 
 function endUnsaved(lease: Lease | undefined): void {
