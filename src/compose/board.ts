@@ -2,11 +2,12 @@
 const HEADER_WORDS = 2;
 const ROW_WORDS = 16;
 const READY = 0;
+const TICKED = 1;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
 
 /**
- * What threads tell each other without a message: one row of shared words for each worker. Every word has one writer.
+ * What threads tell each other without a message: one row of shared words for each worker. Every word of a row has one writer.
  * Rows belong to a worker's place, not to the thread that fills it: a replacement goes on where the one before it stopped.
  */
 export class Board {
@@ -26,6 +27,15 @@ export class Board {
 
   set isReady(ready: boolean) {
     Atomics.store(this.#words, READY, ready ? 1 : 0);
+  }
+
+  /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */
+  claimTick(nowMs: number, everyMs: number): boolean {
+    const now = nowMs | 0;
+    const last = Atomics.load(this.#words, TICKED);
+    // Wraps every 49 days; the difference of two times is right all the same.
+    if (((now - last) | 0) < everyMs && last !== 0) return false;
+    return Atomics.compareExchange(this.#words, TICKED, last, now === 0 ? 1 : now) === last;
   }
 
   /** A worker says that its event loop turns. */

@@ -13,7 +13,7 @@ import { Board } from "./board.ts";
 import { ClusterStorage } from "./cluster_storage.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { runtimeName } from "./node.ts";
-import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
+import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
 import { QUESTION } from "./questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
@@ -169,7 +169,6 @@ export async function startCluster({ config, version, env, reportError }: Server
     onError: reportError,
   });
   board.isReady = true;
-  const ticker = setInterval(() => l1.tick(), TICK_MS);
   return {
     address: { host: config.host, port },
     adminAddress: adminListener.address,
@@ -177,7 +176,6 @@ export async function startCluster({ config, version, env, reportError }: Server
     async stop() {
       board.isReady = false;
       await supervisor.stop();
-      clearInterval(ticker);
       await adminListener.stop();
       await hub.stop();
       await telemetry?.shutdown();

@@ -8,6 +8,7 @@ import { Board } from "./board.ts";
 import { followerOf } from "./follower.ts";
 import { openL1 } from "./l1.ts";
 import { composeNode } from "./node.ts";
+import { TICK_MS } from "./observe.ts";
 import { QUESTION } from "./questions.ts";
 import type { WorkerData } from "./worker_data.ts";
 
@@ -45,13 +46,14 @@ export async function runWorker(
   });
   const publish = config.observability ? producer.publish : noPublish;
   const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
+  const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish });
   const node = await composeNode({
     config,
     version,
     runtime,
     clock,
     publish,
-    l1: openL1(data.arena, { config, holder: seat.holder, clock, publish }),
+    l1,
     shared: new SharedKeys(data.sharedKeys, seat),
     status: async () => JSON.parse(await ask(QUESTION.status)),
     metricsText: () => ask(QUESTION.metrics),
@@ -61,7 +63,11 @@ export async function runWorker(
     reportError,
   });
   const listener = node.listen({ port: data.port, reusePort: true });
-  const heart = setInterval(() => board.beat(seat.place), BEAT_MS);
+  const heart = setInterval(() => {
+    board.beat(seat.place);
+    // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
+    if (board.claimTick(clock.nowMs(), TICK_MS)) l1.tick();
+  }, BEAT_MS);
   return {
     tiers: node.storage.tiers,
     responses: node.app.responses,

@@ -172,6 +172,15 @@ test("Supervisor.stop lets every worker finish and fills no place when they end"
   expect(threads.length).toBe(2);
 });
 
+test("Board gives the upkeep to one thread in each interval when several ask", () => {
+  const board = new Board(2);
+  const other = new Board(board.buffer);
+  const start = 1_800_000_000_000;
+  expect([board.claimTick(start, 200), other.claimTick(start, 200), other.claimTick(start + 199, 200)])
+    .toEqual([true, false, false]);
+  expect([other.claimTick(start + 200, 200), board.claimTick(start + 200, 200)]).toEqual([true, false]);
+});
+
 test("Board keeps the words of each worker apart when several write", () => {
   const board = new Board(3);
   const view = new Board(board.buffer);
