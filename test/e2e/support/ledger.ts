@@ -11,6 +11,18 @@ export interface Exchange {
   readonly cacheStatus: string;
 }
 
+/** A request that its client broke off: at most so many bytes of its bodies went over the wire. */
+export interface BrokenOff {
+  readonly method: string;
+  readonly path: string;
+  /** What the server answered, or counts if nobody was there any more. */
+  readonly status: number;
+  readonly requestBytesAtMost: number;
+  readonly responseBytesAtMost: number;
+  /** As in Exchange; of a GET only. */
+  readonly cacheStatus: string;
+}
+
 /** What a client sent to one server process and got from it, in the words of /metrics. */
 export class Ledger {
   /** By "method route status". */
@@ -19,6 +31,14 @@ export class Ledger {
   readonly lookups = new Counts();
   /** By "new", "replaced", "deleted". */
   readonly writes = new Counts();
+  /** Bodies that are not empty, of finished requests, by "request|response method route status". */
+  readonly bodies = new Counts();
+  /** Their bytes. */
+  readonly bodyBytes = new Counts();
+  /** Requests that the client broke off, by "method route status". */
+  readonly aborted = new Counts();
+  /** The most that went over the wire for them, by "request|response method route status". */
+  readonly abortedBytesAtMost = new Counts();
   requestBytes = 0;
   responseBytes = 0;
   /** Payload of the PUTs that were acknowledged. */
@@ -31,10 +51,29 @@ export class Ledger {
     this.requests.add(`${method} ${route} ${status}`);
     this.requestBytes += exchange.requestBytes;
     this.responseBytes += exchange.responseBytes;
+    this.#recordBody(`request ${method} ${route} ${status}`, exchange.requestBytes);
+    this.#recordBody(`response ${method} ${route} ${status}`, exchange.responseBytes);
     if (route !== objectRoute) return;
     if (method === "PUT") this.#recordPut(exchange);
     if (method === "DELETE" && status === 204) this.writes.add("deleted");
     if (method === "GET" || method === "HEAD") this.lookups.add(`${method} ${status} ${lookupOf(exchange)}`);
+  }
+
+  /** Enters a request that was broken off on purpose. */
+  recordBrokenOff(request: BrokenOff): void {
+    const { method, path, status } = request;
+    const label = `${method} ${routeOf(path)} ${status}`;
+    this.requests.add(label);
+    this.aborted.add(label);
+    this.abortedBytesAtMost.add(`request ${label}`, request.requestBytesAtMost);
+    this.abortedBytesAtMost.add(`response ${label}`, request.responseBytesAtMost);
+    if (method === "GET") this.lookups.add(`${method} ${status} ${lookupOf(request)}`);
+  }
+
+  #recordBody(label: string, sizeBytes: number): void {
+    if (sizeBytes === 0) return;
+    this.bodies.add(label);
+    this.bodyBytes.add(label, sizeBytes);
   }
 
   #recordPut({ status, requestBytes }: Exchange): void {
@@ -53,7 +92,7 @@ function routeOf(path: string): string {
 }
 
 /** Reads `vitrine; hit; detail=l1` or `vitrine; fwd=miss` (RFC 9211). */
-function lookupOf({ cacheStatus }: Exchange): string {
+function lookupOf({ cacheStatus }: Pick<Exchange, "cacheStatus">): string {
   if (/;\s*fwd=miss\b/.test(cacheStatus)) return "none miss";
   const tier = /;\s*hit\b.*;\s*detail="?(?<tier>[\w-]+)/.exec(cacheStatus)?.groups?.["tier"];
   if (tier === undefined) throw new Error(`ledger: unreadable Cache-Status: "${cacheStatus}"`);

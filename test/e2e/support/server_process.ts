@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly flags: Readonly<Record<string, string>>;
   /** A command before the runtime's own, such as `taskset -c 0`. */
   readonly prefix?: readonly string[];
+  /** Another program that takes the same flags and prints the same start line (default: src/main.ts). */
+  readonly program?: string;
 }
 
 /** Memory of a process in bytes. */
@@ -26,15 +28,16 @@ export interface ProcessMemory {
 const startTimeoutMs = 20_000;
 /** As in the task `start` of deno.json. */
 const denoPermissions = ["net", "read", "write", "env", "sys"].map((name) => `--allow-${name}`);
+const adminPort = /\badmin=(?<port>\d+)/;
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
-function commandLine({ runtime, flags, prefix = [] }: ServerOptions): readonly string[] {
+function commandLine({ runtime, flags, prefix = [], program = "src/main.ts" }: ServerOptions): readonly string[] {
   const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--expose-gc"];
   const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", ...flags };
   return [
     ...prefix,
     ...run,
-    "src/main.ts",
+    program,
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
   ];
 }
@@ -66,7 +69,7 @@ export class ServerProcess {
   /** Resolves when the start line with the address is printed. Throws with the output if the process ends before. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const [command = "", ...args] = commandLine(options);
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
     process.once("exit", () => child.kill("SIGKILL"));
     const output: string[] = [];
     const exit = new Promise<number | string>((resolve, reject) => {
@@ -93,6 +96,18 @@ export class ServerProcess {
   /** All that the process has printed. */
   get output(): string {
     return this.#output.join("");
+  }
+
+  /** Where the admin port listens; throws if the start line names none. */
+  get adminAddress(): Address {
+    const port = adminPort.exec(this.output)?.groups?.["port"];
+    if (port === undefined) throw new Error(`start line without an admin port: ${this.output}`);
+    return { host: this.address.host, port: Number(port) };
+  }
+
+  /** Writes a line to the program's standard input. */
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
   }
 
   /** Asks for a graceful stop and returns the exit code, or the name of the signal that ended the process. */

@@ -1,0 +1,40 @@
+/** A server as src/main.ts starts it, but among the subscribers of its bus are one that throws at every event and one that is slow. */
+import { CollectorHub } from "../../../src/events/channel/collector_hub.ts";
+import type { Subscriber } from "../../../src/events/subscriber.ts";
+import { serve } from "./serve.ts";
+
+/** How long the slow one keeps the collector's thread at each event. */
+const HELD_MS = 0.5;
+
+const throwing: Subscriber = {
+  name: "test.throws",
+  detail: ["lookup.finished"],
+  subscriptions: {
+    "lookup.finished": () => {
+      throw new Error("a subscriber that throws");
+    },
+    "http.request.end": () => {
+      throw new Error("a subscriber that throws");
+    },
+  },
+};
+
+const slow: Subscriber = {
+  name: "test.slow",
+  detail: ["http.request.end"],
+  subscriptions: {
+    "http.request.end": () => {
+      const start = performance.now();
+      while (performance.now() - start < HELD_MS);
+    },
+  },
+};
+
+// The composition has no place for strangers: they come in with the last of its own subscribers, before interest is told.
+const tellInterest = Reflect.get(CollectorHub.prototype, "tellInterest");
+CollectorHub.prototype.tellInterest = function () {
+  for (const subscriber of [throwing, slow]) this.subscribe(subscriber);
+  tellInterest.call(this);
+};
+
+await serve();
