@@ -20,7 +20,7 @@ const measureMs = 1500;
 const concurrency = 4;
 const mostRatio = 1.1;
 const mib = 1024 ** 2;
-const mostGrowthBytes = 32 * mib;
+const mostGrowthBytes = 64 * mib;
 /** Until heaps and queues have the size that they keep. */
 const warmUpRounds = 2;
 const key = "disturbance/small";

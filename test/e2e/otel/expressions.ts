@@ -24,13 +24,6 @@ export const expressions: readonly Expression[] = [
   expr: expr.replaceAll("$__rate_interval", window).replaceAll("$job", jobs.pushed).replaceAll("$instance", ".*"),
 }));
 
-/** Panels that cannot show data yet, each with the reason; one that does fails the suite, so that its line here goes. */
-export const emptyYet: Readonly<Record<string, string>> = {
-  "LMCache: L1 Chunk Lifecycle": "L1 does not publish l1.key.sampled yet",
-  "LMCache: L1 Evict-to-Reuse Gap": "L1 does not publish l1.key.sampled yet",
-  "LMCache: SM Real Reuse Gap": "L1 does not publish l1.key.sampled yet",
-};
-
 /** The expressions that show nothing, or nothing but NaN. Throws if one is refused. */
 export async function emptyExpressions(prometheus: Prometheus): Promise<readonly Expression[]> {
   const answers = await Promise.all(expressions.map(async (expression) => ({

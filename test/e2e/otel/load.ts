@@ -60,3 +60,19 @@ export async function sendLoad(
     if (status >= 500) throw new Error(`load: ${method} ${key}: ${status}`);
   });
 }
+
+/**
+ * Writes so many objects, more than memory holds together, each read at once; then reads them all again. The lifecycles of few
+ * objects are looked at, so some of each kind are among these only if there are many.
+ */
+export async function turnOver(client: Client, objects: number): Promise<void> {
+  const body = new Uint8Array(16 * 1024);
+  const paths = Array.from({ length: objects }, (_, i) => objectPath(`turn/${i}`));
+  const get = async (path: string) => void await client.request({ method: "GET", path });
+  await inParallel(paths, concurrency, async (path) => {
+    await client.request({ method: "PUT", path, body });
+    await get(path);
+    await get(path);
+  });
+  await inParallel(paths, concurrency, get);
+}

@@ -6,6 +6,8 @@ import { objectPath } from "../support/keys.ts";
 import { until } from "../support/until.ts";
 import type { Collector, FiledSignal } from "../tools/collector.ts";
 
+/** 64 bits as text: more than a number holds. */
+const nanoseconds = v.pipe(v.string(), v.transform((text) => BigInt(text)));
 const attribute = v.object({ key: v.string(), value: v.record(v.string(), v.unknown()) });
 const resource = v.object({ attributes: v.array(attribute) });
 const span = v.object({
@@ -14,11 +16,11 @@ const span = v.object({
   parentSpanId: v.optional(v.string(), ""),
   name: v.string(),
   kind: v.number(),
-  startTimeUnixNano: v.pipe(v.string(), v.transform(BigInt)),
-  endTimeUnixNano: v.pipe(v.string(), v.transform(BigInt)),
+  startTimeUnixNano: nanoseconds,
+  endTimeUnixNano: nanoseconds,
 });
 const logRecord = v.object({
-  timeUnixNano: v.pipe(v.string(), v.transform(BigInt)),
+  timeUnixNano: nanoseconds,
   severityText: v.string(),
   body: v.object({ stringValue: v.string() }),
   traceId: v.optional(v.string(), ""),
