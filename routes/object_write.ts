@@ -14,7 +14,7 @@ import type { Handler } from "./route.ts";
 const SMALL_BODY_BYTES = 128 * 1024;
 
 /** What comes beyond this much of one body is told to be garbage: collecting it takes longer than a small body. */
-const LARGE_BODY_BYTES = 16 * 1024 * 1024;
+const LARGE_BODY_BYTES = 4 * 1024 * 1024;
 
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
 export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {

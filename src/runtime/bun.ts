@@ -32,7 +32,7 @@ const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
 
 /** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is made to collect. */
-const COLLECT_BYTES = 32 * 1024 * 1024;
+const COLLECT_BYTES = 16 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
 export function bunRuntime(): Runtime {

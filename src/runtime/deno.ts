@@ -31,10 +31,12 @@ export const denoRuntime = (): Runtime => ({
   stopsThreads: false,
   serve,
   createSender: (options) => new DenoSender(options),
-  discard: collector(),
+  discard: (bytes) => discard(bytes),
 });
 
-/** V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it collects the young ones. */
+const discard = collector();
+
+/** V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it collects them. */
 function collector(): (bytes: number) => void {
   const gc: unknown = Reflect.get(globalThis, "gc");
   let discarded = 0;
@@ -42,7 +44,7 @@ function collector(): (bytes: number) => void {
     discarded += bytes;
     if (discarded < COLLECT_BYTES) return;
     discarded = 0;
-    if (typeof gc === "function") Reflect.apply(gc, undefined, [{ type: "minor", execution: "sync" }]);
+    if (typeof gc === "function") Reflect.apply(gc, undefined, [{ type: "major", execution: "sync" }]);
   };
 }
 
@@ -82,7 +84,9 @@ function serve(options: ServeOptions): Server {
 
 /** Memory that Deno may read until the response has left: shared memory is pinned until then, private memory is not. */
 function stable(chunk: Uint8Array): Uint8Array {
-  return chunk.buffer instanceof SharedArrayBuffer ? chunk : chunk.slice();
+  if (chunk.buffer instanceof SharedArrayBuffer) return chunk;
+  discard(chunk.byteLength);
+  return chunk.slice();
 }
 
 /**
