@@ -85,14 +85,20 @@ function ownToken(): string {
   return `${hostname()}:${process.pid}:${start}`;
 }
 
-/** The owner's token while holding the shared lock, or undefined if somebody holds the exclusive one. */
+/**
+ * The owner's token while holding the shared lock, or undefined if somebody holds the exclusive one, or nobody has written a token yet: two threads
+ * that open a new folder at the same moment can both miss the exclusive lock.
+ */
 function tryShare(db: DatabaseSync): string | undefined {
   db.exec("BEGIN");
   try {
-    return String(db.prepare("SELECT token FROM owner").get()?.["token"] ?? "");
+    const token = db.prepare("SELECT token FROM owner").get()?.["token"];
+    if (token !== undefined) return String(token);
+    db.exec("ROLLBACK");
+    return undefined;
   } catch (error) {
     db.exec("ROLLBACK");
-    if (isBusy(error)) return undefined;
+    if (isBusy(error) || isNew(error)) return undefined;
     throw error;
   }
 }
@@ -105,6 +111,10 @@ function tryExec(db: DatabaseSync, sql: string): boolean {
     if (isBusy(error)) return false;
     throw error;
   }
+}
+
+function isNew(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("no such table");
 }
 
 function isBusy(error: unknown): boolean {
