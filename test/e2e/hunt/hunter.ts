@@ -37,11 +37,9 @@ export class Hunter {
     this.#registers = Array.from({ length: options.keys }, (_, key) => new Register(key));
   }
 
-  /** Whether the server said that it cannot; counted, and nothing else is to be concluded from the answer. */
-  isRefused({ status }: HttpResponse): boolean {
-    if (status < 500) return false;
-    this.tally.end(`refused with ${status}`);
-    return true;
+  /** Throws if this is no answer to go by: a refusal, or what a dying worker's runtime says in its place (on Bun a bare 204). */
+  assertAnswered(method: string, { status }: HttpResponse): void {
+    if (status >= 500 || (status === 204 && method !== "DELETE")) throw new Error(`${method}: status ${status}`);
   }
 
   /** Runs until `end` is settled and every client has finished. */
@@ -81,7 +79,7 @@ export class Hunter {
 
   #broken(kind: string, explained: boolean, error: unknown): void {
     if (explained) this.tally.brokenByDeath.add(kind);
-    else this.checks.that(`${kind}: a connection breaks though no worker dies`, false, () => String(error));
+    else this.checks.that(`${kind}: broken off though no worker dies`, false, () => String(error));
   }
 
   #choose(): { readonly kind: string; readonly operate: Operation } {

@@ -43,7 +43,7 @@ export async function readWhole(register: Register, connection: Connection, { ho
   const read = register.beginRead();
   const response = await connection.send({ method: "GET", path: pathOf(register) });
   const bytes = await take(response, how, hunter);
-  if (hunter.isRefused(response)) return;
+  hunter.assertAnswered("GET", response);
   if (response.status === 404) {
     const isRight = read.accepts((content) => content === undefined);
     hunter.checks.that(`a miss of ${register.key} though an object was acknowledged`, isRight);
@@ -82,7 +82,7 @@ async function readPartOf(
   const range = /^bytes (?:\d+-\d+|\*)\/(?<size>\d+)$/.exec(response.headers.get("content-range") ?? "")?.groups;
   const size = Number(range?.["size"]);
   const bytes = await take(response, "quick", hunter);
-  if (hunter.isRefused(response)) return;
+  hunter.assertAnswered("GET", response);
   const { status } = response;
   const fits = (content: Content | undefined): boolean => {
     if (status === 404 || content === undefined) return status === 404 && content === undefined;

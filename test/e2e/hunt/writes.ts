@@ -28,7 +28,7 @@ export async function put(register: Register, connection: Connection, { slow, hu
   const request = { method: "PUT", path: pathOf(register), body: body(), sizeBytes: sizeOf(content) };
   const response = await connection.send(request);
   await response.bytes();
-  if (hunter.isRefused(response)) return;
+  hunter.assertAnswered("PUT", response);
   const { status } = response;
   hunter.checks.that(`PUT of ${register.key}`, status === 200 || status === 201, () => String(status));
   write.acknowledge();
@@ -36,13 +36,15 @@ export async function put(register: Register, connection: Connection, { slow, hu
 
 /** Removes what the key holds; a 404 says, as a 204 does, that it holds nothing now. */
 export async function remove(register: Register, connection: Connection, hunter: Hunter): Promise<void> {
+  const died = hunter.tally.watchDeaths();
   const write = register.beginDelete();
   const response = await connection.send({ method: "DELETE", path: pathOf(register) });
   await response.bytes();
-  if (hunter.isRefused(response)) return;
+  hunter.assertAnswered("DELETE", response);
   const { status } = response;
   hunter.checks.that(`DELETE of ${register.key}`, status === 204 || status === 404, () => String(status));
-  write.acknowledge();
+  // A 204 may be a dying worker's last word, see assertAnswered.
+  if (!died()) write.acknowledge();
 }
 
 /** Sends a part of a body that belongs to no version, and closes: nobody may ever see it. */

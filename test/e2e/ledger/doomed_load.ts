@@ -1,4 +1,5 @@
 import { Counts } from "../support/counts.ts";
+import type { Exchange, Ledger } from "../support/ledger.ts";
 import type { Load } from "./load.ts";
 import type { Operations } from "./operations.ts";
 
@@ -25,6 +26,7 @@ export class DoomedLoad {
   readonly #load: Load;
   readonly #operations: Operations;
   readonly #connections: number;
+  readonly #ledger: Ledger;
   readonly #unknown = { requests: new Counts(), writtenBytes: 0, finished: 0, finishedBytes: 0 };
   readonly #waiting: { readonly at: number; readonly resolve: () => void }[] = [];
   #since = new Map<symbol, Since>();
@@ -32,11 +34,16 @@ export class DoomedLoad {
 
   constructor(
     load: Load,
-    { operations, connections }: { readonly operations: Operations; readonly connections: number },
+    { operations, connections, ledger }: {
+      readonly operations: Operations;
+      readonly connections: number;
+      readonly ledger: Ledger;
+    },
   ) {
     this.#load = load;
     this.#operations = operations;
     this.#connections = connections;
+    this.#ledger = ledger;
   }
 
   get unknown(): Unknown {
@@ -64,7 +71,7 @@ export class DoomedLoad {
     end.then(stop, stop);
     const loop = async () => {
       while (state.running) {
-        const client = this.#load.newClient();
+        const client = this.#load.newClient({ record: (exchange) => this.#record(exchange) });
         const connection = Symbol("connection");
         try {
           while (state.running) await this.#send(connection, client);
@@ -77,6 +84,13 @@ export class DoomedLoad {
       }
     };
     await Promise.all([end, ...Array.from({ length: this.#connections }, loop)]);
+  }
+
+  /** What a dying worker's runtime says in its place (a refusal, on Bun also a bare 204) is no answer. */
+  #record(exchange: Exchange): void {
+    const { method, status } = exchange;
+    if (status === 503 || (status === 204 && method !== "DELETE")) throw new Error(`${method}: status ${status}`);
+    this.#ledger.record(exchange);
   }
 
   async #send(connection: symbol, client: ReturnType<Load["newClient"]>): Promise<void> {

@@ -47,7 +47,11 @@ export async function killVariant(
   await untilStored(admin, timeoutMs);
   compareInside(await comparePage(admin, { ledger, checks, racedHits: load.racedHits, roomy: true }), checks);
 
-  const doomed = new DoomedLoad(load, { operations: new Operations(new Random(seed + 1), "none"), connections });
+  const doomed = new DoomedLoad(load, {
+    operations: new Operations(new Random(seed + 1), "none"),
+    connections,
+    ledger,
+  });
   const die = async () => {
     await doomed.answered(third / 2);
     doomed.mark();

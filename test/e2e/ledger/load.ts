@@ -63,9 +63,9 @@ export class Load {
     await Promise.all(Array.from({ length: connections }, loop));
   }
 
-  /** A client that writes into the ledger of this load. */
-  newClient(): Client {
-    return new Client(this.#options.address, this.#options.ledger);
+  /** A client that writes into the ledger of this load, or another. */
+  newClient(ledger: Pick<Ledger, "record"> = this.#options.ledger): Client {
+    return new Client(this.#options.address, ledger);
   }
 
   /** Does one operation, broken off or not. Throws if a connection breaks that should not. */

@@ -11,10 +11,10 @@ export interface Answer {
 /** Keeps connections open between requests and writes every exchange into a ledger. Throws when a connection breaks; never tries again. */
 export class Client {
   readonly #address: Address;
-  readonly #ledger: Ledger;
+  readonly #ledger: Pick<Ledger, "record">;
   readonly #idle: Connection[] = [];
 
-  constructor(address: Address, ledger: Ledger) {
+  constructor(address: Address, ledger: Pick<Ledger, "record">) {
     this.#address = address;
     this.#ledger = ledger;
   }
