@@ -3,13 +3,15 @@ import { type BenchCase, type Contender, contenders } from "./cases.ts";
 /** Rates of one case by server, one for each round. */
 export type CaseRates = ReadonlyMap<Contender, readonly number[]>;
 
-function median(values: readonly number[]): number {
+/** The middle value, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle) - 1] ?? 0)) / 2;
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** Rows of cells as a table in Markdown, its first row the head. */
+export function table(rows: readonly (readonly string[])[]): string {
   const [head = [], ...body] = rows.map((cells) => `| ${cells.join(" | ")} |`);
   return [head, `|${"---|".repeat(rows[0]?.length ?? 0)}`, ...body].join("\n");
 }

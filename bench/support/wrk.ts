@@ -17,6 +17,7 @@ export interface Load {
 
 /** What wrk measured. */
 export interface LoadResult {
+  readonly requests: number;
   readonly requestsPerSecond: number;
   /** Bytes received. */
   readonly bytesPerSecond: number;
@@ -41,5 +42,5 @@ export async function runWrk(load: Load, core: number): Promise<LoadResult> {
   const { requests, bytes, microseconds, errors } = v.parse(resultSchema, JSON.parse(line));
   if (errors > 0 || requests === 0) throw new Error(`wrk ${url}: ${errors} errors, ${requests} requests`);
   const seconds = microseconds / 1e6;
-  return { requestsPerSecond: requests / seconds, bytesPerSecond: bytes / seconds };
+  return { requests, requestsPerSecond: requests / seconds, bytesPerSecond: bytes / seconds };
 }
