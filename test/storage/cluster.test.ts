@@ -12,6 +12,7 @@ import {
   key,
   pattern,
   put,
+  putRequest,
   type StorageBench,
   tierText,
 } from "../support/storage_bench.ts";
@@ -105,6 +106,18 @@ test("StorageManager.get does not join a load that began before another manager'
   a.evictAll();
   loading.open();
   expect(await getText(a.storage, "a")).toBe("new");
+});
+
+test("StorageManager.reserve stages uploads of one key side by side when two managers begin them at once", async () => {
+  const { a, b } = twoManagers();
+  const request = putRequest("a", { sizeBytes: 1 });
+  const uploads = await Promise.all([a.storage.reserve(request), b.storage.reserve(request)]);
+  for (const [index, upload] of uploads.entries()) {
+    await upload.write(Uint8Array.of(index));
+    await upload.finish();
+  }
+  expect(await getBytes(a.storage, "a")).toEqual(Uint8Array.of(1));
+  expect([...a.named("l1.allocation.failed"), ...b.named("l1.allocation.failed")]).toEqual([]);
 });
 
 test("StorageManager.delete ends what another manager has not stored yet", async () => {

@@ -44,6 +44,11 @@ export class SharedKeys {
     this.#seat = seat;
   }
 
+  /** This thread's holder number in L1: no other thread ever has it. */
+  get holder(): number {
+    return this.#seat.holder;
+  }
+
   /** Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others' by now. */
   assertSeated(): void {
     const { place, holder } = this.#seat;
