@@ -39,6 +39,11 @@ export const FIELD = {
   createdMs: 20,
   expiresMs: 22,
   filledBytes: 24,
+  /** When it became resident, in milliseconds since the epoch. */
+  admittedMs: 26,
+  /** Neighbours in the order of admission. */
+  laterAdmitted: 28,
+  earlierAdmitted: 29,
 } as const;
 
 /** free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry is made, first when it ends. */

@@ -250,7 +250,8 @@ export class L1Manager implements L1 {
   }
 
   usage(): L1Usage {
-    const { arena: { layout }, counters, allocator } = this.#p.tables;
+    const { arena: { layout }, counters, allocator, admissions } = this.#p.tables;
+    const oldestMs = admissions.oldestMs();
     // Without the lock: main asks, and must not wait for a thread of whose death it has yet to hear.
     return {
       objects: counters.get(COUNTER.residents),
@@ -261,6 +262,8 @@ export class L1Manager implements L1 {
       payloadBytes: counters.payloadBytes,
       readLeases: counters.get(COUNTER.readLeases),
       writeLeases: counters.get(COUNTER.writeLeases),
+      oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#nowMs() - oldestMs) / 1000,
+      repairs: this.repairs,
     };
   }
 

@@ -18,7 +18,7 @@ export const MAX_HOLDER = 65_535;
 /** Words of a bit for each holder. */
 export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
 
-/** Lists that an eviction policy may use. */
+/** Lists that an eviction policy may use; the one behind them holds all residents in the order of their admission. */
 export const POLICY_LISTS = 4;
 
 /** First-level classes (powers of two) and second-level classes (sixteenths) of the free lists. */
@@ -115,7 +115,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
     counters: take(COUNTER.words),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),
-    lists: take(POLICY_LISTS * LIST_WORDS),
+    lists: take((POLICY_LISTS + 1) * LIST_WORDS),
     buckets: take(buckets),
     ghosts: take(2 * ghosts),
     leases: take(maxLeases * LEASE_WORDS),

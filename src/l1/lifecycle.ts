@@ -63,7 +63,7 @@ export class Lifecycle {
 
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
-    const { entries, policy, leases, counters } = this.#t;
+    const { entries, policy, admissions, leases, counters } = this.#t;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
     const resident = this.findLive(key, commit.nowMs);
@@ -71,12 +71,14 @@ export class Lifecycle {
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
+    admissions.note(entry, commit.nowMs);
     if (commit.isUnsaved === true) entries.setFlag(entry, FLAG.unsaved);
     entries.set(entry, FIELD.state, STATE.resident);
     // From here on it counts: until its write lease ends, a repair finishes what follows.
     this.#removeOther(entry, key, resident === NONE ? "expired" : "replaced");
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
+    admissions.add(entry);
     counters.add(COUNTER.residents, 1);
     counters.payloadBytes += commit.sizeBytes;
     leases.end(entries.get(entry, FIELD.writer));
@@ -110,13 +112,14 @@ export class Lifecycle {
 
   /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
-    const { entries, policy, counters } = this.#t;
+    const { entries, policy, admissions, counters } = this.#t;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
     const tenant = entries.tenantOf(entry);
     this.#tally.removed(tenant, reason, sizeBytes);
     this.#tally.sample(entries.get(entry, FIELD.hash), tenant, "removed", reason);
     entries.unlink(entry);
     policy.removed(entry, evicted);
+    admissions.remove(entry);
     entries.set(entry, FIELD.state, STATE.detached);
     counters.add(COUNTER.residents, -1);
     counters.payloadBytes -= sizeBytes;

@@ -37,6 +37,7 @@ export function repair({ tables, lifecycle, key }: {
   tables.allocator.rebuild(blocksInOrder(tables, chains));
   const residents = recount(tables);
   tables.policy.rebuild(residents);
+  tables.admissions.rebuild(residents);
   for (const entry of residents) {
     if (entries.get(entry, FIELD.writer) === NONE || entries.get(entry, FIELD.state) !== STATE.resident) continue;
     entries.loadKey(entry, key);

@@ -1,3 +1,4 @@
+import { AdmissionOrder } from "./admission_order.ts";
 import { Allocator } from "./allocator.ts";
 import type { Arena } from "./arena.ts";
 import { Counters } from "./counters.ts";
@@ -15,6 +16,7 @@ export interface Tables {
   readonly entries: EntryTable;
   readonly leases: LeaseTable;
   readonly policy: EvictionPolicy;
+  readonly admissions: AdmissionOrder;
 }
 
 /** Opens a thread's view of the tables; `format` makes them, on zeroed memory that nobody else uses yet. */
@@ -36,5 +38,6 @@ export function openTables(
     counters.payloadBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
-  return { arena, counters, allocator, entries, leases, policy };
+  const admissions = new AdmissionOrder(arena, entries, options.format);
+  return { arena, counters, allocator, entries, leases, policy, admissions };
 }

@@ -91,6 +91,10 @@ export interface L1Usage {
   /** As many as the live tokens stand for. */
   readonly readLeases: number;
   readonly writeLeases: number;
+  /** Time since the resident that was admitted first was admitted; 0 if there is none. Reads do not matter; what is replaced is admitted anew. */
+  readonly oldestAgeSeconds: number;
+  /** How often the tables were repaired after a section that was cut off. */
+  readonly repairs: number;
 }
 
 /** A resident object as a listing shows it. */

@@ -47,6 +47,8 @@ export interface TierUsage {
   readonly usedBytes: number;
   /** 0 = no limit of ours. */
   readonly limitBytes: number;
+  /** Age (now minus createdMs) of the oldest object that takes up room, expired ones included; 0 if there is none. Missing if the tier cannot tell cheaply. */
+  readonly oldestAgeSeconds?: number;
   /** Unfinished writes of an earlier run that were removed when the tier was opened, where a tier can have such. */
   readonly leftoversRemoved?: number;
 }

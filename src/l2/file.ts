@@ -161,7 +161,14 @@ export class FileAdapter implements L2Adapter {
     return await this.#calls.run("Measuring", async () => {
       const { objects, bytes } = this.#index.totals();
       const { leftovers } = this.#recovery;
-      return { objects, usedBytes: bytes, limitBytes: this.#room.limitBytes, leftoversRemoved: leftovers };
+      const oldestMs = this.#index.oldestMs();
+      return {
+        objects,
+        usedBytes: bytes,
+        limitBytes: this.#room.limitBytes,
+        oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - oldestMs) / 1000,
+        leftoversRemoved: leftovers,
+      };
     });
   }
 

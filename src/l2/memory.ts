@@ -95,11 +95,16 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   async usage(): Promise<TierUsage> {
-    return await this.#calls.run("Measuring", async () => ({
-      objects: this.#entries.size,
-      usedBytes: this.#usedBytes,
-      limitBytes: this.#options.limitBytes,
-    }));
+    return await this.#calls.run("Measuring", async () => {
+      const nowMs = this.#options.clock.nowMs();
+      const oldestMs = this.#entries.values().reduce((oldest, { meta }) => Math.min(oldest, meta.createdMs), nowMs);
+      return {
+        objects: this.#entries.size,
+        usedBytes: this.#usedBytes,
+        limitBytes: this.#options.limitBytes,
+        oldestAgeSeconds: (nowMs - oldestMs) / 1000,
+      };
+    });
   }
 
   async close(): Promise<void> {

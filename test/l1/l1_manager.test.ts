@@ -620,3 +620,27 @@ test("one in 128 objects is told of one by one when it is written, read, replace
     expect(life).toEqual(["written", "read", "removedreplaced", "written", "removeddeleted", "loaded"]);
   }
 });
+
+for (const policy of ["s3-fifo", "lru"] as const) {
+  test(`usage tells how long ago the oldest resident was admitted when the policy is ${policy}`, () => {
+    const { l1, clock, memory } = makeL1({}, { policy });
+    expect(l1.usage().oldestAgeSeconds).toBe(0);
+    for (const name of ["a", "b", "c", "d"]) {
+      put(l1, name, "x");
+      clock.now += 1000;
+    }
+    expect(l1.usage().oldestAgeSeconds).toBe(4);
+    get(l1, "a");
+    l1.touch([key("a")]);
+    expect(l1.usage().oldestAgeSeconds).toBe(4);
+    put(l1, "a", "y");
+    expect(l1.usage().oldestAgeSeconds).toBe(3);
+    const [held] = l1.reserveRead([key("b")]);
+    l1.delete([key("b")]);
+    expect(l1.usage().oldestAgeSeconds).toBe(2);
+    l1.finishRead([resident(held).lease]);
+    audit(memory, policy);
+    l1.clear();
+    expect(l1.usage().oldestAgeSeconds).toBe(0);
+  });
+}

@@ -4,7 +4,7 @@ import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { FIELD, FLAG, STATE } from "../../src/l1/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { type ArenaOptions, COUNTER } from "../../src/l1/layout.ts";
+import { type ArenaOptions, COUNTER, POLICY_LISTS } from "../../src/l1/layout.ts";
 import { LEASE } from "../../src/l1/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
 import { openTables } from "../../src/l1/tables.ts";
@@ -188,4 +188,18 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
   same(linked.size, 0);
   const lists = (policy === "lru" ? [0] : [0, 1]).map((number) => new EntryList(arena, entries, number));
   same(lists.reduce((sum, list) => sum + list.count, 0), residents);
+
+  const links = { newer: FIELD.laterAdmitted, older: FIELD.earlierAdmitted };
+  const admissions = new EntryList(arena, entries, POLICY_LISTS, links);
+  let admitted = 0;
+  let lastMs = -Infinity;
+  for (let entry = admissions.tail; entry !== -1; entry = entries.get(entry, FIELD.laterAdmitted)) {
+    same([entries.get(entry, FIELD.state), lastMs <= entries.getDouble(entry, FIELD.admittedMs)], [
+      STATE.resident,
+      true,
+    ]);
+    lastMs = entries.getDouble(entry, FIELD.admittedMs);
+    admitted++;
+  }
+  same([admitted, admissions.count], [residents, residents]);
 }

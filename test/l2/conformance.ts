@@ -203,6 +203,28 @@ export function adapterConformance(fixture: AdapterFixture): void {
       }),
     );
 
+    test(
+      "usage tells the age of the oldest object, if it tells ages, when objects come, age, are replaced and go",
+      withAdapter(async ({ adapter, clock, reopen }) => {
+        const age = async (from: L2Adapter): Promise<number | undefined> => (await from.usage()).oldestAgeSeconds;
+        const store = (name: string) =>
+          adapter.store(key(name), sourceOf(pattern(10), { meta: { createdMs: clock.nowMs() } }));
+        if (await age(adapter) === undefined) return;
+        expect(await age(adapter)).toBe(0);
+        for (const name of ["a", "b", "c"]) {
+          await store(name);
+          clock.advance(10_000);
+        }
+        await adapter.load(key("a")).then((load) => load?.chunks[Symbol.asyncIterator]().return?.());
+        expect(await age(adapter)).toBe(30);
+        await store("a");
+        expect(await age(adapter)).toBe(20);
+        await adapter.delete(key("b"));
+        expect(await age(adapter)).toBe(10);
+        if (fixture.persistent) expect(await age(await reopen())).toBe(10);
+      }),
+    );
+
     for (const wrong of [{ crc32: 1 }, { sizeBytes: 99 }]) {
       test(
         `store fails and keeps nothing when the bytes are not those of ${JSON.stringify(wrong)}`,

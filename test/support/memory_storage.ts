@@ -140,6 +140,8 @@ export class MemoryStorage implements Storage {
         payloadBytes: 0,
         readLeases: this.open.reads,
         writeLeases: this.open.uploads,
+        oldestAgeSeconds: 0,
+        repairs: 0,
       },
       l2: [{ tier: "fs", objects: this.#entries.size }],
       storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },

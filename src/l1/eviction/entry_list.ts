@@ -8,17 +8,25 @@ const TAIL = 1;
 const COUNT = 2;
 const GRANULES = 3;
 
-/** A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list. */
+/** The two words of an entry that link it into a list. */
+export interface Links {
+  readonly newer: number;
+  readonly older: number;
+}
+
+/** A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list with the same links. */
 export class EntryList {
   readonly #w: Int32Array;
   readonly #at: number;
   readonly #entries: EntryTable;
+  readonly #links: Links;
 
-  /** `number`: which of the arena's list headers. */
-  constructor(arena: Arena, entries: EntryTable, number: number) {
+  /** `number`: which of the arena's list headers; `links`: default the eviction policy's. */
+  constructor(arena: Arena, entries: EntryTable, number: number, links: Links = FIELD) {
     this.#w = arena.words;
     this.#at = arena.layout.at.lists + number * LIST_WORDS;
     this.#entries = entries;
+    this.#links = links;
   }
 
   format(): void {
@@ -53,30 +61,30 @@ export class EntryList {
       for (let entry = from; left.delete(entry); entry = this.#entries.get(entry, link)) found.push(entry);
       return found;
     };
-    const newest = follow(this.#w[this.#at + HEAD] ?? NONE, FIELD.older);
-    const oldest = follow(this.tail, FIELD.newer);
+    const newest = follow(this.#w[this.#at + HEAD] ?? NONE, this.#links.older);
+    const oldest = follow(this.tail, this.#links.newer);
     this.format();
     for (const entry of [...oldest, ...newest.toReversed(), ...left]) this.pushHead(entry);
   }
 
   pushHead(entry: number): void {
     const head = this.#w[this.#at + HEAD] ?? NONE;
-    this.#entries.set(entry, FIELD.newer, NONE);
-    this.#entries.set(entry, FIELD.older, head);
+    this.#entries.set(entry, this.#links.newer, NONE);
+    this.#entries.set(entry, this.#links.older, head);
     if (head === NONE) this.#w[this.#at + TAIL] = entry;
-    else this.#entries.set(head, FIELD.newer, entry);
+    else this.#entries.set(head, this.#links.newer, entry);
     this.#w[this.#at + HEAD] = entry;
     this.#w[this.#at + COUNT] = this.count + 1;
     this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
   }
 
   remove(entry: number): void {
-    const newer = this.#entries.get(entry, FIELD.newer);
-    const older = this.#entries.get(entry, FIELD.older);
+    const newer = this.#entries.get(entry, this.#links.newer);
+    const older = this.#entries.get(entry, this.#links.older);
     if (newer === NONE) this.#w[this.#at + HEAD] = older;
-    else this.#entries.set(newer, FIELD.older, older);
+    else this.#entries.set(newer, this.#links.older, older);
     if (older === NONE) this.#w[this.#at + TAIL] = newer;
-    else this.#entries.set(older, FIELD.newer, newer);
+    else this.#entries.set(older, this.#links.newer, newer);
     this.#w[this.#at + COUNT] = this.count - 1;
     this.#w[this.#at + GRANULES] = this.granules - this.#entries.get(entry, FIELD.granules);
   }

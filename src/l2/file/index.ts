@@ -46,6 +46,7 @@ export class ObjectIndex {
   readonly #deleteKey: StatementSync;
   readonly #deleteId: StatementSync;
   readonly #totals: StatementSync;
+  readonly #oldest: StatementSync;
   readonly #reserve: StatementSync;
   readonly #release: StatementSync;
   readonly #touchRow: StatementSync;
@@ -60,6 +61,7 @@ export class ObjectIndex {
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND name = ?");
     this.#totals = db.prepare("SELECT objects, bytes, reserved FROM totals");
+    this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
     this.#reserve = db.prepare("UPDATE totals SET reserved = reserved + ?1 WHERE bytes + reserved + ?1 <= ?2");
     this.#release = db.prepare("UPDATE totals SET reserved = max(0, reserved - ?)");
     this.#touchRow = db.prepare("UPDATE objects SET used_ms = ? WHERE id = ?");
@@ -178,6 +180,12 @@ export class ObjectIndex {
   totals(): IndexTotals {
     const row = this.#totals.get();
     return { objects: Number(row?.["objects"]), bytes: Number(row?.["bytes"]), reserved: Number(row?.["reserved"]) };
+  }
+
+  /** When the oldest object was made, in milliseconds since the epoch; undefined if there is none. One look into an index. */
+  oldestMs(): number | undefined {
+    const oldest = this.#oldest.get()?.["oldest"];
+    return typeof oldest === "number" ? oldest : undefined;
   }
 
   /** Reserves room if stored and reserved bytes stay within the limit. */

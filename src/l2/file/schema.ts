@@ -1,5 +1,5 @@
 /** Raised when the tables change; an index of another version is thrown away and built again from the files. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** The index's tables. Keys are blobs, so that SQLite orders them by bytes; triggers keep the totals exact whatever changes the rows. */
 export const SCHEMA: string = `
@@ -22,6 +22,7 @@ CREATE TABLE objects (
 CREATE UNIQUE INDEX objects_by_key ON objects (tenant, key);
 CREATE UNIQUE INDEX objects_by_name ON objects (name);
 CREATE INDEX objects_by_use ON objects (used_ms);
+CREATE INDEX objects_by_creation ON objects (created_ms);
 CREATE INDEX objects_by_expiry ON objects (expires_ms) WHERE expires_ms > 0;
 CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL, reserved INTEGER NOT NULL);
 INSERT INTO totals VALUES (0, 0, 0);

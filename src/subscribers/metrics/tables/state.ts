@@ -47,7 +47,7 @@ export const stateTable = {
     ...BY_TIER,
     unit: "s",
     help:
-      "Time since the oldest object in a tier was admitted; 0 if there is none. A tier that does not know is missing.",
+      "L1: time since the resident object that was admitted first was admitted. L2: age of the oldest object in the tier, since its PUT. 0 if there is none. A tier that does not know is missing.",
     answers: "How long does a tier really keep what it holds?",
   },
   vitrine_store_queue_entries: {
