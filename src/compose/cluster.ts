@@ -93,9 +93,17 @@ export async function startCluster({ config, version, env, reportError }: Server
         countersRow,
       };
       const url = new URL("./worker.ts", import.meta.url);
-      return startThread<ToWorker, FromWorker>(url, data, { ...events, onError: reportError });
+      return startThread<ToWorker, FromWorker>(url, data, {
+        ...events,
+        onError(error) {
+          reportError(error);
+          events.onError(error);
+        },
+      });
     },
+    onReady: ({ place }) => publish("worker.started", { place: String(place) }),
     async onGone(seat, cause) {
+      publish("worker.gone", { place: String(seat.place), cause });
       const stillRuns = cause === "hung" && !runtime.stopsThreads;
       if (stillRuns) stuck.add(seat);
       await l1.takeOver(seat.holder, { stillRuns });
@@ -155,7 +163,12 @@ export async function startCluster({ config, version, env, reportError }: Server
   telemetry?.subscribe(hub, {
     adapters: tiers.slice(1),
     responses,
-    state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests },
+    state: {
+      l1: () => l1.usage(),
+      storage: () => storage.status(),
+      activeRequests,
+      workers: () => supervisor.status().map(({ state }) => state),
+    },
     busStats: () => hub.stats(),
     build,
   });

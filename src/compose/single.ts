@@ -48,7 +48,12 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     telemetry?.subscribe(bus, {
       adapters: storage.tiers.slice(1),
       responses: app.responses,
-      state: { l1: () => l1.usage(), storage: () => storage.status(), activeRequests: () => app.activeRequests() },
+      state: {
+        l1: () => l1.usage(),
+        storage: () => storage.status(),
+        activeRequests: () => app.activeRequests(),
+        workers: () => [],
+      },
       busStats: () => bus.stats(),
       build: { version, runtime: runtimeName(runtime), startMs },
     });

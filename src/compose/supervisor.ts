@@ -1,3 +1,4 @@
+import type { EventMap } from "../events/catalogue.ts";
 import type { Board } from "./board.ts";
 
 /** What main posts to a worker. */
@@ -24,8 +25,11 @@ export interface Seat {
   readonly holder: number;
 }
 
-/** Why a worker is gone. */
-export type Cause = "exited" | "hung";
+/**
+ * Why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
+ * ready; it was told to stop.
+ */
+export type Cause = EventMap["worker.gone"]["cause"];
 
 /** The thread of a seat, as the supervisor wants it. */
 export interface WorkerThread {
@@ -45,8 +49,15 @@ export interface SupervisorOptions {
   readonly after: (ms: number, callback: () => void) => void;
   readonly spawn: (
     seat: Seat,
-    events: { readonly onMessage: (message: FromWorker) => void; readonly onExit: () => void },
+    events: {
+      readonly onMessage: (message: FromWorker) => void;
+      /** It threw what nobody caught; `onExit` follows. */
+      readonly onError: (error: unknown) => void;
+      readonly onExit: () => void;
+    },
   ) => WorkerThread;
+  /** A worker is ready. */
+  readonly onReady: (seat: Seat) => void;
   /** Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. */
   readonly onGone: (seat: Seat, cause: Cause) => Promise<void>;
 }
@@ -63,6 +74,8 @@ interface Member {
   readonly seat: Seat;
   readonly thread: WorkerThread;
   state: WorkerStatus["state"];
+  /** Why it will be gone, where that is known before it is. */
+  doomedBy: Cause | undefined;
   heartbeat: number;
   /** When the heartbeat last moved. */
   seenMs: number;
@@ -139,7 +152,10 @@ export class Supervisor {
 
   /** Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and tests. */
   async kill(place: number): Promise<void> {
-    await this.#members.get(place)?.thread.terminate();
+    const member = this.#members.get(place);
+    if (member === undefined) return;
+    member.doomedBy ??= "killed";
+    await member.thread.terminate();
   }
 
   #fill(place: number): Member {
@@ -147,13 +163,15 @@ export class Supervisor {
     const member: Member = {
       seat,
       state: "starting",
+      doomedBy: undefined,
       heartbeat: this.#options.board.heartbeat(place),
       seenMs: this.#options.nowMs(),
       started: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
       thread: this.#options.spawn(seat, {
         onMessage: (message) => this.#hear(member, message),
-        onExit: () => void this.#gone(member, "exited"),
+        onError: () => member.doomedBy ??= "threw",
+        onExit: () => void this.#exited(member),
       }),
     };
     // Nobody waits for a replacement's start: if it fails, it exits, and the place is filled again.
@@ -168,6 +186,7 @@ export class Supervisor {
       this.#failures = 0;
       member.seenMs = this.#options.nowMs();
       member.started.resolve(message);
+      this.#options.onReady(member.seat);
       this.#handOver();
     } else if (message.kind === "failed") {
       member.started.reject(new StartFailure(message.message));
@@ -195,9 +214,14 @@ export class Supervisor {
     await this.#gone(member, "hung");
   }
 
-  async #gone(member: Member, cause: Cause): Promise<void> {
+  async #exited(member: Member): Promise<void> {
     // A hung worker is tidied up after when its runtime has given it up, not when it is asked to end.
-    if (member.state === "gone" || (cause === "exited" && member.state === "stopping" && this.#running)) return;
+    if (member.state === "stopping" && this.#running) return;
+    await this.#gone(member, causeOf(member));
+  }
+
+  async #gone(member: Member, cause: Cause): Promise<void> {
+    if (member.state === "gone") return;
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
@@ -225,6 +249,12 @@ export class Supervisor {
       if (this.#running) this.#fill(place);
     });
   }
+}
+
+/** Why a worker that was not given up has ended. */
+function causeOf({ state, doomedBy }: Member): Cause {
+  if (state === "stopping") return "stopped";
+  return doomedBy ?? (state === "starting" ? "not_started" : "ended");
 }
 
 /** Why a worker did not start. */

@@ -261,6 +261,20 @@ export const catalogue = {
     doc: "A call was given up because it took too long.",
     fields: { exceptionType: oneOf(["l2_lookup", "l2_load", "l2_store", "l2_delete"], "Which call."), requestId },
   },
+  "worker.started": {
+    doc: "A worker is ready: at the start of the server, or in the place of one that is gone.",
+    fields: { place: label("The worker's place, 0 and up.") },
+  },
+  "worker.gone": {
+    doc: "A worker's thread is over, or given up.",
+    fields: {
+      place: label("The worker's place, 0 and up."),
+      cause: oneOf(
+        ["threw", "ended", "hung", "killed", "not_started", "stopped"],
+        "threw: what nobody caught; ended: by itself; hung: its heartbeat stood still; killed: as a drill; not_started: before it was ready; stopped: it was told to, with the server.",
+      ),
+    },
+  },
   "l2.removed": {
     doc: "Objects left a tier.",
     fields: {

@@ -101,6 +101,11 @@ test("startCluster serves on, loses no unsaved object and counts what was lost w
       .reduce((sum, { value }) => sum + value, 0);
   const events = (state: string) => total("vitrine_eventbus_events_total", state);
   expect(events("published")).toBe(events("delivered") + events("rolled_up") + events("lost"));
+  expect([total("vitrine_worker_restarts_total"), total("vitrine_workers", "ready")]).toEqual([3, 2]);
+  const killed = samples.find(({ name, labels }) =>
+    name === "vitrine_worker_restarts_total" && labels["cause"] === "killed"
+  );
+  expect(killed?.value).toBe(3);
   const status = await (await visit(doomed.adminAddress.port, "/status")).json();
   expect([status.worker_restarts, status.l1.readLeases, status.l1.writeLeases]).toEqual([3, 0, 0]);
   await doomed.stop();

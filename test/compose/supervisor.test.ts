@@ -5,6 +5,7 @@ import { type FromWorker, type Seat, Supervisor, type ToWorker } from "../../src
 interface FakeThread {
   readonly seat: Seat;
   readonly say: (message: FromWorker) => void;
+  readonly fail: () => void;
   readonly exit: () => void;
   readonly heard: ToWorker[];
   terminated: boolean;
@@ -15,6 +16,7 @@ function fakeCluster(workers: number) {
   const board = new Board(workers);
   const threads: FakeThread[] = [];
   const gone: string[] = [];
+  const readied: number[] = [];
   const later: (() => void)[] = [];
   let nowMs = 0;
   let look = () => {};
@@ -28,8 +30,15 @@ function fakeCluster(workers: number) {
       return () => look = () => {};
     },
     after: (_ms, callback) => later.push(callback),
-    spawn: (seat, { onMessage, onExit }) => {
-      const thread: FakeThread = { seat, say: onMessage, exit: onExit, heard: [], terminated: false };
+    spawn: (seat, { onMessage, onError, onExit }) => {
+      const thread: FakeThread = {
+        seat,
+        say: onMessage,
+        fail: () => onError(new Error("thrown on purpose")),
+        exit: onExit,
+        heard: [],
+        terminated: false,
+      };
       threads.push(thread);
       return {
         post: (message) => thread.heard.push(message),
@@ -39,6 +48,7 @@ function fakeCluster(workers: number) {
         },
       };
     },
+    onReady: ({ holder }) => readied.push(holder),
     onGone: ({ place, holder }, cause) => {
       gone.push(`${place}/${holder} ${cause}`);
       return Promise.resolve();
@@ -48,6 +58,7 @@ function fakeCluster(workers: number) {
     board,
     threads,
     gone,
+    readied,
     later,
     supervisor,
     /** Moves the clock in steps of 100 ms; the workers in `beating` live on. */
@@ -104,11 +115,40 @@ test("Supervisor fills a place again at once, with a new holder, when its worker
   await start();
   threads[0]?.exit();
   await settled();
-  expect(gone).toEqual(["0/2 exited"]);
+  expect(gone).toEqual(["0/2 ended"]);
   expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
   threads[2]?.say(ready);
   expect([threads[1]?.heard, threads[2]?.heard]).toEqual([[{ kind: "adopt", from: 2 }], []]);
   expect([supervisor.restarts, supervisor.status().map(({ state }) => state).join()]).toEqual([1, "ready,ready"]);
+});
+
+test("Supervisor tells which worker is ready, and why each of them went, when they come and go", async () => {
+  const { supervisor, threads, gone, readied, start, pass } = fakeCluster(1);
+  await start();
+  const end = async (how: (thread: FakeThread | undefined) => unknown) => {
+    const thread = threads.at(-1);
+    await how(thread);
+    thread?.exit();
+    await settled();
+  };
+  await end((thread) => thread?.fail());
+  threads.at(-1)?.say(ready);
+  await end(() => supervisor.kill(0));
+  threads.at(-1)?.say(ready);
+  await end(() => pass(1100, []));
+  await end(() => {});
+  expect(gone).toEqual(["0/2 threw", "0/3 killed", "0/4 hung", "0/5 not_started"]);
+  expect(readied).toEqual([2, 3, 4]);
+});
+
+test("Supervisor calls a worker stopped when it was told to stop", async () => {
+  const { supervisor, threads, gone, start } = fakeCluster(1);
+  await start();
+  const stopping = supervisor.stop();
+  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.exit();
+  await stopping;
+  expect(gone).toEqual(["0/2 stopped"]);
 });
 
 test("Supervisor lets the replacement adopt when no other worker lives", async () => {

@@ -6,6 +6,7 @@ import { Log, type LogOptions } from "./log.ts";
 import { RequestLog } from "./request_log.ts";
 import { RotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
 import { StorageLogging } from "./storage.ts";
+import { WorkerLogging } from "./workers.ts";
 
 export { lineOutput } from "./line_output.ts";
 export type { LogOptions, RotatingFileOptions };
@@ -46,7 +47,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
       log.close(options.nowMs());
     },
   };
-  const components = [new HttpLogging(log), new L1Logging(log), new L2Logging(log), new StorageLogging(log)];
+  const components = [HttpLogging, L1Logging, L2Logging, StorageLogging, WorkerLogging].map((Each) => new Each(log));
   return {
     subscribers: [...components, ...(requests === undefined ? [] : [requests]), closing],
     logLines() {

@@ -18,6 +18,7 @@ import { TelemetryMetrics, type TelemetryNumbers } from "./telemetry.ts";
 import { TenantRanking } from "./tenant_ranking.ts";
 import { Tenants } from "./tenants.ts";
 import { TrafficMetrics } from "./traffic.ts";
+import { WorkerMetrics } from "./workers.ts";
 
 export type { Build, BusNumbers, InstrumentSource, KnownResponse, ProcessSource, StateSource, TelemetryNumbers };
 
@@ -65,6 +66,7 @@ export function metricsSubscribers(options: MetricsOptions): readonly Subscriber
     new TrafficMetrics(instruments),
     new HttpMetrics(instruments, options.responses),
     new StateMetrics(instruments, options),
+    new WorkerMetrics(instruments),
     new ProcessMetrics(instruments, options.process ?? thisProcess),
     new EventBusMetrics(instruments, options.busStats),
     new TelemetryMetrics(instruments, options.telemetry ?? NO_TELEMETRY),

@@ -1,6 +1,6 @@
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { Instruments } from "./instruments.ts";
-import type { StateSource } from "./state_source.ts";
+import type { StateSource, WorkerState } from "./state_source.ts";
 
 /** What runs, and since when. */
 export interface Build {
@@ -10,6 +10,8 @@ export interface Build {
   /** When the server started, in milliseconds since the epoch. */
   readonly startMs: number;
 }
+
+const WORKER_STATES: readonly WorkerState[] = ["starting", "ready", "stopping", "gone"];
 
 /** Shows how things stand. No event feeds it: it looks when the metrics are collected. */
 export class StateMetrics implements Subscriber {
@@ -24,6 +26,7 @@ export class StateMetrics implements Subscriber {
     const l1Used = instruments.gauge("lmcache_mp_l1_memory_usage_bytes");
     const l1Ratio = instruments.gauge("lmcache_mp_l1_usage_ratio");
     const l1Staging = instruments.gauge("lmcache_mp_l1_staging_bytes");
+    const repairs = instruments.observedCounter("vitrine_l1_repairs_total");
     instruments.meter.addBatchObservableCallback((result) => {
       const l1 = state.l1();
       result.observe(objects, l1.objects, { tier: "l1" });
@@ -33,7 +36,8 @@ export class StateMetrics implements Subscriber {
       result.observe(l1Ratio, l1.capacityBytes === 0 ? 0 : l1.usedBytes / l1.capacityBytes);
       result.observe(l1Staging, l1.stagingBytes);
       if (l1.oldestAgeSeconds !== undefined) result.observe(oldest, l1.oldestAgeSeconds, { tier: "l1" });
-    }, [objects, used, limit, oldest, l1Used, l1Ratio, l1Staging]);
+      result.observe(repairs, l1.repairs);
+    }, [objects, used, limit, oldest, l1Used, l1Ratio, l1Staging, repairs]);
 
     const l2Used = instruments.gauge("lmcache_mp_l2_usage_bytes");
     const queueEntries = instruments.gauge("vitrine_store_queue_entries");
@@ -55,6 +59,12 @@ export class StateMetrics implements Subscriber {
     }, [objects, used, limit, oldest, l2Used, queueEntries, queueBytes, queueAge]);
 
     instruments.gauge("http_server_active_requests").addCallback((result) => result.observe(state.activeRequests()));
+    instruments.gauge("vitrine_workers").addCallback((result) => {
+      const workers = state.workers();
+      for (const each of WORKER_STATES) {
+        result.observe(workers.filter((worker) => worker === each).length, { state: each });
+      }
+    });
     const { version, runtime, startMs } = build;
     instruments.gauge("vitrine_build_info").addCallback((result) => result.observe(1, { version, runtime }));
     instruments.gauge("vitrine_start_time_seconds").addCallback((result) => result.observe(startMs / 1000));

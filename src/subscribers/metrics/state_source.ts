@@ -6,7 +6,12 @@ export interface L1State {
   readonly stagingBytes: number;
   /** Since the object that has been there longest was admitted; 0 if there is none. */
   readonly oldestAgeSeconds?: number;
+  /** How often its tables were repaired. */
+  readonly repairs: number;
 }
+
+/** What a worker is doing. */
+export type WorkerState = "starting" | "ready" | "stopping" | "gone";
 
 /** How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no numbers. */
 export interface StorageState {
@@ -25,4 +30,6 @@ export interface StateSource {
   l1(): L1State;
   storage(): Promise<StorageState>;
   activeRequests(): number;
+  /** One for each worker; a single isolate has none. */
+  workers(): readonly WorkerState[];
 }

@@ -9,6 +9,7 @@ import { requestsTable } from "./tables/requests.ts";
 import { smTable } from "./tables/sm.ts";
 import { stateTable } from "./tables/state.ts";
 import { telemetryTable } from "./tables/telemetry.ts";
+import { workersTable } from "./tables/workers.ts";
 
 /** Every metric there is, by the name that /metrics and OTLP show. The names are a contract. */
 export const metricsTable = {
@@ -20,6 +21,7 @@ export const metricsTable = {
   ...l2PrefetchTable,
   ...requestsTable,
   ...stateTable,
+  ...workersTable,
   ...processTable,
   ...eventBusTable,
   ...telemetryTable,

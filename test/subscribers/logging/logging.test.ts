@@ -80,6 +80,9 @@ function publishAll(bus: EventBus): void {
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "corrupt", keys: 1, bytes: 1 });
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "capacity", keys: 1, bytes: 1 });
   bus.publish("timeout.raised", { exceptionType: "l2_load" });
+  bus.publish("worker.started", { place: "0" });
+  bus.publish("worker.gone", { place: "0", cause: "hung" });
+  bus.publish("worker.gone", { place: "0", cause: "stopped" });
   bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", keys: 1, bytes: 0 });
   bus.publish("sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1 });
 }
@@ -89,6 +92,7 @@ const WARNINGS = [
   "a request was refused",
   "a tier failed to delete",
   "a tier failed to load",
+  "a worker is gone",
   "an object that was found could not be read",
   "bad objects were removed",
   "leases ran out",
@@ -102,11 +106,12 @@ const DEBUGGING = [
   "objects left a tier",
   "objects left memory",
 ];
+const TELLING = ["a body broke off", "a worker has stopped", "a worker is ready"];
 const written: readonly (readonly [Level, readonly string[]])[] = [
   ["error", ["a request failed"]],
   ["warn", ["a request failed", ...WARNINGS]],
-  ["info", ["a request failed", ...WARNINGS, "a body broke off"]],
-  ["debug", ["a request failed", ...WARNINGS, "a body broke off", ...DEBUGGING]],
+  ["info", ["a request failed", ...WARNINGS, ...TELLING]],
+  ["debug", ["a request failed", ...WARNINGS, ...TELLING, ...DEBUGGING]],
 ];
 
 for (const [level, messages] of written) {

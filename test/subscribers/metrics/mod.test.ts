@@ -17,13 +17,14 @@ async function freshServer() {
       { method: "PUT", route: "/v1/objects/{key}", status: "201" },
     ],
     state: {
-      l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 100, stagingBytes: 0, oldestAgeSeconds: 0 }),
+      l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 100, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
       storage: () =>
         Promise.resolve({
           l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0 }],
           storeQueue: { entries: 0, bytes: 0, oldestAgeSeconds: 0 },
         }),
       activeRequests: () => 0,
+      workers: () => [],
     },
     busStats: () => harness.bus.stats(),
     build: { version: "1", runtime: "test", startMs: 0 },

@@ -9,9 +9,14 @@ test("StateMetrics shows the state at the time of the collection", async () => {
   const harness = new MetricsHarness();
   let usedBytes = 25;
   const state = {
-    l1: () => ({ objects: 4, usedBytes, capacityBytes: 100, stagingBytes: 5, oldestAgeSeconds: 9 }),
-    storage: () => Promise.resolve({ l2: [{ tier: "fs", objects: 7, usedBytes: 70, limitBytes: 0 }], storeQueue }),
+    l1: () => ({ objects: 4, usedBytes, capacityBytes: 100, stagingBytes: 5, oldestAgeSeconds: 9, repairs: 2 }),
+    storage: () =>
+      Promise.resolve({
+        l2: [{ tier: "fs", objects: 7, usedBytes: 70, limitBytes: 0, oldestAgeSeconds: 60 }],
+        storeQueue,
+      }),
     activeRequests: () => 3,
+    workers: () => ["ready", "ready", "gone"] as const,
   };
   harness.bus.subscribe(new StateMetrics(harness.instruments, { state, build }));
   usedBytes = 50;
@@ -21,6 +26,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
     'vitrine_used_bytes{tier="l1"}': 50,
     'vitrine_used_bytes{tier="fs"}': 70,
     'vitrine_oldest_entry_age_seconds{tier="l1"}': 9,
+    'vitrine_oldest_entry_age_seconds{tier="fs"}': 60,
     'vitrine_limit_bytes{tier="l1"}': 100,
     'vitrine_limit_bytes{tier="fs"}': 0,
     lmcache_mp_l1_memory_usage_bytes: 50,
@@ -30,6 +36,11 @@ test("StateMetrics shows the state at the time of the collection", async () => {
     vitrine_store_queue_entries: 2,
     vitrine_store_queue_bytes: 300,
     vitrine_store_queue_oldest_age_seconds: 1.5,
+    vitrine_l1_repairs_total: 2,
+    'vitrine_workers{state="starting"}': 0,
+    'vitrine_workers{state="ready"}': 2,
+    'vitrine_workers{state="stopping"}': 0,
+    'vitrine_workers{state="gone"}': 1,
     http_server_active_requests: 3,
     'vitrine_build_info{version="1.2.3",runtime="bun 1"}': 1,
     vitrine_start_time_seconds: 5.5,
@@ -39,9 +50,10 @@ test("StateMetrics shows the state at the time of the collection", async () => {
 test("StateMetrics leaves out a tier that has no numbers, and gives ratio 0 for an arena of 0 bytes", async () => {
   const harness = new MetricsHarness();
   const state = {
-    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 0, stagingBytes: 0 }),
+    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 0, stagingBytes: 0, repairs: 0 }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
+    workers: () => [],
   };
   harness.bus.subscribe(new StateMetrics(harness.instruments, { state, build }));
   const series = await harness.series();

@@ -68,6 +68,21 @@ export const stateTable = {
     help: "Age of the oldest object that waits to be stored; 0 if none does.",
     answers: "How far back would a crash reach?",
   },
+  vitrine_l1_repairs_total: {
+    ...L1,
+    kind: "counter",
+    unit: "{repair}",
+    help: "Times that L1's tables were repaired, after a worker died in the middle of a change.",
+    answers: "Did a death hit L1 itself?",
+  },
+  vitrine_workers: {
+    ...L1,
+    labels: ["state"],
+    unit: "{worker}",
+    help: "Workers by what they do; 0 in all states where the server is a single isolate.",
+    answers: "Do all workers serve?",
+    zero: [{ state: ["starting", "ready", "stopping", "gone"] }],
+  },
   http_server_active_requests: {
     ...L1,
     unit: "{request}",

@@ -1,0 +1,17 @@
+import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Instruments } from "./instruments.ts";
+
+/** Counts the workers that had to be replaced. */
+export class WorkerMetrics implements Subscriber {
+  readonly name = "metrics.workers";
+  readonly subscriptions: Subscriptions;
+
+  constructor(instruments: Instruments) {
+    const restarts = instruments.counter("vitrine_worker_restarts_total");
+    this.subscriptions = {
+      "worker.gone": ({ count, cause }) => {
+        if (cause !== "stopped") restarts.add(count, { cause });
+      },
+    };
+  }
+}
