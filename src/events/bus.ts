@@ -51,6 +51,7 @@ export class EventBus {
       queueSize,
       batchSize: Math.max(1, queueSize),
       flushIntervalMs: options.flushIntervalMs ?? 20,
+      foldIntervalMs: options.flushIntervalMs ?? 20,
       schedule: options.schedule ?? unrefTimer,
     });
     this.publish = this.#producer.publish;

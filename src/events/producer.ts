@@ -18,8 +18,10 @@ export interface ProducerOptions {
   readonly queueSize: number;
   /** Most single events, and most groups, of one batch. A full batch leaves at once. */
   readonly batchSize: number;
-  /** How long an event may wait before it is on its way. */
+  /** How long a single event may wait before it is on its way. */
   readonly flushIntervalMs: number;
+  /** The same for folded ones: nobody waits for them, and a batch costs both threads the same however much was folded into it. */
+  readonly foldIntervalMs: number;
   readonly schedule: Schedule;
 }
 
@@ -78,7 +80,9 @@ export class EventProducer {
   readonly #totals = { queued: 0, taken: 0, folded: 0, drained: 0, sent: 0 };
   /** Whether something waits and a timer or the transport will see to it. */
   #awake = false;
-  #cancelTimer: (() => void) | undefined;
+  /** Whether that is soon enough for single events. */
+  #hurried = false;
+  #timer: { readonly delayMs: number; readonly cancel: () => void } | undefined;
   #marks: readonly Mark[] = [];
   #stopped = false;
 
@@ -103,14 +107,14 @@ export class EventProducer {
         const timeMs = clock.nowMs();
         totals.queued++;
         if (this.#singles.push({ name, timeMs, fields }) >= batchSize) this.#closeBatch();
-        else if (!this.#awake) this.#wake(timeMs);
+        else if (!this.#hurried) this.#wake(timeMs, this.#options.flushIntervalMs);
         return;
       }
       row.setShed(lane.type, ++lane.shed);
     }
     if (this.#foldedSinceMs === undefined) {
       this.#foldedSinceMs = clock.nowMs();
-      if (!this.#awake) this.#wake(this.#foldedSinceMs);
+      if (!this.#awake) this.#wake(this.#foldedSinceMs, this.#options.foldIntervalMs);
     }
     this.#totals.folded++;
     lane.fold.add(fields);
@@ -135,7 +139,7 @@ export class EventProducer {
   stop(): Promise<void> {
     this.#stopped = true;
     this.#heard = {};
-    this.#cancelTimer?.();
+    this.#timer?.cancel();
     return this.flush();
   }
 
@@ -148,7 +152,7 @@ export class EventProducer {
       lane.followed = closeness === "followed";
     }
     this.#heard = lanesByName(this.#lanes.filter(({ name }) => interest.has(name)));
-    if (this.#awake) this.#wakeIn(this.#options.flushIntervalMs);
+    if (this.#awake) this.#wakeForAll();
   }
 
   /** Counts what was folded until now for those who turn out to want it, and drops the rest. */
@@ -168,22 +172,27 @@ export class EventProducer {
     }
   }
 
-  #wake(timeMs: number): void {
+  #wake(timeMs: number, delayMs: number): void {
+    if (!this.#awake) this.#options.row.setOldest(this.#transport.oldestMs() ?? timeMs);
     this.#awake = true;
-    this.#options.row.setOldest(this.#transport.oldestMs() ?? timeMs);
-    this.#wakeIn(this.#options.flushIntervalMs);
+    this.#wakeIn(delayMs);
   }
 
+  #wakeForAll(): void {
+    const { flushIntervalMs, foldIntervalMs } = this.#options;
+    this.#wakeIn(this.#totals.taken < this.#totals.queued ? flushIntervalMs : foldIntervalMs);
+  }
+
+  /** A timer that was set for sooner stays. */
   #wakeIn(delayMs: number): void {
-    if (delayMs === 0) {
-      this.#awake = true;
-      this.#cancelTimer?.();
-      this.#cancelTimer = undefined;
-    }
-    this.#cancelTimer ??= this.#options.schedule(() => {
-      this.#cancelTimer = undefined;
+    this.#hurried = delayMs <= this.#options.flushIntervalMs;
+    if (this.#timer !== undefined && this.#timer.delayMs <= delayMs) return;
+    this.#timer?.cancel();
+    const cancel = this.#options.schedule(() => {
+      this.#timer = undefined;
       this.#drain();
     }, delayMs);
+    this.#timer = { delayMs, cancel };
   }
 
   /** Sends what waits now, while there is room; what subscribers publish meanwhile waits for its own turn. */
@@ -193,7 +202,8 @@ export class EventProducer {
     while (this.#isWaiting(queued, folded) && this.#transport.room() > 0) this.#sendOne();
     this.#awake = this.#isWaiting(this.#totals.queued, this.#totals.folded);
     // Without room, onProgress goes on.
-    if (this.#awake && this.#transport.room() > 0) this.#wakeIn(this.#options.flushIntervalMs);
+    this.#hurried = this.#awake;
+    if (this.#awake && this.#transport.room() > 0) this.#wakeForAll();
     this.#options.row.setOldest(this.#transport.oldestMs() ?? this.#oldestMs());
     const reached = this.#marks.filter(({ queued, folded }) => !this.#isWaiting(queued, folded));
     if (reached.length === 0) return;

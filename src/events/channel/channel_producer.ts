@@ -25,8 +25,10 @@ export interface ChannelProducerOptions extends ChannelOptions {
   readonly queueSize?: number;
   /** Most single events, and most groups, of a batch; a full batch leaves at once. Default 1024. */
   readonly batchSize?: number;
-  /** How long an event may wait before it is on its way. Default 10. */
+  /** How long a single event may wait before it is on its way. Default 10. */
   readonly flushIntervalMs?: number;
+  /** The same for folded ones. Default 50. */
+  readonly foldIntervalMs?: number;
   /** Most batches that are sent and not acknowledged. Default 8. */
   readonly window?: number;
   /** How long to wait for an acknowledgement at first. Default 100. */
@@ -53,8 +55,7 @@ export class ChannelProducer {
   readonly #endHello: () => void;
 
   constructor(options: ChannelProducerOptions) {
-    const { id, countersRow, queueSize = 8192, batchSize = 1024, flushIntervalMs = 10, window = 8, resendMs = 100 } =
-      options;
+    const { id, countersRow, queueSize = 8192, batchSize = 1024, window = 8, resendMs = 100 } = options;
     const settings = channelSettings(options);
     const { clock, schedule, retryMs } = settings;
     const row = new CounterRow(countersRow);
@@ -67,7 +68,8 @@ export class ChannelProducer {
       row,
       queueSize,
       batchSize,
-      flushIntervalMs,
+      flushIntervalMs: options.flushIntervalMs ?? 10,
+      foldIntervalMs: options.foldIntervalMs ?? 50,
       schedule,
     });
     this.publish = this.#producer.publish;

@@ -65,6 +65,7 @@ export class CollectorHub {
       queueSize: 1024,
       batchSize: 1024,
       flushIntervalMs: 20,
+      foldIntervalMs: 20,
       schedule,
     });
     this.publish = this.#local.publish;

@@ -148,13 +148,39 @@ describe("CollectorHub", () => {
     expect(hub.stats().windowFullSeconds).toBeGreaterThan(0.4);
   });
 
+  test("lets folded events wait longer than single ones, which take them along", async () => {
+    const fixture = new Fixture();
+    const { net, time } = fixture;
+    const { publish } = fixture.producer("1.1");
+    await listening(fixture, ["l1.removed"]);
+    publish("l1.read.finished", READ);
+    await time.advance(49);
+    expect(net.size).toBe(0);
+    await time.advance(1);
+    expect(net.size).toBe(1);
+    await fixture.calm();
+    publish("l1.read.finished", READ);
+    await time.advance(30);
+    publish("l1.removed", { ...READ, reason: "expired" });
+    await time.advance(9);
+    expect(net.size).toBe(0);
+    await time.advance(1);
+    expect(net.size).toBe(1);
+    await fixture.calm();
+    const counts = ["l1.read.finished" as const, "l1.removed" as const].map((name) =>
+      fixture.hub.stats().events.get(name)
+    );
+    expect(counts.map((count) => count?.lost)).toEqual([0, 0]);
+    expect(counts.map((count) => [count?.delivered, count?.rolledUp])).toEqual([[0, 2], [1, 0]]);
+  });
+
   test("says how often batches were sent again and ignored", async () => {
     const fixture = new Fixture();
     const { hub, net, time } = fixture;
     const { publish } = fixture.producer("1.1");
     await listening(fixture);
     publish("l1.read.finished", READ);
-    await time.advance(10);
+    await time.advance(50);
     await net.deliver(["twice" as const, "drop" as const][Symbol.iterator]());
     // The acknowledgements are lost.
     await net.deliver(["drop" as const, "drop" as const][Symbol.iterator]());
