@@ -2,6 +2,7 @@ import type { Clock } from "../src/core/clock.ts";
 import type { Follow } from "../src/core/followed_request.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
+import type { OpenEvents } from "../src/events/live/wanted_events.ts";
 import type { Storage } from "../src/storage/types.ts";
 import type { Sender } from "./sender.ts";
 
@@ -17,6 +18,10 @@ export interface AdminOptions {
   readonly status: () => Promise<object>;
   /** Prometheus text for /metrics. */
   readonly metricsText: () => Promise<string>;
+  /** Opens a live stream of events, for /v1/events. */
+  readonly events: OpenEvents;
+  /** What a request must bring as a bearer to the routes of scope admin; undefined: they are open. */
+  readonly adminToken?: string | undefined;
   /** Whether the process is worth keeping, for /healthz. */
   readonly isAlive: () => boolean;
   /** Whether traffic may come, for /readyz. */

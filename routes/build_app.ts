@@ -3,6 +3,7 @@ import { VitrineError } from "../src/core/errors.ts";
 import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
 import { Call, type CallOptions } from "./call.ts";
+import { authorize } from "./http/authorize.ts";
 import { PathTable } from "./http/path_table.ts";
 import { problem } from "./http/problem.ts";
 import type { Route } from "./route.ts";
@@ -26,7 +27,12 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   const hono = new Hono<{ Bindings: Call }>({
     getPath: (_request, { env } = {}) => env?.located.template ?? "",
   });
-  for (const { method, template, handler } of routes) hono.on(method, template, (c) => handler(c.env, c.req.raw));
+  for (const { method, template, handler, scope } of routes) {
+    hono.on(method, template, (c) => {
+      if (scope !== undefined && options.adminToken !== undefined) authorize(c.req.raw, options.adminToken);
+      return handler(c.env, c.req.raw);
+    });
+  }
   hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
 

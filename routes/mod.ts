@@ -1,5 +1,6 @@
 import type { AdminOptions, AppOptions } from "./app_options.ts";
 import { type App, buildApp } from "./build_app.ts";
+import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./object_list.ts";
@@ -12,7 +13,7 @@ export type { AdminOptions, App, AppOptions };
 
 /** What tells how the server is: on every port. */
 function adminRoutes(options: AdminOptions): readonly Route[] {
-  return [...healthRoutes(options), ...statusRoutes(options), ...metricsRoutes(options)];
+  return [...healthRoutes(options), ...statusRoutes(options), ...metricsRoutes(options), ...eventRoutes(options)];
 }
 
 /** The whole interface: one line for each group of routes. */

@@ -40,6 +40,11 @@ function specification(routes: readonly Route[], version: AdminOptions["version"
         version: version["version"] ?? "",
         description: "The HTTP cache you can see into. Refusals are application/problem+json (RFC 9457).",
       },
+      components: {
+        securitySchemes: {
+          admin: { type: "http", scheme: "bearer", description: "The server's admin token, where one is set." },
+        },
+      },
     },
   });
 }

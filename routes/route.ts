@@ -12,6 +12,8 @@ export interface Route {
   /** The path; at most one `{name}`, which takes any characters, slashes included. */
   readonly template: string;
   readonly spec: DescribeRouteOptions;
+  /** admin: only for those who have the admin token, where one is set. Not for a `hot` route. */
+  readonly scope?: "admin";
   /** Of the query string, for the specification; the handler parses with it. */
   readonly query?: GenericSchema;
   readonly handler: Handler;

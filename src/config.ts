@@ -12,6 +12,7 @@ import {
   pathOrNone,
   ratio,
   size,
+  tokenOrNone,
   urls,
   type ValueFormat,
 } from "./config/value_format.ts";
@@ -23,7 +24,7 @@ function setting<T>(defaultText: string, sentence: string, format: ValueFormat<T
   return v.pipe(
     v.optional(v.string(), defaultText),
     v.description(sentence),
-    v.metadata({ expected: format.expected }),
+    v.metadata({ expected: format.expected, secret: format.secret ?? false }),
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
       const value = format.parse(dataset.value);
       if (value !== undefined) return value;
@@ -79,6 +80,11 @@ const schema = v.object({
   storeConcurrency: setting("4", "Objects stored behind at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
   shutdownTimeout: setting("30s", "How long a graceful stop may take.", duration("1s", "1h")),
+  adminToken: setting(
+    "none",
+    "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
+    tokenOrNone(),
+  ),
   observability: setting("on", "Whether events and metrics are made.", oneOf(["on", "off"])),
   tenantLabels: setting(
     "20",
@@ -97,6 +103,10 @@ const schema = v.object({
 });
 
 type Settings = v.InferOutput<typeof schema>;
+
+const secrets: ReadonlySet<string> = new Set(
+  Object.entries(schema.entries).filter(([, entry]) => v.getMetadata(entry).secret).map(([name]) => name),
+);
 
 /** Every setting with its effective value. */
 export interface Config {
@@ -123,6 +133,8 @@ export interface Config {
   readonly storeConcurrency: number;
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** A secret; undefined: there is none. */
+  readonly adminToken: string | undefined;
   readonly observability: boolean;
   readonly tenantLabels: number;
   readonly logLevel: Settings["logLevel"];
@@ -156,11 +168,12 @@ function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Settings {
   if (result.success) return result.output;
   const [issue] = result.issues;
   const name = v.getDotPath(issue) ?? "";
-  throw badValue(written.get(name), issue.message);
+  throw badValue(name, written.get(name), issue.message);
 }
 
-function badValue(written: WrittenSetting | undefined, reason: string): ConfigError {
-  return new ConfigError(`bad value for ${written?.origin}: "${redactUrl(written?.text ?? "")}", ${reason}`);
+function badValue(name: string, written: WrittenSetting | undefined, reason: string): ConfigError {
+  const shown = secrets.has(name) ? "***" : redactUrl(written?.text ?? "");
+  return new ConfigError(`bad value for ${written?.origin}: "${shown}", ${reason}`);
 }
 
 function clamp(value: number, min: number, max: number): number {
@@ -197,6 +210,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     storeConcurrency: settings.storeConcurrency,
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,
+    adminToken: settings.adminToken.token,
     observability: settings.observability === "on",
     tenantLabels: settings.tenantLabels,
     logLevel: settings.logLevel,

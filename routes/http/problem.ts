@@ -29,6 +29,8 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   no_room: { status: 507, title: "There is no room for the object" },
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },
+  unauthorized: { status: 401, title: "The request needs the admin token" },
+  too_many_listeners: { status: 503, title: "No more may listen at a time" },
   shutting_down: { status: 503, title: "The server is shutting down" },
   internal_error: { status: 500, title: "Something went wrong inside" },
 };
@@ -59,6 +61,7 @@ export function problem(
     ...headers,
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;
+  if (refusal.code === "unauthorized") all["www-authenticate"] = 'Bearer realm="vitrine"';
   if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
   return new Response(body, { status, headers: all });
 }

@@ -11,7 +11,9 @@ import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { Board } from "./board.ts";
 import { ClusterStorage } from "./cluster_storage.ts";
+import { relayEvents, type RelayTarget } from "./event_relay.ts";
 import { allocateL1, openL1 } from "./l1.ts";
+import { liveEvents } from "./live_events.ts";
 import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
 import { QUESTION } from "./questions.ts";
@@ -63,6 +65,8 @@ export async function startCluster({ config, version, env, reportError }: Server
   });
   const publish = config.observability ? hub.publish : noPublish;
   const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish });
+  const live = liveEvents(config, config.observability ? hub : undefined);
+  const relay: RelayTarget = { host: config.host, port: adminPort, key: crypto.randomUUID() };
   const stuck = new Set<Seat>();
 
   const supervisor = new Supervisor({
@@ -91,6 +95,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         channelName,
         producer,
         countersRow,
+        relay,
       };
       const url = new URL("./worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
@@ -143,6 +148,8 @@ export async function startCluster({ config, version, env, reportError }: Server
     config: () => publicConfig(config),
     status,
     metricsText,
+    events: live.open,
+    adminToken: config.adminToken,
     isAlive: () => stuck.size === 0,
     isReady: () => board.isReady,
     reportError,
@@ -178,7 +185,8 @@ export async function startCluster({ config, version, env, reportError }: Server
     port: adminPort,
     reusePort: false,
     idleTimeoutSeconds: 60,
-    fetch: admin.fetch,
+    fetch: (request, context) =>
+      relayEvents(request, { open: live.open, key: relay.key }) ?? admin.fetch(request, context),
     onError: reportError,
   });
   board.isReady = true;
@@ -188,6 +196,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     supervisor,
     async stop() {
       board.isReady = false;
+      live.close();
       await supervisor.stop();
       await adminListener.stop();
       await hub.stop();

@@ -5,6 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Follow } from "../core/followed_request.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
+import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
 import { openTiers } from "../l2/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -21,6 +22,7 @@ export interface NodeOptions {
   readonly l1: L1;
   readonly status: () => Promise<object>;
   readonly metricsText: () => Promise<string>;
+  readonly events: OpenEvents;
   readonly isReady: () => boolean;
   /** This thread's part in what workers share; a single isolate has none. */
   readonly shared?: SharedKeys;
@@ -61,6 +63,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     discard: runtime.discard,
     version: { version: options.version, runtime: runtimeName(runtime) },
     config: () => publicConfig(config),
+    adminToken: config.adminToken,
     isAlive: () => true,
   });
   return {

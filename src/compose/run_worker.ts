@@ -6,6 +6,7 @@ import { currentRuntime } from "../runtime/mod.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "./follower.ts";
+import { relayedEvents } from "./event_relay.ts";
 import { openL1 } from "./l1.ts";
 import { composeNode } from "./node.ts";
 import { TICK_MS } from "./observe.ts";
@@ -58,6 +59,7 @@ export async function runWorker(
     status: async () => JSON.parse(await ask(QUESTION.status)),
     metricsText: () => ask(QUESTION.metrics),
     follow: followerOf(config, data.env),
+    events: relayedEvents(data.relay),
     isReady: () => board.isReady,
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,

@@ -4,6 +4,7 @@ import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { followerOf } from "./follower.ts";
 import { allocateL1, openL1 } from "./l1.ts";
+import { liveEvents } from "./live_events.ts";
 import { composeNode, runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
@@ -20,6 +21,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const telemetry = bus === undefined
     ? undefined
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
+  const events = liveEvents(config, bus);
   let ready = true;
   const { storage, app, listen } = await composeNode({
     config,
@@ -30,6 +32,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     l1,
     reportError,
     follow: followerOf(config, env),
+    events: events.open,
     isReady: () => ready,
     status: async () => ({
       version,
@@ -64,6 +67,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     address: listener.address,
     async stop() {
       ready = false;
+      events.close();
       await listener.stop();
       await storage.drain();
       clearInterval(ticker);

@@ -1,6 +1,7 @@
 import type { Config } from "../config.ts";
 import type { ArenaMemory } from "../l1/arena.ts";
 import type { SharedKeysMemory } from "../storage/shared/memory.ts";
+import type { RelayTarget } from "./event_relay.ts";
 import type { Seat } from "./supervisor.ts";
 
 /** Everything a worker is given when its thread starts. */
@@ -19,6 +20,8 @@ export interface WorkerData {
   readonly channelName: string;
   readonly producer: string;
   readonly countersRow: SharedArrayBuffer;
+  /** Where it has live events from. */
+  readonly relay: RelayTarget;
 }
 
 /** The worker's name on the bus: unique, since holder numbers are. */

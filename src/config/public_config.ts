@@ -3,5 +3,6 @@ import { redactUrl } from "./redact_url.ts";
 
 /** The settings fit to be shown: no passwords and no secrets. */
 export function publicConfig(config: Config): Config {
-  return { ...config, l2: config.l2.map(redactUrl) };
+  const adminToken = config.adminToken === undefined ? undefined : "***";
+  return { ...config, l2: config.l2.map(redactUrl), adminToken };
 }

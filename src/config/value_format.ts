@@ -7,6 +7,8 @@ export interface ValueFormat<T> {
   readonly parse: (text: string) => T | undefined;
   /** Completes "expected …". */
   readonly expected: string;
+  /** Whether its text must not be shown. */
+  readonly secret?: true;
 }
 
 function within(value: number | undefined, min: number, max: number): number | undefined {
@@ -66,6 +68,18 @@ export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }>
       return { path: text === "none" ? undefined : text };
     },
     expected: "the path of a file, or none",
+  };
+}
+
+/** A secret that fits into a header; undefined in it for `none`. */
+export function tokenOrNone(): ValueFormat<{ readonly token: string | undefined }> {
+  return {
+    parse: (text) => {
+      if (!/^[!-~]{1,512}$/.test(text)) return undefined;
+      return { token: text === "none" ? undefined : text };
+    },
+    expected: "1 to 512 printable ASCII characters without spaces, or none",
+    secret: true,
   };
 }
 

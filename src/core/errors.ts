@@ -13,6 +13,8 @@ export type ErrorCode =
   | "no_room"
   | "tier_failed"
   | "client_gone"
+  | "unauthorized"
+  | "too_many_listeners"
   | "shutting_down";
 
 /** A refusal or failure with a stable code. Message form: the action, a colon, the value. */

@@ -1,5 +1,6 @@
 import { conditionCases } from "./cases/conditions.ts";
 import { digestCases } from "./cases/digests.ts";
+import { eventCases } from "./cases/events.ts";
 import { keyCases } from "./cases/keys.ts";
 import { lifetimeCases } from "./cases/lifetimes.ts";
 import { listingCases } from "./cases/listing.ts";
@@ -20,6 +21,7 @@ export const contract: readonly ContractCase[] = [
   ...keyCases,
   ...listingCases,
   ...serviceCases,
+  ...eventCases,
 ];
 
 /** The cases a fixture can run, each bound to a tenant of its own. */

@@ -26,6 +26,7 @@ function app(follow: (traceParent: string | null) => FollowedRequest | undefined
     status: () => Promise.resolve({}),
     metricsText: () => Promise.resolve("up 1\n"),
     isAlive: () => true,
+    events: () => Promise.reject(new Error("no events")),
     isReady: () => true,
     reportError: () => {},
     discard: () => {},

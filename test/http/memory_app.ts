@@ -1,5 +1,9 @@
 import { createApp } from "../../routes/mod.ts";
 import type { App } from "../../routes/mod.ts";
+import { EventBus } from "../../src/events/bus.ts";
+import { openEventsOf } from "../../src/events/live/event_stream.ts";
+import { LiveFeed } from "../../src/events/live/live_feed.ts";
+import { unrefTimer } from "../../src/events/timer.ts";
 import type { Sender } from "../../routes/sender.ts";
 import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
 import { type ContractFixture, EventRecorder } from "./contract_client.ts";
@@ -14,6 +18,8 @@ export interface MemoryApp {
   /** Errors that became a 500. */
   readonly errors: unknown[];
   readonly events: EventRecorder;
+  /** What its event streams come from. */
+  readonly feed: LiveFeed;
   /** The fixture of the contract, given a way to send requests. */
   readonly fixture: (options: Pick<ContractFixture, "fetch" | "overSockets">) => ContractFixture;
 }
@@ -23,13 +29,19 @@ export function memoryApp(sender: Sender): MemoryApp {
   let nowMs = 1_800_000_000_000;
   let ready = true;
   const events = new EventRecorder();
+  const bus = new EventBus({ flushIntervalMs: 0 });
+  const feed = new LiveFeed({ source: bus, schedule: unrefTimer, nonce: "memory" });
   const errors: unknown[] = [];
   const knobs: MemoryStorageKnobs = { clock: { nowMs: () => nowMs }, maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB };
   const storage = new MemoryStorage(knobs);
   const app = createApp({
     storage,
     sender,
-    publish: events.publish,
+    publish(name, fields) {
+      events.publish(name, fields);
+      bus.publish(name, fields);
+    },
+    events: openEventsOf(feed, { schedule: unrefTimer, heartbeatMs: 15_000 }),
     clock: knobs.clock,
     version: { version: "0.0.0-test" },
     config: () => ({ port: 0 }),
@@ -46,6 +58,7 @@ export function memoryApp(sender: Sender): MemoryApp {
     knobs,
     errors,
     events,
+    feed,
     fixture: (options) => ({
       ...options,
       events,

@@ -140,6 +140,12 @@ export class CollectorHub {
     return silent;
   }
 
+  /** Resolves when every producer goes by the subscriptions of this moment, or after the deadline. */
+  async interestHeard(deadlineMs = 500): Promise<void> {
+    const { schedule } = this.#settings;
+    await within(Promise.all(Array.from(this.#peers.values(), ({ heard }) => heard)), { schedule, deadlineMs });
+  }
+
   /** Asks a producer's thread. Throws VitrineError (shutting_down) if no answer comes in time. */
   request(id: string, question: Question): Promise<string> {
     const peer = this.#peers.get(id);

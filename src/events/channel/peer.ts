@@ -40,6 +40,7 @@ export class Peer {
   readonly #flushes = new Map<number, Flush>();
   #interest: VersionedInterest | undefined;
   #endTelling: (() => void) | undefined;
+  #heard: PromiseWithResolvers<void> | undefined;
   /** Places in the sequence of the batch accepted last, and dispatched last. */
   #accepted = 0;
   #dispatched = 0;
@@ -59,10 +60,16 @@ export class Peer {
     return this.#options.account.settled;
   }
 
+  /** Resolves when the producer has heard what is listened to, or is gone. */
+  get heard(): Promise<void> {
+    return this.#heard?.promise ?? Promise.resolve();
+  }
+
   /** Tells the producer what is listened to, until it says that it has heard. */
   tell(interest: VersionedInterest): void {
     const { channel, schedule, retryMs } = this.#options;
     this.#interest = interest;
+    this.#heard ??= Promise.withResolvers();
     this.#endTelling?.();
     const message: Message = {
       kind: "interest",
@@ -95,7 +102,7 @@ export class Peer {
 
   /** Hears and says nothing from now on; nobody need wait for a flush any more. */
   close(): void {
-    this.#endTelling?.();
+    this.#endTold();
     for (const { reached } of this.#flushes.values()) reached();
     this.#questions.close();
     this.#options.channel.close();
@@ -109,7 +116,7 @@ export class Peer {
         if (this.#interest !== undefined) this.tell(this.#interest);
         return;
       case "heard":
-        if (message.version === this.#interest?.version) this.#endTelling?.();
+        if (message.version === this.#interest?.version) this.#endTold();
         return;
       case "flushed":
         return this.#endFlush(message.id, message.sequence);
@@ -122,6 +129,12 @@ export class Peer {
       case "flush":
         return;
     }
+  }
+
+  #endTold(): void {
+    this.#endTelling?.();
+    this.#heard?.resolve();
+    this.#heard = undefined;
   }
 
   #accept(batch: PackedBatch): void {

@@ -1,0 +1,103 @@
+import { resolver } from "hono-openapi";
+import * as v from "valibot";
+import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
+import { countedBody } from "./http/counted_body.ts";
+import { problemSchema } from "./http/problem_schema.ts";
+import { parseQuery } from "./http/query.ts";
+import type { AdminOptions } from "./app_options.ts";
+import type { Call } from "./call.ts";
+import type { Route } from "./route.ts";
+
+const query = v.strictObject({
+  type: v.optional(
+    v.pipe(
+      v.string(),
+      v.description("Names of events, separated by commas or repeated; `*` stands for any characters."),
+    ),
+  ),
+  tenant: v.optional(v.pipe(v.string(), v.description("Only events that carry this tenant."))),
+  last_event_id: v.optional(
+    v.pipe(
+      v.string(),
+      v.description("The id of the last record received: go on after it. As the header Last-Event-ID."),
+    ),
+  ),
+});
+
+const recordSchema = v.looseObject({
+  id: v.pipe(v.string(), v.description("Its place, to come back to.")),
+  name: v.pipe(v.string(), v.description("The event's name, or `lost`.")),
+  time: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  count: v.pipe(v.nullable(v.number()), v.description("How many events this stands for; null: nobody knows.")),
+  folded: v.optional(v.pipe(v.boolean(), v.description("Whether several were added up: their details are shed."))),
+});
+
+const TYPES: Readonly<Record<EventFormat, string>> = { sse: "text/event-stream", ndjson: "application/x-ndjson" };
+
+/** The events, as they happen. */
+export function eventRoutes({ events }: AdminOptions): readonly Route[] {
+  const refusal = (description: string) => ({
+    description,
+    content: { "application/problem+json": { schema: resolver(problemSchema) } },
+  });
+  return [{
+    method: "GET",
+    template: "/v1/events",
+    scope: "admin",
+    query,
+    spec: {
+      summary: "The events as they happen, until the client goes away",
+      tags: ["events"],
+      security: [{ admin: [] }],
+      parameters: [{
+        in: "header",
+        name: "Last-Event-ID",
+        description: "The id of the last record received: go on after it.",
+        schema: { type: "string" },
+      }],
+      responses: {
+        200: {
+          description: "Records, by Accept as Server-Sent Events or as lines of JSON; a heartbeat where there are none",
+          content: {
+            "application/x-ndjson": { schema: resolver(recordSchema) },
+            "text/event-stream": { schema: resolver(recordSchema) },
+          },
+        },
+        400: refusal("Bad query, such as a type that fits no event"),
+        401: refusal("No admin token, or another one, where one is set"),
+        404: refusal("Observability is off"),
+        503: refusal("As many as may listen do, or the server is shutting down"),
+      },
+    },
+    async handler(call, request) {
+      const wanted = wantedBy(request);
+      const headers = {
+        "content-type": TYPES[wanted.format],
+        "cache-control": "no-store",
+        vary: "Accept",
+        // nginx would hold the records back.
+        "x-accel-buffering": "no",
+      };
+      return new Response(await bodyOf(call, () => events(wanted)), { headers });
+    },
+  }];
+}
+
+function wantedBy(request: Request): WantedEvents {
+  const { type, tenant, last_event_id } = parseQuery(query, request, { lists: ["type"] });
+  const accept = request.headers.get("accept") ?? "";
+  return {
+    format: /\btext\/event-stream\b/i.test(accept) ? "sse" : "ndjson",
+    types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
+    tenant,
+    lastEventId: request.headers.get("last-event-id") ?? last_event_id,
+  };
+}
+
+/** HEAD opens nothing. */
+async function bodyOf(
+  call: Call,
+  open: () => ReturnType<AdminOptions["events"]>,
+): Promise<ReadableStream<Uint8Array> | null> {
+  return call.method === "HEAD" ? null : countedBody(call, await open());
+}

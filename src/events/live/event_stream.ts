@@ -1,0 +1,56 @@
+import type { Schedule } from "../timer.ts";
+import type { LiveFeed } from "./live_feed.ts";
+import type { LiveListener } from "./live_listener.ts";
+import type { EventFormat, OpenEvents } from "./wanted_events.ts";
+import { FRAMES, writeItem } from "./write_item.ts";
+
+/** Settings of the streams of a feed. */
+export interface EventStreamOptions {
+  readonly schedule: Schedule;
+  /** How long a stream may be silent. */
+  readonly heartbeatMs: number;
+}
+
+/** Most records in one chunk of a stream. */
+const CHUNK_RECORDS = 64;
+
+/** Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is cancelled. */
+export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenEvents {
+  return async ({ format, ...wanted }) => {
+    const listener = feed.listen(wanted);
+    const encoder = new TextEncoder();
+    let started = false;
+    let cancelled = false;
+    return new ReadableStream({
+      async pull(controller) {
+        if (!started) await feed.ready();
+        const text = started ? await nextText(feed, listener, { format, ...options }) : FRAMES[format].start;
+        started = true;
+        // Cancelled while it waited: there is nothing to close any more.
+        if (cancelled) return;
+        if (text === undefined) controller.close();
+        else controller.enqueue(encoder.encode(text));
+      },
+      cancel() {
+        cancelled = true;
+        listener.leave();
+      },
+    }, { highWaterMark: 0 });
+  };
+}
+
+/** The next records, or a heartbeat; undefined at the end. */
+async function nextText(
+  feed: LiveFeed,
+  listener: LiveListener,
+  { format, schedule, heartbeatMs }: EventStreamOptions & { readonly format: EventFormat },
+): Promise<string | undefined> {
+  let endTimer = () => {};
+  const silence = new Promise<void>((resolve) => endTimer = schedule(resolve, heartbeatMs));
+  await Promise.race([listener.wait(), silence]);
+  endTimer();
+  if (listener.ended) return undefined;
+  const items = listener.take(CHUNK_RECORDS);
+  if (items.length === 0) return FRAMES[format].heartbeat;
+  return items.map((item) => writeItem(item, { id: feed.idOf(item.sequence), format })).join("");
+}

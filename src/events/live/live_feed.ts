@@ -1,0 +1,161 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { EventName } from "../catalogue.ts";
+import { eventNames } from "../schema.ts";
+import type { Handler, Subscriber } from "../subscriber.ts";
+import type { Schedule } from "../timer.ts";
+import type { LiveItem } from "./live_item.ts";
+import { LiveListener } from "./live_listener.ts";
+import { RecentRecords } from "./recent_records.ts";
+import type { WantedEvents } from "./wanted_events.ts";
+
+/** What a feed may hold; docs/HTTP.md states it. */
+export interface LiveLimits {
+  /** Listeners at a time. */
+  readonly listeners: number;
+  /** Records that wait for one listener. */
+  readonly queue: number;
+  /** Records that are kept for those who come back. */
+  readonly recent: number;
+  /** How long they are kept, and made, after somebody left. */
+  readonly lingerMs: number;
+}
+
+/** The limits of a server. */
+export const LIVE_LIMITS: LiveLimits = { listeners: 16, queue: 1024, recent: 4096, lingerMs: 10_000 };
+
+/** A bus; EventBus and CollectorHub fit. */
+export interface LiveSource {
+  subscribe(subscriber: Subscriber): () => void;
+  /** Resolves when all who publish know what is subscribed; not there where they know at once. */
+  interestHeard?(): Promise<void>;
+}
+
+/** Settings of a feed. */
+export interface LiveFeedOptions {
+  readonly source: LiveSource;
+  readonly schedule: Schedule;
+  /** Names this feed in the ids of its records, so that no other feed takes them for its own: letters and digits. */
+  readonly nonce: string;
+  /** Default: LIVE_LIMITS. */
+  readonly limits?: LiveLimits;
+}
+
+/** Hands events on to whoever listens now. While nobody does, it is not on the bus and keeps nothing. */
+export class LiveFeed {
+  readonly #options: LiveFeedOptions;
+  readonly #limits: LiveLimits;
+  readonly #recent: RecentRecords;
+  readonly #listeners = new Set<LiveListener>();
+  /** Types that somebody wanted who left a short time ago. */
+  #lingering: ReadonlySet<EventName> = new Set();
+  #endLingering = () => {};
+  /** What is subscribed, and from which place on every event of the type has been recorded. */
+  #coveredFrom: ReadonlyMap<EventName, number> = new Map();
+  #unsubscribe = () => {};
+  #sequence = 0;
+  #closed = false;
+
+  constructor(options: LiveFeedOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? LIVE_LIMITS;
+    this.#recent = new RecentRecords(this.#limits.recent);
+  }
+
+  /** How many listen. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** The id of a place, to come back to. */
+  idOf(sequence: number): string {
+    return `${this.#options.nonce}-${sequence}`;
+  }
+
+  /** Adds a listener. Throws VitrineError: too_many_listeners, or shutting_down once the feed is closed. */
+  listen(wanted: Omit<WantedEvents, "format">): LiveListener {
+    if (this.#closed) throw new VitrineError("shutting_down", "open event stream: the server is shutting down");
+    const { listeners: limit, queue: queueLimit } = this.#limits;
+    if (this.#listeners.size >= limit) {
+      throw new VitrineError("too_many_listeners", `open event stream: ${limit} are open, and no more may be`, {
+        details: { limit },
+      });
+    }
+    const backlog = wanted.lastEventId === undefined ? [] : this.#since(wanted.lastEventId, wanted.types);
+    const listener: LiveListener = new LiveListener({
+      wanted,
+      queueLimit,
+      backlog,
+      onLeave: () => this.#left(listener),
+    });
+    this.#listeners.add(listener);
+    this.#retune();
+    return listener;
+  }
+
+  /** Resolves when every event that is published from now on reaches those who listen. */
+  async ready(): Promise<void> {
+    await this.#options.source.interestHeard?.();
+  }
+
+  /** Ends every listener and leaves the bus; from now on nobody may listen. */
+  close(): void {
+    this.#closed = true;
+    for (const listener of this.#listeners) listener.end();
+    this.#listeners.clear();
+    this.#stopLingering();
+  }
+
+  /** What somebody missed who has received all up to this id. */
+  #since(id: string, types: readonly EventName[]): readonly LiveItem[] {
+    const place = this.#placeOf(id);
+    if (place === undefined) return [{ sequence: this.#sequence, lost: undefined }];
+    const records = this.#recent.after(place);
+    const keptFrom = this.#sequence - records.length;
+    const isWhole = keptFrom === place &&
+      types.every((type) => (this.#coveredFrom.get(type) ?? Infinity) <= place + 1);
+    return isWhole ? records : [{ sequence: keptFrom, lost: undefined }, ...records];
+  }
+
+  #placeOf(id: string): number | undefined {
+    const [nonce, digits = ""] = id.split("-", 2);
+    if (nonce !== this.#options.nonce || !/^\d{1,15}$/.test(digits)) return undefined;
+    const place = Number(digits);
+    return place <= this.#sequence ? place : undefined;
+  }
+
+  #left(listener: LiveListener): void {
+    this.#listeners.delete(listener);
+    this.#lingering = new Set([...this.#lingering, ...listener.types]);
+    this.#endLingering();
+    this.#endLingering = this.#options.schedule(() => this.#stopLingering(), this.#limits.lingerMs);
+  }
+
+  #stopLingering(): void {
+    this.#endLingering();
+    this.#lingering = new Set();
+    this.#retune();
+  }
+
+  /** Subscribes to what is wanted by now. A subscription is read once, so it is replaced: the new one first, and nothing is dispatched in between. */
+  #retune(): void {
+    const { source } = this.#options;
+    const holders = [this.#lingering, ...Array.from(this.#listeners, ({ types }) => types)];
+    const wanted = eventNames.filter((name) => holders.some((types) => types.has(name)));
+    const before = this.#coveredFrom;
+    if (wanted.length === before.size && wanted.every((name) => before.has(name))) return;
+    this.#coveredFrom = new Map(wanted.map((name) => [name, before.get(name) ?? this.#sequence + 1]));
+    const unsubscribe = this.#unsubscribe;
+    this.#unsubscribe = wanted.length === 0 ? () => {} : source.subscribe(this.#subscriber(wanted));
+    unsubscribe();
+    if (wanted.length === 0) this.#recent.clear();
+  }
+
+  #subscriber(wanted: readonly EventName[]): Subscriber {
+    const record: Handler<EventName> = (event) => {
+      const made = { sequence: ++this.#sequence, event };
+      this.#recent.add(made);
+      for (const listener of this.#listeners) listener.offer(made);
+    };
+    return { name: "live", subscriptions: Object.fromEntries(wanted.map((name) => [name, record])), detail: wanted };
+  }
+}
