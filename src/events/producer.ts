@@ -80,7 +80,9 @@ export class EventProducer {
   readonly #totals = { queued: 0, taken: 0, folded: 0, drained: 0, sent: 0 };
   /** Whether something waits and a timer or the transport will see to it. */
   #awake = false;
-  /** Whether that is soon enough for single events. */
+  /** Whether it waits for room. */
+  #blocked = false;
+  /** Whether what waits will be seen to soon enough for single events. */
   #hurried = false;
   #timer: { readonly delayMs: number; readonly cancel: () => void } | undefined;
   #marks: readonly Mark[] = [];
@@ -89,7 +91,7 @@ export class EventProducer {
   constructor(transport: Transport, options: ProducerOptions) {
     this.#transport = transport;
     this.#options = options;
-    transport.onProgress(() => this.#drain());
+    transport.onProgress(() => this.#onProgress());
     transport.onInterest((interest) => this.#listen(interest));
   }
 
@@ -195,16 +197,26 @@ export class EventProducer {
     this.#timer = { delayMs, cancel };
   }
 
+  /** Only what had to wait for room goes on at once: the rest has its timer, or every acknowledgement would call for the next batch. */
+  #onProgress(): void {
+    if (this.#blocked) this.#drain();
+    else this.#tellOldest();
+  }
+
+  #tellOldest(): void {
+    this.#options.row.setOldest(this.#transport.oldestMs() ?? this.#oldestMs());
+  }
+
   /** Sends what waits now, while there is room; what subscribers publish meanwhile waits for its own turn. */
   #drain(): void {
     if (!this.#informed) return;
     const { queued, folded } = this.#totals;
     while (this.#isWaiting(queued, folded) && this.#transport.room() > 0) this.#sendOne();
     this.#awake = this.#isWaiting(this.#totals.queued, this.#totals.folded);
-    // Without room, onProgress goes on.
-    this.#hurried = this.#awake;
-    if (this.#awake && this.#transport.room() > 0) this.#wakeForAll();
-    this.#options.row.setOldest(this.#transport.oldestMs() ?? this.#oldestMs());
+    this.#blocked = this.#awake && this.#transport.room() === 0;
+    this.#hurried = this.#blocked;
+    if (this.#awake && !this.#blocked) this.#wakeForAll();
+    this.#tellOldest();
     const reached = this.#marks.filter(({ queued, folded }) => !this.#isWaiting(queued, folded));
     if (reached.length === 0) return;
     this.#marks = this.#marks.filter((mark) => !reached.includes(mark));

@@ -174,6 +174,20 @@ describe("CollectorHub", () => {
     expect(counts.map((count) => [count?.delivered, count?.rolledUp])).toEqual([[0, 2], [1, 0]]);
   });
 
+  test("sends a batch for each interval and not for each acknowledgement when events go on and on", async () => {
+    const fixture = new Fixture();
+    const { hub, net, time } = fixture;
+    const { publish } = fixture.producer("1.1");
+    const { seen } = await listening(fixture);
+    for (let ms = 0; ms < 200; ms++) {
+      publish("l1.read.finished", READ);
+      await time.advance(1);
+      await net.deliver();
+    }
+    expect(seen.length).toBe(4);
+    expect(hub.stats().events.get("l1.read.finished")).toMatchObject({ published: 200, rolledUp: 200 });
+  });
+
   test("says how often batches were sent again and ignored", async () => {
     const fixture = new Fixture();
     const { hub, net, time } = fixture;
