@@ -118,9 +118,17 @@ export async function startCluster({ config, version, env, reportError }: Server
   });
   const storage = new ClusterStorage({ hub, supervisor, l1 });
 
+  let asked: ReturnType<typeof storage.status> | undefined;
+
   async function metricsText(): Promise<string> {
-    await hub.flush(FLUSH_MS);
-    return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
+    // Events and state both wait for the workers' event loops: at the same time, not one after the other.
+    const mine = asked = storage.status();
+    try {
+      await hub.flush(FLUSH_MS);
+      return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
+    } finally {
+      if (asked === mine) asked = undefined;
+    }
   }
 
   async function status(): Promise<object> {
@@ -172,7 +180,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     responses,
     state: {
       l1: () => l1.usage(),
-      storage: () => storage.status(),
+      storage: () => asked ?? storage.status(),
       activeRequests,
       workers: () => supervisor.status().map(({ state }) => state),
     },
