@@ -65,6 +65,11 @@ const schema = v.object({
   l1ReadLease: setting("300s", "How long a reader may hold an object in L1.", duration("1s", "24h")),
   l1WriteLease: setting("600s", "How long a writer may hold unfinished memory in L1.", duration("1s", "24h")),
   l2: setting("file://./.vitrine", "Storage tiers behind L1, in the order they are asked.", urls()),
+  l2Timeout: setting(
+    "30s",
+    "How long a tier may keep a call waiting before it is given up as failed; 0s for ever.",
+    duration("0s", "1h"),
+  ),
   write: setting(
     "back",
     "When a write is acknowledged: back, from L1, and stored behind; through, when the tiers have it.",
@@ -126,6 +131,8 @@ export interface Config {
   readonly l1WriteLeaseMs: number;
   /** Tier URLs in the order they are asked. May hold passwords: show them through publicConfig. */
   readonly l2: readonly string[];
+  /** 0: a tier is waited for as long as it takes. */
+  readonly l2TimeoutMs: number;
   readonly write: Settings["write"];
   readonly maxObjectBytes: number;
   readonly storeQueueEntries: number;
@@ -203,6 +210,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     l1ReadLeaseMs: settings.l1ReadLease,
     l1WriteLeaseMs: settings.l1WriteLease,
     l2: settings.l2,
+    l2TimeoutMs: settings.l2Timeout,
     write: settings.write,
     maxObjectBytes: settings.maxObject,
     storeQueueEntries: settings.storeQueueEntries,

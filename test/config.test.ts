@@ -52,6 +52,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     l1ReadLeaseMs: 300_000,
     l1WriteLeaseMs: 600_000,
     l2: ["file://./.vitrine"],
+    l2TimeoutMs: 30_000,
     write: "back",
     maxObjectBytes: 64 * gib,
     storeQueueEntries: 1024,

@@ -7,10 +7,10 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
-import { openTiers } from "../l2/mod.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
+import { composeTiers } from "./tiers.ts";
 
 /** What a node is made of: all that differs between a single isolate and a worker. */
 export interface NodeOptions {
@@ -45,7 +45,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1 } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await openTiers(config.l2, { publish, clock }),
+    tiers: await composeTiers(config, { publish, clock }),
     publish,
     clock,
     write: config.write,

@@ -259,7 +259,10 @@ export const catalogue = {
   },
   "timeout.raised": {
     doc: "A call was given up because it took too long.",
-    fields: { exceptionType: oneOf(["l2_lookup", "l2_load", "l2_store", "l2_delete"], "Which call."), requestId },
+    fields: {
+      exceptionType: oneOf(["l2_lookup", "l2_load", "l2_store", "l2_delete", "l2_list", "l2_usage"], "Which call."),
+      requestId,
+    },
   },
   "worker.started": {
     doc: "A worker is ready: at the start of the server, or in the place of one that is gone.",

@@ -9,6 +9,11 @@ export interface StoreSource {
   readonly sizeBytes?: number;
   /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
   meta(): ObjectMeta;
+  /**
+   * Asked in the very step in which the object becomes visible, with nothing awaited in between; a throw (nobody waits for this store any more) aborts it
+   * and leaves the tier as it was. A tier that commits elsewhere, where this cannot be one step, must refuse there what is older than what it holds or held.
+   */
+  assertWanted?(): void;
 }
 
 /** A running load. */
@@ -60,6 +65,7 @@ export interface TierUsage {
  * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
  * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never handed out.
  * - Calls for different keys run side by side; the caller orders calls for one key.
+ * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
  */
 export interface L2Adapter {
   /** The tier's name in numbers and answers, e.g. "fs". */

@@ -219,6 +219,7 @@ export class FileAdapter implements L2Adapter {
       path = this.#layout.objectPath(name);
       await this.#disk.syncFolder(this.#layout.folderOf(name));
       const entry = { key, meta, name, fileBytes };
+      source.assertWanted?.();
       const old = this.#index.put(entry, { usedMs: this.#clock.nowMs(), reservedBytes: writer.heldBytes });
       return { entry, old };
     } catch (error) {

@@ -133,6 +133,7 @@ export class MemoryAdapter implements L2Adapter {
     if (meta.sizeBytes !== bytes.length || meta.crc32 !== crc32(bytes)) {
       throw new VitrineError("tier_failed", `Storing: ${bytes.length} bytes came, which are not those announced`);
     }
+    source.assertWanted?.();
     const old = this.#entries.get(keyId(key));
     this.#makeRoom(bytes.length - (old?.bytes.length ?? 0), keyId(key));
     if (old !== undefined) {

@@ -18,18 +18,20 @@ export function watchSource(source: StoreSource): WatchedSource {
       throw error;
     }
   }
+  function noting<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      thrown = { error };
+      throw error;
+    }
+  }
   return {
     source: {
       chunks: chunks(),
       ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
-      meta() {
-        try {
-          return source.meta();
-        } catch (error) {
-          thrown = { error };
-          throw error;
-        }
-      },
+      meta: () => noting(() => source.meta()),
+      assertWanted: () => noting(() => source.assertWanted?.()),
     },
     threw: (error) => thrown !== undefined && thrown.error === error,
   };

@@ -204,6 +204,39 @@ export function adapterConformance(fixture: AdapterFixture): void {
     );
 
     test(
+      "store throws what assertWanted throws and leaves what was there when nobody waits for it any more",
+      withAdapter(async ({ adapter, removed }) => {
+        await adapter.store(key("a"), sourceOf(pattern(100)));
+        const usage = await adapter.usage();
+        const unwanted = new Error("given up");
+        const source = {
+          ...sourceOf(pattern(200)),
+          assertWanted(): void {
+            throw unwanted;
+          },
+        };
+        await expect(adapter.store(key("a"), source)).rejects.toBe(unwanted);
+        expect(await holds(adapter, key("a"), pattern(100))).toBe(true);
+        expect([await adapter.usage(), removed]).toEqual([usage, []]);
+      }),
+    );
+
+    test(
+      "an object becomes visible in the step in which assertWanted is asked",
+      withAdapter(async ({ adapter }) => {
+        const after: Promise<unknown>[] = [];
+        const source = {
+          ...sourceOf(pattern(200)),
+          assertWanted(): void {
+            queueMicrotask(() => after.push(adapter.lookup(key("a"))));
+          },
+        };
+        const meta = await adapter.store(key("a"), source);
+        expect(await Promise.all(after)).toEqual([meta]);
+      }),
+    );
+
+    test(
       "usage tells the age of the oldest object, if it tells ages, when objects come, age, are replaced and go",
       withAdapter(async ({ adapter, clock, reopen }) => {
         const age = async (from: L2Adapter): Promise<number | undefined> => (await from.usage()).oldestAgeSeconds;

@@ -3,6 +3,9 @@ import fc from "fast-check";
 import process from "node:process";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
+import { noPublish } from "../../src/events/no_publish.ts";
+import type { L2Adapter } from "../../src/l2/adapter.ts";
+import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
 import type { Step } from "../support/map_adapter.ts";
 import { type Call, isLinearizable } from "../support/linearizable.ts";
 import {
@@ -98,6 +101,8 @@ interface Faults {
 
 interface CheckOptions extends BenchOptions {
   readonly faults?: Faults;
+  /** Tiers are given up at random while they go on with what they were asked (default false). */
+  readonly hangs?: boolean;
   /** Storage managers over one L1 and the same tiers, each with clients of its own (default 1). */
   readonly managers?: number;
 }
@@ -115,15 +120,25 @@ function makeBenches(
 async function check(
   scheduler: fc.Scheduler,
   clients: readonly (readonly Op[])[],
-  { faults, managers = 1, ...benchOptions }: CheckOptions,
+  { faults, hangs = false, managers = 1, ...benchOptions }: CheckOptions,
 ): Promise<void> {
-  const benches = makeBenches({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions, managers });
+  let failing = faults !== undefined || hangs;
+  const every = (_ms: number, look: () => void): () => void => {
+    let isOn = true;
+    const goOn = async (): Promise<void> => {
+      for (; isOn; await scheduler.schedule(Promise.resolve(), "look")) if (failing) look();
+    };
+    void goOn();
+    return () => isOn = false;
+  };
+  const wrap = (adapter: L2Adapter): L2Adapter =>
+    hangs ? new TimeoutAdapter(adapter, { timeoutMs: 4, publish: noPublish, every }) : adapter;
+  const benches = makeBenches({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions, wrap, managers });
   const [bench] = benches;
   const calls: Call[] = [];
   let now = 0;
-  const history = { calls, tick: () => now++, lossy: faults !== undefined };
+  const history = { calls, tick: () => now++, lossy: failing };
   await run(bench, PUT, history);
-  let failing = faults !== undefined;
   let step = 0;
   for (const each of benches) {
     for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
@@ -184,9 +199,9 @@ test("StorageManager answers as one register per key when there are two tiers", 
   );
 }, 30_000);
 
-// Not "commit": once its object is visible a store may not fail, that is the adapter's promise.
+// "commit" too: a store may be given up when its object is visible already.
 const faults = fc.record<Faults>({
-  steps: fc.subarray<Step>(["lookup", "load", "chunk", "store", "delete", "clear"], { minLength: 1 }),
+  steps: fc.subarray<Step>(["lookup", "load", "chunk", "store", "meta", "commit", "delete", "clear"], { minLength: 1 }),
   pattern: fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
 });
 
@@ -198,6 +213,21 @@ test("StorageManager never brings an outdated object back when tiers fail", asyn
     { numRuns: 400 },
   );
 }, 30_000);
+
+for (const [tiers, managers] of [[1, 1], [2, 1], [2, 2]] as const) {
+  test(
+    `${managers} StorageManager(s) never bring an outdated object back when ${tiers} tiers are given up and go on`,
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
+          await check(scheduler, scripts, { tiers, managers, hangs: true });
+        }),
+        { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
+      );
+    },
+    60_000,
+  );
+}
 
 for (const managers of [2, 3]) {
   const scripts = fc.array(ops, { minLength: managers, maxLength: 4 });

@@ -4,7 +4,7 @@ import type { ObjectMeta } from "../../src/core/object.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../src/l2/adapter.ts";
 
 /** The calls of an adapter that can be held up or made to fail. */
-export type Step = "lookup" | "load" | "chunk" | "store" | "commit" | "delete" | "clear" | "list" | "usage";
+export type Step = "lookup" | "load" | "chunk" | "store" | "meta" | "commit" | "delete" | "clear" | "list" | "usage";
 
 /** An object as a MapAdapter keeps it. */
 export interface Stored {
@@ -55,6 +55,8 @@ export class MapAdapter implements L2Adapter {
     }
     const meta = source.meta();
     if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
+    await this.gate("meta", key.key);
+    source.assertWanted?.();
     this.objects.set(keyId(key), { key, meta, bytes: Uint8Array.from(bytes) });
     await this.gate("commit", key.key);
     return meta;

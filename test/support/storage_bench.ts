@@ -4,6 +4,7 @@ import type { Publish } from "../../src/core/publish.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
+import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
@@ -82,7 +83,13 @@ export interface StorageBench {
 /** Settings of a bench that differ from: one tier, back, 64 KiB of L1 that admits up to 4 KiB. */
 export type BenchOptions =
   & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock" | "shared">>
-  & { readonly tiers?: number; readonly l1Bytes?: number; readonly admissionLimitBytes?: number };
+  & {
+    readonly tiers?: number;
+    readonly l1Bytes?: number;
+    readonly admissionLimitBytes?: number;
+    /** Puts a wrapper around each tier. */
+    readonly wrap?: (adapter: L2Adapter) => L2Adapter;
+  };
 
 /** What the managers of a cluster have in common. */
 export interface ClusterParts {
@@ -125,7 +132,7 @@ function makeBench(
   { time, arena, stores }: Omit<ClusterParts, "keys">,
   options: BenchOptions & { readonly holder: number; readonly shared?: SharedKeys },
 ): StorageBench {
-  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, ...rest } = options;
+  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, wrap, ...rest } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
@@ -143,7 +150,7 @@ function makeBench(
   const adapters = stores.map((objects, index) => new MapAdapter(`t${index + 1}`, { objects }));
   const storage = new StorageManager({
     l1,
-    tiers: adapters,
+    tiers: wrap === undefined ? adapters : adapters.map(wrap),
     publish,
     clock: time,
     timers: time,

@@ -85,6 +85,7 @@ export class FaultAdapter implements L2Adapter {
         chunks: breaks.reduce(spoil, source.chunks),
         ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
         meta: () => source.meta(),
+        assertWanted: () => source.assertWanted?.(),
       });
     });
   }

@@ -67,15 +67,17 @@ export class Tier {
     }
   }
 
-  /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held. */
+  /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held, or, if it failed in its last step, nothing that is read. */
   async store(key: ObjectKey, source: StoreSource): Promise<void> {
     const startMs = this.#clock.nowMs();
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
     const broken: { readonly cause: unknown }[] = [];
+    let isCommitting = false;
     const watched = watchSource(source, {
       beforeCommit: () => this.#shared.assertSeated(),
       broken: (cause) => broken.push({ cause }),
+      onCommit: () => isCommitting = true,
     });
     try {
       const meta = await this.#adapter.store(key, watched);
@@ -87,6 +89,8 @@ export class Tier {
         seconds: this.#since(startMs),
       });
     } catch (error) {
+      // Whether it became visible nobody knows, so neither it nor what it was to replace may be read.
+      if (isCommitting) this.#stale.add(key);
       const outcome = broken[0] === undefined ? "failed" : "aborted";
       this.#publish("l2.store.completed", { ...label, outcome, bytes: 0, seconds: this.#since(startMs) });
       if (broken[0] !== undefined) throw broken[0].cause;
@@ -194,11 +198,18 @@ export class Tier {
   }
 }
 
-/** The same source, telling of what it throws, so that a broken source is not taken for a broken tier. */
-function watchSource(
-  source: StoreSource,
-  { beforeCommit, broken }: { readonly beforeCommit: () => void; readonly broken: (cause: unknown) => void },
-): StoreSource {
+/** What a Tier wants to hear of a source. */
+interface SourceHooks {
+  /** Throws if this thread may not store any more. */
+  readonly beforeCommit: () => void;
+  /** The source threw, so that it is not taken for a broken tier. */
+  readonly broken: (cause: unknown) => void;
+  /** From here on the object may be visible. */
+  readonly onCommit: () => void;
+}
+
+/** The same source, telling what becomes of it. */
+function watchSource(source: StoreSource, { beforeCommit, broken, onCommit }: SourceHooks): StoreSource {
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
     try {
       yield* source.chunks;
@@ -207,16 +218,22 @@ function watchSource(
       throw error;
     }
   }
-  const meta = (): ObjectMeta => {
+  function noting<T>(call: () => T): T {
     try {
       beforeCommit();
-      return source.meta();
+      return call();
     } catch (error) {
       broken(error);
       throw error;
     }
+  }
+  const watched = {
+    chunks: chunks(),
+    meta: () => noting(() => source.meta()),
+    assertWanted() {
+      noting(() => source.assertWanted?.());
+      onCommit();
+    },
   };
-  return source.sizeBytes === undefined
-    ? { chunks: chunks(), meta }
-    : { chunks: chunks(), meta, sizeBytes: source.sizeBytes };
+  return source.sizeBytes === undefined ? watched : { ...watched, sizeBytes: source.sizeBytes };
 }

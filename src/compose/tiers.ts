@@ -1,0 +1,24 @@
+import { clearInterval, setInterval } from "node:timers";
+import type { Config } from "../config.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Publish } from "../core/publish.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { L2Adapter } from "../l2/adapter.ts";
+import { openTiers } from "../l2/mod.ts";
+import { TimeoutAdapter } from "../l2/wrap/timeout.ts";
+
+/** Opens the tiers that the settings name, each in its wrappers. Throws VitrineError if one cannot be opened. */
+export async function composeTiers(
+  { l2, l2TimeoutMs: timeoutMs }: Pick<Config, "l2" | "l2TimeoutMs">,
+  options: { readonly publish: Publish<EventMap>; readonly clock: Clock },
+): Promise<readonly L2Adapter[]> {
+  const tiers = await openTiers(l2, options);
+  if (timeoutMs === 0) return tiers;
+  return tiers.map((tier) => new TimeoutAdapter(tier, { publish: options.publish, timeoutMs, every }));
+}
+
+function every(ms: number, callback: () => void): () => void {
+  const timer = setInterval(callback, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}

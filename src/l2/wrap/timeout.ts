@@ -1,0 +1,169 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { Publish } from "../../core/publish.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
+import { type Watch, Watchdog, type WatchdogOptions } from "./watchdog.ts";
+
+/** Settings of a TimeoutAdapter. */
+export interface TimeoutOptions extends WatchdogOptions {
+  readonly publish: Publish<EventMap>;
+}
+
+/** The call that is waited for, as it is told when it is given up. */
+interface Call {
+  readonly exceptionType: EventMap["timeout.raised"]["exceptionType"];
+  readonly requestId?: string | undefined;
+}
+
+/**
+ * Gives up what an adapter does not answer in time: a lookup, a load's opening and each of its chunks, a store between one chunk taken and the next, a deletion,
+ * a listing, the usage. Such a call fails with tier_failed. What the adapter does later is without effect: a late load is freed, a late store never becomes visible,
+ * because it asks its source (`assertWanted`). Clearing takes as long as it takes, and `close` waits for what hangs.
+ */
+export class TimeoutAdapter implements L2Adapter {
+  readonly name: string;
+  readonly #inner: L2Adapter;
+  readonly #options: TimeoutOptions;
+  readonly #watchdog: Watchdog;
+
+  constructor(inner: L2Adapter, options: TimeoutOptions) {
+    this.name = inner.name;
+    this.#inner = inner;
+    this.#options = options;
+    this.#watchdog = new Watchdog(options);
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    return await this.#answer({ exceptionType: "l2_lookup", ...idOf(key) }, this.#inner.lookup(key));
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    const call: Call = { exceptionType: "l2_load", ...idOf(key) };
+    const load = await this.#answer(call, this.#inner.load(key, range), (late) => {
+      void late?.chunks[Symbol.asyncIterator]().return?.().catch(() => undefined);
+    });
+    if (load === undefined) return undefined;
+    return { meta: load.meta, chunks: this.#chunks(call, load.chunks[Symbol.asyncIterator]()) };
+  }
+
+  store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    return new Promise((resolve, reject) => {
+      let givenUp: VitrineError | undefined;
+      const watch = this.#watchdog.watch(() => {
+        givenUp = this.#raise({ exceptionType: "l2_store", ...idOf(key) });
+        reject(givenUp);
+      });
+      watch.wait();
+      const assertWaiting = (): void => {
+        if (givenUp !== undefined) throw givenUp;
+      };
+      this.#inner.store(key, patientSource(source, { watch, assertWaiting })).then(
+        (meta) => watch.end() && resolve(meta),
+        (error: unknown) => watch.end() && reject(error),
+      );
+    });
+  }
+
+  async delete(key: ObjectKey): Promise<boolean> {
+    return await this.#answer({ exceptionType: "l2_delete", ...idOf(key) }, this.#inner.delete(key));
+  }
+
+  clear(tenant?: string): Promise<number> {
+    return this.#inner.clear(tenant);
+  }
+
+  async list(query: ListQuery): Promise<ListPage> {
+    return await this.#answer({ exceptionType: "l2_list" }, this.#inner.list(query));
+  }
+
+  async usage(): Promise<TierUsage> {
+    return await this.#answer({ exceptionType: "l2_usage" }, this.#inner.usage());
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  /** What `work` gives, if it gives it in time; `onLate` gets it otherwise. */
+  #answer<T>(call: Call, work: Promise<T>, onLate: (value: T) => void = () => {}): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watch = this.#watchdog.watch(() => reject(this.#raise(call)));
+      watch.wait();
+      work.then(
+        (value) => watch.end() ? resolve(value) : onLate(value),
+        (error: unknown) => watch.end() && reject(error),
+      );
+    });
+  }
+
+  #chunks(call: Call, chunks: AsyncIterator<Uint8Array>): AsyncIterableIterator<Uint8Array> {
+    let isOpen = true;
+    const free = async (): Promise<IteratorResult<Uint8Array>> => {
+      if (isOpen) await chunks.return?.();
+      isOpen = false;
+      return { done: true, value: undefined };
+    };
+    const next = async (): Promise<IteratorResult<Uint8Array>> => {
+      if (!isOpen) return { done: true, value: undefined };
+      try {
+        return await this.#answer(call, chunks.next(), () => void chunks.return?.().catch(() => undefined));
+      } catch (error) {
+        // Either it has ended by itself, or nobody is to wait for it.
+        isOpen = false;
+        throw error;
+      }
+    };
+    return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      next,
+      return: free,
+    };
+  }
+
+  #raise(call: Call): VitrineError {
+    const { exceptionType } = call;
+    this.#options.publish("timeout.raised", call);
+    const details = { tier: this.name, timeoutMs: this.#options.timeoutMs };
+    return new VitrineError("tier_failed", `Waiting for a tier: ${exceptionType} in ${this.name}`, { details });
+  }
+}
+
+function idOf({ requestId }: ObjectKey): Pick<Call, "requestId"> {
+  return requestId === undefined ? {} : { requestId };
+}
+
+/** The same source; the tier's time does not run while the source itself is waited for. */
+function patientSource(
+  source: StoreSource,
+  { watch, assertWaiting }: { readonly watch: Watch; readonly assertWaiting: () => void },
+): StoreSource {
+  async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+    watch.rest();
+    try {
+      for await (const chunk of source.chunks) {
+        assertWaiting();
+        watch.wait();
+        yield chunk;
+        assertWaiting();
+        watch.rest();
+      }
+    } finally {
+      watch.wait();
+    }
+  }
+  const meta = (): ObjectMeta => {
+    assertWaiting();
+    watch.wait();
+    return source.meta();
+  };
+  const assertWanted = (): void => {
+    assertWaiting();
+    source.assertWanted?.();
+  };
+  const { sizeBytes } = source;
+  return { chunks: chunks(), meta, assertWanted, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+}
