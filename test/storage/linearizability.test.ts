@@ -124,12 +124,12 @@ async function check(
 ): Promise<void> {
   let failing = faults !== undefined || hangs;
   const every = (_ms: number, look: () => void): () => void => {
-    let isOn = true;
+    const timer = { isOn: true };
     const goOn = async (): Promise<void> => {
-      for (; isOn; await scheduler.schedule(Promise.resolve(), "look")) if (failing) look();
+      for (; timer.isOn; await scheduler.schedule(Promise.resolve(), "look")) if (failing) look();
     };
     void goOn();
-    return () => isOn = false;
+    return () => timer.isOn = false;
   };
   const wrap = (adapter: L2Adapter): L2Adapter =>
     hangs ? new TimeoutAdapter(adapter, { timeoutMs: 4, publish: noPublish, every }) : adapter;

@@ -8,7 +8,7 @@ import { Gate } from "../../support/gate.ts";
 import { MapAdapter, type Step } from "../../support/map_adapter.ts";
 import { adapterConformance } from "../conformance.ts";
 import { withFolder } from "../file/folder.ts";
-import { codeOf, holds, key, newBench, pattern, readAll, sourceOf } from "../support.ts";
+import { codeOf, holds, key, pattern, readAll, sourceOf } from "../support.ts";
 
 const nobodyLooks = { timeoutMs: 1000, every: () => () => {} };
 
@@ -133,8 +133,8 @@ for (const step of ["store", "chunk", "meta"] as const) {
     const { inner, adapter, gate, looks } = await hanging(step);
     let wasOver = (): void => {};
     const over = new Promise<void>((resolve) => wasOver = resolve);
-    const { store } = inner;
-    inner.store = async (at, source) => await store.call(inner, at, source).finally(wasOver);
+    const store = inner.store.bind(inner);
+    inner.store = (at, source) => store(at, source).finally(wasOver);
     const storing = codeOf(adapter.store(key("a"), sourceOf(pattern(300, 2))));
     await gate.reached;
     looks(5);
