@@ -6,6 +6,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./object_list.ts";
 import { objectRoutes } from "./objects.ts";
 import { openapiRoutes } from "./openapi.ts";
+import { pageRoutes } from "./page/page_routes.ts";
 import type { Route } from "./route.ts";
 import { statusRoutes } from "./status.ts";
 
@@ -13,7 +14,13 @@ export type { AdminOptions, App, AppOptions };
 
 /** What tells how the server is: on every port. */
 function adminRoutes(options: AdminOptions): readonly Route[] {
-  return [...healthRoutes(options), ...statusRoutes(options), ...metricsRoutes(options), ...eventRoutes(options)];
+  return [
+    ...healthRoutes(options),
+    ...statusRoutes(options),
+    ...metricsRoutes(options),
+    ...eventRoutes(options),
+    ...pageRoutes(),
+  ];
 }
 
 /** The whole interface: one line for each group of routes. */

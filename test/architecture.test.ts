@@ -10,7 +10,7 @@ interface Layer {
   readonly mayTypes?: readonly string[];
 }
 
-/** Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core. main.ts and src/compose put everything together and are not held to it. */
+/** Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core and the browser. main.ts and src/compose put everything together and are not held to it. */
 const layers: Readonly<Record<string, Layer>> = {
   "src/core": { may: [] },
   "src/events": { may: ["src/core"] },
@@ -21,12 +21,18 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: [] },
   "src/config": { may: ["src/core", "valibot"] },
+  "routes/page/browser": { may: ["uplot"] },
   "routes": { may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "valibot"] },
 };
+
+/** What a browser runs. */
+const browserFolder = "routes/page/browser";
+const withoutNode: readonly string[] = ["src/core", browserFolder];
 
 const isComposer = (path: string) => path === "src/main.ts" || path.startsWith("src/compose/");
 
 function layerOf(path: string): string {
+  if (path.startsWith(`${browserFolder}/`)) return browserFolder;
   // src/config.ts is the front door of src/config/.
   const [top = "", folder = ""] = path.split("/");
   return top === "src" ? `src/${basename(folder, ".ts")}` : top;
@@ -41,13 +47,13 @@ function isAllowed(path: string, { target, typeOnly }: Import): boolean {
   const name = layerOf(path);
   const layer = layers[name];
   if (layer === undefined) return false;
-  if (target.startsWith("node:")) return name !== "src/core";
+  if (target.startsWith("node:")) return !withoutNode.includes(name);
   if (/^(?:src|routes)\//.test(target) && layerOf(target) === name) return true;
   const allowed = typeOnly ? [...layer.may, ...(layer.mayTypes ?? [])] : layer.may;
   return allowed.some((entry) => matches(target, entry));
 }
 
-const files = globSync(["src/**/*.ts", "routes/**/*.ts"]).toSorted();
+const files = globSync(["src/**/*.ts", "routes/**/*.{ts,js}"]).toSorted();
 const sources = new Map(files.map((path) => [path, readFileSync(path, "utf8")]));
 const graph = new Map(Array.from(sources, ([path, source]) => [path, importsOf(path, source)]));
 
@@ -68,6 +74,8 @@ test("the import table refuses when an arrow is forbidden", () => {
     ["src/l1/arena.ts", "src/l1x/arena.ts", false],
     ["routes/objects.ts", "src/main.ts", false],
     ["src/elsewhere/x.ts", "src/core/key.ts", true],
+    ["routes/page/browser/main.js", "node:fs", false],
+    ["routes/page/browser/main.js", "routes/route.ts", false],
   ];
   expect(forbidden.filter(([path, target, typeOnly]) => isAllowed(path, { target, typeOnly }))).toEqual([]);
   expect(isAllowed("src/l1/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);
@@ -114,7 +122,7 @@ test("only src/runtime names Bun or Deno when all sources are read", () => {
 });
 
 test("file names are snake_case when sources, tests and scripts are listed", () => {
-  const listed = globSync(["{src,routes,test,scripts,bench}/**/*.ts"]);
+  const listed = globSync(["{src,routes,test,scripts,bench}/**/*.{ts,js}"]);
   expect(listed.length).toBeGreaterThan(0);
   expect(listed.filter((path) => !/^[a-z0-9]+(?:_[a-z0-9]+)*(?:\.test)?$/.test(basename(path, extname(path))))).toEqual(
     [],

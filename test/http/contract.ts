@@ -4,6 +4,7 @@ import { eventCases } from "./cases/events.ts";
 import { keyCases } from "./cases/keys.ts";
 import { lifetimeCases } from "./cases/lifetimes.ts";
 import { listingCases } from "./cases/listing.ts";
+import { pageCases } from "./cases/page.ts";
 import { rangeCases } from "./cases/ranges.ts";
 import { readCases } from "./cases/reads.ts";
 import { serviceCases } from "./cases/service.ts";
@@ -22,6 +23,7 @@ export const contract: readonly ContractCase[] = [
   ...listingCases,
   ...serviceCases,
   ...eventCases,
+  ...pageCases,
 ];
 
 /** The cases a fixture can run, each bound to a tenant of its own. */

@@ -1,0 +1,25 @@
+// @ts-check
+import { busOf } from "./bus.js";
+import { removalsOf } from "./removals.js";
+import { serverOf } from "./server.js";
+import { tenantsOf } from "./tenants.js";
+import { tiersOf } from "./tiers.js";
+import { trafficOf } from "./traffic.js";
+
+/** @typedef {import("../metrics/metrics_window.js").View} View */
+/** @typedef {ReturnType<typeof figuresOf>} Figures */
+
+/**
+ * All that the page shows.
+ * @param {View} view
+ */
+export function figuresOf(view) {
+  return {
+    server: serverOf(view),
+    traffic: trafficOf(view),
+    tiers: tiersOf(view),
+    removals: removalsOf(view),
+    tenants: tenantsOf(view),
+    bus: busOf(view),
+  };
+}

@@ -1,0 +1,53 @@
+// @ts-check
+
+/**
+ * Lines over time as uPlot takes them: `times` in seconds, and for each label one value a time, null where there is none.
+ * @typedef {{ readonly times: readonly number[], readonly lines: ReadonlyMap<string, readonly (number | null)[]> }} Lines
+ */
+
+/** The last minutes of one chart. Labels may come later; they have no values before. */
+export class History {
+  #keepSeconds;
+  #gapSeconds;
+  /** @type {number[]} */
+  #times = [];
+  /** @type {Map<string, (number | null)[]>} */
+  #lines = new Map();
+
+  /** @param {{ readonly keepSeconds: number, readonly gapSeconds: number }} options points further apart than the gap are not joined */
+  constructor({ keepSeconds, gapSeconds }) {
+    this.#keepSeconds = keepSeconds;
+    this.#gapSeconds = gapSeconds;
+  }
+
+  /**
+   * @param {number} time seconds, later than the one before
+   * @param {ReadonlyMap<string, number | undefined>} values
+   */
+  add(time, values) {
+    const last = this.#times.at(-1);
+    if (last !== undefined && time - last > this.#gapSeconds) this.#append(last + this.#gapSeconds / 2, new Map());
+    this.#append(time, values);
+    while ((this.#times[0] ?? time) < time - this.#keepSeconds) {
+      this.#times.shift();
+      for (const line of this.#lines.values()) line.shift();
+    }
+  }
+
+  /** @returns {Lines} */
+  get lines() {
+    return { times: this.#times, lines: this.#lines };
+  }
+
+  /**
+   * @param {number} time
+   * @param {ReadonlyMap<string, number | undefined>} values
+   */
+  #append(time, values) {
+    for (const label of values.keys()) {
+      if (!this.#lines.has(label)) this.#lines.set(label, this.#times.map(() => null));
+    }
+    this.#times.push(time);
+    for (const [label, line] of this.#lines) line.push(values.get(label) ?? null);
+  }
+}

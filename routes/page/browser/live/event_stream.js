@@ -1,0 +1,109 @@
+// @ts-check
+import { readNdjson } from "./ndjson.js";
+import { parseRecord } from "./record.js";
+
+/** @typedef {import("./record.js").LiveRecord} LiveRecord */
+
+/**
+ * `refused`: a token is needed, or another one; `failed`: the server says why it does not; `broken`: it is tried again.
+ * @typedef {"closed" | "connecting" | "open" | "refused" | "failed" | "broken"} StreamState
+ */
+
+/**
+ * @typedef {object} StreamOptions
+ * @property {(url: string, init: RequestInit) => Promise<Response>} fetch
+ * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} wait ends early when the signal says so
+ * @property {(record: LiveRecord) => void} onRecord
+ * @property {(state: StreamState, detail: string) => void} onState
+ */
+
+const firstRetryMs = 1000;
+const lastRetryMs = 15_000;
+
+/** @param {Response} response */
+async function refusalOf(response) {
+  const text = await response.text();
+  try {
+    const { detail } = JSON.parse(text);
+    return typeof detail === "string" ? detail : text;
+  } catch {
+    return text;
+  }
+}
+
+/** Live events of the server, while they are wanted: goes on after the last one seen when the connection breaks. */
+export class EventStream {
+  #options;
+  /** @type {AbortController | undefined} */
+  #running;
+
+  /** @param {StreamOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /**
+   * Follows the events of these types from now on, and no others any more.
+   * @param {{ readonly types: string, readonly token: string }} wanted `types`: globs, separated by commas
+   * @returns {Promise<void>} settles when it has ended for good
+   */
+  open(wanted) {
+    this.close();
+    const running = new AbortController();
+    this.#running = running;
+    return this.#follow(wanted, running.signal);
+  }
+
+  /** Ends the connection. */
+  close() {
+    if (this.#running === undefined) return;
+    this.#running.abort();
+    this.#running = undefined;
+    this.#options.onState("closed", "");
+  }
+
+  /**
+   * @param {{ readonly types: string, readonly token: string }} wanted
+   * @param {AbortSignal} signal
+   */
+  async #follow(wanted, signal) {
+    const { onState, onRecord, wait } = this.#options;
+    let lastId = "";
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      onState("connecting", "");
+      let reason = "";
+      try {
+        const response = await this.#request({ ...wanted, lastId }, signal);
+        if (response.ok && response.body !== null) {
+          onState("open", "");
+          failures = 0;
+          for await (const value of readNdjson(response.body)) {
+            const record = parseRecord(value);
+            lastId = record.id;
+            onRecord(record);
+          }
+        } else {
+          reason = await refusalOf(response);
+          if (response.status < 500) return onState(response.status === 401 ? "refused" : "failed", reason);
+        }
+      } catch (error) {
+        reason = String(error);
+      }
+      // Closing it makes reading fail too; that is how it is meant to end.
+      if (signal.aborted) return;
+      onState("broken", reason);
+      await wait(Math.min(firstRetryMs * 2 ** failures, lastRetryMs), signal);
+    }
+  }
+
+  /**
+   * @param {{ readonly types: string, readonly token: string, readonly lastId: string }} wanted
+   * @param {AbortSignal} signal
+   */
+  #request({ types, token, lastId }, signal) {
+    const headers = new Headers({ accept: "application/x-ndjson" });
+    if (token !== "") headers.set("authorization", `Bearer ${token}`);
+    if (lastId !== "") headers.set("last-event-id", lastId);
+    return this.#options.fetch(`v1/events?${new URLSearchParams({ type: types })}`, { headers, signal });
+  }
+}

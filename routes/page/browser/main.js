@@ -1,0 +1,51 @@
+// @ts-check
+import { figuresOf } from "./figures/figures.js";
+import { MetricsWindow } from "./metrics/metrics_window.js";
+import { parseMetrics } from "./metrics/parse_metrics.js";
+import { Charts } from "./view/charts.js";
+import { write } from "./view/dom.js";
+import { EventsSection } from "./view/events_section.js";
+import { ServerState } from "./view/server_state.js";
+import { showTables } from "./view/tables.js";
+import { showTiles } from "./view/tiles.js";
+
+const everyMs = 2000;
+const timeoutMs = 5000;
+/** Rates are taken over three intervals: quick enough to see a change, calm enough to read. */
+const windowMs = 3 * everyMs;
+
+const view = new MetricsWindow({ windowMs });
+const charts = new Charts({ spanSeconds: 300, gapSeconds: 3 * everyMs / 1000 });
+const state = new ServerState();
+
+async function readMetrics() {
+  const response = await fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
+  if (!response.ok) throw new Error(`read metrics: status ${response.status}`);
+  return parseMetrics(await response.text());
+}
+
+async function show() {
+  try {
+    const scrape = await readMetrics();
+    const figures = figuresOf(view.add(scrape, performance.now()));
+    state.answered({ hasMetrics: !scrape.isEmpty });
+    showTiles(figures);
+    showTables(figures);
+    charts.add(Date.now() / 1000, figures);
+  } catch (error) {
+    state.failed(new Date(), String(error));
+  }
+}
+
+/** A page that nobody sees asks nothing. */
+async function showWhileVisible() {
+  while (!document.hidden) {
+    await show();
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+  document.addEventListener("visibilitychange", () => void showWhileVisible(), { once: true });
+}
+
+write("hint-command", `curl -X PUT --data-binary hello ${new URL("v1/objects/hello", document.baseURI)}`);
+new EventsSection().start();
+await showWhileVisible();

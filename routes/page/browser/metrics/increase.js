@@ -1,0 +1,42 @@
+// @ts-check
+import { Scrape } from "./scrape.js";
+
+/** @typedef {import("./scrape.js").Sample} Sample */
+
+/**
+ * @param {Scrape} scrape
+ * @param {string} name
+ */
+function valuesById(scrape, name) {
+  return new Map(scrape.samples(name).map(({ id, value }) => [id, value]));
+}
+
+/**
+ * By how much each series of the newest scrape has grown since the oldest, never negative: a value below the one before it means that the counter
+ * began anew, and a series that was not there before began at zero (every start of the server has series of its own, by `service_instance_id`).
+ * @param {readonly Scrape[]} scrapes oldest first; of fewer than two nothing is known
+ * @returns {Scrape}
+ */
+export function increase(scrapes) {
+  const newest = scrapes.at(-1);
+  if (newest === undefined || scrapes.length < 2) return new Scrape(new Map());
+  /** @type {Map<string, readonly Sample[]>} */
+  const grown = new Map();
+  for (const name of newest.names()) {
+    const values = scrapes.map((scrape) => valuesById(scrape, name));
+    grown.set(
+      name,
+      newest.samples(name).map(({ id, labels }) => {
+        let value = 0;
+        let before = values[0]?.get(id) ?? 0;
+        for (const each of values.slice(1)) {
+          const after = each.get(id) ?? 0;
+          value += after >= before ? after - before : after;
+          before = after;
+        }
+        return { id, labels, value };
+      }),
+    );
+  }
+  return new Scrape(grown);
+}

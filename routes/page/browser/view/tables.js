@@ -1,0 +1,90 @@
+// @ts-check
+import { formatBytes, formatCount, formatDuration, formatLatency, formatPercent, formatRate } from "../format.js";
+import { byId, write } from "./dom.js";
+import { fillTable } from "./table.js";
+
+/** @typedef {import("../figures/figures.js").Figures} Figures */
+
+const tenantLimit = 12;
+
+/** @param {Figures} figures */
+function showTiers({ tiers, server }) {
+  fillTable(
+    "tiers",
+    tiers.map(({ tier, objects, usedBytes, limitBytes, oldestSeconds, failures }) => [
+      tier,
+      formatCount(objects),
+      formatBytes(usedBytes),
+      limitBytes === 0 ? "none" : formatBytes(limitBytes),
+      oldestSeconds === undefined ? "–" : formatDuration(oldestSeconds),
+      formatCount(failures),
+    ]),
+  );
+  write("store-queue", `${formatCount(server.storeQueueEntries)} objects`);
+  write("store-queue-bytes", formatBytes(server.storeQueueBytes));
+  write("store-queue-age", formatDuration(server.storeQueueAgeSeconds));
+  write("memory", formatBytes(server.memoryBytes));
+}
+
+/** @param {Figures} figures */
+function showRemovals({ removals }) {
+  const occurred = removals.filter(({ objects }) => objects > 0);
+  const never = removals.filter(({ objects }) => objects === 0).map(({ level, reason }) => `${level} ${reason}`);
+  fillTable(
+    "removals",
+    occurred.map(({ level, reason, objects, bytes, perSecond }) => [
+      `${level} ${reason}`,
+      formatRate(perSecond),
+      formatCount(objects),
+      formatBytes(bytes),
+    ]),
+  );
+  write("removals-never", never.length === 0 ? "" : `Never yet: ${never.join(", ")}.`);
+}
+
+/** @param {Figures} figures */
+function showTenants({ tenants }) {
+  fillTable(
+    "tenants",
+    tenants.slice(0, tenantLimit).map(({ tenant, lookups, hits, admitted, perSecond }) => [
+      tenant === "" ? "(no name)" : tenant,
+      formatRate(perSecond),
+      formatCount(lookups),
+      lookups === 0 ? "–" : formatPercent(hits / lookups),
+      formatCount(admitted),
+    ]),
+  );
+  write("tenants-more", tenants.length > tenantLimit ? `and ${formatCount(tenants.length - tenantLimit)} more` : "");
+}
+
+/** @param {Figures} figures */
+function showBus({ bus }) {
+  for (
+    const [id, count] of /** @type {const} */ ([
+      ["bus-published", bus.published],
+      ["bus-delivered", bus.delivered],
+      ["bus-rolled-up", bus.rolledUp],
+      ["bus-lost", bus.lost],
+      ["bus-queue", bus.queueDepth],
+      ["bus-shed", bus.shed],
+      ["bus-resent", bus.resent],
+      ["bus-exceptions", bus.exceptions],
+      ["bus-timeouts", bus.flushTimeouts],
+    ])
+  ) {
+    write(id, formatCount(count));
+    byId(id, HTMLElement).dataset["zero"] = String(count === 0);
+  }
+  write("bus-lag", formatLatency(bus.lagSeconds));
+}
+
+/**
+ * Everything below the charts.
+ * @param {Figures} figures
+ */
+export function showTables(figures) {
+  showTiers(figures);
+  showRemovals(figures);
+  showTenants(figures);
+  showBus(figures);
+}
