@@ -74,6 +74,15 @@ export function formatLatency(seconds) {
 }
 
 /**
+ * A long time in its largest unit, such as an age.
+ * @param {number} seconds
+ */
+export function formatAge(seconds) {
+  const [largest = "", unit = ""] = formatDuration(seconds).split(" ");
+  return `${largest} ${unit}`;
+}
+
+/**
  * A long time in its two largest units, such as an uptime.
  * @param {number} seconds
  */

@@ -21,26 +21,37 @@ const state = new ServerState();
 async function readMetrics() {
   const response = await fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   if (!response.ok) throw new Error(`read metrics: status ${response.status}`);
-  return parseMetrics(await response.text());
+  return await response.text();
 }
 
-async function show() {
+/** @param {string} text */
+function show(text) {
+  const scrape = parseMetrics(text);
+  const figures = figuresOf(view.add(scrape, performance.now()));
+  showTiles(figures);
+  showTables(figures);
+  charts.add(Date.now() / 1000, figures);
+  state.answered({ hasMetrics: !scrape.isEmpty });
+}
+
+/** Whatever fails, the page says since when its numbers are old, and goes on trying. */
+async function update() {
+  const text = await readMetrics().catch((error) =>
+    state.failed(new Date(), { what: "no answer", reason: String(error) })
+  );
+  if (text === undefined) return;
   try {
-    const scrape = await readMetrics();
-    const figures = figuresOf(view.add(scrape, performance.now()));
-    state.answered({ hasMetrics: !scrape.isEmpty });
-    showTiles(figures);
-    showTables(figures);
-    charts.add(Date.now() / 1000, figures);
+    show(text);
   } catch (error) {
-    state.failed(new Date(), String(error));
+    state.failed(new Date(), { what: "an answer that cannot be shown", reason: String(error) });
+    reportError(error);
   }
 }
 
 /** A page that nobody sees asks nothing. */
 async function showWhileVisible() {
   while (!document.hidden) {
-    await show();
+    await update();
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   document.addEventListener("visibilitychange", () => void showWhileVisible(), { once: true });

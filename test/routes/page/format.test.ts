@@ -38,6 +38,7 @@ const cases: readonly (readonly [string, (value: number) => string, readonly (re
     [0.9996, "1 s"],
     [7.5, "7.5 s"],
   ]],
+  ["formatAge", format.formatAge, [[0, "0 s"], [75, "1 min"], [3 * 86_400 + 5, "3 d"]]],
   ["formatDuration", format.formatDuration, [
     [0, "0 s"],
     [59.9, "59 s"],

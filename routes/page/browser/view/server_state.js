@@ -19,16 +19,16 @@ export class ServerState {
   }
 
   /**
-   * The server did not answer at this time, or not so that it can be read.
+   * The numbers could not be renewed at this time.
    * @param {Date} now
-   * @param {string} reason
+   * @param {{ readonly what: string, readonly reason: string }} failure
    */
-  failed(now, reason) {
+  failed(now, { what, reason }) {
     this.#failingSince ??= now;
     const seconds = (now.getTime() - this.#failingSince.getTime()) / 1000;
     this.#set(
       "stale",
-      `no answer since ${this.#failingSince.toLocaleTimeString("en-GB")} (${formatDuration(seconds)})`,
+      `${what} since ${this.#failingSince.toLocaleTimeString("en-GB")} (${formatDuration(seconds)})`,
     );
     byId("state", HTMLElement).title = reason;
   }

@@ -1,5 +1,5 @@
 // @ts-check
-import { formatBytes, formatCount, formatDuration, formatLatency, formatPercent, formatRate } from "../format.js";
+import { formatAge, formatBytes, formatCount, formatLatency, formatPercent, formatRate } from "../format.js";
 import { byId, write } from "./dom.js";
 import { fillTable } from "./table.js";
 
@@ -16,13 +16,13 @@ function showTiers({ tiers, server }) {
       formatCount(objects),
       formatBytes(usedBytes),
       limitBytes === 0 ? "none" : formatBytes(limitBytes),
-      oldestSeconds === undefined ? "–" : formatDuration(oldestSeconds),
+      oldestSeconds === undefined ? "–" : formatAge(oldestSeconds),
       formatCount(failures),
     ]),
   );
   write("store-queue", `${formatCount(server.storeQueueEntries)} objects`);
   write("store-queue-bytes", formatBytes(server.storeQueueBytes));
-  write("store-queue-age", formatDuration(server.storeQueueAgeSeconds));
+  write("store-queue-age", formatAge(server.storeQueueAgeSeconds));
   write("memory", formatBytes(server.memoryBytes));
 }
 
