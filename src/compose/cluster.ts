@@ -140,6 +140,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,
+      event_streams: live.streams(),
       ...await storage.status(),
       events: busStatus(hub.stats()),
     };

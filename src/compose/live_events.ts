@@ -11,6 +11,8 @@ const HEARTBEAT_MS = 15_000;
 /** The live events of one server. */
 export interface LiveEvents {
   readonly open: OpenEvents;
+  /** Streams that are open. */
+  streams(): number;
   /** Ends every stream; no other is opened from then on. */
   close(): void;
 }
@@ -20,6 +22,7 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
   if (source === undefined) {
     return {
       open: () => Promise.reject(new VitrineError("not_found", "open event stream: observability is off")),
+      streams: () => 0,
       close() {},
     };
   }
@@ -34,6 +37,7 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
       schedule: unrefTimer,
       heartbeatMs: Math.min(HEARTBEAT_MS, 0.4 * config.idleTimeoutMs),
     }),
+    streams: () => feed.listeners,
     close: () => feed.close(),
   };
 }

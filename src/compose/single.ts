@@ -39,6 +39,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
       runtime: runtimeName(runtime),
       uptime_seconds: (clock.nowMs() - startMs) / 1000,
       active_requests: app.activeRequests(),
+      event_streams: events.streams(),
       ...await storage.status(),
       ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
     }),

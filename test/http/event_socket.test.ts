@@ -1,0 +1,98 @@
+import { afterAll, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
+import { createAdminApp } from "../../routes/mod.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { openEventsOf } from "../../src/events/live/event_stream.ts";
+import { LIVE_LIMITS } from "../../src/events/live/live_feed.ts";
+import { unrefTimer } from "../../src/events/timer.ts";
+import { currentRuntime } from "../../src/runtime/mod.ts";
+import { FakeBus } from "../events/live/fake_bus.ts";
+import { RawSocket } from "./raw_socket.ts";
+
+/** Bun looks at idle connections every 4 s: a silent stream would not outlive this. */
+const IDLE_SECONDS = 1;
+const REQUEST = "GET /v1/events?type=l1.read.finished HTTP/1.1\r\nHost: vitrine\r\n\r\n";
+
+const bus = new FakeBus(LIVE_LIMITS);
+const app = createAdminApp({
+  publish() {},
+  clock: systemClock,
+  version: {},
+  config: () => ({}),
+  status: () => Promise.resolve({}),
+  metricsText: () => Promise.resolve(""),
+  events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 400 * IDLE_SECONDS }),
+  isAlive: () => true,
+  isReady: () => true,
+  reportError: console.error,
+});
+const server = currentRuntime().serve({
+  host: "127.0.0.1",
+  port: 0,
+  reusePort: false,
+  idleTimeoutSeconds: IDLE_SECONDS,
+  fetch: app.fetch,
+  onError: console.error,
+});
+
+afterAll(() => server.stop());
+
+/** The next chunk of a chunked body. */
+async function chunk(socket: RawSocket): Promise<string> {
+  const bytes = parseInt(await socket.line(), 16);
+  const text = new TextDecoder().decode(await socket.take(bytes));
+  await socket.line();
+  return text;
+}
+
+async function open(): Promise<RawSocket> {
+  const socket = new RawSocket(server.address.port).write(REQUEST);
+  const { status } = await socket.head();
+  expect([status, await chunk(socket)]).toEqual([200, "\n"]);
+  return socket;
+}
+
+test(
+  "GET /v1/events tells a client that did not read for a while exactly how many events it lost, and keeps no more for it than its queue",
+  async () => {
+    const socket = await open();
+    let published = 0;
+    // Far more than the buffers of a loopback connection hold.
+    while (published < 200_000) {
+      for (let i = 0; i < 500; i++) bus.publish("l1.read.finished");
+      published += 500;
+      await setImmediate();
+    }
+    let received = 0;
+    let lost = 0;
+    while (received + lost < published) {
+      for (const line of (await chunk(socket)).split("\n").filter((line) => line !== "")) {
+        const { name, count } = JSON.parse(line);
+        if (name === "lost") lost += count;
+        else received += count;
+      }
+    }
+    socket.destroy();
+    expect([received + lost, lost > 0]).toEqual([published, true]);
+  },
+  20_000,
+);
+
+test("GET /v1/events outlives the idle timeout when nothing happens", async () => {
+  const socket = await open();
+  // 6 s, in heartbeats.
+  for (let i = 0; i < 15; i++) expect(await chunk(socket)).toBe("\n");
+  bus.publish("l1.read.finished");
+  expect(await chunk(socket)).toContain('"name":"l1.read.finished"');
+  socket.destroy();
+}, 20_000);
+
+test("GET /v1/events lets its listener go when a client goes away that never read", async () => {
+  const before = bus.feed.listeners;
+  const socket = new RawSocket(server.address.port).write(REQUEST);
+  while (bus.feed.listeners === before) await setImmediate();
+  for (let i = 0; i < 20_000; i++) bus.publish("l1.read.finished");
+  socket.destroy();
+  while (app.activeRequests() > 0) await setImmediate();
+  expect(bus.feed.listeners).toBe(0);
+});
