@@ -9,8 +9,6 @@ import { currentRuntime } from "../../src/runtime/mod.ts";
 import { FakeBus } from "../events/live/fake_bus.ts";
 import { RawSocket } from "./raw_socket.ts";
 
-/** Bun looks at idle connections every 4 s: a silent stream would not outlive this. */
-const IDLE_SECONDS = 1;
 const REQUEST = "GET /v1/events?type=l1.read.finished HTTP/1.1\r\nHost: vitrine\r\n\r\n";
 
 const bus = new FakeBus(LIVE_LIMITS);
@@ -21,7 +19,7 @@ const app = createAdminApp({
   config: () => ({}),
   status: () => Promise.resolve({}),
   metricsText: () => Promise.resolve(""),
-  events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 400 * IDLE_SECONDS }),
+  events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 15_000 }),
   isAlive: () => true,
   isReady: () => true,
   reportError: console.error,
@@ -30,7 +28,7 @@ const server = currentRuntime().serve({
   host: "127.0.0.1",
   port: 0,
   reusePort: false,
-  idleTimeoutSeconds: IDLE_SECONDS,
+  idleTimeoutSeconds: 60,
   fetch: app.fetch,
   onError: console.error,
 });
@@ -77,15 +75,6 @@ test(
   },
   20_000,
 );
-
-test("GET /v1/events outlives the idle timeout when nothing happens", async () => {
-  const socket = await open();
-  // 6 s, in heartbeats.
-  for (let i = 0; i < 15; i++) expect(await chunk(socket)).toBe("\n");
-  bus.publish("l1.read.finished");
-  expect(await chunk(socket)).toContain('"name":"l1.read.finished"');
-  socket.destroy();
-}, 20_000);
 
 test("GET /v1/events lets its listener go when a client goes away that never read", async () => {
   const before = bus.feed.listeners;
