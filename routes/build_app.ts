@@ -100,7 +100,11 @@ function failed(
   request: Request,
   { error, options }: { readonly error: unknown; readonly options: AdminOptions },
 ): Response {
-  if (error instanceof VitrineError) return problem(call, request, error);
-  options.reportError(error);
-  return problem(call, request, { code: "internal_error", message: "answer request: unexpected failure" });
+  if (!(error instanceof VitrineError)) options.reportError(error);
+  const shown = error instanceof VitrineError
+    ? error
+    : { code: "internal_error", message: "answer request: unexpected failure" } as const;
+  const response = problem(call, request, shown);
+  if (response.status >= 500) call.failedFor(request.headers.get("traceparent"));
+  return response;
 }

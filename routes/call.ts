@@ -1,5 +1,6 @@
 import type { Clock } from "../src/core/clock.ts";
 import type { FollowedRequest } from "../src/core/followed_request.ts";
+import { formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { Located } from "./http/path_table.ts";
@@ -32,6 +33,8 @@ export class Call {
   #bodyPending = false;
   #nowMs = 0;
   #headersMs = 0;
+  /** Names a failed request that is not followed. */
+  #callerId: string | undefined;
 
   constructor(method: string, located: Located, options: CallOptions) {
     this.located = located;
@@ -69,6 +72,14 @@ export class Call {
   /** The request's body broke off. */
   brokeOff(): void {
     this.#outcome = "aborted";
+  }
+
+  /** It is answered with a failure of ours: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
+  failedFor(traceParent: string | null): void {
+    if (this.#options.followed !== undefined || traceParent === null) return;
+    const caller = parseTraceParent(traceParent);
+    // Not sampled: nobody is to make a span of it.
+    if (caller !== undefined) this.#callerId = formatTraceParent({ ...caller, sampled: false });
   }
 
   /** Says how long the body of the answer is; takes back `bodyFollows`. */
@@ -117,8 +128,10 @@ export class Call {
       requestBytes: this.#requestBytes,
       responseBytes: this.#responseBytes,
     };
-    if (followed === undefined) publish("http.request.end", end);
-    else {
+    if (followed === undefined) {
+      const callerId = this.#callerId;
+      publish("http.request.end", callerId === undefined ? end : { ...end, requestId: callerId });
+    } else {
       const headersMs = String(Math.round(this.#headersMs * 1000) / 1000);
       const { requestId, tenant } = followed;
       publish("http.request.end", { ...end, requestId, tenant, parameter: this.located.parameter, headersMs });

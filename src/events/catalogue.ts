@@ -92,7 +92,9 @@ export const catalogue = {
       seconds: seconds("From the start event to here."),
       requestBytes: sum("Body bytes received."),
       responseBytes: sum("Body bytes handed to the runtime."),
-      requestId,
+      requestId: detail(
+        "The `traceparent` of its response, if it is followed; of its caller, marked as not sampled, if it is not and failed (5xx).",
+      ),
       tenant: detail("The tenant it asked for, if it is followed."),
       parameter: detail("What stood for the route's parameter, percent-encoded, if it is followed."),
       headersMs: detail("Milliseconds from its start to its headers, as in Server-Timing, if it is followed."),

@@ -64,6 +64,18 @@ test("a request that is not followed has no details and no traceparent", async (
   expect(Object.keys(named("http.request.end")[0] ?? {})).not.toContain("requestId");
 });
 
+test("a request that is not followed and fails tells its caller's span with its end when it sent a valid one", async () => {
+  const { named, get } = app(() => undefined);
+  for (const traceparent of [REQUEST, "nonsense"]) {
+    const response = await get("/v1/events", { traceparent });
+    expect([response.status, response.headers.get("traceparent")]).toEqual([500, null]);
+  }
+  await get("/v1/events");
+  await get("/v1/nowhere", { traceparent: REQUEST });
+  const ids = named("http.request.end").map((end) => "requestId" in end ? end.requestId : "none");
+  expect(ids).toEqual([REQUEST.replace(/01$/, "00"), "none", "none", "none"]);
+});
+
 test("http.body tells the length of a body that is not empty, with the end of its request", async () => {
   const { named, get } = app(() => undefined);
   await (await get("/metrics")).text();

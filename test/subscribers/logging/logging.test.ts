@@ -64,6 +64,18 @@ test("loggingSubscribers write one JSON object a line with level, component, req
   }]);
 });
 
+test("loggingSubscribers name route and method of a failed request that is not followed, and its caller where that is known", async () => {
+  const { bus, lines } = logging("info");
+  bus.publish("http.request.end", { ...END, status: "503" });
+  bus.publish("http.request.end", { ...END, status: "500", requestId: REQUEST.replace(/01$/, "00") });
+  await bus.flush();
+  const common = { component: "http", method: "GET", route: "/v1/objects/{key}", count: 1 };
+  expect(lines).toMatchObject([
+    { ...common, level: "error", status: 500, request_id: "b7ad6b7169203331", trace_id: TRACE },
+    { ...common, level: "warn", status: 503 },
+  ]);
+});
+
 /** Publishes one event for each kind of line. */
 function publishAll(bus: EventBus): void {
   bus.publish("http.request.end", END);
