@@ -1,8 +1,10 @@
 import type { Clock } from "../src/core/clock.ts";
 import type { FollowedRequest } from "../src/core/followed_request.ts";
+import type { MissReason } from "../src/core/miss_reason.ts";
 import { formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
+import type { MissListener } from "../src/storage/types.ts";
 import type { Located } from "./http/path_table.ts";
 import type { RequestContext } from "./sender.ts";
 
@@ -20,7 +22,7 @@ export interface CallOptions {
 }
 
 /** One request from its arrival until its response has left: what is counted about it, and its two events. */
-export class Call {
+export class Call implements MissListener {
   /** Milliseconds since the epoch. */
   readonly startMs: number;
   readonly located: Located;
@@ -35,6 +37,7 @@ export class Call {
   #headersMs = 0;
   /** Names a failed request that is not followed. */
   #callerId: string | undefined;
+  #missReason: MissReason | undefined;
 
   constructor(method: string, located: Located, options: CallOptions) {
     this.located = located;
@@ -56,6 +59,15 @@ export class Call {
 
   get context(): RequestContext {
     return this.#options.context;
+  }
+
+  /** Why its lookup was a miss, once it was. */
+  get missReason(): MissReason | undefined {
+    return this.#missReason;
+  }
+
+  missed(reason: MissReason): void {
+    this.#missReason = reason;
   }
 
   /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */

@@ -1,6 +1,7 @@
 import { etagOf, type ObjectMeta } from "../src/core/object.ts";
 import type { ObjectRead } from "../src/storage/types.ts";
 import type { Call } from "./call.ts";
+import { asksWhy, explainObject } from "./explain.ts";
 import { parseObjectKey } from "./http/object_key.ts";
 import { matchNames, noneMatchNames } from "./http/preconditions.ts";
 import { problem } from "./http/problem.ts";
@@ -55,13 +56,14 @@ export function readObject(
 
   return (call, request) => {
     const key = parseObjectKey(call, request);
+    if (asksWhy(call, request)) return explainObject(storage, call, key);
     if (call.method === "HEAD") {
-      const found = storage.head(key);
+      const found = storage.head(key, call);
       return found instanceof Promise
         ? found.then((later) => answerHead(call, request, later))
         : answerHead(call, request, found);
     }
-    const read = storage.get(key);
+    const read = storage.get(key, call);
     return read instanceof Promise ? read.then((later) => answer(call, request, later)) : answer(call, request, read);
   };
 }
@@ -83,8 +85,9 @@ function decide(headers: Headers, meta: ObjectMeta, rangeAllowed = true): Decisi
 }
 
 function miss(call: Call, request: Request): Response {
-  return problem(call, request, { code: "not_found", message: "find object: no such key" }, {
-    "cache-status": "vitrine; fwd=miss",
+  const reason = call.missReason ?? "unknown";
+  return problem(call, request, { code: "not_found", message: "find object: no such key", details: { reason } }, {
+    "cache-status": `vitrine; fwd=miss; detail=${reason}`,
     "server-timing": serverTiming(call),
   });
 }

@@ -1,5 +1,6 @@
 import { resolver } from "hono-openapi";
 import { VitrineError } from "../src/core/errors.ts";
+import { explainSpec } from "./explain.ts";
 import { parseObjectKey } from "./http/object_key.ts";
 import { writePrecondition } from "./http/preconditions.ts";
 import { problemSchema } from "./http/problem_schema.ts";
@@ -36,6 +37,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
     {
       method: "GET",
       template: TEMPLATE,
+      query: explainSpec.query,
       spec: {
         summary: "Read an object",
         tags: ["objects"],
@@ -48,11 +50,14 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           header("If-None-Match", "ETags, or *."),
         ],
         responses: {
-          200: { description: "The bytes", content: bytes },
+          200: {
+            description: "The bytes; with explain=1, what would be tried for them and why",
+            content: { ...bytes, "application/json": { schema: resolver(explainSpec.answer) } },
+          },
           206: { description: "The bytes of the range", content: bytes },
           304: { description: "If-None-Match names the object that is there" },
           400: refusal("Bad key or header"),
-          404: refusal("No such object"),
+          404: refusal("No such object; `reason` says how it was lost"),
           412: refusal("If-Match does not name the object that is there"),
           416: refusal("No byte of the range is there"),
           503: refusal("A tier failed and no other has the object"),

@@ -17,7 +17,7 @@ export function publishRequest(publish: Publish<EventMap>, turn: number): void {
   const one = { tenant: "", keys: 1, bytes: 4096 } as const;
   publish("http.request.start", { route: "/v1/objects/{key}", method });
   publish("sm.read.prefetched", { tenant: "", succeeded: 1, failed: 0 });
-  publish("lookup.finished", { ...one, tier: turn % 10 === 0 ? "fs" : "l1", result: "hit" });
+  publish("lookup.finished", { ...one, tier: turn % 10 === 0 ? "fs" : "l1", result: "hit", reason: "" });
   publish("l1.read.finished", one);
   publish("sm.read.finished", one);
   publish("http.request.end", {

@@ -65,6 +65,13 @@ export const rows: readonly Row[] = [
         }],
       },
       {
+        title: "Misses by reason",
+        question: "Why do lookups find nothing? Much watermark, pressure, capacity: a tier is too small for its work.",
+        unit: "ops",
+        stacked: true,
+        queries: [{ expr: sumRate("reason", "vitrine_lookup_misses_total"), legend: "{{reason}}" }],
+      },
+      {
         title: "Requests",
         question: "How busy is the server, and with which answers?",
         unit: "reqps",

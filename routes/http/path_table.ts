@@ -2,6 +2,8 @@
 export interface Located {
   readonly template: string;
   readonly parameter: string;
+  /** Whether more than the path came; may be true without, never false with one. */
+  readonly hasQuery: boolean;
 }
 
 interface Pattern {
@@ -10,7 +12,7 @@ interface Pattern {
   readonly suffix: string;
 }
 
-const NOWHERE: Located = { template: "_other", parameter: "" };
+const NOWHERE: Located = { template: "_other", parameter: "", hasQuery: true };
 
 /** Finds templates by the raw URL, so that a parameter is decoded by the one who knows what it means. */
 export class PathTable {
@@ -21,7 +23,7 @@ export class PathTable {
     const patterns: Pattern[] = [];
     for (const template of new Set(templates)) {
       const open = template.indexOf("{");
-      if (open < 0) this.#fixed.set(template, { template, parameter: "" });
+      if (open < 0) this.#fixed.set(template, { template, parameter: "", hasQuery: true });
       else {
         const suffix = template.slice(template.indexOf("}") + 1);
         patterns.push({ template, prefix: template.slice(0, open), suffix });
@@ -35,7 +37,8 @@ export class PathTable {
     const path = pathOf(url);
     for (const { template, prefix, suffix } of this.#patterns) {
       if (path.length > prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
-        return { template, parameter: path.slice(prefix.length, path.length - suffix.length) };
+        const parameter = path.slice(prefix.length, path.length - suffix.length);
+        return { template, parameter, hasQuery: !url.endsWith(path) };
       }
     }
     return this.#fixed.get(path) ?? this.#withoutSlash(path) ?? NOWHERE;

@@ -7,6 +7,8 @@ import { noPublish } from "../events/no_publish.ts";
 import { freePort } from "../runtime/free_port.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
+import { lossListeners } from "../storage/loss_listeners.ts";
+import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { Board } from "./board.ts";
@@ -64,7 +66,8 @@ export async function startCluster({ config, version, env, reportError }: Server
     },
   });
   const publish = config.observability ? hub.publish : noPublish;
-  const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish });
+  const ghosts = new GhostIndex(sharedKeys);
+  const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish, onRemoved: lossListeners(ghosts, clock).l1 });
   const live = liveEvents(config, config.observability ? hub : undefined);
   const relay: RelayTarget = { host: config.host, port: adminPort, key: crypto.randomUUID() };
   const stuck = new Set<Seat>();
@@ -116,7 +119,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       await hub.producerGone(producerOf(seat));
     },
   });
-  const storage = new ClusterStorage({ hub, supervisor, l1 });
+  const storage = new ClusterStorage({ hub, supervisor, l1, ghosts });
 
   let asked: ReturnType<typeof storage.status> | undefined;
 

@@ -1,5 +1,6 @@
 import type { CollectorHub } from "../events/channel/collector_hub.ts";
 import type { L1 } from "../l1/types.ts";
+import type { GhostIndex } from "../storage/shared/ghost_index.ts";
 import type { StorageStatus } from "../storage/types.ts";
 import { QUESTION } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -13,6 +14,7 @@ export interface ClusterStorageOptions {
   readonly hub: CollectorHub;
   readonly supervisor: Supervisor;
   readonly l1: L1;
+  readonly ghosts: GhostIndex;
 }
 
 /** The storage of all workers as one: L1 as main sees it, the tiers as the first worker that answers, queues and loads of all together. */
@@ -37,6 +39,7 @@ export class ClusterStorage {
         inFlight: total(({ storeQueue }) => storeQueue.inFlight),
         oldestAgeSeconds: Math.max(0, ...answers.map(({ storeQueue }) => storeQueue.oldestAgeSeconds)),
       },
+      ghostsForgotten: this.#options.ghosts.forgotten,
       loadsInFlight: total(({ loadsInFlight }) => loadsInFlight),
     };
   }

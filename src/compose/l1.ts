@@ -4,6 +4,7 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../l1/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
+import type { L1RemovalListener } from "../l1/types.ts";
 
 /** The memory of L1, as the settings want it. */
 export function allocateL1(config: Config): ArenaMemory {
@@ -22,6 +23,7 @@ export function openL1(
     readonly holder: number;
     readonly clock: Clock;
     readonly publish: Publish<EventMap>;
+    readonly onRemoved: L1RemovalListener;
   },
 ): L1Manager {
   return new L1Manager(memory, {

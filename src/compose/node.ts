@@ -8,6 +8,7 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { composeTiers } from "./tiers.ts";
@@ -24,8 +25,9 @@ export interface NodeOptions {
   readonly metricsText: () => Promise<string>;
   readonly events: OpenEvents;
   readonly isReady: () => boolean;
-  /** This thread's part in what workers share; a single isolate has none. */
-  readonly shared?: SharedKeys;
+  /** This thread's part in what workers share. */
+  readonly shared: SharedKeys;
+  readonly onTierRemoved: LossListeners["tier"];
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
@@ -42,10 +44,10 @@ export interface Node {
 
 /** Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be opened. */
 export async function composeNode(options: NodeOptions): Promise<Node> {
-  const { config, publish, clock, runtime, l1 } = options;
+  const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await composeTiers(config, { publish, clock }),
+    tiers: await composeTiers(config, { publish, clock, onTierRemoved: options.onTierRemoved }),
     publish,
     clock,
     write: config.write,
@@ -53,7 +55,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
     storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
     storeConcurrency: config.storeConcurrency,
-    ...(options.shared === undefined ? {} : { shared: options.shared }),
+    shared,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({

@@ -3,6 +3,7 @@ import { systemClock } from "../core/clock.ts";
 import { ChannelProducer } from "../events/channel/channel_producer.ts";
 import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
+import { lossListeners } from "../storage/loss_listeners.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "./follower.ts";
@@ -47,7 +48,9 @@ export async function runWorker(
   });
   const publish = config.observability ? producer.publish : noPublish;
   const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
-  const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish });
+  const shared = new SharedKeys(data.sharedKeys, seat);
+  const losses = lossListeners(shared.ghosts, clock);
+  const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   const node = await composeNode({
     config,
     version,
@@ -55,7 +58,8 @@ export async function runWorker(
     clock,
     publish,
     l1,
-    shared: new SharedKeys(data.sharedKeys, seat),
+    shared,
+    onTierRemoved: losses.tier,
     status: async () => JSON.parse(await ask(QUESTION.status)),
     metricsText: () => ask(QUESTION.metrics),
     follow: followerOf(config, data.env),

@@ -2,6 +2,9 @@ import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
 import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
+import { lossListeners } from "../storage/loss_listeners.ts";
+import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { followerOf } from "./follower.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { liveEvents } from "./live_events.ts";
@@ -17,7 +20,10 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const runtime = currentRuntime();
   const bus = config.observability ? new EventBus({ clock, queueSize: config.eventQueueEntries }) : undefined;
   const publish = bus?.publish ?? noPublish;
-  const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish });
+  const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const shared = new SharedKeys(allocateSharedKeys({ places: 1, hashSeed }, "private"), { place: 0, holder: 1 });
+  const losses = lossListeners(shared.ghosts, clock);
+  const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish, onRemoved: losses.l1 });
   const telemetry = bus === undefined
     ? undefined
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
@@ -30,6 +36,8 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     clock,
     publish,
     l1,
+    shared,
+    onTierRemoved: losses.tier,
     reportError,
     follow: followerOf(config, env),
     events: events.open,

@@ -5,12 +5,17 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter } from "../l2/adapter.ts";
 import { openTiers } from "../l2/mod.ts";
+import type { LossListeners } from "../storage/loss_listeners.ts";
 import { TimeoutAdapter } from "../l2/wrap/timeout.ts";
 
 /** Opens the tiers that the settings name, each in its wrappers. Throws VitrineError if one cannot be opened. */
 export async function composeTiers(
   { l2, l2TimeoutMs: timeoutMs }: Pick<Config, "l2" | "l2TimeoutMs">,
-  options: { readonly publish: Publish<EventMap>; readonly clock: Clock },
+  options: {
+    readonly publish: Publish<EventMap>;
+    readonly clock: Clock;
+    readonly onTierRemoved: LossListeners["tier"];
+  },
 ): Promise<readonly L2Adapter[]> {
   const tiers = await openTiers(l2, options);
   if (timeoutMs === 0) return tiers;

@@ -1,3 +1,5 @@
+import { MISS_REASONS } from "../core/miss_reason.ts";
+
 /**
  * Every event, declared once. Types, roll-up rules, the binary codec and docs/EVENTS.md all come from this table.
  * A field is one of
@@ -116,6 +118,10 @@ export const catalogue = {
       tenant,
       tier: label('Where it was found: l1 or the adapter\'s name; "" if nowhere.'),
       result: oneOf(["hit", "miss", "error"], "error: a tier failed and no other had it."),
+      reason: oneOf(
+        ["", ...MISS_REASONS, "tier_failed"],
+        'Why it is no hit: how the last copy was lost; never_stored: not since the server started; unknown: it was stored, and how it was lost is forgotten; "" of hits.',
+      ),
       keys,
       bytes: sum("Size of the objects found."),
       key,

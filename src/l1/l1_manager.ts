@@ -57,7 +57,7 @@ export class L1Manager implements L1 {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
     const tally = new Tally(publish);
-    const lifecycle = new Lifecycle(tables, tally);
+    const lifecycle = new Lifecycle(tables, tally, options.onRemoved);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);

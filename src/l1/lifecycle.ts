@@ -1,10 +1,10 @@
 import { type EntryHead, FIELD, FLAG, STATE } from "./entry_table.ts";
-import type { KeyBytes } from "./key_bytes.ts";
+import { KeyBytes } from "./key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./layout.ts";
 import { LEASE } from "./lease_table.ts";
 import type { Tables } from "./tables.ts";
 import type { Tally } from "./tally.ts";
-import type { RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
+import type { L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
 
 const NONE = -1;
 
@@ -24,10 +24,14 @@ export class Lifecycle {
   readonly #t: Tables;
   readonly #tally: Tally;
   readonly #mayLeave: (entry: number) => boolean;
+  readonly #onRemoved: L1RemovalListener | undefined;
+  /** The key of what leaves; the one at hand belongs to the caller. */
+  readonly #leaving = new KeyBytes(0);
 
-  constructor(tables: Tables, tally: Tally) {
+  constructor(tables: Tables, tally: Tally, onRemoved?: L1RemovalListener) {
     this.#t = tables;
     this.#tally = tally;
+    this.#onRemoved = onRemoved;
     const { entries } = tables;
     this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0;
   }
@@ -117,6 +121,10 @@ export class Lifecycle {
     const tenant = entries.tenantOf(entry);
     this.#tally.removed(tenant, reason, sizeBytes);
     this.#tally.sample(entries.get(entry, FIELD.hash), tenant, "removed", reason);
+    if (this.#onRemoved !== undefined) {
+      entries.loadKey(entry, this.#leaving);
+      this.#onRemoved(this.#leaving, reason);
+    }
     entries.unlink(entry);
     policy.removed(entry, evicted);
     admissions.remove(entry);

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { EvictionPolicyName } from "./eviction/mod.ts";
+import type { L1RemovalListener } from "./types.ts";
 
 /** How one thread takes part in an arena. */
 export interface L1Options {
@@ -10,6 +11,8 @@ export interface L1Options {
   readonly clock: Clock;
   /** Called without the lock. What it throws is dropped: the call it tells of has happened. */
   readonly publish: Publish<EventMap>;
+  /** Default: nobody is told. */
+  readonly onRemoved?: L1RemovalListener;
   readonly policy: EvictionPolicyName;
   /** Largest object that is admitted, in bytes. */
   readonly admissionLimitBytes: number;

@@ -12,6 +12,20 @@ export type RemovalReason =
   | "replaced"
   | "temporary";
 
+/** A key in UTF-8, tenant first. */
+export interface EncodedKey {
+  readonly bytes: Uint8Array;
+  readonly tenantLength: number;
+  /** Bytes of tenant and key together. */
+  readonly length: number;
+}
+
+/**
+ * Told of every object that leaves L1, before it is out of sight, so that a thread that dies in between has told of it. Called under the arena's lock: must be short,
+ * must not throw or call L1, and must not keep the key, which is overwritten.
+ */
+export type L1RemovalListener = (key: EncodedKey, reason: RemovalReason) => void;
+
 /** A reservation's token: the lease slot and the generation it was given in. A stale token is refused, and never touches memory that was reused. */
 export interface Lease {
   readonly slot: number;

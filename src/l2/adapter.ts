@@ -1,5 +1,12 @@
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
+import type { EventMap } from "../events/catalogue.ts";
+
+/** Why an object left a tier. */
+export type TierRemovalReason = EventMap["l2.removed"]["reason"];
+
+/** Told of every object that leaves a tier, whoever asked for it, together with l2.removed; must not throw. */
+export type TierRemovalListener = (key: ObjectKey, reason: TierRemovalReason) => void;
 
 /** What a store reads from. */
 export interface StoreSource {
@@ -64,6 +71,7 @@ export interface TierUsage {
  * - Readers see whole objects only: a store is visible all at once or not at all, and a failed store leaves what was there.
  * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
  * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never handed out.
+ * - Whatever leaves is published as l2.removed, and its key told to the listener that the tier was opened with.
  * - Calls for different keys run side by side; the caller orders calls for one key.
  * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
  */

@@ -4,7 +4,7 @@ import type { ObjectKey } from "../core/key.ts";
 import { isExpired, type ObjectMeta } from "../core/object.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierRemovalListener, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
 import { makeFolders } from "./file/folders.ts";
@@ -30,6 +30,8 @@ export interface FileAdapterOptions {
   readonly sync: boolean;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Default: nobody is told. */
+  readonly onRemoved?: TierRemovalListener;
   /** The file system to write and read objects with (default: the real one). */
   readonly disk?: Disk;
 }
@@ -70,6 +72,7 @@ export class FileAdapter implements L2Adapter {
       disk: this.#disk,
       layout: parts.layout,
       publish: options.publish,
+      onRemoved: options.onRemoved,
     });
     this.#room = new Room({
       limitBytes: options.limitBytes,

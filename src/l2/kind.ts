@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter } from "./adapter.ts";
+import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
 import type { TierUrl } from "./url.ts";
 
 /** What every adapter gets besides its URL. */
@@ -10,6 +10,8 @@ export interface TierContext {
   readonly name: string;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Default: nobody is told. */
+  readonly onRemoved?: TierRemovalListener;
 }
 
 /** One kind of adapter. */

@@ -5,7 +5,16 @@ import { keyId, type ObjectKey } from "../core/key.ts";
 import { isExpired, type ObjectMeta } from "../core/object.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import type {
+  L2Adapter,
+  L2Load,
+  ListPage,
+  ListQuery,
+  StoreSource,
+  TierRemovalListener,
+  TierRemovalReason,
+  TierUsage,
+} from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import type { TierContext } from "./kind.ts";
 import { watchSource } from "./source.ts";
@@ -20,6 +29,8 @@ export interface MemoryAdapterOptions {
   readonly limitBytes: number;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Default: nobody is told. */
+  readonly onRemoved?: TierRemovalListener;
 }
 
 interface Entry {
@@ -186,12 +197,13 @@ export class MemoryAdapter implements L2Adapter {
     this.#remove(victims, "capacity");
   }
 
-  #remove(entries: readonly Entry[], reason: EventMap["l2.removed"]["reason"]): void {
+  #remove(entries: readonly Entry[], reason: TierRemovalReason): void {
     for (const [tenant, group] of Map.groupBy(entries, (entry) => entry.key.tenant)) {
       let bytes = 0;
       for (const entry of group) {
         this.#entries.delete(keyId(entry.key));
         bytes += entry.bytes.length;
+        this.#options.onRemoved?.(entry.key, reason);
       }
       this.#usedBytes -= bytes;
       this.#options.publish("l2.removed", { tier: this.name, tenant, reason, keys: group.length, bytes });

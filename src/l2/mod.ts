@@ -1,8 +1,9 @@
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey } from "../core/key.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter } from "./adapter.ts";
+import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
 import { openFileUrl } from "./file_url.ts";
 import type { AdapterKind } from "./kind.ts";
 import { openMemoryUrl } from "./memory.ts";
@@ -17,7 +18,12 @@ export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
 /** Opens the tiers in the order of their URLs. Throws bad_request for a bad URL, tier_failed if a tier cannot be opened; then none stays open. */
 export async function openTiers(
   urls: readonly string[],
-  options: { readonly publish: Publish<EventMap>; readonly clock: Clock },
+  options: {
+    readonly publish: Publish<EventMap>;
+    readonly clock: Clock;
+    /** Told of what leaves the tiers, by the place of the tier. Default: nobody is. */
+    readonly onTierRemoved?: (tier: number, key: ObjectKey, reason: TierRemovalReason) => void;
+  },
 ): Promise<readonly L2Adapter[]> {
   const names = new Set(["l1"]);
   const plans = urls.map((text) => {
@@ -34,7 +40,11 @@ export async function openTiers(
   });
   const open: L2Adapter[] = [];
   try {
-    for (const { url, kind, name } of plans) open.push(await kind.open(url, { ...options, name }));
+    const { publish, clock, onTierRemoved = () => {} } = options;
+    for (const [tier, { url, kind, name }] of plans.entries()) {
+      const tell: TierRemovalListener = (key, reason) => onTierRemoved(tier, key, reason);
+      open.push(await kind.open(url, { publish, clock, name, onRemoved: tell }));
+    }
     return open;
   } catch (error) {
     await Promise.all(open.map((tier) => tier.close()));

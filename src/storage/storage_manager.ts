@@ -10,7 +10,9 @@ import type { StorageContext } from "./context.ts";
 import { KeyLatch } from "./key_latch.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { listObjects } from "./listing.ts";
+import { explain } from "./read/explain.ts";
 import { LoadController } from "./read/load_controller.ts";
+import { missReason } from "./read/miss_reason.ts";
 import { Poller } from "./poller.ts";
 import { Remover } from "./remover.ts";
 import { allocateSharedKeys } from "./shared/memory.ts";
@@ -18,7 +20,17 @@ import type { QueueLimits } from "./shared/queue_share.ts";
 import { SharedKeys } from "./shared/shared_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { systemTimers, type Timers } from "./timers.ts";
-import type { MaybePromise, ObjectRead, Precondition, PutRequest, Storage, StorageStatus, Upload } from "./types.ts";
+import type {
+  Explanation,
+  MaybePromise,
+  MissListener,
+  ObjectRead,
+  Precondition,
+  PutRequest,
+  Storage,
+  StorageStatus,
+  Upload,
+} from "./types.ts";
 import { Committer } from "./write/committer.ts";
 import { StoreController } from "./write/store_controller.ts";
 import { WriteController } from "./write/write_controller.ts";
@@ -86,17 +98,27 @@ export class StorageManager implements Storage {
     });
   }
 
-  get(key: ObjectKey): MaybePromise<ObjectRead | undefined> {
+  get(key: ObjectKey, listener?: MissListener): MaybePromise<ObjectRead | undefined> {
     const { tenant, requestId } = key;
     const resident = this.#loads.resident(key);
     const [succeeded, failed] = resident === undefined ? [0, 1] : [1, 0];
     this.#context.publish("sm.read.prefetched", { tenant, succeeded, failed, requestId });
-    return resident === undefined ? this.#decide(key, this.#loads.load(key)) : this.#decided(key, resident);
+    if (resident !== undefined) return this.#found(key, resident);
+    return this.#decide(this.#loads.load(key), key, listener);
   }
 
-  head(key: ObjectKey): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
+  head(
+    key: ObjectKey,
+    listener?: MissListener,
+  ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
     const meta = this.#context.l1.peek(key);
-    return meta === undefined ? this.#decide(key, this.#loads.find(key)) : this.#decided(key, { meta, tier: "l1" });
+    return meta === undefined
+      ? this.#decide(this.#loads.find(key), key, listener)
+      : this.#found(key, { meta, tier: "l1" });
+  }
+
+  explain(key: ObjectKey): Promise<Explanation> {
+    return explain(this.#context, key);
   }
 
   reserve(request: PutRequest): MaybePromise<Upload> {
@@ -141,6 +163,7 @@ export class StorageManager implements Storage {
       l2: await Promise.all(usages),
       storeQueue: this.#stores.status(),
       loadsInFlight: this.#loads.inFlight,
+      ghostsForgotten: this.#context.shared.ghosts.forgotten,
     };
   }
 
@@ -168,30 +191,47 @@ export class StorageManager implements Storage {
     }
   }
 
-  async #decide<T extends { readonly meta: ObjectMeta; readonly tier: string }>(
-    key: ObjectKey,
+  /** Publishes what becomes of a lookup that has to wait: it, or `#found`, happens once for each get and head. */
+  async #decide<T extends Place>(
     looking: Promise<T | undefined>,
+    key: ObjectKey,
+    listener: MissListener | undefined,
   ): Promise<T | undefined> {
+    let found: T | undefined;
     try {
-      return this.#decided(key, await looking);
+      found = await looking;
     } catch (error) {
-      this.#context.publish("lookup.finished", { ...key, tier: "", result: "error", keys: 1, bytes: 0 });
+      this.#missed(key, "error", "tier_failed");
       throw error;
     }
+    if (found !== undefined) return this.#found(key, found);
+    const reason = missReason(this.#context, key);
+    listener?.missed(reason);
+    this.#missed(key, "miss", reason);
+    return undefined;
   }
 
-  /** Publishes a decided lookup: exactly one for each get and head. */
-  #decided<T extends { readonly meta: ObjectMeta; readonly tier: string }>(
-    key: ObjectKey,
-    found: T | undefined,
-  ): T | undefined {
-    const { tenant, requestId } = key;
-    const result = found === undefined ? "miss" : "hit";
-    const tier = found?.tier ?? "";
-    const bytes = found?.meta.sizeBytes ?? 0;
-    this.#context.publish("lookup.finished", { tenant, tier, result, keys: 1, bytes, key: key.key, requestId });
+  #found<T extends Place>({ tenant, key, requestId }: ObjectKey, found: T): T {
+    const { tier, meta: { sizeBytes: bytes } } = found;
+    const decided = { tenant, tier, result: "hit", reason: "", keys: 1, bytes, key, requestId } as const;
+    this.#context.publish("lookup.finished", decided);
     return found;
   }
+
+  #missed(
+    { tenant, key, requestId }: ObjectKey,
+    result: "miss" | "error",
+    reason: EventMap["lookup.finished"]["reason"],
+  ): void {
+    const decided = { tenant, tier: "", result, reason, keys: 1, bytes: 0, key, requestId };
+    this.#context.publish("lookup.finished", decided);
+  }
+}
+
+/** What was found, and where. */
+interface Place {
+  readonly meta: ObjectMeta;
+  readonly tier: string;
 }
 
 /** What a manager that is alone shares with nobody. */

@@ -1,4 +1,5 @@
 import type { ObjectKey } from "../core/key.ts";
+import type { MissReason } from "../core/miss_reason.ts";
 import type { L1Usage } from "../l1/types.ts";
 import type { TierUsage } from "../l2/adapter.ts";
 import type { ObjectMeta } from "../core/object.ts";
@@ -66,12 +67,48 @@ export interface ListEntry {
   readonly meta: ObjectMeta;
 }
 
+/** Told why a lookup was a miss, before its answer. */
+export interface MissListener {
+  missed(reason: MissReason): void;
+}
+
+/** One level that was asked, or would have been. */
+export interface Tried {
+  /** "l1" or the adapter's name. */
+  readonly tier: string;
+  /** skipped: what it has is known to be outdated, so that it is not read. */
+  readonly result: "hit" | "miss" | "error" | "skipped";
+  /** Why, unless it is a hit. Of a miss: how the copy was lost here. */
+  readonly reason?: MissReason | "tier_failed" | "outdated";
+  /** Milliseconds since the epoch at which the copy was lost, if that is remembered. */
+  readonly removedMs?: number;
+  /** What the tier said of its failure. */
+  readonly error?: string;
+  readonly seconds: number;
+}
+
+/** What a GET would find, and on which way. */
+export interface Explanation {
+  readonly result: "hit" | "miss" | "error";
+  /** Where, if it is a hit. */
+  readonly tier?: string;
+  /** Why, unless it is a hit. */
+  readonly reason?: MissReason | "tier_failed";
+  /** In the order in which they are asked. */
+  readonly tried: readonly Tried[];
+}
+
 /** The two levels as one cache. The one thing that routes talk to. */
 export interface Storage {
   /** An L1 hit is answered synchronously. undefined = miss. Throws tier_failed when a tier could not answer and no other had the object. */
-  get(key: ObjectKey): MaybePromise<ObjectRead | undefined>;
+  get(key: ObjectKey, listener?: MissListener): MaybePromise<ObjectRead | undefined>;
   /** Like get, without reading: the metadata and the tier. */
-  head(key: ObjectKey): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined>;
+  head(
+    key: ObjectKey,
+    listener?: MissListener,
+  ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined>;
+  /** What a get would find now, level by level. Counts as no lookup, and changes nothing but what any look removes: what is expired or damaged. */
+  explain(key: ObjectKey): Promise<Explanation>;
   /** Asks for room before the body is read. Throws precondition_failed, too_large, no_room, tier_failed, shutting_down. */
   reserve(request: PutRequest): MaybePromise<Upload>;
   /** Removes from all tiers; false if no tier had it. Throws precondition_failed, tier_failed (it may then still be there), shutting_down. */
@@ -109,4 +146,6 @@ export interface StorageStatus {
     readonly oldestAgeSeconds: number;
   };
   readonly loadsInFlight: number;
+  /** Losses that were remembered and are not any more, because there were newer ones: misses of their keys are "unknown". */
+  readonly ghostsForgotten: number;
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { EventBus } from "../../src/events/bus.ts";
 import type { Delivered } from "../../src/events/delivered.ts";
 
-const MISS = { tenant: "", tier: "", result: "miss", keys: 1, bytes: 0 } as const;
+const MISS = { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 } as const;
 
 /** A bus with a subscriber that wants the lookups of followed requests, and what it got. */
 function listening(queueSize = 10) {

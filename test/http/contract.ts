@@ -1,6 +1,7 @@
 import { conditionCases } from "./cases/conditions.ts";
 import { digestCases } from "./cases/digests.ts";
 import { eventCases } from "./cases/events.ts";
+import { explainCases } from "./cases/explain.ts";
 import { keyCases } from "./cases/keys.ts";
 import { lifetimeCases } from "./cases/lifetimes.ts";
 import { listingCases } from "./cases/listing.ts";
@@ -15,6 +16,7 @@ import { type ContractCase, ContractClient, type ContractFixture } from "./contr
 export const contract: readonly ContractCase[] = [
   ...writeCases,
   ...readCases,
+  ...explainCases,
   ...rangeCases,
   ...conditionCases,
   ...digestCases,

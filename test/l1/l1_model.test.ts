@@ -69,6 +69,8 @@ class World {
   readonly reads: ReadToken[] = [];
   /** Removals the step should have told, "tenant reason" → [keys, bytes]; evictions are added when they are seen. */
   readonly #removed = new Map<string, [number, number]>();
+  /** The keys that left, "id reason", as the model and as the listener know them. */
+  readonly #left = { wanted: new Array<string>(), told: new Array<string>() };
   readonly #told: Told[];
   readonly #memory: ArenaMemory;
   readonly #policy: "s3-fifo" | "lru";
@@ -80,6 +82,11 @@ class World {
       readLeaseMs: READ_LEASE_MS,
       writeLeaseMs: WRITE_LEASE_MS,
       admissionLimitBytes: (arena.sizeBytes ?? 0) / 3,
+      onRemoved: ({ bytes, tenantLength, length }, reason) => {
+        const text = (from: number, to: number) => new TextDecoder().decode(bytes.slice(from, to));
+        const id = text(0, tenantLength).padEnd(1) + text(tenantLength, length);
+        this.#left.told.push(`${id} ${/pressure|watermark/.test(reason) ? "evicted" : reason}`);
+      },
     });
     this.l1 = l1;
     this.clock = clock;
@@ -167,6 +174,7 @@ class World {
     }
     equal(sorted(told), sorted(this.#removed), "l1.removed");
     this.#removed.clear();
+    equal(this.#left.told.splice(0).toSorted(), this.#left.wanted.splice(0).toSorted(), "what the listener was told");
     for (const read of this.reads) {
       if (read.count === 0) continue;
       this.#compare(read.extents, read.held.content);
@@ -202,6 +210,7 @@ class World {
 
   #countRemoval(held: Held, reason: string): void {
     addTo(this.#removed, `${keyOf(held.id).tenant} ${reason}`, [1, held.content.sizeBytes]);
+    this.#left.wanted.push(`${held.id} ${reason}`);
   }
 
   #compare(extents: readonly Uint8Array[], { seed, sizeBytes }: Content): void {

@@ -285,6 +285,27 @@ export function adapterConformance(fixture: AdapterFixture): void {
     );
 
     test(
+      "the listener is told of every object by its key when it leaves",
+      withAdapter(async ({ adapter, clock, left }) => {
+        await adapter.store(key("deleted", "t"), sourceOf(pattern(10)));
+        await adapter.delete(key("deleted", "t"));
+        await adapter.delete(key("deleted", "t"));
+        for (const seed of [1, 2]) await adapter.store(key("é"), sourceOf(pattern(10, seed)));
+        await adapter.store(key("expired"), sourceOf(pattern(10), { meta: { expiresMs: clock.nowMs() + 1 } }));
+        clock.advance(1);
+        await adapter.lookup(key("expired"));
+        expect(left.splice(0)).toEqual(["deleted t deleted", "replaced  é", "expired  expired"]);
+        clock.advance(1);
+        await adapter.store(key("b"), sourceOf(pattern(30_000)));
+        await adapter.store(key("c"), sourceOf(pattern(30_000)));
+        expect([left[0], left.includes("capacity  b")]).toEqual(["capacity  é", true]);
+        left.splice(0);
+        await adapter.clear();
+        expect(left).toEqual(["cleared  c"]);
+      }, 50_000),
+    );
+
+    test(
       "delete removes one object when it is there",
       withAdapter(async ({ adapter, removed }) => {
         await adapter.store(key("a"), sourceOf(pattern(10)));

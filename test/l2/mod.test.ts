@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { ObjectKey } from "../../src/core/key.ts";
 import { adapters, openTiers } from "../../src/l2/mod.ts";
 import { fixtures } from "./fixtures.ts";
-import { codeOf, inFolder, newBench } from "./support.ts";
+import { codeOf, inFolder, key, newBench, pattern, sourceOf } from "./support.ts";
 
 test("every adapter listed in src/l2/mod.ts has a fixture for the conformance suite", () => {
   expect(Object.keys(fixtures).toSorted()).toEqual([...adapters.keys()].toSorted());
@@ -27,6 +28,19 @@ test("openTiers opens tiers in order with their names when given URLs", async ()
       for (const tier of tiers) await tier.close();
     }
   });
+});
+
+test("openTiers tells the listener which tier an object has left", async () => {
+  const told: string[] = [];
+  const onTierRemoved = (tier: number, { key: name }: ObjectKey, reason: string) =>
+    void told.push(`${tier} ${reason} ${name}`);
+  const tiers = await openTiers(["memory:", "memory:?name=m"], { ...newBench(), onTierRemoved });
+  for (const [index, tier] of tiers.entries()) {
+    await tier.store(key(`${index}`), sourceOf(pattern(10)));
+    await tier.clear();
+    await tier.close();
+  }
+  expect(told).toEqual(["0 cleared 0", "1 cleared 1"]);
 });
 
 for (

@@ -8,7 +8,7 @@ import type { ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
 import type { Publish } from "../../src/core/publish.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import type { L2Adapter, L2Load, StoreSource } from "../../src/l2/adapter.ts";
+import type { L2Adapter, L2Load, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
@@ -29,13 +29,19 @@ export interface Bench {
   readonly publish: Publish<EventMap>;
   /** `l2.removed` as "reason tenant keys bytes", in order. */
   readonly removed: string[];
+  readonly onRemoved: TierRemovalListener;
+  /** What the listener was told, as "reason tenant key". */
+  readonly left: string[];
 }
 
 export function newBench(): Bench {
   const removed: string[] = [];
+  const left: string[] = [];
   return {
     clock: new FakeClock(),
     removed,
+    left,
+    onRemoved: ({ tenant, key: name }, reason) => void left.push(`${reason} ${tenant} ${name}`),
     publish(name, fields) {
       const { reason, tenant, keys, bytes } = Object.assign({ reason: "", tenant: "", keys: 0, bytes: 0 }, fields);
       removed.push(`${name === "l2.removed" ? "" : name}${reason} ${tenant} ${keys} ${bytes}`);

@@ -38,7 +38,7 @@ test("StorageManager.get answers synchronously when L1 has the object", async ()
   read.release("finished");
   read.release("aborted");
   expect(named("lookup.finished")).toEqual([
-    { tenant: "", tier: "l1", result: "hit", keys: 1, bytes: 5, key: "a" },
+    { tenant: "", tier: "l1", result: "hit", reason: "", keys: 1, bytes: 5, key: "a" },
   ]);
   expect(named("sm.read.prefetched")).toEqual([{ tenant: "", succeeded: 1, failed: 0 }]);
   expect(named("sm.read.finished")).toEqual([{ tenant: "", keys: 1, bytes: 5 }]);
@@ -51,7 +51,7 @@ test("StorageManager.get loads into L1 when only a tier has the object", async (
   expect(await getBytes(bench.storage, "a")).toEqual(pattern(1000));
   expect(bench.l1.peek(key("a"))?.sizeBytes).toBe(1000);
   expect(bench.named("lookup.finished")).toEqual([
-    { tenant: "", tier: "t1", result: "hit", keys: 1, bytes: 1000, key: "a" },
+    { tenant: "", tier: "t1", result: "hit", reason: "", keys: 1, bytes: 1000, key: "a" },
   ]);
   expect(bench.named("l2.load.completed")).toEqual([
     { tier: "t1", tenant: "", keys: 1, outcome: "ok", bytes: 1000, requestedBytes: 1000, seconds: 0 },

@@ -5,14 +5,18 @@ import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
 import { keyId, type ObjectKey } from "../../src/core/key.ts";
 import { isExpired, type ObjectMeta } from "../../src/core/object.ts";
+import type { MissReason } from "../../src/core/miss_reason.ts";
 import type {
+  Explanation,
   ListEntry,
+  MissListener,
   ObjectRead,
   Precondition,
   PutRequest,
   PutResult,
   Storage,
   StorageStatus,
+  Tried,
   Upload,
 } from "../../src/storage/types.ts";
 
@@ -44,6 +48,7 @@ export class MemoryStorage implements Storage {
   /** Reads not released, and uploads neither finished nor aborted. */
   readonly open = { reads: 0, uploads: 0 };
   readonly #entries = new Map<string, Entry>();
+  readonly #deleted = new Set<string>();
   readonly #knobs: MemoryStorageKnobs;
   #version = 0;
   #draining = false;
@@ -52,17 +57,33 @@ export class MemoryStorage implements Storage {
     this.#knobs = knobs;
   }
 
-  get(key: ObjectKey): ObjectRead | undefined | Promise<ObjectRead | undefined> {
+  get(key: ObjectKey, listener?: MissListener): ObjectRead | undefined | Promise<ObjectRead | undefined> {
     const entry = this.#find(key);
-    if (entry === undefined) return this.#askTiers();
+    if (entry === undefined) return this.#askTiers(key, listener);
     if (entry.bytes.length <= this.#knobs.l1LimitBytes) return this.#read(entry, "l1");
     return Promise.resolve(this.#read(entry, "fs"));
   }
 
-  head(key: ObjectKey) {
+  head(key: ObjectKey, listener?: MissListener) {
     const entry = this.#find(key);
-    if (entry === undefined) return this.#askTiers();
+    if (entry === undefined) return this.#askTiers(key, listener);
     return { meta: entry.meta, tier: entry.bytes.length <= this.#knobs.l1LimitBytes ? "l1" : "fs" };
+  }
+
+  async explain(key: ObjectKey): Promise<Explanation> {
+    const entry = this.#find(key);
+    const isResident = entry !== undefined && entry.bytes.length <= this.#knobs.l1LimitBytes;
+    if (isResident) return { result: "hit", tier: "l1", tried: [{ tier: "l1", result: "hit", seconds: 0 }] };
+    const reason = this.#reasonOf(key);
+    const l1: Tried = { tier: "l1", result: "miss", reason, seconds: 0 };
+    if (this.#knobs.failing === true) {
+      const fs: Tried = { tier: "fs", result: "error", reason: "tier_failed", error: "down", seconds: 0 };
+      return { result: "error", reason: "tier_failed", tried: [l1, fs] };
+    }
+    if (entry !== undefined) {
+      return { result: "hit", tier: "fs", tried: [l1, { tier: "fs", result: "hit", seconds: 0 }] };
+    }
+    return { result: "miss", reason, tried: [l1, { tier: "fs", result: "miss", reason, seconds: 0 }] };
   }
 
   reserve(request: PutRequest): Upload {
@@ -106,6 +127,7 @@ export class MemoryStorage implements Storage {
     this.#check(key, precondition);
     const found = this.#find(key) !== undefined;
     this.#entries.delete(keyId(key));
+    if (found) this.#deleted.add(keyId(key));
     return found;
   }
 
@@ -146,6 +168,7 @@ export class MemoryStorage implements Storage {
       l2: [{ tier: "fs", objects: this.#entries.size }],
       storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       loadsInFlight: 0,
+      ghostsForgotten: 0,
     };
   }
 
@@ -158,7 +181,13 @@ export class MemoryStorage implements Storage {
     return entry === undefined || isExpired(entry.meta, this.#knobs.clock.nowMs()) ? undefined : entry;
   }
 
-  async #askTiers(): Promise<undefined> {
+  #reasonOf(key: ObjectKey): MissReason {
+    if (this.#deleted.has(keyId(key))) return "deleted";
+    return this.#entries.has(keyId(key)) ? "expired" : "never_stored";
+  }
+
+  async #askTiers(key: ObjectKey, listener: MissListener | undefined): Promise<undefined> {
+    if (this.#knobs.failing !== true) listener?.missed(this.#reasonOf(key));
     if (this.#knobs.failing === true) {
       throw new VitrineError("tier_failed", "look up: down", { details: { tier: "fs" } });
     }
@@ -199,6 +228,7 @@ export class MemoryStorage implements Storage {
     };
     const replaced = this.#find(key) !== undefined;
     this.#entries.set(keyId(key), { key, meta, bytes });
+    this.#deleted.delete(keyId(key));
     return { meta, replaced };
   }
 

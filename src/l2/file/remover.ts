@@ -1,11 +1,9 @@
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
+import type { TierRemovalListener, TierRemovalReason } from "../adapter.ts";
 import type { Disk } from "./disk.ts";
 import type { IndexEntry } from "./index.ts";
 import type { Layout } from "./layout.ts";
-
-/** Why an object left a tier. */
-export type RemovalReason = EventMap["l2.removed"]["reason"];
 
 /** Does what follows when entries have left the index: removes their files and publishes the fact. */
 export class Remover {
@@ -13,6 +11,7 @@ export class Remover {
   readonly #disk: Disk;
   readonly #layout: Layout;
   readonly #publish: Publish<EventMap>;
+  readonly #onRemoved: TierRemovalListener | undefined;
 
   constructor(
     options: {
@@ -20,18 +19,20 @@ export class Remover {
       readonly disk: Disk;
       readonly layout: Layout;
       readonly publish: Publish<EventMap>;
+      readonly onRemoved: TierRemovalListener | undefined;
     },
   ) {
     this.#tier = options.tier;
     this.#disk = options.disk;
     this.#layout = options.layout;
     this.#publish = options.publish;
+    this.#onRemoved = options.onRemoved;
   }
 
   /** Removes the entries' files; `durable` waits until they cannot come back. The fact is published even if the file system fails, for the index no longer has them. */
   async drop(
     entries: readonly IndexEntry[],
-    options: { readonly reason: RemovalReason; readonly durable: boolean },
+    options: { readonly reason: TierRemovalReason; readonly durable: boolean },
   ): Promise<void> {
     this.publish(entries, options.reason);
     for (const entry of entries) await this.#disk.remove(this.#layout.objectPath(entry.name));
@@ -41,8 +42,9 @@ export class Remover {
     }
   }
 
-  /** Publishes one `l2.removed` per tenant among the entries. */
-  publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: RemovalReason): void {
+  /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */
+  publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
+    for (const { key } of entries) this.#onRemoved?.(key, reason);
     const byTenant = Map.groupBy(entries, (entry) => entry.key.tenant);
     for (const [tenant, group] of byTenant) {
       const bytes = group.reduce((sum, entry) => sum + entry.meta.sizeBytes, 0);

@@ -8,6 +8,10 @@ export interface SharedKeysOptions {
   readonly stripes?: number;
   /** How many keys with an outdated, undeletable copy are remembered before a tier is distrusted (default 65 536). */
   readonly maxStaleKeys?: number;
+  /** How many losses are remembered: a power of two, at least 8 (default 32 768). */
+  readonly ghosts?: number;
+  /** Size of the filter of all keys ever stored: a power of two of bytes, at least 64 (default 4 MiB). */
+  readonly storedKeysBytes?: number;
 }
 
 /** What all storage managers over one L1 share besides it: allocated once by main, mapped by every worker. Can be posted to a worker as it is. */
@@ -24,6 +28,10 @@ export const SEAT = { holder: 0, entries: 1, bytes: 2, words: 4 } as const;
 export const STRIPE = { owner: 0, sequence: 1, wanted: 2, turn: 4, loadTier: 6, words: 8 } as const;
 export const STALE = { hash: 0, check: 1, tiers: 2, words: 4 } as const;
 
+/** A remembered loss, in sets of so many; a block of the filter of stored keys, and the bits that a key has in it. */
+export const GHOST = { high: 0, low: 1, what: 2, when: 3, check: 4, words: 5, ways: 8 } as const;
+export const STORED = { words: 16, bits: 4 } as const;
+
 /** Single words in front of the tables; `version` is a float64. */
 export const HEAD = {
   exclusive: 0,
@@ -33,6 +41,7 @@ export const HEAD = {
   version: 4,
   staleKeys: 6,
   distrustedTiers: 7,
+  ghostsForgotten: 8,
   words: 32,
 } as const;
 
@@ -42,24 +51,45 @@ export interface SharedKeysLayout {
   readonly stripes: number;
   readonly staleRows: number;
   readonly maxStaleKeys: number;
-  readonly at: { readonly seats: number; readonly stripes: number; readonly stale: number };
+  readonly ghostSets: number;
+  readonly storedBlocks: number;
+  readonly at: {
+    readonly seats: number;
+    readonly stripes: number;
+    readonly stale: number;
+    readonly ghosts: number;
+    readonly stored: number;
+  };
   readonly words: number;
 }
 
 /** Lays the words out. Throws RangeError on sizes that do not work. */
 export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
-  const { places, stripes = 16_384, maxStaleKeys = 65_536 } = options;
+  const { places, stripes = 16_384, maxStaleKeys = 65_536, ghosts = 32_768, storedKeysBytes = 4_194_304 } = options;
+  const ghostSets = ghosts / GHOST.ways;
+  const storedBlocks = storedKeysBytes / (STORED.words * 4);
   if (!(places >= 1 && places <= MAX_PLACES)) throw new RangeError(`share keys among 1 to ${MAX_PLACES}: ${places}`);
-  if (!Number.isInteger(Math.log2(stripes))) {
+  if (!isPowerOfTwo(stripes)) {
     throw new RangeError(`share keys in a power of two of stripes: ${stripes}`);
+  }
+  if (!isPowerOfTwo(ghostSets) || !isPowerOfTwo(storedBlocks)) {
+    throw new RangeError(`remember losses in powers of two: ${ghosts} in ${storedKeysBytes} bytes`);
   }
   // Twice as many rows as keys, so that a search ends soon.
   const staleRows = 2 ** Math.ceil(Math.log2(2 * Math.max(1, maxStaleKeys)));
   const seats = HEAD.words;
   const stripesAt = seats + places * SEAT.words;
   const stale = stripesAt + stripes * STRIPE.words;
-  const words = stale + staleRows * STALE.words;
-  return { places, stripes, staleRows, maxStaleKeys, at: { seats, stripes: stripesAt, stale }, words };
+  const ghostsAt = stale + staleRows * STALE.words;
+  // At whole blocks, so that each is a cache line.
+  const stored = Math.ceil((ghostsAt + ghosts * GHOST.words) / STORED.words) * STORED.words;
+  const words = stored + storedBlocks * STORED.words;
+  const at = { seats, stripes: stripesAt, stale, ghosts: ghostsAt, stored };
+  return { places, stripes, staleRows, maxStaleKeys, ghostSets, storedBlocks, at, words };
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return value >= 1 && Number.isInteger(Math.log2(value));
 }
 
 /** Allocates zeroed words: shared between threads, or private to this isolate. Pages are backed when first touched. */

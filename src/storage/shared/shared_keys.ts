@@ -1,4 +1,5 @@
 import { VitrineError } from "../../core/errors.ts";
+import { GhostIndex } from "./ghost_index.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
 import { QueueShare } from "./queue_share.ts";
 import { Seats } from "./seats.ts";
@@ -23,6 +24,7 @@ export class SharedKeys {
   readonly stale: StaleTable;
   readonly queue: QueueShare;
   readonly versions: VersionSource;
+  readonly ghosts: GhostIndex;
   readonly #seats: Seats;
   readonly #seat: Seat;
 
@@ -40,6 +42,7 @@ export class SharedKeys {
     this.stale = new StaleTable(words, { lock, layout, hashSeed });
     this.queue = new QueueShare(words, { lock, layout, place });
     this.versions = new VersionSource(words, lock);
+    this.ghosts = new GhostIndex(memory);
     this.#seats = seats;
     this.#seat = seat;
   }

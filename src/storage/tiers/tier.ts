@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
+import type { LossReason } from "../../core/miss_reason.ts";
 import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
@@ -26,6 +27,7 @@ export class Tier {
   readonly #clock: Clock;
   readonly #shared: SharedKeys;
   readonly #stale: StaleKeys;
+  readonly #index: number;
 
   constructor(adapter: L2Adapter, options: TierOptions) {
     this.name = adapter.name;
@@ -33,6 +35,7 @@ export class Tier {
     this.#publish = options.publish;
     this.#clock = options.clock;
     this.#shared = options.shared;
+    this.#index = options.index;
     this.#stale = new StaleKeys(options.shared.stale, options.index);
   }
 
@@ -40,7 +43,7 @@ export class Tier {
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
     return this.#ask(key, async () => {
       const meta = await this.#adapter.lookup(key);
-      return meta === undefined || isExpired(meta, this.#clock.nowMs()) ? undefined : meta;
+      return meta === undefined || this.#isOver(key, meta) ? undefined : meta;
     });
   }
 
@@ -48,7 +51,7 @@ export class Tier {
   open(key: ObjectKey): Promise<L2Load | undefined> {
     return this.#ask(key, async () => {
       const load = await this.#adapter.load(key);
-      if (load === undefined || !isExpired(load.meta, this.#clock.nowMs())) return load;
+      if (load === undefined || !this.#isOver(key, load.meta)) return load;
       await discardLoad(load);
       return undefined;
     });
@@ -98,8 +101,25 @@ export class Tier {
     }
   }
 
-  /** True if there was a current copy. Throws tier_failed. */
+  /** Deletes for good; true if there was a current copy. Throws tier_failed. */
   async delete(key: ObjectKey): Promise<boolean> {
+    const deleted = await this.#delete(key);
+    if (deleted) this.#lost(key, "deleted");
+    return deleted;
+  }
+
+  /** Sees to it that the copy here, which another one has replaced elsewhere, is never read again: deletes it, or remembers it as stale. Never throws. */
+  async forget(key: ObjectKey): Promise<void> {
+    await this.#delete(key).catch(() => this.#stale.add(key));
+  }
+
+  /** Like `forget`, of a copy whose write has failed in the end: what it had replaced here is lost. */
+  async withdraw(key: ObjectKey): Promise<void> {
+    await this.forget(key);
+    this.#lost(key, "write_failed");
+  }
+
+  async #delete(key: ObjectKey): Promise<boolean> {
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#shared.assertSeated();
     try {
@@ -110,11 +130,6 @@ export class Tier {
       this.#publish("l2.delete.completed", { ...label, outcome: "error" });
       throw this.#failure("delete", error);
     }
-  }
-
-  /** Sees to it that the copy here is never read again: deletes it, or remembers it as stale. Never throws. */
-  async forget(key: ObjectKey): Promise<void> {
-    await this.delete(key).catch(() => this.#stale.add(key));
   }
 
   /** Whether the copy here is known to be outdated. */
@@ -183,6 +198,17 @@ export class Tier {
       this.#publish("l2.lookup.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
       throw this.#failure("lookup", error);
     }
+  }
+
+  /** Whether the time of an object is up that the adapter still gives. */
+  #isOver(key: ObjectKey, meta: ObjectMeta): boolean {
+    const isOver = isExpired(meta, this.#clock.nowMs());
+    if (isOver) this.#lost(key, "expired");
+    return isOver;
+  }
+
+  #lost(key: ObjectKey, reason: LossReason): void {
+    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.nowMs() });
   }
 
   #since(startMs: number): number {

@@ -89,18 +89,20 @@ export class Committer {
       readonly needsAll: boolean;
     },
   ): Promise<PutResult> {
-    const { latch } = this.#context;
+    const { latch, shared } = this.#context;
     const { key, precondition } = write.request;
     return latch.run(key, async () => {
       const before = await this.#current(key, precondition !== undefined);
       assertAllowed(write.request, before);
+      shared.ghosts.storing(key);
       const results = await how.store();
       const failed = results.filter((result) => result.error !== undefined);
       const stored = results.filter((result) => result.error === undefined);
       const enough = how.needsAll ? failed.length === 0 : stored.length > 0;
       // A tier that failed holds what it held. Where the new object was stored nothing can be restored, so it only goes away.
-      const outdated = enough ? failed : stored;
-      await Promise.all(outdated.map((result) => result.tier.forget(key)));
+      await (enough
+        ? Promise.all(failed.map((result) => result.tier.forget(key)))
+        : Promise.all(stored.map((result) => result.tier.withdraw(key))));
       if (!enough) throw failed[0]?.error ?? new VitrineError("tier_failed", "store object: no tier took it");
       const committed = latch.turn(key, () => {
         const current = this.#now(key, before);
@@ -111,7 +113,7 @@ export class Committer {
         return { meta: how.meta, replaced: current !== undefined };
       });
       if (committed !== undefined) return committed;
-      await Promise.all(stored.map((result) => result.tier.forget(key)));
+      await Promise.all(stored.map((result) => result.tier.withdraw(key)));
       throw preconditionFailed();
     });
   }
@@ -126,6 +128,7 @@ export class Committer {
     const { place, current } = options;
     assertAllowed(write.request, current);
     const meta = this.#metaOf(write);
+    this.#context.shared.ghosts.storing(key);
     const commit = commitOf(staged, meta);
     try {
       if (place !== undefined) this.#stores.enqueue({ key, resident: this.#unsaved(commit), place });

@@ -17,7 +17,7 @@ interface TierCall {
 /** What is known of a request so far. */
 interface Story {
   readonly tiers: TierCall[];
-  lookup?: { readonly tier: string; readonly result: string; readonly bytes: number };
+  lookup?: { readonly tier: string; readonly result: string; readonly reason: string; readonly bytes: number };
   write?: { readonly outcome: string; readonly bytes: number };
 }
 
@@ -52,9 +52,9 @@ export class RequestLog implements Subscriber {
       "http.request.start": ({ requestId }) => {
         if (requestId !== undefined) this.#stories.add(requestId, { tiers: [] });
       },
-      "lookup.finished": ({ requestId, tier, result, bytes }) => {
+      "lookup.finished": ({ requestId, tier, result, reason, bytes }) => {
         const story = this.#storyOf(requestId);
-        if (story !== undefined) story.lookup = { tier, result, bytes };
+        if (story !== undefined) story.lookup = { tier, result, reason, bytes };
       },
       "sm.write.finished": ({ requestId, outcome, bytes }) => {
         const story = this.#storyOf(requestId);
@@ -108,6 +108,7 @@ export class RequestLog implements Subscriber {
       status: Number(event.status),
       outcome: event.outcome,
       ...(lookup === undefined ? {} : { result: lookup.result, tier: lookup.tier, object_bytes: lookup.bytes }),
+      ...(lookup === undefined || lookup.reason === "" ? {} : { reason: lookup.reason }),
       ...(write === undefined ? {} : { write: write.outcome, written_bytes: write.bytes }),
       request_bytes: event.requestBytes,
       response_bytes: event.responseBytes,

@@ -12,12 +12,12 @@ export class StorageLogging implements Subscriber {
     const line = { level: "debug", component: "storage" } as const;
     this.subscriptions = log.writes("debug")
       ? {
-        "lookup.finished": ({ tenant, tier, result, keys, bytes, timeMs, requestId }) =>
+        "lookup.finished": ({ tenant, tier, result, reason, keys, bytes, timeMs, requestId }) =>
           log.line({
             ...line,
             message: "a lookup was decided",
             timeMs,
-            attributes: { tenant, tier, result, keys, bytes },
+            attributes: { tenant, tier, result, reason, keys, bytes },
             requestId,
           }),
         "sm.write.finished": ({ tenant, outcome, keys, bytes, timeMs, requestId }) =>

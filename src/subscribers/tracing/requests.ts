@@ -35,13 +35,14 @@ export class RequestTracing implements Subscriber {
         if (requestId === undefined || traceOf(requestId) === undefined) return;
         this.#pending.add(requestId, { startMs: timeMs, traceParent, events: [] });
       },
-      "lookup.finished": ({ requestId, timeMs, tier, result, bytes, tenant }) =>
+      "lookup.finished": ({ requestId, timeMs, tier, result, reason, bytes, tenant }) =>
         this.#add(requestId, {
           name: "lookup",
           timeMs,
           attributes: {
             "vitrine.tier": tier,
             "vitrine.result": result,
+            "vitrine.reason": reason,
             "vitrine.bytes": bytes,
             "vitrine.tenant": tenant,
           },

@@ -13,6 +13,7 @@ export function clientView(ledger: Ledger): Readonly<Record<string, unknown>> {
     requests,
     aborted: sumOf(ledger.aborted.toObject(), /./),
     lookups: byTier(lookups),
+    misses: ledger.misses.toObject(),
     lookupRequests: all,
     requestedTokens: all,
     l1Keys: sumOf(lookups, / l1 hit$/),

@@ -34,6 +34,7 @@ export function pageView(page: MetricsPage): Readonly<Record<string, unknown>> {
     requests: page.by("http_server_request_duration_seconds_count", answerLabels),
     aborted: page.sum("vitrine_http_aborted_total"),
     lookups: page.by("vitrine_lookups_total", ["tier", "result"]),
+    misses: page.by("vitrine_lookup_misses_total", ["reason"]),
     lookupRequests: page.sum("lmcache_mp_lookups_requests_total"),
     requestedTokens: page.sum("lmcache_mp_lookup_requested_tokens_total"),
     l1Keys: page.sum("lmcache_mp_lookup_hit_l1_keys_total"),

@@ -29,6 +29,8 @@ export class Ledger {
   readonly requests = new Counts();
   /** By "method status tier result"; tier "none" if nowhere. */
   readonly lookups = new Counts();
+  /** Misses by the reason that the answer gave. */
+  readonly misses = new Counts();
   /** By "new", "replaced", "deleted". */
   readonly writes = new Counts();
   /** Bodies that are not empty, of finished requests, by "request|response method route status". */
@@ -56,7 +58,7 @@ export class Ledger {
     if (route !== objectRoute) return;
     if (method === "PUT") this.#recordPut(exchange);
     if (method === "DELETE" && status === 204) this.writes.add("deleted");
-    if (method === "GET" || method === "HEAD") this.lookups.add(`${method} ${status} ${lookupOf(exchange)}`);
+    if (method === "GET" || method === "HEAD") this.#recordLookup(exchange);
   }
 
   /** Enters a request that was broken off on purpose. */
@@ -67,7 +69,13 @@ export class Ledger {
     this.aborted.add(label);
     this.abortedBytesAtMost.add(`request ${label}`, request.requestBytesAtMost);
     this.abortedBytesAtMost.add(`response ${label}`, request.responseBytesAtMost);
-    if (method === "GET") this.lookups.add(`${method} ${status} ${lookupOf(request)}`);
+    if (method === "GET") this.#recordLookup(request);
+  }
+
+  #recordLookup({ method, status, cacheStatus }: Pick<Exchange, "method" | "status" | "cacheStatus">): void {
+    this.lookups.add(`${method} ${status} ${lookupOf(cacheStatus)}`);
+    const reason = /;\s*fwd=miss;\s*detail=(?<reason>\w+)/.exec(cacheStatus)?.groups?.["reason"];
+    if (reason !== undefined) this.misses.add(reason);
   }
 
   #recordBody(label: string, sizeBytes: number): void {
@@ -91,8 +99,8 @@ function routeOf(path: string): string {
   return bare.startsWith("/v1/objects/") ? objectRoute : bare;
 }
 
-/** Reads `vitrine; hit; detail=l1` or `vitrine; fwd=miss` (RFC 9211). */
-function lookupOf({ cacheStatus }: Pick<Exchange, "cacheStatus">): string {
+/** Reads `vitrine; hit; detail=l1` or `vitrine; fwd=miss; detail=expired` (RFC 9211). */
+function lookupOf(cacheStatus: string): string {
   if (/;\s*fwd=miss\b/.test(cacheStatus)) return "none miss";
   const tier = /;\s*hit\b.*;\s*detail="?(?<tier>[\w-]+)/.exec(cacheStatus)?.groups?.["tier"];
   if (tier === undefined) throw new Error(`ledger: unreadable Cache-Status: "${cacheStatus}"`);

@@ -36,8 +36,9 @@ export const readCases: readonly ContractCase[] = [
     name: "GET answers 404 as a problem with Cache-Status fwd=miss when there is no object",
     async run(client) {
       const response = await client.get("a");
-      expect(response.headers.get("cache-status")).toBe("vitrine; fwd=miss");
-      expect(await refusal(response)).toEqual([404, "/problems/not-found"]);
+      expect(response.headers.get("cache-status")).toBe("vitrine; fwd=miss; detail=never_stored");
+      expect(await refusal(response.clone())).toEqual([404, "/problems/not-found"]);
+      expect((await response.json()).reason).toBe("never_stored");
     },
   },
   {
@@ -92,10 +93,21 @@ export const readCases: readonly ContractCase[] = [
     },
   },
   {
-    name: "HEAD answers 404 without a body when there is no object",
+    name: "GET says why in Cache-Status and in the problem when the object was deleted",
+    async run(client) {
+      await client.create("a", "hello");
+      await client.delete("a");
+      const response = await client.get("a");
+      expect(response.headers.get("cache-status")).toBe("vitrine; fwd=miss; detail=deleted");
+      expect((await response.json()).reason).toBe("deleted");
+    },
+  },
+  {
+    name: "HEAD answers 404 with the reason and without a body when there is no object",
     async run(client) {
       const response = await client.head("a");
       expect([response.status, await response.text()]).toEqual([404, ""]);
+      expect(response.headers.get("cache-status")).toBe("vitrine; fwd=miss; detail=never_stored");
     },
   },
   {

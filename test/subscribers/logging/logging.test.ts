@@ -95,7 +95,7 @@ function publishAll(bus: EventBus): void {
   bus.publish("worker.started", { place: "0" });
   bus.publish("worker.gone", { place: "0", cause: "hung" });
   bus.publish("worker.gone", { place: "0", cause: "stopped" });
-  bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", keys: 1, bytes: 0 });
+  bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 });
   bus.publish("sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1 });
 }
 

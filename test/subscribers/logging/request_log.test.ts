@@ -37,7 +37,7 @@ test("RequestLog tells who asked for what, which tiers were tried and how long e
   bus.publish("http.request.start", { ...GET, requestId: REQUEST });
   bus.publish("l2.lookup.completed", { ...call, tier: "fs", outcome: "miss", seconds: 0.001 });
   bus.publish("l2.lookup.completed", { ...call, tier: "s3", outcome: "hit", seconds: 0.02 });
-  bus.publish("lookup.finished", { ...call, tier: "s3", result: "hit", bytes: 10 });
+  bus.publish("lookup.finished", { ...call, tier: "s3", result: "hit", reason: "", bytes: 10 });
   bus.publish("l2.load.completed", {
     ...call,
     tier: "s3",

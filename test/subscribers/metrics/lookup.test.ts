@@ -1,12 +1,15 @@
 import { expect, test } from "bun:test";
+import { MISS_REASONS } from "../../../src/core/miss_reason.ts";
 import { LookupMetrics } from "../../../src/subscribers/metrics/lookup.ts";
 import { MetricsHarness, type Published } from "./harness.ts";
 
 const events: readonly Published[] = [
-  ["lookup.finished", { tenant: "", tier: "l1", result: "hit", keys: 2, bytes: 10 }],
-  ["lookup.finished", { tenant: "a", tier: "l1", result: "hit", keys: 1, bytes: 10 }],
-  ["lookup.finished", { tenant: "", tier: "redis", result: "hit", keys: 6, bytes: 10 }],
-  ["lookup.finished", { tenant: "", tier: "", result: "miss", keys: 4, bytes: 0 }],
+  ["lookup.finished", { tenant: "", tier: "l1", result: "hit", reason: "", keys: 2, bytes: 10 }],
+  ["lookup.finished", { tenant: "a", tier: "l1", result: "hit", reason: "", keys: 1, bytes: 10 }],
+  ["lookup.finished", { tenant: "", tier: "redis", result: "hit", reason: "", keys: 6, bytes: 10 }],
+  ["lookup.finished", { tenant: "", tier: "", result: "miss", reason: "capacity", keys: 4, bytes: 0 }],
+  ["lookup.finished", { tenant: "", tier: "", result: "miss", reason: "never_stored", keys: 2, bytes: 0 }],
+  ["lookup.finished", { tenant: "", tier: "", result: "error", reason: "tier_failed", keys: 3, bytes: 0 }],
   ["sm.read.finished", { tenant: "b", keys: 7, bytes: 10 }],
 ];
 
@@ -18,10 +21,13 @@ for (const how of ["folded", "single"] as const) {
     expect(await harness.nonZero()).toEqual({
       'vitrine_lookups_total{tier="l1",result="hit"}': 3,
       'vitrine_lookups_total{tier="redis",result="hit"}': 6,
-      'vitrine_lookups_total{tier="none",result="miss"}': 4,
-      lmcache_mp_lookups_requests_total: 3,
+      'vitrine_lookups_total{tier="none",result="miss"}': 6,
+      'vitrine_lookups_total{tier="none",result="error"}': 3,
+      'vitrine_lookup_misses_total{reason="capacity"}': 4,
+      'vitrine_lookup_misses_total{reason="never_stored"}': 2,
+      lmcache_mp_lookups_requests_total: 5,
       'lmcache_mp_lookups_requests_total{cache_salt="a"}': 1,
-      lmcache_mp_lookup_requested_tokens_total: 12,
+      lmcache_mp_lookup_requested_tokens_total: 17,
       'lmcache_mp_lookup_requested_tokens_total{cache_salt="a"}': 1,
       lmcache_mp_lookup_hit_tokens_total: 8,
       'lmcache_mp_lookup_hit_tokens_total{cache_salt="a"}': 1,
@@ -35,7 +41,9 @@ for (const how of ["folded", "single"] as const) {
     });
     expect(await harness.series()).toMatchObject({
       'vitrine_lookups_total{tier="fs",result="hit"}': 0,
-      'vitrine_lookups_total{tier="none",result="error"}': 0,
     });
+    const reasons = MISS_REASONS.filter((reason) => reason !== "capacity" && reason !== "never_stored");
+    const zeros = reasons.map((reason) => [`vitrine_lookup_misses_total{reason="${reason}"}`, 0]);
+    expect(await harness.series()).toMatchObject(Object.fromEntries(zeros));
   });
 }

@@ -58,7 +58,7 @@ async function countLookups(lookups: readonly string[], limit: number): Promise<
   harness.bus.subscribe(new TenantRanking(harness.tenants));
   harness.bus.subscribe(new LookupMetrics(harness.instruments));
   for (const tenant of lookups) {
-    harness.bus.publish("lookup.finished", { tenant, tier: "", result: "miss", keys: 1, bytes: 0 });
+    harness.bus.publish("lookup.finished", { tenant, tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 });
     // oxlint-disable-next-line no-await-in-loop -- so that labels change hands between the counts
     await harness.bus.flush();
   }

@@ -24,7 +24,7 @@ test("RequestTracing makes a child of the caller's span with the events' own tim
   const { bus, clock, spans, correlations } = tracing();
   bus.publish("http.request.start", { ...GET, requestId: REQUEST, traceParent: `00-${TRACE}-00f067aa0ba902b7-01` });
   clock.ms = 1002;
-  const lookup = { tenant: "t", tier: "fs", result: "hit", keys: 1, bytes: 10 } as const;
+  const lookup = { tenant: "t", tier: "fs", result: "hit", reason: "", keys: 1, bytes: 10 } as const;
   bus.publish("lookup.finished", { ...lookup, requestId: REQUEST });
   await bus.flush();
   expect(correlations().get("tracing.requests")).toEqual({ pending: 1, dropped: 0 });
@@ -52,7 +52,13 @@ test("RequestTracing makes a child of the caller's span with the events' own tim
       {
         name: "lookup",
         timeMs: 1002,
-        attributes: { "vitrine.tier": "fs", "vitrine.result": "hit", "vitrine.bytes": 10, "vitrine.tenant": "t" },
+        attributes: {
+          "vitrine.tier": "fs",
+          "vitrine.result": "hit",
+          "vitrine.reason": "",
+          "vitrine.bytes": 10,
+          "vitrine.tenant": "t",
+        },
       },
       { name: "headers", timeMs: 1002.5, attributes: {} },
     ],
@@ -110,11 +116,19 @@ test("StorageTracing makes spans from reservation to admission and from probe to
 
 test("StorageTracing ends a read when it finds nothing, and keeps nothing of it", async () => {
   const { bus, clock, spans, correlations } = tracing();
-  const miss = { tenant: "", tier: "", result: "miss", keys: 1, bytes: 0, requestId: REQUEST } as const;
+  const miss = {
+    tenant: "",
+    tier: "",
+    result: "miss",
+    reason: "unknown",
+    keys: 1,
+    bytes: 0,
+    requestId: REQUEST,
+  } as const;
   bus.publish("sm.read.prefetched", { tenant: "", succeeded: 0, failed: 1, requestId: REQUEST });
   clock.ms = 1003;
   bus.publish("lookup.finished", miss);
-  bus.publish("lookup.finished", { ...miss, result: "hit" });
+  bus.publish("lookup.finished", { ...miss, result: "hit", reason: "" });
   await bus.flush();
   expect(spans.map(({ name, startMs, endMs, attributes, failed }) => [name, startMs, endMs, attributes, failed]))
     .toEqual(

@@ -1,3 +1,4 @@
+import { MISS_REASONS } from "../../../core/miss_reason.ts";
 import { LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import type { MetricRow } from "../table_row.ts";
 
@@ -20,6 +21,17 @@ export const requestsTable = {
     from: ["lookup.finished"],
     labels: ["tier", "result"],
     zero: [{ tier: "tiers", result: ["hit"] }, { tier: ["none"], result: ["miss", "error"] }],
+  },
+  vitrine_lookup_misses_total: {
+    kind: "counter",
+    unit: "{lookup}",
+    help:
+      "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: stored, and how it was lost is forgotten.",
+    answers:
+      "Why do lookups miss? Evictions (watermark, pressure, capacity) mean that a tier is too small. The sum over all reasons is that of vitrine_lookups_total with result=miss.",
+    from: ["lookup.finished"],
+    labels: ["reason"],
+    zero: [{ reason: MISS_REASONS }],
   },
   vitrine_read_bytes_total: {
     kind: "counter",

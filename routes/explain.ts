@@ -1,0 +1,82 @@
+import * as v from "valibot";
+import type { ObjectKey } from "../src/core/key.ts";
+import { MISS_REASONS } from "../src/core/miss_reason.ts";
+import type { Explanation, Storage } from "../src/storage/types.ts";
+import type { Call } from "./call.ts";
+import { parseQuery } from "./http/query.ts";
+import { replyJson } from "./http/reply.ts";
+
+const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
+  v.pipe(schema, v.metadata({ description: text }));
+
+const resultSchema = v.picklist(["hit", "miss", "error"]);
+const reason = v.picklist([...MISS_REASONS, "tier_failed"]);
+const removedAt = described(v.pipe(v.string(), v.isoTimestamp()), "When the copy was lost, if that is remembered.");
+
+const explanationSchema = v.object({
+  key: v.string(),
+  tenant: v.string(),
+  result: described(resultSchema, "What a GET would find now."),
+  tier: v.optional(described(v.string(), "Where, if it is a hit: l1, or an L2 adapter's name.")),
+  reason: v.optional(
+    described(
+      reason,
+      "Why, unless it is a hit: how the last copy was lost; never_stored: not since the server started.",
+    ),
+  ),
+  tried: described(
+    v.array(v.object({
+      tier: v.string(),
+      result: described(
+        v.picklist([...resultSchema.options, "skipped"]),
+        "skipped: what it has is known to be outdated, so that it is not read.",
+      ),
+      reason: v.optional(v.picklist([...reason.options, "outdated"])),
+      removed_at: v.optional(removedAt),
+      error: v.optional(described(v.string(), "What the tier said of its failure.")),
+      seconds: v.number(),
+    })),
+    "The levels in the order in which they are asked, up to the one that answers.",
+  ),
+});
+
+// Others mean nothing to an object, and may come along.
+const explainQuery = v.object({
+  explain: v.pipe(
+    v.literal("1", "explain is not 1"),
+    v.metadata({ description: "1: say what would be tried, and why it hits or misses, in place of the object." }),
+  ),
+});
+
+/** The schemas of the question and its answer, for the specification. */
+export const explainSpec: { readonly query: v.GenericSchema; readonly answer: v.GenericSchema } = {
+  query: v.partial(explainQuery),
+  answer: explanationSchema,
+};
+
+/** Whether a request asks why in place of what. Throws bad_request if it asks in another way than `explain=1`. */
+export function asksWhy(call: Call, request: Request): boolean {
+  if (!call.located.hasQuery || !new URL(request.url).searchParams.has("explain")) return false;
+  parseQuery(explainQuery, request);
+  return true;
+}
+
+/** Answers what a GET of the key would find; 200 also where that is a miss. */
+export async function explainObject(storage: Storage, call: Call, key: ObjectKey): Promise<Response> {
+  return replyJson(call, explanationOf(key, await storage.explain(key)));
+}
+
+function explanationOf(
+  { key, tenant }: ObjectKey,
+  { tried, ...verdict }: Explanation,
+): v.InferInput<typeof explanationSchema> {
+  return {
+    key,
+    tenant,
+    ...verdict,
+    tried: tried.map(({ removedMs, ...each }) => ({
+      ...each,
+      ...(removedMs === undefined ? {} : { removed_at: new Date(removedMs).toISOString() }),
+    })),
+  };
+}

@@ -1,0 +1,79 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { StorageContext } from "../context.ts";
+import type { Tier } from "../tiers/tier.ts";
+import type { Explanation, Tried } from "../types.ts";
+import { missReason } from "./miss_reason.ts";
+import { peek } from "./peek.ts";
+
+/**
+ * What a GET of the key would try now, in order, up to the level that answers, and why the others do not. Asks L1 without a lease or a touch, and the tiers by a lookup each,
+ * in the same order and under the same watch as a real lookup. Never rejects because of a tier.
+ */
+export async function explain(context: StorageContext, key: ObjectKey): Promise<Explanation> {
+  for (;;) {
+    const watch = await context.latch.watch(key);
+    const memory = await timed(context, () => lookInMemory(context, key));
+    if (memory.result === "hit") return { result: "hit", tier: "l1", tried: [memory] };
+    const tried = [memory];
+    if (context.l1.isExpiredUnsaved(key)) {
+      // What has expired is newer than what the tiers have, so that they are not asked.
+      for (const tier of context.tiers) tried.push(skipped(tier));
+      return { result: "miss", reason: "expired", tried };
+    }
+    for (const [index, tier] of context.tiers.entries()) {
+      const answer = await timed(context, () => lookInTier(context, { key, tier, index }));
+      tried.push(answer);
+      if (answer.result === "hit") break;
+    }
+    const found = tried.find(({ result }) => result === "hit");
+    // As in a lookup: the key was changed meanwhile, or a load had it already in hand.
+    if (watch.disturbed || (found === undefined && peek(context, key) !== undefined)) continue;
+    if (found !== undefined) return { result: "hit", tier: found.tier, tried };
+    if (tried.some(({ result }) => result === "error")) return { result: "error", reason: "tier_failed", tried };
+    return { result: "miss", reason: missReason(context, key), tried };
+  }
+}
+
+type Answer = Omit<Tried, "seconds">;
+
+function lookInMemory(context: StorageContext, key: ObjectKey): Answer {
+  if (context.l1.peek(key) !== undefined) return { tier: "l1", result: "hit" };
+  if (context.l1.isExpiredUnsaved(key)) return { tier: "l1", result: "miss", reason: "expired" };
+  return missIn(context, { key, tier: "l1", number: 0 });
+}
+
+async function lookInTier(
+  context: StorageContext,
+  { key, tier, index }: { readonly key: ObjectKey; readonly tier: Tier; readonly index: number },
+): Promise<Answer> {
+  if (tier.isStale(key)) return { tier: tier.name, result: "skipped", reason: "outdated" };
+  try {
+    if (await tier.lookup(key) !== undefined) return { tier: tier.name, result: "hit" };
+    return missIn(context, { key, tier: tier.name, number: index + 1 });
+  } catch (error) {
+    if (!(error instanceof VitrineError)) throw error;
+    return { tier: tier.name, result: "error", reason: "tier_failed", error: error.message };
+  }
+}
+
+/** A miss in one level, with what is remembered of the key there. */
+function missIn(
+  { shared }: StorageContext,
+  { key, tier, number }: { readonly key: ObjectKey; readonly tier: string; readonly number: number },
+): Answer {
+  const { losses, wasHere } = shared.ghosts.recall(key);
+  const loss = losses.find((each) => each.tier === number);
+  if (loss === undefined) return { tier, result: "miss", reason: wasHere ? "unknown" : "never_stored" };
+  return { tier, result: "miss", reason: loss.reason, removedMs: loss.atMs };
+}
+
+function skipped(tier: Tier): Tried {
+  return { tier: tier.name, result: "skipped", reason: "outdated", seconds: 0 };
+}
+
+async function timed({ clock }: StorageContext, look: () => Answer | Promise<Answer>): Promise<Tried> {
+  const startMs = clock.nowMs();
+  const answer = await look();
+  return { ...answer, seconds: (clock.nowMs() - startMs) / 1000 };
+}

@@ -1,0 +1,35 @@
+import type { EncodedKey } from "../../l1/types.ts";
+
+/** A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are made in different ways; the next `set` overwrites it. */
+export class Fingerprint {
+  readonly #seed: number;
+  high = 0;
+  low = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** Returns itself. */
+  set({ bytes, tenantLength, length }: EncodedKey): this {
+    // The tenant's length keeps ("a", "bc") and ("ab", "c") apart.
+    let high = this.#seed ^ Math.imul(tenantLength + 1, 0x9e3779b1);
+    let low = ~this.#seed ^ Math.imul(tenantLength + 1, 0x85ebca77);
+    for (let i = 0; i < length; i++) {
+      const byte = bytes[i] ?? 0;
+      // FNV-1a here; there each step rotates, so that low bits depend on high ones too.
+      high = Math.imul(high ^ byte, 0x01000193);
+      low = Math.imul(((low << 5) | (low >>> 27)) ^ byte, 0x27d4eb2f);
+    }
+    this.high = finish(high);
+    this.low = finish(low);
+    return this;
+  }
+}
+
+/** murmur3's finalizer. */
+function finish(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
+}

@@ -1,0 +1,88 @@
+import type { Publish } from "../../src/core/publish.ts";
+import type { EventMap } from "../../src/events/catalogue.ts";
+import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
+import { L1Manager } from "../../src/l1/l1_manager.ts";
+import type { TierRemovalListener } from "../../src/l2/adapter.ts";
+import { MemoryAdapter } from "../../src/l2/memory.ts";
+import { FaultAdapter } from "../../src/l2/wrap/fault.ts";
+import { lossListeners } from "../../src/storage/loss_listeners.ts";
+import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
+import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
+import { StorageManager } from "../../src/storage/storage_manager.ts";
+import { LEASE_MS, ManualTime } from "./storage_bench.ts";
+
+/** What managers share that explain each other's losses. */
+export interface ExplainParts {
+  readonly time: ManualTime;
+  readonly arena: ArenaMemory;
+  readonly keys: SharedKeysMemory;
+}
+
+/** A storage manager over real adapters, which tell the ghost index of what leaves. */
+export interface ExplainBench {
+  readonly storage: StorageManager;
+  readonly l1: L1Manager;
+  readonly tiers: readonly FaultAdapter[];
+  readonly time: ManualTime;
+  /** Every lookup.finished as "result reason". */
+  readonly lookups: readonly string[];
+}
+
+/** 64 KiB of L1, places for two managers, and room for so many losses. */
+export function explainParts(ghosts: number = 1024): ExplainParts {
+  return {
+    time: new ManualTime(),
+    arena: allocateArena({ sizeBytes: 65_536, maxObjects: 64, maxLeases: 64, hashSeed: 7 }),
+    keys: allocateSharedKeys({ places: 2, hashSeed: 7, stripes: 1024, ghosts, storedKeysBytes: 4096 }),
+  };
+}
+
+/** `tierBytes`: the limits of the tiers, 0 for none. The first manager over parts has place 0. */
+export function explainBench(
+  { tierBytes = [0], parts = explainParts(), place = 0 }: {
+    readonly tierBytes?: readonly number[];
+    readonly parts?: ExplainParts;
+    readonly place?: number;
+  } = {},
+): ExplainBench {
+  const { time, arena, keys } = parts;
+  const shared = new SharedKeys(keys, { place, holder: place + 1 });
+  const losses = lossListeners(shared.ghosts, time);
+  const lookups: string[] = [];
+  const publish: Publish<EventMap> = (name, fields) => {
+    if (name === "lookup.finished" && "reason" in fields && "result" in fields) {
+      lookups.push(`${fields.result} ${fields.reason}`);
+    }
+  };
+  const l1 = new L1Manager(arena, {
+    holder: place + 1,
+    clock: time,
+    publish,
+    onRemoved: losses.l1,
+    policy: "lru",
+    admissionLimitBytes: 8192,
+    readLeaseMs: LEASE_MS,
+    writeLeaseMs: LEASE_MS,
+    highWatermark: 0.5,
+    lowWatermark: 0,
+    format: place === 0,
+  });
+  const tiers = tierBytes.map((limitBytes, index) => {
+    const onRemoved: TierRemovalListener = (key, reason) => losses.tier(index, key, reason);
+    return new FaultAdapter(new MemoryAdapter({ name: `t${index + 1}`, limitBytes, publish, clock: time, onRemoved }));
+  });
+  const storage = new StorageManager({
+    l1,
+    tiers,
+    publish,
+    clock: time,
+    timers: time,
+    shared,
+    write: "back",
+    maxObjectBytes: 1_000_000,
+    leaseMs: LEASE_MS,
+    storeQueue: { maxEntries: 16, maxBytes: 65_536 },
+    storeConcurrency: 2,
+  });
+  return { storage, l1, tiers, time, lookups };
+}
