@@ -50,9 +50,8 @@ export function explainBench(
   const losses = lossListeners(shared.ghosts, time);
   const lookups: string[] = [];
   const publish: Publish<EventMap> = (name, fields) => {
-    if (name === "lookup.finished" && "reason" in fields && "result" in fields) {
-      lookups.push(`${fields.result} ${fields.reason}`);
-    }
+    const { result, reason } = Object.assign({ result: "", reason: "" }, fields);
+    if (name === "lookup.finished") lookups.push(`${result} ${reason}`);
   };
   const l1 = new L1Manager(arena, {
     holder: place + 1,
