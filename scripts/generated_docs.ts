@@ -1,4 +1,5 @@
 import { dashboardJson } from "../deploy/grafana/dashboard.ts";
+import { panelsMarkdown } from "../deploy/grafana/panel_docs.ts";
 import { settingDocs } from "../src/config.ts";
 import { settingsTable } from "../src/config/setting_docs.ts";
 import { eventsMarkdown } from "../src/events/docs.ts";
@@ -25,5 +26,6 @@ export const generatedDocs: readonly GeneratedDoc[] = [
   { path: "README.md", render: (current) => between(current, "settings", settingsTable(settingDocs())) },
   { path: "docs/EVENTS.md", render: eventsMarkdown },
   { path: "docs/METRICS.md", render: metricsMarkdown },
+  { path: "docs/OBSERVABILITY.md", render: (current) => between(current, "panels", panelsMarkdown()) },
   { path: "deploy/grafana/dashboards/vitrine.json", render: dashboardJson },
 ];

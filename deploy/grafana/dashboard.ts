@@ -18,7 +18,7 @@ function panelJson(
     id,
     type: "timeseries",
     title: panel.title,
-    description: panel.question,
+    description: `${panel.question} ${panel.action}`,
     datasource,
     gridPos: { h: panelHeight, ...position },
     fieldConfig: {

@@ -4,10 +4,11 @@ export interface Query {
   readonly legend: string;
 }
 
-/** One panel: what it shows, and the question it answers. */
+/** One panel: the question it answers, and what to do when it looks bad. */
 export interface Panel {
   readonly title: string;
   readonly question: string;
+  readonly action: string;
   /** Grafana's unit id. */
   readonly unit: "percentunit" | "reqps" | "ops" | "Bps" | "bytes" | "s" | "short";
   readonly queries: readonly Query[];
@@ -55,6 +56,7 @@ export const rows: readonly Row[] = [
       {
         title: "Hit rate",
         question: "How many lookups find their object, and which tier earns it?",
+        action: "Low: see Misses by reason; a cache that is too small evicts, one that is new misses.",
         unit: "percentunit",
         stacked: true,
         queries: [{
@@ -66,7 +68,9 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Misses by reason",
-        question: "Why do lookups find nothing? Much watermark, pressure, capacity: a tier is too small for its work.",
+        question: "Why do lookups find nothing?",
+        action:
+          "Much watermark or pressure: raise VITRINE_L1_SIZE; much capacity: raise max= of the tier; much expired: a longer max-age; much never_stored: nothing is wrong here.",
         unit: "ops",
         stacked: true,
         queries: [{ expr: sumRate("reason", "vitrine_lookup_misses_total"), legend: "{{reason}}" }],
@@ -74,6 +78,7 @@ export const rows: readonly Row[] = [
       {
         title: "Requests",
         question: "How busy is the server, and with which answers?",
+        action: "5xx or 4xx that were not there before: Server errors and Requests by route tell where.",
         unit: "reqps",
         stacked: true,
         queries: [{ expr: sumRate("http_response_status_code", requests), legend: "{{http_response_status_code}}" }],
@@ -81,6 +86,7 @@ export const rows: readonly Row[] = [
       {
         title: "Throughput",
         question: "How much payload comes and goes?",
+        action: "Far below what is asked for: look at L2 latency, and at the processor time of the host.",
         unit: "Bps",
         queries: [
           { expr: sumRate("tier", "vitrine_read_bytes_total"), legend: "read from {{tier}}" },
@@ -90,6 +96,7 @@ export const rows: readonly Row[] = [
       {
         title: "Latency of objects",
         question: "How long do clients wait for an object, to the last byte?",
+        action: "High for GET with a good hit rate in L1: the host is short of processor time; else L2 latency tells.",
         unit: "s",
         queries: [0.5, 0.9, 0.99].map((quantile) => ({
           expr: `histogram_quantile(${quantile}, sum by (le, http_request_method) (${
@@ -106,6 +113,8 @@ export const rows: readonly Row[] = [
       {
         title: "L1 occupancy",
         question: "How near is L1 to its watermark, and how much of it do running uploads and loads hold?",
+        action:
+          "At the limit all the time: raise VITRINE_L1_SIZE; much staging: uploads or loads stall, see Running requests.",
         unit: "bytes",
         queries: [
           { expr: of("lmcache_mp_l1_memory_usage_bytes"), legend: "used {{service_instance_id}}" },
@@ -116,6 +125,8 @@ export const rows: readonly Row[] = [
       {
         title: "L1 operations",
         question: "How many objects are read, admitted, removed?",
+        action:
+          "Removed as fast as admitted, with few reads: what comes in is not asked for again; raise VITRINE_L1_SIZE if the reuse gaps are longer than the lifetimes.",
         unit: "ops",
         queries: [
           { expr: `sum(${rate("lmcache_mp_l1_read_keys_total")})`, legend: "read" },
@@ -126,14 +137,24 @@ export const rows: readonly Row[] = [
       {
         title: "L1 removals by reason",
         question: "Why do objects leave memory? Much pressure and watermark with a low hit rate: L1 is too small.",
+        action: "Raise VITRINE_L1_SIZE if watermark or pressure dominate and the hit rate matters.",
         unit: "ops",
         stacked: true,
         queries: [{ expr: sumRate("reason", "vitrine_l1_removed_objects_total"), legend: "{{reason}}" }],
       },
       {
+        title: "Age of the oldest object",
+        question: "How long does each level really keep what it holds?",
+        action: "Shorter than the time between two uses of an object: the level is too small to serve the second one.",
+        unit: "s",
+        queries: [{ expr: of("vitrine_oldest_entry_age_seconds"), legend: "{{tier}} {{service_instance_id}}" }],
+      },
+      {
         title: "L1 failures",
         question:
           "Do writes find no room, reads lose their object, holders let leases run out? All should stay at zero.",
+        action:
+          "No room: raise VITRINE_L1_SIZE or store smaller objects; expired leases: clients or tiers stall longer than VITRINE_L1_READ_LEASE or VITRINE_L1_WRITE_LEASE.",
         unit: "ops",
         queries: [
           { expr: sumRate("during", "lmcache_mp_l1_allocation_failure_chunks_total"), legend: "no room: {{during}}" },
@@ -149,6 +170,7 @@ export const rows: readonly Row[] = [
       {
         title: "L2 occupancy",
         question: "How full is each tier?",
+        action: "At its limit it evicts: raise max= in VITRINE_L2 if the hit rate suffers.",
         unit: "bytes",
         queries: [
           { expr: of("vitrine_used_bytes", 'tier!="l1"'), legend: "used {{tier}}" },
@@ -158,6 +180,8 @@ export const rows: readonly Row[] = [
       {
         title: "L2 calls",
         question: "What is each tier asked? A miss is an answer, not an error.",
+        action:
+          "Far more lookups that miss than hit: the tier keeps too little, or clients ask for what nobody stores.",
         unit: "ops",
         queries: [{
           expr: sumRate("tier, op, outcome", "vitrine_l2_requests_total"),
@@ -167,6 +191,7 @@ export const rows: readonly Row[] = [
       {
         title: "L2 errors, apart from misses",
         question: "Does a tier fail?",
+        action: "Read the log for the cause; look at the tier's disk or network.",
         unit: "ops",
         queries: [{
           expr: sumRate("tier, op", "vitrine_l2_requests_total", 'outcome=~"error|failed"'),
@@ -176,18 +201,29 @@ export const rows: readonly Row[] = [
       {
         title: "L2 latency",
         question: "How fast is a tier?",
+        action:
+          "Look at the disk's or network's own latency; fewer stores at a time (VITRINE_STORE_CONCURRENCY) leave more to reads.",
         unit: "s",
         queries: quantiles("vitrine_l2_duration_seconds", "tier, op", "{{tier}} {{op}}"),
       },
       {
+        title: "L2 calls given up",
+        question: "Does a tier hang? These are errors, too.",
+        action: "Look at the tier's disk or network; VITRINE_L2_TIMEOUT sets how long a call may take.",
+        unit: "ops",
+        queries: [{ expr: sumRate("exception_type", "lmcache_mp_timeouts_total"), legend: "{{exception_type}}" }],
+      },
+      {
         title: "L2 throughput",
         question: "How much moves between the levels?",
+        action: "Flat at what the disk can do while the store queue grows: the disk is the limit.",
         unit: "Bps",
         queries: [{ expr: sumRate("tier, op", "vitrine_l2_bytes_total"), legend: "{{tier}} {{op}}" }],
       },
       {
         title: "L2 removals by reason",
         question: "Why do objects leave a tier? corrupt should stay at zero.",
+        action: "capacity: as for L2 occupancy; corrupt: check the disk at once.",
         unit: "ops",
         stacked: true,
         queries: [{ expr: sumRate("tier, reason", "vitrine_l2_removed_objects_total"), legend: "{{tier}} {{reason}}" }],
@@ -195,6 +231,7 @@ export const rows: readonly Row[] = [
       {
         title: "Store queue",
         question: "How many objects wait to be stored, and would be lost in a crash?",
+        action: "Full all the time: writes wait for L2; a faster tier, or VITRINE_STORE_CONCURRENCY.",
         unit: "short",
         queries: [
           { expr: of("vitrine_store_queue_entries"), legend: "waiting {{service_instance_id}}" },
@@ -204,17 +241,20 @@ export const rows: readonly Row[] = [
       {
         title: "Store queue age",
         question: "How far back would a crash reach? Steady growth: L2 does not keep up with the writes.",
+        action:
+          "Find out why L2 is slow before the server is stopped: a stop waits for it up to VITRINE_SHUTDOWN_TIMEOUT.",
         unit: "s",
         queries: [{ expr: of("vitrine_store_queue_oldest_age_seconds"), legend: "{{service_instance_id}}" }],
       },
     ],
   },
   {
-    title: "HTTP",
+    title: "HTTP and workers",
     panels: [
       {
         title: "Requests by route",
         question: "What do clients ask for?",
+        action: "An unexpected route or a storm on one: find the client by the request log.",
         unit: "reqps",
         queries: [{
           expr: sumRate("http_request_method, http_route", requests),
@@ -224,12 +264,16 @@ export const rows: readonly Row[] = [
       {
         title: "Running requests",
         question: "How many requests are under way?",
+        action:
+          "Growth without end: clients or tiers hang; see L2 calls given up, and the request log for what is slow.",
         unit: "short",
         queries: [{ expr: of("http_server_active_requests"), legend: "{{service_instance_id}}" }],
       },
       {
         title: "Server errors and broken bodies",
         question: "Do requests fail, and do clients or networks give up?",
+        action:
+          "The log names route, method and cause of each 5xx; broken bodies alone are the clients' or the network's doing.",
         unit: "reqps",
         queries: [
           { expr: `${sumRate("http_route", requests, serverErrors)} or vector(0)`, legend: "5xx {{http_route}}" },
@@ -239,10 +283,32 @@ export const rows: readonly Row[] = [
       {
         title: "Body bytes",
         question: "How much do clients send and get?",
+        action: "Compare with what the clients' side says; nothing to do here by itself.",
         unit: "Bps",
         queries: [
           { expr: `sum(${rate("vitrine_http_request_body_bytes_total")})`, legend: "received" },
           { expr: `sum(${rate("vitrine_http_response_body_bytes_total")})`, legend: "sent" },
+        ],
+      },
+      {
+        title: "Workers",
+        question: "Do all workers serve?",
+        action: "Any that are not ready for longer than some seconds: the log tells why they do not start.",
+        unit: "short",
+        stacked: true,
+        queries: [{ expr: `sum by (state) (${of("vitrine_workers")})`, legend: "{{state}}" }],
+      },
+      {
+        title: "Worker restarts",
+        question: "Do workers die or hang, and of what? L1's repairs tell of deaths in the middle of a change.",
+        action: "Read the log of that time; hung: the host stalls, or VITRINE_WORKER_TIMEOUT is too short for it.",
+        unit: "short",
+        queries: [
+          {
+            expr: `sum by (cause) (increase(${of("vitrine_worker_restarts_total")}[$__rate_interval]))`,
+            legend: "{{cause}}",
+          },
+          { expr: `sum(increase(${of("vitrine_l1_repairs_total")}[$__rate_interval]))`, legend: "repairs of L1" },
         ],
       },
     ],
@@ -254,6 +320,7 @@ export const rows: readonly Row[] = [
         title: "Top tenants",
         question:
           "Who reads most? Tenants beyond the top ones are one line, _other; no name is the tenant without a name.",
+        action: "One tenant crowds out the others: give it a server of its own, or raise the sizes.",
         unit: "ops",
         queries: [{
           expr: `topk(10, ${sumRate("cache_salt", "lmcache_mp_l1_read_chunks_total")})`,
@@ -263,6 +330,8 @@ export const rows: readonly Row[] = [
       {
         title: "Top series of events",
         question: "Which events does the server make most of?",
+        action:
+          "Unexpected growth points at the component to look at; single events cost more than folded ones: no debug level in production.",
         unit: "ops",
         queries: [{
           expr: `topk(10, ${sumRate("event", "vitrine_eventbus_events_total", 'state="published"')})`,
@@ -272,12 +341,14 @@ export const rows: readonly Row[] = [
       {
         title: "Bus: published = delivered + rolled up + lost",
         question: "What becomes of the events? Rolled up ones are counted and lose details; lost ones are not counted.",
+        action: "Rolled up all the time: raise VITRINE_EVENT_QUEUE if logs and traces need the details.",
         unit: "ops",
         queries: [{ expr: sumRate("state", "vitrine_eventbus_events_total"), legend: "{{state}}" }],
       },
       {
         title: "Bus: not accounted for",
         question: "Does the sum hold, but for the events that wait? What stays here is a fault.",
+        action: "Above zero for longer than a scrape: report it.",
         unit: "short",
         queries: [{
           expr: `sum(${of("vitrine_eventbus_events_total", 'state="published"')}) - sum(${
@@ -289,12 +360,14 @@ export const rows: readonly Row[] = [
       {
         title: "Bus: lag",
         question: "How late are the numbers?",
+        action: "Above a second: the main thread is short of processor time.",
         unit: "s",
         queries: [{ expr: of("lmcache_mp_event_bus_drain_lag_seconds"), legend: "{{service_instance_id}}" }],
       },
       {
         title: "Bus: lost, shed, exceptions",
         question: "Are the counters complete (lost = 0), are logs and traces (shed = 0), is a subscriber broken?",
+        action: "Lost: see Worker restarts; shed: as for rolled up; an exception: read the log and report it.",
         unit: "ops",
         queries: [
           { expr: `sum(${rate("lmcache_mp_event_bus_dropped_events_total")})`, legend: "lost" },

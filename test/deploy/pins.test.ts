@@ -24,6 +24,20 @@ test("files of deploy/ name only settings that exist when they set VITRINE_ vari
   expect(named.length).toBeGreaterThan(0);
 });
 
+test("panels name only settings that exist when they say what to do", () => {
+  const known = new Set(settingDocs().map(({ name }) => variableName(name)));
+  const named = rows.flatMap(({ panels }) => panels)
+    .flatMap(({ question, action }) => `${question} ${action}`.match(/\bVITRINE_[A-Z0-9_]+/g) ?? []);
+  expect(named.filter((name) => !known.has(name))).toEqual([]);
+});
+
+test("docs/OBSERVABILITY.md tells of every panel of the dashboard what it asks, and what to do", () => {
+  const docs = read("docs/OBSERVABILITY.md");
+  for (const { title, question, action } of rows.flatMap(({ panels }) => panels)) {
+    expect(docs).toContain(`| ${title} | ${question} | ${action} |`);
+  }
+});
+
 test("the stack's Collector is of the version that the suites build when compose starts it", () => {
   const [, version] = /opentelemetry-collector-contrib:(\S+)/.exec(read("deploy/compose.yaml")) ?? [];
   expect(read("test/e2e/tools/otelcol.yaml")).toContain(`\n  version: ${version}\n`);
