@@ -74,8 +74,9 @@ function explanationOf(
     key,
     tenant,
     ...verdict,
-    tried: tried.map(({ removedMs, ...each }) => ({
+    tried: tried.map(({ removedMs, seconds, ...each }) => ({
       ...each,
+      seconds: Math.round(seconds * 1e6) / 1e6,
       ...(removedMs === undefined ? {} : { removed_at: new Date(removedMs).toISOString() }),
     })),
   };
