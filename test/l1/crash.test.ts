@@ -62,6 +62,15 @@ interface Step {
   readonly clock: FakeClock;
   readonly policy: Policy;
   readonly before: Seen;
+  /** What the thread's listener was told in it: the key, and how many writes had gone before. */
+  readonly left: readonly Left[];
+  /** Whether a version leaves with its last reader, which is no loss. */
+  readonly isTemporary: (version: number) => boolean;
+}
+
+interface Left {
+  readonly key: string;
+  readonly writes: number;
 }
 
 /** A run of random operations of two threads; `each` is called after every operation of the one that will die. */
@@ -76,7 +85,9 @@ async function play(
   const nextVersion = () => ++version;
   openManager(memory, { holder: MAIN, clock, policy, format: true });
   const recorder = new WriteRecorder(memory);
-  const dying = new Actor(openManager(memory, { holder: DEAD, clock, policy, arena: recorder.arena }), {
+  const left: Left[] = [];
+  const onLeft = (key: string): void => void left.push({ key, writes: recorder.writes });
+  const dying = new Actor(openManager(memory, { holder: DEAD, clock, policy, arena: recorder.arena, onLeft }), {
     clock,
     random,
     tag: "put-2",
@@ -88,6 +99,7 @@ async function play(
     tag: "put-3",
     nextVersion,
   });
+  const isTemporary = (of: number): boolean => dying.temporary.has(of) || other.temporary.has(of);
   const refused = (run: () => void) => {
     try {
       run();
@@ -101,8 +113,9 @@ async function play(
     const operation = dying.next();
     const before = await seenWithoutDead(recorder.copy(), { clock, policy, reads: other.reads });
     recorder.restart();
+    left.length = 0;
     refused(operation);
-    await each({ recorder, other, clock, policy, before });
+    await each({ recorder, other, clock, policy, before, left, isTemporary });
   }
 }
 
@@ -149,17 +162,24 @@ function checkCut(cut: Seen, { before, after, living }: {
 }
 
 /** Kills the thread after each write of its last operation. */
-async function cutEverywhere({ recorder, other, clock, policy, before }: Step): Promise<void> {
+async function cutEverywhere(step: Step): Promise<void> {
+  const { recorder, other, clock, policy, before, left } = step;
   const reads = other.reads;
   const after = await seenWithoutDead(recorder.copy(), { clock, policy, reads });
   const living = seen(recorder.copy(), { clock, policy, reads });
   for (let cut = 0; cut <= recorder.writes; cut++) {
     const memory = recorder.cutAfter(cut, { lock: recorder.arena.layout.at.lock, holder: DEAD });
-    const main = openManager(memory, { holder: MAIN, clock, policy });
+    const told = new Set(left.filter(({ writes }) => writes <= cut).map(({ key }) => key));
+    const main = openManager(memory, { holder: MAIN, clock, policy, onLeft: (key) => void told.add(key) });
     await main.takeOver(DEAD);
     check(main.repairs === 1, () => "the lock was not taken from the dead");
     audit(memory, policy);
-    checkCut(seen(memory, { clock, policy, reads }), { before, after, living });
+    const found = seen(memory, { clock, policy, reads });
+    checkCut(found, { before, after, living });
+    for (const [key, version] of before.objects) {
+      const isExplained = found.objects.has(key) || told.has(key) || step.isTemporary(version);
+      check(isExplained, () => `${key} is gone after a cut, and nobody was told`);
+    }
     checkNothingLeaks(memory, main, { other, clock, policy });
   }
 }

@@ -54,19 +54,22 @@ export class Random {
 /** Opens a thread's L1 over memory that is formatted already, or formats it. */
 export function openManager(
   memory: ArenaMemory,
-  { holder, clock, format = false, arena, policy, told = [] }: {
+  { holder, clock, format = false, arena, policy, told = [], onLeft = () => {} }: {
     readonly holder: number;
     readonly clock: FakeClock;
     readonly policy: "s3-fifo" | "lru";
     readonly format?: boolean;
     readonly arena?: Arena;
     readonly told?: Told[];
+    /** Told of each key that leaves. */
+    readonly onLeft?: (key: string) => void;
   },
 ): L1Manager {
   return new L1Manager(memory, {
     holder,
     clock,
     publish: (name, fields) => void told.push({ name, fields }),
+    onRemoved: ({ bytes, tenantLength, length }) => onLeft(new TextDecoder().decode(bytes.slice(tenantLength, length))),
     policy,
     admissionLimitBytes: ADMISSION_LIMIT,
     readLeaseMs: 1000,
@@ -82,6 +85,8 @@ export class Actor {
   readonly l1: L1Manager;
   readonly writes: OpenWrite[] = [];
   readonly reads: OpenRead[] = [];
+  /** The versions that leave with their last reader. */
+  readonly temporary = new Set<number>();
   readonly #clock: FakeClock;
   readonly #random: Random;
   readonly #tag: string;
@@ -136,12 +141,14 @@ export class Actor {
       const version = this.#nextVersion();
       const loading = random.below(3) === 0;
       const meta = { sizeBytes, crc32: 0, version, createdMs: 0, expiresMs: 0, contentType: "", sha256: "" };
+      const temporary = random.below(4) === 0;
+      if (temporary) this.temporary.add(version);
       const request: WriteRequest = {
         key: keyOf(key),
         sizeBytes,
         contentType: "text/plain",
         sha256: "",
-        temporary: random.below(4) === 0,
+        temporary,
         ...(loading ? { loading: meta } : {}),
       };
       return { key, version, loading, request };
