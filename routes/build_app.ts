@@ -15,6 +15,8 @@ export interface App {
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
+  /** Those of them whose response has no end of its own: a server that stops need not wait until their readers have read. */
+  endlessRequests(): number;
   /** The answers that the specification names, GET's also for HEAD. */
   readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
@@ -50,6 +52,10 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   }
 
   let active = 0;
+  let endless = 0;
+  const onEndless = (change: 1 | -1) => {
+    endless += change;
+  };
   const { onActiveRequests } = options;
   const onOver = () => {
     active--;
@@ -57,6 +63,7 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   };
   return {
     activeRequests: () => active,
+    endlessRequests: () => endless,
     responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;
@@ -67,6 +74,7 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         context,
         followed: followedCall(options, request),
         onOver,
+        onEndless,
       });
       const response = answer(call, request);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);

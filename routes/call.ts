@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly followed: (FollowedRequest & { readonly tenant: string }) | undefined;
   /** Called once, when the call is over. */
   readonly onOver: () => void;
+  /** Told of a body without an end of its own: 1 when it begins, -1 when it is over. */
+  readonly onEndless: (change: 1 | -1) => void;
 }
 
 /** One request from its arrival until its response has left: what is counted about it, and its two events. */
@@ -33,6 +35,7 @@ export class Call implements MissListener {
   #status = 0;
   #outcome: "complete" | "aborted" = "complete";
   #bodyPending = false;
+  #isEndless = false;
   #nowMs = 0;
   #headersMs = 0;
   /** Names a failed request that is not followed. */
@@ -105,6 +108,13 @@ export class Call implements MissListener {
     this.#bodyPending = true;
   }
 
+  /** As bodyFollows, of a body that goes on until somebody ends it: a server that stops does not wait for its reader. */
+  endlessBodyFollows(): void {
+    this.#bodyPending = true;
+    this.#isEndless = true;
+    this.#options.onEndless(1);
+  }
+
   /** The body has left, or broke off. */
   bodyEnded(result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }): void {
     this.#bodyPending = false;
@@ -148,6 +158,7 @@ export class Call implements MissListener {
       const { requestId, tenant } = followed;
       publish("http.request.end", { ...end, requestId, tenant, parameter: this.located.parameter, headersMs });
     }
+    if (this.#isEndless) this.#options.onEndless(-1);
     onOver();
   }
 

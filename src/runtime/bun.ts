@@ -1,3 +1,5 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
 import type { ByteSource, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
@@ -24,12 +26,21 @@ declare const Bun: {
     readonly development: false;
     readonly fetch: (request: Request) => Response | Promise<Response>;
     readonly error: (error: unknown) => Response;
-  }): { readonly hostname: string; readonly port: number; stop(closeActiveConnections?: boolean): Promise<void> };
+  }): BunServer;
 };
+interface BunServer {
+  readonly hostname: string;
+  readonly port: number;
+  /** Whose responses have not left. */
+  readonly pendingRequests: number;
+  stop(closeActiveConnections?: boolean): Promise<void>;
+}
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
+/** How often a stop looks whether only endless responses are left. */
+const LOOK_MS = 50;
 
 /** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is made to collect. */
 const COLLECT_BYTES = 16 * 1024 * 1024;
@@ -66,7 +77,25 @@ function serve(options: ServeOptions): Server {
       return new Response(null, { status: 500 });
     },
   });
-  return { address: { host: server.hostname, port: server.port }, stop: () => server.stop() };
+  return {
+    address: { host: server.hostname, port: server.port },
+    stop: () => stop(server, options),
+  };
+}
+
+/** Bun waits for every reader; so, where only endless responses are left, it is told after a while not to. */
+async function stop(server: BunServer, options: ServeOptions): Promise<void> {
+  const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
+  const stopped = server.stop();
+  let patienceMs = endlessPatienceMs;
+  while (endlessRequests() > 0) {
+    if (server.pendingRequests <= endlessRequests()) {
+      if (patienceMs <= 0) await server.stop(true);
+      patienceMs -= LOOK_MS;
+    }
+    await delay(LOOK_MS);
+  }
+  await stopped;
 }
 
 const SENDER: Sender = {

@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { chunkStream } from "./chunk_stream.ts";
 import { CopyingSender } from "./copying_sender.ts";
+import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
 import type { ByteSource, RequestContext, Runtime, Sender, SenderOptions, SendOptions, ServeOptions } from "./types.ts";
@@ -12,11 +14,16 @@ declare const Deno: {
       readonly hostname: string;
       readonly port: number;
       readonly reusePort: boolean;
+      readonly signal: AbortSignal;
       readonly onListen: () => void;
       readonly onError: (error: unknown) => Response;
     },
     handler: (request: Request, context: RequestContext) => Response | Promise<Response>,
-  ): { readonly addr: { readonly hostname: string; readonly port: number }; shutdown(): Promise<void> };
+  ): {
+    readonly addr: { readonly hostname: string; readonly port: number };
+    shutdown(): Promise<void>;
+    readonly finished: Promise<void>;
+  };
 };
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
@@ -50,16 +57,25 @@ function collector(): (bytes: number) => void {
 
 /** Deno's shutdown breaks off request bodies that are still arriving; so it comes only when no request is in hand, and new ones are sent away. */
 function serve(options: ServeOptions): Server {
+  const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
+  const abort = new AbortController();
   let inHand = 0;
-  let stopping: PromiseWithResolvers<void> | undefined;
+  let stopping:
+    | { readonly onlyEndless: PromiseWithResolvers<void>; readonly none: PromiseWithResolvers<void> }
+    | undefined;
+  const look = () => {
+    if (inHand <= endlessRequests()) stopping?.onlyEndless.resolve();
+    if (inHand === 0) stopping?.none.resolve();
+  };
   const over = () => {
     inHand--;
-    if (inHand === 0) stopping?.resolve();
+    look();
   };
   const server = Deno.serve({
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort,
+    signal: abort.signal,
     onListen() {},
     onError(error) {
       options.onError(error);
@@ -74,10 +90,16 @@ function serve(options: ServeOptions): Server {
   return {
     address: { host: server.addr.hostname, port: server.addr.port },
     async stop() {
-      stopping ??= Promise.withResolvers();
-      if (inHand === 0) stopping.resolve();
-      await stopping.promise;
-      await server.shutdown();
+      stopping ??= { onlyEndless: Promise.withResolvers(), none: Promise.withResolvers() };
+      look();
+      await stopping.onlyEndless.promise;
+      if (inHand > 0) {
+        await Promise.race([stopping.none.promise, delay(endlessPatienceMs, undefined, { ref: false })]);
+      }
+      // Deno ends a single stalled response in no way (docs/RUNTIMES.md), but all of them.
+      if (inHand > 0) abort.abort();
+      else await server.shutdown();
+      await server.finished;
     },
   };
 }

@@ -56,6 +56,10 @@ export interface ServeOptions {
   /** A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno does not close connections. */
   readonly idleTimeoutSeconds: number;
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
+  /** How many of the requests in hand have a response without an end of its own; default: none. */
+  readonly endlessRequests?: () => number;
+  /** How long their readers have to take the end when a server that stops waits for nothing else. Default 1000. */
+  readonly endlessPatienceMs?: number;
   /** Told of failures that no response can report any more, such as a body that broke off. */
   readonly onError: (error: unknown) => void;
 }
@@ -63,7 +67,7 @@ export interface ServeOptions {
 /** A listening server. */
 export interface Server {
   readonly address: { readonly host: string; readonly port: number };
-  /** Takes no new connections, lets running requests finish, closes the rest. */
+  /** Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers do not read. */
   stop(): Promise<void>;
 }
 

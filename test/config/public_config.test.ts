@@ -24,6 +24,26 @@ test("publicConfig hides the password when a tier URL holds one", () => {
   expect(shownTier("redis://:pass@host")).toBe("redis://:***@host");
 });
 
+test("publicConfig hides the admin token when there is one, and loadConfig does when it is a bad one", () => {
+  const load = (token: string) =>
+    loadConfig({
+      args: ["--admin-token", token],
+      env: {},
+      readFile: () => undefined,
+      memoryLimitBytes: 1e9,
+      cpuCount: 1,
+      version: "",
+    });
+  const shown = (token: string) => {
+    const loaded = load(token);
+    return "config" in loaded ? [loaded.config.adminToken, publicConfig(loaded.config).adminToken] : [];
+  };
+  expect(shown("open-sesame")).toEqual(["open-sesame", "***"]);
+  expect(shown("none")).toEqual([undefined, undefined]);
+  expect(() => load("open sesame")).toThrow('bad value for --admin-token: "***", expected');
+  expect(() => load("x".repeat(513))).toThrow('"***"');
+});
+
 test("publicConfig hides secret parameters when a tier URL holds some", () => {
   expect(shownTier("s3://bucket?endpoint=http://h&secret_access_key=abc&region=eu")).toBe(
     "s3://bucket?endpoint=http://h&secret_access_key=***&region=eu",

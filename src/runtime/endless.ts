@@ -1,0 +1,2 @@
+/** The default of ServeOptions.endlessPatienceMs. */
+export const ENDLESS_PATIENCE_MS = 1000;

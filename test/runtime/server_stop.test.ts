@@ -1,0 +1,76 @@
+import { expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
+import { currentRuntime } from "../../src/runtime/mod.ts";
+import { RawSocket } from "../http/raw_socket.ts";
+
+/** A server whose every response goes on until it is ended, and the ways to end them, in the order of the requests. */
+function serve(isEndless: (path: string) => boolean) {
+  const ends: (() => void)[] = [];
+  const endless = new Set<string>();
+  let pulls = 0;
+  const server = currentRuntime().serve({
+    host: "127.0.0.1",
+    port: 0,
+    reusePort: false,
+    idleTimeoutSeconds: 255,
+    endlessRequests: () => endless.size,
+    endlessPatienceMs: 0,
+    onError() {},
+    fetch(request) {
+      const path = new URL(request.url).pathname;
+      if (isEndless(path)) endless.add(path);
+      let ended = false;
+      ends.push(() => ended = true);
+      return new Response(
+        new ReadableStream({
+          pull(controller) {
+            pulls++;
+            controller.enqueue(new Uint8Array(64 * 1024));
+            if (!ended) return;
+            endless.delete(path);
+            controller.close();
+          },
+          cancel: () => void endless.delete(path),
+        }, { highWaterMark: 0 }),
+      );
+    },
+  });
+  const open = async (path: string) => {
+    const socket = new RawSocket(server.address.port).write(`GET ${path} HTTP/1.1\r\nHost: vitrine\r\n\r\n`);
+    const { headers } = await socket.head();
+    return { socket, headers };
+  };
+  /** Resolves when nothing moves any more: the client's buffers are full. */
+  const stalled = async () => {
+    for (let before = -1, still = 0; still < 1000; still = before === pulls ? still + 1 : 0) {
+      before = pulls;
+      await setImmediate();
+    }
+  };
+  return { server, ends, open, stalled };
+}
+
+test("Server.stop closes an endless response when nothing else is in hand and its client does not read", async () => {
+  const { server, open, stalled } = serve(() => true);
+  const { socket } = await open("/a");
+  await stalled();
+  await server.stop();
+  await socket.closed();
+});
+
+test("Server.stop waits for a response that has an end when an endless one is there too", async () => {
+  const { server, ends, open, stalled } = serve((path) => path === "/endless");
+  const endless = await open("/endless");
+  const download = await open("/download");
+  await stalled();
+  let isStopped = false;
+  const stopped = server.stop().then(() => isStopped = true);
+  await stalled();
+  expect(isStopped).toBe(false);
+  ends[1]?.();
+  const body = await download.socket.body(download.headers);
+  expect(body.byteLength).toBeGreaterThan(64 * 1024);
+  download.socket.destroy();
+  await stopped;
+  await endless.socket.closed();
+});
