@@ -199,7 +199,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     idleTimeoutSeconds: 60,
     fetch: (request, context) =>
       relayEvents(request, { open: live.open, key: relay.key }) ?? admin.fetch(request, context),
-    endlessRequests: admin.endlessRequests,
+    endlessRequests: () => admin.endlessRequests(),
     onError: reportError,
   });
   board.isReady = true;

@@ -77,7 +77,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
         host: config.host,
         idleTimeoutSeconds,
         fetch: app.fetch,
-        endlessRequests: app.endlessRequests,
+        endlessRequests: () => app.endlessRequests(),
         onError: options.reportError,
       }),
   };

@@ -45,6 +45,8 @@ export const serviceCases: readonly ContractCase[] = [
       const { parameters, responses } = spec.paths["/v1/objects"].get;
       expect(parameters.map(({ name }: { name: string }) => name)).toEqual(["tier", "prefix", "limit", "cursor"]);
       expect(responses["200"].content["application/json"].schema.properties.objects.type).toBe("array");
+      expect(spec.paths["/v1/events"].get.security).toEqual([{ admin: [] }]);
+      expect(spec.components.securitySchemes.admin).toMatchObject({ type: "http", scheme: "bearer" });
     },
   },
   {
