@@ -13,7 +13,7 @@ import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { Board } from "./board.ts";
 import { ClusterStorage } from "./cluster_storage.ts";
-import { relayEvents, type RelayTarget } from "./event_relay.ts";
+import { EventRelay } from "./event_relay.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { liveEvents } from "./live_events.ts";
 import { runtimeName } from "./node.ts";
@@ -69,7 +69,7 @@ export async function startCluster({ config, version, env, reportError }: Server
   const ghosts = new GhostIndex(sharedKeys);
   const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish, onRemoved: lossListeners(ghosts, clock).l1 });
   const live = liveEvents(config, config.observability ? hub : undefined);
-  const relay: RelayTarget = { host: config.host, port: adminPort, key: crypto.randomUUID() };
+  const relay = new EventRelay(live.open);
   const stuck = new Set<Seat>();
 
   const supervisor = new Supervisor({
@@ -98,7 +98,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         channelName,
         producer,
         countersRow,
-        relay,
+        relay: { host: config.host, port: adminPort, key: relay.admit(seat.holder) },
       };
       const url = new URL("./worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
@@ -114,6 +114,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       publish("worker.gone", { place: String(seat.place), cause });
       const stillRuns = cause === "hung" && !runtime.stopsThreads;
       if (stillRuns) stuck.add(seat);
+      relay.gone(seat.holder);
       await l1.takeOver(seat.holder, { stillRuns });
       releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
       await hub.producerGone(producerOf(seat));
@@ -197,8 +198,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     port: adminPort,
     reusePort: false,
     idleTimeoutSeconds: 60,
-    fetch: (request, context) =>
-      relayEvents(request, { open: live.open, key: relay.key }) ?? admin.fetch(request, context),
+    fetch: (request, context) => relay.answer(request) ?? admin.fetch(request, context),
     endlessRequests: () => admin.endlessRequests(),
     onError: reportError,
   });

@@ -14,17 +14,53 @@ export interface RelayTarget {
   readonly host: string;
   /** The admin port. */
   readonly port: number;
-  /** Known to this server's threads alone. */
+  /** Known to main and this worker alone. */
   readonly key: string;
 }
 
-/** Main's end: answers a worker that asks for a stream; undefined if the request is anything else. Such requests are counted where they came in, in the worker. */
-export function relayEvents(
-  request: Request,
-  { open, key }: { readonly open: OpenEvents; readonly key: string },
-): Promise<Response> | undefined {
-  if (request.headers.get(KEY_HEADER) !== key || new URL(request.url).pathname !== PATH) return undefined;
-  return answer(open, parseWanted(request.headers.get(WANTED_HEADER) ?? ""));
+/** Main's end: answers workers that ask for a stream. Such requests are counted where they came in, in the worker. */
+export class EventRelay {
+  /** What a worker's requests carry, once it may ask. */
+  readonly #workers = new Map<string, { readonly holder: number; readonly gone: AbortController }>();
+  readonly #open: OpenEvents;
+
+  constructor(open: OpenEvents) {
+    this.#open = open;
+  }
+
+  /** Lets a worker ask, by the key that is returned. */
+  admit(holder: number): string {
+    const key = crypto.randomUUID();
+    this.#workers.set(key, { holder, gone: new AbortController() });
+    return key;
+  }
+
+  /** Ends a worker's streams: its connections may outlive its thread. */
+  gone(holder: number): void {
+    for (const [key, worker] of this.#workers) {
+      if (worker.holder !== holder) continue;
+      this.#workers.delete(key);
+      worker.gone.abort();
+    }
+  }
+
+  /** Undefined if the request is not a worker's. */
+  answer(request: Request): Promise<Response> | undefined {
+    const key = request.headers.get(KEY_HEADER);
+    const worker = key === null ? undefined : this.#workers.get(key);
+    if (worker === undefined || new URL(request.url).pathname !== PATH) return undefined;
+    return this.#stream(parseWanted(request.headers.get(WANTED_HEADER) ?? ""), worker.gone.signal);
+  }
+
+  async #stream(wanted: WantedEvents, signal: AbortSignal): Promise<Response> {
+    try {
+      return new Response(await this.#open(wanted, signal));
+    } catch (error) {
+      if (!(error instanceof VitrineError)) throw error;
+      const { code, message, details } = error;
+      return Response.json({ code, message, details }, { status: 503 });
+    }
+  }
 }
 
 /** A worker's end: asks main. Not by fetch, which goes through a proxy where HTTP_PROXY is set. */
@@ -42,16 +78,6 @@ export function relayedEvents(target: RelayTarget): OpenEvents {
       cancel: () => void response.destroy(),
     }, { highWaterMark: 0 });
   };
-}
-
-async function answer(open: OpenEvents, wanted: WantedEvents): Promise<Response> {
-  try {
-    return new Response(await open(wanted));
-  } catch (error) {
-    if (!(error instanceof VitrineError)) throw error;
-    const { code, message, details } = error;
-    return Response.json({ code, message, details }, { status: 503 });
-  }
 }
 
 function ask({ host, port, key }: RelayTarget, wanted: WantedEvents): Promise<IncomingMessage> {

@@ -16,8 +16,14 @@ const CHUNK_RECORDS = 64;
 
 /** Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is cancelled. */
 export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenEvents {
-  return async ({ format, ...wanted }) => {
+  return async ({ format, ...wanted }, signal) => {
     const listener = feed.listen(wanted);
+    // The signal may outlive many streams.
+    const leave = () => {
+      signal?.removeEventListener("abort", leave);
+      listener.leave();
+    };
+    signal?.addEventListener("abort", leave);
     const encoder = new TextEncoder();
     let started = false;
     let cancelled = false;
@@ -33,7 +39,7 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
       },
       cancel() {
         cancelled = true;
-        listener.leave();
+        leave();
       },
     }, { highWaterMark: 0 });
   };

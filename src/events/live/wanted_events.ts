@@ -16,7 +16,11 @@ export interface WantedEvents {
 }
 
 /** Opens a live stream of what is wanted. Throws VitrineError: not_found where there are no events, too_many_listeners, shutting_down. */
-export type OpenEvents = (wanted: WantedEvents) => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
+export type OpenEvents = (
+  wanted: WantedEvents,
+  /** Ends the stream. */
+  signal?: AbortSignal,
+) => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
 
 /**
  * The event types that some of the globs name (`*` stands for any characters), every type if there is no glob; with a tenant, those of them that

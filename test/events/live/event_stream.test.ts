@@ -11,12 +11,12 @@ const WANTED: WantedEvents = {
   lastEventId: undefined,
 };
 
-async function open(wanted: Partial<WantedEvents> = {}) {
+async function open(wanted: Partial<WantedEvents> = {}, signal?: AbortSignal) {
   const bus = new FakeBus();
   const body = await openEventsOf(bus.feed, { schedule: bus.time.schedule, heartbeatMs: HEARTBEAT_MS })({
     ...WANTED,
     ...wanted,
-  });
+  }, signal);
   const reader = body.getReader();
   const read = async () => {
     const { done, value } = await reader.read();
@@ -100,4 +100,13 @@ test("openEventsOf lets the listener go at once when its stream is cancelled, re
     await bus.time.advance(SMALL.lingerMs);
     expect([bus.types(), bus.time.pending]).toEqual([[], 0]);
   }
+});
+
+test("openEventsOf ends the stream when its signal says so", async () => {
+  const abort = new AbortController();
+  const { bus, read } = await open({}, abort.signal);
+  await read();
+  const next = read();
+  abort.abort();
+  expect([await next, bus.feed.listeners]).toEqual([undefined, 0]);
 });
