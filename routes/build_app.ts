@@ -112,7 +112,7 @@ function failed(
   const shown = error instanceof VitrineError
     ? error
     : { code: "internal_error", message: "answer request: unexpected failure" } as const;
-  const response = problem(call, request, shown);
+  const response = problem(call, request, shown, call.hasAskedTiers ? { "server-timing": call.serverTiming() } : {});
   if (response.status >= 500) call.failedFor(request.headers.get("traceparent"));
   return response;
 }

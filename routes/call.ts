@@ -4,11 +4,14 @@ import type { MissReason } from "../src/core/miss_reason.ts";
 import { formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
 import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
-import type { MissListener } from "../src/storage/types.ts";
+import type { LookupListener } from "../src/storage/types.ts";
 import type { Located } from "./http/path_table.ts";
 import type { RequestContext } from "./sender.ts";
 
 const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"]);
+
+/** Characters of Server-Timing beyond which further tiers are left out. */
+const MAX_TIER_TIMES = 1024;
 
 /** What a call needs of its app. */
 export interface CallOptions {
@@ -24,7 +27,7 @@ export interface CallOptions {
 }
 
 /** One request from its arrival until its response has left: what is counted about it, and its two events. */
-export class Call implements MissListener {
+export class Call implements LookupListener {
   /** Milliseconds since the epoch. */
   readonly startMs: number;
   readonly located: Located;
@@ -41,6 +44,7 @@ export class Call implements MissListener {
   /** Names a failed request that is not followed. */
   #callerId: string | undefined;
   #missReason: MissReason | undefined;
+  #tierTimes = "";
 
   constructor(method: string, located: Located, options: CallOptions) {
     this.located = located;
@@ -69,8 +73,28 @@ export class Call implements MissListener {
     return this.#missReason;
   }
 
+  /** Whether a tier was asked for it, by a lookup of its own. */
+  get hasAskedTiers(): boolean {
+    return this.#tierTimes !== "";
+  }
+
   missed(reason: MissReason): void {
     this.#missReason = reason;
+  }
+
+  asked(tier: string, { startMs, seconds }: { readonly startMs: number; readonly seconds: number }): void {
+    if (this.#tierTimes.length > MAX_TIER_TIMES) return;
+    if (this.#tierTimes === "") this.#tierTimes = `l1;dur=${milliseconds(startMs - this.startMs)}, `;
+    this.#tierTimes += `${tier};dur=${milliseconds(seconds * 1000)}, `;
+  }
+
+  /**
+   * Server-Timing of an answer: the milliseconds until its headers, and before that those until the first tier was asked ("l1") and each tier took to answer. `inMemory`: L1
+   * answered, so all of it is L1's. Who joins another request's load knows the total alone.
+   */
+  serverTiming(inMemory: boolean = false): string {
+    const total = milliseconds(this.elapsedMs());
+    return inMemory ? `l1;dur=${total}, total;dur=${total}` : `${this.#tierTimes}total;dur=${total}`;
   }
 
   /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */
@@ -154,7 +178,7 @@ export class Call implements MissListener {
       const callerId = this.#callerId;
       publish("http.request.end", callerId === undefined ? end : { ...end, requestId: callerId });
     } else {
-      const headersMs = String(Math.round(this.#headersMs * 1000) / 1000);
+      const headersMs = milliseconds(this.#headersMs);
       const { requestId, tenant } = followed;
       publish("http.request.end", { ...end, requestId, tenant, parameter: this.located.parameter, headersMs });
     }
@@ -169,4 +193,9 @@ export class Call implements MissListener {
   ): void {
     if (bytes > 0) this.#options.publish("http.body", { direction, ...answer, bytes });
   }
+}
+
+/** With three places behind the point at most. */
+function milliseconds(ms: number): string {
+  return String(Math.round(ms * 1000) / 1000);
 }

@@ -88,7 +88,7 @@ function miss(call: Call, request: Request): Response {
   const reason = call.missReason ?? "unknown";
   return problem(call, request, { code: "not_found", message: "find object: no such key", details: { reason } }, {
     "cache-status": `vitrine; fwd=miss; detail=${reason}`,
-    "server-timing": serverTiming(call),
+    "server-timing": call.serverTiming(),
   });
 }
 
@@ -134,7 +134,7 @@ function objectHeaders(
     etag: etagOf(meta),
     "accept-ranges": "bytes",
     "cache-status": cacheStatus(call, found),
-    "server-timing": serverTiming(call),
+    "server-timing": call.serverTiming(found.tier === "l1"),
   };
   addFreshness(headers, call, meta);
   if (meta.sha256 !== "") headers["repr-digest"] = `sha-256=:${meta.sha256}:`;
@@ -159,8 +159,4 @@ function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectM
 function cacheStatus(call: Call, { meta, tier }: Found): string {
   if (meta.expiresMs === 0) return `vitrine; hit; detail=${tier}`;
   return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.startMs) / 1000))}; detail=${tier}`;
-}
-
-function serverTiming(call: Call): string {
-  return `total;dur=${Math.round(call.elapsedMs() * 1000) / 1000}`;
 }

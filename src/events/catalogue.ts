@@ -263,7 +263,14 @@ export const catalogue = {
   },
   "l2.delete.completed": {
     doc: "A tier was asked to delete a key.",
-    fields: { tier, tenant, outcome: oneOf(["deleted", "miss", "error"], "What came of it."), keys, requestId },
+    fields: {
+      tier,
+      tenant,
+      outcome: oneOf(["deleted", "miss", "error"], "What came of it."),
+      keys,
+      seconds: seconds("Time it took."),
+      requestId,
+    },
   },
   "timeout.raised": {
     doc: "A call was given up because it took too long.",

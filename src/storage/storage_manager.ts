@@ -22,8 +22,8 @@ import { Tier } from "./tiers/tier.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 import type {
   Explanation,
+  LookupListener,
   MaybePromise,
-  MissListener,
   ObjectRead,
   Precondition,
   PutRequest,
@@ -98,22 +98,22 @@ export class StorageManager implements Storage {
     });
   }
 
-  get(key: ObjectKey, listener?: MissListener): MaybePromise<ObjectRead | undefined> {
+  get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined> {
     const { tenant, requestId } = key;
     const resident = this.#loads.resident(key);
     const [succeeded, failed] = resident === undefined ? [0, 1] : [1, 0];
     this.#context.publish("sm.read.prefetched", { tenant, succeeded, failed, requestId });
     if (resident !== undefined) return this.#found(key, resident);
-    return this.#decide(this.#loads.load(key), key, listener);
+    return this.#decide(this.#loads.load(key, listener), key, listener);
   }
 
   head(
     key: ObjectKey,
-    listener?: MissListener,
+    listener?: LookupListener,
   ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
     const meta = this.#context.l1.peek(key);
     return meta === undefined
-      ? this.#decide(this.#loads.find(key), key, listener)
+      ? this.#decide(this.#loads.find(key, listener), key, listener)
       : this.#found(key, { meta, tier: "l1" });
   }
 
@@ -195,7 +195,7 @@ export class StorageManager implements Storage {
   async #decide<T extends Place>(
     looking: Promise<T | undefined>,
     key: ObjectKey,
-    listener: MissListener | undefined,
+    listener: LookupListener | undefined,
   ): Promise<T | undefined> {
     let found: T | undefined;
     try {

@@ -67,9 +67,11 @@ export interface ListEntry {
   readonly meta: ObjectMeta;
 }
 
-/** Told why a lookup was a miss, before its answer. */
-export interface MissListener {
+/** Told, before the answer, how a lookup went that L1 could not answer. */
+export interface LookupListener {
   missed(reason: MissReason): void;
+  /** A tier has said whether it has the object, or failed to; not told to a lookup that joins another one's load. `startMs`: milliseconds since the epoch. */
+  asked(tier: string, took: { readonly startMs: number; readonly seconds: number }): void;
 }
 
 /** One level that was asked, or would have been. */
@@ -101,11 +103,11 @@ export interface Explanation {
 /** The two levels as one cache. The one thing that routes talk to. */
 export interface Storage {
   /** An L1 hit is answered synchronously. undefined = miss. Throws tier_failed when a tier could not answer and no other had the object. */
-  get(key: ObjectKey, listener?: MissListener): MaybePromise<ObjectRead | undefined>;
+  get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined>;
   /** Like get, without reading: the metadata and the tier. */
   head(
     key: ObjectKey,
-    listener?: MissListener,
+    listener?: LookupListener,
   ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined>;
   /** What a get would find now, level by level. Counts as no lookup, and changes nothing but what any look removes: what is expired or damaged. */
   explain(key: ObjectKey): Promise<Explanation>;

@@ -19,7 +19,7 @@ const store = (bench: ExplainBench, name: string = "a", sizeBytes: number = 100)
 /** A get says the same as the explanation, as an event and to its listener. */
 async function missed(bench: ExplainBench, name: string = "a"): Promise<string | undefined> {
   const told: string[] = [];
-  const found = await bench.storage.get(key(name), { missed: (reason) => void told.push(reason) });
+  const found = await bench.storage.get(key(name), { missed: (reason) => void told.push(reason), asked() {} });
   expect([found, told.map((reason) => `miss ${reason}`)]).toEqual([undefined, bench.lookups.slice(-1)]);
   return told[0];
 }

@@ -45,6 +45,39 @@ test("StorageManager.get answers synchronously when L1 has the object", async ()
   expect(named("sm.read.aborted")).toEqual([]);
 });
 
+for (const call of ["get", "head"] as const) {
+  test(`StorageManager.${call} tells its listener how long each tier took, as its events do, and nothing when L1 answers`, async () => {
+    const bench = storageBench({ tiers: 2 });
+    await seed(bench, "a", "x");
+    bench.tier(0).objects.clear();
+    for (const index of [0, 1]) bench.tier(index).gate = () => bench.time.stall(250);
+    const told: { readonly tier: string; readonly startMs: number; readonly seconds: number }[] = [];
+    const listener = {
+      missed() {},
+      asked: (tier: string, took: { readonly startMs: number; readonly seconds: number }) => {
+        told.push({ tier, ...took });
+      },
+    };
+    const startMs = bench.time.nowMs();
+    const read = call === "get" ? await bench.storage.get(key("a"), listener) : undefined;
+    if (read === undefined) await bench.storage.head(key("a"), listener);
+    else await drainRead(read);
+    // Each tier's call passes its gate twice.
+    expect(told).toEqual([
+      { tier: "t1", startMs, seconds: 0.5 },
+      { tier: "t2", startMs: startMs + 500, seconds: 0.5 },
+    ]);
+    const lookups = bench.named("l2.lookup.completed").slice(-2);
+    expect(lookups.map(({ tier, seconds }) => [tier, seconds])).toEqual(
+      told.map(({ tier, seconds }) => [tier, seconds]),
+    );
+    await bench.storage.drain();
+    const resident = call === "get" ? await bench.storage.get(key("a"), listener) : undefined;
+    resident?.release("finished");
+    expect(told.length).toBe(2);
+  });
+}
+
 test("StorageManager.get loads into L1 when only a tier has the object", async () => {
   const bench = storageBench();
   await seed(bench, "a", pattern(1000));

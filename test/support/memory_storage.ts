@@ -9,7 +9,7 @@ import type { MissReason } from "../../src/core/miss_reason.ts";
 import type {
   Explanation,
   ListEntry,
-  MissListener,
+  LookupListener,
   ObjectRead,
   Precondition,
   PutRequest,
@@ -57,14 +57,14 @@ export class MemoryStorage implements Storage {
     this.#knobs = knobs;
   }
 
-  get(key: ObjectKey, listener?: MissListener): ObjectRead | undefined | Promise<ObjectRead | undefined> {
+  get(key: ObjectKey, listener?: LookupListener): ObjectRead | undefined | Promise<ObjectRead | undefined> {
     const entry = this.#find(key);
     if (entry === undefined) return this.#askTiers(key, listener);
     if (entry.bytes.length <= this.#knobs.l1LimitBytes) return this.#read(entry, "l1");
     return Promise.resolve(this.#read(entry, "fs"));
   }
 
-  head(key: ObjectKey, listener?: MissListener) {
+  head(key: ObjectKey, listener?: LookupListener) {
     const entry = this.#find(key);
     if (entry === undefined) return this.#askTiers(key, listener);
     return { meta: entry.meta, tier: entry.bytes.length <= this.#knobs.l1LimitBytes ? "l1" : "fs" };
@@ -186,7 +186,7 @@ export class MemoryStorage implements Storage {
     return this.#entries.has(keyId(key)) ? "expired" : "never_stored";
   }
 
-  async #askTiers(key: ObjectKey, listener: MissListener | undefined): Promise<undefined> {
+  async #askTiers(key: ObjectKey, listener: LookupListener | undefined): Promise<undefined> {
     if (this.#knobs.failing !== true) listener?.missed(this.#reasonOf(key));
     if (this.#knobs.failing === true) {
       throw new VitrineError("tier_failed", "look up: down", { details: { tier: "fs" } });

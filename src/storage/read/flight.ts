@@ -11,7 +11,7 @@ import { askTiers, type TierAnswer } from "../tiers/ask_tiers.ts";
 import { discardLoad } from "../tiers/discard_load.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
 import type { Tier } from "../tiers/tier.ts";
-import type { ObjectRead } from "../types.ts";
+import type { LookupListener, ObjectRead } from "../types.ts";
 import { BypassRead } from "./bypass_read.ts";
 import { followLoad } from "./follow_load.ts";
 import { LOAD_TAG } from "./load_tag.ts";
@@ -26,6 +26,8 @@ export interface FlightOptions {
   readonly key: ObjectKey;
   /** Begun before L1 was asked for the last time. */
   readonly watch: Watch;
+  /** Told how the tiers answer. */
+  readonly listener?: LookupListener | undefined;
   /** Called, before any reader is answered, in the turn from which on nobody may board. */
   readonly onFull: () => void;
 }
@@ -73,9 +75,9 @@ export class Flight {
 
   /** Looks up, then loads. Never rejects: failures reach the readers. */
   async run(): Promise<void> {
-    const { key, watch } = this.#options;
+    const { key, watch, listener } = this.#options;
     try {
-      const opened = await askTiers(this.#context.tiers, (tier) => tier.open(key));
+      const opened = await askTiers(this.#context.tiers, (tier) => tier.open(key, listener));
       if (opened !== undefined) return await this.#load(opened);
       // The tiers may have lost it while another load had it already in hand: a miss must not be followed by a hit.
       const isMiss = !watch.disturbed && peek(this.#context, key) === undefined;

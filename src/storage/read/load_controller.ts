@@ -4,7 +4,7 @@ import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import type { Watch } from "../key_latch.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
-import type { ObjectRead } from "../types.ts";
+import type { LookupListener, ObjectRead } from "../types.ts";
 import { type Boarded, Flight } from "./flight.ts";
 import { followLoad } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
@@ -34,14 +34,14 @@ export class LoadController {
   }
 
   /** A read of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
-  async load(key: ObjectKey): Promise<ObjectRead | undefined> {
+  async load(key: ObjectKey, listener?: LookupListener): Promise<ObjectRead | undefined> {
     for (;;) {
       const watch = await this.#context.latch.watch(key);
       // Again, now that the watch has begun: what was committed before that is in L1, or has been.
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
       if (this.#context.l1.isExpiredUnsaved(key)) return undefined;
-      const boarded = await this.#board(key, watch);
+      const boarded = await this.#board(key, watch, listener);
       if (boarded === "miss") return undefined;
       if (boarded !== "again") return boarded;
       // Before the latch: what disturbed this flight is perhaps in L1 and being stored.
@@ -51,14 +51,17 @@ export class LoadController {
   }
 
   /** Metadata and place of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
-  async find(key: ObjectKey): Promise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
+  async find(
+    key: ObjectKey,
+    listener?: LookupListener,
+  ): Promise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
     const { latch, l1, tiers } = this.#context;
     for (;;) {
       const watch = await latch.watch(key);
       const known = peek(this.#context, key);
       if (known !== undefined) return known;
       if (l1.isExpiredUnsaved(key)) return undefined;
-      const found = await askTiers(tiers, (tier) => tier.lookup(key));
+      const found = await askTiers(tiers, (tier) => tier.lookup(key, listener));
       if (watch.disturbed) continue;
       if (found !== undefined) return { meta: found.answer, tier: found.tier.name };
       // The tiers may have lost it while a load had it already in hand: a miss must not be followed by a hit.
@@ -72,7 +75,7 @@ export class LoadController {
     await this.#idle.idle();
   }
 
-  #board(key: ObjectKey, watch: Watch): Promise<Boarded> | Boarded {
+  #board(key: ObjectKey, watch: Watch, listener: LookupListener | undefined): Promise<Boarded> | Boarded {
     const id = keyId(key);
     const boarded = this.#flights.get(id)?.board(key);
     if (boarded !== undefined && boarded !== "again") return boarded;
@@ -81,6 +84,7 @@ export class LoadController {
     const flight = new Flight(this.#context, {
       key,
       watch,
+      listener,
       onFull: () => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);
       },

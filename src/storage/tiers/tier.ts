@@ -7,6 +7,7 @@ import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../l2/adapter.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
+import type { LookupListener } from "../types.ts";
 import { discardLoad } from "./discard_load.ts";
 import { StaleKeys } from "./stale_keys.ts";
 
@@ -40,16 +41,16 @@ export class Tier {
   }
 
   /** Metadata of a current, unexpired copy. Throws tier_failed. */
-  lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    return this.#ask(key, async () => {
+  lookup(key: ObjectKey, listener?: LookupListener): Promise<ObjectMeta | undefined> {
+    return this.#ask(key, listener, async () => {
       const meta = await this.#adapter.lookup(key);
       return meta === undefined || this.#isOver(key, meta) ? undefined : meta;
     });
   }
 
   /** Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws tier_failed. */
-  open(key: ObjectKey): Promise<L2Load | undefined> {
-    return this.#ask(key, async () => {
+  open(key: ObjectKey, listener?: LookupListener): Promise<L2Load | undefined> {
+    return this.#ask(key, listener, async () => {
       const load = await this.#adapter.load(key);
       if (load === undefined || !this.#isOver(key, load.meta)) return load;
       await discardLoad(load);
@@ -122,12 +123,14 @@ export class Tier {
   async #delete(key: ObjectKey): Promise<boolean> {
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#shared.assertSeated();
+    const startMs = this.#clock.nowMs();
     try {
       const deleted = await this.#adapter.delete(key);
-      this.#publish("l2.delete.completed", { ...label, outcome: deleted ? "deleted" : "miss" });
+      const outcome = deleted ? "deleted" : "miss";
+      this.#publish("l2.delete.completed", { ...label, outcome, seconds: this.#since(startMs) });
       return !this.#stale.remove(key) && deleted;
     } catch (error) {
-      this.#publish("l2.delete.completed", { ...label, outcome: "error" });
+      this.#publish("l2.delete.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
       throw this.#failure("delete", error);
     }
   }
@@ -185,17 +188,25 @@ export class Tier {
     return !this.#stale.has(key);
   }
 
-  async #ask<T>(key: ObjectKey, call: () => Promise<T | undefined>): Promise<T | undefined> {
+  async #ask<T>(
+    key: ObjectKey,
+    listener: LookupListener | undefined,
+    call: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
     const startMs = this.#clock.nowMs();
-    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+    const told = (outcome: EventMap["l2.lookup.completed"]["outcome"]): void => {
+      const seconds = this.#since(startMs);
+      const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+      this.#publish("l2.lookup.completed", { ...label, outcome, seconds });
+      listener?.asked(this.name, { startMs, seconds });
+    };
     try {
       const answer = await call();
-      const outcome = answer === undefined ? "miss" : "hit";
-      this.#publish("l2.lookup.completed", { ...label, outcome, seconds: this.#since(startMs) });
+      told(answer === undefined ? "miss" : "hit");
       return answer;
     } catch (error) {
-      this.#publish("l2.lookup.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
+      told("error");
       throw this.#failure("lookup", error);
     }
   }

@@ -25,18 +25,17 @@ export class L2Logging implements Subscriber {
     const component = "l2";
     this.detail = log.writes("debug") ? CALLS : [];
     const onCompleted = (event: Completed) => {
-      const { name, tier, tenant, outcome, keys, timeMs, requestId } = event;
+      const { name, tier, tenant, outcome, keys, seconds, timeMs, requestId } = event;
       const hasFailed = outcome === "failed" || outcome === "error";
       const level = hasFailed ? "warn" : "debug";
       if (!log.writes(level)) return;
       const op = name.slice("l2.".length, -".completed".length);
-      const took = "seconds" in event ? { seconds: event.seconds } : {};
       log.line({
         level,
         component,
         message: hasFailed ? `a tier failed to ${op}` : `a tier was called to ${op}`,
         timeMs,
-        attributes: { tier, tenant, outcome, keys, ...took },
+        attributes: { tier, tenant, outcome, keys, seconds },
         requestId,
       });
     };

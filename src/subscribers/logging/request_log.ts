@@ -87,7 +87,7 @@ export class RequestLog implements Subscriber {
       tier,
       op: name.slice("l2.".length, -".completed".length),
       outcome,
-      ms: "seconds" in event ? milliseconds(event.seconds) : 0,
+      ms: milliseconds(event.seconds),
       ...("bytes" in event ? { bytes: event.bytes } : {}),
     });
   }

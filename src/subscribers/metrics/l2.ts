@@ -47,7 +47,10 @@ export class L2Metrics implements Subscriber {
         requests.add(count, { tier, op: "lookup", outcome });
         duration.record(seconds, { count, attributes: { tier, op: "lookup" } });
       },
-      "l2.delete.completed": ({ tier, outcome, count }) => requests.add(count, { tier, op: "delete", outcome }),
+      "l2.delete.completed": ({ tier, outcome, count, seconds }) => {
+        requests.add(count, { tier, op: "delete", outcome });
+        duration.record(seconds, { count, attributes: { tier, op: "delete" } });
+      },
       "l2.removed": ({ tier, tenant, reason, keys, bytes }) => {
         if (reason === "capacity") evictedChunks.add(keys, tenant);
         removedObjects.add(keys, { tier, reason });

@@ -88,7 +88,7 @@ function publishAll(bus: EventBus): void {
   bus.publish("l1.read.failed", { during: "l2_store", reason: "not_found", keys: 1 });
   bus.publish("l2.lookup.completed", { tier: "fs", tenant: "", outcome: "hit", keys: 1, seconds: 1 });
   bus.publish("l2.load.completed", { ...FAILED, requestedBytes: 1 });
-  bus.publish("l2.delete.completed", { tier: "fs", tenant: "", outcome: "error", keys: 1 });
+  bus.publish("l2.delete.completed", { tier: "fs", tenant: "", outcome: "error", keys: 1, seconds: 1 });
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "corrupt", keys: 1, bytes: 1 });
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "capacity", keys: 1, bytes: 1 });
   bus.publish("timeout.raised", { exceptionType: "l2_load" });

@@ -14,7 +14,7 @@ const events: readonly Published[] = [
   ["l2.load.submitted", { ...FS, bytes: 50 }],
   ["l2.load.completed", { ...FS, outcome: "ok", bytes: 50, requestedBytes: 50, seconds: 0.25 }],
   ["l2.load.completed", { ...FS, outcome: "aborted", bytes: 20, requestedBytes: 50, seconds: 16 }],
-  ["l2.delete.completed", { ...FS, outcome: "deleted" }],
+  ["l2.delete.completed", { ...FS, outcome: "deleted", seconds: 0.002 }],
   ["l2.removed", { ...FS, reason: "capacity", keys: 3, bytes: 30 }],
   ["l2.removed", { ...FS, reason: "corrupt", bytes: 4 }],
 ];
@@ -40,6 +40,7 @@ for (const how of ["folded", "single"] as const) {
       'vitrine_l2_duration_seconds{tier="fs",op="store"}': { count: 2, sum: 1, buckets: { "0.5": 2 } },
       'vitrine_l2_duration_seconds{tier="fs",op="load"}': { count: 2, sum: 16.25, buckets: { "0.25": 1, "+Inf": 1 } },
       'vitrine_l2_duration_seconds{tier="fs",op="lookup"}': { count: 1, sum: 0.001, buckets: { "0.001": 1 } },
+      'vitrine_l2_duration_seconds{tier="fs",op="delete"}': { count: 1, sum: 0.002, buckets: { "0.0025": 1 } },
       'vitrine_l2_bytes_total{tier="fs",op="store"}': 100,
       'vitrine_l2_bytes_total{tier="fs",op="load"}': 70,
       'vitrine_l2_removed_objects_total{tier="fs",reason="capacity"}': 3,

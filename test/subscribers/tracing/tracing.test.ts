@@ -137,19 +137,21 @@ test("StorageTracing ends a read when it finds nothing, and keeps nothing of it"
   expect(correlations().get("tracing.storage")).toEqual({ pending: 0, dropped: 0 });
 });
 
-test("L2Tracing makes spans of lookups, loads and stores that end when their events were published", async () => {
+test("L2Tracing makes spans of lookups, loads, stores and deletions that end when their events were published", async () => {
   const { bus, clock, spans } = tracing();
   clock.ms = 5000;
   const call = { tier: "fs", tenant: "", keys: 1, requestId: REQUEST } as const;
   bus.publish("l2.lookup.completed", { ...call, outcome: "error", seconds: 0.25 });
   bus.publish("l2.load.completed", { ...call, outcome: "ok", bytes: 9, requestedBytes: 9, seconds: 1 });
   bus.publish("l2.store.completed", { ...call, outcome: "failed", bytes: 0, seconds: 2 });
+  bus.publish("l2.delete.completed", { ...call, outcome: "deleted", seconds: 3 });
   await bus.flush();
   expect(spans.map(({ name, startMs, endMs, failed, attributes }) => [name, startMs, endMs, failed, attributes]))
     .toEqual([
       ["l2.lookup", 4750, 5000, true, { "vitrine.tier": "fs", "vitrine.outcome": "error" }],
       ["l2.load", 4000, 5000, false, { "vitrine.tier": "fs", "vitrine.outcome": "ok", "vitrine.bytes": 9 }],
       ["l2.store", 3000, 5000, true, { "vitrine.tier": "fs", "vitrine.outcome": "failed", "vitrine.bytes": 0 }],
+      ["l2.delete", 2000, 5000, false, { "vitrine.tier": "fs", "vitrine.outcome": "deleted" }],
     ]);
   expect(new Set(spans.map(({ traceId, parentSpanId }) => `${traceId} ${parentSpanId}`))).toEqual(
     new Set([`${TRACE} ${SPAN}`]),

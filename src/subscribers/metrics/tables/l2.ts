@@ -94,9 +94,9 @@ export const l2Table = {
     unit: "s",
     help: "Time that calls to a tier take, whatever their outcome.",
     answers: "How fast is a tier?",
-    from: ["l2.store.completed", "l2.load.completed", "l2.lookup.completed"],
+    from: ["l2.store.completed", "l2.load.completed", "l2.lookup.completed", "l2.delete.completed"],
     labels: ["tier", "op"],
-    zero: [{ tier: "adapters", op: ["store", "load", "lookup"] }],
+    zero: [{ tier: "adapters", op: ["store", "load", "lookup", "delete"] }],
     bounds: LATENCY_BOUNDS,
   },
   vitrine_l2_bytes_total: {
