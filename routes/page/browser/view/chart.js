@@ -7,6 +7,7 @@ import { make } from "./dom.js";
 /**
  * @typedef {object} ChartOptions
  * @property {(value: number) => string} format of values, with their unit
+ * @property {(value: number) => string} [axisFormat] of the axis, where it differs
  * @property {"lines" | "stacked" | "log"} kind lines from zero; areas that add up; lines over powers of ten
  * @property {boolean} [binary] the axis counts in powers of two
  * @property {number} [top] the least that the scale reaches up to
@@ -136,7 +137,7 @@ export class Chart {
    * @returns {uPlot.Options}
    */
   #plotOptions(labels) {
-    const { format, kind, binary = false, top = 0 } = this.#options;
+    const { format, axisFormat = format, kind, binary = false, top = 0 } = this.#options;
     const font = `11px ${getComputedStyle(document.body).fontFamily}`;
     const grid = { stroke: cssColor("--grid"), width: 1 };
     const axis = {
@@ -175,7 +176,8 @@ export class Chart {
           size: 64,
           gap: 4,
           space: 30,
-          values: (_plot, splits) => splits.map((value) => kind === "log" && !isPowerOfTen(value) ? "" : format(value)),
+          values: (_plot, splits) =>
+            splits.map((value) => kind === "log" && !isPowerOfTen(value) ? "" : axisFormat(value)),
           ...(binary ? { incrs: powersOfTwo } : {}),
           ...(kind === "log"
             ? {

@@ -42,7 +42,13 @@ const reasonColors = {
 const panels = [
   {
     id: "chart-hit-rate",
-    look: { format: formatPercent, kind: "stacked", top: 0.95, colors: { l1: 1 } },
+    look: {
+      format: formatPercent,
+      axisFormat: (share) => `${Math.round(share * 100)} %`,
+      kind: "stacked",
+      top: 0.95,
+      colors: { l1: 1 },
+    },
     values: ({ traffic }) => traffic.hitRates,
   },
   {

@@ -23,6 +23,9 @@ function showTiers({ tiers, server }) {
   write("store-queue", `${formatCount(server.storeQueueEntries)} objects`);
   write("store-queue-bytes", formatBytes(server.storeQueueBytes));
   write("store-queue-age", formatAge(server.storeQueueAgeSeconds));
+  write("workers", `${formatCount(server.workersReady)} of ${formatCount(server.workers)}`);
+  write("workers-replaced", formatCount(server.workersReplaced));
+  byId("workers-replaced", HTMLElement).dataset["zero"] = String(server.workersReplaced === 0);
   write("memory", formatBytes(server.memoryBytes));
 }
 

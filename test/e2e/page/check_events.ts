@@ -1,0 +1,64 @@
+import type { Browser } from "playwright-core";
+import type { Checks } from "../support/checks.ts";
+import type { Client } from "../support/client.ts";
+import { objectPath } from "../support/keys.ts";
+import type { SuiteRun } from "../support/run_suite.ts";
+import { ServerProcess } from "../support/server_process.ts";
+import { openPage, type WatchedPage } from "./browser.ts";
+
+const hostile = `<img src=x onerror="document.title='hacked'">`;
+
+/** Live events come while the list is in view, with what clients named as mere text, and stop when they are paused. */
+export async function checkEvents(
+  { page }: WatchedPage,
+  client: Client,
+  { checks, timeoutMs }: { readonly checks: Checks; readonly timeoutMs: number },
+): Promise<void> {
+  const list = page.locator("#events");
+  const isOpen = page.locator("#events-state[data-state=open]");
+  await page.locator("#events-types").fill("lookup.finished,l1.removed");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.locator("#events-section").scrollIntoViewIfNeeded();
+  await isOpen.waitFor({ timeout: timeoutMs });
+  const path = objectPath(hostile);
+  const headers = { "vitrine-tenant": hostile };
+  await client.request({ method: "PUT", path, headers, body: new Uint8Array(10) });
+  await client.request({ method: "GET", path, headers });
+  await client.request({ method: "DELETE", path, headers });
+  await list.locator("li", { hasText: `key=${hostile}` }).first().waitFor({ timeout: timeoutMs });
+  await list.locator("li", { hasText: "reason=deleted" }).first().waitFor({ timeout: timeoutMs });
+  await page.locator("#tenants th", { hasText: hostile }).waitFor({ timeout: timeoutMs });
+  checks.equal("markup made of a key", { actual: await page.locator("main img").count(), expected: 0 });
+  checks.equal("script run by a key", { actual: await page.title(), expected: "Vitrine" });
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.locator("#events-state[data-state=closed]").waitFor({ timeout: timeoutMs });
+  await page.getByRole("button", { name: "Clear" }).click();
+  checks.equal("lines after clearing", { actual: await list.locator("li").count(), expected: 0 });
+  await page.locator("#events-types").fill("*");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await isOpen.waitFor({ timeout: timeoutMs });
+}
+
+/** Where the server asks for a token, the page does too, also on the admin port; and it says why a filter is refused. */
+export async function checkToken(
+  browser: Browser,
+  { runtime, checks }: SuiteRun,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Promise<void> {
+  const flags = { workers: "1", "l1-size": "4MiB", l2: "none", "admin-token": "open-sesame", "worker-timeout": "30s" };
+  const server = await ServerProcess.start({ runtime, flags });
+  const { host, port } = server.adminAddress;
+  const { page, faults, foreign } = await openPage(browser, `http://${host}:${port}`, {});
+  await page.locator("#events-section").scrollIntoViewIfNeeded();
+  await page.locator("#events-token").fill("open-sesame", { timeout: timeoutMs });
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.locator("#events-state[data-state=open]").waitFor({ timeout: timeoutMs });
+  await page.locator("#events-types").fill("no.such.event");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.locator("#events-state[data-state=failed]", { hasText: "no.such.event" }).waitFor({ timeout: timeoutMs });
+  // Chromium reports both refusals.
+  checks.equal("faults", { actual: faults.filter((text) => !/status of 40[01]/.test(text)), expected: [] });
+  checks.equal("requests to others", { actual: foreign, expected: [] });
+  await page.context().close();
+  await server.stop();
+}
