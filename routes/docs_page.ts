@@ -49,7 +49,7 @@ export function docsPage(): string {
 <style>${STYLE}</style>
 <h1>Vitrine</h1>
 <p id="about"></p>
-<p><a href="/openapi.json">openapi.json</a></p>
+<p><a href="/">What happens inside, live</a> · <a href="/openapi.json">openapi.json</a></p>
 <script type="module">${SCRIPT}</script>
 </html>
 `;

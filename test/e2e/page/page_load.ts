@@ -35,7 +35,7 @@ export class PageLoad {
       const tenant = tenants[Math.min(this.#random.below(tenants.length), this.#random.below(tenants.length))] ?? "";
       const key = Math.min(this.#random.below(keyCount), this.#random.below(keyCount));
       await this.#visit(`${this.#url}${objectPath(`models/chunk-${key}`)}`, { "vitrine-tenant": tenant });
-      await wait(this.#random.below(25) * (1.2 + Math.sin(step / 60)));
+      await wait(this.#random.below(25) * (1.2 + Math.sin(step / 250)));
     }
   }
 

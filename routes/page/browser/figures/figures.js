@@ -1,5 +1,6 @@
 // @ts-check
 import { busOf } from "./bus.js";
+import { missesOf } from "./misses.js";
 import { removalsOf } from "./removals.js";
 import { serverOf } from "./server.js";
 import { tenantsOf } from "./tenants.js";
@@ -18,6 +19,7 @@ export function figuresOf(view) {
     server: serverOf(view),
     traffic: trafficOf(view),
     tiers: tiersOf(view),
+    misses: missesOf(view),
     removals: removalsOf(view),
     tenants: tenantsOf(view),
     bus: busOf(view),

@@ -12,6 +12,13 @@
 
 const framing = new Set(["id", "name", "time", "count", "folded"]);
 
+/** @param {unknown} field */
+function textOf(field) {
+  if (typeof field === "string") return field;
+  // Seconds come with all the digits of a double.
+  return JSON.stringify(typeof field === "number" && !Number.isInteger(field) ? Number(field.toPrecision(3)) : field);
+}
+
 /** @param {unknown} value */
 function parseTime(value) {
   if (typeof value !== "string" && typeof value !== "number") return undefined;
@@ -36,7 +43,7 @@ export function parseRecord(value) {
     time: parseTime(of["time"]),
     count: typeof of["count"] === "number" ? of["count"] : undefined,
     fields: entries.filter(([name, field]) => !framing.has(name) && field !== "").map(([name, field]) => {
-      return [name, typeof field === "string" ? field : JSON.stringify(field)];
+      return [name, textOf(field)];
     }),
   };
 }

@@ -3,8 +3,8 @@ import { Scrape } from "./scrape.js";
 
 /** @typedef {import("./scrape.js").Sample} Sample */
 
-const sampleLine = /^(?<id>(?<name>[a-zA-Z_:][\w:]*)(?:\{(?<labels>.*)\})?) (?<value>\S+)(?: -?\d+)?$/;
-const labelPair = /(?<name>[a-zA-Z_]\w*)="(?<value>(?:[^"\\]|\\.)*)"(?:,|$)/gy;
+const sampleLine = /^(?<id>(?<name>[a-zA-Z_:][\w:]*)(?:\{(?<labels>.*)\})?) (?<value>\S+)(?: -?\d+)?$/s;
+const labelPair = /(?<name>[a-zA-Z_]\w*)="(?<value>(?:[^"\\]|\\.)*)"(?:,|$)/gsy;
 const escapes = new Map([["\\n", "\n"], ['\\"', '"'], ["\\\\", "\\"]]);
 
 /** @param {string} text */
@@ -14,7 +14,7 @@ function parseLabels(text) {
   let end = 0;
   for (const match of text.matchAll(labelPair)) {
     const { name = "", value = "" } = match.groups ?? {};
-    labels[name] = value.includes("\\") ? value.replaceAll(/\\./g, (pair) => escapes.get(pair) ?? pair) : value;
+    labels[name] = value.includes("\\") ? value.replaceAll(/\\./gs, (pair) => escapes.get(pair) ?? pair) : value;
     end = match.index + match[0].length;
   }
   if (end !== text.length) throw new Error(`parse metrics: bad labels: ${text}`);

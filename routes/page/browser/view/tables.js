@@ -46,6 +46,16 @@ function showRemovals({ removals }) {
 }
 
 /** @param {Figures} figures */
+function showMisses({ misses }) {
+  fillTable(
+    "misses",
+    misses.map((
+      { reason, count, perSecond },
+    ) => [reason.replaceAll("_", " "), formatRate(perSecond), formatCount(count)]),
+  );
+}
+
+/** @param {Figures} figures */
 function showTenants({ tenants }) {
   fillTable(
     "tenants",
@@ -89,5 +99,6 @@ export function showTables(figures) {
   showTiers(figures);
   showRemovals(figures);
   showTenants(figures);
+  showMisses(figures);
   showBus(figures);
 }

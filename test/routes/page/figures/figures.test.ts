@@ -81,6 +81,16 @@ test("removalsOf and tenantsOf put the largest first when they make rows", () =>
   ]);
 });
 
+test("missesOf leaves out what never occurred when it tells why lookups miss", () => {
+  const page = (count: number) =>
+    `vitrine_lookup_misses_total{reason="expired"} 0\nvitrine_lookup_misses_total{reason="deleted"} 1\n` +
+    `vitrine_lookup_misses_total{reason="never_stored"} ${count}\n`;
+  expect(figures(page(2), page(8)).misses).toEqual([
+    { reason: "never_stored", count: 8, perSecond: 3 },
+    { reason: "deleted", count: 1, perSecond: 0 },
+  ]);
+});
+
 test("busOf adds up the events of all types when it tells what became of them", () => {
   const page = (count: number) =>
     ["published", "rolled_up", "lost"].map((state) =>

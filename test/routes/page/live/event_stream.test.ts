@@ -24,13 +24,24 @@ test("readNdjson gives every value once when lines and characters are cut anywhe
 
 test("parseRecord keeps framing and fields apart when a record is an event, a group or a loss", () => {
   const time = "2026-11-23T01:00:00.000Z";
-  expect(parseRecord({ id: "7", name: "l1.removed", time, count: 2, folded: true, tenant: "", reason: "ttl", keys: 2 }))
+  expect(
+    parseRecord({
+      id: "7",
+      name: "l1.removed",
+      time,
+      count: 2,
+      folded: true,
+      tenant: "",
+      reason: "ttl",
+      seconds: 0.00108105,
+    }),
+  )
     .toEqual({
       id: "7",
       name: "l1.removed",
       time: new Date(time),
       count: 2,
-      fields: [["reason", "ttl"], ["keys", "2"]],
+      fields: [["reason", "ttl"], ["seconds", "0.00108"]],
     });
   expect(parseRecord({ id: "9", name: "lost", count: null }))
     .toEqual({ id: "9", name: "lost", time: undefined, count: undefined, fields: [] });

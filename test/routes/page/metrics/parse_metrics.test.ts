@@ -29,6 +29,11 @@ test("parseMetrics reads every series back when labels hold any characters", () 
   }));
 });
 
+test("parseMetrics takes line separators of Unicode as any other character when a label holds them", () => {
+  const scrape = parseMetrics('a{b="x\u2028y\r\u2029\\\\"} 5\n');
+  expect(scrape.samples("a").map(({ labels, value }) => [labels["b"], value])).toEqual([["x\u2028y\r\u2029\\", 5]]);
+});
+
 test("parseMetrics reads NaN, infinities and time stamps when they are there", () => {
   const scrape = parseMetrics("a NaN\nb +Inf 1700000000000\nc -Inf\n");
   expect([scrape.sum("a"), scrape.sum("b"), scrape.sum("c")]).toEqual([NaN, Infinity, -Infinity]);
