@@ -10,6 +10,7 @@ function begun() {
     context: {},
     followed: undefined,
     onOver: () => {},
+    onEndless: () => {},
   });
   return { call, clock };
 }
