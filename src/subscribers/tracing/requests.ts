@@ -24,6 +24,7 @@ export class RequestTracing implements Subscriber {
     "lookup.finished",
     "l1.allocation.failed",
     "l1.read.failed",
+    "timeout.raised",
   ] as const;
   readonly #pending = new Pending<Begun>();
   readonly #record: RecordSpan;
@@ -59,6 +60,8 @@ export class RequestTracing implements Subscriber {
           timeMs,
           attributes: { "vitrine.during": during, "vitrine.reason": reason },
         }),
+      "timeout.raised": ({ requestId, timeMs, exceptionType }) =>
+        this.#add(requestId, { name: "timeout.raised", timeMs, attributes: { "vitrine.call": exceptionType } }),
       "http.request.end": (event) => this.#onEnd(event),
     };
   }

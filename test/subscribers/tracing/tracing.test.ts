@@ -67,6 +67,21 @@ test("RequestTracing makes a child of the caller's span with the events' own tim
   expect(correlations().get("tracing.requests")).toEqual({ pending: 0, dropped: 0 });
 });
 
+test("RequestTracing takes along what went wrong in L1 and which call was given up", async () => {
+  const { bus, spans } = tracing();
+  bus.publish("http.request.start", { ...GET, requestId: REQUEST });
+  bus.publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: 9, requestId: REQUEST });
+  bus.publish("l1.read.failed", { during: "l1_retrieve", reason: "not_found", keys: 1, requestId: REQUEST });
+  bus.publish("timeout.raised", { exceptionType: "l2_lookup", requestId: REQUEST });
+  bus.publish("http.request.end", { ...END, requestId: REQUEST });
+  await bus.flush();
+  expect(spans.flatMap(({ events = [] }) => events).map(({ name, attributes }) => [name, attributes])).toEqual([
+    ["l1.allocation.failed", { "vitrine.during": "l2_prefetch", "vitrine.bytes": 9 }],
+    ["l1.read.failed", { "vitrine.during": "l1_retrieve", "vitrine.reason": "not_found" }],
+    ["timeout.raised", { "vitrine.call": "l2_lookup" }],
+  ]);
+});
+
 test("RequestTracing goes by the duration when the start has been shed, and marks server errors and broken bodies as failed", async () => {
   const { bus, clock, spans } = tracing();
   clock.ms = 2000;

@@ -1,0 +1,17 @@
+import { expect, test } from "bun:test";
+import { composeTiers } from "../../src/compose/tiers.ts";
+import { noPublish } from "../../src/events/no_publish.ts";
+import { MemoryAdapter } from "../../src/l2/memory.ts";
+import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
+
+const options = { publish: noPublish, clock: { nowMs: () => 0 } };
+const l2 = ["memory://?name=one", "memory://?name=two"];
+
+for (const [l2TimeoutMs, Expected] of [[30_000, TimeoutAdapter], [0, MemoryAdapter]] as const) {
+  test(`composeTiers makes ${Expected.name}s in the order of the URLs when the time-out is ${l2TimeoutMs} ms`, async () => {
+    const tiers = await composeTiers({ l2, l2TimeoutMs }, options);
+    expect(tiers.map(({ name }) => name)).toEqual(["one", "two"]);
+    for (const tier of tiers) expect(tier).toBeInstanceOf(Expected);
+    for (const tier of tiers) await tier.close();
+  });
+}
