@@ -64,8 +64,11 @@ test(
     }
     let received = 0;
     let lost = 0;
+    let rest = "";
     while (received + lost < published) {
-      for (const line of (await chunk(socket)).split("\n").filter((line) => line !== "")) {
+      const lines = (rest + await chunk(socket)).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines.filter((each) => each !== "")) {
         const { name, count } = JSON.parse(line);
         if (name === "lost") lost += count;
         else received += count;
