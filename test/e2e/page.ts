@@ -9,6 +9,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Browser } from "playwright-core";
 import { checkClean, openPage, startBrowser, type WatchedPage } from "./page/browser.ts";
 import { checkEvents, checkToken } from "./page/check_events.ts";
+import { checkLost, checkOff } from "./page/check_states.ts";
 import { PageLoad } from "./page/page_load.ts";
 import { expectedOf, shownOn } from "./page/shown.ts";
 import type { Checks } from "./support/checks.ts";
@@ -128,6 +129,7 @@ async function checkPage(run: SuiteRun): Promise<void> {
   await checkExact([views.light, views.narrow], client, checks);
   await checkLook(views, checks);
   tell("compared");
+  await checkLost(browser, urlOf(server), { checks, timeoutMs });
   for (const [name, view] of Object.entries(views)) checkClean(name, view, checks);
   client.close();
   checks.equal("exit code of a graceful stop", { actual: await server.stop(), expected: 0 });
@@ -159,7 +161,8 @@ if (options.number("screenshots") > 0) {
   await runSuite("page", options, async (run) => {
     await checkPage(run);
     await checkToken(browser, run, { timeoutMs });
-    tell("token asked for");
+    await checkOff(browser, run, { timeoutMs });
+    tell("token asked for, silence explained");
   });
 }
 process.exit();

@@ -13,9 +13,9 @@ export class ServerState {
    */
   answered({ hasMetrics }) {
     this.#failingSince = undefined;
-    this.#set(hasMetrics ? "live" : "off", hasMetrics ? "live" : "observability is off");
     byId("off", HTMLElement).hidden = hasMetrics;
-    byId("state", HTMLElement).title = "";
+    if (hasMetrics) this.#tell({ state: "live", text: "live" });
+    else this.#tell({ state: "off", text: "observability is off" });
   }
 
   /**
@@ -24,21 +24,22 @@ export class ServerState {
    * @param {{ readonly what: string, readonly reason: string }} failure
    */
   failed(now, { what, reason }) {
-    this.#failingSince ??= now;
-    const seconds = (now.getTime() - this.#failingSince.getTime()) / 1000;
-    this.#set(
-      "stale",
-      `${what} since ${this.#failingSince.toLocaleTimeString("en-GB")} (${formatDuration(seconds)})`,
-    );
-    byId("state", HTMLElement).title = reason;
+    const since = this.#failingSince ?? now;
+    this.#failingSince = since;
+    this.#tell({
+      state: "stale",
+      text: `${what} since ${since.toLocaleTimeString("en-GB")}`,
+      age: `(${formatDuration((now.getTime() - since.getTime()) / 1000)})`,
+      reason,
+    });
   }
 
-  /**
-   * @param {"live" | "off" | "stale"} state
-   * @param {string} text
-   */
-  #set(state, text) {
+  /** @param {{ readonly state: string, readonly text: string, readonly age?: string, readonly reason?: string }} line */
+  #tell({ state, text, age = "", reason = "" }) {
     document.documentElement.dataset["state"] = state;
+    // Read out when it changes; the age changes all the time and is not.
     write("state", text);
+    write("state-age", age);
+    byId("state", HTMLElement).title = reason;
   }
 }
