@@ -6,6 +6,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./object_list.ts";
 import { objectRoutes } from "./objects.ts";
 import { openapiRoutes } from "./openapi.ts";
+import type { PagePort } from "./page/page_files.ts";
 import { pageRoutes } from "./page/page_routes.ts";
 import type { Route } from "./route.ts";
 import { statusRoutes } from "./status.ts";
@@ -13,23 +14,23 @@ import { statusRoutes } from "./status.ts";
 export type { AdminOptions, App, AppOptions };
 
 /** What tells how the server is: on every port. */
-function adminRoutes(options: AdminOptions): readonly Route[] {
+function adminRoutes(options: AdminOptions, port: PagePort): readonly Route[] {
   return [
     ...healthRoutes(options),
     ...statusRoutes(options),
     ...metricsRoutes(options),
     ...eventRoutes(options),
-    ...pageRoutes(),
+    ...pageRoutes(port),
   ];
 }
 
 /** The whole interface: one line for each group of routes. */
 export function createApp(options: AppOptions): App {
-  const routes = [...objectRoutes(options), ...objectListRoutes(options), ...adminRoutes(options)];
+  const routes = [...objectRoutes(options), ...objectListRoutes(options), ...adminRoutes(options, "service")];
   return buildApp([...routes, ...openapiRoutes(options, routes)], options);
 }
 
 /** The interface of the admin port: no objects. */
 export function createAdminApp(options: AdminOptions): App {
-  return buildApp(adminRoutes(options), options);
+  return buildApp(adminRoutes(options, "admin"), options);
 }

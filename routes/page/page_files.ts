@@ -11,6 +11,9 @@ export interface PageFile {
   readonly etag: string;
 }
 
+/** The port it is served on: the admin port has no objects and no description of the interface, and the page does not point to them there. */
+export type PagePort = "service" | "admin";
+
 const types = new Map([
   [".html", "text/html; charset=utf-8"],
   [".css", "text/css; charset=utf-8"],
@@ -21,15 +24,16 @@ const types = new Map([
 /** What the page takes from packages, by the name it has on the page. */
 const packaged = { "uplot.js": "uplot/dist/uPlot.esm.js", "uplot.css": "uplot/dist/uPlot.min.css" } as const;
 
-function readFile(path: string): PageFile | undefined {
-  const type = types.get(extname(path));
-  if (type === undefined) return undefined;
-  const bytes = new Uint8Array(readFileSync(path));
+function pageFile(bytes: Uint8Array<ArrayBuffer>, type: string): PageFile {
   return { bytes, type, etag: `"${createHash("sha256").update(bytes).digest("base64url")}"` };
 }
 
+function readIndex(path: string, port: PagePort): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(readFileSync(path, "utf8").replace('data-port="service"', `data-port="${port}"`));
+}
+
 /** Reads the page's files, by their path below routes/page/browser. Throws if one cannot be read. */
-export function readPageFiles(): ReadonlyMap<string, PageFile> {
+export function readPageFiles(port: PagePort): ReadonlyMap<string, PageFile> {
   const folder = fileURLToPath(import.meta.resolve("./browser/"));
   const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => path.replaceAll("\\", "/"));
   const located = [
@@ -37,7 +41,9 @@ export function readPageFiles(): ReadonlyMap<string, PageFile> {
     ...Object.entries(packaged).map(([name, source]) => [name, fileURLToPath(import.meta.resolve(source))] as const),
   ];
   return new Map(located.flatMap(([name, path]) => {
-    const file = readFile(path);
-    return file === undefined ? [] : [[name, file]];
+    const type = types.get(extname(path));
+    if (type === undefined) return [];
+    const bytes = name === "index.html" ? readIndex(path, port) : new Uint8Array(readFileSync(path));
+    return [[name, pageFile(bytes, type)]];
   }));
 }

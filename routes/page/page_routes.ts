@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
 import { noneMatchNames } from "../http/preconditions.ts";
-import { type PageFile, readPageFiles } from "./page_files.ts";
+import { type PageFile, type PagePort, readPageFiles } from "./page_files.ts";
 import type { Route } from "../route.ts";
 
 const importMap = /<script type="importmap">(?<text>[^<]*)<\/script>/;
@@ -32,8 +32,8 @@ function sendFile(
 }
 
 /** The page that shows what happens inside, and the files it consists of. */
-export function pageRoutes(): readonly Route[] {
-  const files = readPageFiles();
+export function pageRoutes(port: PagePort): readonly Route[] {
+  const files = readPageFiles(port);
   const index = files.get("index.html");
   if (index === undefined) throw new Error("read page: no index.html");
   const policy = { "content-security-policy": securityPolicy(index), "referrer-policy": "no-referrer" };

@@ -49,6 +49,10 @@ export async function checkToken(
   const server = await ServerProcess.start({ runtime, flags });
   const { host, port } = server.adminAddress;
   const { page, faults, foreign } = await openPage(browser, `http://${host}:${port}`, {});
+  checks.equal("the admin port's link to what it has not", {
+    actual: await page.getByRole("link", { name: "API" }).isVisible(),
+    expected: false,
+  });
   await page.locator("#events-section").scrollIntoViewIfNeeded();
   await page.locator("#events-token").fill("open-sesame", { timeout: timeoutMs });
   await page.getByRole("button", { name: "Apply" }).click();

@@ -46,7 +46,7 @@ const panels = [
       format: formatPercent,
       axisFormat: (share) => `${Math.round(share * 100)} %`,
       kind: "stacked",
-      top: 0.95,
+      top: 1,
       colors: { l1: 1 },
     },
     values: ({ traffic }) => traffic.hitRates,
