@@ -10,7 +10,7 @@ import { cpuCount } from "./runtime/cpu_count.ts";
 import { memoryLimitBytes } from "./runtime/memory_limit.ts";
 import type { RunningServer } from "./compose/server.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
-import { StartFailure } from "./compose/supervisor.ts";
+import { StartFailure } from "./compose/cluster/supervisor.ts";
 
 /** Exit codes: a graceful stop; a failure; settings that cannot be used. */
 const EXIT = { done: 0, failed: 1, usage: 2 } as const;

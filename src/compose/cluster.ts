@@ -11,18 +11,18 @@ import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
-import { Board } from "./board.ts";
-import { ClusterStorage } from "./cluster_storage.ts";
-import { EventRelay } from "./event_relay.ts";
+import { Board } from "./cluster/board.ts";
+import { ClusterStorage } from "./cluster/cluster_storage.ts";
+import { EventRelay } from "./cluster/event_relay.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { liveEvents } from "./live_events.ts";
 import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
-import { QUESTION } from "./questions.ts";
+import { QUESTION } from "./cluster/questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
-import { type FromWorker, type Seat, Supervisor, type ToWorker } from "./supervisor.ts";
-import { producerOf, type WorkerData } from "./worker_data.ts";
+import { type FromWorker, type Seat, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
+import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
 /** Main's own number among the threads that share L1. */
 const MAIN_HOLDER = 1;
@@ -100,7 +100,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         countersRow,
         relay: { host: config.host, port: adminPort, key: relay.admit(seat.holder) },
       };
-      const url = new URL("./worker.ts", import.meta.url);
+      const url = new URL("./cluster/worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
         ...events,
         onError(error) {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { Board } from "../../src/compose/board.ts";
-import { type FromWorker, type Seat, Supervisor, type ToWorker } from "../../src/compose/supervisor.ts";
+import { Board } from "../../../src/compose/cluster/board.ts";
+import { type FromWorker, type Seat, Supervisor, type ToWorker } from "../../../src/compose/cluster/supervisor.ts";
 
 interface FakeThread {
   readonly seat: Seat;

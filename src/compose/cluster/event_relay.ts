@@ -1,7 +1,7 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
-import { VitrineError } from "../core/errors.ts";
-import type { OpenEvents, WantedEvents } from "../events/live/wanted_events.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
 
 /** Where the admin port answers this server's own workers. */
 const PATH = "/internal/events";

@@ -1,6 +1,6 @@
-import type { Config } from "../config.ts";
-import type { ArenaMemory } from "../l1/arena.ts";
-import type { SharedKeysMemory } from "../storage/shared/memory.ts";
+import type { Config } from "../../config.ts";
+import type { ArenaMemory } from "../../l1/arena.ts";
+import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { RelayTarget } from "./event_relay.ts";
 import type { Seat } from "./supervisor.ts";
 

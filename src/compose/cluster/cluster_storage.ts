@@ -1,7 +1,7 @@
-import type { CollectorHub } from "../events/channel/collector_hub.ts";
-import type { L1 } from "../l1/types.ts";
-import type { GhostIndex } from "../storage/shared/ghost_index.ts";
-import type { StorageStatus } from "../storage/types.ts";
+import type { CollectorHub } from "../../events/channel/collector_hub.ts";
+import type { L1 } from "../../l1/types.ts";
+import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
+import type { StorageStatus } from "../../storage/types.ts";
 import { QUESTION } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { producerOf } from "./worker_data.ts";

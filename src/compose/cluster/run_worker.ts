@@ -1,16 +1,16 @@
-import type { App } from "../../routes/mod.ts";
-import { systemClock } from "../core/clock.ts";
-import { ChannelProducer } from "../events/channel/channel_producer.ts";
-import { noPublish } from "../events/no_publish.ts";
-import { currentRuntime } from "../runtime/mod.ts";
-import { lossListeners } from "../storage/loss_listeners.ts";
-import { SharedKeys } from "../storage/shared/shared_keys.ts";
+import type { App } from "../../../routes/mod.ts";
+import { systemClock } from "../../core/clock.ts";
+import { ChannelProducer } from "../../events/channel/channel_producer.ts";
+import { noPublish } from "../../events/no_publish.ts";
+import { currentRuntime } from "../../runtime/mod.ts";
+import { lossListeners } from "../../storage/loss_listeners.ts";
+import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
-import { followerOf } from "./follower.ts";
+import { followerOf } from "../follower.ts";
 import { relayedEvents } from "./event_relay.ts";
-import { openL1 } from "./l1.ts";
-import { composeNode } from "./node.ts";
-import { TICK_MS } from "./observe.ts";
+import { openL1 } from "../l1.ts";
+import { composeNode } from "../node.ts";
+import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
 import type { WorkerData } from "./worker_data.ts";
 

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { VitrineError } from "../core/errors.ts";
+import { VitrineError } from "../../core/errors.ts";
 import { runWorker } from "./run_worker.ts";
 import type { FromWorker, ToWorker } from "./supervisor.ts";
 import type { WorkerData } from "./worker_data.ts";

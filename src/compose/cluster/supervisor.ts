@@ -1,4 +1,4 @@
-import type { EventMap } from "../events/catalogue.ts";
+import type { EventMap } from "../../events/catalogue.ts";
 import type { Board } from "./board.ts";
 
 /** What main posts to a worker. */
