@@ -3,7 +3,6 @@
  * client names becomes markup, nothing is wider than a phone. Needs root where Chromium is not installed yet.
  * `bun run e2e:page [--runtime bun|deno] [--seed N] [--screenshots 1]`; the last one writes docs/images instead, after a longer load.
  */
-import process from "node:process";
 import { isDeepStrictEqual } from "node:util";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Browser } from "playwright-core";
@@ -165,4 +164,3 @@ if (options.number("screenshots") > 0) {
     tell("token asked for, silence explained");
   });
 }
-process.exit();

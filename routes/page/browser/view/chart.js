@@ -1,44 +1,29 @@
 // @ts-check
 import uPlot from "uplot";
 import { make } from "./dom.js";
+import { pileUp } from "./pile_up.js";
+import { plotOptions } from "./plot_options.js";
 
 /** @typedef {import("../history.js").Lines} Lines */
 
+/** @typedef {import("./plot_options.js").ChartLook} ChartLook */
+
 /**
  * @typedef {object} ChartOptions
- * @property {(value: number) => string} format of values, with their unit
- * @property {(value: number) => string} [axisFormat] of the axis, where it differs
- * @property {"lines" | "stacked" | "log"} kind lines from zero; areas that add up; lines over powers of ten
- * @property {boolean} [binary] the axis counts in powers of two
- * @property {number} [top] the least that the scale reaches up to
+ * @property {ChartLook} look
  * @property {number} spanSeconds how much time is shown
- * @property {Readonly<Record<string, number>>} [colors] of labels, 1 to 8; others take the next
+ * @property {Readonly<Record<string, number>>} colors of labels, 1 to 8; others take the next
  */
 
 const height = 148;
 const colorCount = 8;
 const shortestSpanSeconds = 60;
-const powersOfTwo = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** @param {string} name */
 const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** @param {number} seconds */
 const clockTime = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
-
-/**
- * Each line with those below it added.
- * @param {readonly (readonly (number | null)[])[]} lines
- */
-function pileUp(lines) {
-  /** @type {(number | null)[][]} */
-  const sums = [];
-  for (const line of lines) {
-    const below = sums.at(-1);
-    sums.push(line.map((value, index) => value === null ? null : value + (below?.[index] ?? 0)));
-  }
-  return sums;
-}
 
 /** One chart in a `<figure>`: the drawing, and a legend with the values of now, or of the time under the pointer. */
 export class Chart {
@@ -84,7 +69,7 @@ export class Chart {
   #data() {
     const { times, lines } = this.#shown;
     const values = Array.from(lines.values(), (line) => [...line]);
-    return [[...times], ...(this.#options.kind === "stacked" ? pileUp(values) : values)];
+    return [[...times], ...(this.#options.look.kind === "stacked" ? pileUp(values) : values)];
   }
 
   /**
@@ -92,7 +77,7 @@ export class Chart {
    * @param {number} index
    */
   #colorOf(label, index) {
-    return (this.#options.colors?.[label] ?? index % colorCount + 1);
+    return this.#options.colors[label] ?? index % colorCount + 1;
   }
 
   #rebuild() {
@@ -107,7 +92,13 @@ export class Chart {
         make("b", {}),
       )
     ));
-    this.#plot = new uPlot(this.#plotOptions(labels), this.#data(), this.#holder);
+    const options = plotOptions(this.#options.look, {
+      size: { width: this.#holder.clientWidth, height },
+      lines: labels.map((label, index) => ({ label, color: cssColor(`--c${this.#colorOf(label, index)}`) })),
+      range: () => this.#range(),
+      onPointer: () => this.#tell(),
+    });
+    this.#plot = new uPlot(options, this.#data(), this.#holder);
     this.#tell();
   }
 
@@ -121,116 +112,15 @@ export class Chart {
     Array.from(lines.values()).forEach((line, position) => {
       const value = line[index] ?? undefined;
       const text = this.#legend.children[position]?.lastChild;
-      if (text) text.textContent = value === undefined ? "–" : this.#options.format(value);
+      if (text) text.textContent = value === undefined ? "–" : this.#options.look.format(value);
     });
   }
 
-  /** The seconds that are shown: as many as there are at first, so that a page just opened is not nearly empty. */
-  #span() {
+  /** The time that is shown: as much as there is at first, so that a page just opened is not nearly empty. */
+  #range() {
     const { times } = this.#shown;
-    const age = (times.at(-1) ?? 0) - (times[0] ?? 0);
-    return Math.min(Math.max(age, shortestSpanSeconds), this.#options.spanSeconds);
+    const newest = times.at(-1) ?? 0;
+    const age = newest - (times[0] ?? newest);
+    return { newest, span: Math.min(Math.max(age, shortestSpanSeconds), this.#options.spanSeconds) };
   }
-
-  /**
-   * @param {readonly string[]} labels
-   * @returns {uPlot.Options}
-   */
-  #plotOptions(labels) {
-    const { format, axisFormat = format, kind, binary = false, top = 0 } = this.#options;
-    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-    const grid = { stroke: cssColor("--grid"), width: 1 };
-    const axis = {
-      stroke: cssColor("--muted"),
-      font,
-      grid,
-      ticks: { show: false },
-    };
-    const newest = () => this.#shown.times.at(-1) ?? 0;
-    const isStacked = kind === "stacked";
-    return {
-      width: this.#holder.clientWidth,
-      height,
-      padding: [8, 14, 0, 0],
-      legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, sync: { key: "time" }, points: { size: 6 } },
-      scales: {
-        x: { time: false, range: () => [newest() - this.#span(), newest()] },
-        y: kind === "log"
-          ? {
-            distr: 3,
-            range: (_plot, min, max) => [powerOfTen(Math.floor, min ?? 0.001), powerOfTen(Math.ceil, max ?? 0.1)],
-          }
-          : { range: (_plot, _min, max) => [0, Math.max(max ?? 0, top) * 1.05 || 1] },
-      },
-      axes: [
-        {
-          ...axis,
-          size: 26,
-          gap: 7,
-          splits: () => timeSplits(newest(), this.#span()),
-          values: (_plot, splits) => splits.map((time) => offsetLabel(time - newest())),
-        },
-        {
-          ...axis,
-          size: 64,
-          gap: 4,
-          space: 30,
-          values: (_plot, splits) =>
-            splits.map((value) => kind === "log" && !isPowerOfTen(value) ? "" : axisFormat(value)),
-          ...(binary ? { incrs: powersOfTwo } : {}),
-          ...(kind === "log"
-            ? {
-              grid: { ...grid, filter: (_plot, splits) => splits.map((value) => isPowerOfTen(value) ? value : null) },
-            }
-            : {}),
-        },
-      ],
-      series: [
-        {},
-        ...labels.map((label, index) => {
-          const color = cssColor(`--c${this.#colorOf(label, index)}`);
-          // The outline of an area of nothing would hide the one below it.
-          if (isStacked) return { label, width: 0, fill: `${color}c0`, points: { show: false } };
-          return {
-            label,
-            stroke: color,
-            width: 1.75,
-            points: { show: false },
-            ...(labels.length === 1 ? { fill: `${color}2e` } : {}),
-          };
-        }),
-      ],
-      // Each area reaches down to the one below it, the first down to zero.
-      bands: isStacked ? labels.slice(1).map((_, index) => ({ series: [index + 2, index + 1] })) : [],
-      hooks: { setCursor: [() => this.#tell()] },
-    };
-  }
-}
-
-/**
- * @param {(value: number) => number} round
- * @param {number} value
- */
-const powerOfTen = (round, value) => 10 ** round(Math.log10(value));
-
-/** @param {number} value */
-const isPowerOfTen = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
-
-/**
- * Full minutes before now, or half ones as long as there are few.
- * @param {number} newest
- * @param {number} span seconds
- */
-function timeSplits(newest, span) {
-  const step = span < 150 ? 30 : 60;
-  const count = Math.floor(span / step) + 1;
-  return Array.from({ length: count }, (_, index) => newest - step * (count - 1 - index));
-}
-
-/** @param {number} offset seconds, zero or less */
-function offsetLabel(offset) {
-  const seconds = Math.round(-offset);
-  if (seconds === 0) return "now";
-  return seconds % 60 === 0 ? `−${seconds / 60} min` : `−${seconds} s`;
 }

@@ -5,12 +5,13 @@ import { Chart } from "./chart.js";
 import { byId } from "./dom.js";
 
 /** @typedef {import("../figures/figures.js").Figures} Figures */
-/** @typedef {Omit<import("./chart.js").ChartOptions, "spanSeconds">} Look */
+/** @typedef {import("./plot_options.js").ChartLook} ChartLook */
 
 /**
  * @typedef {object} Panel
  * @property {string} id of its figure
- * @property {Look} look
+ * @property {ChartLook} look
+ * @property {Readonly<Record<string, number>>} [colors] of labels that keep theirs
  * @property {(figures: Figures) => ReadonlyMap<string, number | undefined>} values
  */
 
@@ -47,13 +48,14 @@ const panels = [
       axisFormat: (share) => `${Math.round(share * 100)} %`,
       kind: "stacked",
       top: 1,
-      colors: { l1: 1 },
     },
+    colors: { l1: 1 },
     values: ({ traffic }) => traffic.hitRates,
   },
   {
     id: "chart-requests",
-    look: { format: perSecond, kind: "stacked", colors: { "2xx": 1, "3xx": 2, "4xx": 3, "5xx": 4 } },
+    look: { format: perSecond, kind: "stacked" },
+    colors: { "2xx": 1, "3xx": 2, "4xx": 3, "5xx": 4 },
     values: ({ traffic }) => traffic.requestsByClass,
   },
   {
@@ -63,12 +65,14 @@ const panels = [
   },
   {
     id: "chart-latency",
-    look: { format: formatLatency, kind: "log", colors: { p50: 1, p90: 2, p99: 3 } },
+    look: { format: formatLatency, kind: "log" },
+    colors: { p50: 1, p90: 2, p99: 3 },
     values: ({ traffic: { p50, p90, p99 } }) => new Map([["p50", p50], ["p90", p90], ["p99", p99]]),
   },
   {
     id: "chart-l1",
-    look: { format: formatBytes, kind: "lines", binary: true, colors: { used: 1, staging: 3, limit: 6 } },
+    look: { format: formatBytes, kind: "lines", binary: true },
+    colors: { used: 1, staging: 3, limit: 6 },
     values: ({ tiers, server }) => {
       const l1 = tiers.find(({ tier }) => tier === "l1");
       return new Map([
@@ -86,7 +90,8 @@ const panels = [
   },
   {
     id: "chart-removals",
-    look: { format: perSecond, kind: "stacked", colors: reasonColors },
+    look: { format: perSecond, kind: "stacked" },
+    colors: reasonColors,
     values: ({ removals }) =>
       new Map(
         removals.filter(({ objects }) => objects > 0)
@@ -95,7 +100,8 @@ const panels = [
   },
   {
     id: "chart-bus",
-    look: { format: perSecond, kind: "lines", colors: { published: 6, "rolled up": 1, delivered: 2 } },
+    look: { format: perSecond, kind: "lines" },
+    colors: { published: 6, "rolled up": 1, delivered: 2 },
     values: ({ bus }) =>
       new Map([
         ["published", bus.publishedPerSecond],
@@ -111,10 +117,10 @@ export class Charts {
 
   /** @param {{ readonly spanSeconds: number, readonly gapSeconds: number }} options */
   constructor({ spanSeconds, gapSeconds }) {
-    this.#shown = panels.map(({ id, look, values }) => ({
+    this.#shown = panels.map(({ id, look, colors = {}, values }) => ({
       values,
       history: new History({ keepSeconds: spanSeconds, gapSeconds }),
-      chart: new Chart(byId(id, HTMLElement), { ...look, spanSeconds }),
+      chart: new Chart(byId(id, HTMLElement), { look, colors, spanSeconds }),
     }));
   }
 
