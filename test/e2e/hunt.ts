@@ -33,7 +33,6 @@ await runSuite("hunt", options, async ({ runtime, folder, checks }) => {
   const flags = {
     workers: String(workers),
     "l1-size": String(l1Bytes),
-    "worker-timeout": "10s",
     l2: `file://${folder}/tier?fsync=off`,
   };
   const server = await ServerProcess.start({ runtime, flags, program });

@@ -20,7 +20,7 @@ import { workerStatus } from "./worker_status.ts";
 const timeoutMs = 60_000;
 const name = "a worker killed";
 const doomedPlace = 1;
-const flags = { workers: "4", "l1-size": "256MiB", "worker-timeout": "10s" };
+const flags = { workers: "4", "l1-size": "256MiB" };
 
 async function scrape(client: Client): Promise<string> {
   const { body } = await client.request({ method: "GET", path: "/metrics" });

@@ -26,6 +26,8 @@ export interface ProcessMemory {
 }
 
 const startTimeoutMs = 20_000;
+/** A machine that is busy with other things must not make a worker look dead. */
+const workerTimeout = "10s";
 /** As in the task `start` of deno.json. */
 const denoPermissions = ["net", "read", "write", "env", "sys"].map((name) => `--allow-${name}`);
 const adminPort = /\badmin=(?<port>\d+)/;
@@ -33,7 +35,7 @@ const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
 function commandLine({ runtime, flags, prefix = [], program = "src/main.ts" }: ServerOptions): readonly string[] {
   const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--expose-gc"];
-  const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", ...flags };
+  const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", "worker-timeout": workerTimeout, ...flags };
   return [
     ...prefix,
     ...run,
