@@ -72,7 +72,7 @@ test("the import table refuses when an arrow is forbidden", () => {
     ["src/runtime/serve.ts", "src/core/key.ts", true],
     ["src/telemetry/setup.ts", "src/events/bus.ts", true],
     ["src/l1/arena.ts", "src/l1x/arena.ts", false],
-    ["routes/objects.ts", "src/main.ts", false],
+    ["routes/objects/objects.ts", "src/main.ts", false],
     ["src/elsewhere/x.ts", "src/core/key.ts", true],
     ["routes/page/browser/main.js", "node:fs", false],
     ["routes/page/browser/main.js", "routes/route.ts", false],

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import type { ObjectKey } from "../src/core/key.ts";
-import { MISS_REASONS } from "../src/core/miss_reason.ts";
-import type { Explanation, Storage } from "../src/storage/types.ts";
-import type { Call } from "./call.ts";
-import { parseQuery } from "./http/query.ts";
-import { replyJson } from "./http/reply.ts";
+import type { ObjectKey } from "../../src/core/key.ts";
+import { MISS_REASONS } from "../../src/core/miss_reason.ts";
+import type { Explanation, Storage } from "../../src/storage/types.ts";
+import type { Call } from "../call.ts";
+import { parseQuery } from "../http/query.ts";
+import { replyJson } from "../http/reply.ts";
 
 const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.metadata({ description: text }));

@@ -1,13 +1,13 @@
-import { etagOf, type ObjectMeta } from "../src/core/object.ts";
-import type { ObjectRead } from "../src/storage/types.ts";
-import type { Call } from "./call.ts";
+import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
+import type { ObjectRead } from "../../src/storage/types.ts";
+import type { Call } from "../call.ts";
 import { asksWhy, explainObject } from "./explain.ts";
-import { parseObjectKey } from "./http/object_key.ts";
-import { matchNames, noneMatchNames } from "./http/preconditions.ts";
-import { problem } from "./http/problem.ts";
-import { type ByteRange, parseRange } from "./http/range.ts";
-import type { AppOptions } from "./app_options.ts";
-import type { Handler } from "./route.ts";
+import { parseObjectKey } from "../http/object_key.ts";
+import { matchNames, noneMatchNames } from "../http/preconditions.ts";
+import { problem } from "../http/problem.ts";
+import { type ByteRange, parseRange } from "../http/range.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Handler } from "../route.ts";
 
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;

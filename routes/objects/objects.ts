@@ -1,13 +1,13 @@
 import { resolver } from "hono-openapi";
-import { VitrineError } from "../src/core/errors.ts";
+import { VitrineError } from "../../src/core/errors.ts";
 import { explainSpec } from "./explain.ts";
-import { parseObjectKey } from "./http/object_key.ts";
-import { writePrecondition } from "./http/preconditions.ts";
-import { problemSchema } from "./http/problem_schema.ts";
+import { parseObjectKey } from "../http/object_key.ts";
+import { writePrecondition } from "../http/preconditions.ts";
+import { problemSchema } from "../http/problem_schema.ts";
 import { readObject } from "./object_read.ts";
 import { writeObject } from "./object_write.ts";
-import type { AppOptions } from "./app_options.ts";
-import type { Route } from "./route.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Route } from "../route.ts";
 
 const TEMPLATE = "/v1/objects/{key}";
 

@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
-import { VitrineError } from "../src/core/errors.ts";
-import { etagOf, MAX_CONTENT_TYPE_BYTES } from "../src/core/object.ts";
-import type { PutRequest, Upload } from "../src/storage/types.ts";
-import type { Call } from "./call.ts";
-import { parseTtl } from "./http/cache_control.ts";
-import { parseDigest } from "./http/digest.ts";
-import { parseObjectKey } from "./http/object_key.ts";
-import { writePrecondition } from "./http/preconditions.ts";
-import type { AppOptions } from "./app_options.ts";
-import type { Handler } from "./route.ts";
+import { VitrineError } from "../../src/core/errors.ts";
+import { etagOf, MAX_CONTENT_TYPE_BYTES } from "../../src/core/object.ts";
+import type { PutRequest, Upload } from "../../src/storage/types.ts";
+import type { Call } from "../call.ts";
+import { parseTtl } from "../http/cache_control.ts";
+import { parseDigest } from "../http/digest.ts";
+import { parseObjectKey } from "../http/object_key.ts";
+import { writePrecondition } from "../http/preconditions.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Handler } from "../route.ts";
 
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 128 * 1024;

@@ -1,15 +1,15 @@
 import { Buffer } from "node:buffer";
 import { resolver } from "hono-openapi";
 import * as v from "valibot";
-import { VitrineError } from "../src/core/errors.ts";
-import { MAX_KEY_BYTES } from "../src/core/key.ts";
-import { etagOf } from "../src/core/object.ts";
-import type { ListEntry, Storage } from "../src/storage/types.ts";
-import { parseTenant } from "./http/object_key.ts";
-import { parseQuery } from "./http/query.ts";
-import { replyJson } from "./http/reply.ts";
-import type { AppOptions } from "./app_options.ts";
-import type { Route } from "./route.ts";
+import { VitrineError } from "../../src/core/errors.ts";
+import { MAX_KEY_BYTES } from "../../src/core/key.ts";
+import { etagOf } from "../../src/core/object.ts";
+import type { ListEntry, Storage } from "../../src/storage/types.ts";
+import { parseTenant } from "../http/object_key.ts";
+import { parseQuery } from "../http/query.ts";
+import { replyJson } from "../http/reply.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Route } from "../route.ts";
 
 const TEMPLATE = "/v1/objects";
 const tier = v.optional(v.pipe(v.string(), v.description("Only this tier: l1, or an L2 adapter's name.")));
