@@ -32,23 +32,35 @@ const seconds = Number(values.seconds);
 interface Comparison {
   readonly name: string;
   readonly flags: readonly [Readonly<Record<string, string>>, Readonly<Record<string, string>>];
+  /** Default: Vitrine. */
+  readonly program?: string;
   /** The cores of the server's threads, as taskset takes them. */
   readonly cores: string;
   readonly valueOf: (result: LoadResult, cpuSeconds: number) => number;
   readonly text: (value: number) => string;
-  readonly aim: (ratio: number) => boolean;
-  readonly aimText: string;
+  /** Default: it is there to compare with. */
+  readonly aim?: { readonly text: string; readonly reached: (ratio: number) => boolean };
 }
+
+const microseconds: Pick<Comparison, "valueOf" | "text"> = {
+  valueOf: ({ requests }, taken) => (1e6 * taken) / requests,
+  text: (value) => `${value.toFixed(1)} us`,
+};
 
 const comparisons: readonly Comparison[] = [
   {
     name: "processor time a request, two workers / one",
     flags: [{ workers: "2" }, { workers: "1" }],
     cores: "0,1",
-    valueOf: ({ requests }, taken) => (1e6 * taken) / requests,
-    text: (value) => `${value.toFixed(1)} us`,
-    aim: (ratio) => ratio <= 1.1,
-    aimText: "at most 1.1",
+    ...microseconds,
+    aim: { text: "at most 1.1", reached: (ratio) => ratio <= 1.1 },
+  },
+  {
+    name: "the same of a bare server",
+    flags: [{ workers: "2" }, { workers: "1" }],
+    program: "bench/support/bare_workers.ts",
+    cores: "0,1",
+    ...microseconds,
   },
   {
     name: "requests a second on one core, observability on / off",
@@ -56,22 +68,30 @@ const comparisons: readonly Comparison[] = [
     cores: "0",
     valueOf: ({ requestsPerSecond }) => requestsPerSecond,
     text: (value) => `${(value / 1e3).toFixed(1)} k/s`,
-    aim: (ratio) => ratio >= 0.92,
-    aimText: "at least 0.92",
+    aim: { text: "at least 0.92", reached: (ratio) => ratio >= 0.92 },
   },
 ];
 
-async function startServer(
+/** The two servers of a comparison; both have the object. */
+async function startServers(
   runtime: RuntimeName,
-  flags: Readonly<Record<string, string>>,
-  cores: string,
-): Promise<ServerProcess> {
-  const all = { "l1-size": "256MiB", l2: "none", ...flags };
-  const server = await ServerProcess.start({ runtime, flags: all, prefix: ["taskset", "-c", cores] });
-  const url = `http://127.0.0.1:${server.address.port}${path}`;
-  const { status } = await fetch(url, { method: "PUT", body: new Uint8Array(sizeBytes).fill(120) });
-  if (status !== 201) throw new Error(`PUT ${path}: ${status}`);
-  return server;
+  { flags, program, cores }: Comparison,
+): Promise<readonly [ServerProcess, ServerProcess]> {
+  const start = async (differing: Readonly<Record<string, string>>) => {
+    const all = { "l1-size": "256MiB", l2: "none", ...differing };
+    const prefix = ["taskset", "-c", cores];
+    const server = await ServerProcess.start({
+      runtime,
+      flags: all,
+      prefix,
+      ...(program === undefined ? {} : { program }),
+    });
+    const url = `http://127.0.0.1:${server.address.port}${path}`;
+    const { ok, status } = await fetch(url, { method: "PUT", body: new Uint8Array(sizeBytes).fill(120) });
+    if (!ok) throw new Error(`PUT ${path}: ${status}`);
+    return server;
+  };
+  return [await start(flags[0]), await start(flags[1])];
 }
 
 async function measure(server: ServerProcess, { valueOf }: Comparison): Promise<number> {
@@ -83,8 +103,8 @@ async function measure(server: ServerProcess, { valueOf }: Comparison): Promise<
 
 /** One row: both values' medians, and the median of their ratio round by round, which saw the same noise. */
 async function compare(runtime: RuntimeName, comparison: Comparison): Promise<readonly string[]> {
-  const { name, flags: [one, other], cores, text, aim, aimText } = comparison;
-  const servers = [await startServer(runtime, one, cores), await startServer(runtime, other, cores)] as const;
+  const { name, text, aim } = comparison;
+  const servers = await startServers(runtime, comparison);
   const pairs: (readonly [number, number])[] = [];
   // Round 0 warms up and is not counted.
   for (let round = 0; round <= rounds; round++) {
@@ -96,7 +116,8 @@ async function compare(runtime: RuntimeName, comparison: Comparison): Promise<re
   const ratio = median(ratios);
   const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
   const medians = [0, 1].map((index) => text(median(pairs.map((pair) => pair[index] ?? Number.NaN))));
-  return [name, runtime, ...medians, ratio.toFixed(2), spread, `${aimText}: ${aim(ratio) ? "reached" : "missed"}`];
+  const verdict = aim === undefined ? "" : `${aim.text}: ${aim.reached(ratio) ? "reached" : "missed"}`;
+  return [name, runtime, ...medians, ratio.toFixed(2), spread, verdict];
 }
 
 function updateDocument(text: string): void {

@@ -27,7 +27,7 @@ export interface ChannelProducerOptions extends ChannelOptions {
   readonly batchSize?: number;
   /** How long a single event may wait before it is on its way. Default 10. */
   readonly flushIntervalMs?: number;
-  /** The same for folded ones. Default 50. */
+  /** The same for folded ones. Default 100. */
   readonly foldIntervalMs?: number;
   /** Most batches that are sent and not acknowledged. Default 8. */
   readonly window?: number;
@@ -69,7 +69,7 @@ export class ChannelProducer {
       queueSize,
       batchSize,
       flushIntervalMs: options.flushIntervalMs ?? 10,
-      foldIntervalMs: options.foldIntervalMs ?? 50,
+      foldIntervalMs: options.foldIntervalMs ?? 100,
       schedule,
     });
     this.publish = this.#producer.publish;
