@@ -67,18 +67,18 @@ test("the import table is kept when all sources are read", () => {
 test("the import table refuses when an arrow is forbidden", () => {
   const forbidden: readonly (readonly [string, string, boolean])[] = [
     ["src/core/key.ts", "node:fs", false],
-    ["src/l1/arena.ts", "src/events/catalogue.ts", false],
+    ["src/l1/arena/arena.ts", "src/events/catalogue.ts", false],
     ["src/storage/manager.ts", "src/l2/file.ts", true],
     ["src/runtime/serve.ts", "src/core/key.ts", true],
     ["src/telemetry/setup.ts", "src/events/bus.ts", true],
-    ["src/l1/arena.ts", "src/l1x/arena.ts", false],
+    ["src/l1/arena/arena.ts", "src/l1x/arena.ts", false],
     ["routes/objects/objects.ts", "src/main.ts", false],
     ["src/elsewhere/x.ts", "src/core/key.ts", true],
     ["routes/page/browser/main.js", "node:fs", false],
     ["routes/page/browser/main.js", "routes/route.ts", false],
   ];
   expect(forbidden.filter(([path, target, typeOnly]) => isAllowed(path, { target, typeOnly }))).toEqual([]);
-  expect(isAllowed("src/l1/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);
+  expect(isAllowed("src/l1/arena/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);
   expect(isAllowed("src/telemetry/setup.ts", { target: "@opentelemetry/api", typeOnly: false })).toBe(true);
 });
 

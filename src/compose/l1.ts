@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import { allocateArena, type ArenaMemory } from "../l1/arena.ts";
+import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
 import type { L1RemovalListener } from "../l1/types.ts";
 

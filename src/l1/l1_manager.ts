@@ -1,20 +1,20 @@
 import { compareKeys, type ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
-import { Arena, type ArenaMemory } from "./arena.ts";
-import { FIELD, FLAG, STATE } from "./entry_table.ts";
-import { KeyBytes } from "./key_bytes.ts";
-import { COUNTER, GRANULE_BYTES } from "./layout.ts";
-import { LEASE } from "./lease_table.ts";
+import { Arena, type ArenaMemory } from "./arena/arena.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { KeyBytes } from "./arena/key_bytes.ts";
+import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
+import { LEASE } from "./arena/lease_table.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { SharedLock } from "./lock.ts";
-import { type Locked, lockedSections } from "./locked.ts";
+import { SharedLock } from "./sharing/lock.ts";
+import { type Locked, lockedSections } from "./sharing/locked.ts";
 import type { L1Options } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import { quietPublish } from "./quiet_publish.ts";
 import { Reads } from "./reads.ts";
-import { repair } from "./repair.ts";
-import { openTables } from "./tables.ts";
-import { takeOver } from "./take_over.ts";
+import { repair } from "./sharing/repair.ts";
+import { openTables } from "./arena/tables.ts";
+import { takeOver } from "./sharing/take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
   Following,

@@ -1,8 +1,8 @@
-import { type EntryHead, FIELD, FLAG, STATE } from "./entry_table.ts";
-import { KeyBytes } from "./key_bytes.ts";
-import { COUNTER, GRANULE_BYTES } from "./layout.ts";
-import { LEASE } from "./lease_table.ts";
-import type { Tables } from "./tables.ts";
+import { type EntryHead, FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { KeyBytes } from "./arena/key_bytes.ts";
+import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
+import { LEASE } from "./arena/lease_table.ts";
+import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
 import type { L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
 

@@ -1,9 +1,9 @@
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { KeyBytes } from "./key_bytes.ts";
+import type { KeyBytes } from "./arena/key_bytes.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { L1Options } from "./options.ts";
-import type { Tables } from "./tables.ts";
+import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
 
 /** What the operations of one thread's L1 work on. */

@@ -1,7 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import { FIELD, FLAG, STATE } from "./entry_table.ts";
-import { LEASE } from "./lease_table.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
 import type { Lease, Resident } from "./types.ts";
 

@@ -1,5 +1,5 @@
-import { FIELD, FLAG } from "./entry_table.ts";
-import { LEASE } from "./lease_table.ts";
+import { FIELD, FLAG } from "./arena/entry_table.ts";
+import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
 import { noLease } from "./reads.ts";
 import type { Resident, UnsavedObject, WriteCommit } from "./types.ts";

@@ -1,6 +1,6 @@
-import { FIELD, FLAG, STATE } from "./entry_table.ts";
-import { COUNTER } from "./layout.ts";
-import type { Locked } from "./locked.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { COUNTER } from "./arena/layout.ts";
+import type { Locked } from "./sharing/locked.ts";
 import type { Parts } from "./parts.ts";
 
 /** Entries looked at in one locked section, and in one turn, for objects whose time is up. */

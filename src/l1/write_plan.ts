@@ -1,8 +1,8 @@
 import { VitrineError } from "../core/errors.ts";
 import { MAX_CONTENT_TYPE_BYTES } from "../core/object.ts";
-import { type EntryHead, FLAG, headBytes } from "./entry_table.ts";
-import type { KeyBytes } from "./key_bytes.ts";
-import { GRANULE_BYTES } from "./layout.ts";
+import { type EntryHead, FLAG, headBytes } from "./arena/entry_table.ts";
+import type { KeyBytes } from "./arena/key_bytes.ts";
+import { GRANULE_BYTES } from "./arena/layout.ts";
 import type { WriteRequest } from "./types.ts";
 
 /** Bytes of a base64 SHA-256. */

@@ -1,6 +1,6 @@
 import { VitrineError } from "../core/errors.ts";
-import { FIELD } from "./entry_table.ts";
-import { LEASE } from "./lease_table.ts";
+import { FIELD } from "./arena/entry_table.ts";
+import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
 import type { Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
 import type { WritePlan } from "./write_plan.ts";

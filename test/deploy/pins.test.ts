@@ -4,7 +4,7 @@ import { rows } from "../../deploy/grafana/panels.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { settingDocs } from "../../src/config.ts";
 import { variableName } from "../../src/config/setting_sources.ts";
-import { metricsTable } from "../../src/subscribers/metrics/table.ts";
+import { metricsTable } from "../../src/subscribers/metrics/catalogue/table.ts";
 
 const read = (path: string) => readFileSync(path, "utf8");
 

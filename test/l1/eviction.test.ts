@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { allocateArena, Arena } from "../../src/l1/arena.ts";
-import { FIELD, STATE } from "../../src/l1/entry_table.ts";
+import { allocateArena, Arena } from "../../src/l1/arena/arena.ts";
+import { FIELD, STATE } from "../../src/l1/arena/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { evictionPolicies, type EvictionPolicyName } from "../../src/l1/eviction/mod.ts";
-import { KeyBytes } from "../../src/l1/key_bytes.ts";
-import { GRANULE_BYTES } from "../../src/l1/layout.ts";
-import { openTables, type Tables } from "../../src/l1/tables.ts";
+import { KeyBytes } from "../../src/l1/arena/key_bytes.ts";
+import { GRANULE_BYTES } from "../../src/l1/arena/layout.ts";
+import { openTables, type Tables } from "../../src/l1/arena/tables.ts";
 import { same } from "./support.ts";
 
 const names: readonly EvictionPolicyName[] = ["s3-fifo", "lru"];

@@ -1,8 +1,8 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
-import type { ArenaMemory } from "../../src/l1/arena.ts";
+import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
 import type { L1Manager } from "../../src/l1/l1_manager.ts";
-import type { ArenaOptions } from "../../src/l1/layout.ts";
+import type { ArenaOptions } from "../../src/l1/arena/layout.ts";
 import type { Following, Lease, Resident } from "../../src/l1/types.ts";
 import { audit, commit, type FakeClock, makeL1, type Told } from "./support.ts";
 

@@ -1,13 +1,13 @@
 import { expect } from "bun:test";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena.ts";
-import { FIELD, FLAG, STATE } from "../../src/l1/entry_table.ts";
+import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
+import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { type ArenaOptions, COUNTER, POLICY_LISTS } from "../../src/l1/layout.ts";
-import { LEASE } from "../../src/l1/lease_table.ts";
+import { type ArenaOptions, COUNTER, POLICY_LISTS } from "../../src/l1/arena/layout.ts";
+import { LEASE } from "../../src/l1/arena/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
-import { openTables } from "../../src/l1/tables.ts";
+import { openTables } from "../../src/l1/arena/tables.ts";
 import type { Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/types.ts";
 
 export const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Publish } from "../../src/core/publish.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import { allocateArena, type ArenaMemory } from "../../src/l1/arena.ts";
+import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { TierRemovalListener } from "../../src/l2/adapter.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";

@@ -1,5 +1,5 @@
 import type { Config } from "../../config.ts";
-import type { ArenaMemory } from "../../l1/arena.ts";
+import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { RelayTarget } from "./event_relay.ts";
 import type { Seat } from "./supervisor.ts";

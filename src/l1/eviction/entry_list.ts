@@ -1,6 +1,6 @@
-import type { Arena } from "../arena.ts";
-import { type EntryTable, FIELD } from "../entry_table.ts";
-import { LIST_WORDS } from "../layout.ts";
+import type { Arena } from "../arena/arena.ts";
+import { type EntryTable, FIELD } from "../arena/entry_table.ts";
+import { LIST_WORDS } from "../arena/layout.ts";
 
 const NONE = -1;
 const HEAD = 0;

@@ -1,5 +1,5 @@
-import type { Arena } from "../arena.ts";
-import type { EntryTable } from "../entry_table.ts";
+import type { Arena } from "../arena/arena.ts";
+import type { EntryTable } from "../arena/entry_table.ts";
 import { EntryList } from "./entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 

@@ -1,5 +1,5 @@
-import type { Arena } from "../arena.ts";
-import type { EntryTable } from "../entry_table.ts";
+import type { Arena } from "../arena/arena.ts";
+import type { EntryTable } from "../arena/entry_table.ts";
 
 /**
  * Decides who leaves. Its state lies in the shared arena, so every thread sees the same; the caller holds the arena's lock.

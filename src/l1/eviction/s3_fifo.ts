@@ -1,6 +1,6 @@
-import type { Arena } from "../arena.ts";
-import { type EntryTable, FIELD } from "../entry_table.ts";
-import { COUNTER } from "../layout.ts";
+import type { Arena } from "../arena/arena.ts";
+import { type EntryTable, FIELD } from "../arena/entry_table.ts";
+import { COUNTER } from "../arena/layout.ts";
 import { EntryList } from "./entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 

@@ -1,5 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import { KeyBytes } from "../../l1/key_bytes.ts";
+import { KeyBytes } from "../../l1/arena/key_bytes.ts";
 import type { EncodedKey } from "../../l1/types.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { GhostTable, type Loss } from "./ghost_table.ts";

@@ -1,6 +1,6 @@
 import type { EventCounts } from "../../events/ledger/account.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** The bus's numbers about itself; EventBus.stats and CollectorHub.stats give them. */
 export interface BusNumbers {

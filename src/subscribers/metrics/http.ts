@@ -1,6 +1,6 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** A kind of answer that a server is known to give, so that its series exist at zero. */
 export interface KnownResponse {

@@ -1,6 +1,6 @@
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Counts what happens in L1. */
 export class L1Metrics implements Subscriber {

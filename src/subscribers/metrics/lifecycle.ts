@@ -1,7 +1,7 @@
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { GroupHistogram, Instruments } from "./instruments.ts";
-import { RecentKeys } from "./recent_keys.ts";
+import type { GroupHistogram, Instruments } from "./support/instruments.ts";
+import { RecentKeys } from "./support/recent_keys.ts";
 
 /** Sampled keys that are followed at a time: at one key in 128, those of eight million objects. */
 const MAX_KEYS = 65_536;

@@ -1,5 +1,5 @@
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Counts lookups: both sides of every hit rate, from one event. */
 export class LookupMetrics implements Subscriber {

@@ -1,5 +1,5 @@
 import type { Subscriber } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Where the process's numbers come from. */
 export interface ProcessSource {

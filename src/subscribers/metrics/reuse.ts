@@ -1,7 +1,7 @@
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments, TenantHistogram } from "./instruments.ts";
-import { RecentKeys } from "./recent_keys.ts";
+import type { Instruments, TenantHistogram } from "./support/instruments.ts";
+import { RecentKeys } from "./support/recent_keys.ts";
 
 /** Sampled keys and tenants that are followed at a time. */
 const MAX_KEYS = 65_536;

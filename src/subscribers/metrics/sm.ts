@@ -1,5 +1,5 @@
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Counts what the storage manager is asked: the six sm_* counters of LMCache's original design. */
 export class SmMetrics implements Subscriber {

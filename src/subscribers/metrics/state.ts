@@ -1,6 +1,6 @@
 import type { Subscriber } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
-import type { StateSource, WorkerState } from "./state_source.ts";
+import type { Instruments } from "./support/instruments.ts";
+import type { StateSource, WorkerState } from "./support/state_source.ts";
 
 /** What runs, and since when. */
 export interface Build {

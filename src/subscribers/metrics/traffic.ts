@@ -1,5 +1,5 @@
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Counts payload bytes by the tier they come out of, and the bytes that writes bring. */
 export class TrafficMetrics implements Subscriber {

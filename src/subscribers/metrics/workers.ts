@@ -1,5 +1,5 @@
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { Instruments } from "./instruments.ts";
+import type { Instruments } from "./support/instruments.ts";
 
 /** Counts the workers that had to be replaced. */
 export class WorkerMetrics implements Subscriber {

@@ -9,8 +9,8 @@ import {
 import { EventBus } from "../../../src/events/bus.ts";
 import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
-import { Instruments, type InstrumentSource } from "../../../src/subscribers/metrics/instruments.ts";
-import { Tenants } from "../../../src/subscribers/metrics/tenants.ts";
+import { Instruments, type InstrumentSource } from "../../../src/subscribers/metrics/support/instruments.ts";
+import { Tenants } from "../../../src/subscribers/metrics/support/tenants.ts";
 import { GroupMetrics } from "../../../src/telemetry/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */

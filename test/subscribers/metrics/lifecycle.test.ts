@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { L1LifecycleMetrics } from "../../../src/subscribers/metrics/lifecycle.ts";
-import { RecentKeys } from "../../../src/subscribers/metrics/recent_keys.ts";
+import { RecentKeys } from "../../../src/subscribers/metrics/support/recent_keys.ts";
 import { ReuseMetrics } from "../../../src/subscribers/metrics/reuse.ts";
 import { MetricsHarness } from "./harness.ts";
 

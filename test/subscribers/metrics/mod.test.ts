@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { eventNames } from "../../../src/events/schema.ts";
 import { metricsSubscribers } from "../../../src/subscribers/metrics/mod.ts";
-import { metricsTable } from "../../../src/subscribers/metrics/table.ts";
-import { type MetricRow } from "../../../src/subscribers/metrics/table_row.ts";
+import { metricsTable } from "../../../src/subscribers/metrics/catalogue/table.ts";
+import { type MetricRow } from "../../../src/subscribers/metrics/catalogue/table_row.ts";
 import { MetricsHarness } from "./harness.ts";
 
 const rows: readonly [string, MetricRow][] = Object.entries(metricsTable);

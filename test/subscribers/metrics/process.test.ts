@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ProcessMetrics } from "../../../src/subscribers/metrics/process.ts";
-import { thisProcess } from "../../../src/subscribers/metrics/process_source.ts";
+import { thisProcess } from "../../../src/subscribers/metrics/support/process_source.ts";
 import { MetricsHarness } from "./harness.ts";
 
 test("ProcessMetrics shows the process and how late its timer was, until it is shut down", async () => {

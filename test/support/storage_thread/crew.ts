@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { allocateArena } from "../../../src/l1/arena.ts";
+import { allocateArena } from "../../../src/l1/arena/arena.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
 import { type Common, type Member, openMember } from "./member.ts";

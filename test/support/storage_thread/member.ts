@@ -1,6 +1,6 @@
 import { systemClock } from "../../../src/core/clock.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
-import type { ArenaMemory } from "../../../src/l1/arena.ts";
+import type { ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
 import { FileAdapter } from "../../../src/l2/file.ts";
 import type { SharedKeysMemory } from "../../../src/storage/shared/memory.ts";

@@ -1,0 +1,400 @@
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { Allocator } from "./allocator.ts";
+import type { Arena } from "./arena.ts";
+import type { KeyBytes } from "./key_bytes.ts";
+import { contentTypeHash, ContentTypes } from "./content_types.ts";
+import type { Counters } from "./counters.ts";
+import { COUNTER, ENTRY_WORDS, GRANULE_BYTES } from "./layout.ts";
+
+const NONE = -1;
+
+/** Words of an entry row. Words 16 and up are float64 pairs. */
+export const FIELD = {
+  state: 0,
+  flags: 1,
+  hash: 2,
+  /** Next entry of the hash chain, or of the list of free rows. */
+  chain: 3,
+  /** Read leases on it. */
+  pins: 4,
+  /** Bytes of tenant | content type << 8 | tag << 16. */
+  lengths: 5,
+  keyBytes: 6,
+  /** First block of its memory. */
+  extents: 7,
+  granules: 8,
+  crc32: 9,
+  /** Lease slot of the writer, while staging. */
+  writer: 10,
+  /** Owned by the eviction policy. */
+  newer: 11,
+  older: 12,
+  policy: 13,
+  /** First granule of its memory: saves a look into the block table. */
+  start: 14,
+  contentTypeHash: 15,
+  sizeBytes: 16,
+  version: 18,
+  createdMs: 20,
+  expiresMs: 22,
+  filledBytes: 24,
+  /** When it became resident, in milliseconds since the epoch. */
+  admittedMs: 26,
+  /** Neighbours in the order of admission. */
+  laterAdmitted: 28,
+  earlierAdmitted: 29,
+} as const;
+
+/** free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry is made, first when it ends. */
+export const STATE = { free: 0, staging: 1, resident: 2, detached: 3 } as const;
+
+export const FLAG = {
+  sha256: 1,
+  temporary: 2,
+  /** A staging with final metadata that readers may follow. */
+  loading: 4,
+  /** In a hash chain. */
+  linked: 8,
+  /** All its bytes are there. */
+  complete: 16,
+  /** A staging whose writer was declared dead: no more bytes come. */
+  orphaned: 64,
+  /** A resident that no tier has yet: it stays in sight, expired or not, while a lease without a deadline holds it. */
+  unsaved: 32,
+} as const;
+
+const SHA256_BASE64_BYTES = 44;
+// A key may begin with U+FEFF, which a plain decoder drops.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** What lies in front of an object's bytes, behind its key. */
+export interface EntryHead {
+  readonly contentType: Uint8Array;
+  /** 44 characters of base64, or "". */
+  readonly sha256: string;
+  readonly tag: Uint8Array;
+}
+
+/** Bytes that key and head take in front of an object. */
+export function headBytes(key: KeyBytes, head: EntryHead): number {
+  return key.length + head.contentType.length + head.sha256.length + head.tag.length;
+}
+
+/**
+ * The objects of L1, one row each, and the hash index over them. Key, content type, digest and writer's tag lie at the head of the
+ * object's own memory. Not locked: the caller holds the arena's lock.
+ */
+export class EntryTable {
+  readonly #arena: Arena;
+  readonly #allocator: Allocator;
+  readonly #w: Int32Array;
+  readonly #d: Float64Array;
+  readonly #rows: number;
+  readonly #buckets: number;
+  readonly #mask: number;
+  readonly #counters: Counters;
+  readonly #max: number;
+  readonly #contentTypes = new ContentTypes();
+
+  constructor(arena: Arena, counters: Counters, allocator: Allocator) {
+    const { at, buckets, maxObjects } = arena.layout;
+    this.#arena = arena;
+    this.#allocator = allocator;
+    this.#w = arena.words;
+    this.#d = arena.doubles;
+    this.#rows = at.entries;
+    this.#buckets = at.buckets;
+    this.#mask = buckets - 1;
+    this.#counters = counters;
+    this.#max = maxObjects;
+  }
+
+  format(): void {
+    this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
+    this.#counters.set(COUNTER.entriesTop, 0);
+    this.#counters.set(COUNTER.entriesFree, NONE);
+  }
+
+  get(entry: number, field: number): number {
+    return this.#w[this.#rows + entry * ENTRY_WORDS + field] ?? 0;
+  }
+
+  set(entry: number, field: number, value: number): void {
+    this.#w[this.#rows + entry * ENTRY_WORDS + field] = value;
+  }
+
+  getDouble(entry: number, field: number): number {
+    return this.#d[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] ?? 0;
+  }
+
+  setDouble(entry: number, field: number, value: number): void {
+    this.#d[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] = value;
+  }
+
+  hasFlag(entry: number, flag: number): boolean {
+    return (this.get(entry, FIELD.flags) & flag) !== 0;
+  }
+
+  setFlag(entry: number, flag: number): void {
+    this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) | flag);
+  }
+
+  clearFlag(entry: number, flag: number): void {
+    this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) & ~flag);
+  }
+
+  /** One above the highest row ever used. */
+  get top(): number {
+    return this.#counters.get(COUNTER.entriesTop);
+  }
+
+  /** Whether another row can be taken. */
+  get hasFreeRow(): boolean {
+    return this.#counters.get(COUNTER.entriesFree) !== NONE || this.top < this.#max;
+  }
+
+  /** Makes a staging entry over `extents` and links it. A free row must exist. */
+  create(
+    key: KeyBytes,
+    head: EntryHead,
+    memory: { readonly extents: number; readonly granules: number; readonly flags: number },
+  ): number {
+    const entry = this.#takeRow();
+    const { contentType, tag } = head;
+    const start = this.#allocator.start(memory.extents);
+    const segment = this.#arena.segment(start);
+    let at = this.#arena.offset(start);
+    for (let i = 0; i < key.length; i++) segment[at + i] = key.bytes[i] ?? 0;
+    at += key.length;
+    segment.set(contentType, at);
+    at += contentType.length;
+    if (head.sha256 !== "") {
+      for (let i = 0; i < SHA256_BASE64_BYTES; i++) segment[at + i] = head.sha256.charCodeAt(i);
+      at += SHA256_BASE64_BYTES;
+    }
+    segment.set(tag, at);
+    this.set(entry, FIELD.hash, key.hash);
+    this.set(entry, FIELD.pins, 0);
+    this.set(entry, FIELD.lengths, key.tenantLength | (contentType.length << 8) | (tag.length << 16));
+    this.set(entry, FIELD.keyBytes, key.length - key.tenantLength);
+    this.set(entry, FIELD.extents, memory.extents);
+    this.set(entry, FIELD.start, start);
+    this.set(entry, FIELD.contentTypeHash, contentTypeHash(contentType));
+    this.set(entry, FIELD.granules, memory.granules);
+    this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
+    this.set(entry, FIELD.writer, NONE);
+    this.setDouble(entry, FIELD.filledBytes, 0);
+    this.#link(entry, key.hash);
+    this.set(entry, FIELD.state, STATE.staging);
+    return entry;
+  }
+
+  /** Takes an entry out of the index. Idempotent. */
+  unlink(entry: number): void {
+    if (!this.hasFlag(entry, FLAG.linked)) return;
+    this.clearFlag(entry, FLAG.linked);
+    const bucket = this.#buckets + (this.get(entry, FIELD.hash) & this.#mask);
+    const next = this.get(entry, FIELD.chain);
+    if (this.#w[bucket] === entry) {
+      this.#w[bucket] = next;
+      return;
+    }
+    let before = this.#w[bucket] ?? NONE;
+    while (this.get(before, FIELD.chain) !== entry) before = this.get(before, FIELD.chain);
+    this.set(before, FIELD.chain, next);
+  }
+
+  /** Gives an unlinked entry's memory and row back. */
+  free(entry: number): void {
+    this.set(entry, FIELD.state, STATE.free);
+    this.#allocator.release(this.get(entry, FIELD.extents));
+    this.set(entry, FIELD.chain, this.#counters.get(COUNTER.entriesFree));
+    this.#counters.set(COUNTER.entriesFree, entry);
+  }
+
+  /** The resident entry of a key, or -1. */
+  findResident(key: KeyBytes): number {
+    let entry = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    while (entry !== NONE) {
+      if (this.get(entry, FIELD.state) === STATE.resident && this.#isKey(entry, key)) return entry;
+      entry = this.get(entry, FIELD.chain);
+    }
+    return NONE;
+  }
+
+  /** A resident entry of a key beside `entry`, or -1. There is one only while `entry` replaces it. */
+  findOtherResident(key: KeyBytes, entry: number): number {
+    let other = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    while (other !== NONE) {
+      if (other !== entry && this.get(other, FIELD.state) === STATE.resident && this.#isKey(other, key)) return other;
+      other = this.get(other, FIELD.chain);
+    }
+    return NONE;
+  }
+
+  /** The linked stagings of a key. */
+  findStagings(key: KeyBytes): number[] {
+    const found: number[] = [];
+    let entry = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    while (entry !== NONE) {
+      if (this.get(entry, FIELD.state) === STATE.staging && this.#isKey(entry, key)) found.push(entry);
+      entry = this.get(entry, FIELD.chain);
+    }
+    return found;
+  }
+
+  /** The staging of a key by one writer's tag, or -1. */
+  findStaging(key: KeyBytes, tag: string): number {
+    return this.findStagings(key).find((entry) => this.tagOf(entry) === tag) ?? NONE;
+  }
+
+  /** The tenant of an entry. */
+  tenantOf(entry: number): string {
+    const length = this.#tenantLength(entry);
+    return length === 0 ? "" : this.#text(entry, 0, length);
+  }
+
+  keyOf(entry: number): ObjectKey {
+    return {
+      tenant: this.tenantOf(entry),
+      key: this.#text(entry, this.#tenantLength(entry), this.get(entry, FIELD.keyBytes)),
+    };
+  }
+
+  /** Sets `key` to the entry's key. */
+  loadKey(entry: number, key: KeyBytes): void {
+    const granule = this.get(entry, FIELD.start);
+    const at = this.#arena.offset(granule);
+    const length = this.#tenantLength(entry) + this.get(entry, FIELD.keyBytes);
+    key.load(this.#arena.segment(granule), at, {
+      tenantLength: this.#tenantLength(entry),
+      length,
+      hash: this.get(entry, FIELD.hash),
+    });
+  }
+
+  /** The tag of the writer that stages it. */
+  tagOf(entry: number): string {
+    const at = this.headBytesOf(entry);
+    const length = this.get(entry, FIELD.lengths) >>> 16;
+    return this.#text(entry, at - length, length);
+  }
+
+  /** Bytes in front of the object itself. */
+  headBytesOf(entry: number): number {
+    const lengths = this.get(entry, FIELD.lengths);
+    return (lengths & 255) + this.get(entry, FIELD.keyBytes) + ((lengths >>> 8) & 255) +
+      (this.hasFlag(entry, FLAG.sha256) ? SHA256_BASE64_BYTES : 0) + (lengths >>> 16);
+  }
+
+  /** Sets what of the metadata lies in the row. */
+  setMeta(
+    entry: number,
+    meta: Pick<ObjectMeta, "sizeBytes" | "crc32" | "version" | "createdMs" | "expiresMs">,
+  ): void {
+    this.setDouble(entry, FIELD.sizeBytes, meta.sizeBytes);
+    this.setDouble(entry, FIELD.version, meta.version);
+    this.setDouble(entry, FIELD.createdMs, meta.createdMs);
+    this.setDouble(entry, FIELD.expiresMs, meta.expiresMs);
+    this.set(entry, FIELD.crc32, meta.crc32 | 0);
+  }
+
+  metaOf(entry: number): ObjectMeta {
+    const contentTypeAt = this.#tenantLength(entry) + this.get(entry, FIELD.keyBytes);
+    const contentTypeLength = (this.get(entry, FIELD.lengths) >>> 8) & 255;
+    return {
+      sizeBytes: this.getDouble(entry, FIELD.sizeBytes),
+      crc32: this.get(entry, FIELD.crc32) >>> 0,
+      version: this.getDouble(entry, FIELD.version),
+      createdMs: this.getDouble(entry, FIELD.createdMs),
+      expiresMs: this.getDouble(entry, FIELD.expiresMs),
+      contentType: contentTypeLength === 0 ? "" : this.#contentType(entry, contentTypeAt, contentTypeLength),
+      sha256: this.hasFlag(entry, FLAG.sha256)
+        ? this.#text(entry, contentTypeAt + contentTypeLength, SHA256_BASE64_BYTES)
+        : "",
+    };
+  }
+
+  /** Bytes of the object that its memory can hold. */
+  capacityOf(entry: number): number {
+    return this.get(entry, FIELD.granules) * GRANULE_BYTES - this.headBytesOf(entry);
+  }
+
+  /** Views over the first `sizeBytes` of the object's own bytes, at most its capacity. */
+  viewsOf(entry: number, sizeBytes: number): Uint8Array[] {
+    const views: Uint8Array[] = [];
+    let skip = this.headBytesOf(entry);
+    let left = sizeBytes;
+    for (let block = this.get(entry, FIELD.extents); block !== NONE && left > 0; block = this.#allocator.next(block)) {
+      const granule = this.#allocator.start(block);
+      const start = this.#arena.offset(granule) + skip;
+      const bytes = Math.min(this.#allocator.length(block) * GRANULE_BYTES - skip, left);
+      skip = 0;
+      if (bytes > 0) views.push(this.#arena.segment(granule).subarray(start, start + bytes));
+      left -= bytes;
+    }
+    return views;
+  }
+
+  /** Makes the index and the list of free rows anew from the entries' state words and flags. */
+  rebuild(): void {
+    this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
+    let free = NONE;
+    for (let entry = this.top - 1; entry >= 0; entry--) {
+      if (this.get(entry, FIELD.state) === STATE.free) {
+        this.set(entry, FIELD.chain, free);
+        free = entry;
+      } else if (this.hasFlag(entry, FLAG.linked)) this.#link(entry, this.get(entry, FIELD.hash));
+    }
+    this.#counters.set(COUNTER.entriesFree, free);
+  }
+
+  #link(entry: number, hash: number): void {
+    const bucket = this.#buckets + (hash & this.#mask);
+    this.set(entry, FIELD.chain, this.#w[bucket] ?? NONE);
+    this.#w[bucket] = entry;
+  }
+
+  #takeRow(): number {
+    let entry = this.#counters.get(COUNTER.entriesFree);
+    if (entry === NONE) {
+      entry = this.top;
+      this.#counters.set(COUNTER.entriesTop, entry + 1);
+    } else {
+      this.#counters.set(COUNTER.entriesFree, this.get(entry, FIELD.chain));
+    }
+    return entry;
+  }
+
+  #tenantLength(entry: number): number {
+    return this.get(entry, FIELD.lengths) & 255;
+  }
+
+  #isKey(entry: number, key: KeyBytes): boolean {
+    if (
+      this.get(entry, FIELD.hash) !== key.hash || this.#tenantLength(entry) !== key.tenantLength ||
+      this.get(entry, FIELD.keyBytes) !== key.length - key.tenantLength
+    ) return false;
+    const granule = this.get(entry, FIELD.start);
+    const segment = this.#arena.segment(granule);
+    const at = this.#arena.offset(granule);
+    for (let i = 0; i < key.length; i++) if (segment[at + i] !== key.bytes[i]) return false;
+    return true;
+  }
+
+  /** Text of the head, copied first: TextDecoder refuses shared memory. */
+  #text(entry: number, from: number, length: number): string {
+    const granule = this.get(entry, FIELD.start);
+    const at = this.#arena.offset(granule) + from;
+    return decoder.decode(this.#arena.segment(granule).slice(at, at + length));
+  }
+
+  #contentType(entry: number, from: number, length: number): string {
+    const granule = this.get(entry, FIELD.start);
+    const at = this.#arena.offset(granule) + from;
+    const hash = this.get(entry, FIELD.contentTypeHash);
+    const known = this.#contentTypes.find(this.#arena.segment(granule), { at, length, hash });
+    return known ?? this.#contentTypes.keep(hash, this.#text(entry, from, length));
+  }
+}

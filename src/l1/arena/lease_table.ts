@@ -1,0 +1,185 @@
+import type { Arena } from "./arena.ts";
+import type { Counters } from "./counters.ts";
+import { COUNTER, LEASE_WORDS } from "./layout.ts";
+import type { Lease } from "../types.ts";
+
+const NONE = -1;
+
+/** Words of a lease row; the deadline is a float64 over words 8 and 9. */
+const KIND = 0;
+const GENERATION = 1;
+const ENTRY = 2;
+const COUNT = 3;
+const HOLDER = 4;
+const NEXT = 5;
+const DEADLINE = 8;
+
+/** What a lease row holds: nothing, read leases on a resident or loading object, or a write reservation. */
+export const LEASE = { free: 0, read: 1, write: 2 } as const;
+
+/** A lease as its row says it; `count` leases of the kind in one token. */
+export interface LiveLease {
+  readonly slot: number;
+  readonly kind: number;
+  readonly entry: number;
+  readonly count: number;
+  readonly deadlineMs: number;
+}
+
+/**
+ * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when the row is given
+ * back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
+ */
+export class LeaseTable {
+  readonly #w: Int32Array;
+  readonly #d: Float64Array;
+  readonly #counters: Counters;
+  readonly #rows: number;
+  readonly #max: number;
+  readonly #holder: number;
+
+  /** `holder`: who the leases given through this view belong to. */
+  constructor(arena: Arena, counters: Counters, holder: number) {
+    this.#w = arena.words;
+    this.#d = arena.doubles;
+    this.#counters = counters;
+    this.#rows = arena.layout.at.leases;
+    this.#max = arena.layout.maxLeases;
+    this.#holder = holder;
+  }
+
+  format(): void {
+    this.#counters.set(COUNTER.leasesTop, 0);
+    this.#counters.set(COUNTER.leasesFree, NONE);
+    this.#counters.set(COUNTER.leaseRows, 0);
+    this.#counters.set(COUNTER.readLeases, 0);
+    this.#counters.set(COUNTER.writeLeases, 0);
+  }
+
+  /** A new lease, or undefined if all rows are taken. A deadline of Infinity: see isEndless. */
+  give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
+    const w = this.#w;
+    let slot = this.#counters.get(COUNTER.leasesFree);
+    if (slot === NONE) {
+      slot = this.#counters.get(COUNTER.leasesTop);
+      if (slot >= this.#max) return undefined;
+      this.#counters.set(COUNTER.leasesTop, slot + 1);
+    } else {
+      this.#counters.set(COUNTER.leasesFree, this.#get(slot, NEXT));
+    }
+    const row = this.#row(slot);
+    w[row + ENTRY] = entry;
+    w[row + COUNT] = count;
+    w[row + HOLDER] = this.#holder;
+    this.#d[(row + DEADLINE) >>> 1] = deadlineMs;
+    w[row + KIND] = kind;
+    this.#counters.add(COUNTER.leaseRows, 1);
+    this.#count(kind, count);
+    return { slot, generation: this.#get(slot, GENERATION) };
+  }
+
+  /** The entry a live token reserves, or -1 if the token is stale, past its deadline or of another kind. */
+  entryOf(lease: Lease, kind: 1 | 2, nowMs: number): number {
+    const { slot } = lease;
+    if (slot < 0 || slot >= this.#counters.get(COUNTER.leasesTop)) return NONE;
+    if (this.#get(slot, GENERATION) !== lease.generation || this.#get(slot, KIND) !== kind) return NONE;
+    return this.isOverdue(slot, nowMs) ? NONE : this.#get(slot, ENTRY);
+  }
+
+  /** The token of a live lease. */
+  tokenOf(slot: number): Lease {
+    return { slot, generation: this.#get(slot, GENERATION) };
+  }
+
+  isOverdue(slot: number, nowMs: number): boolean {
+    return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= nowMs;
+  }
+
+  /** Whether a lease has no deadline: such a one is neither renewed nor expired, but given back or adopted. */
+  isEndless(slot: number): boolean {
+    return this.#d[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
+  }
+
+  /** Makes a live lease one of this view's holder. */
+  takeOver(slot: number): void {
+    this.#w[this.#row(slot) + HOLDER] = this.#holder;
+  }
+
+  /** How many more can be given. */
+  get spare(): number {
+    return this.#max - this.#counters.get(COUNTER.leaseRows);
+  }
+
+  /** How many leases the token still stands for. */
+  countOf(slot: number): number {
+    return this.#get(slot, COUNT);
+  }
+
+  /** Lowers what a token stands for; the rest stays. */
+  lower(slot: number, count: number): void {
+    this.#w[this.#row(slot) + COUNT] = this.countOf(slot) - count;
+    this.#count(this.#get(slot, KIND), -count);
+  }
+
+  setDeadline(slot: number, deadlineMs: number): void {
+    this.#d[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
+  }
+
+  /** Takes a lease back; its token is stale from the first write on, before the row can be given out again. */
+  end(slot: number): void {
+    const row = this.#row(slot);
+    const kind = this.#get(slot, KIND);
+    this.#w[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+    this.#w[row + KIND] = LEASE.free;
+    this.#w[row + NEXT] = this.#counters.get(COUNTER.leasesFree);
+    this.#counters.set(COUNTER.leasesFree, slot);
+    this.#counters.add(COUNTER.leaseRows, -1);
+    this.#count(kind, -this.countOf(slot));
+  }
+
+  /** Live leases for which `which` holds. */
+  *live(
+    which: (deadlineMs: number, holder: number) => boolean,
+  ): Generator<LiveLease> {
+    const top = this.#counters.get(COUNTER.leasesTop);
+    for (let slot = 0; slot < top; slot++) {
+      const kind = this.#get(slot, KIND);
+      if (kind === LEASE.free) continue;
+      const deadlineMs = this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
+      if (which(deadlineMs, this.#get(slot, HOLDER))) {
+        yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT), deadlineMs };
+      }
+    }
+  }
+
+  /** Ends the leases for which `isSound` does not hold, whoever holds them, and makes counts and the list of free rows anew. */
+  rebuild(isSound: (lease: { readonly slot: number; readonly kind: number; readonly entry: number }) => boolean): void {
+    const top = this.#counters.get(COUNTER.leasesTop);
+    this.format();
+    this.#counters.set(COUNTER.leasesTop, top);
+    for (let slot = top - 1; slot >= 0; slot--) {
+      const kind = this.#get(slot, KIND);
+      if (kind !== LEASE.free && isSound({ slot, kind, entry: this.#get(slot, ENTRY) })) {
+        this.#counters.add(COUNTER.leaseRows, 1);
+        this.#count(kind, this.countOf(slot));
+        continue;
+      }
+      if (kind !== LEASE.free) this.#w[this.#row(slot) + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+      this.#w[this.#row(slot) + KIND] = LEASE.free;
+      this.#w[this.#row(slot) + NEXT] = this.#counters.get(COUNTER.leasesFree);
+      this.#counters.set(COUNTER.leasesFree, slot);
+    }
+  }
+
+  #row(slot: number): number {
+    return this.#rows + slot * LEASE_WORDS;
+  }
+
+  #get(slot: number, field: number): number {
+    return this.#w[this.#row(slot) + field] ?? 0;
+  }
+
+  #count(kind: number, change: number): void {
+    this.#counters.add(kind === LEASE.read ? COUNTER.readLeases : COUNTER.writeLeases, change);
+  }
+}

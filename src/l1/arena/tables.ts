@@ -1,0 +1,43 @@
+import { AdmissionOrder } from "./admission_order.ts";
+import { Allocator } from "./allocator.ts";
+import type { Arena } from "./arena.ts";
+import { Counters } from "./counters.ts";
+import { EntryTable } from "./entry_table.ts";
+import { evictionPolicies, type EvictionPolicyName } from "../eviction/mod.ts";
+import type { EvictionPolicy } from "../eviction/policy.ts";
+import { COUNTER } from "./layout.ts";
+import { LeaseTable } from "./lease_table.ts";
+
+/** The tables of one arena, as one thread sees them. Whoever uses them holds the arena's lock. */
+export interface Tables {
+  readonly arena: Arena;
+  readonly counters: Counters;
+  readonly allocator: Allocator;
+  readonly entries: EntryTable;
+  readonly leases: LeaseTable;
+  readonly policy: EvictionPolicy;
+  readonly admissions: AdmissionOrder;
+}
+
+/** Opens a thread's view of the tables; `format` makes them, on zeroed memory that nobody else uses yet. */
+export function openTables(
+  arena: Arena,
+  options: { readonly holder: number; readonly policy: EvictionPolicyName; readonly format: boolean },
+): Tables {
+  const counters = new Counters(arena);
+  const allocator = new Allocator(arena, counters);
+  const entries = new EntryTable(arena, counters, allocator);
+  const leases = new LeaseTable(arena, counters, options.holder);
+  if (options.format) {
+    allocator.format();
+    entries.format();
+    leases.format();
+    for (const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs]) {
+      counters.set(name, 0);
+    }
+    counters.payloadBytes = 0;
+  }
+  const policy = evictionPolicies[options.policy](arena, entries, options.format);
+  const admissions = new AdmissionOrder(arena, entries, options.format);
+  return { arena, counters, allocator, entries, leases, policy, admissions };
+}

@@ -1,0 +1,90 @@
+import { eventNames } from "../../../../events/schema.ts";
+import type { MetricRow } from "../table_row.ts";
+
+/** What the event bus says of itself. */
+export const eventBusTable = {
+  lmcache_mp_event_bus_queue_depth: {
+    kind: "gauge",
+    unit: "{event}",
+    help: "Events published and not dispatched to the subscribers yet, over all workers.",
+    answers: "Does the bus keep up?",
+    from: "state",
+    labels: [],
+  },
+  lmcache_mp_event_bus_drain_lag_seconds: {
+    kind: "gauge",
+    unit: "s",
+    help: "Age of the oldest event that was published and not dispatched yet, over all workers; 0 if there is none.",
+    answers: "How late are the numbers?",
+    from: "state",
+    labels: [],
+  },
+  lmcache_mp_event_bus_dropped_events_total: {
+    kind: "counter",
+    unit: "{event}",
+    help: "Events published that will never be counted.",
+    answers: "Can the counters be trusted? They can while this is zero.",
+    from: "state",
+    labels: [],
+  },
+  lmcache_mp_event_bus_subscriber_exceptions_total: {
+    kind: "counter",
+    unit: "{exception}",
+    help: "Exceptions thrown by a subscriber.",
+    answers: "Is a subscriber broken?",
+    from: "state",
+    labels: ["subscriber_name"],
+  },
+  vitrine_eventbus_events_total: {
+    kind: "counter",
+    unit: "{event}",
+    help:
+      "Events by what became of them: published = delivered + rolled_up + lost; what is on its way is in the queue depth.",
+    answers: "Where do the events go?",
+    from: "state",
+    labels: ["event", "state"],
+    zero: [{ event: eventNames, state: ["published", "delivered", "rolled_up", "lost"] }],
+  },
+  vitrine_eventbus_shed_events_total: {
+    kind: "counter",
+    unit: "{event}",
+    help: "Events that lost their details because the queue was full; their counts were kept.",
+    answers: "Are logs and traces complete?",
+    from: "state",
+    labels: ["event"],
+    zero: [{ event: eventNames }],
+  },
+  vitrine_eventbus_resent_batches_total: {
+    kind: "counter",
+    unit: "{batch}",
+    help: "Batches of events that a worker sent again because no acknowledgement came.",
+    answers: "Does the channel lose messages, or is the collector slow?",
+    from: "state",
+    labels: [],
+  },
+  vitrine_eventbus_ignored_batches_total: {
+    kind: "counter",
+    unit: "{batch}",
+    help: "Batches that came a second time, or before one that is missing; neither is counted.",
+    answers: "Duplicates: is the collector slow? Gaps: does the channel lose messages?",
+    from: "state",
+    labels: ["reason"],
+    zero: [{ reason: ["duplicate", "gap"] }],
+  },
+  vitrine_eventbus_window_full_seconds_total: {
+    kind: "counter",
+    unit: "s",
+    help: "Time that workers could not send because too many batches were unacknowledged.",
+    answers: "Does the collector keep up? Meanwhile details are shed, never counts.",
+    from: "state",
+    labels: [],
+  },
+  vitrine_eventbus_flush_timeouts_total: {
+    kind: "counter",
+    unit: "{flush}",
+    help: "Workers that did not deliver what they had by a scrape's deadline.",
+    answers: "Were scrapes complete? They were while this is zero.",
+    from: "state",
+    labels: [],
+  },
+} as const satisfies Record<string, MetricRow>;

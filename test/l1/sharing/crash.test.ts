@@ -1,0 +1,213 @@
+import { test } from "bun:test";
+import * as fc from "fast-check";
+import { allocateArena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
+import type { L1Manager } from "../../../src/l1/l1_manager.ts";
+import { Actor, byteOf, keyOf, KEYS, openManager, type OpenRead, Random } from "./crash_world.ts";
+import { audit, FakeClock } from "../support.ts";
+import { WriteRecorder } from "./write_recorder.ts";
+
+const DEAD = 2;
+const OTHER = 3;
+const MAIN = 1;
+const KIB = 1024;
+const runs = Number(process.env["L1_CRASH_RUNS"] ?? 2);
+
+function check(holds: boolean, what: () => string): asserts holds {
+  if (!holds) throw new Error(what());
+}
+
+/** The versions that a reader finds, by key; throws on a wrong byte. */
+function visible(l1: L1Manager): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const key of KEYS) {
+    const [resident] = l1.reserveRead([keyOf(key)]);
+    if (resident === undefined) continue;
+    const { version } = resident.meta;
+    let at = 0;
+    for (const extent of resident.extents) {
+      for (const byte of extent) check(byte === byteOf(version, at++), () => `wrong byte ${at} of ${key}`);
+    }
+    check(at === resident.meta.sizeBytes, () => `${key} has ${at} bytes instead of ${resident.meta.sizeBytes}`);
+    found.set(key, version);
+    l1.finishRead([resident.lease]);
+  }
+  return found;
+}
+
+/** Gives back what can still be given back of a thread's read leases; which these were. */
+function endReads(memory: ArenaMemory, l1: L1Manager, reads: readonly OpenRead[]): Set<OpenRead> {
+  return new Set(reads.filter((read) => {
+    const [wasHeld = false] = l1.finishRead([read.lease], 99);
+    if (wasHeld) checkRead(memory, read);
+    return wasHeld;
+  }));
+}
+
+function checkRead(memory: ArenaMemory, { places, version }: OpenRead): void {
+  const segment = new Uint8Array(memory.segments[0] ?? new ArrayBuffer(0));
+  let at = 0;
+  for (const place of places) {
+    for (const byte of segment.subarray(place.at, place.at + place.length)) {
+      check(byte === byteOf(version, at++), () => `wrong byte ${at} of a leased object`);
+    }
+  }
+}
+
+type Policy = "s3-fifo" | "lru";
+
+/** An operation that has ended, of the thread that will die. */
+interface Step {
+  readonly recorder: WriteRecorder;
+  readonly other: Actor;
+  readonly clock: FakeClock;
+  readonly policy: Policy;
+  readonly before: Seen;
+  /** What the thread's listener was told in it: the key, and how many writes had gone before. */
+  readonly left: readonly Left[];
+  /** Whether a version leaves with its last reader, which is no loss. */
+  readonly isTemporary: (version: number) => boolean;
+}
+
+interface Left {
+  readonly key: string;
+  readonly writes: number;
+}
+
+/** A run of random operations of two threads; `each` is called after every operation of the one that will die. */
+async function play(
+  { seed, steps, policy }: { readonly seed: number; readonly steps: number; readonly policy: Policy },
+  each: (step: Step) => Promise<void>,
+): Promise<void> {
+  const memory = allocateArena({ sizeBytes: 64 * KIB, maxObjects: 12, maxLeases: 24, hashSeed: 7 }, "private");
+  const clock = new FakeClock();
+  const random = new Random(seed);
+  let version = 0;
+  const nextVersion = () => ++version;
+  openManager(memory, { holder: MAIN, clock, policy, format: true });
+  const recorder = new WriteRecorder(memory);
+  const left: Left[] = [];
+  const onLeft = (key: string): void => void left.push({ key, writes: recorder.writes });
+  const dying = new Actor(openManager(memory, { holder: DEAD, clock, policy, arena: recorder.arena, onLeft }), {
+    clock,
+    random,
+    tag: "put-2",
+    nextVersion,
+  });
+  const other = new Actor(openManager(memory, { holder: OTHER, clock, policy }), {
+    clock,
+    random,
+    tag: "put-3",
+    nextVersion,
+  });
+  const isTemporary = (of: number): boolean => dying.temporary.has(of) || other.temporary.has(of);
+  const refused = (run: () => void) => {
+    try {
+      run();
+    } catch (error) {
+      // All leases taken: a refusal, not a fault.
+      if (!(error instanceof Error && error.message.includes("leases are taken"))) throw error;
+    }
+  };
+  for (let step = 0; step < steps; step++) {
+    refused(other.next());
+    const operation = dying.next();
+    const before = await seenWithoutDead(recorder.copy(), { clock, policy, reads: other.reads });
+    recorder.restart();
+    left.length = 0;
+    refused(operation);
+    await each({ recorder, other, clock, policy, before, left, isTemporary });
+  }
+}
+
+/** What survives a death at any time, as long as both states agree on it. */
+interface Seen {
+  readonly objects: ReadonlyMap<string, number>;
+  readonly held: ReadonlySet<OpenRead>;
+}
+
+/** What readers of a copy of the memory find, and which of a thread's read leases are good. Changes the copy. */
+function seen(memory: ArenaMemory, { clock, policy, reads }: {
+  readonly clock: FakeClock;
+  readonly policy: Policy;
+  readonly reads: readonly OpenRead[];
+}): Seen {
+  const objects = visible(openManager(memory, { holder: MAIN, clock, policy }));
+  return { objects, held: endReads(memory, openManager(memory, { holder: OTHER, clock, policy }), reads) };
+}
+
+/** The same after the other thread's death outside any section. */
+async function seenWithoutDead(memory: ArenaMemory, how: Parameters<typeof seen>[1]): Promise<Seen> {
+  const main = openManager(memory, { holder: MAIN, ...how });
+  await main.takeOver(DEAD);
+  check(main.repairs === 0, () => "the dead had the lock");
+  return seen(memory, how);
+}
+
+function checkCut(cut: Seen, { before, after, living }: {
+  readonly before: Seen;
+  readonly after: Seen;
+  /** As after, but the thread lives: what it alone keeps is there as well. */
+  readonly living: Seen;
+}): void {
+  for (const [key, version] of cut.objects) {
+    const isKnown = [before, after, living].some(({ objects }) => objects.get(key) === version);
+    check(isKnown, () => `${key} is version ${version} after a cut`);
+  }
+  for (const key of before.objects.keys()) {
+    check(cut.objects.has(key) || !after.objects.has(key), () => `${key} is gone after a cut`);
+  }
+  for (const read of before.held) {
+    check(cut.held.has(read) || !after.held.has(read), () => `a lease on version ${read.version} is gone after a cut`);
+  }
+}
+
+/** Kills the thread after each write of its last operation. */
+async function cutEverywhere(step: Step): Promise<void> {
+  const { recorder, other, clock, policy, before, left } = step;
+  const reads = other.reads;
+  const after = await seenWithoutDead(recorder.copy(), { clock, policy, reads });
+  const living = seen(recorder.copy(), { clock, policy, reads });
+  for (let cut = 0; cut <= recorder.writes; cut++) {
+    const memory = recorder.cutAfter(cut, { lock: recorder.arena.layout.at.lock, holder: DEAD });
+    const told = new Set(left.filter(({ writes }) => writes <= cut).map(({ key }) => key));
+    const main = openManager(memory, { holder: MAIN, clock, policy, onLeft: (key) => void told.add(key) });
+    await main.takeOver(DEAD);
+    check(main.repairs === 1, () => "the lock was not taken from the dead");
+    audit(memory, policy);
+    const found = seen(memory, { clock, policy, reads });
+    checkCut(found, { before, after, living });
+    for (const [key, version] of before.objects) {
+      const isExplained = found.objects.has(key) || told.has(key) || step.isTemporary(version);
+      check(isExplained, () => `${key} is gone after a cut, and nobody was told`);
+    }
+    checkNothingLeaks(memory, main, { other, clock, policy });
+  }
+}
+
+/** Ends what the living hold, and checks that then all is free. */
+function checkNothingLeaks(
+  memory: ArenaMemory,
+  main: L1Manager,
+  { other, clock, policy }: Pick<Step, "other" | "clock" | "policy">,
+): void {
+  for (const { resident } of main.adoptUnsaved(DEAD)) main.finishRead([resident.lease]);
+  const survivor = openManager(memory, { holder: OTHER, clock, policy });
+  survivor.abort(other.writes.map(({ lease }) => lease));
+  const late = new FakeClock();
+  late.now = clock.now + 10_000;
+  // Leases that other threads had let go of lapse.
+  openManager(memory, { holder: OTHER, clock: late, policy }).tick();
+  survivor.clear();
+  audit(memory, policy);
+  const { usedBytes, readLeases, writeLeases, objects } = survivor.usage();
+  const left = `${usedBytes} bytes, ${readLeases} and ${writeLeases} leases, ${objects} objects`;
+  check(left === "0 bytes, 0 and 0 leases, 0 objects", () => `${left} are left`);
+}
+
+for (const policy of ["s3-fifo", "lru"] as const) {
+  const name = `takeOver leaves all tables sound and all objects whole when a thread dies after any write (${policy})`;
+  test(name, async () => {
+    const property = fc.asyncProperty(fc.integer(), (seed) => play({ seed, steps: 60, policy }, cutEverywhere));
+    await fc.assert(property, { numRuns: runs, includeErrorInReport: true });
+  }, 120_000);
+}

@@ -1,0 +1,250 @@
+import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
+import { L1Manager } from "../../../src/l1/l1_manager.ts";
+import type { Following, Lease, Resident, WriteRequest } from "../../../src/l1/types.ts";
+import type { FakeClock, Told } from "../support.ts";
+
+export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+export const ADMISSION_LIMIT = 20_000;
+
+export function keyOf(key: string): { readonly tenant: string; readonly key: string } {
+  return { tenant: key < "c" ? "t" : "", key };
+}
+
+/** The byte at `at` of the object that was written as `version`. */
+export function byteOf(version: number, at: number): number {
+  return (version * 37 + at * 11 + (at >>> 8)) & 255;
+}
+
+/** An open write of one thread; a load's version is known from the start. */
+export interface OpenWrite {
+  readonly lease: Lease;
+  readonly key: string;
+  readonly version: number;
+  readonly loading: boolean;
+  sizeBytes: number;
+  extents: readonly Uint8Array[];
+}
+
+/** An open read: where its bytes lie in the segment, and what they must be. */
+export interface OpenRead {
+  readonly lease: Lease;
+  readonly version: number;
+  readonly places: readonly { readonly at: number; readonly length: number }[];
+}
+
+/** Numbers from a seed, the same on every runtime. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** 0 to `limit` - 1. */
+  below(limit: number): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.#state / 2 ** 32) * limit);
+  }
+
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[this.below(list.length)];
+  }
+}
+
+/** Opens a thread's L1 over memory that is formatted already, or formats it. */
+export function openManager(
+  memory: ArenaMemory,
+  { holder, clock, format = false, arena, policy, told = [], onLeft = () => {} }: {
+    readonly holder: number;
+    readonly clock: FakeClock;
+    readonly policy: "s3-fifo" | "lru";
+    readonly format?: boolean;
+    readonly arena?: Arena;
+    readonly told?: Told[];
+    /** Told of each key that leaves. */
+    readonly onLeft?: (key: string) => void;
+  },
+): L1Manager {
+  return new L1Manager(memory, {
+    holder,
+    clock,
+    publish: (name, fields) => void told.push({ name, fields }),
+    onRemoved: ({ bytes, tenantLength, length }) => onLeft(new TextDecoder().decode(bytes.slice(tenantLength, length))),
+    policy,
+    admissionLimitBytes: ADMISSION_LIMIT,
+    readLeaseMs: 1000,
+    writeLeaseMs: 2000,
+    highWatermark: 0.8,
+    lowWatermark: 0.5,
+    format,
+  }, arena ?? new Arena(memory));
+}
+
+/** One thread doing random things to L1, and what it holds. */
+export class Actor {
+  readonly l1: L1Manager;
+  readonly writes: OpenWrite[] = [];
+  readonly reads: OpenRead[] = [];
+  /** The versions that leave with their last reader. */
+  readonly temporary = new Set<number>();
+  readonly #clock: FakeClock;
+  readonly #random: Random;
+  readonly #tag: string;
+  readonly #nextVersion: () => number;
+
+  constructor(l1: L1Manager, options: {
+    readonly clock: FakeClock;
+    readonly random: Random;
+    readonly tag: string;
+    readonly nextVersion: () => number;
+  }) {
+    this.l1 = l1;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#tag = options.tag;
+    this.#nextVersion = options.nextVersion;
+  }
+
+  /** Prepares one random operation; the function it returns is the call into L1. */
+  next(): () => void {
+    const random = this.#random;
+    switch (random.below(12)) {
+      case 0:
+      case 1:
+      case 2:
+        return this.#reserveWrite();
+      case 3:
+      case 4:
+      case 5:
+        return this.#finishWrite();
+      case 6:
+        return this.#reserveRead();
+      case 7:
+      case 8:
+        return this.#finishRead();
+      case 9:
+        return this.#changeWrite();
+      case 10: {
+        const keys = [keyOf(random.pick(KEYS) ?? "a"), keyOf(random.pick(KEYS) ?? "a")];
+        return random.below(3) === 0 ? () => this.l1.touch(keys) : () => void this.l1.delete(keys);
+      }
+      default:
+        return this.#upkeep();
+    }
+  }
+
+  #reserveWrite(): () => void {
+    const random = this.#random;
+    const keys = [...new Set(Array.from({ length: 1 + random.below(2) }, () => random.pick(KEYS) ?? "a"))];
+    const planned = keys.map((key) => {
+      const sizeBytes = random.below(random.below(4) === 0 ? ADMISSION_LIMIT : 3000);
+      const version = this.#nextVersion();
+      const loading = random.below(3) === 0;
+      const meta = { sizeBytes, crc32: 0, version, createdMs: 0, expiresMs: 0, contentType: "", sha256: "" };
+      const temporary = random.below(4) === 0;
+      if (temporary) this.temporary.add(version);
+      const request: WriteRequest = {
+        key: keyOf(key),
+        sizeBytes,
+        contentType: "text/plain",
+        sha256: "",
+        temporary,
+        ...(loading ? { loading: meta } : {}),
+      };
+      return { key, version, loading, request };
+    });
+    const tag = random.below(2) === 0 ? this.#tag : "load";
+    return () => {
+      const results = this.l1.reserveWrite(planned.map(({ request }) => request), tag);
+      for (const [i, result] of results.entries()) {
+        const plan = planned[i];
+        if (typeof result !== "object" || plan === undefined) continue;
+        this.writes.push({ ...result, ...plan, sizeBytes: plan.request.sizeBytes });
+      }
+    };
+  }
+
+  #finishWrite(): () => void {
+    const random = this.#random;
+    const open = random.pick(this.writes);
+    if (open === undefined) return this.#reserveWrite();
+    const another = random.below(3) === 0 ? this.writes.find(({ key }) => key !== open.key) : undefined;
+    const batch = another === undefined ? [open] : [open, another];
+    // Past its deadline a writer must let its memory be.
+    for (const write of batch) if (this.l1.extend(write.lease, 0) !== "stale") fillVersion(write);
+    const expiresMs = random.below(4) === 0 ? this.#clock.now + 500 : 0;
+    const commits = batch.map(({ lease, sizeBytes, version }) => (
+      { lease, sizeBytes, crc32: 0, version, createdMs: 0, expiresMs }
+    ));
+    const how = random.below(4);
+    return () => {
+      for (const write of batch) this.writes.splice(this.writes.indexOf(write), 1);
+      const onResident = open.loading ? "keep" : "replace";
+      if (how === 0) this.#keepReads(this.l1.finishWriteAndReserveRead(commits, onResident, 2));
+      else if (how === 1) { for (const commit of commits) this.#keepReads([this.l1.admitUnsaved(commit)]); }
+      else this.l1.finishWrite(commits, onResident);
+    };
+  }
+
+  #reserveRead(): () => void {
+    const random = this.#random;
+    const key = random.pick(KEYS) ?? "a";
+    const keys = [keyOf(key), keyOf(random.pick(KEYS) ?? "a")];
+    if (random.below(3) === 0) return () => this.#keepReads([this.l1.follow(keyOf(key), "load")]);
+    const count = 1 + random.below(2);
+    return () => this.#keepReads(this.l1.reserveRead(keys, count));
+  }
+
+  #finishRead(): () => void {
+    const read = this.#random.pick(this.reads);
+    if (read === undefined) return this.#reserveRead();
+    return () => {
+      this.reads.splice(this.reads.indexOf(read), 1);
+      this.l1.finishRead([read.lease], 1 + this.#random.below(2));
+    };
+  }
+
+  #changeWrite(): () => void {
+    const random = this.#random;
+    const write = random.pick(this.writes);
+    if (write === undefined) return this.#reserveWrite();
+    if (random.below(3) === 0) {
+      return () => {
+        this.writes.splice(this.writes.indexOf(write), 1);
+        this.l1.abort([write.lease]);
+      };
+    }
+    const sizeBytes = write.loading ? write.sizeBytes : write.sizeBytes + random.below(4000);
+    return () => {
+      const extents = this.l1.extend(write.lease, sizeBytes);
+      if (typeof extents === "string") return;
+      write.sizeBytes = sizeBytes;
+      write.extents = extents;
+    };
+  }
+
+  #upkeep(): () => void {
+    const random = this.#random;
+    if (random.below(8) === 0) return () => void this.l1.clear(random.below(2) === 0 ? "t" : undefined);
+    this.#clock.now += random.below(600);
+    return () => this.l1.tick();
+  }
+
+  #keepReads(results: readonly (Resident | Following | undefined)[]): void {
+    for (const result of results) {
+      if (result === undefined) continue;
+      // A follower's bytes are not there yet.
+      const extents = "filledBytes" in result ? [] : result.extents;
+      const places = extents.map(({ byteOffset, length }) => ({ at: byteOffset, length }));
+      this.reads.push({ lease: result.lease, version: result.meta.version, places });
+    }
+  }
+}
+
+/** Writes the bytes of its version into an open write's memory. */
+export function fillVersion({ extents, version, sizeBytes }: OpenWrite): void {
+  let at = 0;
+  for (const extent of extents) {
+    for (let i = 0; i < extent.length && at < sizeBytes; i++, at++) extent[i] = byteOf(version, at);
+  }
+}
