@@ -6,10 +6,10 @@
 import { systemClock } from "../src/core/clock.ts";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { allocateArena, type ArenaMemory } from "../src/l1/arena.ts";
+import { allocateArena, type ArenaMemory } from "../src/l1/arena/arena.ts";
 import { evictionPolicies, type EvictionPolicyName } from "../src/l1/eviction/mod.ts";
 import { L1Manager } from "../src/l1/l1_manager.ts";
-import { planArena } from "../src/l1/layout.ts";
+import { planArena } from "../src/l1/arena/layout.ts";
 import type { L1 } from "../src/l1/types.ts";
 import { hitsOfThreads } from "./support/l1_hits.ts";
 import { turnOver } from "../test/l1/turn_over.ts";

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/core/clock.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
-import type { ArenaMemory } from "../../src/l1/arena.ts";
+import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 
 /** What a thread is given; `gate` is one shared word: it starts when that is 1. */

@@ -2,16 +2,16 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
-import type { ItemNumbers } from "./batch_queue.ts";
+import type { ItemNumbers } from "./push/batch_queue.ts";
 import type { Env } from "./env.ts";
-import type { CounterOptions, GroupCounter } from "./group_counter.ts";
-import type { GroupHistogram, HistogramOptions } from "./group_histogram.ts";
-import { GroupMetrics } from "./group_metrics.ts";
-import { type LogEntry, logsPush } from "./logs_push.ts";
-import { metricsPush } from "./metrics_push.ts";
+import type { CounterOptions, GroupCounter } from "./groups/group_counter.ts";
+import type { GroupHistogram, HistogramOptions } from "./groups/group_histogram.ts";
+import { GroupMetrics } from "./groups/group_metrics.ts";
+import { type LogEntry, logsPush } from "./push/logs_push.ts";
+import { metricsPush } from "./push/metrics_push.ts";
 import { otlpTarget, type Signal } from "./otlp_target.ts";
 import { resourceOf } from "./resource.ts";
-import { type FinishedSpan, tracesPush } from "./traces_push.ts";
+import { type FinishedSpan, tracesPush } from "./push/traces_push.ts";
 
 export type { FinishedSpan, LogEntry, Signal };
 

@@ -6,7 +6,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Hunter } from "./hunt/hunter.ts";
 import { workerStatus } from "./ledger/worker_status.ts";
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { Ledger } from "./support/ledger.ts";
 import { suiteOptions } from "./support/options.ts";
 import { Random } from "./support/random.ts";
@@ -19,7 +19,7 @@ const options = suiteOptions({ seconds: 150, clients: 24, keys: 16, kills: 6 });
 const l1Bytes = 16 * 1024 ** 2;
 const workers = 4;
 const timeoutMs = 60_000;
-const program = "test/e2e/ledger/killable_server.ts";
+const program = "test/e2e/ledger/kill/killable_server.ts";
 type Status = Awaited<ReturnType<typeof workerStatus>>;
 
 function isQuiet({ l1, loadsInFlight, storeQueue }: Status): boolean {

@@ -11,7 +11,7 @@ import { Container, isHealthy } from "./image/container.ts";
 import { beginDownload } from "./image/drain.ts";
 import { buildImage } from "./image/images.ts";
 import type { Checks } from "./support/checks.ts";
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { objectPath } from "./support/keys.ts";
 import { Ledger } from "./support/ledger.ts";
 import { MetricsPage } from "./support/metrics_page.ts";

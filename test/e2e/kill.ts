@@ -6,7 +6,7 @@ import { KeyHistory } from "./kill/key_history.ts";
 import { runLoad } from "./kill/load.ts";
 import { startSlowTransfers } from "./kill/slow_transfers.ts";
 import { verify } from "./kill/verify.ts";
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { objectPath } from "./support/keys.ts";
 import { Ledger } from "./support/ledger.ts";
 import { suiteOptions } from "./support/options.ts";

@@ -4,7 +4,7 @@
  * `bun run e2e:ledger [--runtime bun|deno] [--seed N] [--operations N] [--connections N]`
  */
 import { join } from "node:path";
-import { killVariant } from "./ledger/kill_variant.ts";
+import { killVariant } from "./ledger/kill/kill_variant.ts";
 import { runVariant } from "./ledger/run_variant.ts";
 import { suiteOptions } from "./support/options.ts";
 import { runSuite } from "./support/run_suite.ts";

@@ -11,7 +11,7 @@ import { emptyExpressions, expressions } from "./otel/expressions.ts";
 import { checkMetricsPage } from "./otel/lint.ts";
 import { loadFlags, sendLoad, tierLimit, turnOver } from "./otel/load.ts";
 import { checkLogsAndTraces } from "./otel/logs_and_traces.ts";
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { Ledger } from "./support/ledger.ts";
 import { suiteOptions } from "./support/options.ts";
 import { Random } from "./support/random.ts";

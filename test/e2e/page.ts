@@ -12,7 +12,7 @@ import { checkLost, checkOff } from "./page/check_states.ts";
 import { PageLoad } from "./page/page_load.ts";
 import { expectedOf, shownOn } from "./page/shown.ts";
 import type { Checks } from "./support/checks.ts";
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { Ledger } from "./support/ledger.ts";
 import { MetricsPage } from "./support/metrics_page.ts";
 import { suiteOptions } from "./support/options.ts";

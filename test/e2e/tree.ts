@@ -2,7 +2,7 @@
  * Real files through both tiers, a restart, all again, and the client's ledger against /metrics.
  * `bun run e2e:tree [--runtime bun|deno] [--seed N] [--concurrency N] [--objects N]`
  */
-import { Client } from "./support/client.ts";
+import { Client } from "./support/http/client.ts";
 import { inParallel } from "./support/in_parallel.ts";
 import { Ledger } from "./support/ledger.ts";
 import { suiteOptions } from "./support/options.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { BatchQueue } from "../../src/telemetry/batch_queue.ts";
-import { ExportCounts } from "../../src/telemetry/export_counts.ts";
+import { BatchQueue } from "../../src/telemetry/push/batch_queue.ts";
+import { ExportCounts } from "../../src/telemetry/push/export_counts.ts";
 
 interface Timer {
   readonly run: () => void;

@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { LATENCY_BOUNDS } from "../../src/events/catalogue.ts";
 import { Fold } from "../../src/events/fold.ts";
 import { schemaOf } from "../../src/events/schema.ts";
-import { GroupMetrics } from "../../src/telemetry/group_metrics.ts";
+import { GroupMetrics } from "../../src/telemetry/groups/group_metrics.ts";
 
 const value = fc.oneof(
   fc.constantFrom(0, ...LATENCY_BOUNDS, ...LATENCY_BOUNDS.map((bound) => bound * (1 + Number.EPSILON))),

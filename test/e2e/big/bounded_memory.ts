@@ -1,5 +1,5 @@
 import { sha256 } from "../support/bytes.ts";
-import type { Address } from "../support/connection.ts";
+import type { Address } from "../support/http/connection.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import { Random } from "../support/random.ts";

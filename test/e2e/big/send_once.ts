@@ -1,5 +1,5 @@
-import { type Address, Connection, type HttpRequest } from "../support/connection.ts";
-import type { HttpResponse } from "../support/http_response.ts";
+import { type Address, Connection, type HttpRequest } from "../support/http/connection.ts";
+import type { HttpResponse } from "../support/http/http_response.ts";
 
 /** Sends one request on a connection of its own, hands the answer over while its body is still to be read, and closes. */
 export async function sendOnce<T>(

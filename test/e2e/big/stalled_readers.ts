@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { sha256 } from "../support/bytes.ts";
-import { Client } from "../support/client.ts";
-import { type Address, Connection } from "../support/connection.ts";
-import type { HttpResponse } from "../support/http_response.ts";
+import { Client } from "../support/http/client.ts";
+import { type Address, Connection } from "../support/http/connection.ts";
+import type { HttpResponse } from "../support/http/http_response.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import { Ledger } from "../support/ledger.ts";

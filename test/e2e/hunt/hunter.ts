@@ -1,6 +1,6 @@
 import type { Checks } from "../support/checks.ts";
-import { type Address, Connection } from "../support/connection.ts";
-import type { HttpResponse } from "../support/http_response.ts";
+import { type Address, Connection } from "../support/http/connection.ts";
+import type { HttpResponse } from "../support/http/http_response.ts";
 import type { Random } from "../support/random.ts";
 import { type Pace, readPart, readWhole } from "./reads.ts";
 import { Register } from "./register.ts";

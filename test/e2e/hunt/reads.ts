@@ -1,7 +1,7 @@
-import type { HttpResponse } from "../support/http_response.ts";
+import type { HttpResponse } from "../support/http/http_response.ts";
 import { objectPath } from "../support/keys.ts";
 import { concatBytes } from "../support/bytes.ts";
-import type { Connection } from "../support/connection.ts";
+import type { Connection } from "../support/http/connection.ts";
 import { type Content, describe, hasBytes, sizeOf } from "./content.ts";
 import type { Hunter } from "./hunter.ts";
 import type { PendingRead, Register } from "./register.ts";

@@ -1,4 +1,4 @@
-import type { Connection } from "../support/connection.ts";
+import type { Connection } from "../support/http/connection.ts";
 import { contentOf, sizeOf } from "./content.ts";
 import type { Hunter } from "./hunter.ts";
 import { pathOf } from "./reads.ts";

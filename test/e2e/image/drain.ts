@@ -1,6 +1,6 @@
 import { objectPath } from "../support/keys.ts";
-import type { Address } from "../support/connection.ts";
-import { Connection } from "../support/connection.ts";
+import type { Address } from "../support/http/connection.ts";
+import { Connection } from "../support/http/connection.ts";
 
 /** A download that has begun, of which most is still to come. */
 export interface RunningDownload {

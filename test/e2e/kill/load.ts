@@ -1,5 +1,5 @@
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { objectPath } from "../support/keys.ts";
 import type { Random } from "../support/random.ts";
 import type { KeyHistory, WriteKind } from "./key_history.ts";

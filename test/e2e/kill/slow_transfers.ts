@@ -1,6 +1,6 @@
 import { sha256 } from "../support/bytes.ts";
 import type { Checks } from "../support/checks.ts";
-import { type Address, Connection } from "../support/connection.ts";
+import { type Address, Connection } from "../support/http/connection.ts";
 import { objectPath } from "../support/keys.ts";
 import { Random } from "../support/random.ts";
 

@@ -1,6 +1,6 @@
 import { globSync } from "node:fs";
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import { listObjects } from "../support/server_api.ts";

@@ -1,4 +1,4 @@
-import { type Address, Connection } from "../support/connection.ts";
+import { type Address, Connection } from "../support/http/connection.ts";
 import type { Ledger } from "../support/ledger.ts";
 import { type Operation, pathOf } from "./operations.ts";
 

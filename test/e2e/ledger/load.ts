@@ -1,6 +1,6 @@
 import type { Checks } from "../support/checks.ts";
-import { Client } from "../support/client.ts";
-import type { Address } from "../support/connection.ts";
+import { Client } from "../support/http/client.ts";
+import type { Address } from "../support/http/connection.ts";
 import type { Ledger } from "../support/ledger.ts";
 import { breakDownload, breakUpload } from "./broken_off.ts";
 import { KeyActivity } from "./key_activity.ts";

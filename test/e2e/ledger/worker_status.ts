@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 
 const statusSchema = v.object({
   worker_restarts: v.number(),

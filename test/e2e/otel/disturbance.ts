@@ -1,5 +1,5 @@
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import type { ServerProcess } from "../support/server_process.ts";

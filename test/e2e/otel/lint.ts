@@ -1,5 +1,5 @@
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { promtool } from "../tools/promtool.ts";
 
 /** What promtool finds in names that are LMCache's own: GB is not a base unit. */

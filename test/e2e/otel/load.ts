@@ -1,4 +1,4 @@
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import type { Random } from "../support/random.ts";

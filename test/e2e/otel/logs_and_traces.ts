@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
-import { type Address, Connection } from "../support/connection.ts";
+import type { Client } from "../support/http/client.ts";
+import { type Address, Connection } from "../support/http/connection.ts";
 import { objectPath } from "../support/keys.ts";
 import { until } from "../support/until.ts";
 import type { Collector, FiledSignal } from "../tools/collector.ts";

@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { objectPath } from "../support/keys.ts";
 import type { SuiteRun } from "../support/run_suite.ts";
 import { ServerProcess } from "../support/server_process.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Client } from "./client.ts";
+import type { Client } from "./http/client.ts";
 import { until } from "./until.ts";
 
 const statusSchema = v.object({

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { Address } from "./connection.ts";
+import type { Address } from "./http/connection.ts";
 
 /** The runtimes a server can run on. */
 export type RuntimeName = "bun" | "deno";

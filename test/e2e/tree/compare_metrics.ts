@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Counts } from "../support/counts.ts";
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import type { Ledger } from "../support/ledger.ts";
 import { MetricsPage } from "../support/metrics_page.ts";
 import { until } from "../support/until.ts";

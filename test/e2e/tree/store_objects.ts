@@ -1,6 +1,6 @@
 import { sha256 } from "../support/bytes.ts";
 import type { Checks } from "../support/checks.ts";
-import type { Client } from "../support/client.ts";
+import type { Client } from "../support/http/client.ts";
 import { objectPath } from "../support/keys.ts";
 import { Random } from "../support/random.ts";
 import type { SourceObject } from "./source_objects.ts";

@@ -11,7 +11,7 @@ import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
 import { Instruments, type InstrumentSource } from "../../../src/subscribers/metrics/support/instruments.ts";
 import { Tenants } from "../../../src/subscribers/metrics/support/tenants.ts";
-import { GroupMetrics } from "../../../src/telemetry/group_metrics.ts";
+import { GroupMetrics } from "../../../src/telemetry/groups/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */
 export type SeriesValue = number | {

@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import { bucketOf } from "../core/buckets.ts";
+import { bucketOf } from "../../core/buckets.ts";
 import { SeriesMap } from "./series_map.ts";
 
 /** What a histogram is called and measured against. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { concatBytes } from "./bytes.ts";
+import { concatBytes } from "../bytes.ts";
 import { HttpResponse, readHead } from "./http_response.ts";
 import { SocketReader } from "./socket_reader.ts";
 

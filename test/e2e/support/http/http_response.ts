@@ -1,4 +1,4 @@
-import { concatBytes } from "./bytes.ts";
+import { concatBytes } from "../bytes.ts";
 import type { SocketReader } from "./socket_reader.ts";
 
 /** The status and the headers of an answer. */

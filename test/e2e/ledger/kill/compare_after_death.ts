@@ -1,9 +1,9 @@
-import type { Checks } from "../support/checks.ts";
-import type { Ledger } from "../support/ledger.ts";
-import type { MetricsPage } from "../support/metrics_page.ts";
-import { eventSums } from "./compare_events.ts";
+import type { Checks } from "../../support/checks.ts";
+import type { Ledger } from "../../support/ledger.ts";
+import type { MetricsPage } from "../../support/metrics_page.ts";
+import { eventSums } from "../compare_events.ts";
 import type { Unknown } from "./doomed_load.ts";
-import { answerLabels, byTier, type Numbers, sumOf } from "./page_view.ts";
+import { answerLabels, byTier, type Numbers, sumOf } from "../page_view.ts";
 
 /** What is compared after a worker's death. */
 export interface AfterDeath {

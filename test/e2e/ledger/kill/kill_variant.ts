@@ -1,21 +1,21 @@
 import { join } from "node:path";
-import { Client } from "../support/client.ts";
-import { Ledger } from "../support/ledger.ts";
-import { MetricsPage } from "../support/metrics_page.ts";
-import { Random } from "../support/random.ts";
-import { untilStored } from "../support/server_api.ts";
-import { ServerProcess } from "../support/server_process.ts";
-import { until } from "../support/until.ts";
+import { Client } from "../../support/http/client.ts";
+import { Ledger } from "../../support/ledger.ts";
+import { MetricsPage } from "../../support/metrics_page.ts";
+import { Random } from "../../support/random.ts";
+import { untilStored } from "../../support/server_api.ts";
+import { ServerProcess } from "../../support/server_process.ts";
+import { until } from "../../support/until.ts";
 import { compareAfterDeath } from "./compare_after_death.ts";
-import { compareEvents } from "./compare_events.ts";
-import { compareInside } from "./compare_inside.ts";
-import { comparePage } from "./compare_page.ts";
-import { countersThatFell } from "./counters.ts";
+import { compareEvents } from "../compare_events.ts";
+import { compareInside } from "../compare_inside.ts";
+import { comparePage } from "../compare_page.ts";
+import { countersThatFell } from "../counters.ts";
 import { DoomedLoad } from "./doomed_load.ts";
-import { Load } from "./load.ts";
-import { Operations } from "./operations.ts";
-import type { VariantOptions } from "./run_variant.ts";
-import { workerStatus } from "./worker_status.ts";
+import { Load } from "../load.ts";
+import { Operations } from "../operations.ts";
+import type { VariantOptions } from "../run_variant.ts";
+import { workerStatus } from "../worker_status.ts";
 
 const timeoutMs = 60_000;
 const name = "a worker killed";
@@ -33,7 +33,7 @@ export async function killVariant(
   operationCount: number,
 ): Promise<void> {
   const l2 = `file://${join(folder, "killed")}?fsync=off`;
-  const program = "test/e2e/ledger/killable_server.ts";
+  const program = "test/e2e/ledger/kill/killable_server.ts";
   const server = await ServerProcess.start({ runtime, flags: { ...flags, l2 }, program });
   const { address, adminAddress } = server;
   const ledger = new Ledger();

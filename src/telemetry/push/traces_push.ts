@@ -3,10 +3,10 @@ import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { BatchQueue } from "./batch_queue.ts";
 import { batchSettings } from "./batch_settings.ts";
-import type { Env } from "./env.ts";
+import type { Env } from "../env.ts";
 import { exportFailure } from "./export_failure.ts";
 import { ExportCounts } from "./export_counts.ts";
-import type { OtlpTarget } from "./otlp_target.ts";
+import type { OtlpTarget } from "../otlp_target.ts";
 
 /** A span that is over, with ids that were given out when it began. */
 export interface FinishedSpan {

@@ -1,5 +1,5 @@
 import { type Address, Connection, type HttpRequest } from "./connection.ts";
-import type { Exchange, Ledger } from "./ledger.ts";
+import type { Exchange, Ledger } from "../ledger.ts";
 
 /** What came back, with its body read to the end. */
 export interface Answer {

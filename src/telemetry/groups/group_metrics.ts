@@ -7,7 +7,7 @@ import {
   type MetricData,
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import { type CounterOptions, GroupCounter } from "./group_counter.ts";
 import { GroupHistogram, type HistogramOptions } from "./group_histogram.ts";
 

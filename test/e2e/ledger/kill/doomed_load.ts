@@ -1,7 +1,7 @@
-import { Counts } from "../support/counts.ts";
-import type { Exchange, Ledger } from "../support/ledger.ts";
-import type { Load } from "./load.ts";
-import type { Operations } from "./operations.ts";
+import { Counts } from "../../support/counts.ts";
+import type { Exchange, Ledger } from "../../support/ledger.ts";
+import type { Load } from "../load.ts";
+import type { Operations } from "../operations.ts";
 
 /** What became unknown when a worker died. */
 export interface Unknown {

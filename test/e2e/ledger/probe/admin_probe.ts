@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import * as v from "valibot";
-import type { Address } from "../support/connection.ts";
-import type { Ledger } from "../support/ledger.ts";
+import type { Address } from "../../support/http/connection.ts";
+import type { Ledger } from "../../support/ledger.ts";
 
 const probeSchema = v.array(v.object({ path: v.string(), sizeBytes: v.number(), ms: v.number() }));
 

@@ -5,10 +5,10 @@ import {
   PeriodicExportingMetricReader,
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
-import { type Env, positiveNumber } from "./env.ts";
+import { type Env, positiveNumber } from "../env.ts";
 import { ExportCounts } from "./export_counts.ts";
 import { exportFailure } from "./export_failure.ts";
-import type { OtlpTarget } from "./otlp_target.ts";
+import type { OtlpTarget } from "../otlp_target.ts";
 
 const DEFAULT_INTERVAL_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 30_000;

@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import type { BatchOptions, Schedule } from "./batch_queue.ts";
-import { type Env, positiveNumber } from "./env.ts";
+import { type Env, positiveNumber } from "../env.ts";
 
 /** The settings of a queue from the standard variables of its kind: BSP for spans, BLRP for log records. */
 export function batchSettings(
