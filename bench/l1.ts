@@ -16,8 +16,9 @@ import { turnOver } from "../test/l1/turn_over.ts";
 
 const MIB = 1024 * 1024;
 const OBJECT_BYTES = 4096;
-const ROUNDS = 5;
+const ROUNDS = 20;
 const HITS = 300_000;
+const WRITES = 20_000;
 
 function newMemory(maxObjects: number = 65_536): ArenaMemory {
   return allocateArena({ sizeBytes: 256 * MIB, maxObjects, hashSeed: 1 });
@@ -73,7 +74,7 @@ async function benchThreads(threads: number): Promise<void> {
     for (let i = 0; i < objects; i++) write(l1, i);
     for (const count of [1, threads]) {
       const runs: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) runs.push(await hitsOfThreads(count, { memory, keys, seconds: 1 }));
+      for (let round = 0; round < ROUNDS; round++) runs.push(await hitsOfThreads(count, { memory, keys, seconds: 0.25 }));
       const hits = Math.max(...runs);
       const each = ((count / hits) * 1e9).toFixed(0);
       const sections = millions(2 * hits);
@@ -108,7 +109,8 @@ async function benchRepair(): Promise<void> {
 function benchOneThread(): void {
   for (const objects of [100, 20_000]) {
     const l1 = openL1("s3-fifo");
-    const writes = best(objects, (i) => write(l1, i));
+    for (let i = 0; i < objects; i++) write(l1, i);
+    const writes = best(WRITES, (i) => write(l1, i % objects));
     const keys = Array.from({ length: objects }, (_, i) => keyOf(i));
     const hits = best(HITS, (i) => {
       const key = keys[(i * 7919) % objects];
