@@ -74,7 +74,9 @@ async function benchThreads(threads: number): Promise<void> {
     for (let i = 0; i < objects; i++) write(l1, i);
     for (const count of [1, threads]) {
       const runs: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) runs.push(await hitsOfThreads(count, { memory, keys, seconds: 0.25 }));
+      for (let round = 0; round < ROUNDS; round++) {
+        runs.push(await hitsOfThreads(count, { memory, keys, seconds: 0.25 }));
+      }
       const hits = Math.max(...runs);
       const each = ((count / hits) * 1e9).toFixed(0);
       const sections = millions(2 * hits);
