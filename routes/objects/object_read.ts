@@ -106,7 +106,7 @@ function answerWithoutBody(
     readonly decision: Decision | "unsatisfiable";
   },
 ): Response | undefined {
-  if (decision === "unsatisfiable") return undefined;
+  if (decision === "unsatisfiable" || (decision.status !== 412 && decision.status !== 304)) return undefined;
   const etag = etagOf(found.meta);
   if (decision.status === 412) {
     return problem(call, request, { code: "precondition_failed", message: `match If-Match: the object is ${etag}` }, {
@@ -114,7 +114,6 @@ function answerWithoutBody(
       "cache-status": cacheStatus(call, found),
     });
   }
-  if (decision.status !== 304) return undefined;
   const headers: Record<string, string> = { etag, "cache-status": cacheStatus(call, found) };
   addFreshness(headers, call, found.meta);
   return new Response(null, { status: 304, headers });
