@@ -157,10 +157,12 @@ test("FileAdapter refuses the folder while another process has it, and has every
     }
     for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
     const adapter = await folder.open();
-    for (let n = 0; n <= stored; n += 1) {
-      // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts.
-      const newest = Math.floor((stored - n % 10) / 10) * 10 + n % 10;
-      if (n === newest && n % 5 !== 0) expect(await holds(adapter, key(`${n % 10}`), pattern(50_000, n))).toBe(true);
+    for (let n = Math.max(0, stored - 9); n <= stored; n += 1) {
+      // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may be there and not acknowledged.
+      if (n % 5 === 0) continue;
+      const allowed = n + 10 === stored + 1 ? [n, n + 10] : [n];
+      const held = await Promise.all(allowed.map((each) => holds(adapter, key(`${n % 10}`), pattern(50_000, each))));
+      expect(held).toContain(true);
     }
     const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 100 });
     for (const entry of entries) expect((await readAll(await adapter.load(key(entry.key))))?.length).toBe(50_000);
