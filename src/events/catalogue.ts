@@ -71,7 +71,9 @@ const tenant = openLabel('The object\'s tenant, "" by default.');
 const tier = label("The L2 adapter's name.");
 const keys = sum("How many objects.");
 const bytes = sum("Their bytes (payload).");
-const key = detail("The object key, when the event concerns one object.");
+const key = detail(
+  "The object key, when the event concerns one object and its publisher has it as text: storage does, L1 does not.",
+);
 const requestId = detail("The HTTP request this belongs to: the `traceparent` of its response, if it is followed.");
 
 export const catalogue = {
