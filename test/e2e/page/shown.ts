@@ -1,4 +1,5 @@
 import type { Page } from "playwright-core";
+import { formatPercent } from "../../../routes/page/browser/format.js";
 import type { MetricsPage } from "../support/metrics_page.ts";
 
 const texts = [
@@ -47,8 +48,6 @@ export async function shownOn(page: Page): Promise<Shown> {
   };
 }
 
-const percent = (part: number, whole: number) =>
-  part === 0 || part === whole ? `${100 * part / whole} %` : `${(100 * part / whole).toFixed(1)} %`;
 const grouped = (count: number) => count.toLocaleString("en-US");
 
 function tenantRows(metrics: MetricsPage): Shown["tenants"] {
@@ -59,7 +58,7 @@ function tenantRows(metrics: MetricsPage): Shown["tenants"] {
   const traffic = (tenant: string) => (lookups[tenant] ?? 0) + (admitted[tenant] ?? 0);
   return Object.keys({ ...lookups, ...admitted }).toSorted((a, b) => traffic(b) - traffic(a)).map((tenant) => {
     const asked = lookups[tenant] ?? 0;
-    const rate = asked === 0 ? "–" : percent(hits[tenant] ?? 0, asked);
+    const rate = asked === 0 ? "–" : formatPercent((hits[tenant] ?? 0) / asked);
     return [tenant === "" ? "(no name)" : tenant, grouped(asked), rate, grouped(admitted[tenant] ?? 0)];
   });
 }
