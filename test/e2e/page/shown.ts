@@ -56,7 +56,8 @@ function tenantRows(metrics: MetricsPage): Shown["tenants"] {
   const hits = by("lmcache_mp_lookup_hit_tokens_total");
   const admitted = by("lmcache_mp_l1_write_chunks_total");
   const traffic = (tenant: string) => (lookups[tenant] ?? 0) + (admitted[tenant] ?? 0);
-  return Object.keys({ ...lookups, ...admitted }).toSorted((a, b) => traffic(b) - traffic(a)).map((tenant) => {
+  const names = Object.keys({ ...lookups, ...admitted }).toSorted();
+  return names.toSorted((a, b) => traffic(b) - traffic(a)).map((tenant) => {
     const asked = lookups[tenant] ?? 0;
     const rate = asked === 0 ? "–" : formatPercent((hits[tenant] ?? 0) / asked);
     return [tenant === "" ? "(no name)" : tenant, grouped(asked), rate, grouped(admitted[tenant] ?? 0)];

@@ -15,7 +15,7 @@ const delivered = "lmcache_mp_num_chunks_loaded_total";
 const byTenant = (scrape, name) => scrape.by(name, "cache_salt");
 
 /**
- * The tenants by their number of lookups and objects since the server's start, without those that had neither. The tenant without a name is "".
+ * The tenants by their number of lookups and objects since the server's start, without those that had neither; by name where they are equal. The tenant without a name is "".
  * @param {View} view
  */
 export function tenantsOf({ now, grown, seconds }) {
@@ -31,5 +31,5 @@ export function tenantsOf({ now, grown, seconds }) {
     perSecond: seconds > 0 ? (grew.get(tenant) ?? 0) / seconds : 0,
   }));
   return rows.filter((row) => row.lookups + row.admitted > 0)
-    .sort((a, b) => b.lookups + b.admitted - a.lookups - a.admitted);
+    .sort((a, b) => b.lookups + b.admitted - a.lookups - a.admitted || (a.tenant < b.tenant ? -1 : 1));
 }

@@ -81,6 +81,13 @@ test("removalsOf and tenantsOf put the largest first when they make rows", () =>
   ]);
 });
 
+test("tenantsOf goes by name when tenants are equal, whatever the order of their series", () => {
+  const page = ["b", "a", "_other"].map((name) => `lmcache_mp_lookups_requests_total{cache_salt="${name}"} 1\n`).join(
+    "",
+  );
+  expect(figures(page, page).tenants.map(({ tenant }) => tenant)).toEqual(["_other", "a", "b"]);
+});
+
 test("missesOf leaves out what never occurred when it tells why lookups miss", () => {
   const page = (count: number) =>
     `vitrine_lookup_misses_total{reason="expired"} 0\nvitrine_lookup_misses_total{reason="deleted"} 1\n` +
