@@ -8,6 +8,8 @@ export interface SuiteOptions<Name extends string> {
   readonly runtimes: readonly RuntimeName[];
   /** `--seed N`; by the clock if not given. */
   readonly seed: number;
+  /** `--only NAME`: the one part of the suite to run; "" for all. */
+  readonly only: string;
   /** A number of the suite's own: `--name N`, else its default. */
   number(name: Name): number;
 }
@@ -24,13 +26,29 @@ function numberOf(name: string, text: string): number {
   return value;
 }
 
-/** Reads the command line; `defaults` names the suite's own numbers. Throws on an unknown flag or a bad value. */
-export function suiteOptions<Name extends string>(defaults: Readonly<Record<Name, number>>): SuiteOptions<Name> {
-  const known = { runtime: "both", seed: String(Date.now() % 1_000_000), ...defaults };
+function onlyOf(value: string, parts: readonly string[]): string {
+  if (value === "" || parts.includes(value)) return value;
+  throw new Error(`--only: none of ${parts.join(", ")}: ${value}`);
+}
+
+/**
+ * Reads the command line; `defaults` names the suite's own numbers, `only` the parts that `--only` may pick. Throws on an unknown flag or a
+ * bad value.
+ */
+export function suiteOptions<Name extends string>(
+  defaults: Readonly<Record<Name, number>>,
+  { only = [] }: { readonly only?: readonly string[] } = {},
+): SuiteOptions<Name> {
+  const known = { runtime: "both", seed: String(Date.now() % 1_000_000), only: "", ...defaults };
   const flags = Object.entries<string | number>(known).map(([name, value]) =>
     [name, { type: "string", default: String(value) }] as const
   );
   const { values } = parseArgs({ args: process.argv.slice(2), options: Object.fromEntries(flags) });
   const number = (name: string) => numberOf(name, String(values[name]));
-  return { runtimes: runtimesOf(String(values["runtime"])), seed: number("seed"), number };
+  return {
+    runtimes: runtimesOf(String(values["runtime"])),
+    seed: number("seed"),
+    only: onlyOf(String(values["only"]), only),
+    number,
+  };
 }

@@ -1,0 +1,4 @@
+import type { HostileCase } from "./hostile_case.ts";
+
+/** Every case, in the order in which they run. */
+export const hostileCases: readonly HostileCase[] = [];
