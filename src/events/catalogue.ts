@@ -305,6 +305,27 @@ export const catalogue = {
       bytes,
     },
   },
+  "l2.committed": {
+    doc: "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",
+    fields: {
+      tier,
+      changes: sum("How many changes."),
+      seconds: seconds("How long the step took."),
+      syncSeconds: sum("How much of that was waiting for stable storage."),
+    },
+  },
+  "l2.reclaimed": {
+    doc: "A segment of a file tier was dropped.",
+    fields: {
+      tier,
+      bytes: sum("Its length."),
+      copiedBytes: sum("Bytes of the live records that were moved out of it before."),
+    },
+  },
+  "l2.cleanup_failed": {
+    doc: "A file that is no longer needed could not be removed; the next start removes it.",
+    fields: { tier, error: detail("Why.") },
+  },
 } as const satisfies Record<
   string,
   { readonly doc: string; readonly fields: Readonly<Record<string, Field<FieldKind, string | number>>> }

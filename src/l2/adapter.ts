@@ -14,6 +14,8 @@ export interface StoreSource {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The size if it is known before the last chunk. */
   readonly sizeBytes?: number;
+  /** Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take its time. */
+  readonly durable?: boolean;
   /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
   meta(): ObjectMeta;
   /**

@@ -1,293 +1,246 @@
-import { mkdirSync } from "node:fs";
-import type { Clock } from "../core/clock.ts";
+import { crc32 } from "node:zlib";
+import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import { isExpired, type ObjectMeta } from "../core/object.ts";
-import type { Publish } from "../core/publish.ts";
-import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierRemovalListener, TierUsage } from "./adapter.ts";
+import type { ObjectMeta } from "../core/object.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
-import { makeFolders } from "./file/folders.ts";
-import { type IndexEntry, type IndexRow, ObjectIndex } from "./file/index.ts";
+import { FileStore, type FileStoreOptions, recordLimitBytes } from "./file/file_store.ts";
 import { Layout } from "./file/layout.ts";
-import { FolderLock } from "./file/lock.ts";
+import type { IndexRow } from "./file/place.ts";
 import { BlockReader } from "./file/reader.ts";
-import { recover, type Recovery } from "./file/recover.ts";
-import { Remover } from "./file/remover.ts";
-import { Room } from "./file/room.ts";
-import { isIndexTrusted, markClean, markRunning } from "./file/run_state.ts";
+import { payloadOf } from "./file/reclaim.ts";
+import type { Recovery } from "./file/recover.ts";
+import { SegmentReader } from "./file/segment_reader.ts";
+import type { StoreCalls } from "./file/store_calls.ts";
 import { ObjectWriter } from "./file/writer.ts";
-import { watchSource } from "./source.ts";
+import { watchSource, type WatchedSource } from "./source.ts";
 
 /** Settings of a file adapter. */
 export interface FileAdapterOptions {
   readonly name: string;
-  /** The folder; made if it is not there. */
+  /** The folder, as its owner has it. */
   readonly path: string;
-  /** Bytes of object files at most, half-written ones included; 0 = no limit. */
   readonly limitBytes: number;
-  /** false: no fsync of objects. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
-  readonly publish: Publish<EventMap>;
-  readonly clock: Clock;
-  /** Default: nobody is told. */
-  readonly onRemoved?: TierRemovalListener;
-  /** The file system to write and read objects with (default: the real one). */
-  readonly disk?: Disk;
+  /** The owner of the folder, in this thread or another. */
+  readonly store: StoreCalls;
+  /** The file system to read objects and write large ones with (default: the real one). */
+  readonly disk?: Disk | undefined;
 }
 
-interface Parts {
-  readonly layout: Layout;
-  readonly lock: FolderLock;
-  readonly index: ObjectIndex;
-  readonly recovery: Recovery;
-}
-
-/** Objects as checksummed files in a folder, with an index in SQLite; docs/L2_FILE.md describes both. */
+/**
+ * Objects in a folder. The folder's owner (`StoreCalls`) makes every change; this side, of which each thread has one, reads the bytes and writes those of large
+ * objects into temp files, so that no thread waits for another's disk. docs/L2_FILE.md describes the folder.
+ */
 export class FileAdapter implements L2Adapter {
   readonly name: string;
   readonly #calls: Calls;
-  readonly #clock: Clock;
   readonly #disk: Disk;
-  readonly #index: ObjectIndex;
   readonly #layout: Layout;
-  readonly #lock: FolderLock;
-  readonly #recovery: Recovery;
-  readonly #remover: Remover;
-  readonly #room: Room;
-  readonly #sync: boolean;
+  readonly #segments: SegmentReader;
+  readonly #store: StoreCalls;
+  readonly #recordLimitBytes: number;
 
-  private constructor(options: FileAdapterOptions, parts: Parts) {
+  constructor(options: FileAdapterOptions) {
     this.name = options.name;
     this.#calls = new Calls(options.name);
-    this.#clock = options.clock;
-    this.#sync = options.sync;
     this.#disk = options.disk ?? openDisk({ sync: options.sync });
-    this.#index = parts.index;
-    this.#layout = parts.layout;
-    this.#lock = parts.lock;
-    this.#recovery = parts.recovery;
-    this.#remover = new Remover({
-      tier: options.name,
-      disk: this.#disk,
-      layout: parts.layout,
-      publish: options.publish,
-      onRemoved: options.onRemoved,
-    });
-    this.#room = new Room({
-      limitBytes: options.limitBytes,
-      index: parts.index,
-      remover: this.#remover,
-      clock: options.clock,
-    });
+    this.#layout = new Layout(options.path);
+    this.#segments = new SegmentReader(this.#disk, this.#layout);
+    this.#store = options.store;
+    this.#recordLimitBytes = recordLimitBytes(options.limitBytes);
   }
 
-  /** Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because another process uses it. */
-  static async open(options: FileAdapterOptions): Promise<FileAdapter> {
-    return await new Calls(options.name).run("Opening", async () => {
-      const adapter = new FileAdapter(options, await openParts(options.path));
-      const { corrupt } = adapter.#recovery;
-      if (corrupt > 0) {
-        // Whose objects they were cannot be read any more.
-        options.publish("l2.removed", { tier: options.name, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
-      }
-      try {
-        await adapter.#room.trim();
-        return adapter;
-      } catch (error) {
-        await adapter.close();
-        throw error;
-      }
-    });
-  }
-
-  /** What was found when the folder was opened; all zero if another thread had it open already. */
-  get recovery(): Recovery {
-    return this.#recovery;
+  /** The segment's file is gone. */
+  forgetSegment(segment: number): void {
+    this.#segments.forget(segment);
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    return await this.#calls.run("Looking up", async () => (await this.#findLive(key))?.meta);
+    return await this.#calls.run("look up object", async () => (await this.#store.find(key, false))?.meta);
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    return await this.#calls.run("Loading", async () => {
+    return await this.#calls.run("load object", async () => {
       for (;;) {
-        const row = await this.#findLive(key);
+        const row = await this.#store.find(key, true);
         if (row === undefined) return undefined;
-        const onDamage = (): Promise<unknown> => this.#removeRow(row, "corrupt");
-        const file = await this.#disk.open(this.#layout.objectPath(row.name));
-        const reader = file === undefined ? undefined : await BlockReader.start(file, row, {
-          range: range ?? { start: 0, end: row.meta.sizeBytes },
-          onDamage,
-          isClosed: () => this.#calls.closed,
-        });
-        if (reader !== undefined) {
-          if (this.#room.limitBytes > 0) this.#index.touch(row.id, this.#clock.nowMs());
-          return { meta: row.meta, chunks: reader };
-        }
-        // Damaged or gone; or replaced since it was looked up, and then the next round finds the new one.
-        await onDamage();
+        const load = await this.#open(row, range ?? { start: 0, end: row.meta.sizeBytes });
+        if (load !== undefined) return load;
+        // It may have been replaced, moved or removed while this thread opened it; only what the index still says is damaged.
+        if (await this.#isStill(row)) await this.#store.change({ kind: "damaged", row });
       }
     });
   }
 
   async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
     const watched = watchSource(source);
-    return await this.#calls.run("Storing", () => this.#write(key, watched.source), (error) => watched.threw(error));
+    return await this.#calls.run("store object", () => this.#put(key, watched), (error) => watched.threw(error));
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    return await this.#calls.run("Deleting", async () => {
-      const row = await this.#findLive(key);
-      return row !== undefined && await this.#removeRow(row, "deleted");
-    });
+    return await this.#calls.run("delete object", () => this.#store.change({ kind: "delete", key: plain(key), durable: true }));
   }
 
   async clear(tenant?: string): Promise<number> {
-    return await this.#calls.run("Clearing", async () => {
-      const lastId = this.#index.lastId();
-      for (let count = 0;;) {
-        const rows = this.#index.takeAny(tenant, lastId);
-        if (rows.length === 0) return count;
-        await this.#remover.drop(rows, { reason: "cleared", durable: true });
-        count += rows.length;
-      }
-    });
+    return await this.#calls.run("clear tier", () => this.#store.clear(tenant));
   }
 
   async list(query: ListQuery): Promise<ListPage> {
-    return await this.#calls.run("Listing", async () => this.#index.list(query, this.#clock.nowMs()));
+    return await this.#calls.run("list objects", () => this.#store.list(query));
   }
 
   async usage(): Promise<TierUsage> {
-    return await this.#calls.run("Measuring", async () => {
-      const { objects, bytes } = this.#index.totals();
-      const { leftovers } = this.#recovery;
-      const oldestMs = this.#index.oldestMs();
-      return {
-        objects,
-        usedBytes: bytes,
-        limitBytes: this.#room.limitBytes,
-        oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - oldestMs) / 1000,
-        leftoversRemoved: leftovers,
-      };
-    });
+    return await this.#calls.run("measure tier", () => this.#store.usage());
   }
 
   /** Loads that are still being read are not waited for: their next block fails. */
   async close(): Promise<void> {
     if (!await this.#calls.close()) return;
-    this.#lock.release(() => {
-      if (!this.#sync) return; // Stays trusted until the next boot, and is built again then.
-      this.#index.sync();
-      markClean(this.#layout.statePath);
+    this.#segments.close();
+    await this.#store.close();
+  }
+
+  async #open(row: IndexRow, range: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    if (row.place.kind === "record") {
+      const { segment, offset } = row.place;
+      const bytes = await this.#segments.read(segment, offset, row.bytes);
+      const payload = bytes === undefined ? undefined : payloadOf(bytes, row);
+      return payload && { meta: row.meta, chunks: this.#once(payload.subarray(range.start, range.end)) };
+    }
+    const file = await this.#disk.open(this.#layout.objectPath(row.place.name));
+    const chunks = file && await BlockReader.start(file, row, {
+      range,
+      onDamage: () => this.#store.change({ kind: "damaged", row }),
+      isClosed: () => this.#calls.closed,
     });
-    this.#index.close();
+    return chunks && { meta: row.meta, chunks };
   }
 
-  /** The key's entry; an expired one is removed on the way. */
-  async #findLive(key: ObjectKey): Promise<IndexRow | undefined> {
-    const row = this.#index.find(key);
-    if (row === undefined || !isExpired(row.meta, this.#clock.nowMs())) return row;
-    await this.#removeRow(row, "expired");
-    return undefined;
+  async *#once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+    if (this.#calls.closed) throw new VitrineError("tier_failed", `load object: tier ${this.name} is closed`);
+    if (bytes.length > 0) yield bytes;
   }
 
-  /** False if somebody else removed exactly this object before. */
-  async #removeRow(row: IndexRow, reason: "corrupt" | "deleted" | "expired"): Promise<boolean> {
-    if (this.#calls.closed || !this.#index.remove(row)) return false;
-    await this.#remover.drop([row], { reason, durable: reason === "deleted" });
-    return true;
+  async #isStill(row: IndexRow): Promise<boolean> {
+    const now = await this.#store.find(row.key, false);
+    return now !== undefined && now.id === row.id && JSON.stringify(now.place) === JSON.stringify(row.place);
   }
 
-  async #write(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
-    const { entry, old } = await this.#writeFile(key, source);
-    if (old !== undefined) await this.#dropReplaced(old, entry.meta);
-    return entry.meta;
+  async #put(key: ObjectKey, { source }: WatchedSource): Promise<ObjectMeta> {
+    const durable = source.durable ?? true;
+    const { payload, rest } = await this.#gather(source);
+    if (payload === undefined) return await this.#putFile(plain(key), { ...source, chunks: rest }, durable);
+    const meta = source.meta();
+    const crc = crc32(payload);
+    if (meta.sizeBytes !== payload.length || meta.crc32 !== crc) {
+      throw new VitrineError(
+        "tier_failed",
+        `store object: ${payload.length} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
+      );
+    }
+    source.assertWanted?.();
+    await this.#store.change({ kind: "record", key: plain(key), meta, payload, durable });
+    return meta;
   }
 
-  /** Afterwards the object is on stable storage and visible, or nothing has changed. */
-  async #writeFile(
-    key: ObjectKey,
+  /** All bytes of a small object, or its bytes so far in front of the others. */
+  async #gather(
     source: StoreSource,
-  ): Promise<{ readonly entry: IndexEntry; readonly old: IndexRow | undefined }> {
-    let path = this.#layout.tempPath(key);
-    const file = await this.#disk.create(path);
-    const writer = new ObjectWriter(file, this.#room);
+  ): Promise<
+    | { readonly payload: Uint8Array; readonly rest?: undefined }
+    | { readonly payload?: undefined; readonly rest: AsyncIterable<Uint8Array> }
+  > {
+    const limit = this.#recordLimitBytes;
+    if (limit === 0 || (source.sizeBytes ?? 0) > limit) return { rest: source.chunks };
+    const chunks = source.chunks[Symbol.asyncIterator]();
+    let payload = new Uint8Array(source.sizeBytes ?? 0);
+    let length = 0;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      const needed = length + next.value.length;
+      if (needed > limit) return { rest: joined([payload.subarray(0, length), next.value], chunks) };
+      if (needed > payload.length) payload = grown(payload, Math.min(limit, Math.max(needed, 2 * payload.length)));
+      payload.set(next.value, length);
+      length = needed;
+    }
+    return { payload: payload.subarray(0, length) };
+  }
+
+  /** Afterwards the object is visible and as durable as was asked for, or nothing has changed. */
+  async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
+    const tempPath = this.#layout.tempPath(key);
+    const file = await this.#disk.create(tempPath);
+    const writer = new ObjectWriter(file, this.#store);
+    let isHandedOver = false;
     try {
-      const { meta, fileBytes } = await writeAndClose(file, () => writer.write(key, source));
-      const name = this.#layout.objectName(key, meta.version);
-      await this.#disk.rename(path, this.#layout.objectPath(name));
-      path = this.#layout.objectPath(name);
-      await this.#disk.syncFolder(this.#layout.folderOf(name));
-      const entry = { key, meta, name, fileBytes };
+      const { meta, fileBytes: bytes } = await writeAndClose(file, () => writer.write(key, source), durable);
       source.assertWanted?.();
-      const old = this.#index.put(entry, { usedMs: this.#clock.nowMs(), reservedBytes: writer.heldBytes });
-      return { entry, old };
+      isHandedOver = true;
+      await this.#store.change({ kind: "file", key, meta, tempPath, bytes, heldBytes: writer.heldBytes, durable });
+      return meta;
     } catch (error) {
       // The first failure is the one to tell; what cannot be removed now goes at the next start.
-      await this.#disk.remove(path).catch(() => undefined);
-      this.#index.release(writer.heldBytes);
+      await this.#disk.remove(tempPath).catch(() => undefined);
+      if (!isHandedOver) this.#store.release(writer.heldBytes);
       throw error;
     }
   }
-
-  async #dropReplaced(old: IndexRow, meta: ObjectMeta): Promise<void> {
-    const reason = isExpired(old.meta, this.#clock.nowMs()) ? "expired" : "replaced";
-    if (old.meta.version === meta.version) return this.#remover.publish([old], reason); // One file: it was renamed over.
-    // After a power loss the higher version wins. Where the clock stepped back that is the old one, so it must be gone for good before the store is acknowledged.
-    const durable = old.meta.version > meta.version;
-    await this.#remover.drop([old], { reason, durable }).catch((error: unknown) => {
-      // The new object is in place; an old file that stays behind is removed at the next start, being the lower version.
-      if (durable) throw error;
-    });
-  }
 }
 
-/** What `write` gives, after the file is on stable storage and closed. */
-async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>): Promise<T> {
+/** A folder that this thread owns, and the adapter for it. For tests and for servers of one isolate. */
+export interface OwnFolder {
+  readonly adapter: FileAdapter;
+  readonly store: FileStore;
+  readonly recovery: Recovery;
+}
+
+/** Opens a folder in this thread, whose event loop then waits for the disk. Throws tier_failed. */
+export function openOwnFolder(options: Omit<FileStoreOptions, "disk"> & {
+  readonly disk?: Disk;
+  readonly blockingDisk?: FileStoreOptions["disk"];
+}): OwnFolder {
+  const { disk, blockingDisk, ...rest } = options;
+  const store = new FileStore({
+    ...rest,
+    disk: blockingDisk,
+    onSegmentDropped: (segment) => adapter?.forgetSegment(segment),
+  });
+  let adapter: FileAdapter | undefined;
+  adapter = new FileAdapter({ ...rest, disk, store });
+  return { adapter, store, recovery: store.recovery };
+}
+
+/** What `write` gives, after the file is closed, and on stable storage if it must be. */
+async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>, durable: boolean): Promise<T> {
   try {
     const written = await write();
-    await file.sync();
+    if (durable) await file.sync();
     return written;
   } finally {
     await file.close();
   }
 }
 
-async function openParts(path: string): Promise<Parts> {
-  const layout = new Layout(path);
-  mkdirSync(path, { recursive: true });
-  const lock = await FolderLock.acquire(layout.lockPath);
+function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(length);
+  larger.set(bytes);
+  return larger;
+}
+
+async function* joined(
+  first: readonly Uint8Array[],
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
   try {
-    if (!lock.alone) {
-      const nothing = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
-      return { layout, lock, index: ObjectIndex.open(layout.indexPath), recovery: nothing };
-    }
-    const index = openIndex(layout);
-    try {
-      markRunning(layout.statePath);
-      makeFolders(layout);
-      const recovery = recover(layout, index);
-      await lock.share();
-      return { layout, lock, index, recovery };
-    } catch (error) {
-      index.close();
-      throw error;
-    }
-  } catch (error) {
-    lock.release(() => undefined);
-    throw error;
+    yield* first;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
   }
 }
 
-/** The last run's index, or an empty one that recovery fills from the files. */
-function openIndex(layout: Layout): ObjectIndex {
-  if (!isIndexTrusted(layout.statePath)) return ObjectIndex.create(layout.indexPath);
-  try {
-    return ObjectIndex.open(layout.indexPath);
-  } catch {
-    return ObjectIndex.create(layout.indexPath);
-  }
+/** Without the request that names it: it crosses threads. */
+function plain({ tenant, key }: ObjectKey): ObjectKey {
+  return { tenant, key };
 }

@@ -19,5 +19,5 @@ export interface AdapterKind {
   /** The tier's name unless the URL says `?name=`; a second one of a kind gets a "2" appended, and so on. */
   readonly defaultName: string;
   /** Takes its parameters from the URL, checks that none is left, and opens the tier. Throws bad_request or tier_failed. */
-  open(url: TierUrl, context: TierContext): Promise<L2Adapter>;
+  open(url: TierUrl, context: TierContext): L2Adapter | Promise<L2Adapter>;
 }

@@ -30,6 +30,7 @@ export function watchSource(source: StoreSource): WatchedSource {
     source: {
       chunks: chunks(),
       ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
+      ...(source.durable === undefined ? {} : { durable: source.durable }),
       meta: () => noting(() => source.meta()),
       assertWanted: () => noting(() => source.assertWanted?.()),
     },

@@ -1,4 +1,4 @@
-import { FileAdapter } from "../../src/l2/file.ts";
+import { openOwnFolder } from "../../src/l2/file.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import type { AdapterFixture } from "./conformance.ts";
 
@@ -7,7 +7,7 @@ export const fixtures = {
   "file:": {
     name: "file",
     persistent: true,
-    open: (folder, options) => FileAdapter.open({ ...options, name: "fs", path: folder, sync: false }),
+    open: (folder, options) => Promise.resolve(openOwnFolder({ ...options, name: "fs", path: folder, sync: false }).adapter),
   },
   "memory:": {
     name: "memory",

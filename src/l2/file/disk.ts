@@ -1,5 +1,5 @@
 import { close, fsync, open, read, write } from "node:fs";
-import { rename, unlink } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 
 /** An open file, read and written at explicit positions. */
 export interface DiskFile {
@@ -18,11 +18,8 @@ export interface Disk {
   create(path: string): Promise<DiskFile>;
   /** An existing file for reading; undefined if there is none. */
   open(path: string): Promise<DiskFile | undefined>;
-  rename(from: string, to: string): Promise<void>;
   /** Removes a file; no error if there is none. */
   remove(path: string): Promise<void>;
-  /** Makes renames and removals in a folder durable. */
-  syncFolder(path: string): Promise<void>;
 }
 
 /** The real file system. `sync: false` turns every fsync into nothing: faster, survives kill -9 but not power loss. */
@@ -33,18 +30,8 @@ export function openDisk(options: { readonly sync: boolean }): Disk {
       const descriptor = await unlessMissing(openFile(path, "r"));
       return descriptor === undefined ? undefined : wrap(descriptor, options.sync);
     },
-    rename,
     async remove(path) {
       await unlessMissing(unlink(path));
-    },
-    async syncFolder(path) {
-      if (!options.sync) return;
-      const folder = wrap(await openFile(path, "r"), true);
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
     },
   };
 }

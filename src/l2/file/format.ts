@@ -68,18 +68,19 @@ export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefin
   return { ...object, blockCrc: (index) => view.getUint32(index * 4, true) };
 }
 
-function parseObject(json: Uint8Array): StoredObject | undefined {
+/** Key and metadata from their JSON; undefined if a field that must be a number is none. */
+export function parseObject(json: Uint8Array): StoredObject | undefined {
   const raw = parseJson(new TextDecoder().decode(json));
+  const meta = parseMeta(raw);
+  if (meta === undefined) return undefined;
+  const { text } = fieldsOf(raw);
+  return { key: { tenant: text("tenant"), key: text("key") }, meta };
+}
+
+/** Metadata from its JSON; undefined if it is no object or a field that must be a number is none. */
+export function parseMeta(raw: unknown): ObjectMeta | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
-  const fields = new Map<string, unknown>(Object.entries(raw));
-  const text = (name: string): string => {
-    const value = fields.get(name);
-    return typeof value === "string" ? value : "";
-  };
-  const number = (name: string): number => {
-    const value = fields.get(name);
-    return typeof value === "number" ? value : Number.NaN;
-  };
+  const { text, number } = fieldsOf(raw);
   const meta: ObjectMeta = {
     sizeBytes: number("sizeBytes"),
     crc32: number("crc32"),
@@ -90,7 +91,21 @@ function parseObject(json: Uint8Array): StoredObject | undefined {
     sha256: text("sha256"),
   };
   const sound = [meta.sizeBytes, meta.crc32, meta.version, meta.createdMs, meta.expiresMs].every(Number.isFinite);
-  return sound ? { key: { tenant: text("tenant"), key: text("key") }, meta } : undefined;
+  return sound ? meta : undefined;
+}
+
+function fieldsOf(raw: unknown) {
+  const fields: object = typeof raw === "object" && raw !== null ? raw : {};
+  return {
+    text(name: string): string {
+      const value: unknown = Reflect.get(fields, name);
+      return typeof value === "string" ? value : "";
+    },
+    number(name: string): number {
+      const value: unknown = Reflect.get(fields, name);
+      return typeof value === "number" ? value : Number.NaN;
+    },
+  };
 }
 
 function parseJson(text: string): unknown {

@@ -1,43 +1,34 @@
 import { rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
+import { parseMeta } from "./format.ts";
+import type { IndexEntry, IndexRow, Place } from "./place.ts";
 import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
-/** What the index knows of one object file. */
-export interface IndexEntry {
+/** A tombstone or a clear whose record must be kept as long as an older segment is there. */
+export interface EndRow {
+  readonly kind: "tombstone" | "clear";
   readonly key: ObjectKey;
-  readonly meta: ObjectMeta;
-  /** File name. */
-  readonly name: string;
-  /** Length of the whole file. */
+}
+
+/** Totals over all objects. */
+export interface IndexTotals {
+  readonly objects: number;
+  /** Bytes of the objects that lie in files of their own. */
   readonly fileBytes: number;
 }
 
-/** An entry as it is stored, with its row number. */
-export interface IndexRow extends IndexEntry {
-  readonly id: number;
-}
-
-/** Running totals over all threads that use the folder. */
-export interface IndexTotals {
-  readonly objects: number;
-  /** Bytes of all object files. */
-  readonly bytes: number;
-  /** Bytes reserved by stores that are running. */
-  readonly reserved: number;
-}
-
-const COLUMNS = "id, tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256";
+const COLUMNS = "id, tenant, key, segment, offset, name, bytes, meta";
+/** Uses are written down in batches of this size. */
 const TOUCH_BATCH = 256;
-
-/** Pages kept in memory, per thread: enough for the inner nodes of a million objects, whose keys arrive in no order. */
-const CACHE_KIB = 16 * 1024;
+/** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
+const CACHE_KIB = 32 * 1024;
 
 /**
- * The index of the object files: a cache of what their tails say, in SQLite, so that lookups, listings and totals touch no file.
- * Synchronous. Any number of threads may open the same one (WAL); every method is one transaction.
+ * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object. Blocking, and for one thread: while it
+ * is open nobody else can lock the database. It is never ahead of what the segments hold, and never loses its own consistency in a power loss
+ * (WAL with synchronous=NORMAL); what it has not seen it is told at the next start.
  */
 export class ObjectIndex {
   readonly #db: DatabaseSync;
@@ -45,38 +36,42 @@ export class ObjectIndex {
   readonly #insert: StatementSync;
   readonly #deleteKey: StatementSync;
   readonly #deleteId: StatementSync;
-  readonly #totals: StatementSync;
   readonly #oldest: StatementSync;
-  readonly #reserve: StatementSync;
-  readonly #release: StatementSync;
   readonly #touchRow: StatementSync;
+  readonly #move: StatementSync;
+  readonly #segment: StatementSync;
   readonly #touched: Map<number, number> = new Map();
+  #objects = 0;
+  #fileBytes = 0;
+  #lastId = 0;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
+    this.#lastId = Number(db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
     this.#insert = db.prepare(
-      "INSERT INTO objects (tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (id, tenant, key, segment, offset, name, bytes, created_ms, expires_ms, used_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
-    this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND name = ?");
-    this.#totals = db.prepare("SELECT objects, bytes, reserved FROM totals");
+    this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ? AND name = ?");
     this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
-    this.#reserve = db.prepare("UPDATE totals SET reserved = reserved + ?1 WHERE bytes + reserved + ?1 <= ?2");
-    this.#release = db.prepare("UPDATE totals SET reserved = max(0, reserved - ?)");
     this.#touchRow = db.prepare("UPDATE objects SET used_ms = ? WHERE id = ?");
+    this.#move = db.prepare("UPDATE objects SET segment = ?, offset = ? WHERE id = ?");
+    this.#segment = db.prepare("INSERT OR REPLACE INTO segments (id, bytes) VALUES (?, ?)");
+    const totals = db.prepare(
+      "SELECT count(*) AS objects, coalesce(sum(bytes) FILTER (WHERE segment = 0), 0) AS file_bytes FROM objects",
+    ).get();
+    this.#objects = Number(totals?.["objects"]);
+    this.#fileBytes = Number(totals?.["file_bytes"]);
   }
 
-  /** Opens what is there. Throws if it is not a sound index of this schema. */
+  /** Opens what is there. Throws if it is not a sound index of this schema, or if somebody else has it. */
   static open(path: string): ObjectIndex {
     const db = new DatabaseSync(path);
     try {
       setUp(db);
       const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version !== SCHEMA_VERSION) throw new Error(`Opening the index: schema version ${version}`);
-      if (db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
-        throw new Error("Opening the index: damaged");
-      }
+      if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
       return new ObjectIndex(db);
     } catch (error) {
       db.close();
@@ -86,11 +81,16 @@ export class ObjectIndex {
 
   /** Removes what is there and makes an empty index. */
   static create(path: string): ObjectIndex {
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
     const db = new DatabaseSync(path);
-    setUp(db);
-    db.exec(SCHEMA);
-    return new ObjectIndex(db);
+    try {
+      setUp(db);
+      db.exec(SCHEMA);
+      return new ObjectIndex(db);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
   }
 
   /** The entry of a key, expired or not. */
@@ -99,67 +99,92 @@ export class ObjectIndex {
     return row === undefined ? undefined : parseRow(row);
   }
 
-  /** Puts an entry in the place of whatever the key had, which is returned, and gives `reservedBytes` back. */
-  put(entry: IndexEntry, options: { readonly usedMs: number; readonly reservedBytes: number }): IndexRow | undefined {
-    const { key, meta } = entry;
-    return this.transaction(() => {
-      const old = this.#deleteKey.get(key.tenant, encode(key.key));
-      this.#insert.run(
-        key.tenant,
-        encode(key.key),
-        entry.name,
-        entry.fileBytes,
-        meta.sizeBytes,
-        meta.crc32,
-        meta.version,
-        meta.createdMs,
-        meta.expiresMs,
-        meta.contentType,
-        meta.sha256,
-        options.usedMs,
-      );
-      this.release(options.reservedBytes);
-      return old === undefined ? undefined : parseRow(old);
-    });
+  /** Puts an entry in the place of whatever the key had, which is returned. */
+  put(entry: IndexEntry, usedMs: number): IndexRow | undefined {
+    const { key, meta, place, bytes } = entry;
+    const name = encode(key.key);
+    const old = this.#deleteKey.get(key.tenant, name);
+    const replaced = old === undefined ? undefined : parseRow(old);
+    if (replaced !== undefined) this.#count(replaced, -1);
+    this.#lastId += 1;
+    this.#insert.run(
+      this.#lastId,
+      key.tenant,
+      name,
+      ...columnsOf(place),
+      bytes,
+      meta.createdMs,
+      meta.expiresMs,
+      usedMs,
+      JSON.stringify(meta),
+    );
+    this.#count(entry, 1);
+    return replaced;
   }
 
-  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The name is part of the question because SQLite gives free ids out again. */
-  remove(entry: { readonly id: number; readonly name: string }): boolean {
-    return Number(this.#deleteId.run(entry.id, entry.name).changes) > 0;
+  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because SQLite gives free ids out again. */
+  remove(row: IndexRow): boolean {
+    const removed = Number(this.#deleteId.run(row.id, ...columnsOf(row.place)).changes) > 0;
+    if (removed) this.#count(row, -1);
+    return removed;
   }
 
-  /** Removes and returns entries to evict until their files make up `bytes` (at most 64): expired ones first, then those not used for longest. */
-  takeVictims(bytes: number, nowMs: number): readonly IndexRow[] {
-    this.#flushTouched();
-    return this.transaction(() => {
-      const victims = new Map<number, IndexRow>();
-      let freed = 0;
-      for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY used_ms, id"]) {
-        if (freed >= bytes) break;
-        for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT 64`).all(nowMs)) {
-          const victim = parseRow(row);
-          if (freed >= bytes || victims.size >= 64) break;
-          if (victims.has(victim.id)) continue;
-          victims.set(victim.id, victim);
-          freed += victim.fileBytes;
-        }
+  /** The object lies somewhere else now. */
+  move(row: IndexRow, to: { readonly segment: number; readonly offset: number }): void {
+    this.#move.run(to.segment, to.offset, row.id);
+  }
+
+  /** Entries to evict, until they make up `bytes` (at most `limit`): expired ones first, then those not used for longest. */
+  victims(bytes: number, { nowMs, limit }: { readonly nowMs: number; readonly limit: number }): readonly IndexRow[] {
+    this.flushTouched();
+    const victims = new Map<number, IndexRow>();
+    let freed = 0;
+    for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY used_ms, id"]) {
+      const rows = this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT ?2`).iterate(nowMs, limit);
+      for (const row of rows) {
+        if (freed >= bytes || victims.size >= limit) break;
+        const victim = parseRow(row);
+        if (victims.has(victim.id)) continue;
+        victims.set(victim.id, victim);
+        freed += victim.bytes;
       }
-      for (const victim of victims.values()) this.remove(victim);
-      return [...victims.values()];
-    });
+    }
+    return [...victims.values()];
   }
 
-  /** Removes and returns up to 500 entries, of one tenant or of all, that were there when `lastId` was. */
-  takeAny(tenant: string | undefined, lastId: number): readonly IndexRow[] {
+  /** Up to `limit` entries whose time was up at `nowMs`. */
+  expired(nowMs: number, limit: number): readonly IndexRow[] {
+    return this.#db.prepare(
+      `SELECT ${COLUMNS} FROM objects WHERE expires_ms > 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?`,
+    ).all(nowMs, limit).map(parseRow);
+  }
+
+  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
+  entries(
+    tenant: string | undefined,
+    { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
+  ): readonly IndexRow[] {
     const where = tenant === undefined ? "?1 = ''" : "tenant = ?1";
     return this.#db.prepare(
-      `DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE ${where} AND id <= ?2 LIMIT 500) RETURNING ${COLUMNS}`,
-    ).all(tenant ?? "", lastId).map(parseRow);
+      `SELECT ${COLUMNS} FROM objects WHERE ${where} AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4`,
+    ).all(tenant ?? "", after, last, limit).map(parseRow);
   }
 
-  /** The highest id so far. */
-  lastId(): number {
-    return Number(this.#db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
+  /** All entries that lie in a segment. */
+  inSegment(id: number): readonly IndexRow[] {
+    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? ORDER BY offset`).all(id).map(parseRow);
+  }
+
+  /** Bytes by segment of what the index refers to. */
+  liveBytes(): ReadonlyMap<number, number> {
+    const rows = this.#db.prepare("SELECT segment, sum(bytes) AS bytes FROM objects WHERE segment > 0 GROUP BY segment")
+      .all();
+    return new Map(rows.map((row) => [Number(row["segment"]), Number(row["bytes"])]));
+  }
+
+  /** The highest id so far; ids only grow. */
+  get lastId(): number {
+    return this.#lastId;
   }
 
   /** One page of unexpired entries in the byte order of their keys. */
@@ -176,10 +201,9 @@ export class ObjectIndex {
     };
   }
 
-  /** Kept up to date by triggers: costs the same however many objects there are. */
-  totals(): IndexTotals {
-    const row = this.#totals.get();
-    return { objects: Number(row?.["objects"]), bytes: Number(row?.["bytes"]), reserved: Number(row?.["reserved"]) };
+  /** Kept up to date with every change: costs nothing to ask for. */
+  get totals(): IndexTotals {
+    return { objects: this.#objects, fileBytes: this.#fileBytes };
   }
 
   /** When the oldest object was made, in milliseconds since the epoch; undefined if there is none. One look into an index. */
@@ -188,54 +212,102 @@ export class ObjectIndex {
     return typeof oldest === "number" ? oldest : undefined;
   }
 
-  /** Reserves room if stored and reserved bytes stay within the limit. */
-  reserve(bytes: number, limitBytes: number): boolean {
-    return Number(this.#reserve.run(bytes, limitBytes).changes) > 0;
-  }
-
-  /** Gives reserved room back. */
-  release(bytes: number): void {
-    if (bytes > 0) this.#release.run(bytes);
-  }
-
-  /** Forgets what crashed stores had reserved. Only while nobody else uses the folder. */
-  resetReserved(): void {
-    this.#db.exec("UPDATE totals SET reserved = 0");
-  }
-
-  /** Notes a use for eviction's order; written in batches, so kill -9 forgets the last few. */
+  /** Notes a use for eviction's order; written in batches, so a crash forgets the last few. */
   touch(id: number, nowMs: number): void {
     this.#touched.set(id, nowMs);
-    if (this.#touched.size >= TOUCH_BATCH) this.#flushTouched();
+    if (this.#touched.size >= TOUCH_BATCH) this.flushTouched();
   }
 
-  /** The names in one folder ("00" to "ff") with the ids of their entries. */
+  /** Writes down the uses that were noted. */
+  flushTouched(): void {
+    if (this.#touched.size === 0) return;
+    this.transaction(() => {
+      for (const [id, usedMs] of this.#touched) this.#touchRow.run(usedMs, id);
+    });
+    this.#touched.clear();
+  }
+
+  /** The file names in one folder ("00" to "ff") with their entries' ids. */
   names(folder: string): Map<string, number> {
-    const rows = this.#db.prepare("SELECT name, id FROM objects WHERE name >= ? AND name < ?").all(
+    const rows = this.#db.prepare("SELECT name, id FROM objects WHERE segment = 0 AND name >= ? AND name < ?").all(
       folder,
       `${folder}g`,
     );
     return new Map(rows.map((row) => [String(row["name"]), Number(row["id"])]));
   }
 
-  /** Runs `work` as one transaction; a throw undoes it. */
+  /** Forgets an entry whose file is not there. */
+  forgetFile(id: number): void {
+    const row = this.#db.prepare(`DELETE FROM objects WHERE id = ? RETURNING ${COLUMNS}`).get(id);
+    if (row !== undefined) this.#count(parseRow(row), -1);
+  }
+
+  /** How far the index has read each segment it knows. */
+  segments(): ReadonlyMap<number, number> {
+    const rows = this.#db.prepare("SELECT id, bytes FROM segments").all();
+    return new Map(rows.map((row) => [Number(row["id"]), Number(row["bytes"])]));
+  }
+
+  /** Notes that everything in a segment up to `bytes` is in the index. */
+  noteSegment(id: number, bytes: number): void {
+    this.#segment.run(id, bytes);
+  }
+
+  /** Forgets a segment that is gone, with the entries that still lay in it; returns how many those were. */
+  forgetSegment(id: number): number {
+    const rows = this.inSegment(id);
+    for (const row of rows) this.remove(row);
+    this.#db.prepare("DELETE FROM segments WHERE id = ?").run(id);
+    this.#db.prepare("DELETE FROM ends WHERE segment = ?").run(id);
+    return rows.length;
+  }
+
+  /** Notes that a tombstone or a clear lies in a segment. */
+  addEnd(segment: number, { kind, key }: EndRow): void {
+    this.#db.prepare("INSERT INTO ends (segment, kind, tenant, key) VALUES (?, ?, ?, ?)").run(
+      segment,
+      kind,
+      key.tenant,
+      encode(key.key),
+    );
+  }
+
+  /** The tombstones and clears that lie in a segment. */
+  endsIn(segment: number): readonly EndRow[] {
+    return this.#db.prepare("SELECT kind, tenant, key FROM ends WHERE segment = ? ORDER BY id").all(segment).map((row) => ({
+      kind: row["kind"] === "clear" ? "clear" : "tombstone",
+      key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
+    }));
+  }
+
+  /** Removes everything that is known of one tenant's objects in segments. */
+  clearRecords(tenant: string): void {
+    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND segment > 0`).all(tenant)) {
+      this.remove(parseRow(row));
+    }
+  }
+
+  /** Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up. */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
+    const before = this.totals;
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       const result = work();
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      this.#objects = before.objects;
+      this.#fileBytes = before.fileBytes;
+      // SQLite has ended the transaction itself after some errors, a full disk among them.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
   }
 
   /** Brings everything written so far onto stable storage and into the main file. */
   sync(): void {
-    this.#flushTouched();
-    this.#db.exec("PRAGMA synchronous = FULL");
+    this.flushTouched();
     this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
   }
 
@@ -243,30 +315,37 @@ export class ObjectIndex {
     this.#db.close();
   }
 
-  #flushTouched(): void {
-    if (this.#touched.size === 0) return;
-    this.transaction(() => {
-      for (const [id, usedMs] of this.#touched) this.#touchRow.run(usedMs, id);
-    });
-    this.#touched.clear();
+  #count({ place, bytes }: IndexEntry, sign: 1 | -1): void {
+    this.#objects += sign;
+    if (place.kind === "file") this.#fileBytes += sign * bytes;
   }
 }
 
 function setUp(db: DatabaseSync): void {
-  db.exec("PRAGMA busy_timeout = 10000");
+  // Somebody may look into it at this moment; afterwards nobody can.
+  db.exec("PRAGMA busy_timeout = 5000");
+  db.exec("PRAGMA locking_mode = EXCLUSIVE");
   db.exec("PRAGMA journal_mode = WAL");
-  db.exec("PRAGMA synchronous = OFF");
+  db.exec("PRAGMA synchronous = NORMAL");
+  db.exec("PRAGMA wal_autocheckpoint = 4000");
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
 }
 
+function columnsOf(place: Place): [number, number, string] {
+  return place.kind === "file" ? [0, 0, place.name] : [place.segment, place.offset, ""];
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
+  return encoder.encode(text);
 }
 
 /** A key's text; the column is a blob, or the row is not ours. */
 function decode(bytes: unknown): string {
-  if (!(bytes instanceof Uint8Array)) throw new Error(`Reading the index: a key of type ${typeof bytes}`);
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  if (!(bytes instanceof Uint8Array)) throw new Error(`read index: a key of type ${typeof bytes}`);
+  return decoder.decode(bytes);
 }
 
 /** The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last byte can always go up. */
@@ -279,19 +358,16 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
 }
 
 function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
+  const segment = Number(row["segment"]);
+  const meta = parseMeta(JSON.parse(String(row["meta"])));
+  if (meta === undefined) throw new Error("read index: a row without metadata");
   return {
     id: Number(row["id"]),
     key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
-    name: String(row["name"]),
-    fileBytes: Number(row["file_bytes"]),
-    meta: {
-      sizeBytes: Number(row["size"]),
-      crc32: Number(row["crc32"]),
-      version: Number(row["version"]),
-      createdMs: Number(row["created_ms"]),
-      expiresMs: Number(row["expires_ms"]),
-      contentType: String(row["content_type"]),
-      sha256: String(row["sha256"]),
-    },
+    place: segment === 0
+      ? { kind: "file", name: String(row["name"]) }
+      : { kind: "record", segment, offset: Number(row["offset"]) },
+    bytes: Number(row["bytes"]),
+    meta,
   };
 }

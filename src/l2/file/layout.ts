@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ObjectKey } from "../../core/key.ts";
 
 const FINAL_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}$/;
+const SEGMENT_NAME = /^[0-9a-f]{12}\.segment$/;
 const TEMP_SUFFIX = ".tmp";
 
 /** Where things lie in an adapter's folder. Raw keys never appear in a path. */
@@ -10,7 +11,8 @@ export class Layout {
   readonly root: string;
   readonly indexPath: string;
   readonly lockPath: string;
-  readonly statePath: string;
+  /** The folder of the segment files. */
+  readonly segmentsPath: string;
   /** The 256 names of the folders that hold object files: "00" to "ff". */
   readonly folders: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
   readonly #tempStem = `${process.pid}-${randomBytes(6).toString("hex")}`;
@@ -20,7 +22,7 @@ export class Layout {
     this.root = root;
     this.indexPath = join(root, "index.sqlite");
     this.lockPath = join(root, "lock.sqlite");
-    this.statePath = join(root, "state");
+    this.segmentsPath = join(root, "segments");
   }
 
   /** The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36. */
@@ -52,6 +54,16 @@ export class Layout {
   /** Full path of an object file. */
   objectPath(name: string): string {
     return join(this.folderOf(name), name);
+  }
+
+  /** Full path of a segment file. */
+  segmentPath(id: number): string {
+    return join(this.segmentsPath, `${id.toString(16).padStart(12, "0")}.segment`);
+  }
+
+  /** The number of a segment by its file name; undefined if it is no segment. */
+  segmentId(name: string): number | undefined {
+    return SEGMENT_NAME.test(name) ? Number.parseInt(name.slice(0, 12), 16) : undefined;
   }
 
   /** A path nobody else uses, in the folder where an object of `key` will lie. */

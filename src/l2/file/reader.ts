@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
 import type { DiskFile } from "./disk.ts";
 import { BLOCK_BYTES, decodeTail, type Tail } from "./format.ts";
-import type { IndexEntry } from "./index.ts";
+import type { IndexEntry } from "./place.ts";
 
 /** Files up to this length are read whole, in one call. */
 const WHOLE_BYTES = BLOCK_BYTES + 16 * 1024;
@@ -50,11 +50,11 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   ): Promise<BlockReader | undefined> {
     let started: BlockReader | undefined;
     try {
-      const whole = entry.fileBytes <= WHOLE_BYTES ? await readExactly(file, 0, entry.fileBytes) : undefined;
+      const whole = entry.bytes <= WHOLE_BYTES ? await readExactly(file, 0, entry.bytes) : undefined;
       const tailAt = entry.meta.sizeBytes;
       const tailBytes = whole?.subarray(tailAt) ??
-        (entry.fileBytes <= WHOLE_BYTES ? undefined : await readExactly(file, tailAt, entry.fileBytes - tailAt));
-      const tail = tailBytes === undefined ? undefined : decodeTail(tailBytes, entry.fileBytes);
+        (entry.bytes <= WHOLE_BYTES ? undefined : await readExactly(file, tailAt, entry.bytes - tailAt));
+      const tail = tailBytes === undefined ? undefined : decodeTail(tailBytes, entry.bytes);
       if (tail === undefined || !isSame(tail, entry)) return undefined;
       const reader = new BlockReader(file, tail, options);
       if (!await reader.#begin(whole)) return undefined;

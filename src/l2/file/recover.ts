@@ -1,74 +1,156 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { crc32 } from "node:zlib";
+import type { BlockingDisk } from "./blocking_disk.ts";
 import { decodeTail, type Tail, tailLength } from "./format.ts";
-import type { IndexEntry, ObjectIndex } from "./index.ts";
+import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
+import type { IndexEntry } from "./place.ts";
+import { decodeRecord, RECORD_HEADER_BYTES, recordHeadBytes, SEGMENT_HEADER_BYTES } from "./record.ts";
+import type { Segments } from "./segments.ts";
 
 /** Read from the end of a file at first; enough for the tail of an object of a few hundred MiB. */
 const TAIL_GUESS_BYTES = 4096;
+/** Segments are read in parts of this size. */
+const SCAN_BYTES = 4 * 1024 * 1024;
 
 /** What was found when the folder was opened. */
 export interface Recovery {
   /** Unfinished writes that were removed. */
   readonly leftovers: number;
-  /** Files the index did not know and now does. */
+  /** Objects the index did not know and now does. */
   readonly adopted: number;
   /** Older versions of an object that were removed. */
   readonly superseded: number;
   /** Damaged files that were removed. */
   readonly corrupt: number;
-  /** Entries of the index that had no file. */
+  /** Entries of the index whose file or segment is not there. */
   readonly missing: number;
 }
 
+/** What recovery works on. */
+export interface RecoverOptions {
+  readonly layout: Layout;
+  readonly index: ObjectIndex;
+  readonly segments: Segments;
+  readonly disk: BlockingDisk;
+}
+
+type Found = { -readonly [K in keyof Recovery]: number };
+
 /**
- * Makes index and folder agree, the files being the truth: reads the names in the 256 folders, and the tails of those files only that the index does not know.
- * Runs while nobody else uses the folder, hence synchronously: that is several times faster than 200 000 promises.
+ * Makes index and folder agree; segments and files are the truth. Reads what the index has not seen of each segment, in order, then the names in the 256
+ * folders and the tails of those files that the index does not know.
  */
-export function recover(layout: Layout, index: ObjectIndex): Recovery {
-  const found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
-  index.resetReserved();
-  for (const folder of layout.folders) {
-    index.transaction(() => {
-      const known = index.names(folder);
-      const folderPath = layout.folderPath(folder);
-      const unknown: string[] = [];
-      for (const name of readdirSync(folderPath)) {
-        if (layout.isTempName(name)) {
-          unlinkSync(`${folderPath}/${name}`);
-          found.leftovers += 1;
-        } else if (layout.isObjectName(name) && name.startsWith(folder) && !known.delete(name)) {
-          unknown.push(name);
-        }
-      }
-      for (const [name, id] of known) if (index.remove({ id, name })) found.missing += 1;
-      for (const name of unknown) found[adopt(layout, index, name)] += 1;
-    });
-  }
+export function recover(options: RecoverOptions): Recovery {
+  const found: Found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
+  const { layout, index, segments } = options;
+  const known = index.segments();
+  for (const id of segments.ids) replay(options, id, known.get(id) ?? 0, found);
+  index.transaction(() => {
+    for (const id of known.keys()) if (!segments.has(id)) found.missing += index.forgetSegment(id);
+  });
+  for (const folder of layout.folders) recoverFolder(options, folder, found);
+  for (const [id, bytes] of index.liveBytes()) segments.addLive(id, bytes);
   return found;
 }
 
+/** Takes the records of a segment into the index that lie behind what it has seen. What follows a damaged record was never finished. */
+function replay({ index, segments }: RecoverOptions, id: number, seen: number, found: Found): void {
+  const end = segments.bytesOf(id);
+  if (seen >= end) return;
+  index.transaction(() => {
+    let at = Math.max(seen, SEGMENT_HEADER_BYTES);
+    let window: { readonly start: number; readonly bytes: Uint8Array } = { start: at, bytes: new Uint8Array() };
+    const read = (position: number, length: number): Uint8Array | undefined => {
+      if (position + length > end) return undefined;
+      if (position + length > window.start + window.bytes.length) {
+        const size = Math.min(end - position, Math.max(SCAN_BYTES, length));
+        window = { start: position, bytes: segments.read(id, position, size) ?? new Uint8Array() };
+      }
+      return window.bytes.subarray(position - window.start, position - window.start + length);
+    };
+    for (;;) {
+      const headBytes = recordHeadBytes(read(at, RECORD_HEADER_BYTES) ?? new Uint8Array());
+      const record = headBytes === undefined ? undefined : decodeRecord(read(at, headBytes) ?? new Uint8Array());
+      if (record === undefined) break;
+      const length = record.headBytes + record.payloadBytes;
+      const payload = read(at + record.headBytes, record.payloadBytes);
+      if (payload === undefined) break;
+      const { head } = record;
+      if (head.kind === "object") {
+        if (crc32(payload) !== head.meta.crc32) break;
+        const { key, meta } = head;
+        adoptRecord(index, { key, meta, place: { kind: "record", segment: id, offset: at }, bytes: length }, found);
+      } else if (head.kind === "tombstone") {
+        const row = index.find(head.key);
+        if (row?.place.kind === "record") index.remove(row);
+        index.addEnd(id, head);
+      } else {
+        index.clearRecords(head.tenant);
+        index.addEnd(id, { kind: "clear", key: { tenant: head.tenant, key: "" } });
+      }
+      at += length;
+    }
+    index.noteSegment(id, end);
+  });
+}
+
+/** Among records the later one counts; between a record and a file the higher version. */
+function adoptRecord(index: ObjectIndex, entry: IndexEntry, found: Found): void {
+  const old = index.find(entry.key);
+  if (old?.place.kind === "file" && old.meta.version > entry.meta.version) return;
+  index.put(entry, entry.meta.createdMs);
+  if (old === undefined) found.adopted += 1;
+}
+
+function recoverFolder({ layout, index }: RecoverOptions, folder: string, found: Found): void {
+  index.transaction(() => {
+    const known = index.names(folder);
+    const folderPath = layout.folderPath(folder);
+    const unknown: string[] = [];
+    for (const entry of readdirSync(folderPath, { withFileTypes: true })) {
+      const { name } = entry;
+      if (!entry.isFile()) continue;
+      if (layout.isTempName(name)) {
+        unlinkSync(`${folderPath}/${name}`);
+        found.leftovers += 1;
+      } else if (layout.isObjectName(name) && name.startsWith(folder) && !known.delete(name)) {
+        unknown.push(name);
+      }
+    }
+    for (const id of known.values()) {
+      index.forgetFile(id);
+      found.missing += 1;
+    }
+    for (const name of unknown) found[adoptFile(layout, index, name)] += 1;
+  });
+}
+
 /** Takes a file into the index unless it is damaged or the index has a newer version of its object; then it is removed. */
-function adopt(layout: Layout, index: ObjectIndex, name: string): "adopted" | "superseded" | "corrupt" {
+function adoptFile(layout: Layout, index: ObjectIndex, name: string): "adopted" | "superseded" | "corrupt" {
   const path = layout.objectPath(name);
   const entry = readEntry(path, name);
   if (entry === undefined || layout.objectName(entry.key, entry.meta.version) !== name) {
     unlinkSync(path);
     return "corrupt";
   }
-  const old = index.put(entry, { usedMs: entry.meta.createdMs, reservedBytes: 0 });
+  const old = index.find(entry.key);
+  if (old !== undefined && old.meta.version > entry.meta.version) {
+    unlinkSync(path);
+    return "superseded";
+  }
+  index.put(entry, entry.meta.createdMs);
   if (old === undefined) return "adopted";
-  const [newer, older] = old.meta.version > entry.meta.version ? [old, entry] : [entry, old];
-  if (newer === old) index.put(old, { usedMs: old.meta.createdMs, reservedBytes: 0 });
-  unlinkSync(layout.objectPath(older.name));
+  if (old.place.kind === "file") unlinkSync(layout.objectPath(old.place.name));
   return "superseded";
 }
 
 function readEntry(path: string, name: string): IndexEntry | undefined {
   const descriptor = openSync(path, "r");
   try {
-    const fileBytes = fstatSync(descriptor).size;
-    const tail = readTail(descriptor, fileBytes);
-    return tail === undefined ? undefined : { key: tail.key, meta: tail.meta, name, fileBytes };
+    const bytes = fstatSync(descriptor).size;
+    const tail = readTail(descriptor, bytes);
+    return tail === undefined ? undefined : { key: tail.key, meta: tail.meta, place: { kind: "file", name }, bytes };
   } finally {
     closeSync(descriptor);
   }

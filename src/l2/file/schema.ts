@@ -1,37 +1,34 @@
 /** Raised when the tables change; an index of another version is thrown away and built again from the files. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
-/** The index's tables. Keys are blobs, so that SQLite orders them by bytes; triggers keep the totals exact whatever changes the rows. */
+/**
+ * The index's tables. Keys are blobs, so that SQLite orders them by bytes. An object lies in a segment at an offset, or, with segment 0, in a file of its
+ * own. A row of `segments` says how far into a segment the index has got; a row of `ends` is a tombstone or a clear that must outlive older segments.
+ */
 export const SCHEMA: string = `
 BEGIN;
 CREATE TABLE objects (
   id INTEGER PRIMARY KEY,
   tenant TEXT NOT NULL,
   key BLOB NOT NULL,
+  segment INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
   name TEXT NOT NULL,
-  file_bytes INTEGER NOT NULL,
-  size INTEGER NOT NULL,
-  crc32 INTEGER NOT NULL,
-  version INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
   created_ms REAL NOT NULL,
   expires_ms REAL NOT NULL,
-  content_type TEXT NOT NULL,
-  sha256 TEXT NOT NULL,
-  used_ms REAL NOT NULL
+  used_ms REAL NOT NULL,
+  meta TEXT NOT NULL
 );
 CREATE UNIQUE INDEX objects_by_key ON objects (tenant, key);
-CREATE UNIQUE INDEX objects_by_name ON objects (name);
+CREATE UNIQUE INDEX objects_by_name ON objects (name) WHERE segment = 0;
+CREATE INDEX objects_by_segment ON objects (segment, bytes);
 CREATE INDEX objects_by_use ON objects (used_ms);
 CREATE INDEX objects_by_creation ON objects (created_ms);
 CREATE INDEX objects_by_expiry ON objects (expires_ms) WHERE expires_ms > 0;
-CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL, reserved INTEGER NOT NULL);
-INSERT INTO totals VALUES (0, 0, 0);
-CREATE TRIGGER object_added AFTER INSERT ON objects BEGIN
-  UPDATE totals SET objects = objects + 1, bytes = bytes + new.file_bytes;
-END;
-CREATE TRIGGER object_removed AFTER DELETE ON objects BEGIN
-  UPDATE totals SET objects = objects - 1, bytes = bytes - old.file_bytes;
-END;
+CREATE TABLE segments (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);
+CREATE TABLE ends (id INTEGER PRIMARY KEY, segment INTEGER NOT NULL, kind TEXT NOT NULL, tenant TEXT NOT NULL, key BLOB NOT NULL);
+CREATE INDEX ends_by_segment ON ends (segment);
 PRAGMA user_version = ${SCHEMA_VERSION};
 COMMIT;
 `;

@@ -5,13 +5,20 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { StoreSource } from "../adapter.ts";
 import { type DiskFile, errorCode } from "./disk.ts";
 import { BLOCK_BYTES, encodeTail } from "./format.ts";
-import type { Room } from "./room.ts";
 
 /** Chunks below this are gathered into writes of this size. */
 const GATHER_BYTES = 256 * 1024;
 
 /** A usual tail, so that a small object leaves in one write. */
 const TAIL_HINT_BYTES = 4096;
+
+/** Where a writer gets its room. */
+export interface WriterRoom {
+  /** Holds `bytes` more; returns what is held now. Throws no_room. */
+  hold(bytes: number, heldBytes: number): Promise<number>;
+  /** The disk is full: frees about so many bytes; false if nothing was left to free. */
+  relieve(bytes: number): Promise<boolean>;
+}
 
 /** What was written. */
 export interface Written {
@@ -22,7 +29,7 @@ export interface Written {
 /** Writes one object file, holding its room. After any outcome `heldBytes` is what must be released. */
 export class ObjectWriter {
   readonly #file: DiskFile;
-  readonly #room: Room;
+  readonly #room: WriterRoom;
   readonly #blockCrcs: number[] = [];
   #gathered: Uint8Array = new Uint8Array(0);
   #gatheredBytes = 0;
@@ -33,7 +40,7 @@ export class ObjectWriter {
   #sizeBytes = 0;
   #heldBytes = 0;
 
-  constructor(file: DiskFile, room: Room) {
+  constructor(file: DiskFile, room: WriterRoom) {
     this.#file = file;
     this.#room = room;
   }
@@ -99,7 +106,7 @@ export class ObjectWriter {
       await this.#file.write(bytes, this.#flushedBytes);
     } catch (error) {
       // The disk itself is full, whatever our own limit says: give it what is not needed, once.
-      if (errorCode(error) !== "ENOSPC" || !await this.#room.evict(Math.max(bytes.length * 2, 8 * BLOCK_BYTES))) {
+      if (errorCode(error) !== "ENOSPC" || !await this.#room.relieve(Math.max(bytes.length * 2, 8 * BLOCK_BYTES))) {
         throw error;
       }
       await this.#file.write(bytes, this.#flushedBytes);
@@ -108,6 +115,6 @@ export class ObjectWriter {
   }
 
   async #hold(bytes: number): Promise<void> {
-    this.#heldBytes = await this.#room.reserve(bytes, this.#heldBytes);
+    this.#heldBytes = await this.#room.hold(bytes, this.#heldBytes);
   }
 }

@@ -1,0 +1,251 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Publish } from "../../core/publish.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import { isExpired } from "../../core/object.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { BlockingDisk } from "./blocking_disk.ts";
+import { errorCode } from "./disk.ts";
+import type { ObjectIndex } from "./index.ts";
+import type { Layout } from "./layout.ts";
+import type { IndexEntry, IndexRow } from "./place.ts";
+import type { Reclaim } from "./reclaim.ts";
+import { encodeRecord } from "./record.ts";
+import type { Removals } from "./removals.ts";
+import type { Segments } from "./segments.ts";
+import type { Space } from "./space.ts";
+import type { Change } from "./store_calls.ts";
+
+/** What Commits is made of. */
+export interface CommitsOptions {
+  readonly tier: string;
+  readonly index: ObjectIndex;
+  readonly segments: Segments;
+  readonly space: Space;
+  readonly removals: Removals;
+  readonly reclaim: Reclaim;
+  readonly layout: Layout;
+  readonly disk: BlockingDisk;
+  readonly clock: Clock;
+  readonly publish: Publish<EventMap>;
+}
+
+/** A change that somebody waits for. */
+export interface PendingChange {
+  readonly change: Change;
+  readonly resolve: (existed: boolean) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+interface Outcome {
+  /** What the key had before; undefined if it had nothing. */
+  readonly old: IndexRow | undefined;
+  readonly reason: "replaced" | "deleted" | "corrupt";
+}
+
+/** Where the records of a batch begin. */
+interface Appended {
+  readonly id: number;
+  readonly position: number;
+}
+
+/** A change with its record, and the record's place behind the start of the batch. */
+interface Planned extends PendingChange {
+  readonly record: readonly Uint8Array[];
+  /** The final name of a file that has been renamed to it. */
+  readonly name: string;
+  offset: number;
+}
+
+/** Freed at least when the disk itself is full. */
+const RELIEF_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Makes many changes in one step: their records in one write, one fdatasync for all that must be durable, one transaction of the index. Readers see all of
+ * a batch or nothing of it. If a step fails, the whole batch fails and the folder is as it was.
+ */
+export class Commits {
+  readonly #options: CommitsOptions;
+
+  constructor(options: CommitsOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the changes, in order, and tells each how it ended; never throws. */
+  commit(batch: readonly PendingChange[]): void {
+    const planned = batch.map((pending) => this.#plan(pending)).filter((plan) => plan !== undefined);
+    if (planned.length === 0) return;
+    try {
+      const outcomes = this.#make(planned);
+      for (const [at, { resolve }] of planned.entries()) resolve(outcomes[at] !== undefined);
+    } catch (error) {
+      for (const { change, reject } of planned) {
+        if (change.kind === "file") this.#options.space.release(change.heldBytes);
+        reject(error);
+      }
+    }
+  }
+
+  /** What one change alone can fail at: its room, its file. undefined if it did, and was told so. */
+  #plan(pending: PendingChange): Planned | undefined {
+    const { space, segments } = this.#options;
+    const record = recordOf(pending.change, segments.ids.length > 0);
+    const { change } = pending;
+    try {
+      if (change.kind === "record") space.ensure(lengthOf(record));
+      return { ...pending, record, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
+    } catch (error) {
+      if (change.kind === "file") space.release(change.heldBytes);
+      pending.reject(error);
+      return undefined;
+    }
+  }
+
+  #make(planned: readonly Planned[]): readonly (IndexRow | undefined)[] {
+    const { index, segments, layout, removals, reclaim, clock, publish, tier } = this.#options;
+    const startMs = performance.now();
+    const durable = planned.some(({ change }) => change.kind !== "damaged" && change.durable);
+    const renamed = planned.map(({ name }) => name).filter((name) => name !== "");
+    let appended: Appended | undefined;
+    let syncSeconds = 0;
+    let outcomes: readonly Outcome[];
+    try {
+      appended = this.#append(planned);
+      if (durable) {
+        const syncMs = performance.now();
+        segments.sync();
+        for (const folder of new Set(renamed.map((name) => layout.folderOf(name)))) this.#options.disk.syncFolder(folder);
+        syncSeconds = (performance.now() - syncMs) / 1000;
+      }
+      outcomes = index.transaction(() => {
+        const made = planned.map((plan) => this.#apply(plan, appended));
+        if (appended !== undefined) index.noteSegment(appended.id, segments.bytesOf(appended.id));
+        return made;
+      });
+    } catch (error) {
+      if (appended !== undefined) segments.cutBack(appended);
+      removals.removeNames(renamed);
+      throw error;
+    }
+    this.#settle(planned, outcomes, appended);
+    publish("l2.committed", {
+      tier,
+      changes: planned.length,
+      seconds: (performance.now() - startMs) / 1000,
+      syncSeconds,
+    });
+    const nowMs = clock.nowMs();
+    removals.publish(rowsOf(outcomes, (row) => isExpired(row.meta, nowMs)), "expired");
+    for (const reason of ["replaced", "deleted", "corrupt"] as const) {
+      const gone = outcomes.filter((outcome) => outcome.reason === reason);
+      removals.publish(rowsOf(gone, (row) => !isExpired(row.meta, nowMs)), reason);
+    }
+    reclaim.dropEmpty();
+    return outcomes.map(({ old }) => old === undefined || isExpired(old.meta, nowMs) ? undefined : old);
+  }
+
+  /** Writes the records of a batch; once more after an eviction if the disk is full. */
+  #append(planned: readonly Planned[]): Appended | undefined {
+    const { segments, space } = this.#options;
+    const buffers = planned.flatMap(({ record }) => record);
+    if (buffers.length === 0) return undefined;
+    let offset = 0;
+    for (const plan of planned) {
+      plan.offset = offset;
+      offset += lengthOf(plan.record);
+    }
+    try {
+      return segments.append(buffers);
+    } catch (error) {
+      if (errorCode(error) !== "ENOSPC" || !space.free(Math.max(2 * offset, RELIEF_BYTES))) throw error;
+      return segments.append(buffers);
+    }
+  }
+
+  #rename(change: Change & { readonly kind: "file" }): string {
+    const { layout, disk } = this.#options;
+    const name = layout.objectName(change.key, change.meta.version);
+    disk.rename(change.tempPath, layout.objectPath(name));
+    return name;
+  }
+
+  /** One change in the index. */
+  #apply(
+    { change, record, offset }: Planned,
+    appended: Appended | undefined,
+  ): Outcome {
+    const { index, clock, layout } = this.#options;
+    if (change.kind === "damaged") {
+      return { old: index.remove(change.row) ? change.row : undefined, reason: "corrupt" };
+    }
+    const segment = appended?.id ?? 0;
+    if (change.kind !== "record" && record.length > 0) index.addEnd(segment, { kind: "tombstone", key: change.key });
+    if (change.kind === "delete") {
+      const old = index.find(change.key);
+      if (old !== undefined) index.remove(old);
+      return { old, reason: "deleted" };
+    }
+    const { key, meta } = change;
+    const entry: IndexEntry = change.kind === "file"
+      ? { key, meta, place: { kind: "file", name: layout.objectName(key, meta.version) }, bytes: change.bytes }
+      : {
+        key,
+        meta,
+        place: { kind: "record", segment, offset: (appended?.position ?? 0) + offset },
+        bytes: lengthOf(record),
+      };
+    return { old: index.put(entry, clock.nowMs()), reason: "replaced" };
+  }
+
+  /** What follows a transaction: live bytes, files that are no longer needed, folders that must be synced. */
+  #settle(
+    planned: readonly Planned[],
+    outcomes: readonly Outcome[],
+    appended: Appended | undefined,
+  ): void {
+    const { segments, space, removals, reclaim, layout } = this.#options;
+    for (const [at, { change, record }] of planned.entries()) {
+      const old = outcomes[at]?.old;
+      if (change.kind === "record" && appended !== undefined) {
+        segments.addLive(appended.id, lengthOf(record));
+      }
+      if (change.kind === "file") space.release(change.heldBytes);
+      if (old !== undefined) reclaim.removed(old.place, old.bytes);
+      // A file of the same version was renamed over.
+      const isOverwritten = change.kind === "file" && old?.meta.version === change.meta.version;
+      if (old !== undefined && !isOverwritten) removals.removeFiles([old]);
+      if (!this.#mustStayGone(change, old)) continue;
+      const key: ObjectKey = change.kind === "damaged" ? change.row.key : change.key;
+      removals.sync(layout.folderOf(layout.objectName(key, 0)));
+    }
+  }
+
+  /**
+   * After a power loss the higher version wins. So a file must be gone for good before a deletion is acknowledged, or a store with a lower version, which takes
+   * a clock that stepped back.
+   */
+  #mustStayGone(change: Change, old: IndexRow | undefined): boolean {
+    if (change.kind === "damaged" || !change.durable) return false;
+    if (change.kind === "delete") return true;
+    return old !== undefined && old.place.kind === "file" && old.meta.version > change.meta.version;
+  }
+}
+
+/**
+ * The record that a change appends. A deletion, and a file that replaces what may lie in a segment, end earlier records by a tombstone: also those that
+ * the index has evicted and a rebuild would find again.
+ */
+function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
+  if (change.kind === "record") {
+    const { key, meta, payload } = change;
+    return [encodeRecord({ kind: "object", key, meta }), payload];
+  }
+  return change.kind === "damaged" || !hasSegments ? [] : [encodeRecord({ kind: "tombstone", key: change.key })];
+}
+
+function lengthOf(record: readonly Uint8Array[]): number {
+  return record.reduce((sum, bytes) => sum + bytes.length, 0);
+}
+
+function rowsOf(outcomes: readonly Outcome[], accept: (row: IndexRow) => boolean): readonly IndexRow[] {
+  return outcomes.map(({ old }) => old).filter((old) => old !== undefined).filter(accept);
+}

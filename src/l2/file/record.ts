@@ -1,0 +1,117 @@
+import { crc32 } from "node:zlib";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import { parseObject, type StoredObject } from "./format.ts";
+
+/** Bytes of the fixed header before every record's head. */
+export const RECORD_HEADER_BYTES = 24;
+/** Bytes of the header of a segment file: "VTRS" and the version of the format. */
+export const SEGMENT_HEADER_BYTES = 8;
+/** The version of the segment format that this code writes; a higher one is refused. */
+export const SEGMENT_FORMAT = 1;
+
+const SEGMENT_MAGIC = 0x53525456; // "VTRS", little-endian
+const RECORD_MAGIC = 0x52525456; // "VTRR", little-endian
+const KIND = { object: 1, tombstone: 2, clear: 3 } as const;
+
+/** An object with its bytes; a tombstone, which ends every earlier record of its key; or a clear, which ends every earlier record of a tenant. */
+export type RecordHead =
+  | ({ readonly kind: "object" } & StoredObject)
+  | { readonly kind: "tombstone"; readonly key: ObjectKey }
+  | { readonly kind: "clear"; readonly tenant: string };
+
+/** A record as it was found in a segment. */
+export interface FoundRecord {
+  readonly head: RecordHead;
+  /** Bytes before the payload. */
+  readonly headBytes: number;
+  readonly payloadBytes: number;
+}
+
+/** The header of a segment file. */
+export function segmentHeader(): Uint8Array {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, SEGMENT_MAGIC, true);
+  view.setUint32(4, SEGMENT_FORMAT, true);
+  return bytes;
+}
+
+/** The format version of a segment file; undefined if it is no segment. */
+export function segmentFormat(bytes: Uint8Array): number | undefined {
+  if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
+  return view.getUint32(0, true) === SEGMENT_MAGIC ? view.getUint32(4, true) : undefined;
+}
+
+/**
+ * Header and head of a record; the payload follows. The header is magic u32, kind u32, head length u32, payload length u32, CRC-32 of the head u32,
+ * CRC-32 of the header before it u32; all little-endian. The payload's checksum is the object's own, in its metadata.
+ */
+export function encodeRecord(head: RecordHead): Uint8Array {
+  const payloadBytes = head.kind === "object" ? head.meta.sizeBytes : 0;
+  const json = new TextEncoder().encode(JSON.stringify(fieldsOf(head)));
+  const bytes = new Uint8Array(RECORD_HEADER_BYTES + json.length);
+  bytes.set(json, RECORD_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, RECORD_MAGIC, true);
+  view.setUint32(4, KIND[head.kind], true);
+  view.setUint32(8, json.length, true);
+  view.setUint32(12, payloadBytes, true);
+  view.setUint32(16, crc32(json), true);
+  view.setUint32(20, crc32(bytes.subarray(0, 20)), true);
+  return bytes;
+}
+
+/** How many bytes the record at the start of `bytes` takes before its payload; undefined if no sound header starts there. */
+export function recordHeadBytes(bytes: Uint8Array): number | undefined {
+  if (bytes.length < RECORD_HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_HEADER_BYTES);
+  if (view.getUint32(0, true) !== RECORD_MAGIC) return undefined;
+  if (view.getUint32(20, true) !== crc32(bytes.subarray(0, 20))) return undefined;
+  return RECORD_HEADER_BYTES + view.getUint32(8, true);
+}
+
+/** The record at the start of `bytes`, which hold at least its head; undefined if anything in the head is damaged. */
+export function decodeRecord(bytes: Uint8Array): FoundRecord | undefined {
+  const headBytes = recordHeadBytes(bytes);
+  if (headBytes === undefined || headBytes > bytes.length) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_HEADER_BYTES);
+  const json = bytes.subarray(RECORD_HEADER_BYTES, headBytes);
+  if (view.getUint32(16, true) !== crc32(json)) return undefined;
+  const stored = parseObject(json);
+  if (stored === undefined) return undefined;
+  const payloadBytes = view.getUint32(12, true);
+  switch (view.getUint32(4, true)) {
+    case KIND.object:
+      if (stored.meta.sizeBytes !== payloadBytes) return undefined;
+      return { head: { kind: "object", ...stored }, headBytes, payloadBytes };
+    case KIND.tombstone:
+      return { head: { kind: "tombstone", key: stored.key }, headBytes, payloadBytes };
+    case KIND.clear:
+      return { head: { kind: "clear", tenant: stored.key.tenant }, headBytes, payloadBytes };
+    default:
+      return undefined;
+  }
+}
+
+/** Every kind of head has the fields of an object, so that one parser reads them all. */
+function fieldsOf(head: RecordHead): object {
+  if (head.kind === "object") return { ...plain(head.key), ...head.meta };
+  const key = head.kind === "clear" ? { tenant: head.tenant, key: "" } : plain(head.key);
+  return { ...key, ...NO_META };
+}
+
+const NO_META: ObjectMeta = {
+  sizeBytes: 0,
+  crc32: 0,
+  version: 0,
+  createdMs: 0,
+  expiresMs: 0,
+  contentType: "",
+  sha256: "",
+};
+
+function plain({ tenant, key }: ObjectKey): ObjectKey {
+  return { tenant, key };
+}

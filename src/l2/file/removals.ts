@@ -1,0 +1,64 @@
+import type { Publish } from "../../core/publish.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { TierRemovalListener, TierRemovalReason } from "../adapter.ts";
+import type { BlockingDisk } from "./blocking_disk.ts";
+import type { Layout } from "./layout.ts";
+import type { IndexEntry } from "./place.ts";
+
+/** Settings of Removals. */
+export interface RemovalsOptions {
+  readonly tier: string;
+  readonly disk: BlockingDisk;
+  readonly layout: Layout;
+  readonly publish: Publish<EventMap>;
+  readonly onRemoved: TierRemovalListener | undefined;
+}
+
+/** What follows when entries have left the index: their files go, and the fact is published. */
+export class Removals {
+  readonly #options: RemovalsOptions;
+  /** Folders out of which files were removed, and not yet durably. */
+  readonly #unsynced = new Set<string>();
+
+  constructor(options: RemovalsOptions) {
+    this.#options = options;
+  }
+
+  /** Removes the files of entries that lay in files. */
+  removeFiles(entries: readonly IndexEntry[]): void {
+    this.removeNames(entries.map(({ place }) => place).filter((place) => place.kind === "file").map(({ name }) => name));
+  }
+
+  /** Removes object files. One that cannot be removed goes at the next start: the index does not have it. */
+  removeNames(names: readonly string[]): void {
+    const { disk, layout, publish, tier } = this.#options;
+    for (const name of names) {
+      this.#unsynced.add(layout.folderOf(name));
+      try {
+        disk.remove(layout.objectPath(name));
+      } catch (error) {
+        publish("l2.cleanup_failed", { tier, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  /** Makes removals durable: in one folder, or in all. */
+  sync(folder?: string): void {
+    const folders = folder === undefined ? [...this.#unsynced] : this.#unsynced.has(folder) ? [folder] : [];
+    for (const path of folders) {
+      this.#options.disk.syncFolder(path);
+      this.#unsynced.delete(path);
+    }
+  }
+
+  /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */
+  publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
+    const { tier, onRemoved, publish } = this.#options;
+    for (const { key } of entries) onRemoved?.(key, reason);
+    const byTenant = Map.groupBy(entries, (entry) => entry.key.tenant);
+    for (const [tenant, group] of byTenant) {
+      const bytes = group.reduce((sum, entry) => sum + entry.meta.sizeBytes, 0);
+      publish("l2.removed", { tier, tenant, reason, keys: group.length, bytes });
+    }
+  }
+}
