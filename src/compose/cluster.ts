@@ -11,6 +11,8 @@ import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
+import { isFolderUrl } from "../l2/mod.ts";
+import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
 import { EventRelay } from "./cluster/event_relay.ts";
@@ -72,6 +74,20 @@ export async function startCluster({ config, version, env, reportError }: Server
   const relay = new EventRelay(live.open);
   const stuck = new Set<Seat>();
 
+  const storageThread = !config.l2.some(isFolderUrl) ? undefined : new StorageThread({
+    newData(generation) {
+      const producer = storageProducer(generation);
+      const countersRow = CounterRow.allocate();
+      hub.addProducer(producer, countersRow);
+      return { config, sharedKeys, channelName, producer, countersRow };
+    },
+    async onGone(generation) {
+      await hub.producerGone(storageProducer(generation));
+    },
+    onConnected: (holder, port) => supervisor.post(holder, { kind: "storage", port }, [port]),
+    reportError,
+    nowMs: () => performance.now(),
+  });
   const supervisor = new Supervisor({
     workers: config.workers,
     board,
@@ -86,6 +102,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       const producer = producerOf(seat);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
+      const storagePort = storageThread?.connect(seat.holder);
       const data: WorkerData = {
         config,
         version,
@@ -94,6 +111,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         port,
         arena,
         sharedKeys,
+        storagePort,
         board: board.buffer,
         channelName,
         producer,
@@ -103,6 +121,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       const url = new URL("./cluster/worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
         ...events,
+        ports: storagePort === undefined ? [] : [storagePort],
         onError(error) {
           reportError(error);
           events.onError(error);
@@ -117,6 +136,7 @@ export async function startCluster({ config, version, env, reportError }: Server
       relay.gone(seat.holder);
       await l1.takeOver(seat.holder, { stillRuns });
       releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
+      storageThread?.disconnect(seat.holder);
       await hub.producerGone(producerOf(seat));
     },
   });
@@ -171,10 +191,11 @@ export async function startCluster({ config, version, env, reportError }: Server
     config.observability
       ? openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() })
       : Promise.resolve(undefined),
-    supervisor.start(),
+    (storageThread?.start() ?? Promise.resolve()).then(() => supervisor.start()),
   ]);
   if (opening.status === "rejected" || starting.status === "rejected") {
     if (starting.status === "fulfilled") await supervisor.stop();
+    await storageThread?.stop().catch(() => {});
     await hub.stop();
     throw starting.status === "rejected" ? starting.reason : opening.status === "rejected" && opening.reason;
   }
@@ -211,11 +232,17 @@ export async function startCluster({ config, version, env, reportError }: Server
       board.isReady = false;
       live.close();
       await supervisor.stop();
+      await storageThread?.stop();
       await adminListener.stop();
       await hub.stop();
       await telemetry?.shutdown();
     },
   };
+}
+
+/** The storage thread's name on the bus. */
+function storageProducer(generation: number): string {
+  return `storage.${generation}`;
 }
 
 /** The standard variables alone: a worker needs no others. */

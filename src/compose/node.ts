@@ -7,6 +7,7 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
+import type { FolderOwner } from "../l2/kind.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
@@ -28,6 +29,8 @@ export interface NodeOptions {
   /** This thread's part in what workers share. */
   readonly shared: SharedKeys;
   readonly onTierRemoved: LossListeners["tier"];
+  /** Who owns the folders of file tiers (default: this thread). */
+  readonly folders?: FolderOwner | undefined;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
@@ -47,7 +50,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await composeTiers(config, { publish, clock, onTierRemoved: options.onTierRemoved }),
+    tiers: await composeTiers(config, { publish, clock, onTierRemoved: options.onTierRemoved, folders: options.folders }),
     publish,
     clock,
     write: config.write,

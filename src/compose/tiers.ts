@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter } from "../l2/adapter.ts";
+import type { FolderOwner } from "../l2/kind.ts";
 import { openTiers } from "../l2/mod.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import { TimeoutAdapter } from "../l2/wrap/timeout.ts";
@@ -15,6 +16,7 @@ export async function composeTiers(
     readonly publish: Publish<EventMap>;
     readonly clock: Clock;
     readonly onTierRemoved: LossListeners["tier"];
+    readonly folders?: FolderOwner | undefined;
   },
 ): Promise<readonly L2Adapter[]> {
   const tiers = await openTiers(l2, options);

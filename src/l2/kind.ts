@@ -2,12 +2,22 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
+import type { StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
+
+/** The folders that another thread owns, by the number of their tier. `onDropped` is told of segments whose files are gone. */
+export interface FolderOwner {
+  store(tier: number, onDropped: (segment: number) => void): StoreCalls;
+}
 
 /** What every adapter gets besides its URL. */
 export interface TierContext {
   /** The tier's name, unique among the tiers. */
   readonly name: string;
+  /** Its place among the tiers, from 0. */
+  readonly tier: number;
+  /** Who owns the folders of file tiers. Default: this thread does. */
+  readonly folders?: FolderOwner | undefined;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** Default: nobody is told. */

@@ -1,8 +1,12 @@
+import type { MessagePort } from "node:worker_threads";
 import type { App } from "../../../routes/mod.ts";
 import { systemClock } from "../../core/clock.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
+import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
+import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
+import { portOf } from "../../runtime/thread.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
@@ -25,6 +29,8 @@ export interface RunningWorker {
   readonly responses: App["responses"];
   /** Stores what a dead worker had acknowledged and not stored. */
   adopt(holder: number): void;
+  /** The storage thread is reached through this port from now on. */
+  connectStorage(port: MessagePort): void;
   /** Finishes running requests, stores what is queued, delivers what was published. */
   stop(): Promise<void>;
 }
@@ -51,6 +57,8 @@ export async function runWorker(
   const shared = new SharedKeys(data.sharedKeys, seat);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
+  const line = new OwnerLine();
+  if (data.storagePort !== undefined) line.connect(portOf<ToOwner, FromOwner>(data.storagePort));
   const node = await composeNode({
     config,
     version,
@@ -60,6 +68,7 @@ export async function runWorker(
     l1,
     shared,
     onTierRemoved: losses.tier,
+    folders: line,
     status: async () => JSON.parse(await ask(QUESTION.status)),
     metricsText: () => ask(QUESTION.metrics),
     follow: followerOf(config, data.env),
@@ -78,9 +87,11 @@ export async function runWorker(
     tiers: node.storage.tiers,
     responses: node.app.responses,
     adopt: (holder) => void node.storage.adopt(holder),
+    connectStorage: (port) => line.connect(portOf<ToOwner, FromOwner>(port)),
     async stop() {
       await listener.stop();
       await node.storage.drain();
+      line.close();
       await producer.stop({ deadlineMs: ANSWER_MS });
       clearInterval(heart);
     },

@@ -1,8 +1,13 @@
+import type { MessagePort } from "node:worker_threads";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { Board } from "./board.ts";
 
 /** What main posts to a worker. */
-export type ToWorker = { readonly kind: "stop" } | { readonly kind: "adopt"; readonly from: number };
+export type ToWorker =
+  | { readonly kind: "stop" }
+  | { readonly kind: "adopt"; readonly from: number }
+  /** The storage thread was started again and is reached here. */
+  | { readonly kind: "storage"; readonly port: MessagePort };
 
 /** What a worker posts to main. */
 export type FromWorker =
@@ -33,7 +38,7 @@ export type Cause = EventMap["worker.gone"]["cause"];
 
 /** The thread of a seat, as the supervisor wants it. */
 export interface WorkerThread {
-  post(message: ToWorker): void;
+  post(message: ToWorker, ports?: readonly MessagePort[]): void;
   terminate(): Promise<void>;
 }
 
@@ -148,6 +153,13 @@ export class Supervisor {
       await member.stopped.promise;
       await member.thread.terminate();
     }));
+  }
+
+  /** Posts to the worker of a holder, if it is there. */
+  post(holder: number, message: ToWorker, ports: readonly MessagePort[]): void {
+    for (const { seat, thread, state } of this.#members.values()) {
+      if (seat.holder === holder && state !== "gone") thread.post(message, ports);
+    }
   }
 
   /** Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and tests. */

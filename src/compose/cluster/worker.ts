@@ -19,6 +19,7 @@ try {
   const worker = await runWorker(data, reportError);
   port.on("message", (message: ToWorker) => {
     if (message.kind === "adopt") worker.adopt(message.from);
+    else if (message.kind === "storage") worker.connectStorage(message.port);
     else void worker.stop().then(() => say({ kind: "stopped" }));
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });

@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
@@ -15,6 +16,8 @@ export interface WorkerData {
   readonly port: number;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
+  /** The line to the storage thread, if there is one. */
+  readonly storagePort: MessagePort | undefined;
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
   readonly channelName: string;

@@ -1,0 +1,29 @@
+import process from "node:process";
+import { parentPort, workerData } from "node:worker_threads";
+import { VitrineError } from "../../core/errors.ts";
+import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
+import { runStorageThread } from "./run.ts";
+
+/** The entry of the storage thread. */
+const port = parentPort;
+if (port === null) throw new Error("run the storage thread: this is the main thread");
+const data: StorageThreadData = workerData;
+const say = (message: FromStorageThread) => port.postMessage(message);
+
+try {
+  const thread = await runStorageThread(data);
+  port.on("message", (message: ToStorageThread) => {
+    if (message.kind !== "stop") thread.hear(message);
+    else {
+      thread.stop().then(
+        () => say({ kind: "stopped" }),
+        (error: unknown) => say({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
+      );
+    }
+  });
+  say({ kind: "ready" });
+} catch (error) {
+  if (!(error instanceof VitrineError)) console.error(error);
+  say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  process.exitCode = 1;
+}

@@ -1,0 +1,27 @@
+import type { MessagePort } from "node:worker_threads";
+import type { Config } from "../../config.ts";
+import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
+
+/** What the storage thread is given when it starts. */
+export interface StorageThreadData {
+  readonly config: Config;
+  readonly sharedKeys: SharedKeysMemory;
+  /** One word that moves on as long as the thread's event loop turns. */
+  readonly heartbeat: SharedArrayBuffer;
+  /** The bus: which channels, and this producer's counters. */
+  readonly channelName: string;
+  readonly producer: string;
+  readonly countersRow: SharedArrayBuffer;
+}
+
+/** What main posts to the storage thread. */
+export type ToStorageThread =
+  | { readonly kind: "connect"; readonly holder: number; readonly port: MessagePort }
+  | { readonly kind: "disconnect"; readonly holder: number }
+  | { readonly kind: "stop" };
+
+/** What the storage thread posts to main. */
+export type FromStorageThread =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "stopped" };

@@ -1,0 +1,118 @@
+import { VitrineError } from "../../../core/errors.ts";
+import type { ObjectKey } from "../../../core/key.ts";
+import type { ListPage, ListQuery, TierUsage } from "../../adapter.ts";
+import type { IndexRow } from "../place.ts";
+import type { Change, StoreCalls } from "../store_calls.ts";
+import { errorOf, type FromOwner, type Port, type StoreAnswer, type StoreCall, type ToOwner } from "./messages.ts";
+
+interface Waiting {
+  readonly tier: number;
+  readonly call: StoreCall;
+  readonly resolve: (value: StoreAnswer) => void;
+  readonly reject: (error: VitrineError) => void;
+}
+
+/**
+ * This thread's line to the owner of the folders. Calls are answered in any order, and take effect in the order in which they are made. If the owner ends,
+ * calls wait for the next one, which gets those that were not answered once more: a change that its predecessor had made is then made a second time, which
+ * changes nothing but the answer of a deletion.
+ */
+export class OwnerLine {
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #stores = new Map<number, { readonly onDropped: (segment: number) => void; heldBytes: number }>();
+  #port: Port<ToOwner, FromOwner> | undefined;
+  #unsent: { readonly id: number; readonly tier: number; readonly call: StoreCall }[] = [];
+  #lastId = 0;
+  #closed = false;
+
+  /** The owner is reached here from now on. */
+  connect(port: Port<ToOwner, FromOwner>): void {
+    this.#port?.close();
+    this.#port = port;
+    port.listen(
+      (message) => this.#hear(message),
+      () => {
+        if (this.#port === port) this.#port = undefined;
+      },
+    );
+    const again = [...this.#waiting].map(([id, { tier, call }]) => ({ id, tier, call }));
+    this.#unsent = [];
+    const held = [...this.#stores].filter(([, { heldBytes }]) => heldBytes > 0).map(([tier, { heldBytes }]) => ({
+      id: 0,
+      tier,
+      call: { method: "hold", bytes: heldBytes, heldBytes: 0 } as const,
+    }));
+    if (held.length + again.length > 0) port.post({ calls: [...held, ...again] });
+  }
+
+  /** The folder of one tier. `onDropped` is told of segments whose files are gone. */
+  store(tier: number, onDropped: (segment: number) => void): StoreCalls {
+    const state = { onDropped, heldBytes: 0 };
+    this.#stores.set(tier, state);
+    const ask = (call: StoreCall) => this.#ask(tier, call);
+    return {
+      find: async (key: ObjectKey, use: boolean) => await ask({ method: "find", key, use }) as IndexRow | undefined,
+      change: async (change: Change) => {
+        try {
+          return await ask({ method: "change", change }) as boolean;
+        } finally {
+          if (change.kind === "file") state.heldBytes -= change.heldBytes;
+        }
+      },
+      hold: async (bytes: number, heldBytes: number) => {
+        const held = await ask({ method: "hold", bytes, heldBytes }) as number;
+        state.heldBytes += held - heldBytes;
+        return held;
+      },
+      release: (bytes: number) => {
+        state.heldBytes -= bytes;
+        void ask({ method: "release", bytes }).catch(() => undefined);
+      },
+      relieve: async (bytes: number) => await ask({ method: "relieve", bytes }) as boolean,
+      clear: async (tenant: string | undefined) => await ask({ method: "clear", tenant }) as number,
+      list: async (query: ListQuery) => await ask({ method: "list", query }) as ListPage,
+      usage: async () => await ask({ method: "usage" }) as TierUsage,
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** Ends the line; calls that were not answered fail. */
+  close(): void {
+    this.#closed = true;
+    this.#port?.close();
+    this.#port = undefined;
+    for (const { reject } of this.#waiting.values()) reject(new VitrineError("tier_failed", "ask storage thread: closed"));
+    this.#waiting.clear();
+  }
+
+  #ask(tier: number, call: StoreCall): Promise<StoreAnswer> {
+    if (this.#closed) return Promise.reject(new VitrineError("tier_failed", "ask storage thread: closed"));
+    return new Promise((resolve, reject) => {
+      this.#lastId += 1;
+      this.#waiting.set(this.#lastId, { tier, call, resolve, reject });
+      this.#unsent.push({ id: this.#lastId, tier, call });
+      // All calls of one turn go in one message.
+      if (this.#unsent.length === 1) queueMicrotask(() => this.#send());
+    });
+  }
+
+  #send(): void {
+    const calls = this.#unsent;
+    this.#unsent = [];
+    if (calls.length > 0) this.#port?.post({ calls });
+  }
+
+  #hear(message: FromOwner): void {
+    if (message.kind === "dropped") {
+      this.#stores.get(message.tier)?.onDropped(message.segment);
+      return;
+    }
+    for (const answer of message.answers) {
+      const waiting = this.#waiting.get(answer.id);
+      if (waiting === undefined) continue;
+      this.#waiting.delete(answer.id);
+      if ("failure" in answer) waiting.reject(errorOf(answer.failure));
+      else waiting.resolve(answer.value);
+    }
+  }
+}

@@ -1,0 +1,3 @@
+import { adapterConformance } from "./conformance.ts";
+import { fixtures } from "./fixtures.ts";
+adapterConformance(fixtures["file:"]);
