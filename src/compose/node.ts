@@ -50,7 +50,12 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await composeTiers(config, { publish, clock, onTierRemoved: options.onTierRemoved, folders: options.folders }),
+    tiers: await composeTiers(config, {
+      publish,
+      clock,
+      onTierRemoved: options.onTierRemoved,
+      folders: options.folders,
+    }),
     publish,
     clock,
     write: config.write,

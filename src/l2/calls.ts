@@ -17,7 +17,11 @@ export class Calls {
   }
 
   /** Runs one call; throws tier_failed after `close`. A failure that is not a VitrineError becomes tier_failed (no_room if the disk is full) with its cause, unless `spare` says it is none of the tier's. */
-  async run<T>(action: string, work: () => T | Promise<T>, spare: (error: unknown) => boolean = () => false): Promise<T> {
+  async run<T>(
+    action: string,
+    work: () => T | Promise<T>,
+    spare: (error: unknown) => boolean = () => false,
+  ): Promise<T> {
     if (this.#closed) throw new VitrineError("tier_failed", `${action}: tier ${this.#tier} is closed`);
     this.#running += 1;
     try {

@@ -14,7 +14,7 @@ import type { Recovery } from "./file/recover.ts";
 import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import { ObjectWriter } from "./file/writer.ts";
-import { watchSource, type WatchedSource } from "./source.ts";
+import { type WatchedSource, watchSource } from "./source.ts";
 
 /** Settings of a file adapter. */
 export interface FileAdapterOptions {
@@ -27,6 +27,8 @@ export interface FileAdapterOptions {
   readonly store: StoreCalls;
   /** The file system to read objects and write large ones with (default: the real one). */
   readonly disk?: Disk | undefined;
+  /** Objects up to this size go into segments (default: 128 KiB, none under a small limit). */
+  readonly recordLimitBytes?: number | undefined;
 }
 
 /**
@@ -49,7 +51,7 @@ export class FileAdapter implements L2Adapter {
     this.#layout = new Layout(options.path);
     this.#segments = new SegmentReader(this.#disk, this.#layout);
     this.#store = options.store;
-    this.#recordLimitBytes = recordLimitBytes(options.limitBytes);
+    this.#recordLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes);
   }
 
   /** The segment's file is gone. */
@@ -80,7 +82,10 @@ export class FileAdapter implements L2Adapter {
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    return await this.#calls.run("delete object", () => this.#store.change({ kind: "delete", key: plain(key), durable: true }));
+    return await this.#calls.run(
+      "delete object",
+      () => this.#store.change({ kind: "delete", key: plain(key), durable: true }),
+    );
   }
 
   async clear(tenant?: string): Promise<number> {
@@ -169,7 +174,7 @@ export class FileAdapter implements L2Adapter {
 
   /** Afterwards the object is visible and as durable as was asked for, or nothing has changed. */
   async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
-    const tempPath = this.#layout.tempPath(key);
+    const tempPath = this.#layout.tempPath();
     const file = await this.#disk.create(tempPath);
     const writer = new ObjectWriter(file, this.#store);
     let isHandedOver = false;
@@ -196,17 +201,18 @@ export interface OwnFolder {
 }
 
 /** Opens a folder in this thread, whose event loop then waits for the disk. Throws tier_failed. */
-export function openOwnFolder(options: Omit<FileStoreOptions, "disk"> & {
-  readonly disk?: Disk;
-  readonly blockingDisk?: FileStoreOptions["disk"];
-}): OwnFolder {
+export function openOwnFolder(
+  options: Omit<FileStoreOptions, "disk"> & {
+    readonly disk?: Disk | undefined;
+    readonly blockingDisk?: FileStoreOptions["disk"];
+    readonly recordLimitBytes?: number | undefined;
+  },
+): OwnFolder {
   const { disk, blockingDisk, ...rest } = options;
-  const store = new FileStore({
-    ...rest,
-    disk: blockingDisk,
-    onSegmentDropped: (segment) => adapter?.forgetSegment(segment),
-  });
   let adapter: FileAdapter | undefined;
+  // Segments are dropped while the folder is being opened, too.
+  const onSegmentDropped = (segment: number): void => adapter?.forgetSegment(segment);
+  const store = new FileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
   adapter = new FileAdapter({ ...rest, disk, store });
   return { adapter, store, recovery: store.recovery };
 }

@@ -16,7 +16,10 @@ export function openFileUrl(url: TierUrl, context: TierContext): L2Adapter {
 }
 
 /** Opens the folder of such a URL as its owner. */
-export function openFolder(url: TierUrl, context: TierContext & { readonly onSegmentDropped: (segment: number) => void }): FileStore {
+export function openFolder(
+  url: TierUrl,
+  context: TierContext & { readonly onSegmentDropped: (segment: number) => void },
+): FileStore {
   return new FileStore({ ...context, ...settingsOf(url) });
 }
 

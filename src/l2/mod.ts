@@ -53,7 +53,11 @@ export async function openFolders(
   try {
     for (const plan of plans(urls)) {
       const onSegmentDropped = (segment: number): void => context.onSegmentDropped(plan.tier, segment);
-      open.push(isFolderUrl(plan.url.scheme) ? openFolder(plan.url, { ...contextOf(plan, context), onSegmentDropped }) : undefined);
+      open.push(
+        isFolderUrl(plan.url.scheme)
+          ? openFolder(plan.url, { ...contextOf(plan, context), onSegmentDropped })
+          : undefined,
+      );
     }
     return open;
   } catch (error) {

@@ -7,7 +7,8 @@ export const fixtures = {
   "file:": {
     name: "file",
     persistent: true,
-    open: (folder, options) => Promise.resolve(openOwnFolder({ ...options, name: "fs", path: folder, sync: false }).adapter),
+    open: (folder, options) =>
+      Promise.resolve(openOwnFolder({ ...options, name: "fs", path: folder, sync: false }).adapter),
   },
   "memory:": {
     name: "memory",

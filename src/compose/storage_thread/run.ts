@@ -53,7 +53,9 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     hear(message) {
       lines.get(message.holder)?.();
       lines.delete(message.holder);
-      if (message.kind === "connect") lines.set(message.holder, server.attach(portOf<FromOwner, ToOwner>(message.port)));
+      if (message.kind === "connect") {
+        lines.set(message.holder, server.attach(portOf<FromOwner, ToOwner>(message.port)));
+      }
     },
     async stop() {
       clearInterval(tidying);

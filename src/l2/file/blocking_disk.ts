@@ -12,6 +12,7 @@ import {
   writevSync,
 } from "node:fs";
 import { errorCode } from "./disk.ts";
+import { makeFolder } from "./folders.ts";
 
 /**
  * The file system as the thread that owns a folder uses it: every call blocks. Tests put a failing or a forgetful one in its place. Errors are those
@@ -29,8 +30,12 @@ export interface BlockingDisk {
   truncate(file: number, length: number): void;
   /** Brings a file's content onto stable storage. */
   sync(file: number): void;
+  /** The same for a file by its path. */
+  syncPath(path: string): void;
   close(file: number): void;
   rename(from: string, to: string): void;
+  /** Makes a folder, durably; nothing if it is there. */
+  makeFolder(path: string): void;
   /** Removes a file; no error if there is none. */
   remove(path: string): void;
   /** Makes new names, renames and removals in a folder durable. */
@@ -65,20 +70,24 @@ export const systemDisk: BlockingDisk = {
   },
   truncate: ftruncateSync,
   sync: fdatasyncSync,
+  syncPath,
   close: closeSync,
   rename: renameSync,
+  makeFolder,
   remove: (path) => unlessMissing(() => unlinkSync(path)),
-  syncFolder(path) {
-    const folder = openSync(path, "r");
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
-  },
+  syncFolder: syncPath,
   names: (path) => readdirSync(path),
   size: (path) => unlessMissing(() => statSync(path).size),
 };
+
+function syncPath(path: string): void {
+  const file = openSync(path, "r");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** Writes buffers whole, also where the kernel takes a part of them; returns their bytes. */
 function writeAll(file: number, buffers: readonly Uint8Array[], position: number): number {

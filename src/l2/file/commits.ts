@@ -88,9 +88,13 @@ export class Commits {
   /** What one change alone can fail at: its room, its file. undefined if it did, and was told so. */
   #plan(pending: PendingChange): Planned | undefined {
     const { space, segments } = this.#options;
-    const record = recordOf(pending.change, segments.ids.length > 0);
     const { change } = pending;
+    const record = recordOf(change, segments.ids.length > 0);
     try {
+      if (this.#isRepeated(change)) {
+        pending.resolve(true);
+        return undefined;
+      }
       if (change.kind === "record") space.ensure(lengthOf(record));
       return { ...pending, record, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
     } catch (error) {
@@ -98,6 +102,14 @@ export class Commits {
       pending.reject(error);
       return undefined;
     }
+  }
+
+  /** A thread asks once more for what an owner that has ended had made already. */
+  #isRepeated(change: Change): boolean {
+    if ((change.kind !== "record" && change.kind !== "file") || change.again !== true) return false;
+    const isThere = this.#options.index.find(change.key)?.meta.version === change.meta.version;
+    if (isThere && change.kind === "file") this.#options.space.release(change.heldBytes);
+    return isThere;
   }
 
   #make(planned: readonly Planned[]): readonly (IndexRow | undefined)[] {
@@ -113,7 +125,9 @@ export class Commits {
       if (durable) {
         const syncMs = performance.now();
         segments.sync();
-        for (const folder of new Set(renamed.map((name) => layout.folderOf(name)))) this.#options.disk.syncFolder(folder);
+        for (const folder of new Set(renamed.map((name) => layout.folderOf(name)))) {
+          this.#options.disk.syncFolder(folder);
+        }
         syncSeconds = (performance.now() - syncMs) / 1000;
       }
       outcomes = index.transaction(() => {
@@ -164,6 +178,7 @@ export class Commits {
   #rename(change: Change & { readonly kind: "file" }): string {
     const { layout, disk } = this.#options;
     const name = layout.objectName(change.key, change.meta.version);
+    disk.makeFolder(layout.folderOf(name));
     disk.rename(change.tempPath, layout.objectPath(name));
     return name;
   }
@@ -173,7 +188,7 @@ export class Commits {
     { change, record, offset }: Planned,
     appended: Appended | undefined,
   ): Outcome {
-    const { index, clock, layout } = this.#options;
+    const { index, layout } = this.#options;
     if (change.kind === "damaged") {
       return { old: index.remove(change.row) ? change.row : undefined, reason: "corrupt" };
     }
@@ -193,7 +208,7 @@ export class Commits {
         place: { kind: "record", segment, offset: (appended?.position ?? 0) + offset },
         bytes: lengthOf(record),
       };
-    return { old: index.put(entry, clock.nowMs()), reason: "replaced" };
+    return { old: index.put(entry), reason: "replaced" };
   }
 
   /** What follows a transaction: live bytes, files that are no longer needed, folders that must be synced. */
@@ -209,7 +224,10 @@ export class Commits {
         segments.addLive(appended.id, lengthOf(record));
       }
       if (change.kind === "file") space.release(change.heldBytes);
-      if (old !== undefined) reclaim.removed(old.place, old.bytes);
+      if (old !== undefined) {
+        reclaim.removed(old.place, old.bytes);
+        this.#syncSuccessor(change, old);
+      }
       // A file of the same version was renamed over.
       const isOverwritten = change.kind === "file" && old?.meta.version === change.meta.version;
       if (old !== undefined && !isOverwritten) removals.removeFiles([old]);
@@ -217,6 +235,16 @@ export class Commits {
       const key: ObjectKey = change.kind === "damaged" ? change.row.key : change.key;
       removals.sync(layout.folderOf(layout.objectName(key, 0)));
     }
+  }
+
+  /** An object goes for good only when what replaces it is on stable storage: a power loss must not take both. A record is synced before its segment goes. */
+  #syncSuccessor(change: Change, old: IndexRow): void {
+    const { disk, layout, segments } = this.#options;
+    if (change.kind === "record" && !change.durable && old.place.kind === "file") segments.sync();
+    if (change.kind !== "file" || change.durable) return;
+    const name = layout.objectName(change.key, change.meta.version);
+    disk.syncPath(layout.objectPath(name));
+    disk.syncFolder(layout.folderOf(name));
   }
 
   /**

@@ -65,6 +65,8 @@ export class FileStore implements StoreCalls {
   readonly #reclaim: Reclaim;
   readonly #space: Space;
   readonly #commits: Commits;
+  /** Clears that run. They go by ids, which uses would change. */
+  #clearing = 0;
   #pending: PendingChange[] = [];
   /** Keys that a pending change is about: whoever asks for one of them afterwards must see the change. */
   #pendingKeys: Set<string> = new Set();
@@ -83,11 +85,19 @@ export class FileStore implements StoreCalls {
       const syncing = options.sync ? disk : withoutSync(disk);
       this.#segments = new Segments({ disk: syncing, layout, segmentBytes: segmentBytesFor(options.limitBytes) });
       this.#segments.open();
-      this.#index = openIndex(layout.indexPath);
+      this.#index = openIndex(layout.indexPath, options);
       try {
         this.recovery = recover({ layout, index: this.#index, segments: this.#segments, disk });
         this.#removals = new Removals({ tier: name, disk: syncing, layout, publish, onRemoved: options.onRemoved });
-        const parts = { tier: name, index: this.#index, segments: this.#segments, removals: this.#removals, clock, publish, layout };
+        const parts = {
+          tier: name,
+          index: this.#index,
+          segments: this.#segments,
+          removals: this.#removals,
+          clock,
+          publish,
+          layout,
+        };
         this.#reclaim = new Reclaim({ ...parts, onDropped: (segment) => options.onSegmentDropped?.(segment) });
         this.#space = new Space({ ...parts, limitBytes: options.limitBytes, reclaim: this.#reclaim });
         this.#commits = new Commits({ ...parts, space: this.#space, reclaim: this.#reclaim, disk: syncing });
@@ -114,7 +124,7 @@ export class FileStore implements StoreCalls {
         this.#space.removeExpired(SLICE);
         return undefined;
       }
-      if (use) this.#index.touch(row.id, nowMs);
+      if (use && this.#clearing === 0) this.#index.touch(row.id);
       return row;
     });
   }
@@ -141,26 +151,40 @@ export class FileStore implements StoreCalls {
   }
 
   async clear(tenant: string | undefined): Promise<number> {
-    return await this.#calls.run("clear tier", async () => {
-      this.#flush();
-      const last = this.#index.lastId;
-      this.#beginClear(tenant);
-      let count = 0;
-      const cleared = new Map<string, { keys: number; bytes: number }>();
-      for (let after = 0; after < last;) {
-        const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
-        after = rows.at(-1)?.id ?? last;
-        this.#removeCleared(rows, cleared);
-        count += rows.length;
-        if (rows.length > 0) await nextTurn();
-      }
-      this.#removals.sync();
-      this.#reclaim.dropEmpty();
-      for (const [name, { keys, bytes: size }] of cleared) {
-        this.#options.publish("l2.removed", { tier: this.#options.name, tenant: name, reason: "cleared", keys, bytes: size });
-      }
-      return count;
-    });
+    this.#clearing += 1;
+    try {
+      return await this.#calls.run("clear tier", () => this.#clear(tenant));
+    } finally {
+      this.#clearing -= 1;
+    }
+  }
+
+  async #clear(tenant: string | undefined): Promise<number> {
+    this.#flush();
+    this.#index.flushTouched();
+    const last = this.#index.lastId;
+    this.#beginClear(tenant);
+    let count = 0;
+    const cleared = new Map<string, { keys: number; bytes: number }>();
+    for (let after = 0; after < last;) {
+      const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
+      after = rows.at(-1)?.id ?? last;
+      this.#removeCleared(rows, cleared);
+      count += rows.length;
+      if (rows.length > 0) await nextTurn();
+    }
+    this.#removals.sync();
+    this.#reclaim.dropEmpty();
+    for (const [name, { keys, bytes: size }] of cleared) {
+      this.#options.publish("l2.removed", {
+        tier: this.#options.name,
+        tenant: name,
+        reason: "cleared",
+        keys,
+        bytes: size,
+      });
+    }
+    return count;
   }
 
   async list(query: ListQuery): Promise<ListPage> {
@@ -206,7 +230,13 @@ export class FileStore implements StoreCalls {
     const { corrupt } = this.recovery;
     if (corrupt === 0) return;
     // Whose objects they were cannot be read any more.
-    this.#options.publish("l2.removed", { tier: this.#options.name, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
+    this.#options.publish("l2.removed", {
+      tier: this.#options.name,
+      tenant: "",
+      reason: "corrupt",
+      keys: corrupt,
+      bytes: 0,
+    });
   }
 
   /** The log must say that what came before is gone, before anything that comes after: a rebuild reads it in order. */
@@ -262,7 +292,9 @@ export class FileStore implements StoreCalls {
     }
     const batch = this.#pending.slice(0, count);
     this.#pending = this.#pending.slice(count);
-    this.#pendingKeys = new Set(this.#pending.map(({ change }) => keyId(change.kind === "damaged" ? change.row.key : change.key)));
+    this.#pendingKeys = new Set(
+      this.#pending.map(({ change }) => keyId(change.kind === "damaged" ? change.row.key : change.key)),
+    );
     this.#commits.commit(batch);
     if (this.#pending.length > 0) this.#schedule(true);
   }
@@ -288,18 +320,18 @@ function segmentBytesFor(limitBytes: number): number {
 const UNSOUND = /not a database|malformed|schema version|no such table|file format/;
 
 /** The last run's index, or an empty one that recovery fills from the folder if there is none that can be used. */
-function openIndex(path: string): ObjectIndex {
+function openIndex(path: string, options: { readonly sync: boolean }): ObjectIndex {
   try {
-    return ObjectIndex.open(path);
+    return ObjectIndex.open(path, options);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    if (UNSOUND.test(why)) return ObjectIndex.create(path);
+    if (UNSOUND.test(why)) return ObjectIndex.create(path, options);
     throw new VitrineError("tier_failed", `open tier: ${path}: ${why}`, { cause });
   }
 }
 
 function withoutSync(disk: BlockingDisk): BlockingDisk {
-  return { ...disk, sync: () => {}, syncFolder: () => {} };
+  return { ...disk, sync: () => {}, syncPath: () => {}, syncFolder: () => {} };
 }
 
 function nextTurn(): Promise<void> {

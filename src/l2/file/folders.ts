@@ -2,17 +2,28 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Layout } from "./layout.ts";
 
-/** Makes the 256 folders and the one of the segments where they are missing, durably: a file is no safer than the folder entry that leads to it. */
+/** Makes the folders that are always there, durably: a file is no safer than the folder entry that leads to it. */
 export function makeFolders(layout: Layout): void {
-  const folders = [...layout.folders.map((folder) => layout.folderPath(folder)), layout.segmentsPath];
-  const made = folders.filter((folder) => mkdirSync(folder, { recursive: true }) !== undefined);
-  if (made.length === 0) return;
-  for (const path of [join(layout.root, "objects"), layout.root, dirname(layout.root)]) {
-    const descriptor = openSync(path, "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+  makeFolder(join(layout.root, "objects"));
+  makeFolder(layout.incomingPath);
+  makeFolder(layout.segmentsPath);
+}
+
+/** Makes a folder, and those above it, durably; nothing if it is there. */
+export function makeFolder(path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined) return;
+  for (let above = dirname(path); above.length >= dirname(first).length; above = dirname(above)) {
+    syncFolder(above);
+    if (above === dirname(above)) return;
+  }
+}
+
+function syncFolder(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -40,7 +40,7 @@ export class ObjectIndex {
   readonly #touchRow: StatementSync;
   readonly #move: StatementSync;
   readonly #segment: StatementSync;
-  readonly #touched: Map<number, number> = new Map();
+  readonly #touched = new Set<number>();
   #objects = 0;
   #fileBytes = 0;
   #lastId = 0;
@@ -50,12 +50,12 @@ export class ObjectIndex {
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#lastId = Number(db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
     this.#insert = db.prepare(
-      "INSERT INTO objects (id, tenant, key, segment, offset, name, bytes, created_ms, expires_ms, used_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (id, tenant, key, segment, offset, name, bytes, created_ms, expires_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ? AND name = ?");
     this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
-    this.#touchRow = db.prepare("UPDATE objects SET used_ms = ? WHERE id = ?");
+    this.#touchRow = db.prepare("UPDATE objects SET id = ? WHERE id = ?");
     this.#move = db.prepare("UPDATE objects SET segment = ?, offset = ? WHERE id = ?");
     this.#segment = db.prepare("INSERT OR REPLACE INTO segments (id, bytes) VALUES (?, ?)");
     const totals = db.prepare(
@@ -66,12 +66,16 @@ export class ObjectIndex {
   }
 
   /** Opens what is there. Throws if it is not a sound index of this schema, or if somebody else has it. */
-  static open(path: string): ObjectIndex {
+  static open(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
     const db = new DatabaseSync(path);
     try {
-      setUp(db);
+      setUp(db, sync);
       const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
       if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
+      // Without syncs a power loss may have torn it.
+      if (!sync && db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
+        throw new Error("open index: malformed");
+      }
       return new ObjectIndex(db);
     } catch (error) {
       db.close();
@@ -80,11 +84,11 @@ export class ObjectIndex {
   }
 
   /** Removes what is there and makes an empty index. */
-  static create(path: string): ObjectIndex {
+  static create(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
     for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
     const db = new DatabaseSync(path);
     try {
-      setUp(db);
+      setUp(db, sync);
       db.exec(SCHEMA);
       return new ObjectIndex(db);
     } catch (error) {
@@ -100,7 +104,7 @@ export class ObjectIndex {
   }
 
   /** Puts an entry in the place of whatever the key had, which is returned. */
-  put(entry: IndexEntry, usedMs: number): IndexRow | undefined {
+  put(entry: IndexEntry): IndexRow | undefined {
     const { key, meta, place, bytes } = entry;
     const name = encode(key.key);
     const old = this.#deleteKey.get(key.tenant, name);
@@ -115,7 +119,6 @@ export class ObjectIndex {
       bytes,
       meta.createdMs,
       meta.expiresMs,
-      usedMs,
       JSON.stringify(meta),
     );
     this.#count(entry, 1);
@@ -139,7 +142,7 @@ export class ObjectIndex {
     this.flushTouched();
     const victims = new Map<number, IndexRow>();
     let freed = 0;
-    for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY used_ms, id"]) {
+    for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY id"]) {
       const rows = this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT ?2`).iterate(nowMs, limit);
       for (const row of rows) {
         if (freed >= bytes || victims.size >= limit) break;
@@ -159,7 +162,7 @@ export class ObjectIndex {
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
+  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. A use of one gives it a new id. */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -213,8 +216,8 @@ export class ObjectIndex {
   }
 
   /** Notes a use for eviction's order; written in batches, so a crash forgets the last few. */
-  touch(id: number, nowMs: number): void {
-    this.#touched.set(id, nowMs);
+  touch(id: number): void {
+    this.#touched.add(id);
     if (this.#touched.size >= TOUCH_BATCH) this.flushTouched();
   }
 
@@ -222,7 +225,10 @@ export class ObjectIndex {
   flushTouched(): void {
     if (this.#touched.size === 0) return;
     this.transaction(() => {
-      for (const [id, usedMs] of this.#touched) this.#touchRow.run(usedMs, id);
+      for (const id of this.#touched) {
+        this.#lastId += 1;
+        this.#touchRow.run(this.#lastId, id);
+      }
     });
     this.#touched.clear();
   }
@@ -274,7 +280,9 @@ export class ObjectIndex {
 
   /** The tombstones and clears that lie in a segment. */
   endsIn(segment: number): readonly EndRow[] {
-    return this.#db.prepare("SELECT kind, tenant, key FROM ends WHERE segment = ? ORDER BY id").all(segment).map((row) => ({
+    return this.#db.prepare("SELECT kind, tenant, key FROM ends WHERE segment = ? ORDER BY id").all(segment).map((
+      row,
+    ) => ({
       kind: row["kind"] === "clear" ? "clear" : "tombstone",
       key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
     }));
@@ -321,12 +329,12 @@ export class ObjectIndex {
   }
 }
 
-function setUp(db: DatabaseSync): void {
+function setUp(db: DatabaseSync, sync: boolean): void {
   // Somebody may look into it at this moment; afterwards nobody can.
   db.exec("PRAGMA busy_timeout = 5000");
   db.exec("PRAGMA locking_mode = EXCLUSIVE");
   db.exec("PRAGMA journal_mode = WAL");
-  db.exec("PRAGMA synchronous = NORMAL");
+  db.exec(`PRAGMA synchronous = ${sync ? "NORMAL" : "OFF"}`);
   db.exec("PRAGMA wal_autocheckpoint = 4000");
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
 }

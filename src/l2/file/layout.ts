@@ -11,6 +11,8 @@ export class Layout {
   readonly root: string;
   readonly indexPath: string;
   readonly lockPath: string;
+  /** The folder of files that are being written. */
+  readonly incomingPath: string;
   /** The folder of the segment files. */
   readonly segmentsPath: string;
   /** The 256 names of the folders that hold object files: "00" to "ff". */
@@ -22,6 +24,7 @@ export class Layout {
     this.root = root;
     this.indexPath = join(root, "index.sqlite");
     this.lockPath = join(root, "lock.sqlite");
+    this.incomingPath = join(root, "incoming");
     this.segmentsPath = join(root, "segments");
   }
 
@@ -66,9 +69,9 @@ export class Layout {
     return SEGMENT_NAME.test(name) ? Number.parseInt(name.slice(0, 12), 16) : undefined;
   }
 
-  /** A path nobody else uses, in the folder where an object of `key` will lie. */
-  tempPath(key: ObjectKey): string {
+  /** A path nobody else uses, for a file that is being written. */
+  tempPath(): string {
     this.#temps += 1;
-    return join(this.folderOf(this.objectName(key, 0)), `${this.#tempStem}-${this.#temps}${TEMP_SUFFIX}`);
+    return join(this.incomingPath, `${this.#tempStem}-${this.#temps}${TEMP_SUFFIX}`);
   }
 }

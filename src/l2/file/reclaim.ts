@@ -66,9 +66,10 @@ export class Reclaim {
       kind === "clear" ? { kind, tenant: key.tenant } : { kind, key }
     );
     const buffers = [...moved.map(({ bytes }) => bytes), ...heads.map((head) => encodeRecord(head))];
-    if (buffers.length > 0) {
-      const to = segments.append(buffers);
-      segments.sync();
+    const to = buffers.length > 0 ? segments.append(buffers) : undefined;
+    // What replaced the dead records may not be on stable storage yet.
+    segments.sync();
+    if (to !== undefined) {
       index.transaction(() => {
         let offset = to.position;
         for (const { row, bytes } of moved) {
@@ -111,7 +112,9 @@ export function payloadOf(bytes: Uint8Array, { key, meta }: Pick<IndexRow, "key"
   const record = decodeRecord(bytes);
   if (record?.head.kind !== "object" || record.headBytes + record.payloadBytes !== bytes.length) return undefined;
   const { head } = record;
-  if (head.key.key !== key.key || head.key.tenant !== key.tenant || head.meta.version !== meta.version) return undefined;
+  if (head.key.key !== key.key || head.key.tenant !== key.tenant || head.meta.version !== meta.version) {
+    return undefined;
+  }
   const payload = bytes.subarray(record.headBytes);
   return crc32(payload) === meta.crc32 ? payload : undefined;
 }

@@ -1,10 +1,10 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { BlockingDisk } from "./blocking_disk.ts";
 import { decodeTail, type Tail, tailLength } from "./format.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
-import type { IndexEntry } from "./place.ts";
+import type { IndexEntry, Place } from "./place.ts";
 import { decodeRecord, RECORD_HEADER_BYTES, recordHeadBytes, SEGMENT_HEADER_BYTES } from "./record.ts";
 import type { Segments } from "./segments.ts";
 
@@ -35,6 +35,7 @@ export interface RecoverOptions {
   readonly disk: BlockingDisk;
 }
 
+type RecordPlace = Place & { readonly kind: "record" };
 type Found = { -readonly [K in keyof Recovery]: number };
 
 /**
@@ -49,6 +50,7 @@ export function recover(options: RecoverOptions): Recovery {
   index.transaction(() => {
     for (const id of known.keys()) if (!segments.has(id)) found.missing += index.forgetSegment(id);
   });
+  found.leftovers += removeTemps(layout.incomingPath, layout);
   for (const folder of layout.folders) recoverFolder(options, folder, found);
   for (const [id, bytes] of index.liveBytes()) segments.addLive(id, bytes);
   return found;
@@ -99,8 +101,13 @@ function replay({ index, segments }: RecoverOptions, id: number, seen: number, f
 function adoptRecord(index: ObjectIndex, entry: IndexEntry, found: Found): void {
   const old = index.find(entry.key);
   if (old?.place.kind === "file" && old.meta.version > entry.meta.version) return;
-  index.put(entry, entry.meta.createdMs);
+  if (old?.place.kind === "record" && entry.place.kind === "record" && isBefore(entry.place, old.place)) return;
+  index.put(entry);
   if (old === undefined) found.adopted += 1;
+}
+
+function isBefore(a: RecordPlace, b: RecordPlace): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
 }
 
 function recoverFolder({ layout, index }: RecoverOptions, folder: string, found: Found): void {
@@ -108,15 +115,10 @@ function recoverFolder({ layout, index }: RecoverOptions, folder: string, found:
     const known = index.names(folder);
     const folderPath = layout.folderPath(folder);
     const unknown: string[] = [];
-    for (const entry of readdirSync(folderPath, { withFileTypes: true })) {
-      const { name } = entry;
-      if (!entry.isFile()) continue;
-      if (layout.isTempName(name)) {
-        unlinkSync(`${folderPath}/${name}`);
-        found.leftovers += 1;
-      } else if (layout.isObjectName(name) && name.startsWith(folder) && !known.delete(name)) {
-        unknown.push(name);
-      }
+    // Version 0.1.0 wrote its temp files here.
+    found.leftovers += removeTemps(folderPath, layout);
+    for (const name of fileNames(folderPath)) {
+      if (layout.isObjectName(name) && name.startsWith(folder) && !known.delete(name)) unknown.push(name);
     }
     for (const id of known.values()) {
       index.forgetFile(id);
@@ -124,6 +126,18 @@ function recoverFolder({ layout, index }: RecoverOptions, folder: string, found:
     }
     for (const name of unknown) found[adoptFile(layout, index, name)] += 1;
   });
+}
+
+/** The names of the files in a folder; none if it is not there. */
+function fileNames(path: string): readonly string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
+}
+
+function removeTemps(path: string, layout: Layout): number {
+  const temps = fileNames(path).filter((name) => layout.isTempName(name));
+  for (const name of temps) unlinkSync(`${path}/${name}`);
+  return temps.length;
 }
 
 /** Takes a file into the index unless it is damaged or the index has a newer version of its object; then it is removed. */
@@ -139,7 +153,7 @@ function adoptFile(layout: Layout, index: ObjectIndex, name: string): "adopted" 
     unlinkSync(path);
     return "superseded";
   }
-  index.put(entry, entry.meta.createdMs);
+  index.put(entry);
   if (old === undefined) return "adopted";
   if (old.place.kind === "file") unlinkSync(layout.objectPath(old.place.name));
   return "superseded";

@@ -26,7 +26,9 @@ export class Removals {
 
   /** Removes the files of entries that lay in files. */
   removeFiles(entries: readonly IndexEntry[]): void {
-    this.removeNames(entries.map(({ place }) => place).filter((place) => place.kind === "file").map(({ name }) => name));
+    this.removeNames(
+      entries.map(({ place }) => place).filter((place) => place.kind === "file").map(({ name }) => name),
+    );
   }
 
   /** Removes object files. One that cannot be removed goes at the next start: the index does not have it. */

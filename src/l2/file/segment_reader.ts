@@ -62,7 +62,11 @@ export class SegmentReader {
     }
     const [oldest] = this.#open.keys();
     if (oldest !== undefined && this.#open.size >= MAX_OPEN) this.forget(oldest);
-    const open: OpenSegment = { file: this.#disk.open(this.#layout.segmentPath(segment)), readers: 0, isForgotten: false };
+    const open: OpenSegment = {
+      file: this.#disk.open(this.#layout.segmentPath(segment)),
+      readers: 0,
+      isForgotten: false,
+    };
     this.#open.set(segment, open);
     // A segment that was not there when it was asked for may have been a failure of the disk: it is looked for again.
     void open.file.then((file) => file === undefined && this.forget(segment), () => this.forget(segment));

@@ -141,10 +141,12 @@ export class Segments {
     this.#close(this.#head);
   }
 
-  /** Removes a segment's file. */
+  /** Removes a segment's file for good: if it came back, so would what was deleted from it. */
   drop(id: number): void {
+    const { disk, layout } = this.#options;
     if (this.#head?.id === id) this.#close(this.#head);
-    this.#options.disk.remove(this.#options.layout.segmentPath(id));
+    disk.remove(layout.segmentPath(id));
+    disk.syncFolder(layout.segmentsPath);
     this.#segments.delete(id);
   }
 

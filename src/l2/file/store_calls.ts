@@ -13,6 +13,8 @@ export type Change =
     readonly payload: Uint8Array;
     /** Whether it must be on stable storage before the change is done. */
     readonly durable: boolean;
+    /** Asked for a second time: the owner before this one may have made it. */
+    readonly again?: true;
   }
   /** Stores an object whose bytes lie in a finished temp file; the file is synced already if the change is durable. */
   | {
@@ -24,6 +26,7 @@ export type Change =
     /** What was held for it with `hold`, and is given back now. */
     readonly heldBytes: number;
     readonly durable: boolean;
+    readonly again?: true;
   }
   /** Removes whatever the key has, unless its time is up. */
   | { readonly kind: "delete"; readonly key: ObjectKey; readonly durable: boolean }

@@ -1,10 +1,10 @@
 /** A process that stores objects durably, one after the other, and prints the number of each one acknowledged, until it is killed. */
 import process from "node:process";
-import { FileAdapter } from "../../../src/l2/file.ts";
+import { openOwnFolder } from "../../../src/l2/file.ts";
 import { key, newBench, pattern, sourceOf } from "../support.ts";
 
 const path = process.argv[2] ?? "";
-const adapter = await FileAdapter.open({ ...newBench(), name: "fs", path, limitBytes: 0, sync: true });
+const { adapter } = openOwnFolder({ ...newBench(), name: "fs", path, limitBytes: 0, sync: true });
 for (let n = 0;; n += 1) {
   const at = key(`${n % 10}`);
   // The deletion and the store after it are acknowledged together.

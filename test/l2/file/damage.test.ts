@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { codeOf, key, pattern, readAll, sourceOf } from "../support.ts";
-import { craft, flipBit, loseTrust, withFolder } from "./folder.ts";
+import { craft, flipBit, loseIndex, withFolder } from "./folder.ts";
 
 const MIB = 1024 * 1024;
 
@@ -20,7 +20,7 @@ test("FileAdapter never hands out a wrong byte when any bit of a file flips", as
             const { size: fileBytes } = statSync(file);
             flipBit(file, where % 2 === 0 ? where % fileBytes : size + where % (fileBytes - size));
           });
-          if (rebuild) loseTrust(folder);
+          if (rebuild) loseIndex(folder);
           const adapter = await folder.open();
           const outcome = await readAll(await adapter.load(key("a", "t"))).catch((error: unknown) => error);
           expect(outcome === undefined || outcome instanceof Error).toBe(true);
@@ -44,7 +44,7 @@ test("FileAdapter misses and removes the file when it is cut at any boundary or 
           if (cut === "grow") appendFileSync(file, "x");
           else truncateSync(file, cut < 0 ? statSync(file).size + cut : cut);
         });
-        if (rebuild) loseTrust(folder);
+        if (rebuild) loseIndex(folder);
         const adapter = await folder.open();
         expect(await adapter.load(key("a", "t"))).toBe(undefined);
         expect(folder.files()).toEqual([]);

@@ -1,13 +1,26 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FileAdapter } from "../../../src/l2/file.ts";
+import { type FileAdapter, openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
+import type { BlockingDisk } from "../../../src/l2/file/blocking_disk.ts";
 import type { Disk } from "../../../src/l2/file/disk.ts";
 import { type Bench, inFolder, key, newBench, sourceOf } from "../support.ts";
+
+/** What a test changes of a folder's settings. */
+export interface FolderSettings {
+  readonly limitBytes?: number;
+  readonly disk?: Disk;
+  readonly blockingDisk?: BlockingDisk;
+  readonly sync?: boolean;
+  readonly recordLimitBytes?: number;
+}
 
 /** A folder, and file adapters over it that are closed in the end. */
 export interface Folder extends Bench {
   readonly path: string;
-  open(over?: { readonly limitBytes?: number; readonly disk?: Disk; readonly sync?: boolean }): Promise<FileAdapter>;
+  /** Every object in a file of its own, unless `recordLimitBytes` says otherwise. */
+  open(over?: FolderSettings): Promise<FileAdapter>;
+  /** What was opened last. */
+  readonly opened: OwnFolder;
   /** Full paths of everything under objects/. */
   files(): readonly string[];
   /** The one file under objects/. */
@@ -17,7 +30,7 @@ export interface Folder extends Bench {
 export async function withFolder(body: (folder: Folder) => Promise<void>): Promise<void> {
   await inFolder(async (path) => {
     const bench = newBench();
-    const adapters: FileAdapter[] = [];
+    const folders: OwnFolder[] = [];
     const files = (): readonly string[] =>
       readdirSync(join(path, "objects"), { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)).toSorted();
@@ -30,14 +43,20 @@ export async function withFolder(body: (folder: Folder) => Promise<void>): Promi
           const [only = ""] = files();
           return only;
         },
-        async open(over) {
-          const adapter = await FileAdapter.open({ ...bench, name: "fs", path, limitBytes: 0, sync: false, ...over });
-          adapters.push(adapter);
-          return adapter;
+        get opened() {
+          const last = folders.at(-1);
+          if (last === undefined) throw new Error("open folder: not yet");
+          return last;
+        },
+        open(over) {
+          const settings = { name: "fs", path, limitBytes: 0, sync: false, recordLimitBytes: 0, ...over };
+          const folder = openOwnFolder({ ...bench, ...settings });
+          folders.push(folder);
+          return Promise.resolve(folder.adapter);
         },
       });
     } finally {
-      for (const adapter of adapters) await adapter.close();
+      for (const { adapter } of folders) await adapter.close();
     }
   });
 }
@@ -57,7 +76,7 @@ export function flipBit(file: string, at: number): void {
   writeFileSync(file, bytes);
 }
 
-/** As after a power loss: the boot id the last run noted is another one. */
-export function loseTrust(folder: Folder): void {
-  writeFileSync(join(folder.path, "state"), "another-boot");
+/** The index is lost, and is built again from the folder. */
+export function loseIndex(folder: Folder): void {
+  for (const suffix of ["", "-wal"]) rmSync(join(folder.path, `index.sqlite${suffix}`), { force: true });
 }

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { codeOf, holds, key, pattern, readAll, sourceOf } from "../support.ts";
-import { craft, loseTrust, withFolder } from "./folder.ts";
+import { craft, loseIndex, withFolder } from "./folder.ts";
 
 for (const how of ["clean", "rebuild", "no index", "bad index", "other schema"] as const) {
   test(`FileAdapter finds every object again when it starts with: ${how}`, async () => {
@@ -17,7 +17,7 @@ for (const how of ["clean", "rebuild", "no index", "bad index", "other schema"] 
       const usage = await first.usage();
       await first.close();
       const index = join(folder.path, "index.sqlite");
-      if (how === "rebuild") loseTrust(folder);
+      if (how === "rebuild") loseIndex(folder);
       if (how === "no index") rmSync(index);
       if (how === "bad index") writeFileSync(index, pattern(50_000));
       if (how === "other schema") {
@@ -26,7 +26,7 @@ for (const how of ["clean", "rebuild", "no index", "bad index", "other schema"] 
         db.close();
       }
       const again = await folder.open();
-      expect(again.recovery).toEqual({
+      expect(folder.opened.recovery).toEqual({
         leftovers: 0,
         adopted: how === "clean" ? 0 : 20,
         superseded: 0,
@@ -41,19 +41,6 @@ for (const how of ["clean", "rebuild", "no index", "bad index", "other schema"] 
   });
 }
 
-test("FileAdapter believes the index of another boot when it was synced by a clean stop", async () => {
-  await withFolder(async (folder) => {
-    const first = await folder.open({ sync: true });
-    await first.store(key("a"), sourceOf(pattern(10)));
-    expect(readFileSync(join(folder.path, "state"), "utf8")).not.toBe("clean");
-    await first.close();
-    expect(readFileSync(join(folder.path, "state"), "utf8")).toBe("clean");
-    const second = await folder.open({ sync: true });
-    expect(second.recovery.adopted).toBe(0);
-    expect(await holds(second, key("a"), pattern(10))).toBe(true);
-  });
-});
-
 test("FileAdapter removes the leftovers and keeps foreign files when it starts", async () => {
   await withFolder(async (folder) => {
     await craft(folder, pattern(10), (file) => {
@@ -61,7 +48,7 @@ test("FileAdapter removes the leftovers and keeps foreign files when it starts",
       writeFileSync(join(dirname(file), "README"), "not ours");
     });
     const adapter = await folder.open();
-    expect(adapter.recovery.leftovers).toBe(1);
+    expect(folder.opened.recovery.leftovers).toBe(1);
     expect((await adapter.usage()).leftoversRemoved).toBe(1);
     expect(folder.files().length).toBe(2);
     expect(await holds(adapter, key("a", "t"), pattern(10))).toBe(true);
@@ -83,7 +70,7 @@ test("FileAdapter keeps the newer object when it was killed between rename and i
     copyFileSync(join(folder.path, "old"), old);
     copyFileSync(join(folder.path, "index.old"), join(folder.path, "index.sqlite"));
     const third = await folder.open();
-    expect(third.recovery.superseded).toBe(1);
+    expect(folder.opened.recovery.superseded).toBe(1);
     expect(await holds(third, key("a"), pattern(100, 2))).toBe(true);
     expect(folder.files().length).toBe(1);
   });
@@ -99,9 +86,9 @@ for (const rebuild of [false, true]) {
       await first.store(key("a"), sourceOf(pattern(100, 2)));
       await first.close();
       copyFileSync(join(folder.path, "old"), old);
-      if (rebuild) loseTrust(folder);
+      if (rebuild) loseIndex(folder);
       const second = await folder.open();
-      expect(second.recovery.superseded).toBe(1);
+      expect(folder.opened.recovery.superseded).toBe(1);
       expect(await holds(second, key("a"), pattern(100, 2))).toBe(true);
       expect(folder.files().length).toBe(1);
     });
@@ -112,7 +99,7 @@ test("FileAdapter drops the entry when its file is gone at the start", async () 
   await withFolder(async (folder) => {
     await craft(folder, pattern(10), (file) => rmSync(file));
     const adapter = await folder.open();
-    expect(adapter.recovery.missing).toBe(1);
+    expect(folder.opened.recovery.missing).toBe(1);
     expect(await adapter.lookup(key("a", "t"))).toBe(undefined);
     expect((await adapter.usage()).usedBytes).toBe(0);
   });
@@ -122,14 +109,14 @@ test("FileAdapter refuses a file under another object's name when it adopts", as
   await withFolder(async (folder) => {
     await craft(folder, pattern(10), (file) => copyFileSync(file, join(dirname(file), `${"0".repeat(64)}-abc`)));
     const adapter = await folder.open();
-    expect(adapter.recovery.corrupt).toBe(0); // It lies in the wrong folder, too: nobody looks for it there.
+    expect(folder.opened.recovery.corrupt).toBe(0); // It lies in the wrong folder, too: nobody looks for it there.
     await adapter.close();
     const zero = join(folder.path, "objects", "00");
     mkdirSync(zero, { recursive: true });
     const [source = ""] = folder.files();
     copyFileSync(source, join(zero, `${"0".repeat(64)}-abc`));
     const again = await folder.open();
-    expect(again.recovery.corrupt).toBe(1);
+    expect(folder.opened.recovery.corrupt).toBe(1);
     expect(existsSync(join(zero, `${"0".repeat(64)}-abc`))).toBe(false);
   });
 });

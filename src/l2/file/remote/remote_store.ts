@@ -35,7 +35,7 @@ export class OwnerLine {
         if (this.#port === port) this.#port = undefined;
       },
     );
-    const again = [...this.#waiting].map(([id, { tier, call }]) => ({ id, tier, call }));
+    const again = [...this.#waiting].map(([id, { tier, call }]) => ({ id, tier, call: againOf(call) }));
     this.#unsent = [];
     const held = [...this.#stores].filter(([, { heldBytes }]) => heldBytes > 0).map(([tier, { heldBytes }]) => ({
       id: 0,
@@ -81,7 +81,9 @@ export class OwnerLine {
     this.#closed = true;
     this.#port?.close();
     this.#port = undefined;
-    for (const { reject } of this.#waiting.values()) reject(new VitrineError("tier_failed", "ask storage thread: closed"));
+    for (const { reject } of this.#waiting.values()) {
+      reject(new VitrineError("tier_failed", "ask storage thread: closed"));
+    }
     this.#waiting.clear();
   }
 
@@ -115,4 +117,12 @@ export class OwnerLine {
       else waiting.resolve(answer.value);
     }
   }
+}
+
+function againOf(call: StoreCall): StoreCall {
+  if (call.method !== "change") return call;
+  const { change } = call;
+  return change.kind === "record" || change.kind === "file"
+    ? { method: "change", change: { ...change, again: true } }
+    : call;
 }

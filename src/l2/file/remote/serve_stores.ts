@@ -1,5 +1,13 @@
 import type { FileStore } from "../file_store.ts";
-import { type Answer, failureOf, type FromOwner, type Port, type StoreAnswer, type StoreCall, type ToOwner } from "./messages.ts";
+import {
+  type Answer,
+  failureOf,
+  type FromOwner,
+  type Port,
+  type StoreAnswer,
+  type StoreCall,
+  type ToOwner,
+} from "./messages.ts";
 
 /** The owner's side of the lines to all threads that use its folders. */
 export class StoreServer {
