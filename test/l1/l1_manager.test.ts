@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import type { WriteRefusal } from "../../src/l1/types.ts";
 import {
@@ -316,6 +317,7 @@ test("reserveWrite throws on what would not fit into the head of an object, befo
   for (const each of bad) expect(codeOf(() => l1.reserveWrite([request("ok", 1), each], "put"))).toBe("bad_key");
   const wrong = [
     request("a", 1, { contentType: "x".repeat(256) }),
+    request("a", 1, { headers: "x".repeat(MAX_KEPT_HEADER_BYTES + 1) }),
     request("a", 1, { sha256: "abc" }),
     request("a", 1, { loading: loadingMeta }),
   ];
@@ -392,8 +394,15 @@ test("metadata and keys come back as they were, to the last byte", () => {
   const contentType = `text/plain; x="${"é".repeat(119)}"`;
   expect(bytes(contentType).length).toBe(254);
   const types = ["x".repeat(255), contentType, "Ã©", "é", "\ufeff"];
+  const headers = [
+    `x:${"\u00ff".repeat(MAX_KEPT_HEADER_BYTES - 3)}\n`,
+    undefined,
+    "a:\nb:\u00e9\n",
+    undefined,
+    "a:b\n",
+  ];
   keys.forEach((each, i) => {
-    const more = { key: { tenant, key: each }, contentType: types[i] ?? "", sha256 };
+    const more = { key: { tenant, key: each }, contentType: types[i] ?? "", sha256, headers: headers[i] };
     const time = { crc32: 2 ** 32 - 1 - i, version: 2 ** 53 - 1 - i, createdMs: 1.5 + i, expiresMs: 2 ** 41 };
     put(l1, each, `value ${i}`, { ...more, ...time });
   });
@@ -408,6 +417,7 @@ test("metadata and keys come back as they were, to the last byte", () => {
       expiresMs: 2 ** 41,
       contentType: types[i] ?? "",
       sha256,
+      ...(headers[i] === undefined ? {} : { headers: headers[i] }),
     });
     expect(get(l1, each, tenant)).toBe(`value ${i}`);
     expect(get(l1, each)).toBe(undefined);

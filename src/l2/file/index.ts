@@ -29,7 +29,8 @@ export interface IndexTotals {
   readonly reserved: number;
 }
 
-const COLUMNS = "id, tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256";
+const COLUMNS =
+  "id, tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, headers";
 const TOUCH_BATCH = 256;
 
 /** Pages kept in memory, per thread: enough for the inner nodes of a million objects, whose keys arrive in no order. */
@@ -56,7 +57,7 @@ export class ObjectIndex {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#insert = db.prepare(
-      "INSERT INTO objects (tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, headers, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND name = ?");
@@ -116,6 +117,7 @@ export class ObjectIndex {
         meta.expiresMs,
         meta.contentType,
         meta.sha256,
+        meta.headers ?? "",
         options.usedMs,
       );
       this.release(options.reservedBytes);
@@ -279,6 +281,7 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
 }
 
 function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
+  const headers = String(row["headers"]);
   return {
     id: Number(row["id"]),
     key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
@@ -292,6 +295,7 @@ function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
       expiresMs: Number(row["expires_ms"]),
       contentType: String(row["content_type"]),
       sha256: String(row["sha256"]),
+      ...(headers === "" ? {} : { headers }),
     },
   };
 }

@@ -1,5 +1,5 @@
-/** Raised when the tables change; an index of another version is thrown away and built again from the files. */
-export const SCHEMA_VERSION = 2;
+/** Raised when the tables or the format of the files change; an index of another version is thrown away and built again from the files. */
+export const SCHEMA_VERSION = 3;
 
 /** The index's tables. Keys are blobs, so that SQLite orders them by bytes; triggers keep the totals exact whatever changes the rows. */
 export const SCHEMA: string = `
@@ -17,6 +17,7 @@ CREATE TABLE objects (
   expires_ms REAL NOT NULL,
   content_type TEXT NOT NULL,
   sha256 TEXT NOT NULL,
+  headers TEXT NOT NULL,
   used_ms REAL NOT NULL
 );
 CREATE UNIQUE INDEX objects_by_key ON objects (tenant, key);
