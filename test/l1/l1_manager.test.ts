@@ -14,6 +14,7 @@ import {
   put,
   request,
   resident,
+  same,
   staging,
   type Told,
 } from "./support.ts";
@@ -422,6 +423,12 @@ test("metadata and keys come back as they were, to the last byte", () => {
     expect(get(l1, each, tenant)).toBe(`value ${i}`);
     expect(get(l1, each)).toBe(undefined);
   });
+});
+
+test("every object has its own Content-Type when there are more of them than are remembered", () => {
+  const { l1 } = makeL1({ maxObjects: 4000 });
+  for (let i = 0; i < 3000; i++) put(l1, `${i}`, "", { contentType: `x/${i}` });
+  for (let i = 0; i < 6000; i++) same(l1.peek(key(`${i % 3000}`))?.contentType, `x/${i % 3000}`);
 });
 
 test("tenant and key stay apart when their bytes together are the same", () => {
