@@ -26,6 +26,7 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   digest_mismatch: { status: 400, title: "The body does not have the digest announced" },
   precondition_failed: { status: 412, title: "A precondition failed" },
   too_large: { status: 413, title: "The object is too large" },
+  metadata_too_large: { status: 431, title: "The header fields to be kept are too large" },
   no_room: { status: 507, title: "There is no room for the object" },
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },

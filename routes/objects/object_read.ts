@@ -2,6 +2,7 @@ import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
 import type { ObjectRead } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { asksWhy, explainObject } from "./explain.ts";
+import { addKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { matchNames, noneMatchNames } from "../http/preconditions.ts";
 import { problem } from "../http/problem.ts";
@@ -115,6 +116,7 @@ function answerWithoutBody(
     });
   }
   const headers: Record<string, string> = { etag, "cache-status": cacheStatus(call, found) };
+  if (found.meta.headers !== undefined) addKeptHeaders(headers, found.meta.headers, "for caches");
   addFreshness(headers, call, found.meta);
   return new Response(null, { status: 304, headers });
 }
@@ -135,6 +137,7 @@ function objectHeaders(
     "cache-status": cacheStatus(call, found),
     "server-timing": call.serverTiming(found.tier === "l1"),
   };
+  if (meta.headers !== undefined) addKeptHeaders(headers, meta.headers);
   addFreshness(headers, call, meta);
   if (meta.sha256 !== "") headers["repr-digest"] = `sha-256=:${meta.sha256}:`;
   if (decision.status === 206) {
@@ -147,12 +150,16 @@ function objectHeaders(
   return headers;
 }
 
-/** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2). */
+/** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it. */
 function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
   headers["age"] = String(Math.max(0, Math.floor((call.startMs - meta.createdMs) / 1000)));
-  if (meta.expiresMs === 0) return;
-  headers["cache-control"] = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
-  headers["vary"] = "Vitrine-Tenant";
+  const kept = headers["cache-control"];
+  if (meta.expiresMs !== 0) {
+    const maxAge = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
+    headers["cache-control"] = kept === undefined ? maxAge : `${maxAge}, ${kept}`;
+  }
+  // What a shared cache may keep is one tenant's.
+  if (meta.expiresMs !== 0 || meta.headers !== undefined) headers["vary"] = "Vitrine-Tenant";
 }
 
 function cacheStatus(call: Call, { meta, tier }: Found): string {

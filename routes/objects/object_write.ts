@@ -1,10 +1,12 @@
 import { Buffer } from "node:buffer";
 import { VitrineError } from "../../src/core/errors.ts";
+import { isFieldValue } from "../../src/core/kept_headers.ts";
 import { etagOf, MAX_CONTENT_TYPE_BYTES } from "../../src/core/object.ts";
 import type { PutRequest, Upload } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";
 import { parseDigest } from "../http/digest.ts";
+import { parseKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { writePrecondition } from "../http/preconditions.ts";
 import type { AppOptions } from "../app_options.ts";
@@ -42,6 +44,7 @@ function parsePut(call: Call, request: Request): PutRequest {
     sizeBytes: parseLength(request),
     contentType: parseContentType(headers.get("content-type")),
     sha256: parseDigest(headers),
+    headers: parseKeptHeaders(headers),
     ttlSeconds: parseTtl(headers.get("cache-control")),
     durability: parseDurability(headers.get("vitrine-durability")),
     precondition: writePrecondition(headers),
@@ -59,6 +62,9 @@ function parseContentType(header: string | null): string {
   if (header === null) return "";
   if (Buffer.byteLength(header) > MAX_CONTENT_TYPE_BYTES) {
     throw new VitrineError("bad_request", `parse Content-Type: longer than ${MAX_CONTENT_TYPE_BYTES} bytes`);
+  }
+  if (!isFieldValue(header)) {
+    throw new VitrineError("bad_request", "parse Content-Type: not the value of a header field");
   }
   return header;
 }

@@ -51,7 +51,8 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
         ],
         responses: {
           200: {
-            description: "The bytes; with explain=1, what would be tried for them and why",
+            description:
+              "The bytes, with the header fields that were kept; with explain=1, what would be tried for them and why",
             content: { ...bytes, "application/json": { schema: resolver(explainSpec.answer) } },
           },
           206: { description: "The bytes of the range", content: bytes },
@@ -78,8 +79,16 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           header("Content-Digest", "RFC 9530; sha-256 is verified, kept, and sent with GET as Repr-Digest."),
           header(
             "Cache-Control",
-            "max-age=N is the time to live in seconds; without it the object stays until it is evicted.",
+            "max-age=N is the time to live in seconds; without it the object stays until it is evicted. Other directives of responses are kept.",
           ),
+          header(
+            "Content-Encoding",
+            "Kept, and sent with the bytes as they are stored: nothing is encoded or decoded.",
+          ),
+          header("Content-Language", "Kept."),
+          header("Content-Disposition", "Kept."),
+          header("Expires", "Kept; does not limit how long the object stays."),
+          header("Vitrine-Meta-*", "Kept: metadata of your own. At most 64 kept fields and 4096 bytes together."),
           header("If-Match", "ETags, or *: replace only these."),
           header("If-None-Match", "*: create only."),
           header("Vitrine-Durability", "l1: acknowledge from memory; l2: acknowledge when the tiers have it."),
@@ -91,6 +100,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           400: refusal("Bad key or header; length or digest mismatch"),
           412: refusal("A precondition failed"),
           413: refusal("Larger than this server takes"),
+          431: refusal("More header fields or bytes than are kept with an object"),
           503: refusal("A tier failed, or the server is shutting down"),
           507: refusal("No room"),
         },

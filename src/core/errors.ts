@@ -10,6 +10,7 @@ export type ErrorCode =
   | "digest_mismatch"
   | "precondition_failed"
   | "too_large"
+  | "metadata_too_large"
   | "no_room"
   | "tier_failed"
   | "client_gone"

@@ -13,6 +13,8 @@ export interface ObjectMeta {
   readonly contentType: string;
   /** Base64 SHA-256 of the bytes if the PUT carried a Content-Digest that was verified, else "". */
   readonly sha256: string;
+  /** The other header fields of the PUT that are kept, as one text (kept_headers.ts); missing if there are none. */
+  readonly headers?: string;
 }
 
 /** Most bytes a kept Content-Type may take in UTF-8. */

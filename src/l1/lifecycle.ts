@@ -1,4 +1,5 @@
-import { type EntryHead, FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import type { EntryHead } from "./arena/entry_head.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";

@@ -40,6 +40,8 @@ export interface WriteRequest {
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
+  /** Header fields that are kept with it, packed (core/kept_headers.ts). */
+  readonly headers?: string | undefined;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;
   /** Metadata of an object that is being loaded, of the same size: lets other readers follow the staging before it is admitted. */

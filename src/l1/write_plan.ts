@@ -1,16 +1,17 @@
 import { VitrineError } from "../core/errors.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
 import { MAX_CONTENT_TYPE_BYTES } from "../core/object.ts";
-import { type EntryHead, FLAG, headBytes } from "./arena/entry_table.ts";
+import { type EntryHead, headBytes, SHA256_BASE64_BYTES } from "./arena/entry_head.ts";
+import { FLAG } from "./arena/entry_table.ts";
 import type { KeyBytes } from "./arena/key_bytes.ts";
 import { GRANULE_BYTES } from "./arena/layout.ts";
 import type { WriteRequest } from "./types.ts";
 
-/** Bytes of a base64 SHA-256. */
-const SHA256_BASE64_BYTES = 44;
 /** Most bytes a writer's tag may take. */
 const MAX_TAG_BYTES = 255;
 
 const encoder = new TextEncoder();
+const NO_HEADERS = new Uint8Array();
 
 /** A write request as it will lie in the arena. */
 export interface WritePlan {
@@ -34,11 +35,18 @@ export function planWrites(requests: readonly WriteRequest[], tag: string, key: 
     if (sha256 !== "" && sha256.length !== SHA256_BASE64_BYTES) {
       throw refused("a SHA-256", sha256.length, SHA256_BASE64_BYTES);
     }
+    const { headers = "" } = request;
+    if (headers.length > MAX_KEPT_HEADER_BYTES) throw refused("headers", headers.length, MAX_KEPT_HEADER_BYTES);
     if (loading !== undefined && loading.sizeBytes !== sizeBytes) {
       throw new VitrineError("bad_request", `reserve a load: ${sizeBytes} of ${loading.sizeBytes} bytes`);
     }
     key.set(request.key);
-    const head = { contentType, sha256, tag: tagBytes };
+    const head = {
+      contentType,
+      sha256,
+      headers: headers === "" ? NO_HEADERS : encoder.encode(headers),
+      tag: tagBytes,
+    };
     return {
       request,
       tag,

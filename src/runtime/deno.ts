@@ -14,6 +14,7 @@ declare const Deno: {
       readonly hostname: string;
       readonly port: number;
       readonly reusePort: boolean;
+      readonly automaticCompression: boolean;
       readonly signal: AbortSignal;
       readonly onListen: () => void;
       readonly onError: (error: unknown) => Response;
@@ -75,6 +76,8 @@ function serve(options: ServeOptions): Server {
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort,
+    // It would change bytes, length and ETag of what is stored.
+    automaticCompression: false,
     signal: abort.signal,
     onListen() {},
     onError(error) {

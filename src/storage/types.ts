@@ -37,6 +37,8 @@ export interface PutRequest {
   readonly contentType: string;
   /** Base64 SHA-256 the body must have; "" = not given. */
   readonly sha256: string;
+  /** Header fields to be kept with it, packed (core/kept_headers.ts). */
+  readonly headers?: string | undefined;
   /** Time to live from admission; 0 = for ever. */
   readonly ttlSeconds: number;
   /** l1: acknowledge from memory, store behind; l2: acknowledge when the tiers have it; undefined: the server's setting. */

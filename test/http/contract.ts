@@ -5,6 +5,7 @@ import { explainCases } from "./cases/explain.ts";
 import { keyCases } from "./cases/keys.ts";
 import { lifetimeCases } from "./cases/lifetimes.ts";
 import { listingCases } from "./cases/listing.ts";
+import { metadataCases } from "./cases/metadata.ts";
 import { pageCases } from "./cases/page.ts";
 import { rangeCases } from "./cases/ranges.ts";
 import { readCases } from "./cases/reads.ts";
@@ -21,6 +22,7 @@ export const contract: readonly ContractCase[] = [
   ...conditionCases,
   ...digestCases,
   ...lifetimeCases,
+  ...metadataCases,
   ...keyCases,
   ...listingCases,
   ...serviceCases,

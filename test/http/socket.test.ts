@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { gzipSync } from "node:zlib";
 import { afterAll, expect, test } from "bun:test";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import { contractFor } from "./contract.ts";
@@ -132,6 +133,63 @@ test("an absolute request target finds the object when a proxy sends one", async
   const socket = open().write(request("GET", "http://elsewhere/v1/objects/absolute"));
   expect((await socket.response()).status).toBe(200);
   socket.destroy();
+});
+
+for (const bytes of [1000, 300_000]) {
+  test(`GET sends ${bytes} stored bytes of text as they are when the client would take them compressed`, async () => {
+    const path = `/v1/objects/text-${bytes}`;
+    const etag = (await fetchOverSocket(path, {
+      method: "PUT",
+      body: "x".repeat(bytes),
+      headers: { "content-type": "text/plain" },
+    }))
+      .headers.get("etag");
+    const socket = open().write(request("GET", path, ["Accept-Encoding: gzip, br, zstd"]));
+    const { headers, body } = await socket.response();
+    socket.destroy();
+    expect([headers.get("etag"), headers.get("content-encoding"), headers.get("vary")]).toEqual([etag, null, null]);
+    expect(Buffer.from(body).toString()).toBe("x".repeat(bytes));
+  });
+}
+
+test("PUT takes a body in gzip as it is, and GET sends the same bytes with its Content-Encoding", async () => {
+  const gzip = gzipSync("hello");
+  const put = ["Content-Encoding: x-first", "Content-Encoding: gzip", `Content-Length: ${gzip.length}`];
+  const socket = open().write(request("PUT", "/v1/objects/gzip", put)).write(gzip);
+  expect((await socket.response()).status).toBe(201);
+  const { headers, body } = await socket.write(request("GET", "/v1/objects/gzip")).response();
+  socket.destroy();
+  expect([headers.get("content-encoding"), headers.get("content-length")]).toEqual([
+    "x-first, gzip",
+    String(gzip.length),
+  ]);
+  expect(Buffer.compare(body, gzip)).toBe(0);
+});
+
+test("GET sends no field that a value of the PUT has smuggled in", async () => {
+  const names = [
+    "Content-Type",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Disposition",
+    "Expires",
+    "Cache-Control",
+    "Vitrine-Meta-A",
+  ];
+  for (const name of names) {
+    for (const evil of ["\r", "\0", "\r\r\n ", "\v", "\f", "\x7f", "\u0085", "\u010a\u010d"]) {
+      const line = Buffer.from(`${name}: a${evil}Set-Cookie: x=y`, "latin1").toString("latin1");
+      const put = Buffer.from(
+        request("PUT", "/v1/objects/evil", ["Content-Length: 0", "Connection: close", line]),
+        "latin1",
+      );
+      await open().write(put).closed();
+      const socket = open().write(request("GET", "/v1/objects/evil"));
+      const { headers } = await socket.response();
+      socket.destroy();
+      expect(headers.get("set-cookie")).toBeNull();
+    }
+  }
 });
 
 test("Server.stop lets a running download finish when it is called", async () => {

@@ -29,7 +29,7 @@ class Cache {
     const extents = allocator.allocate(granules);
     if (extents === -1 || !entries.hasFreeRow) return false;
     this.#key.set({ tenant: "", key });
-    const head = { contentType: new Uint8Array(), sha256: "", tag: new Uint8Array() };
+    const head = { contentType: new Uint8Array(), sha256: "", headers: new Uint8Array(), tag: new Uint8Array() };
     const entry = entries.create(this.#key, head, { extents, granules, flags: 0 });
     entries.set(entry, FIELD.state, STATE.resident);
     policy.admitted(entry);

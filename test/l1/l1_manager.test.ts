@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import type { WriteRefusal } from "../../src/l1/types.ts";
 import {
@@ -13,6 +14,7 @@ import {
   put,
   request,
   resident,
+  same,
   staging,
   type Told,
 } from "./support.ts";
@@ -316,6 +318,7 @@ test("reserveWrite throws on what would not fit into the head of an object, befo
   for (const each of bad) expect(codeOf(() => l1.reserveWrite([request("ok", 1), each], "put"))).toBe("bad_key");
   const wrong = [
     request("a", 1, { contentType: "x".repeat(256) }),
+    request("a", 1, { headers: "x".repeat(MAX_KEPT_HEADER_BYTES + 1) }),
     request("a", 1, { sha256: "abc" }),
     request("a", 1, { loading: loadingMeta }),
   ];
@@ -392,8 +395,15 @@ test("metadata and keys come back as they were, to the last byte", () => {
   const contentType = `text/plain; x="${"é".repeat(119)}"`;
   expect(bytes(contentType).length).toBe(254);
   const types = ["x".repeat(255), contentType, "Ã©", "é", "\ufeff"];
+  const headers = [
+    `x:${"\u00ff".repeat(MAX_KEPT_HEADER_BYTES - 3)}\n`,
+    undefined,
+    "a:\nb:\u00e9\n",
+    undefined,
+    "a:b\n",
+  ];
   keys.forEach((each, i) => {
-    const more = { key: { tenant, key: each }, contentType: types[i] ?? "", sha256 };
+    const more = { key: { tenant, key: each }, contentType: types[i] ?? "", sha256, headers: headers[i] };
     const time = { crc32: 2 ** 32 - 1 - i, version: 2 ** 53 - 1 - i, createdMs: 1.5 + i, expiresMs: 2 ** 41 };
     put(l1, each, `value ${i}`, { ...more, ...time });
   });
@@ -408,10 +418,17 @@ test("metadata and keys come back as they were, to the last byte", () => {
       expiresMs: 2 ** 41,
       contentType: types[i] ?? "",
       sha256,
+      ...(headers[i] === undefined ? {} : { headers: headers[i] }),
     });
     expect(get(l1, each, tenant)).toBe(`value ${i}`);
     expect(get(l1, each)).toBe(undefined);
   });
+});
+
+test("every object has its own Content-Type when there are more of them than are remembered", () => {
+  const { l1 } = makeL1({ maxObjects: 4000 });
+  for (let i = 0; i < 3000; i++) put(l1, `${i}`, "", { contentType: `x/${i}` });
+  for (let i = 0; i < 6000; i++) same(l1.peek(key(`${i % 3000}`))?.contentType, `x/${i % 3000}`);
 });
 
 test("tenant and key stay apart when their bytes together are the same", () => {

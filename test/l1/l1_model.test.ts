@@ -1,6 +1,7 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
 import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
+import type { ObjectMeta } from "../../src/core/object.ts";
 import type { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { ArenaOptions } from "../../src/l1/arena/layout.ts";
 import type { Following, Lease, Resident } from "../../src/l1/types.ts";
@@ -49,6 +50,20 @@ interface ReadToken {
 
 function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Error(what());
+}
+
+/** The kept headers of a content. */
+function headersOf({ seed }: Content): string {
+  return seed % 2 === 0 ? "" : `x:${"v".repeat((seed * 97) % 3000)}${seed}\n`;
+}
+
+/** What of a content stands in its metadata. */
+function metaOf(content: Content): readonly unknown[] {
+  return [content.sizeBytes, content.seed, headersOf(content)];
+}
+
+function metaSeen({ sizeBytes, version, headers = "" }: ObjectMeta): readonly unknown[] {
+  return [sizeBytes, version, headers];
 }
 
 function equal(found: unknown, wanted: unknown, what: string): void {
@@ -151,7 +166,7 @@ class World {
   }
 
   lookAt(found: Resident, held: Held): void {
-    equal([found.meta.sizeBytes, found.meta.version], [held.content.sizeBytes, held.content.seed], "meta");
+    equal(metaSeen(found.meta), metaOf(held.content), "meta");
     this.#compare(found.extents, held.content);
   }
 
@@ -164,7 +179,7 @@ class World {
       } else if (meta === undefined) {
         check(held.pins === 0, () => `${held.id} was evicted while it was leased`);
         this.remove(held, "evicted");
-      } else equal([meta.version, meta.sizeBytes], [held.content.seed, held.content.sizeBytes], "peek");
+      } else equal(metaSeen(meta), metaOf(held.content), "peek");
     }
     const told = new Map<string, [number, number]>();
     for (const { name, fields } of this.#told.splice(0)) {
@@ -313,6 +328,7 @@ function steps(maxBytes: number) {
           sizeBytes: content.sizeBytes,
           contentType: "",
           sha256: "",
+          headers: headersOf(content),
           temporary,
           ...(loading
             ? {

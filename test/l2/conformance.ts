@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { VitrineError } from "../../src/core/errors.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { type Bench, codeOf, holds, inFolder, key, metaOf, newBench, pattern, readAll, sourceOf } from "./support.ts";
@@ -18,6 +19,12 @@ export interface AdapterFixture {
 type Opened = { readonly adapter: L2Adapter; readonly reopen: () => Promise<L2Adapter> } & Bench;
 
 const MIB = 1024 * 1024;
+
+/** Every byte that a field's value may have. */
+const everyByte = String.fromCharCode(
+  9,
+  ...Array.from({ length: 224 }, (_, i) => i + 32).filter((code) => code !== 127),
+);
 
 /** The definition of an adapter: every one listed in src/l2/mod.ts passes this. */
 export function adapterConformance(fixture: AdapterFixture): void {
@@ -68,6 +75,25 @@ export function adapterConformance(fixture: AdapterFixture): void {
         }),
       );
     }
+
+    test(
+      "store and load keep the headers, and replace all of them",
+      withAdapter(async ({ adapter, reopen }) => {
+        const most = `vitrine-meta-most:${"\u00ff".repeat(MAX_KEPT_HEADER_BYTES - 20)}\n`;
+        for (const headers of ["content-encoding:gzip\n", `expires:\nvitrine-meta-bytes:${everyByte}\n`, most]) {
+          const meta = metaOf(pattern(100), { headers });
+          expect(await adapter.store(key("a"), sourceOf(pattern(100), { meta }))).toEqual(meta);
+          expect(await adapter.lookup(key("a"))).toEqual(meta);
+          expect((await adapter.load(key("a")))?.meta).toEqual(meta);
+          const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 1 });
+          expect(entries).toEqual([{ key: "a", meta }]);
+        }
+        const again = await reopen();
+        if (fixture.persistent) expect((await again.lookup(key("a")))?.headers).toBe(most);
+        await again.store(key("a"), sourceOf(pattern(100)));
+        expect((await again.lookup(key("a")))?.headers).toBe(undefined);
+      }),
+    );
 
     for (const chunkBytes of [100, 300_000, 2 * MIB]) {
       test(

@@ -209,7 +209,7 @@ export class MemoryStorage implements Storage {
   }
 
   #admit(request: PutRequest, body: Uint8Array): PutResult {
-    const { key, sha256, ttlSeconds, contentType } = request;
+    const { key, sha256, ttlSeconds, contentType, headers } = request;
     if (sha256 !== "" && createHash("sha256").update(body).digest("base64") !== sha256) {
       throw new VitrineError("digest_mismatch", "finish: another SHA-256");
     }
@@ -225,6 +225,7 @@ export class MemoryStorage implements Storage {
       expiresMs: ttlSeconds === 0 ? 0 : createdMs + ttlSeconds * 1000,
       contentType,
       sha256,
+      ...(headers === undefined ? {} : { headers }),
     };
     const replaced = this.#find(key) !== undefined;
     this.#entries.set(keyId(key), { key, meta, bytes });

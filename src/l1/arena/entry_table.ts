@@ -5,6 +5,7 @@ import type { Arena } from "./arena.ts";
 import type { KeyBytes } from "./key_bytes.ts";
 import { contentTypeHash, ContentTypes } from "./content_types.ts";
 import type { Counters } from "./counters.ts";
+import { type EntryHead, SHA256_BASE64_BYTES, writeHead } from "./entry_head.ts";
 import { COUNTER, ENTRY_WORDS, GRANULE_BYTES } from "./layout.ts";
 
 const NONE = -1;
@@ -44,6 +45,8 @@ export const FIELD = {
   /** Neighbours in the order of admission. */
   laterAdmitted: 28,
   earlierAdmitted: 29,
+  /** Bytes of the kept headers. */
+  headerBytes: 30,
 } as const;
 
 /** free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry is made, first when it ends. */
@@ -64,26 +67,12 @@ export const FLAG = {
   unsaved: 32,
 } as const;
 
-const SHA256_BASE64_BYTES = 44;
 // A key may begin with U+FEFF, which a plain decoder drops.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** What lies in front of an object's bytes, behind its key. */
-export interface EntryHead {
-  readonly contentType: Uint8Array;
-  /** 44 characters of base64, or "". */
-  readonly sha256: string;
-  readonly tag: Uint8Array;
-}
-
-/** Bytes that key and head take in front of an object. */
-export function headBytes(key: KeyBytes, head: EntryHead): number {
-  return key.length + head.contentType.length + head.sha256.length + head.tag.length;
-}
-
 /**
- * The objects of L1, one row each, and the hash index over them. Key, content type, digest and writer's tag lie at the head of the
- * object's own memory. Not locked: the caller holds the arena's lock.
+ * The objects of L1, one row each, and the hash index over them. Key, content type, digest, kept headers and writer's tag lie at the head of
+ * the object's own memory. Not locked: the caller holds the arena's lock.
  */
 export class EntryTable {
   readonly #arena: Arena;
@@ -161,19 +150,9 @@ export class EntryTable {
     memory: { readonly extents: number; readonly granules: number; readonly flags: number },
   ): number {
     const entry = this.#takeRow();
-    const { contentType, tag } = head;
+    const { contentType, headers, tag } = head;
     const start = this.#allocator.start(memory.extents);
-    const segment = this.#arena.segment(start);
-    let at = this.#arena.offset(start);
-    for (let i = 0; i < key.length; i++) segment[at + i] = key.bytes[i] ?? 0;
-    at += key.length;
-    segment.set(contentType, at);
-    at += contentType.length;
-    if (head.sha256 !== "") {
-      for (let i = 0; i < SHA256_BASE64_BYTES; i++) segment[at + i] = head.sha256.charCodeAt(i);
-      at += SHA256_BASE64_BYTES;
-    }
-    segment.set(tag, at);
+    writeHead(this.#arena.segment(start).subarray(this.#arena.offset(start)), key, head);
     this.set(entry, FIELD.hash, key.hash);
     this.set(entry, FIELD.pins, 0);
     this.set(entry, FIELD.lengths, key.tenantLength | (contentType.length << 8) | (tag.length << 16));
@@ -181,6 +160,7 @@ export class EntryTable {
     this.set(entry, FIELD.extents, memory.extents);
     this.set(entry, FIELD.start, start);
     this.set(entry, FIELD.contentTypeHash, contentTypeHash(contentType));
+    this.set(entry, FIELD.headerBytes, headers.length);
     this.set(entry, FIELD.granules, memory.granules);
     this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
     this.set(entry, FIELD.writer, NONE);
@@ -285,7 +265,8 @@ export class EntryTable {
   headBytesOf(entry: number): number {
     const lengths = this.get(entry, FIELD.lengths);
     return (lengths & 255) + this.get(entry, FIELD.keyBytes) + ((lengths >>> 8) & 255) +
-      (this.hasFlag(entry, FLAG.sha256) ? SHA256_BASE64_BYTES : 0) + (lengths >>> 16);
+      (this.hasFlag(entry, FLAG.sha256) ? SHA256_BASE64_BYTES : 0) + this.get(entry, FIELD.headerBytes) +
+      (lengths >>> 16);
   }
 
   /** Sets what of the metadata lies in the row. */
@@ -303,7 +284,7 @@ export class EntryTable {
   metaOf(entry: number): ObjectMeta {
     const contentTypeAt = this.#tenantLength(entry) + this.get(entry, FIELD.keyBytes);
     const contentTypeLength = (this.get(entry, FIELD.lengths) >>> 8) & 255;
-    return {
+    const meta: ObjectMeta = {
       sizeBytes: this.getDouble(entry, FIELD.sizeBytes),
       crc32: this.get(entry, FIELD.crc32) >>> 0,
       version: this.getDouble(entry, FIELD.version),
@@ -314,6 +295,10 @@ export class EntryTable {
         ? this.#text(entry, contentTypeAt + contentTypeLength, SHA256_BASE64_BYTES)
         : "",
     };
+    const headerBytes = this.get(entry, FIELD.headerBytes);
+    if (headerBytes === 0) return meta;
+    const tagBytes = this.get(entry, FIELD.lengths) >>> 16;
+    return { ...meta, headers: this.#text(entry, this.headBytesOf(entry) - tagBytes - headerBytes, headerBytes) };
   }
 
   /** Bytes of the object that its memory can hold. */

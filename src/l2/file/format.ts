@@ -1,4 +1,6 @@
 import { crc32 } from "node:zlib";
+import { VitrineError } from "../../core/errors.ts";
+import { isPackedHeaders } from "../../core/kept_headers.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 
@@ -8,7 +10,12 @@ export const BLOCK_BYTES: number = 1024 * 1024;
 /** Bytes of the fixed footer at the end of every object file. */
 export const FOOTER_BYTES = 28;
 
-const MAGIC = 0x31525456; // "VTR1", little-endian
+/** "VTR0", little-endian: the magic of version n is this with n in its highest byte's lower half. */
+const MAGIC = 0x30525456;
+const VERSION_UNIT = 0x01000000;
+
+/** 1 has no kept headers, and is what 0.1.0 writes and reads; 2 has them in its metadata. A file has the lowest version that can say what it holds. */
+const KNOWN_VERSIONS = 2;
 
 /** What an object file says about itself. */
 export interface StoredObject {
@@ -25,6 +32,7 @@ export interface Tail extends StoredObject {
 /**
  * Block table, metadata and footer: what follows the payload in a file.
  * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of the footer before it u32; all little-endian.
+ * Whatever a later version changes, its last 28 bytes begin with its magic and end with their CRC-32, so that it is told from damage.
  */
 export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify({ ...object.key, ...object.meta }));
@@ -34,7 +42,7 @@ export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): 
   const view = new DataView(tail.buffer);
   for (const [index, crc] of blockCrcs.entries()) view.setUint32(index * 4, crc, true);
   tail.set(json, tableBytes);
-  view.setUint32(footerAt, MAGIC, true);
+  view.setUint32(footerAt, MAGIC + (object.meta.headers === undefined ? 1 : 2) * VERSION_UNIT, true);
   view.setUint32(footerAt + 4, json.length, true);
   view.setBigUint64(footerAt + 8, BigInt(object.meta.sizeBytes), true);
   view.setUint32(footerAt + 16, BLOCK_BYTES, true);
@@ -43,19 +51,22 @@ export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): 
   return tail;
 }
 
-/** Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if there is no sound footer. */
+/** Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if there is no sound footer. Throws tier_failed if a later version of Vitrine wrote it. */
 export function tailLength(bytes: Uint8Array, fileBytes: number): number | undefined {
   if (bytes.length < FOOTER_BYTES) return undefined;
   const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
   const view = new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(16, true) !== BLOCK_BYTES) return undefined;
   if (view.getUint32(24, true) !== crc32(footer.subarray(0, 24))) return undefined;
+  const version = (view.getUint32(0, true) - MAGIC) / VERSION_UNIT;
+  if (!Number.isInteger(version) || version < 1) return undefined;
+  if (version > KNOWN_VERSIONS) throw tooNew(version);
+  if (view.getUint32(16, true) !== BLOCK_BYTES) return undefined;
   const sizeBytes = Number(view.getBigUint64(8, true));
   const length = Math.ceil(sizeBytes / BLOCK_BYTES) * 4 + view.getUint32(4, true) + FOOTER_BYTES;
   return sizeBytes + length === fileBytes ? length : undefined;
 }
 
-/** The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if anything in it is damaged. */
+/** The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if anything in it is damaged. Throws as tailLength does. */
 export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefined {
   const length = tailLength(bytes, fileBytes);
   if (length === undefined || length > bytes.length) return undefined;
@@ -68,7 +79,7 @@ export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefin
   return { ...object, blockCrc: (index) => view.getUint32(index * 4, true) };
 }
 
-/** Key and metadata from their JSON; undefined if a field that must be a number is none. */
+/** Key and metadata from their JSON; undefined if anything in it cannot be. */
 export function parseObject(json: Uint8Array): StoredObject | undefined {
   const raw = parseJson(new TextDecoder().decode(json));
   const meta = parseMeta(raw);
@@ -77,10 +88,12 @@ export function parseObject(json: Uint8Array): StoredObject | undefined {
   return { key: { tenant: text("tenant"), key: text("key") }, meta };
 }
 
-/** Metadata from its JSON; undefined if it is no object or a field that must be a number is none. */
+/** Metadata from its JSON; undefined if it is no object, a field that must be a number is none, or headers could break out of a field. */
 export function parseMeta(raw: unknown): ObjectMeta | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
   const { text, number } = fieldsOf(raw);
+  const headers = text("headers");
+  if (headers !== "" && !isPackedHeaders(headers)) return undefined;
   const meta: ObjectMeta = {
     sizeBytes: number("sizeBytes"),
     crc32: number("crc32"),
@@ -89,6 +102,7 @@ export function parseMeta(raw: unknown): ObjectMeta | undefined {
     expiresMs: number("expiresMs"),
     contentType: text("contentType"),
     sha256: text("sha256"),
+    ...(headers === "" ? {} : { headers }),
   };
   const sound = [meta.sizeBytes, meta.crc32, meta.version, meta.createdMs, meta.expiresMs].every(Number.isFinite);
   return sound ? meta : undefined;
@@ -106,6 +120,13 @@ function fieldsOf(raw: unknown) {
       return typeof value === "number" ? value : Number.NaN;
     },
   };
+}
+
+function tooNew(version: number): VitrineError {
+  return new VitrineError(
+    "tier_failed",
+    `Reading an object file: its format is VTR${version}, of a later version of Vitrine; this one reads up to VTR${KNOWN_VERSIONS}`,
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -112,13 +112,13 @@ export class Flight {
   #reserve(meta: ObjectMeta, tier: number): Staging | "again" | "staging" | "past" {
     const { l1, latch, publish, shared } = this.#context;
     const { key, watch } = this.#options;
-    const { sizeBytes, contentType, sha256 } = meta;
+    const { sizeBytes, contentType, sha256, headers } = meta;
     const staged = latch.turn(key, () => {
       // The second: another thread's load has ended meanwhile.
       if (watch.disturbed || l1.peek(key) !== undefined) return "again";
       if (sizeBytes > l1.admissionLimitBytes) return "past";
       shared.stripes.setLoadTier(shared.stripes.of(key), tier);
-      return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, loading: meta }], LOAD_TAG)[0] ?? "past";
+      return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, headers, loading: meta }], LOAD_TAG)[0] ?? "past";
     });
     if (staged === "no_room") {
       publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes, requestId: key.requestId });

@@ -179,6 +179,7 @@ export class Committer {
       expiresMs: request.ttlSeconds === 0 ? 0 : createdMs + request.ttlSeconds * 1000,
       contentType: request.contentType,
       sha256: request.sha256,
+      ...(request.headers === undefined ? {} : { headers: request.headers }),
     };
   }
 }

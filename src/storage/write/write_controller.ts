@@ -96,7 +96,7 @@ export class WriteController {
   }
 
   /** Room in L1; undefined if the upload has to go past it. */
-  #stage({ key, sizeBytes, contentType, sha256 }: PutRequest): StagedSink | undefined {
+  #stage({ key, sizeBytes, contentType, sha256, headers }: PutRequest): StagedSink | undefined {
     const { l1, tiers, publish, shared } = this.#context;
     const bytes = sizeBytes ?? Math.min(FIRST_STAGING_BYTES, l1.admissionLimitBytes);
     if (bytes > l1.admissionLimitBytes) {
@@ -108,7 +108,7 @@ export class WriteController {
     // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to finish wins.
     this.#tags += 1;
     const tag = `put:${shared.holder}:${this.#tags}`;
-    const [staged] = l1.reserveWrite([{ key, sizeBytes: bytes, contentType, sha256 }], tag);
+    const [staged] = l1.reserveWrite([{ key, sizeBytes: bytes, contentType, sha256, headers }], tag);
     if (typeof staged === "object") return new StagedSink(staged, this.#context);
     publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes, requestId: key.requestId });
     if (tiers.length > 0) return undefined;

@@ -37,14 +37,18 @@ export const lifetimeCases: readonly ContractCase[] = [
       await client.create("a", "y");
     },
   },
-  ...['public, max-age="60", immutable', "MAX-AGE=60", "max-age=60, max-age=60"].map((value): ContractCase => ({
+  ...([
+    ['public, max-age="60", immutable', "max-age=60, public, immutable"],
+    ["MAX-AGE=60", "max-age=60"],
+    ["max-age=60, max-age=60", "max-age=60"],
+  ] as const).map(([value, sent]): ContractCase => ({
     name: `PUT takes a TTL when Cache-Control is ${value}`,
     async run(client) {
       await client.create("a", "x", { "cache-control": value });
-      expect((await client.get("a")).headers.get("cache-control")).toBe("max-age=60");
+      expect((await client.get("a")).headers.get("cache-control")).toBe(sent);
     },
   })),
-  ...["no-cache", "max-stale=5", ""].map((value): ContractCase => ({
+  ...["max-stale=5", ""].map((value): ContractCase => ({
     name: `PUT sets no TTL when Cache-Control is '${value}'`,
     async run(client) {
       await client.create("a", "x", { "cache-control": value });

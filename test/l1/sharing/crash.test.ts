@@ -2,7 +2,7 @@ import { test } from "bun:test";
 import * as fc from "fast-check";
 import { allocateArena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import type { L1Manager } from "../../../src/l1/l1_manager.ts";
-import { Actor, byteOf, keyOf, KEYS, openManager, type OpenRead, Random } from "./crash_world.ts";
+import { Actor, byteOf, headersOf, keyOf, KEYS, openManager, type OpenRead, Random } from "./crash_world.ts";
 import { audit, FakeClock } from "../support.ts";
 import { WriteRecorder } from "./write_recorder.ts";
 
@@ -16,13 +16,14 @@ function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Error(what());
 }
 
-/** The versions that a reader finds, by key; throws on a wrong byte. */
+/** The versions that a reader finds, by key; throws on a wrong byte or header. */
 function visible(l1: L1Manager): Map<string, number> {
   const found = new Map<string, number>();
   for (const key of KEYS) {
     const [resident] = l1.reserveRead([keyOf(key)]);
     if (resident === undefined) continue;
-    const { version } = resident.meta;
+    const { version, headers = "" } = resident.meta;
+    check(headers === headersOf(version), () => `wrong headers of ${key}: ${headers}`);
     let at = 0;
     for (const extent of resident.extents) {
       for (const byte of extent) check(byte === byteOf(version, at++), () => `wrong byte ${at} of ${key}`);

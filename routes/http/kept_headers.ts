@@ -1,0 +1,75 @@
+import { VitrineError } from "../../src/core/errors.ts";
+import {
+  type HeaderField,
+  isFieldValue,
+  MAX_KEPT_HEADER_BYTES,
+  MAX_KEPT_HEADERS,
+  packHeaders,
+  unpackHeaders,
+} from "../../src/core/kept_headers.ts";
+import { responseDirectives } from "./cache_directives.ts";
+
+/** What a client may say of an object in words of its own. */
+const META_PREFIX = "vitrine-meta-";
+
+const AS_GIVEN = ["content-disposition", "content-language", "expires"] as const;
+const SERVED: ReadonlySet<string> = new Set([...AS_GIVEN, "cache-control", "content-encoding"]);
+const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
+
+/** The header fields of a PUT that are kept with its object, packed; undefined if there are none. Throws bad_request, metadata_too_large. */
+export function parseKeptHeaders(headers: Headers): string | undefined {
+  const fields: HeaderField[] = [];
+  const keep = (name: string, value: string): void => {
+    if (!isFieldValue(value)) throw new VitrineError("bad_request", `parse ${name}: not the value of a header field`);
+    fields.push([name, value]);
+  };
+  for (const name of AS_GIVEN) {
+    const value = headers.get(name) ?? "";
+    if (value !== "") keep(name, value);
+  }
+  const directives = responseDirectives(headers.get("cache-control") ?? "");
+  if (directives !== "") keep("cache-control", directives);
+  const codings = parseCodings(headers.get("content-encoding") ?? "");
+  if (codings !== "") keep("content-encoding", codings);
+  for (const [name, value] of headers) {
+    if (name === META_PREFIX) throw new VitrineError("bad_request", `parse ${META_PREFIX}*: a name is missing`);
+    if (name.startsWith(META_PREFIX)) keep(name, value);
+  }
+  return fields.length === 0 ? undefined : packBounded(fields);
+}
+
+/** Adds the kept fields to those of an answer: all of them, or what a 304 has of them (RFC 9110 15.4.5). A name that this version does not keep is not sent. */
+export function addKeptHeaders(headers: Record<string, string>, packed: string, only?: "for caches"): void {
+  for (const [name, value] of unpackHeaders(packed)) {
+    const isSent = only === undefined ? SERVED.has(name) || name.startsWith(META_PREFIX) : FOR_CACHES.has(name);
+    if (isSent) headers[name] = value;
+  }
+}
+
+/** The codings in lower case, in their order. `identity` says nothing and is left out (RFC 9110 8.4). */
+function parseCodings(header: string): string {
+  const codings = header.split(",").map((each) => each.trim().toLowerCase()).filter((each) => each !== "");
+  for (const coding of codings) {
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(coding)) {
+      throw new VitrineError("bad_request", `parse Content-Encoding: not a list of codings: ${header}`);
+    }
+  }
+  return codings.filter((each) => each !== "identity").join(", ");
+}
+
+function packBounded(fields: readonly HeaderField[]): string {
+  const packed = packHeaders(fields);
+  if (fields.length <= MAX_KEPT_HEADERS && packed.length <= MAX_KEPT_HEADER_BYTES) return packed;
+  throw new VitrineError(
+    "metadata_too_large",
+    `keep headers: more than ${MAX_KEPT_HEADERS} fields or ${MAX_KEPT_HEADER_BYTES} bytes`,
+    {
+      details: {
+        fields: fields.length,
+        limit_fields: MAX_KEPT_HEADERS,
+        bytes: packed.length,
+        limit_bytes: MAX_KEPT_HEADER_BYTES,
+      },
+    },
+  );
+}
