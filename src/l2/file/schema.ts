@@ -1,5 +1,5 @@
 /** Raised when the tables change; an index of another version is thrown away and built again from the files. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * The index's tables. Keys are blobs, so that SQLite orders them by bytes. An object lies in a segment at an offset, or, with segment 0, in a file of its
