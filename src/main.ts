@@ -5,15 +5,14 @@ import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
-import { VitrineError } from "./core/errors.ts";
 import { cpuCount } from "./runtime/cpu_count.ts";
 import { memoryLimitBytes } from "./runtime/memory_limit.ts";
-import type { RunningServer } from "./compose/server.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
-import { StartFailure } from "./compose/cluster/supervisor.ts";
-
-/** Exit codes: a graceful stop; a failure; settings that cannot be used. */
-const EXIT = { done: 0, failed: 1, usage: 2 } as const;
+import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { EXIT } from "./compose/stop/stop_result.ts";
+import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
+import { errorLine } from "./core/error_line.ts";
+import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 
 /** The settings, or undefined if a flag asked for a text, which is printed. */
 function settings(): Config | undefined {
@@ -51,45 +50,36 @@ function refuse(error: unknown): never {
     console.error(`vitrine: ${error.message}`);
     process.exit(EXIT.usage);
   }
-  if (error instanceof VitrineError || error instanceof StartFailure || isSystemError(error)) {
-    console.error(`vitrine: ${error.message}`);
-    process.exit(EXIT.failed);
+  console.error(`vitrine: ${errorLine(error)}`);
+  process.exit(error instanceof GivenUp ? EXIT.done : EXIT.failed);
+}
+
+/** Listens to the signals that ask for a stop. As process 1 of a container they would have no effect otherwise. */
+function stopOnSignals(timeoutMs: number): Stopper {
+  const stopper = new Stopper({
+    timeoutMs,
+    nowMs: () => performance.now(),
+    after: (ms, callback) => void setTimeout(callback, ms),
+    say: (line) => console.error(line),
+    exit: (code) => process.exit(code),
+  });
+  const ignored = hangupIsIgnored();
+  for (const signal of STOP_SIGNALS) {
+    // Whoever started it with nohup wants it to survive its terminal.
+    process.on(signal, () => signal === "SIGHUP" && ignored ? undefined : stopper.heard(signal));
   }
-  throw error;
+  return stopper;
 }
 
-/** An error that the operating system reported, such as a port in use. */
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && ("code" in error || error.name === "AddrInUse" || error.name === "PermissionDenied");
-}
-
-/** Stops gracefully at the first signal, at once at the second. */
-function stopOnSignals(server: RunningServer, timeoutMs: number): void {
-  let stopping = false;
-  const onSignal = async () => {
-    if (stopping) process.exit(EXIT.failed);
-    stopping = true;
-    setTimeout(() => {
-      console.error(`vitrine: stop: not finished within ${timeoutMs} ms`);
-      process.exit(EXIT.failed);
-    }, timeoutMs).unref();
-    try {
-      await server.stop();
-      process.exit(EXIT.done);
-    } catch (error) {
-      reportError(error);
-      process.exit(EXIT.failed);
-    }
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void onSignal());
-}
-
+// A closed terminal or pipe costs lines, not the server.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 try {
   const config = settings();
   if (config !== undefined) {
-    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError });
-    stopOnSignals(server, config.shutdownTimeoutMs);
-    console.log(startLine(config, server));
+    const stopper = stopOnSignals(config.shutdownTimeoutMs);
+    const { giveUp } = stopper;
+    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
+    if (stopper.started(server)) console.log(startLine(config, server));
   }
 } catch (error) {
   refuse(error);

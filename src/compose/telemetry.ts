@@ -29,8 +29,8 @@ export interface Telemetry {
   subscribe(bus: Source, options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process">): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
-  /** Pushes what waits and ends; after the bus has stopped. Never throws. */
-  shutdown(): Promise<void>;
+  /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
+  shutdown(): Promise<ReadonlyMap<string, boolean>>;
 }
 
 /** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */

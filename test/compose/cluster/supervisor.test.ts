@@ -19,6 +19,7 @@ function fakeCluster(workers: number) {
   const readied: number[] = [];
   const later: (() => void)[] = [];
   let nowMs = 0;
+  let unsaved = 0;
   let look = () => {};
   const supervisor = new Supervisor({
     workers,
@@ -48,6 +49,7 @@ function fakeCluster(workers: number) {
         },
       };
     },
+    unsaved: () => unsaved,
     onReady: ({ holder }) => readied.push(holder),
     onGone: ({ place, holder }, cause) => {
       gone.push(`${place}/${holder} ${cause}`);
@@ -69,6 +71,9 @@ function fakeCluster(workers: number) {
         look();
       }
     },
+    leave: (objects: number) => {
+      unsaved = objects;
+    },
     jump: (ms: number) => {
       nowMs += ms;
       look();
@@ -81,6 +86,7 @@ function fakeCluster(workers: number) {
   };
 }
 
+const stopped: FromWorker = { kind: "stopped", stored: 0, refused: 0, cutRequests: 0 };
 const ready: FromWorker = { kind: "ready", tiers: ["l1"], responses: [] };
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -145,7 +151,7 @@ test("Supervisor calls a worker stopped when it was told to stop", async () => {
   const { supervisor, threads, gone, start } = fakeCluster(1);
   await start();
   const stopping = supervisor.stop();
-  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.say(stopped);
   threads[0]?.exit();
   await stopping;
   expect(gone).toEqual(["0/2 stopped"]);
@@ -205,7 +211,7 @@ test("Supervisor.stop lets every worker finish and fills no place when they end"
   await start();
   const stopping = supervisor.stop();
   expect(threads.map(({ heard }) => heard)).toEqual([[{ kind: "stop" }], [{ kind: "stop" }]]);
-  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.say(stopped);
   threads[0]?.exit();
   threads[1]?.exit();
   await stopping;
