@@ -5,24 +5,25 @@ import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
-import { cpuCount } from "./runtime/cpu_count.ts";
-import { memoryLimitBytes } from "./runtime/memory_limit.ts";
+import { type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
 import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
+import { VitrineError } from "./core/errors.ts";
 import { errorLine } from "./core/error_line.ts";
+import { checkTiers } from "./l2/mod.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 
 /** The settings, or undefined if a flag asked for a text, which is printed. */
-function settings(): Config | undefined {
+function settings(host: HostFacts): Config | undefined {
   const loaded = loadConfig({
     args: process.argv.slice(2),
     env: process.env,
     readFile: (path) => existsSync(path) ? readFileSync(path, "utf8") : undefined,
-    memoryLimitBytes: memoryLimitBytes(),
-    cpuCount: cpuCount(),
+    ...host,
     version: manifest.version,
+    checkTiers,
   });
   if ("config" in loaded) return loaded.config;
   console.log(loaded.text);
@@ -30,14 +31,20 @@ function settings(): Config | undefined {
 }
 
 /** The one line that says where the server is and what it works with. */
-function startLine(config: Config, { address, adminAddress }: RunningCluster): string {
+function startLine(
+  config: Config,
+  { address, adminAddress, assumptions }: RunningCluster & HostFacts,
+): string {
+  const assumed = assumptions.length === 0
+    ? ""
+    : ` assumed="${assumptions.join(", ")}" (/proc and /sys cannot be read; on Deno they need --allow-all)`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   const l2 = publicConfig(config).l2.join(",") || "none";
   return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}`;
+    `observability=${config.observability ? "on" : "off"}${assumed}`;
 }
 
 function reportError(error: unknown): void {
@@ -46,12 +53,10 @@ function reportError(error: unknown): void {
 
 /** Says in one line why the server does not start. */
 function refuse(error: unknown): never {
-  if (error instanceof ConfigError) {
-    console.error(`vitrine: ${error.message}`);
-    process.exit(EXIT.usage);
-  }
   console.error(`vitrine: ${errorLine(error)}`);
-  process.exit(error instanceof GivenUp ? EXIT.done : EXIT.failed);
+  if (error instanceof GivenUp) process.exit(EXIT.done);
+  const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
+  process.exit(isUsage ? EXIT.usage : EXIT.failed);
 }
 
 /** Listens to the signals that ask for a stop. As process 1 of a container they would have no effect otherwise. */
@@ -74,12 +79,13 @@ function stopOnSignals(timeoutMs: number): Stopper {
 // A closed terminal or pipe costs lines, not the server.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 try {
-  const config = settings();
+  const host = hostFacts();
+  const config = settings(host);
   if (config !== undefined) {
     const stopper = stopOnSignals(config.shutdownTimeoutMs);
     const { giveUp } = stopper;
     const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
-    if (stopper.started(server)) console.log(startLine(config, server));
+    if (stopper.started(server)) console.log(startLine(config, { ...server, ...host }));
   }
 } catch (error) {
   refuse(error);

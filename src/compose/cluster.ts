@@ -5,7 +5,6 @@ import { systemClock } from "../core/clock.ts";
 import { CollectorHub } from "../events/channel/collector_hub.ts";
 import { CounterRow } from "../events/ledger/counter_row.ts";
 import { noPublish } from "../events/no_publish.ts";
-import { freePort } from "../runtime/free_port.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
@@ -21,6 +20,7 @@ import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
 import { QUESTION } from "./cluster/questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
+import { findPorts } from "./ports.ts";
 import { openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
 import { type FromWorker, type Seat, type Stopped, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
@@ -60,10 +60,7 @@ export async function startCluster(
   const startMs = clock.nowMs();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
-  const [port, adminPort] = await Promise.all([
-    freePort(config.host, config.port),
-    freePort(config.host, config.adminPort),
-  ]);
+  const [port, adminPort] = await findPorts(config);
   const board = new Board(config.workers);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
