@@ -21,7 +21,7 @@ import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
 import { QUESTION } from "./cluster/questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { findPorts } from "./ports.ts";
-import { openTelemetry } from "./telemetry.ts";
+import { checkRequestLog, openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
 import { type FromWorker, type Seat, type Stopped, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
@@ -61,6 +61,7 @@ export async function startCluster(
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
   const [port, adminPort] = await findPorts(config);
+  if (config.observability) checkRequestLog(config);
   const board = new Board(config.workers);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
@@ -193,7 +194,8 @@ export async function startCluster(
   if (opening.status === "rejected" || starting.status === "rejected") {
     if (starting.status === "fulfilled") await supervisor.stop();
     await hub.stop();
-    throw starting.status === "rejected" ? starting.reason : opening.status === "rejected" && opening.reason;
+    // A worker that refuses the same variables can only say so in words.
+    throw opening.status === "rejected" ? opening.reason : starting.status === "rejected" && starting.reason;
   }
   const telemetry = opening.value;
   const { tiers, responses } = starting.value;
