@@ -236,3 +236,44 @@ test("Board keeps the words of each worker apart when several write", () => {
   board.isReady = true;
   expect([board.heartbeat(0), board.heartbeat(1), board.activeRequests(2), view.isReady]).toEqual([0, 2, 7, true]);
 });
+
+test("Supervisor.stop starts a worker for what nobody has stored when one dies while it stops", async () => {
+  const { supervisor, threads, leave, start } = fakeCluster(2);
+  await start();
+  const stopping = supervisor.stop();
+  leave(3);
+  threads[0]?.exit();
+  threads[1]?.say({ kind: "stopped", stored: 4, refused: 0, cutRequests: 0 });
+  threads[1]?.exit();
+  await settled();
+  expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
+  threads[2]?.say(ready);
+  await settled();
+  expect(threads[2]?.heard).toEqual([{ kind: "adopt", from: 2 }, { kind: "adopt", from: 3 }, { kind: "stop" }]);
+  threads[2]?.say({ kind: "stopped", stored: 3, refused: 0, cutRequests: 0 });
+  expect((await stopping).map(({ kind: _kind, ...numbers }) => numbers.stored)).toEqual([4, 3]);
+});
+
+test("Supervisor.stop comes to its end when the worker for what nobody has stored does not start", async () => {
+  const { supervisor, threads, leave, start } = fakeCluster(1);
+  await start();
+  leave(1);
+  const stopping = supervisor.stop();
+  threads[0]?.exit();
+  await settled();
+  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder" });
+  expect(await stopping).toEqual([]);
+});
+
+test("Supervisor.stop lets a replacement finish its start when it is told to stop in it", async () => {
+  const { supervisor, threads, start } = fakeCluster(1);
+  await start();
+  threads[0]?.exit();
+  await settled();
+  const stopping = supervisor.stop();
+  threads[1]?.say(ready);
+  expect(threads[1]?.heard).toEqual([{ kind: "stop" }]);
+  expect(supervisor.status().map(({ state }) => state)).toEqual(["stopping"]);
+  threads[1]?.say(stopped);
+  expect((await stopping).length).toBe(1);
+});
