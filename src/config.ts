@@ -85,7 +85,11 @@ const schema = v.object({
   ),
   storeConcurrency: setting("4", "Objects stored behind at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
-  shutdownTimeout: setting("30s", "How long a graceful stop may take.", duration("1s", "1h")),
+  shutdownTimeout: setting(
+    "30s",
+    "How long a graceful stop may take, besides 2s for the last push of telemetry.",
+    duration("1s", "1h"),
+  ),
   adminToken: setting(
     "none",
     "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
