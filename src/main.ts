@@ -5,7 +5,7 @@ import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
-import { type HostFacts, hostFacts } from "./runtime/host_facts.ts";
+import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
 import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
@@ -35,16 +35,13 @@ function startLine(
   config: Config,
   { address, adminAddress, assumptions }: RunningCluster & HostFacts,
 ): string {
-  const assumed = assumptions.length === 0
-    ? ""
-    : ` assumed="${assumptions.join(", ")}" (/proc and /sys cannot be read; on Deno they need --allow-all)`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   const l2 = publicConfig(config).l2.join(",") || "none";
   return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}${assumed}`;
+    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}`;
 }
 
 function reportError(error: unknown): void {

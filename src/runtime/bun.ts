@@ -87,10 +87,10 @@ function serve(options: ServeOptions): Server {
 async function stop(server: BunServer, options: ServeOptions, patienceMs: number): Promise<number> {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const deadlineMs = performance.now() + patienceMs;
-  let isStopped = false;
-  const stopped = server.stop().then(() => isStopped = true);
+  const stop = { isOver: false };
+  const over = finish(server, stop);
   let endlessLeftMs = endlessPatienceMs;
-  while (!isStopped || endlessRequests() > 0) {
+  while (!stop.isOver || endlessRequests() > 0) {
     const endless = endlessRequests();
     if (performance.now() >= deadlineMs) {
       const cut = Math.max(0, server.pendingRequests - endless);
@@ -101,9 +101,14 @@ async function stop(server: BunServer, options: ServeOptions, patienceMs: number
       if (endlessLeftMs <= 0) await server.stop(true);
       endlessLeftMs -= LOOK_MS;
     }
-    await (isStopped ? delay(LOOK_MS) : Promise.race([stopped, delay(LOOK_MS)]));
+    await (stop.isOver ? delay(LOOK_MS) : Promise.race([over, delay(LOOK_MS)]));
   }
   return 0;
+}
+
+async function finish(server: BunServer, stop: { isOver: boolean }): Promise<void> {
+  await server.stop();
+  stop.isOver = true;
 }
 
 const SENDER: Sender = {

@@ -28,3 +28,9 @@ export function hostFacts(files: HostFiles = new HostFiles()): HostFacts {
   ask("a power loss at every unclean stop", () => files.read("/proc/sys/kernel/random/boot_id"));
   return { memoryLimitBytes, cpuCount, assumptions };
 }
+
+/** What the start line says of assumptions: nothing if there are none. */
+export function assumedText(assumptions: readonly string[]): string {
+  if (assumptions.length === 0) return "";
+  return ` assumed="${assumptions.join(", ")}" (/proc and /sys cannot be read; on Deno they need --allow-all)`;
+}

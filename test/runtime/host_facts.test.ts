@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { hostFacts } from "../../src/runtime/host_facts.ts";
+import { assumedText, hostFacts } from "../../src/runtime/host_facts.ts";
 import { HostFiles } from "../../src/runtime/host_files.ts";
 import { ignoresHangup } from "../../src/runtime/ignored_signals.ts";
 
@@ -32,4 +32,9 @@ test("ignoresHangup reads the mask of ignored signals when nohup has set it", ()
   expect(ignoresHangup("Name:\tbun\nSigBlk:\t0000000000000000\nSigIgn:\t0000000001001001\n")).toBe(true);
   expect(ignoresHangup("SigIgn:\t0000000001001000\n")).toBe(false);
   expect(ignoresHangup("")).toBe(false);
+});
+
+test("assumedText says what is assumed and nothing when nothing is", () => {
+  expect(assumedText(["no memory limit", "no CPU quota"])).toContain(' assumed="no memory limit, no CPU quota" (');
+  expect(assumedText([])).toBe("");
 });

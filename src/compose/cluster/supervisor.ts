@@ -264,15 +264,18 @@ export class Supervisor {
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
-    const tidying = this.#options.onGone(member.seat, cause).then(() => {
-      this.#orphaned.push(member.seat.holder);
-    });
+    const tidying = this.#tidyUp(member.seat, cause);
     this.#tidying.add(tidying);
     member.stopped.resolve(undefined);
     await tidying;
     this.#tidying.delete(tidying);
     this.#handOver();
     if (this.#running) this.#refill(member.seat.place);
+  }
+
+  async #tidyUp(seat: Seat, cause: Cause): Promise<void> {
+    await this.#options.onGone(seat, cause);
+    this.#orphaned.push(seat.holder);
   }
 
   #handOver(): void {
