@@ -14,10 +14,20 @@ export interface TierContext {
   readonly onRemoved?: TierRemovalListener;
 }
 
+/** A tier as its URL describes it, not open yet. */
+export interface TierPlan {
+  /** The folder that it needs to itself, as an absolute path, if it has one. */
+  readonly folder?: string;
+  /** Throws tier_failed. */
+  open(context: TierContext): Promise<L2Adapter>;
+}
+
 /** One kind of adapter. */
 export interface AdapterKind {
   /** The tier's name unless the URL says `?name=`; a second one of a kind gets a "2" appended, and so on. */
   readonly defaultName: string;
-  /** Takes its parameters from the URL, checks that none is left, and opens the tier. Throws bad_request or tier_failed. */
-  open(url: TierUrl, context: TierContext): Promise<L2Adapter>;
+  /** Whether all threads that open one URL have the same objects. */
+  readonly isShared: boolean;
+  /** Takes its parameters from the URL and checks that none is left; opens nothing. Throws bad_request. */
+  plan(url: TierUrl): TierPlan;
 }

@@ -4,16 +4,31 @@ import type { ObjectKey } from "../core/key.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
-import { openFileUrl } from "./file_url.ts";
-import type { AdapterKind } from "./kind.ts";
-import { openMemoryUrl } from "./memory.ts";
+import { planFileUrl } from "./file_url.ts";
+import type { AdapterKind, TierPlan } from "./kind.ts";
+import { planMemoryUrl } from "./memory.ts";
+import { placeOf } from "./place.ts";
 import { TierUrl } from "./url.ts";
 
 /** Every adapter, by URL scheme. */
 export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
-  ["file:", { defaultName: "fs", open: openFileUrl }],
-  ["memory:", { defaultName: "memory", open: openMemoryUrl }],
+  ["file:", { defaultName: "fs", isShared: true, plan: planFileUrl }],
+  ["memory:", { defaultName: "memory", isShared: false, plan: planMemoryUrl }],
 ]);
+
+/** Looks for what is wrong with the URLs of tiers that so many threads are to open; opens none. Throws bad_request. */
+export function checkTiers(urls: readonly string[], threads: number): void {
+  const places = new Set<string>();
+  for (const { kind, scheme, plan } of planTiers(urls)) {
+    if (threads > 1 && !kind.isShared) {
+      throw bad(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
+    }
+    const place = plan.folder === undefined ? undefined : placeOf(plan.folder);
+    if (place === undefined) continue;
+    if (places.has(place)) throw bad(`${scheme} two tiers in one folder: ${plan.folder}`);
+    places.add(place);
+  }
+}
 
 /** Opens the tiers in the order of their URLs. Throws bad_request for a bad URL, tier_failed if a tier cannot be opened; then none stays open. */
 export async function openTiers(
@@ -25,31 +40,41 @@ export async function openTiers(
     readonly onTierRemoved?: (tier: number, key: ObjectKey, reason: TierRemovalReason) => void;
   },
 ): Promise<readonly L2Adapter[]> {
-  const names = new Set(["l1"]);
-  const plans = urls.map((text) => {
-    const url = new TierUrl(text);
-    const kind = adapters.get(url.scheme);
-    if (kind === undefined) {
-      throw bad(`unknown scheme: ${url.scheme} (known: ${[...adapters.keys()].join(" ")})`);
-    }
-    const name = url.take("name") ?? freeName(kind.defaultName, names);
-    if (!/^[a-z0-9_-]{1,32}$/.test(name)) throw bad(`name must be 1-32 of a-z 0-9 _ -: ${name}`);
-    if (names.has(name)) throw bad(`name is taken: ${name}`);
-    names.add(name);
-    return { url, kind, name };
-  });
+  const plans = planTiers(urls);
   const open: L2Adapter[] = [];
   try {
     const { publish, clock, onTierRemoved = () => {} } = options;
-    for (const [tier, { url, kind, name }] of plans.entries()) {
+    for (const [tier, { plan, name }] of plans.entries()) {
       const tell: TierRemovalListener = (key, reason) => onTierRemoved(tier, key, reason);
-      open.push(await kind.open(url, { publish, clock, name, onRemoved: tell }));
+      open.push(await plan.open({ publish, clock, name, onRemoved: tell }));
     }
     return open;
   } catch (error) {
     await Promise.all(open.map((tier) => tier.close()));
     throw error;
   }
+}
+
+interface NamedPlan {
+  readonly kind: AdapterKind;
+  readonly scheme: string;
+  readonly name: string;
+  readonly plan: TierPlan;
+}
+
+function planTiers(urls: readonly string[]): readonly NamedPlan[] {
+  const names = new Set(["l1"]);
+  return urls.map((text) => {
+    const url = new TierUrl(text);
+    const { scheme } = url;
+    const kind = adapters.get(scheme);
+    if (kind === undefined) throw bad(`unknown scheme: ${scheme} (known: ${[...adapters.keys()].join(" ")})`);
+    const name = url.take("name") ?? freeName(kind.defaultName, names);
+    if (!/^[a-z0-9_-]{1,32}$/.test(name)) throw bad(`name must be 1-32 of a-z 0-9 _ -: ${name}`);
+    if (names.has(name)) throw bad(`name is taken: ${name}`);
+    names.add(name);
+    return { kind, scheme, name, plan: kind.plan(url) };
+  });
 }
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {

@@ -1,5 +1,6 @@
 import type { App } from "../../../routes/mod.ts";
 import { systemClock } from "../../core/clock.ts";
+import { errorLine } from "../../core/error_line.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
@@ -12,12 +13,15 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
+import type { Stopped } from "./supervisor.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
 /** How long main may take to answer. */
 const ANSWER_MS = 5000;
+/** The part of a stop's time that running requests have; the rest is for what is queued. */
+const REQUESTS_SHARE = 2 / 3;
 
 /** A worker that serves. */
 export interface RunningWorker {
@@ -25,8 +29,8 @@ export interface RunningWorker {
   readonly responses: App["responses"];
   /** Stores what a dead worker had acknowledged and not stored. */
   adopt(holder: number): void;
-  /** Finishes running requests, stores what is queued, delivers what was published. */
-  stop(): Promise<void>;
+  /** Finishes running requests, or breaks them off when two thirds of the time for a stop are over; stores what is queued, delivers what was published. */
+  stop(): Promise<Stopped>;
 }
 
 /** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
@@ -68,6 +72,7 @@ export async function runWorker(
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,
   });
+  board.serves();
   const listener = node.listen({ port: data.port, reusePort: true });
   const heart = setInterval(() => {
     board.beat(seat.place);
@@ -79,10 +84,24 @@ export async function runWorker(
     responses: node.app.responses,
     adopt: (holder) => void node.storage.adopt(holder),
     async stop() {
-      await listener.stop();
-      await node.storage.drain();
+      const before = node.storage.storeTotals;
+      const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });
+      let failure: string | undefined;
+      try {
+        await node.storage.drain();
+      } catch (error) {
+        failure = errorLine(error);
+      }
       await producer.stop({ deadlineMs: ANSWER_MS });
       clearInterval(heart);
+      const { stored, refused } = node.storage.storeTotals;
+      return {
+        kind: "stopped",
+        stored: stored - before.stored,
+        refused: refused - before.refused,
+        cutRequests,
+        ...(failure === undefined ? {} : { failure }),
+      };
     },
   };
 }
