@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { ConfigError } from "./config/config_error.ts";
 import { redactUrl } from "./config/redact_url.ts";
+import { errorLine } from "./core/error_line.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
 import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
 import {
@@ -84,7 +85,11 @@ const schema = v.object({
   ),
   storeConcurrency: setting("4", "Objects stored behind at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
-  shutdownTimeout: setting("30s", "How long a graceful stop may take.", duration("1s", "1h")),
+  shutdownTimeout: setting(
+    "30s",
+    "How long a graceful stop may take, besides 2s for the last push of telemetry.",
+    duration("1s", "1h"),
+  ),
   adminToken: setting(
     "none",
     "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
@@ -157,6 +162,8 @@ export interface ConfigSources extends SettingSources {
   readonly memoryLimitBytes: number;
   readonly cpuCount: number;
   readonly version: string;
+  /** Throws an error that says what is wrong with the URLs of the tiers for so many workers (default: nothing is). */
+  readonly checkTiers?: (urls: readonly string[], workers: number) => void;
 }
 
 /** The sentences of all settings, for `--help` and README.md. */
@@ -239,6 +246,9 @@ function checkTogether(config: Config): Config {
   if (config.l1AdmissionLimitBytes > config.l1SizeBytes) {
     throw new ConfigError(`l1AdmissionLimit is above l1Size: ${config.l1AdmissionLimitBytes}, ${config.l1SizeBytes}`);
   }
+  if (config.port === config.adminPort && config.port !== 0) {
+    throw new ConfigError(`port and adminPort are the same: ${config.port}`);
+  }
   if (config.write === "through" && config.l2.length === 0) {
     throw new ConfigError("write through needs a tier: l2 is none");
   }
@@ -253,5 +263,12 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
   const { asked, settings } = readSettings(sources, Object.keys(schema.entries));
   if (asked === "help") return { text: helpText(settingDocs()) };
   if (asked === "version") return { text: sources.version };
-  return { config: checkTogether(resolve(parseSettings(settings), sources)) };
+  const config = checkTogether(resolve(parseSettings(settings), sources));
+  try {
+    sources.checkTiers?.(config.l2, config.workers);
+  } catch (error) {
+    const written = settings.get("l2") ?? { text: config.l2.join(","), origin: "--l2" };
+    throw badValue("l2", written, errorLine(error));
+  }
+  return { config };
 }

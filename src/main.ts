@@ -5,25 +5,25 @@ import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
-import { VitrineError } from "./core/errors.ts";
-import { cpuCount } from "./runtime/cpu_count.ts";
-import { memoryLimitBytes } from "./runtime/memory_limit.ts";
-import type { RunningServer } from "./compose/server.ts";
+import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
-import { StartFailure } from "./compose/cluster/supervisor.ts";
-
-/** Exit codes: a graceful stop; a failure; settings that cannot be used. */
-const EXIT = { done: 0, failed: 1, usage: 2 } as const;
+import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { EXIT } from "./compose/stop/stop_result.ts";
+import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
+import { VitrineError } from "./core/errors.ts";
+import { errorLine } from "./core/error_line.ts";
+import { checkTiers } from "./l2/mod.ts";
+import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 
 /** The settings, or undefined if a flag asked for a text, which is printed. */
-function settings(): Config | undefined {
+function settings(host: HostFacts): Config | undefined {
   const loaded = loadConfig({
     args: process.argv.slice(2),
     env: process.env,
     readFile: (path) => existsSync(path) ? readFileSync(path, "utf8") : undefined,
-    memoryLimitBytes: memoryLimitBytes(),
-    cpuCount: cpuCount(),
+    ...host,
     version: manifest.version,
+    checkTiers,
   });
   if ("config" in loaded) return loaded.config;
   console.log(loaded.text);
@@ -31,14 +31,17 @@ function settings(): Config | undefined {
 }
 
 /** The one line that says where the server is and what it works with. */
-function startLine(config: Config, { address, adminAddress }: RunningCluster): string {
+function startLine(
+  config: Config,
+  { address, adminAddress, assumptions }: RunningCluster & HostFacts,
+): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   const l2 = publicConfig(config).l2.join(",") || "none";
   return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}`;
+    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}`;
 }
 
 function reportError(error: unknown): void {
@@ -47,49 +50,39 @@ function reportError(error: unknown): void {
 
 /** Says in one line why the server does not start. */
 function refuse(error: unknown): never {
-  if (error instanceof ConfigError) {
-    console.error(`vitrine: ${error.message}`);
-    process.exit(EXIT.usage);
+  console.error(`vitrine: ${errorLine(error)}`);
+  if (error instanceof GivenUp) process.exit(EXIT.done);
+  const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
+  process.exit(isUsage ? EXIT.usage : EXIT.failed);
+}
+
+/** Listens to the signals that ask for a stop. As process 1 of a container they would have no effect otherwise. */
+function stopOnSignals(timeoutMs: number): Stopper {
+  const stopper = new Stopper({
+    timeoutMs,
+    nowMs: () => performance.now(),
+    after: (ms, callback) => void setTimeout(callback, ms),
+    say: (line) => console.error(line),
+    exit: (code) => process.exit(code),
+  });
+  const ignored = hangupIsIgnored();
+  for (const signal of STOP_SIGNALS) {
+    // Whoever started it with nohup wants it to survive its terminal.
+    process.on(signal, () => signal === "SIGHUP" && ignored ? undefined : stopper.heard(signal));
   }
-  if (error instanceof VitrineError || error instanceof StartFailure || isSystemError(error)) {
-    console.error(`vitrine: ${error.message}`);
-    process.exit(EXIT.failed);
-  }
-  throw error;
+  return stopper;
 }
 
-/** An error that the operating system reported, such as a port in use. */
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && ("code" in error || error.name === "AddrInUse" || error.name === "PermissionDenied");
-}
-
-/** Stops gracefully at the first signal, at once at the second. */
-function stopOnSignals(server: RunningServer, timeoutMs: number): void {
-  let stopping = false;
-  const onSignal = async () => {
-    if (stopping) process.exit(EXIT.failed);
-    stopping = true;
-    setTimeout(() => {
-      console.error(`vitrine: stop: not finished within ${timeoutMs} ms`);
-      process.exit(EXIT.failed);
-    }, timeoutMs).unref();
-    try {
-      await server.stop();
-      process.exit(EXIT.done);
-    } catch (error) {
-      reportError(error);
-      process.exit(EXIT.failed);
-    }
-  };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void onSignal());
-}
-
+// A closed terminal or pipe costs lines, not the server.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 try {
-  const config = settings();
+  const host = hostFacts();
+  const config = settings(host);
   if (config !== undefined) {
-    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError });
-    stopOnSignals(server, config.shutdownTimeoutMs);
-    console.log(startLine(config, server));
+    const stopper = stopOnSignals(config.shutdownTimeoutMs);
+    const { giveUp } = stopper;
+    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
+    if (stopper.started(server)) console.log(startLine(config, { ...server, ...host }));
   }
 } catch (error) {
   refuse(error);

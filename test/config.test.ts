@@ -204,3 +204,33 @@ test("settingDocs has a sentence and a default for every setting when the schema
     expect(doc.defaultText).not.toBe("");
   }
 });
+
+test("loadConfig names who wrote the tiers and shows no password when they are refused", () => {
+  const checkTiers = (): void => {
+    throw new Error("Reading an L2 URL: unknown scheme: s3:");
+  };
+  const why = "Reading an L2 URL: unknown scheme: s3:";
+  expect(refusal({ args: ["--l2", "s3://a:b@c"], checkTiers })).toBe(`bad value for --l2: "s3://a:***@c", ${why}`);
+  expect(refusal({ env: { VITRINE_L2: "s3://c" }, checkTiers })).toBe(`bad value for VITRINE_L2: "s3://c", ${why}`);
+  expect(refusal({ checkTiers })).toBe(`bad value for --l2: "file://./.vitrine", ${why}`);
+});
+
+test("loadConfig asks whether the tiers are right for the workers there will be", () => {
+  const asked: unknown[] = [];
+  configFrom({ args: ["--l2", "file:a,file:b"], checkTiers: (...each) => void asked.push(each) });
+  expect(asked).toEqual([[["file:a", "file:b"], 4]]);
+});
+
+test("loadConfig refuses one port for both listeners, but takes any free one for each", () => {
+  expect(refusal({ args: ["--port", "81", "--admin-port", "81"] })).toBe("port and adminPort are the same: 81");
+  expect(configFrom({ args: ["--port", "0", "--admin-port", "0"] }).port).toBe(0);
+});
+
+test("loadConfig names the file when it cannot be read", () => {
+  const readFile = (): never => {
+    throw new Error("EISDIR: illegal operation on a directory");
+  };
+  expect(refusal({ args: ["--config", "/tmp"], readFile })).toBe(
+    "cannot read settings from /tmp: EISDIR: illegal operation on a directory",
+  );
+});

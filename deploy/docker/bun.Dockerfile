@@ -24,6 +24,7 @@ USER 65532:65532
 WORKDIR /app
 VOLUME /var/lib/vitrine
 EXPOSE 8080 9090
+# A stop may take VITRINE_SHUTDOWN_TIMEOUT (30s) and 5 s more: docker run --stop-timeout 40.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["bun", "health_check.ts"]
 # The program itself, without a shell: signals reach it, also as process 1.

@@ -1,17 +1,18 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { createAdminApp } from "../../routes/mod.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
 import { CollectorHub } from "../events/channel/collector_hub.ts";
 import { CounterRow } from "../events/ledger/counter_row.ts";
 import { noPublish } from "../events/no_publish.ts";
-import { freePort } from "../runtime/free_port.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
-import { isFolderUrl } from "../l2/mod.ts";
+import { errorLine } from "../core/error_line.ts";
+import { hasFolders } from "../l2/mod.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
@@ -22,34 +23,48 @@ import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
 import { QUESTION } from "./cluster/questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
-import { openTelemetry } from "./telemetry.ts";
-import { type FromWorker, type Seat, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
+import { findPorts } from "./ports.ts";
+import { checkRequestLog, openTelemetry } from "./telemetry.ts";
+import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
+import { type FromWorker, type Seat, type Stopped, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
 /** Main's own number among the threads that share L1. */
 const MAIN_HOLDER = 1;
 /** How long a scrape waits for the workers' events. */
 const FLUSH_MS = 500;
+/** How long a stop lets the admin port's running requests finish. */
+const ADMIN_PATIENCE_MS = 1000;
 
 /** A cluster also answers on its admin port. */
-export interface RunningCluster extends RunningServer {
+export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly adminAddress: RunningServer["address"];
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
+  /** As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what it could not do. */
+  stop(): Promise<StopResult>;
+  /** Acknowledged objects that wait for their store. */
+  unsaved(): ObjectAmount;
+}
+
+/** What a cluster is started with. */
+export interface ClusterOptions extends ServerOptions {
+  /** Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process is to end. Default: never. */
+  readonly giveUp?: AbortSignal;
 }
 
 /**
  * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin port. All or nothing.
  * Throws StartFailure with what a worker said, or the system's error if a port is taken.
  */
-export async function startCluster({ config, version, env, reportError }: ServerOptions): Promise<RunningCluster> {
+export async function startCluster(
+  { config, version, env, reportError, giveUp }: ClusterOptions,
+): Promise<RunningCluster> {
   const clock = systemClock;
   const startMs = clock.nowMs();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
-  const [port, adminPort] = await Promise.all([
-    freePort(config.host, config.port),
-    freePort(config.host, config.adminPort),
-  ]);
+  const [port, adminPort] = await findPorts(config);
+  if (config.observability) checkRequestLog(config);
   const board = new Board(config.workers);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
@@ -74,7 +89,7 @@ export async function startCluster({ config, version, env, reportError }: Server
   const relay = new EventRelay(live.open);
   const stuck = new Set<Seat>();
 
-  const storageThread = !config.l2.some(isFolderUrl) ? undefined : new StorageThread({
+  const storageThread = !hasFolders(config.l2) ? undefined : new StorageThread({
     newData(generation) {
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();
@@ -128,6 +143,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         },
       });
     },
+    unsaved: () => l1.unsaved().objects,
     onReady: ({ place }) => publish("worker.started", { place: String(place) }),
     async onGone(seat, cause) {
       publish("worker.gone", { place: String(seat.place), cause });
@@ -187,17 +203,21 @@ export async function startCluster({ config, version, env, reportError }: Server
     isReady: () => board.isReady,
     reportError,
   });
-  const [opening, starting] = await Promise.allSettled([
-    config.observability
-      ? openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() })
-      : Promise.resolve(undefined),
-    (storageThread?.start() ?? Promise.resolve()).then(() => supervisor.start()),
+  const [opening, starting] = await Promise.race([
+    Promise.allSettled([
+      config.observability
+        ? openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() })
+        : Promise.resolve(undefined),
+      (storageThread?.start() ?? Promise.resolve()).then(() => supervisor.start()),
+    ]),
+    givenUp(giveUp, () => !board.hasServed),
   ]);
   if (opening.status === "rejected" || starting.status === "rejected") {
     if (starting.status === "fulfilled") await supervisor.stop();
     await storageThread?.stop().catch(() => {});
     await hub.stop();
-    throw starting.status === "rejected" ? starting.reason : opening.status === "rejected" && opening.reason;
+    // A worker that refuses the same variables can only say so in words.
+    throw opening.status === "rejected" ? opening.reason : starting.status === "rejected" && starting.reason;
   }
   const telemetry = opening.value;
   const { tiers, responses } = starting.value;
@@ -228,14 +248,40 @@ export async function startCluster({ config, version, env, reportError }: Server
     address: { host: config.host, port },
     adminAddress: adminListener.address,
     supervisor,
+    unsaved: () => l1.unsaved(),
     async stop() {
-      board.isReady = false;
-      live.close();
-      await supervisor.stop();
-      await storageThread?.stop();
-      await adminListener.stop();
-      await hub.stop();
-      await telemetry?.shutdown();
+      const beganMs = performance.now();
+      // Some of what follows waits for other threads or with timers that hold no event loop: this one keeps it turning.
+      const held = setInterval(() => {}, 1000);
+      try {
+        board.isReady = false;
+        live.close();
+        const failures: string[] = [];
+        const before = l1.unsaved();
+        const said = await inTime(supervisor.stop(), config.shutdownTimeoutMs);
+        if (said === undefined) failures.push(`not finished within ${config.shutdownTimeoutMs / 1000} s`);
+        // The workers may still need it: what they have not stored yet, they store through it.
+        const closed = await inTime(settled(storageThread?.stop()), config.shutdownTimeoutMs);
+        if (closed?.status === "rejected") failures.push(errorLine(closed.reason));
+        await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });
+        await hub.stop();
+        const pushes = await telemetry?.shutdown() ?? new Map<string, boolean>();
+        const total = (count: (stopped: Stopped) => number) => (said ?? []).reduce((sum, each) => sum + count(each), 0);
+        for (const { failure } of said ?? []) if (failure !== undefined) failures.push(failure);
+        return {
+          seconds: (performance.now() - beganMs) / 1000,
+          stored: said === undefined
+            ? Math.max(0, before.objects - l1.unsaved().objects)
+            : total(({ stored }) => stored),
+          refused: total(({ refused }) => refused),
+          unsaved: l1.unsaved(),
+          cutRequests: total(({ cutRequests }) => cutRequests),
+          failures,
+          pushes,
+        };
+      } finally {
+        clearInterval(held);
+      }
     },
   };
 }
@@ -243,6 +289,34 @@ export async function startCluster({ config, version, env, reportError }: Server
 /** The storage thread's name on the bus. */
 function storageProducer(generation: number): string {
   return `storage.${generation}`;
+}
+
+/** How a promise ends, without a rejection. */
+async function settled(promise: Promise<void> | undefined): Promise<PromiseSettledResult<void>> {
+  const [result] = await Promise.allSettled([promise ?? Promise.resolve()]);
+  return result;
+}
+
+/** Rejects with the signal's reason when it is aborted while `may` holds; else never settles. */
+function givenUp(signal: AbortSignal | undefined, may: () => boolean): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const look = () => {
+      if (may()) reject(signal?.reason);
+    };
+    if (signal?.aborted === true) look();
+    signal?.addEventListener("abort", look, { once: true });
+  });
+}
+
+/** What the promise gives, or undefined when the time is over. */
+async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  const over = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** The standard variables alone: a worker needs no others. */

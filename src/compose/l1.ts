@@ -2,17 +2,23 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
+import { errorLine } from "../core/error_line.ts";
+import { formatSize } from "../core/size.ts";
 import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
 import type { L1RemovalListener } from "../l1/types.ts";
 
-/** The memory of L1, as the settings want it. */
+/** The memory of L1, as the settings want it. Throws if the system does not give so much. */
 export function allocateL1(config: Config): ArenaMemory {
-  return allocateArena({
-    sizeBytes: config.l1SizeBytes,
-    maxObjects: config.l1MaxObjects,
-    hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-  });
+  const { l1SizeBytes: sizeBytes, l1MaxObjects: maxObjects } = config;
+  try {
+    return allocateArena({ sizeBytes, maxObjects, hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
+  } catch (cause) {
+    const why = errorLine(cause);
+    throw new Error(`allocate L1, --l1-size ${formatSize(sizeBytes)}, --l1-max-objects ${maxObjects}: ${why}`, {
+      cause,
+    });
+  }
 }
 
 /** One thread's view of L1. The holder that makes the tables is main's, 1. */

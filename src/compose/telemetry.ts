@@ -1,6 +1,8 @@
+import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
+import { errorLine } from "../core/error_line.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Subscriber } from "../events/subscriber.ts";
 import { lineOutput, loggingSubscribers } from "../subscribers/logging/mod.ts";
@@ -29,8 +31,18 @@ export interface Telemetry {
   subscribe(bus: Source, options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process">): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
-  /** Pushes what waits and ends; after the bus has stopped. Never throws. */
-  shutdown(): Promise<void>;
+  /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
+  shutdown(): Promise<ReadonlyMap<string, boolean>>;
+}
+
+/** Throws if the request log cannot be written now: later on, failures only cost lines. */
+export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestLogPath">): void {
+  if (path === undefined) return;
+  try {
+    closeSync(openSync(path, "a", 0o600));
+  } catch (cause) {
+    throw new Error(`open --request-log ${path}: ${errorLine(cause)}`, { cause });
+  }
 }
 
 /** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { ConfigError } from "./config_error.ts";
+import { errorLine } from "../core/error_line.ts";
 
 /** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
 export interface WrittenSetting {
@@ -69,8 +70,15 @@ function parseFile(path: string, content: string): Readonly<Record<string, strin
   try {
     return v.parse(fileSchema, JSON.parse(content));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(`cannot read settings from ${path}: ${reason.replaceAll("\n", " ")}`, { cause });
+    throw new ConfigError(`cannot read settings from ${path}: ${errorLine(cause)}`, { cause });
+  }
+}
+
+function readContent(sources: SettingSources, path: string): string | undefined {
+  try {
+    return sources.readFile(path);
+  } catch (cause) {
+    throw new ConfigError(`cannot read settings from ${path}: ${errorLine(cause)}`, { cause });
   }
 }
 
@@ -79,7 +87,7 @@ function readSettingsFile(
   path: WrittenSetting | undefined,
   names: readonly string[],
 ): Written {
-  const content = sources.readFile(path?.text ?? defaultPath);
+  const content = readContent(sources, path?.text ?? defaultPath);
   const written: Written = new Map();
   if (content === undefined) {
     if (path !== undefined) throw new ConfigError(`no such file for ${path.origin}: ${path.text}`);

@@ -306,7 +306,8 @@ export const catalogue = {
     },
   },
   "l2.committed": {
-    doc: "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",
+    doc:
+      "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",
     fields: {
       tier,
       changes: sum("How many changes."),

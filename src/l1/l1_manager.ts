@@ -132,6 +132,10 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#unsaved.adopt(holder));
   }
 
+  unsaved(): { readonly objects: number; readonly bytes: number } {
+    return this.#unsaved.amount(this.#nowMs());
+  }
+
   abort(leases: readonly Lease[]): void {
     const now = this.#nowMs();
     this.#locked(() => this.#writes.abort(leases, now));

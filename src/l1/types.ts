@@ -153,6 +153,8 @@ export interface L1 {
   isExpiredUnsaved(key: ObjectKey): boolean;
   /** Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among them (isCurrent tells). */
   adoptUnsaved(holder: number): readonly UnsavedObject[];
+  /** The objects that no tier has yet, of all holders. Without the lock, as `usage`. */
+  unsaved(): { readonly objects: number; readonly bytes: number };
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */

@@ -1,4 +1,4 @@
-import { FIELD, FLAG } from "./arena/entry_table.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
 import { noLease } from "./reads.ts";
@@ -44,6 +44,18 @@ export class Unsaved {
     const { tables: { entries }, lifecycle, key } = this.#p;
     const entry = entries.findResident(key);
     return entry !== NONE && entries.hasFlag(entry, FLAG.unsaved) && lifecycle.isDue(entry, nowMs);
+  }
+
+  /** Replaced, removed and expired objects are not among them: nobody would find them again. */
+  amount(nowMs: number): { readonly objects: number; readonly bytes: number } {
+    const { tables: { entries, leases }, lifecycle } = this.#p;
+    const amount = { objects: 0, bytes: 0 };
+    for (const { entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
+      if (entries.get(entry, FIELD.state) !== STATE.resident || lifecycle.isDue(entry, nowMs)) continue;
+      amount.objects++;
+      amount.bytes += entries.getDouble(entry, FIELD.sizeBytes);
+    }
+    return amount;
   }
 
   adopt(holder: number): readonly UnsavedObject[] {

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
+import type { FileStore } from "./file/file_store.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
 
@@ -24,10 +25,22 @@ export interface TierContext {
   readonly onRemoved?: TierRemovalListener;
 }
 
+/** A tier as its URL describes it, not open yet. */
+export interface TierPlan {
+  /** The folder that it needs to itself, as an absolute path, if it has one. */
+  readonly folder?: string;
+  /** Throws tier_failed. */
+  open(context: TierContext): Promise<L2Adapter>;
+  /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */
+  own?(context: TierContext & { readonly onSegmentDropped: (segment: number) => void }): FileStore;
+}
+
 /** One kind of adapter. */
 export interface AdapterKind {
   /** The tier's name unless the URL says `?name=`; a second one of a kind gets a "2" appended, and so on. */
   readonly defaultName: string;
-  /** Takes its parameters from the URL, checks that none is left, and opens the tier. Throws bad_request or tier_failed. */
-  open(url: TierUrl, context: TierContext): L2Adapter | Promise<L2Adapter>;
+  /** Whether all threads that open one URL have the same objects. */
+  readonly isShared: boolean;
+  /** Takes its parameters from the URL and checks that none is left; opens nothing. Throws bad_request. */
+  plan(url: TierUrl): TierPlan;
 }

@@ -16,7 +16,7 @@ import type {
   TierUsage,
 } from "./adapter.ts";
 import { Calls } from "./calls.ts";
-import type { TierContext } from "./kind.ts";
+import type { TierPlan } from "./kind.ts";
 import { watchSource } from "./source.ts";
 import type { TierUrl } from "./url.ts";
 
@@ -211,11 +211,11 @@ export class MemoryAdapter implements L2Adapter {
   }
 }
 
-/** Opens `memory://`. Parameter: `max` (size limit, default none). */
-export async function openMemoryUrl(url: TierUrl, context: TierContext): Promise<L2Adapter> {
+/** `memory://`. Parameter: `max` (size limit, default none). */
+export function planMemoryUrl(url: TierUrl): TierPlan {
   const limitBytes = url.takeBytes("max", 0);
   url.finish();
-  return new MemoryAdapter({ ...context, limitBytes });
+  return { open: (context) => Promise.resolve(new MemoryAdapter({ ...context, limitBytes })) };
 }
 
 function compareBytes(a: string, b: string): number {

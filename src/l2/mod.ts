@@ -5,15 +5,16 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
 import type { FileStore } from "./file/file_store.ts";
-import { openFileUrl, openFolder } from "./file_url.ts";
-import type { AdapterKind, FolderOwner } from "./kind.ts";
-import { openMemoryUrl } from "./memory.ts";
+import { planFileUrl } from "./file_url.ts";
+import type { AdapterKind, FolderOwner, TierPlan } from "./kind.ts";
+import { planMemoryUrl } from "./memory.ts";
+import { placeOf } from "./place.ts";
 import { TierUrl } from "./url.ts";
 
 /** Every adapter, by URL scheme. */
 export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
-  ["file:", { defaultName: "fs", open: openFileUrl }],
-  ["memory:", { defaultName: "memory", open: openMemoryUrl }],
+  ["file:", { defaultName: "fs", isShared: true, plan: planFileUrl }],
+  ["memory:", { defaultName: "memory", isShared: false, plan: planMemoryUrl }],
 ]);
 
 /** What all tiers get. */
@@ -24,6 +25,20 @@ export interface TiersContext {
   readonly onTierRemoved?: (tier: number, key: ObjectKey, reason: TierRemovalReason) => void;
 }
 
+/** Looks for what is wrong with the URLs of tiers that so many threads are to open; opens none. Throws bad_request. */
+export function checkTiers(urls: readonly string[], threads: number): void {
+  const places = new Set<string>();
+  for (const { kind, scheme, plan } of planTiers(urls)) {
+    if (threads > 1 && !kind.isShared) {
+      throw bad(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
+    }
+    const place = plan.folder === undefined ? undefined : placeOf(plan.folder);
+    if (place === undefined) continue;
+    if (places.has(place)) throw bad(`${scheme} two tiers in one folder: ${plan.folder}`);
+    places.add(place);
+  }
+}
+
 /**
  * Opens the tiers in the order of their URLs; `folders` owns those of file tiers if it is not this thread. Throws bad_request for a bad URL, tier_failed if
  * a tier cannot be opened; then none stays open.
@@ -32,10 +47,11 @@ export async function openTiers(
   urls: readonly string[],
   context: TiersContext & { readonly folders?: FolderOwner | undefined },
 ): Promise<readonly L2Adapter[]> {
+  const plans = planTiers(urls);
   const open: L2Adapter[] = [];
   try {
-    for (const plan of plans(urls)) {
-      open.push(await plan.kind.open(plan.url, { ...contextOf(plan, context), folders: context.folders }));
+    for (const [tier, { plan, name }] of plans.entries()) {
+      open.push(await plan.open({ ...contextOf({ tier, name }, context), folders: context.folders }));
     }
     return open;
   } catch (error) {
@@ -44,20 +60,16 @@ export async function openTiers(
   }
 }
 
-/** Opens the folders of file tiers, as their owner; undefined in the place of every other tier. Throws like openTiers. */
+/** Opens the folders of the tiers that have one, as their owner; undefined in the place of every other tier. Throws like openTiers. */
 export async function openFolders(
   urls: readonly string[],
   context: TiersContext & { readonly onSegmentDropped: (tier: number, segment: number) => void },
 ): Promise<readonly (FileStore | undefined)[]> {
   const open: (FileStore | undefined)[] = [];
   try {
-    for (const plan of plans(urls)) {
-      const onSegmentDropped = (segment: number): void => context.onSegmentDropped(plan.tier, segment);
-      open.push(
-        isFolderUrl(plan.url.scheme)
-          ? openFolder(plan.url, { ...contextOf(plan, context), onSegmentDropped })
-          : undefined,
-      );
+    for (const [tier, { plan, name }] of planTiers(urls).entries()) {
+      const onSegmentDropped = (segment: number): void => context.onSegmentDropped(tier, segment);
+      open.push(plan.own?.({ ...contextOf({ tier, name }, context), onSegmentDropped }));
     }
     return open;
   } catch (error) {
@@ -66,36 +78,38 @@ export async function openFolders(
   }
 }
 
-/** Whether a tier's URL names a folder. */
-export function isFolderUrl(url: string): boolean {
-  return url.startsWith("file:");
+/** Whether some tier has a folder. */
+export function hasFolders(urls: readonly string[]): boolean {
+  return planTiers(urls).some(({ plan }) => plan.folder !== undefined);
 }
 
-interface Plan {
-  readonly tier: number;
-  readonly url: TierUrl;
-  readonly kind: AdapterKind;
-  readonly name: string;
-}
-
-function contextOf({ tier, name }: Plan, { publish, clock, onTierRemoved = () => {} }: TiersContext) {
+function contextOf(
+  { tier, name }: { readonly tier: number; readonly name: string },
+  { publish, clock, onTierRemoved = () => {} }: TiersContext,
+) {
   const onRemoved: TierRemovalListener = (key, reason) => onTierRemoved(tier, key, reason);
   return { name, tier, publish, clock, onRemoved };
 }
 
-function plans(urls: readonly string[]): readonly Plan[] {
+interface NamedPlan {
+  readonly kind: AdapterKind;
+  readonly scheme: string;
+  readonly name: string;
+  readonly plan: TierPlan;
+}
+
+function planTiers(urls: readonly string[]): readonly NamedPlan[] {
   const names = new Set(["l1"]);
-  return urls.map((text, tier) => {
+  return urls.map((text) => {
     const url = new TierUrl(text);
-    const kind = adapters.get(url.scheme);
-    if (kind === undefined) {
-      throw bad(`unknown scheme: ${url.scheme} (known: ${[...adapters.keys()].join(" ")})`);
-    }
+    const { scheme } = url;
+    const kind = adapters.get(scheme);
+    if (kind === undefined) throw bad(`unknown scheme: ${scheme} (known: ${[...adapters.keys()].join(" ")})`);
     const name = url.take("name") ?? freeName(kind.defaultName, names);
     if (!/^[a-z0-9_-]{1,32}$/.test(name)) throw bad(`name must be 1-32 of a-z 0-9 _ -: ${name}`);
     if (names.has(name)) throw bad(`name is taken: ${name}`);
     names.add(name);
-    return { tier, url, kind, name };
+    return { kind, scheme, name, plan: kind.plan(url) };
   });
 }
 

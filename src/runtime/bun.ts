@@ -79,23 +79,36 @@ function serve(options: ServeOptions): Server {
   });
   return {
     address: { host: server.hostname, port: server.port },
-    stop: () => stop(server, options),
+    stop: ({ patienceMs = Infinity } = {}) => stop(server, options, patienceMs),
   };
 }
 
-/** Bun waits for every reader; so, where only endless responses are left, it is told after a while not to. */
-async function stop(server: BunServer, options: ServeOptions): Promise<void> {
+/** Bun waits for every reader; so it is told after a while not to: sooner where only endless responses are left. */
+async function stop(server: BunServer, options: ServeOptions, patienceMs: number): Promise<number> {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
-  const stopped = server.stop();
-  let patienceMs = endlessPatienceMs;
-  while (endlessRequests() > 0) {
-    if (server.pendingRequests <= endlessRequests()) {
-      if (patienceMs <= 0) await server.stop(true);
-      patienceMs -= LOOK_MS;
+  const deadlineMs = performance.now() + patienceMs;
+  const stop = { isOver: false };
+  const over = finish(server, stop);
+  let endlessLeftMs = endlessPatienceMs;
+  while (!stop.isOver || endlessRequests() > 0) {
+    const endless = endlessRequests();
+    if (performance.now() >= deadlineMs) {
+      const cut = Math.max(0, server.pendingRequests - endless);
+      await server.stop(true);
+      return cut;
     }
-    await delay(LOOK_MS);
+    if (endless > 0 && server.pendingRequests <= endless) {
+      if (endlessLeftMs <= 0) await server.stop(true);
+      endlessLeftMs -= LOOK_MS;
+    }
+    await (stop.isOver ? delay(LOOK_MS) : Promise.race([over, delay(LOOK_MS)]));
   }
-  await stopped;
+  return 0;
+}
+
+async function finish(server: BunServer, stop: { isOver: boolean }): Promise<void> {
+  await server.stop();
+  stop.isOver = true;
 }
 
 const SENDER: Sender = {

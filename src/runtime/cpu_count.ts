@@ -1,7 +1,4 @@
-import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
-
-/** What the count is found from. `readFile` returns undefined if there is no such file. */
+/** What the count is found from. `readFile` returns undefined if there is no such file, or it cannot be read. */
 export interface CpuSources {
   readonly readFile: (path: string) => string | undefined;
   readonly cores: number;
@@ -14,17 +11,4 @@ export function findCpuCount({ readFile, cores }: CpuSources): number {
   // "max" and -1 are not quotas.
   const share = Number.parseInt(quota ?? "", 10) / Number.parseInt(period ?? "", 10);
   return share > 0 ? Math.max(1, Math.min(cores, Math.ceil(share))) : cores;
-}
-
-function readTextFile(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-/** Cores this process may keep busy. */
-export function cpuCount(): number {
-  return findCpuCount({ readFile: readTextFile, cores: availableParallelism() });
 }

@@ -92,19 +92,28 @@ function serve(options: ServeOptions): Server {
   });
   return {
     address: { host: server.addr.hostname, port: server.addr.port },
-    async stop() {
+    async stop({ patienceMs = Infinity } = {}) {
       stopping ??= { onlyEndless: Promise.withResolvers(), none: Promise.withResolvers() };
       look();
-      await stopping.onlyEndless.promise;
-      if (inHand > 0) {
-        await Promise.race([stopping.none.promise, delay(endlessPatienceMs, undefined, { ref: false })]);
-      }
+      await within(patienceMs, stopping.onlyEndless.promise);
+      const cut = Math.max(0, inHand - endlessRequests());
+      if (inHand > 0 && cut === 0) await within(endlessPatienceMs, stopping.none.promise);
       // Deno ends a single stalled response in no way (docs/RUNTIMES.md), but all of them.
       if (inHand > 0) abort.abort();
       else await server.shutdown();
       await server.finished;
+      return cut;
     },
   };
+}
+
+/** Resolves with the promise, or when the time is over. */
+async function within(timeoutMs: number, promise: Promise<void>): Promise<void> {
+  if (timeoutMs === Infinity) return await promise;
+  const over = new AbortController();
+  const late = delay(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([promise, late]);
+  over.abort();
 }
 
 /** Memory that Deno may read until the response has left: shared memory is pinned until then, private memory is not. */

@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
-import { totalmem } from "node:os";
 import { dirname, join } from "node:path/posix";
 
-/** What the limit is found from. `readFile` returns undefined if there is no such file. */
+/** What the limit is found from. `readFile` returns undefined if there is no such file, or it cannot be read. */
 export interface MemorySources {
   readonly readFile: (path: string) => string | undefined;
   readonly totalBytes: number;
@@ -30,17 +28,4 @@ export function findMemoryLimit({ readFile, totalBytes }: MemorySources): number
     Number.parseInt(readFile(path) ?? "", 10)
   );
   return Math.min(totalBytes, ...limits.filter((limit) => limit > 0));
-}
-
-function readTextFile(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-/** The memory limit this process runs under, in bytes. */
-export function memoryLimitBytes(): number {
-  return findMemoryLimit({ readFile: readTextFile, totalBytes: totalmem() });
 }

@@ -67,8 +67,11 @@ export interface ServeOptions {
 /** A listening server. */
 export interface Server {
   readonly address: { readonly host: string; readonly port: number };
-  /** Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers do not read. */
-  stop(): Promise<void>;
+  /**
+   * Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers do not read. Requests that still run
+   * after `patienceMs` (default: for ever) are broken off; resolves with how many those were.
+   */
+  stop(options?: { readonly patienceMs?: number }): Promise<number>;
 }
 
 /** Limits of a sender. */

@@ -172,6 +172,11 @@ export class StorageManager implements Storage {
     return this.#stores.adopt(holder);
   }
 
+  /** How many objects were stored in the background, and how many no tier took. */
+  get storeTotals(): StoreController["totals"] {
+    return this.#stores.totals;
+  }
+
   drain(): Promise<void> {
     this.#draining ??= this.#drain();
     return this.#draining;
@@ -182,7 +187,9 @@ export class StorageManager implements Storage {
     await this.#stores.flush();
     await this.#stores.repair();
     await this.#loads.drain();
-    await Promise.all(this.#context.tiers.map((tier) => tier.close()));
+    const closing = await Promise.allSettled(this.#context.tiers.map((tier) => tier.close()));
+    const failed = closing.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 
   #assertOpen(): void {

@@ -50,8 +50,8 @@ export interface Observability {
   exports(): ReadonlyMap<Signal, ExportNumbers>;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
-  /** Pushes once more where pushing is on, and ends. Never throws, and never takes longer than its timeout. */
-  shutdown(): Promise<void>;
+  /** Pushes once more where pushing is on, and ends; tells by signal whether that arrived. Never throws, and never takes longer than its timeout. */
+  shutdown(): Promise<ReadonlyMap<Signal, boolean>>;
 }
 
 const SCOPE = "vitrine";
@@ -94,17 +94,30 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
     },
     async shutdown() {
       // A collector that is down or hangs: the last push is lost, and nothing else may be.
-      await within(shutdownTimeoutMs, [
-        provider.shutdown({ timeoutMillis: shutdownTimeoutMs }),
-        logs?.shutdown() ?? Promise.resolve(),
-        traces?.shutdown() ?? Promise.resolve(),
-      ]);
+      const pushing = provider.shutdown({ timeoutMillis: shutdownTimeoutMs });
+      const signals = [
+        ["metrics", metrics, pushing],
+        ["logs", logs, logs?.shutdown()],
+        ["traces", traces, traces?.shutdown()],
+      ] as const;
+      const arrived = new Map<Signal, boolean>();
+      await within(
+        shutdownTimeoutMs,
+        signals.map(async ([signal, push, ending]) => {
+          if (push === undefined) return await ending;
+          const { failed } = push.counts;
+          arrived.set(signal, false);
+          await ending;
+          arrived.set(signal, push.counts.failed === failed);
+        }),
+      );
+      return new Map(arrived);
     },
   };
 }
 
 /** Resolves when all have settled, or the time is over. */
-async function within(timeoutMs: number, running: readonly Promise<void>[]): Promise<void> {
+async function within(timeoutMs: number, running: readonly Promise<unknown>[]): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeoutMs);

@@ -113,3 +113,15 @@ test("L1Manager.adoptUnsaved takes over the unsaved objects of one holder with t
   expect(bench.l1.finishRead(adopted.map((each) => each.resident.lease))).toEqual([true, true]);
   audit(bench.memory);
 });
+
+test("L1Manager.unsaved counts what no tier has of all holders, without what was replaced meanwhile", () => {
+  const bench = makeL1();
+  const second = other(bench, 2);
+  putUnsaved(bench, "a", "hello");
+  putUnsaved({ l1: second }, "b", "there!");
+  putUnsaved({ l1: second }, "c", "replaced");
+  put(bench.l1, "c", "newer");
+  expect([bench.l1.unsaved(), second.unsaved()]).toEqual([{ objects: 2, bytes: 11 }, { objects: 2, bytes: 11 }]);
+  bench.l1.finishRead(second.adoptUnsaved(1).map(({ resident }) => resident.lease));
+  expect(bench.l1.unsaved()).toEqual({ objects: 1, bytes: 6 });
+});

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { ObjectKey } from "../../src/core/key.ts";
-import { adapters, openTiers } from "../../src/l2/mod.ts";
+import { adapters, checkTiers, openTiers } from "../../src/l2/mod.ts";
 import { fixtures } from "./fixtures.ts";
 import { codeOf, inFolder, key, newBench, pattern, sourceOf } from "./support.ts";
 
@@ -73,4 +73,27 @@ test("openTiers leaves no tier open when one cannot be opened", async () => {
     await tier?.close();
     expect(existsSync(join(folder, "a", "state"))).toBe(true);
   });
+});
+
+test("checkTiers refuses two tiers in one folder, however its path is written, and opens nothing", async () => {
+  await inFolder((folder) => {
+    mkdirSync(join(folder, "real"));
+    symlinkSync(join(folder, "real"), join(folder, "link"));
+    for (
+      const other of ["real/", "./real", "real?max=1MiB&name=b", "real/../real", "link", "%72eal"]
+    ) {
+      expect(() => checkTiers([`file://${folder}/real?fsync=off`, `file://${folder}/${other}`], 1)).toThrow(
+        "one folder",
+      );
+    }
+    expect(() => checkTiers([`file://${folder}/link/new/a`, `file://${folder}/real/new/a/`], 1)).toThrow("one folder");
+    checkTiers([`file://${folder}/real`, `file://${folder}/link/other`], 8);
+    expect(existsSync(join(folder, "real", "index.sqlite"))).toBe(false);
+    return Promise.resolve();
+  });
+});
+
+test("checkTiers refuses a tier that each thread would have for itself when there are several", () => {
+  checkTiers(["memory://"], 1);
+  expect(() => checkTiers(["memory://"], 2)).toThrow("workers must be 1, not 2");
 });

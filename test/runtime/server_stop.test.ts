@@ -74,3 +74,20 @@ test("Server.stop waits for a response that has an end when an endless one is th
   await stopped;
   await endless.socket.closed();
 });
+
+test("Server.stop breaks a request off and counts it when its time is over", async () => {
+  const { server, open, stalled } = serve(() => false);
+  const { socket } = await open("/a");
+  await stalled();
+  expect(await server.stop({ patienceMs: 20 })).toBe(1);
+  await socket.closed();
+});
+
+test("Server.stop breaks nothing off when everything ends in time", async () => {
+  const { server, ends, open } = serve(() => false);
+  const { socket } = await open("/a");
+  const stopping = server.stop({ patienceMs: 60_000 });
+  for (const end of ends) end();
+  await socket.closed();
+  expect(await stopping).toBe(0);
+});

@@ -262,3 +262,18 @@ test("Upload.abort leaves no trace when it comes in the middle", async () => {
   expect(bench.named("l2.store.completed").map(({ outcome }) => outcome)).toEqual(["aborted"]);
   expect(bench.named("sm.write.finished").map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"]);
 });
+
+test("StorageManager.storeTotals tells what was stored and what no tier took", async () => {
+  const bench = storageBench({ tiers: 2 });
+  bench.time.after = () => Promise.resolve();
+  await put(bench.storage, "a", { body: "both" });
+  bench.tier(0).gate = (step) => {
+    if (step === "store") throw new Error("disk gone");
+  };
+  await put(bench.storage, "b", { body: "one of two" });
+  while ((await bench.storage.status()).storeQueue.entries > 0) await Promise.resolve();
+  bench.tier(1).gate = bench.tier(0).gate;
+  await put(bench.storage, "c", { body: "none" });
+  await bench.storage.drain();
+  expect(bench.storage.storeTotals).toEqual({ stored: 2, refused: 1 });
+});

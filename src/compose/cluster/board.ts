@@ -1,8 +1,9 @@
 /** Words of the header and of one worker's row. */
-const HEADER_WORDS = 2;
+const HEADER_WORDS = 3;
 const ROW_WORDS = 16;
 const READY = 0;
 const TICKED = 1;
+const SERVES = 2;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
 
@@ -27,6 +28,16 @@ export class Board {
 
   set isReady(ready: boolean) {
     Atomics.store(this.#words, READY, ready ? 1 : 0);
+  }
+
+  /** Whether any worker has ever listened, so that something may be acknowledged. */
+  get hasServed(): boolean {
+    return Atomics.load(this.#words, SERVES) === 1;
+  }
+
+  /** A worker is about to listen. */
+  serves(): void {
+    Atomics.store(this.#words, SERVES, 1);
   }
 
   /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */

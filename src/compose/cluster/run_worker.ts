@@ -1,6 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { App } from "../../../routes/mod.ts";
 import { systemClock } from "../../core/clock.ts";
+import { errorLine } from "../../core/error_line.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
@@ -16,12 +17,15 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
+import type { Stopped } from "./supervisor.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
 /** How long main may take to answer. */
 const ANSWER_MS = 5000;
+/** The part of a stop's time that running requests have; the rest is for what is queued. */
+const REQUESTS_SHARE = 2 / 3;
 
 /** A worker that serves. */
 export interface RunningWorker {
@@ -31,8 +35,8 @@ export interface RunningWorker {
   adopt(holder: number): void;
   /** The storage thread is reached through this port from now on. */
   connectStorage(port: MessagePort): void;
-  /** Finishes running requests, stores what is queued, delivers what was published. */
-  stop(): Promise<void>;
+  /** Finishes running requests, or breaks them off when two thirds of the time for a stop are over; stores what is queued, delivers what was published. */
+  stop(): Promise<Stopped>;
 }
 
 /** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
@@ -77,6 +81,7 @@ export async function runWorker(
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,
   });
+  board.serves();
   const listener = node.listen({ port: data.port, reusePort: true });
   const heart = setInterval(() => {
     board.beat(seat.place);
@@ -89,11 +94,25 @@ export async function runWorker(
     adopt: (holder) => void node.storage.adopt(holder),
     connectStorage: (port) => line.connect(portOf<ToOwner, FromOwner>(port)),
     async stop() {
-      await listener.stop();
-      await node.storage.drain();
+      const before = node.storage.storeTotals;
+      const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });
+      let failure: string | undefined;
+      try {
+        await node.storage.drain();
+      } catch (error) {
+        failure = errorLine(error);
+      }
       line.close();
       await producer.stop({ deadlineMs: ANSWER_MS });
       clearInterval(heart);
+      const { stored, refused } = node.storage.storeTotals;
+      return {
+        kind: "stopped",
+        stored: stored - before.stored,
+        refused: refused - before.refused,
+        cutRequests,
+        ...(failure === undefined ? {} : { failure }),
+      };
     },
   };
 }

@@ -13,7 +13,19 @@ export type ToWorker =
 export type FromWorker =
   | Ready
   | { readonly kind: "failed"; readonly message: string }
-  | { readonly kind: "stopped" };
+  | Stopped;
+
+/** What a worker says when it has stopped. */
+export interface Stopped {
+  readonly kind: "stopped";
+  /** Objects that waited when it was told to stop, and are stored; objects that no tier took. */
+  readonly stored: number;
+  readonly refused: number;
+  /** Requests that it broke off. */
+  readonly cutRequests: number;
+  /** Why it could not end something, in one line. */
+  readonly failure?: string;
+}
 
 /** What a worker says when it serves: the names of its tiers, the answers its routes give. */
 export interface Ready {
@@ -63,6 +75,8 @@ export interface SupervisorOptions {
   ) => WorkerThread;
   /** A worker is ready. */
   readonly onReady: (seat: Seat) => void;
+  /** How many acknowledged objects wait for their store, in all workers. */
+  readonly unsaved: () => number;
   /** Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. */
   readonly onGone: (seat: Seat, cause: Cause) => Promise<void>;
 }
@@ -85,7 +99,8 @@ interface Member {
   /** When the heartbeat last moved. */
   seenMs: number;
   readonly started: PromiseWithResolvers<Ready>;
-  readonly stopped: PromiseWithResolvers<void>;
+  /** Undefined: it ended without a word. */
+  readonly stopped: PromiseWithResolvers<Stopped | undefined>;
 }
 
 /** How many looks at the heartbeats fall into one time-out. */
@@ -97,10 +112,13 @@ export class Supervisor {
   readonly #members = new Map<number, Member>();
   /** Holders whose unsaved objects nobody has adopted yet. */
   readonly #orphaned: number[] = [];
+  /** What is being tidied up after workers that are gone. */
+  readonly #tidying = new Set<Promise<void>>();
   #nextHolder = 2;
   #restarts = 0;
   /** From the moment all have started until they are told to stop: only then is a place filled again. */
   #running = false;
+  #isStopping = false;
   /** Replacements in a row that ended before they were ready. */
   #failures = 0;
   #lookedMs = 0;
@@ -142,17 +160,38 @@ export class Supervisor {
     return first;
   }
 
-  /** Lets every worker finish; resolves when all have, or are gone. */
-  async stop(): Promise<void> {
+  /**
+   * Lets every worker finish; resolves with what they said when all have, or are gone. What a worker left unsaved that died meanwhile, or shortly before, a worker
+   * that is started for it stores.
+   */
+  async stop(): Promise<readonly Stopped[]> {
     this.#running = false;
+    this.#isStopping = true;
     this.#stopLooking();
-    await Promise.all([...this.#members.values()].map(async (member) => {
-      if (member.state === "gone") return;
-      member.state = "stopping";
-      member.thread.post({ kind: "stop" });
-      await member.stopped.promise;
-      await member.thread.terminate();
-    }));
+    const said = await Promise.all([...this.#members.values()].map((member) => this.#stopMember(member)));
+    await Promise.allSettled(this.#tidying);
+    if (this.#options.unsaved() > 0) said.push(await this.#rescue());
+    return said.filter((stopped) => stopped !== undefined);
+  }
+
+  async #stopMember(member: Member): Promise<Stopped | undefined> {
+    if (member.state === "gone") return undefined;
+    member.state = "stopping";
+    member.thread.post({ kind: "stop" });
+    const stopped = await member.stopped.promise;
+    await member.thread.terminate();
+    return stopped;
+  }
+
+  async #rescue(): Promise<Stopped | undefined> {
+    const member = this.#fill(0);
+    try {
+      await member.started.promise;
+    } catch {
+      return undefined;
+    }
+    this.#adopt(member);
+    return await this.#stopMember(member);
   }
 
   /** Posts to the worker of a holder, if it is there. */
@@ -194,7 +233,7 @@ export class Supervisor {
 
   #hear(member: Member, message: FromWorker): void {
     if (message.kind === "ready") {
-      member.state = "ready";
+      if (member.state === "starting") member.state = "ready";
       this.#failures = 0;
       member.seenMs = this.#options.nowMs();
       member.started.resolve(message);
@@ -202,7 +241,7 @@ export class Supervisor {
       this.#handOver();
     } else if (message.kind === "failed") {
       member.started.reject(new StartFailure(message.message));
-    } else member.stopped.resolve();
+    } else member.stopped.resolve(message);
   }
 
   #look(): void {
@@ -237,16 +276,27 @@ export class Supervisor {
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
-    member.stopped.resolve();
-    await this.#options.onGone(member.seat, cause);
-    this.#orphaned.push(member.seat.holder);
+    const tidying = this.#tidyUp(member.seat, cause);
+    this.#tidying.add(tidying);
+    member.stopped.resolve(undefined);
+    await tidying;
+    this.#tidying.delete(tidying);
     this.#handOver();
     if (this.#running) this.#refill(member.seat.place);
   }
 
+  async #tidyUp(seat: Seat, cause: Cause): Promise<void> {
+    await this.#options.onGone(seat, cause);
+    this.#orphaned.push(seat.holder);
+  }
+
   #handOver(): void {
-    const heir = [...this.#members.values()].find(({ state }) => state === "ready");
-    if (heir === undefined) return;
+    // Who stops may be past the point at which it could still store something.
+    const heir = this.#isStopping ? undefined : [...this.#members.values()].find(({ state }) => state === "ready");
+    if (heir !== undefined) this.#adopt(heir);
+  }
+
+  #adopt(heir: Member): void {
     for (const from of this.#orphaned.splice(0)) heir.thread.post({ kind: "adopt", from });
   }
 

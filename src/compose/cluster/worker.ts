@@ -1,6 +1,6 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { VitrineError } from "../../core/errors.ts";
+import { errorLine } from "../../core/error_line.ts";
 import { runWorker } from "./run_worker.ts";
 import type { FromWorker, ToWorker } from "./supervisor.ts";
 import type { WorkerData } from "./worker_data.ts";
@@ -20,11 +20,10 @@ try {
   port.on("message", (message: ToWorker) => {
     if (message.kind === "adopt") worker.adopt(message.from);
     else if (message.kind === "storage") worker.connectStorage(message.port);
-    else void worker.stop().then(() => say({ kind: "stopped" }));
+    else void worker.stop().then(say);
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });
 } catch (error) {
-  if (!(error instanceof VitrineError)) reportError(error);
-  say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  say({ kind: "failed", message: errorLine(error) });
   process.exitCode = 1;
 }

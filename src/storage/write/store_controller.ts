@@ -38,6 +38,8 @@ export class StoreController {
   readonly #unsaved = new Map<string, Job>();
   readonly #idle = new IdleCounter();
   #running = 0;
+  #stored = 0;
+  #refused = 0;
 
   constructor(context: StorageContext, options: { readonly limits: QueueLimits; readonly concurrency: number }) {
     this.#context = context;
@@ -98,6 +100,11 @@ export class StoreController {
   /** Resolves once no job waits or runs. */
   flush(): Promise<void> {
     return this.#idle.idle();
+  }
+
+  /** What became of the jobs that nothing newer has overtaken: a tier has the object, or none took it. */
+  get totals(): { readonly stored: number; readonly refused: number } {
+    return { stored: this.#stored, refused: this.#refused };
   }
 
   status(): {
@@ -161,18 +168,23 @@ export class StoreController {
 
   async #store(id: string, job: Job): Promise<void> {
     const { l1, tiers } = this.#context;
-    if (this.#isCurrent(job)) await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
-    // What the tiers hold is older than what has expired. If it was removed or replaced instead, here or in another thread, the tiers are none of this job's.
-    else if (l1.isExpiredUnsaved(job.key)) await Promise.all(tiers.map((tier) => tier.forget(job.key)));
+    if (this.#isCurrent(job)) {
+      const outcomes = await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
+      if (outcomes.includes("stored")) this.#stored++;
+      else if (outcomes.includes("refused")) this.#refused++;
+    } else if (l1.isExpiredUnsaved(job.key)) {
+      // What the tiers hold is older than what has expired. If it was removed or replaced instead, here or in another thread, the tiers are none of this job's.
+      await Promise.all(tiers.map((tier) => tier.forget(job.key)));
+    }
     if (this.#unsaved.get(id) === job) this.#unsaved.delete(id);
   }
 
-  async #storeIn(tier: Tier, job: Job): Promise<void> {
+  async #storeIn(tier: Tier, job: Job): Promise<"stored" | "refused" | "overtaken"> {
     const { l1, timers } = this.#context;
     for (let attempt = 0; this.#isCurrent(job); attempt += 1) {
       try {
         await tier.store(job.key, memorySource(l1, job.resident));
-        return;
+        return "stored";
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];
         const hopeless = error instanceof VitrineError && error.code === "no_room";
@@ -181,7 +193,9 @@ export class StoreController {
       }
     }
     // A failed store leaves what was there: an older object. A successor's job would replace it anyway, but it may be expired by now.
-    if (!job.superseded) await tier.forget(job.key);
+    if (job.superseded) return "overtaken";
+    await tier.forget(job.key);
+    return this.#isCurrent(job) ? "refused" : "overtaken";
   }
 
   #isCurrent(job: Job): boolean {

@@ -19,6 +19,7 @@ function fakeCluster(workers: number) {
   const readied: number[] = [];
   const later: (() => void)[] = [];
   let nowMs = 0;
+  let unsaved = 0;
   let look = () => {};
   const supervisor = new Supervisor({
     workers,
@@ -48,6 +49,7 @@ function fakeCluster(workers: number) {
         },
       };
     },
+    unsaved: () => unsaved,
     onReady: ({ holder }) => readied.push(holder),
     onGone: ({ place, holder }, cause) => {
       gone.push(`${place}/${holder} ${cause}`);
@@ -69,6 +71,9 @@ function fakeCluster(workers: number) {
         look();
       }
     },
+    leave: (objects: number) => {
+      unsaved = objects;
+    },
     jump: (ms: number) => {
       nowMs += ms;
       look();
@@ -81,6 +86,7 @@ function fakeCluster(workers: number) {
   };
 }
 
+const stopped: FromWorker = { kind: "stopped", stored: 0, refused: 0, cutRequests: 0 };
 const ready: FromWorker = { kind: "ready", tiers: ["l1"], responses: [] };
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -145,7 +151,7 @@ test("Supervisor calls a worker stopped when it was told to stop", async () => {
   const { supervisor, threads, gone, start } = fakeCluster(1);
   await start();
   const stopping = supervisor.stop();
-  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.say(stopped);
   threads[0]?.exit();
   await stopping;
   expect(gone).toEqual(["0/2 stopped"]);
@@ -205,7 +211,7 @@ test("Supervisor.stop lets every worker finish and fills no place when they end"
   await start();
   const stopping = supervisor.stop();
   expect(threads.map(({ heard }) => heard)).toEqual([[{ kind: "stop" }], [{ kind: "stop" }]]);
-  threads[0]?.say({ kind: "stopped" });
+  threads[0]?.say(stopped);
   threads[0]?.exit();
   threads[1]?.exit();
   await stopping;
@@ -229,4 +235,45 @@ test("Board keeps the words of each worker apart when several write", () => {
   view.setActiveRequests(2, 7);
   board.isReady = true;
   expect([board.heartbeat(0), board.heartbeat(1), board.activeRequests(2), view.isReady]).toEqual([0, 2, 7, true]);
+});
+
+test("Supervisor.stop starts a worker for what nobody has stored when one dies while it stops", async () => {
+  const { supervisor, threads, leave, start } = fakeCluster(2);
+  await start();
+  const stopping = supervisor.stop();
+  leave(3);
+  threads[0]?.exit();
+  threads[1]?.say({ kind: "stopped", stored: 4, refused: 0, cutRequests: 0 });
+  threads[1]?.exit();
+  await settled();
+  expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
+  threads[2]?.say(ready);
+  await settled();
+  expect(threads[2]?.heard).toEqual([{ kind: "adopt", from: 2 }, { kind: "adopt", from: 3 }, { kind: "stop" }]);
+  threads[2]?.say({ kind: "stopped", stored: 3, refused: 0, cutRequests: 0 });
+  expect((await stopping).map(({ kind: _kind, ...numbers }) => numbers.stored)).toEqual([4, 3]);
+});
+
+test("Supervisor.stop comes to its end when the worker for what nobody has stored does not start", async () => {
+  const { supervisor, threads, leave, start } = fakeCluster(1);
+  await start();
+  leave(1);
+  const stopping = supervisor.stop();
+  threads[0]?.exit();
+  await settled();
+  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder" });
+  expect(await stopping).toEqual([]);
+});
+
+test("Supervisor.stop lets a replacement finish its start when it is told to stop in it", async () => {
+  const { supervisor, threads, start } = fakeCluster(1);
+  await start();
+  threads[0]?.exit();
+  await settled();
+  const stopping = supervisor.stop();
+  threads[1]?.say(ready);
+  expect(threads[1]?.heard).toEqual([{ kind: "stop" }]);
+  expect(supervisor.status().map(({ state }) => state)).toEqual(["stopping"]);
+  threads[1]?.say(stopped);
+  expect((await stopping).length).toBe(1);
 });

@@ -1,8 +1,7 @@
 import process from "node:process";
 import { type RunningCluster, startCluster } from "../../../src/compose/cluster.ts";
 import { loadConfig } from "../../../src/config.ts";
-import { cpuCount } from "../../../src/runtime/cpu_count.ts";
-import { memoryLimitBytes } from "../../../src/runtime/memory_limit.ts";
+import { hostFacts } from "../../../src/runtime/host_facts.ts";
 
 /** Starts a cluster in this process as src/main.ts does, from the same flags and with the same start line; SIGTERM stops it gracefully. */
 export async function serve(): Promise<RunningCluster> {
@@ -10,8 +9,7 @@ export async function serve(): Promise<RunningCluster> {
     args: process.argv.slice(2),
     env: process.env,
     readFile: () => undefined,
-    memoryLimitBytes: memoryLimitBytes(),
-    cpuCount: cpuCount(),
+    ...hostFacts(),
     version: "test",
   });
   if (!("config" in loaded)) throw new Error("start server: flags that ask for a text");

@@ -29,7 +29,7 @@ const startTimeoutMs = 20_000;
 /** A machine that is busy with other things must not make a worker look dead. */
 const workerTimeout = "10s";
 /** As in the task `start` of deno.json. */
-const denoPermissions = ["net", "read", "write", "env", "sys"].map((name) => `--allow-${name}`);
+const denoPermissions = ["--allow-all"];
 const adminPort = /\badmin=(?<port>\d+)/;
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 

@@ -1,0 +1,91 @@
+import type { RunningCluster } from "../cluster.ts";
+import { FORCE_AFTER_MS, StopPolicy, type StopSignal } from "./stop_policy.ts";
+import { EXIT, exitCodeOf, forcedLine, stillLine, stopLine } from "./stop_result.ts";
+
+/** What a stop may take beyond the time that workers have: the last push, the admin port, the bus. */
+const REST_MS = 5000;
+
+/** What a Stopper is made of. */
+export interface StopperOptions {
+  /** What the settings give workers to finish. */
+  readonly timeoutMs: number;
+  /** A clock that does not jump. */
+  readonly nowMs: () => number;
+  readonly after: (ms: number, callback: () => void) => void;
+  /** Prints a line. */
+  readonly say: (line: string) => void;
+  readonly exit: (code: number) => void;
+}
+
+/** Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for it. */
+export class Stopper {
+  readonly #options: StopperOptions;
+  readonly #policy: StopPolicy;
+  readonly #giveUp = new AbortController();
+  #server: Pick<RunningCluster, "stop" | "unsaved"> | undefined;
+  #begunMs: number | undefined;
+  #ended = false;
+
+  constructor(options: StopperOptions) {
+    this.#options = options;
+    this.#policy = new StopPolicy(options.nowMs);
+  }
+
+  /** Aborted when a signal came before the server had started; for `startCluster`. */
+  get giveUp(): AbortSignal {
+    return this.#giveUp.signal;
+  }
+
+  /** To be called for each signal. */
+  heard(signal: StopSignal): void {
+    const { timeoutMs, nowMs, after } = this.#options;
+    const act = this.#policy.heard(signal);
+    if (act === "force") this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed);
+    if (act !== "stop") return;
+    this.#begunMs = nowMs();
+    after(FORCE_AFTER_MS, () => this.#say(stillLine(this.#unsaved())));
+    after(timeoutMs + REST_MS, () => this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed));
+    if (this.#server === undefined) this.#giveUp.abort(new GivenUp(signal));
+    else void this.#stop(this.#server);
+  }
+
+  /** The server runs; false if it is to stop again at once. */
+  started(server: Pick<RunningCluster, "stop" | "unsaved">): boolean {
+    this.#server = server;
+    if (this.#begunMs === undefined) return true;
+    void this.#stop(server);
+    return false;
+  }
+
+  async #stop(server: Pick<RunningCluster, "stop">): Promise<void> {
+    const result = await server.stop();
+    this.#end(stopLine(result), exitCodeOf(result));
+  }
+
+  #end(line: string, code: number): void {
+    this.#say(line);
+    this.#ended = true;
+    this.#options.exit(code);
+  }
+
+  #say(line: string): void {
+    if (!this.#ended) this.#options.say(line);
+  }
+
+  #unsaved(): ReturnType<RunningCluster["unsaved"]> {
+    return this.#server?.unsaved() ?? { objects: 0, bytes: 0 };
+  }
+
+  #seconds(): number {
+    return (this.#options.nowMs() - (this.#begunMs ?? 0)) / 1000;
+  }
+}
+
+/** A signal asked for a stop before anything was served. */
+export class GivenUp extends Error {
+  override readonly name = "GivenUp";
+
+  constructor(signal: StopSignal) {
+    super(`stopped before it served: ${signal}`);
+  }
+}

@@ -1,0 +1,36 @@
+import { availableParallelism, totalmem } from "node:os";
+import { findCpuCount } from "./cpu_count.ts";
+import { HostFiles } from "./host_files.ts";
+import { findMemoryLimit } from "./memory_limit.ts";
+
+/** What the system lets this process use. */
+export interface HostFacts {
+  readonly memoryLimitBytes: number;
+  readonly cpuCount: number;
+  /** What is taken for true because a file that would tell cannot be read; empty if all could be. */
+  readonly assumptions: readonly string[];
+}
+
+/** Looks at the control groups, the cores, and at what the tiers look at when they recover. */
+export function hostFacts(files: HostFiles = new HostFiles()): HostFacts {
+  const assumptions: string[] = [];
+  const ask = <T>(assumption: string, look: () => T): T => {
+    const before = files.unreadable.size;
+    const fact = look();
+    if (files.unreadable.size > before) assumptions.push(assumption);
+    return fact;
+  };
+  const memoryLimitBytes = ask(
+    "no memory limit",
+    () => findMemoryLimit({ readFile: files.read, totalBytes: totalmem() }),
+  );
+  const cpuCount = ask("no CPU quota", () => findCpuCount({ readFile: files.read, cores: availableParallelism() }));
+  ask("a power loss at every unclean stop", () => files.read("/proc/sys/kernel/random/boot_id"));
+  return { memoryLimitBytes, cpuCount, assumptions };
+}
+
+/** What the start line says of assumptions: nothing if there are none. */
+export function assumedText(assumptions: readonly string[]): string {
+  if (assumptions.length === 0) return "";
+  return ` assumed="${assumptions.join(", ")}" (/proc and /sys cannot be read; on Deno they need --allow-all)`;
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+
+/** SIGHUP's bit in the masks of /proc/self/status. */
+const HANGUP = 1n;
+
+/** Whether whoever started this process wants it to survive the end of its terminal, as `nohup` does. `status`: the text of /proc/self/status. */
+export function ignoresHangup(status: string): boolean {
+  const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status) ?? [];
+  return (BigInt(`0x${mask}`) & HANGUP) !== 0n;
+}
+
+/** `ignoresHangup` of this process; false where the system does not tell. To be asked before a handler is set. */
+export function hangupIsIgnored(): boolean {
+  try {
+    return ignoresHangup(readFileSync("/proc/self/status", "utf8"));
+  } catch {
+    return false;
+  }
+}
