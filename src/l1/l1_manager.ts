@@ -57,7 +57,7 @@ export class L1Manager implements L1 {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
     const tally = new Tally(publish);
-    const lifecycle = new Lifecycle(tables, tally, options.onRemoved);
+    const lifecycle = new Lifecycle(tables, tally, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
@@ -71,12 +71,26 @@ export class L1Manager implements L1 {
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[] {
     const now = this.#nowMs();
     const plans = planWrites(requests, tag, this.#p.key);
-    return this.#locked(() => this.#writes.reserve(plans, now));
+    for (;;) {
+      const reserved = this.#locked(() => this.#writes.reserve(plans, now));
+      if (reserved !== "again") return reserved;
+    }
   }
 
-  extend(lease: Lease, sizeBytes: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
-    const now = this.#nowMs();
-    return this.#locked(() => this.#writes.extend(lease, sizeBytes, now));
+  extend(
+    lease: Lease,
+    sizeBytes: number,
+    spareBytes: number = 0,
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+    const nowMs = this.#nowMs();
+    for (;;) {
+      const extended = this.#locked(() => this.#writes.extend(lease, { sizeBytes, spareBytes, nowMs }));
+      if (extended !== "again") return extended;
+    }
+  }
+
+  mayStage(bytes: number): boolean {
+    return bytes <= this.#p.lifecycle.stageableGranules * GRANULE_BYTES;
   }
 
   filled(lease: Lease, filledBytes: number): void {

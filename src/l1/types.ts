@@ -35,8 +35,10 @@ export interface Lease {
 /** What is known when a write is reserved. */
 export interface WriteRequest {
   readonly key: ObjectKey;
-  /** Bytes to reserve now; `extend` adds more while the final size is unknown. */
+  /** Bytes to reserve now, evicting if need be; `extend` adds more. */
   readonly sizeBytes: number;
+  /** Bytes beyond these, if they are to be had without evicting now or in the next turn of the loop (default 0). */
+  readonly spareBytes?: number;
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
@@ -55,7 +57,7 @@ export interface Staging {
   readonly extents: readonly Uint8Array[];
 }
 
-/** Why a write was not reserved: the same tag already stages the key; no room even after eviction; above the admission limit. */
+/** Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings together hold their share; above the admission limit. */
 export type WriteRefusal = "staging" | "no_room" | "too_large";
 
 /** A read reservation. */
@@ -128,8 +130,14 @@ export interface L1 {
   readonly admissionLimitBytes: number;
   /** A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is refused. `tag` excludes itself and nobody else. */
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[];
-  /** Grows a staging of this holder to at least `sizeBytes` in all; the new list of extents (earlier ones unchanged), or the refusal. */
-  extend(lease: Lease, sizeBytes: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  /** Grows a staging of this holder to at least `sizeBytes` in all, and by spare bytes as in a WriteRequest; the new list of extents (earlier ones unchanged), or the refusal. */
+  extend(
+    lease: Lease,
+    sizeBytes: number,
+    spareBytes?: number,
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  /** Whether stagings may hold that many bytes more at this moment; what it answers is over the next moment. */
+  mayStage(bytes: number): boolean;
   /** Tells followers of a loading staging that the first `filledBytes` are there and verified. */
   filled(lease: Lease, filledBytes: number): void;
   /**

@@ -172,15 +172,18 @@ function makeBench(
     },
     named: (name) => events.flatMap((event) => isNamed(event, name) ? [event.fields] : []),
     evictAll: () => {
-      const key = { tenant: "filler", key: "filler" };
-      const leases = [];
+      const fillers = [];
       for (let size = admissionLimitBytes; size >= 64;) {
-        const request = { key, sizeBytes: size, contentType: "", sha256: "" };
-        const [staged] = l1.reserveWrite([request], `filler:${leases.length}`);
-        if (typeof staged === "object") leases.push(staged.lease);
-        else size = Math.floor(size / 2);
+        const key = { tenant: "filler", key: String(fillers.length) };
+        const [staged] = l1.reserveWrite([{ key, sizeBytes: size, contentType: "", sha256: "" }], "filler");
+        if (typeof staged === "object") {
+          const commit = { lease: staged.lease, sizeBytes: size, crc32: 0, version: 1, createdMs: 0, expiresMs: 0 };
+          const [held] = l1.finishWriteAndReserveRead([commit], "replace");
+          if (held !== undefined) fillers.push({ key, lease: held.lease });
+        } else size = Math.floor(size / 2);
       }
-      l1.abort(leases);
+      l1.finishRead(fillers.map(({ lease }) => lease));
+      l1.delete(fillers.map(({ key }) => key));
     },
   };
 }
