@@ -115,10 +115,21 @@ export interface L1Usage {
   readonly repairs: number;
 }
 
-/** A resident object as a listing shows it. */
-export interface L1Entry {
-  readonly key: ObjectKey;
-  readonly meta: ObjectMeta;
+/** A part of one tenant's keys, in the order of their UTF-8 bytes. */
+export interface KeyRange {
+  readonly tenant: string;
+  readonly prefix: string;
+  /** Only what is greater; "": from the first on. */
+  readonly after: string;
+  /** Only what is not greater; undefined: to the last. */
+  readonly through?: string | undefined;
+}
+
+/** Keys that were admitted lately. */
+export interface RecentKeys {
+  readonly keys: readonly string[];
+  /** L1.admissions at that moment. */
+  readonly admissions: number;
 }
 
 /**
@@ -177,14 +188,19 @@ export interface L1 {
   peek(key: ObjectKey): ObjectMeta | undefined;
   /** Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True where there was an object. */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
-  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default); returns how many. */
-  clear(tenant?: string, which?: "all" | "saved"): number;
+  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which says how many. Others should have their turn between steps. */
+  clear(tenant?: string, which?: "all" | "saved"): Generator<number, void, void>;
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
-  /** One tenant's resident objects by key prefix, in the byte order of keys, after `after`. Costs a pass over all entries. */
-  list(
-    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string },
-  ): readonly L1Entry[];
+  /** How many objects were admitted so far, modulo 2^32. */
+  readonly admissions: number;
+  /**
+   * The keys of a range, in no order: each step looks at some entries, with the range as it is then, and a pass costs as much as there are entries of all tenants.
+   * Keys that are there from the first step to the last are found if they are not admitted anew meanwhile (recentKeys); others perhaps, and expired ones.
+   */
+  keys(range: () => KeyRange): Generator<readonly string[], void, void>;
+  /** All keys of a range that were admitted since `admissions` was so much and are there, and perhaps some others; undefined if that means a look at more than `most` entries. */
+  recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
   /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
   tick(): void;

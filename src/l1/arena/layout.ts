@@ -88,7 +88,9 @@ export const COUNTER = {
   ghostClock: 16,
   /** Sections that were cut off and repaired. */
   repairs: 17,
-  words: 18,
+  /** Admissions so far, modulo 2^32. */
+  admissions: 18,
+  words: 19,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {

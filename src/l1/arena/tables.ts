@@ -32,12 +32,14 @@ export function openTables(
     allocator.format();
     entries.format();
     leases.format();
-    for (const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs]) {
+    for (
+      const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs, COUNTER.admissions]
+    ) {
       counters.set(name, 0);
     }
     counters.payloadBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
-  const admissions = new AdmissionOrder(arena, entries, options.format);
+  const admissions = new AdmissionOrder(arena, entries, { counters, format: options.format });
   return { arena, counters, allocator, entries, leases, policy, admissions };
 }
