@@ -480,6 +480,18 @@ test("room for a large object is made by some evictions in each locked section",
   audit(memory);
 });
 
+test("the loop evicts down to the low watermark in several turns when many objects must leave", () => {
+  const { l1, memory } = makeL1({ sizeBytes: 2 * MIB, maxObjects: 32_768 });
+  for (let i = 0; i < 27_000; i++) put(l1, String(i), "v");
+  l1.tick();
+  expect(l1.usage().objects).toBe(27_000 - 4096);
+  l1.tick();
+  expect(l1.usage().objects).toBe(19_660);
+  l1.tick();
+  expect(l1.usage().objects).toBe(19_660);
+  audit(memory);
+});
+
 test("spare bytes are given where they are free below the high watermark, and push nobody out", () => {
   const { l1 } = makeL1();
   const [first] = l1.reserveWrite([request("a", 1000, { spareBytes: 50_000 })], "put");

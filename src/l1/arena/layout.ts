@@ -90,7 +90,9 @@ export const COUNTER = {
   repairs: 17,
   /** Admissions so far, modulo 2^32. */
   admissions: 18,
-  words: 19,
+  /** 1 while the loop is on its way from the high to the low watermark. */
+  evicting: 19,
+  words: 20,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {

@@ -32,11 +32,8 @@ export function openTables(
     allocator.format();
     entries.format();
     leases.format();
-    for (
-      const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs, COUNTER.admissions]
-    ) {
-      counters.set(name, 0);
-    }
+    const { stagingGranules, residents, sweepHand, repairs, admissions, evicting } = COUNTER;
+    for (const name of [stagingGranules, residents, sweepHand, repairs, admissions, evicting]) counters.set(name, 0);
     counters.payloadBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
