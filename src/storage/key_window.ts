@@ -4,6 +4,8 @@ import type { KeyRange } from "../l1/types.ts";
 /** How many keys a window keeps at least, if there are so many. */
 export const WINDOW_KEYS = 2048;
 
+const SURROGATE_OR_ABOVE = /[\ud800-\uffff]/;
+
 /** The first keys of L1 after some key, gathered in any order; at most twice WINDOW_KEYS at a time. */
 export class KeyGatherer {
   readonly #range: KeyRange;
@@ -32,7 +34,9 @@ export class KeyGatherer {
   }
 
   #cut(): void {
-    this.#keys = [...new Set(this.#keys)].sort(compareKeys);
+    const keys = [...new Set(this.#keys)];
+    // Below the surrogates UTF-16 orders as UTF-8 does, and the runtime's own order is much faster.
+    this.#keys = keys.some((key) => SURROGATE_OR_ABOVE.test(key)) ? keys.sort(compareKeys) : keys.sort();
     if (this.#keys.length <= WINDOW_KEYS) return;
     this.#keys.length = WINDOW_KEYS;
     this.#through = this.#keys.at(-1);

@@ -492,6 +492,17 @@ test("the loop evicts down to the low watermark in several turns when many objec
   audit(memory);
 });
 
+test("an eviction spares no more objects than it may look at when all have been read", () => {
+  const { l1, memory } = makeL1({ maxObjects: 5000 });
+  const keys = Array.from({ length: 5000 }, (_, i) => key(String(i)));
+  for (const each of keys) put(l1, each.key, "v");
+  for (let reads = 0; reads < 3; reads++) l1.touch(keys);
+  // No row is left: one object must leave.
+  put(l1, "new", "v");
+  expect(keys.filter((each) => l1.peek(each) === undefined)).toEqual([key("4096")]);
+  audit(memory);
+});
+
 test("spare bytes are given where they are free below the high watermark, and push nobody out", () => {
   const { l1 } = makeL1();
   const [first] = l1.reserveWrite([request("a", 1000, { spareBytes: 50_000 })], "put");
