@@ -76,7 +76,7 @@ export class KeyWindow {
 
   /** The same with what came since. */
   with(keys: readonly string[], admissions: number): KeyWindow {
-    if (keys.length === 0) return new KeyWindow({ ...this, admissions });
+    if (keys.length === 0) return new KeyWindow({ range: this.range, keys: this.keys, admissions });
     const gatherer = new KeyGatherer(this.range);
     gatherer.add(this.keys);
     gatherer.add(keys);
@@ -85,6 +85,7 @@ export class KeyWindow {
 
   /** The same without what has gone. */
   without(gone: ReadonlySet<string>): KeyWindow {
-    return new KeyWindow({ ...this, keys: this.keys.filter((key) => !gone.has(key)) });
+    const { range, admissions } = this;
+    return new KeyWindow({ range, keys: this.keys.filter((key) => !gone.has(key)), admissions });
   }
 }

@@ -35,7 +35,8 @@ test("an upload holds at most twice what it has sent, and all of it is given bac
 
 test("unfinished uploads hold at most half of L1; others go past it, or are refused where there is no tier", async () => {
   for (const tiers of [0, 1]) {
-    const { storage, l1, tier } = storageBench({ tiers });
+    const bench = storageBench({ tiers });
+    const { storage, l1 } = bench;
     const uploads = [];
     for (let i = 0; i < 8; i += 1) {
       const upload = await storage.reserve(putRequest(`slow ${i}`, { sizeBytes: 4000 }));
@@ -47,7 +48,7 @@ test("unfinished uploads hold at most half of L1; others go past it, or are refu
     if (tiers === 0) expect(await codeOf(large)).toBe("no_room");
     else {
       await large;
-      expect([tier(0).objects.size, l1.peek(key("large"))]).toEqual([2, undefined]);
+      expect([bench.tier(0).objects.size, l1.peek(key("large"))]).toEqual([2, undefined]);
     }
     expect(l1.usage().stagingBytes <= 32_768).toBe(true);
     for (const upload of uploads) upload.abort();

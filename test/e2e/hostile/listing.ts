@@ -82,11 +82,11 @@ async function whileOthersWork<T>(
   work: (isOver: () => boolean) => Promise<T>,
 ): Promise<T> {
   const endMs = performance.now() + SECONDS * 1000;
-  let isDone = false;
+  const done = new AbortController();
   const statuses = new Map<number | string, number>();
   const others = inParallel(Array(8).keys(), 8, async (number) => {
     const object = { path: `/v1/objects/own-${number}`, headers: { "vitrine-tenant": "other" } };
-    while (!isDone) {
+    while (!done.signal.aborted) {
       for (const request of [{ method: "PUT", body: new Uint8Array(100) }, { method: "GET" }]) {
         const status = await client.request({ ...object, ...request }).then((answer) => answer.status, String);
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -96,7 +96,7 @@ async function whileOthersWork<T>(
   try {
     return await work(() => performance.now() > endMs);
   } finally {
-    isDone = true;
+    done.abort();
     await others;
     const isGood = [...statuses.keys()].every((status) => status === 200 || status === 201 || status === 404);
     checks.that("others are answered", isGood && statuses.size > 0, () => JSON.stringify([...statuses]));
