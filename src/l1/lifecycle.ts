@@ -1,3 +1,4 @@
+import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
 import type { EntryHead } from "./arena/entry_head.ts";
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
@@ -16,8 +17,8 @@ export const AGAIN = -2;
 /** Objects that one locked section evicts to make room. */
 const EVICT_BATCH = 128;
 
-/** Most bytes in front of an object: tenant, key, Content-Type, digest and tag. */
-const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + 255;
+/** Most bytes in front of an object: tenant, key, Content-Type, digest, kept headers and tag. */
+const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 
 /** How a staging is ended. */
 export interface AdmitOptions extends WriteCommit {
