@@ -32,6 +32,7 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   client_gone: { status: 400, title: "The body broke off" },
   unauthorized: { status: 401, title: "The request needs the admin token" },
   too_many_listeners: { status: 503, title: "No more may listen at a time" },
+  busy: { status: 503, title: "Too many requests of this kind wait" },
   shutting_down: { status: 503, title: "The server is shutting down" },
   internal_error: { status: 500, title: "Something went wrong inside" },
 };

@@ -16,6 +16,7 @@ export type ErrorCode =
   | "client_gone"
   | "unauthorized"
   | "too_many_listeners"
+  | "busy"
   | "shutting_down";
 
 /** A refusal or failure with a stable code. Message form: the action, a colon, the value. */

@@ -6,8 +6,9 @@ import type { Parts } from "./parts.ts";
 /** Entries looked at in one locked section, and in one turn, for objects whose time is up. */
 const SECTION_ENTRIES = 512;
 const TURN_ENTRIES = 8192;
-/** Objects that one locked section evicts. */
+/** Objects that one locked section evicts, and one turn. */
 const EVICT_BATCH = 128;
+const TURN_EVICTIONS = 4096;
 
 /** What the loop does, in sections short enough not to hold readers up. */
 export class Upkeep {
@@ -41,9 +42,12 @@ export class Upkeep {
   }
 
   #evictToLowWatermark(): void {
-    const { options, tables: { arena } } = this.#p;
+    const { options, tables: { arena, counters } } = this.#p;
     const lowGranules = arena.layout.granules * options.lowWatermark;
-    const isTriggered = this.#locked(() => this.#usedGranules()) >= arena.layout.granules * options.highWatermark;
+    const highGranules = arena.layout.granules * options.highWatermark;
+    const isTriggered = this.#locked(() =>
+      this.#usedGranules() >= highGranules || counters.get(COUNTER.evicting) === 1
+    );
     let keys = 0;
     let bytes = 0;
     const evictOne = (): boolean => {
@@ -54,8 +58,14 @@ export class Upkeep {
       return true;
     };
     const evictSome = (): boolean => {
-      for (let i = 0; i < EVICT_BATCH; i++) if (!evictOne()) return false;
-      return true;
+      for (let i = 0; i < EVICT_BATCH; i++) {
+        if (evictOne()) continue;
+        counters.set(COUNTER.evicting, 0);
+        return false;
+      }
+      // The next turn goes on where this one stops.
+      counters.set(COUNTER.evicting, 1);
+      return keys < TURN_EVICTIONS;
     };
     for (let hasMore = isTriggered; hasMore;) hasMore = this.#locked(evictSome);
     this.#p.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });

@@ -1,6 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import { FIELD } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
+import { AGAIN } from "./lifecycle.ts";
 import type { Parts } from "./parts.ts";
 import type { Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
 import type { WritePlan } from "./write_plan.ts";
@@ -25,9 +26,10 @@ export class Writes {
     this.#p = parts;
   }
 
-  /** Stages a batch: all that need memory get it, or none. */
-  reserve(plans: readonly WritePlan[], nowMs: number): readonly (Staging | WriteRefusal)[] {
+  /** Stages a batch: all that need memory get it, or none. "again": not yet, room is still being made. */
+  reserve(plans: readonly WritePlan[], nowMs: number): readonly (Staging | WriteRefusal)[] | "again" {
     const staged = this.#stageAll(plans, nowMs);
+    if (staged === "again") return staged;
     if (staged === undefined) return plans.map((plan) => this.#refusal(plan, nowMs) ?? "no_room");
     return staged.map((entry, i) => {
       if (typeof entry !== "number") return entry;
@@ -37,12 +39,21 @@ export class Writes {
     });
   }
 
-  extend(lease: Lease, sizeBytes: number, nowMs: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+  /** "again": not yet, room is still being made. */
+  extend(
+    lease: Lease,
+    { sizeBytes, spareBytes, nowMs }: {
+      readonly sizeBytes: number;
+      readonly spareBytes: number;
+      readonly nowMs: number;
+    },
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" | "again" {
     const { tables, lifecycle, options } = this.#p;
     const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
     if (entry === NONE) return "stale";
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
-    if (!lifecycle.extend(entry, sizeBytes)) return "no_room";
+    const extended = lifecycle.extend(entry, sizeBytes, spareBytes);
+    if (extended < 0) return extended === AGAIN ? "again" : "no_room";
     return this.#stagingOf(entry).extents;
   }
 
@@ -76,17 +87,17 @@ export class Writes {
   }
 
   /** Entries or refusals; undefined, and nothing staged, if there is no room for all. */
-  #stageAll(plans: readonly WritePlan[], nowMs: number): (number | WriteRefusal)[] | undefined {
+  #stageAll(plans: readonly WritePlan[], nowMs: number): (number | WriteRefusal)[] | "again" | undefined {
     const needed = plans.filter((plan) => this.#refusal(plan, nowMs) === undefined);
     const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
     // What can never fit must not empty the cache first.
-    if (granules > this.#p.lifecycle.unstagedGranules) return undefined;
+    if (granules > this.#p.lifecycle.stageableGranules) return undefined;
     const staged: (number | WriteRefusal)[] = [];
     for (const plan of plans) {
       const entry = this.#refusal(plan, nowMs) ?? this.#stage(plan, nowMs);
-      if (entry === NONE) {
+      if (typeof entry === "number" && entry < 0) {
         for (const each of staged) if (typeof each === "number") this.#p.lifecycle.abort(each);
-        return undefined;
+        return entry === AGAIN ? "again" : undefined;
       }
       staged.push(entry);
     }
@@ -108,7 +119,7 @@ export class Writes {
   #stage(plan: WritePlan, nowMs: number): number {
     const { tables: { entries, leases }, lifecycle, options, key } = this.#p;
     const entry = lifecycle.stage(key, plan.head, plan);
-    if (entry === NONE) return NONE;
+    if (entry < 0) return entry;
     const lease = leases.give(LEASE.write, entry, 1, nowMs + options.writeLeaseMs);
     if (lease === undefined) {
       lifecycle.discard(entry);

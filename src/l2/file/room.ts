@@ -30,6 +30,11 @@ export class Room {
     this.#clock = options.clock;
   }
 
+  /** Throws no_room if an object of this size fits in no case. */
+  assertPossible(sizeBytes: number): void {
+    if (this.limitBytes > 0 && sizeBytes > this.limitBytes) throw this.#noRoom(sizeBytes);
+  }
+
   /** Adds `bytes` to a store that holds `heldBytes` already, evicting as needed; returns what it holds now (0 without a limit). Throws no_room. */
   async reserve(bytes: number, heldBytes: number): Promise<number> {
     if (this.limitBytes === 0) return 0;
