@@ -1,11 +1,11 @@
-import { announced } from "./announced.ts";
+import { announcedCase } from "./announced.ts";
 import type { HostileCase } from "./hostile_case.ts";
-import { listing } from "./listing.ts";
+import { listingCase } from "./listing.ts";
 import { stops } from "./stops.ts";
 
 /** Every case, in the order in which they run. */
 export const hostileCases: readonly HostileCase[] = [
   stops,
-  announced,
-  listing,
+  announcedCase,
+  listingCase,
 ];
