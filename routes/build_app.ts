@@ -4,6 +4,7 @@ import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
 import { Call, type CallOptions } from "./call.ts";
 import { authorize } from "./http/authorize.ts";
+import { Gate } from "./http/gate.ts";
 import { PathTable } from "./http/path_table.ts";
 import { problem } from "./http/problem.ts";
 import type { Route } from "./route.ts";
@@ -17,6 +18,8 @@ export interface App {
   activeRequests(): number;
   /** Those of them whose response has no end of its own: a server that stops need not wait until their readers have read. */
   endlessRequests(): number;
+  /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
+  readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
   /** The answers that the specification names, GET's also for HEAD. */
   readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
@@ -38,8 +41,20 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
 
+  const gate = new Gate(options.allowedHosts);
+
   function answer(call: Call, request: Request): Response | Promise<Response> {
-    const handler = request.method === "GET" ? hot.get(call.located.template) : undefined;
+    const misdirected = gate.refuseHost(request);
+    if (misdirected !== undefined) return problem(call, request, misdirected);
+    if (call.context.isResolved === true) {
+      return problem(call, request, { code: "bad_key", message: "parse path: dot segments or backslashes in it: encode them" });
+    }
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    const read = isRead ? hot.get(call.located.template) : undefined;
+    // Stored bytes say themselves to browsers that other origins may not use them.
+    const foreign = read === undefined ? gate.refuseOrigin(request) : undefined;
+    if (foreign !== undefined) return problem(call, request, foreign);
+    const handler = request.method === "GET" ? read : undefined;
     if (handler === undefined) return hono.fetch(request, call);
     try {
       const response = handler(call, request);
@@ -64,6 +79,7 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   return {
     activeRequests: () => active,
     endlessRequests: () => endless,
+    exactPaths: { prefix: "/v1/objects/", methods: ["PUT", "DELETE"] },
     responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;

@@ -32,32 +32,24 @@ export class PathTable {
     this.#patterns = patterns;
   }
 
-  /** The template `_other` if no route has the path. An empty parameter is the path without its slash. */
+  /** The template `_other` if no route has the path. A parameter may be empty: it is never taken for the path above it. */
   locate(url: string): Located {
     const path = pathOf(url);
     for (const { template, prefix, suffix } of this.#patterns) {
-      if (path.length > prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
+      if (path.length >= prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
         const parameter = path.slice(prefix.length, path.length - suffix.length);
         return { template, parameter, hasQuery: !url.endsWith(path) };
       }
     }
-    return this.#fixed.get(path) ?? this.#withoutSlash(path) ?? NOWHERE;
-  }
-
-  #withoutSlash(path: string): Located | undefined {
-    const shorter = path.slice(0, -1);
-    return path.endsWith("/") && this.#patterns.some(({ prefix }) => prefix === path)
-      ? this.#fixed.get(shorter)
-      : undefined;
+    return this.#fixed.get(path) ?? NOWHERE;
   }
 }
 
-/** The path of an absolute URL without its query, its dot segments resolved as the WHATWG URL standard does (Bun has done it already, Deno has not). */
+/** The path of an absolute URL without its query, as it stands there: Bun has resolved dot segments and backslashes in it, Deno has not. */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start < 0) return "/";
   let end = start;
-  while (end < url.length && url[end] !== "?" && url[end] !== "#") end++;
-  const path = url.slice(start, end);
-  return /\/\.|%2e|\\/i.test(path) ? new URL(url).pathname : path;
+  while (end < url.length && url[end] !== "?") end++;
+  return url.slice(start, end);
 }

@@ -31,6 +31,8 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },
   unauthorized: { status: 401, title: "The request needs the admin token" },
+  foreign_origin: { status: 403, title: "The page of another origin may not do this" },
+  misdirected: { status: 421, title: "The host is not this server's" },
   too_many_listeners: { status: 503, title: "No more may listen at a time" },
   shutting_down: { status: 503, title: "The server is shutting down" },
   internal_error: { status: 500, title: "Something went wrong inside" },
@@ -59,6 +61,7 @@ export function problem(
   const all: Record<string, string> = {
     "content-type": "application/problem+json",
     "content-length": String(bytes),
+    "x-content-type-options": "nosniff",
     ...headers,
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;

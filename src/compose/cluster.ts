@@ -163,6 +163,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     metricsText,
     events: live.open,
     adminToken: config.adminToken,
+    allowedHosts: config.allowedHosts,
     isAlive: () => stuck.size === 0,
     isReady: () => board.isReady,
     reportError,

@@ -48,6 +48,7 @@ export function memoryApp(sender: Sender): MemoryApp {
     status: async () => ({ storage: await storage.status() }),
     metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
     discard() {},
+    allowedHosts: ["vitrine", "elsewhere"],
     isAlive: () => true,
     isReady: () => ready,
     reportError: (error) => errors.push(error),

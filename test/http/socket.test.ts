@@ -16,6 +16,7 @@ const server = runtime.serve({
   port: 0,
   reusePort: false,
   idleTimeoutSeconds: 60,
+  exactPaths: app.exactPaths,
   fetch: app.fetch,
   onError: (error) => brokenBodies.push(error),
 });
