@@ -33,6 +33,8 @@ function parseKey(encodedKey: string): string {
     throw new VitrineError("bad_key", "parse key: a dot segment, a backslash or a # in it: encode them, or the slash beside the dots");
   }
   const key = decode(encodedKey);
+  // Bun writes this character for every byte of a request line that is no UTF-8: many names would become one.
+  if (key.includes("\ufffd")) throw new VitrineError("bad_key", "parse key: U+FFFD, or bytes that are not UTF-8");
   // A UTF-16 unit takes at most three bytes.
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new VitrineError("bad_key", `parse key: longer than ${MAX_KEY_BYTES} bytes`);

@@ -1,3 +1,5 @@
+import { pathOf } from "./request_target.ts";
+
 /** Where a request goes: its route's template, and what stood for the `{name}` in it, still percent-encoded. */
 export interface Located {
   readonly template: string;
@@ -12,9 +14,10 @@ interface Pattern {
   readonly suffix: string;
 }
 
-const NOWHERE: Located = { template: "_other", parameter: "", hasQuery: true };
+/** Where a request goes that no route has. */
+export const NOWHERE: Located = { template: "_other", parameter: "", hasQuery: true };
 
-/** Finds templates by the raw URL, so that a parameter is decoded by the one who knows what it means. */
+/** Finds templates by the raw target, so that a parameter is decoded by the one who knows what it means. */
 export class PathTable {
   readonly #fixed = new Map<string, Located>();
   readonly #patterns: readonly Pattern[];
@@ -32,24 +35,15 @@ export class PathTable {
     this.#patterns = patterns;
   }
 
-  /** The template `_other` if no route has the path. A parameter may be empty: it is never taken for the path above it. */
-  locate(url: string): Located {
-    const path = pathOf(url);
+  /** The template `_other` if no route has the path of a request target. A parameter may be empty: it is never taken for the path above it. */
+  locate(target: string): Located {
+    const path = pathOf(target);
     for (const { template, prefix, suffix } of this.#patterns) {
       if (path.length >= prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
         const parameter = path.slice(prefix.length, path.length - suffix.length);
-        return { template, parameter, hasQuery: !url.endsWith(path) };
+        return { template, parameter, hasQuery: target.includes("?") };
       }
     }
     return this.#fixed.get(path) ?? NOWHERE;
   }
-}
-
-/** The path of an absolute URL without its query, as it stands there: Bun has resolved dot segments and backslashes in it, Deno has not. */
-export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  let end = start;
-  while (end < url.length && url[end] !== "?") end++;
-  return url.slice(start, end);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
-import { pathOf } from "./path_table.ts";
+import { pathOf, targetOf } from "./request_target.ts";
 
 /** What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no exception). */
 export interface Refusal {
@@ -54,7 +54,7 @@ export function problem(
     title,
     status,
     detail: refusal.message,
-    instance: pathOf(request.url),
+    instance: pathOf(targetOf(request.url) ?? "/"),
   });
   const bytes = Buffer.byteLength(body);
   call.answers(bytes);

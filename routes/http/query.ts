@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
+import { queryOf } from "./request_target.ts";
 
 /** Most parameters of one query. */
 const MAX_PARAMETERS = 256;
@@ -15,7 +16,7 @@ export function parseQuery<Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const values = new Map<string, string[]>();
   let count = 0;
-  for (const [name, value] of new URL(request.url).searchParams) {
+  for (const [name, value] of queryOf(request.url)) {
     if (++count > MAX_PARAMETERS) {
       throw new VitrineError("bad_request", `parse query: more than ${MAX_PARAMETERS} parameters`);
     }
