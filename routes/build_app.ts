@@ -109,7 +109,10 @@ function misaddressed(
   if (refusal !== undefined) return refusal;
   if (target === undefined) return { code: "bad_request", message: "parse request target: not a path of this server" };
   if (context.isResolved !== true) return undefined;
-  return { code: "bad_key", message: "parse path: a dot segment or a backslash in it: encode it, or the slash beside the dots" };
+  return {
+    code: "bad_key",
+    message: "parse path: a dot segment or a backslash in it: encode it, or the slash beside the dots",
+  };
 }
 
 function followedCall({ follow }: AdminOptions, { headers }: Request): CallOptions["followed"] {

@@ -36,7 +36,9 @@ export class HostGate {
     const host = parseHost(field);
     if (host === undefined) return { code: "bad_request", message: "parse Host: not one host with or without a port" };
     if (!this.#allows(host.name.endsWith(".") ? host.name.slice(0, -1) : host.name)) {
-      const message = `check Host: neither localhost, nor an address, nor one of --allowed-hosts: ${host.name.slice(0, 255)}`;
+      const message = `check Host: neither localhost, nor an address, nor one of --allowed-hosts: ${
+        host.name.slice(0, 255)
+      }`;
       return { code: "misdirected", message };
     }
     if (this.#remembered.size < MAX_REMEMBERED) this.#remembered.add(field);

@@ -30,7 +30,10 @@ function parseKey(encodedKey: string): string {
   if (encodedKey === "") throw new VitrineError("bad_key", "parse key: it is empty");
   // Others might take such a path for that of another key, or for a part of it: nobody is to guess.
   if (RESOLVABLE.test(encodedKey)) {
-    throw new VitrineError("bad_key", "parse key: a dot segment, a backslash or a # in it: encode them, or the slash beside the dots");
+    throw new VitrineError(
+      "bad_key",
+      "parse key: a dot segment, a backslash or a # in it: encode them, or the slash beside the dots",
+    );
   }
   const key = decode(encodedKey);
   // Bun writes this character for every byte of a request line that is no UTF-8: many names would become one.

@@ -34,7 +34,11 @@ const listQuery = v.strictObject({
 });
 const clearQuery = v.strictObject({
   clear: v.pipe(
-    v.literal("all", "clear objects: add ?clear=all to remove every object of the tenant, or a key to the path to remove one"),
+    v.optional(v.string(), ""),
+    v.literal(
+      "all",
+      "clear objects: add ?clear=all to remove every object of the tenant, or a key to the path to remove one",
+    ),
     v.metadata({ description: "`all`: says that every object is meant, and not one whose key was left out." }),
   ),
   tier,
