@@ -15,7 +15,7 @@ interface Directive {
 
 /**
  * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. The shorter of `max-age` and `s-maxage` counts, of each the first
- * (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, for an age that is no whole number, and for what is no list of directives.
+ * (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, and for an age that is no whole number.
  */
 export function parseTtl(header: string | null): number {
   if (header === null) return 0;
@@ -41,7 +41,14 @@ function parseDirectives(header: string): readonly Directive[] {
     if (at === header.length) return directives;
     directive.lastIndex = at;
     const found = directive.exec(header);
-    if (found === null) throw new VitrineError("bad_request", `parse Cache-Control: ${header}`);
+    if (found === null) {
+      // What is malformed is left out, unless it seems to say what counts here.
+      const end = header.indexOf(",", at);
+      const element = header.slice(at, end < 0 ? undefined : end);
+      if (/max-?age|no-store/i.test(element)) throw new VitrineError("bad_request", `parse Cache-Control: ${header}`);
+      at += element.length;
+      continue;
+    }
     const [whole, name = "", quoted, token] = found;
     directives.push({ name: name.toLowerCase(), value: quoted?.replaceAll(/\\(.)/g, "$1") ?? token });
     at += whole.length;

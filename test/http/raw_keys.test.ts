@@ -66,7 +66,7 @@ test("a key comes back as it was, and lists as it is, when it is sent percent-en
       expect(await keysOf(tenant, `&prefix=${encodeURIComponent(key)}`)).toEqual([key]);
       expect((await send("DELETE", bytes, tenant)).status).toBe(204);
     }),
-    { numRuns: 60 },
+    { numRuns: 15 },
   );
 });
 
@@ -113,7 +113,7 @@ test("a target that is not refused changes precisely the key that it spells, wha
       for (const key of spelt) expected[method === "PUT" ? "add" : "delete"](key);
       expect([parts, new Set(await keysOf(tenant))]).toEqual([parts, expected]);
     }),
-    { numRuns: 150 },
+    { numRuns: 40 },
   );
 });
 

@@ -11,11 +11,11 @@ const put = (rfc: string, what: string, value: string): Row => ({
 });
 const lives = (seconds: number, rfc: string, what: string, value: string): Row => ({
   ...put(rfc, what, value),
-  after: { "cache-control": `max-age=${seconds}` },
+  maxAge: seconds,
 });
 const stays = (rfc: string, what: string, value: string): Row => ({
   ...put(rfc, what, value),
-  after: { "cache-control": null },
+  maxAge: null,
 });
 const refused = (rfc: string, what: string, value: string): Row => ({ ...put(rfc, what, value), status: 400 });
 const ignored = (value: string): Row => ({
@@ -65,7 +65,7 @@ export const cacheControlTable: readonly ContractCase[] = [
     refused("9111 5.2", "directives are separated by commas", "public max-age=60"),
     refused("9111 5.2", "directives are separated by commas", "public; max-age=60"),
     refused("9110 5.6.4", "a quoted string ends", 'max-age="60'),
-    refused("9111 5.2", "a directive has a name", "=60"),
+    stays("9111 5.2", "what is malformed is left out", "=60"),
     refused("9111 5.2.2.5", "it contradicts a PUT", "No-Store"),
     refused("9111 5.2.2.5", "it contradicts a PUT", "max-age=60,no-store"),
     ignored("no-cache"),
@@ -79,7 +79,7 @@ export const cacheControlTable: readonly ContractCase[] = [
       const headers = new Headers({ "cache-control": "public" });
       headers.append("cache-control", "max-age=60");
       await client.object("PUT", "a", { body: "x", headers });
-      expect((await client.head("a")).headers.get("cache-control")).toBe("max-age=60");
+      expect((await client.head("a")).headers.get("cache-control")).toBe("max-age=60, public");
     },
   },
 ];

@@ -14,6 +14,8 @@ export interface Row {
   readonly answer?: Readonly<Record<string, string | null>>;
   /** Fields of a HEAD of the object afterwards. */
   readonly after?: Readonly<Record<string, string | null>>;
+  /** What `max-age` a GET has afterwards, whatever else stands beside it. */
+  readonly maxAge?: number | null;
   readonly body?: string;
   readonly size?: number;
   /** Whether there is no object before. */
@@ -45,8 +47,12 @@ export function cases(rows: readonly Row[]): readonly ContractCase[] {
       }
       const body = await response.text();
       if (row.body !== undefined) expect(body).toBe(row.body);
-      if (row.after === undefined) return;
       const after = await client.head("a");
+      if (row.maxAge !== undefined) {
+        const [, seconds] = /^max-age=(\d+)/.exec(after.headers.get("cache-control") ?? "") ?? [];
+        expect(seconds ?? null).toBe(row.maxAge === null ? null : String(row.maxAge));
+      }
+      if (row.after === undefined) return;
       for (const [name, value] of Object.entries(row.after)) {
         expect([name, after.headers.get(name)]).toEqual([name, value]);
       }
