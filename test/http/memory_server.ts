@@ -22,6 +22,7 @@ export function memoryServer({ idleTimeoutSeconds = 60 }: { readonly idleTimeout
     port: 0,
     reusePort: false,
     idleTimeoutSeconds,
+    exactPaths: made.app.exactPaths,
     fetch: made.app.fetch,
     endlessRequests: () => made.app.endlessRequests(),
     onError: (error) => reported.push(error),
