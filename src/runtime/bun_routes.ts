@@ -46,7 +46,8 @@ export function isStrayed({ url, method }: Request, { prefix, methods }: ExactPa
 }
 
 function pathIn(url: string): string {
-  const path = url.slice(url.indexOf("/", url.indexOf("://") + 3));
+  // Without a Host, Bun's URL is the bare target as it was sent.
+  const path = url.startsWith("/") ? url : url.slice(url.indexOf("/", url.indexOf("://") + 3));
   const end = path.search(/[?#]/);
   return end < 0 ? path : path.slice(0, end);
 }

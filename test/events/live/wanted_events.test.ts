@@ -37,8 +37,10 @@ test("globMatches agrees with the obvious recursion", () => {
     if (glob[0] !== "*") return glob[0] === text[0] && slow(glob.slice(1), text.slice(1));
     return slow(glob.slice(1), text) || (text !== "" && slow(glob, text.slice(1)));
   };
-  const word = (characters: string) => fc.string({ unit: fc.constantFrom(...characters), maxLength: 7 });
-  fc.assert(fc.property(word("ab*"), word("ab"), (glob, text) => globMatches(glob, text) === slow(glob, text)));
+  const word = (characters: readonly string[]) => fc.string({ unit: fc.constantFrom(...characters), maxLength: 7 });
+  fc.assert(
+    fc.property(word(["a", "b", "*"]), word(["a", "b"]), (glob, text) => globMatches(glob, text) === slow(glob, text)),
+  );
 });
 
 test("typesOf leaves out types without a tenant when one is wanted, and refuses when none is left", () => {
