@@ -3,6 +3,8 @@ import type { ObjectRead } from "../src/storage/types.ts";
 /** What a runtime knows of a request beside the Request: handed through to its sender unread. */
 export interface RequestContext {
   readonly completed?: Promise<void>;
+  /** Set if the URL's path is another than was sent. */
+  readonly isResolved?: true;
 }
 
 /** Makes a Response of an object's bytes and releases it when the runtime reads them no more; src/runtime has one for each runtime. */

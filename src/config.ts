@@ -6,6 +6,7 @@ import { helpText, type SettingDoc } from "./config/setting_docs.ts";
 import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
 import {
   duration,
+  hostNames,
   integer,
   nonEmpty,
   oneOf,
@@ -90,6 +91,11 @@ const schema = v.object({
     "How long a graceful stop may take, besides 2s for the last push of telemetry.",
     duration("1s", "1h"),
   ),
+  allowedHosts: setting(
+    "none",
+    "Names by which clients reach the server, beside localhost, addresses and the name in host; *.NAME is all below NAME, * every name.",
+    hostNames(),
+  ),
   adminToken: setting(
     "none",
     "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
@@ -145,6 +151,8 @@ export interface Config {
   readonly storeConcurrency: number;
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** What may stand in Host beside localhost and addresses; `*.` before a name: all below it; `*`: every name. */
+  readonly allowedHosts: readonly string[];
   /** A secret; undefined: there is none. */
   readonly adminToken: string | undefined;
   readonly observability: boolean;
@@ -225,6 +233,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     storeConcurrency: settings.storeConcurrency,
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,
+    allowedHosts: [settings.host, ...settings.allowedHosts],
     adminToken: settings.adminToken.token,
     observability: settings.observability === "on",
     tenantLabels: settings.tenantLabels,

@@ -3,6 +3,7 @@ import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
+import { exposureWarning } from "./config/exposure_warning.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
@@ -41,7 +42,7 @@ function startLine(
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}`;
+    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}${exposureWarning(config)}`;
 }
 
 function reportError(error: unknown): void {

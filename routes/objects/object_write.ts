@@ -1,10 +1,9 @@
-import { Buffer } from "node:buffer";
 import { VitrineError } from "../../src/core/errors.ts";
-import { isFieldValue } from "../../src/core/kept_headers.ts";
-import { etagOf, MAX_CONTENT_TYPE_BYTES } from "../../src/core/object.ts";
+import { etagOf } from "../../src/core/object.ts";
 import type { PutRequest, Upload } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";
+import { parseContentType } from "../http/content_type.ts";
 import { parseDigest } from "../http/digest.ts";
 import { parseKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
@@ -56,17 +55,6 @@ function parseLength(request: Request): number | undefined {
   if (length === null) return request.body === null ? 0 : undefined;
   if (!/^\d{1,15}$/.test(length)) throw new VitrineError("bad_request", `parse Content-Length: ${length}`);
   return Number(length);
-}
-
-function parseContentType(header: string | null): string {
-  if (header === null) return "";
-  if (Buffer.byteLength(header) > MAX_CONTENT_TYPE_BYTES) {
-    throw new VitrineError("bad_request", `parse Content-Type: longer than ${MAX_CONTENT_TYPE_BYTES} bytes`);
-  }
-  if (!isFieldValue(header)) {
-    throw new VitrineError("bad_request", "parse Content-Type: not the value of a header field");
-  }
-  return header;
 }
 
 function parseDurability(header: string | null): "l1" | "l2" | undefined {

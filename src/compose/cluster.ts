@@ -178,6 +178,7 @@ export async function startCluster(
     metricsText,
     events: live.open,
     adminToken: config.adminToken,
+    allowedHosts: config.allowedHosts,
     isAlive: () => stuck.size === 0,
     isReady: () => board.isReady,
     reportError,

@@ -15,6 +15,8 @@ export type ErrorCode =
   | "tier_failed"
   | "client_gone"
   | "unauthorized"
+  | "foreign_origin"
+  | "misdirected"
   | "too_many_listeners"
   | "busy"
   | "shutting_down";

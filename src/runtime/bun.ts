@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
-import type { ByteSource, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
+import type { ByteSource, ExactPaths, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
 
 interface DirectController {
   /** Copies; a promise under back-pressure, which resolves also when the client has gone. */
@@ -24,6 +25,7 @@ declare const Bun: {
     readonly idleTimeout: number;
     readonly maxRequestBodySize: number;
     readonly development: false;
+    readonly routes: ReturnType<typeof exactRoutes>;
     readonly fetch: (request: Request) => Response | Promise<Response>;
     readonly error: (error: unknown) => Response;
   }): BunServer;
@@ -39,6 +41,7 @@ interface BunServer {
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
+const RESOLVED = { isResolved: true } as const;
 /** How often a stop looks whether only endless responses are left. */
 const LOOK_MS = 50;
 
@@ -64,6 +67,9 @@ export function bunRuntime(): Runtime {
 }
 
 function serve(options: ServeOptions): Server {
+  const { exactPaths } = options;
+  const byRoute = (paths: ExactPaths) => (request: RoutedRequest) =>
+    options.fetch(request, isRoutedElsewhere(request, paths) ? RESOLVED : NO_CONTEXT);
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -71,7 +77,11 @@ function serve(options: ServeOptions): Server {
     idleTimeout: Math.min(255, options.idleTimeoutSeconds),
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    fetch: (request) => options.fetch(request, NO_CONTEXT),
+    routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, byRoute(exactPaths)),
+    fetch: (request) => {
+      const isResolved = exactPaths !== undefined && request.method !== "GET" && isStrayed(request, exactPaths);
+      return options.fetch(request, isResolved ? RESOLVED : NO_CONTEXT);
+    },
     error(error) {
       options.onError(error);
       return new Response(null, { status: 500 });

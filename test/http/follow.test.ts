@@ -25,6 +25,7 @@ function app(follow: (traceParent: string | null) => FollowedRequest | undefined
     config: () => ({}),
     status: () => Promise.resolve({}),
     metricsText: () => Promise.resolve("up 1\n"),
+    allowedHosts: ["vitrine", "v"],
     isAlive: () => true,
     events: () => Promise.reject(new Error("no events")),
     isReady: () => true,

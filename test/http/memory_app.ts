@@ -25,7 +25,10 @@ export interface MemoryApp {
 }
 
 /** The app of the HTTP tests; its clock stands still until it is advanced. */
-export function memoryApp(sender: Sender): MemoryApp {
+export function memoryApp(
+  sender: Sender,
+  { allowedHosts = ["*"] }: { readonly allowedHosts?: readonly string[] } = {},
+): MemoryApp {
   let nowMs = 1_800_000_000_000;
   let ready = true;
   const events = new EventRecorder();
@@ -48,6 +51,7 @@ export function memoryApp(sender: Sender): MemoryApp {
     status: async () => ({ storage: await storage.status() }),
     metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
     discard() {},
+    allowedHosts,
     isAlive: () => true,
     isReady: () => ready,
     reportError: (error) => errors.push(error),

@@ -50,7 +50,7 @@ export const listingCase: HostileCase = {
       checks.equal("objects listed", { actual: mine.length, expected: OBJECTS });
       checks.that("in order", mine.every((key, i) => i === 0 || key > (mine[i - 1] ?? "")));
       const removed = await whileOthersWork(client, checks, async () => {
-        const { status, body } = await client.request({ method: "DELETE", path: "/v1/objects" });
+        const { status, body } = await client.request({ method: "DELETE", path: "/v1/objects?clear=all" });
         checks.equal("clear", { actual: status, expected: 200 });
         return v.parse(removedSchema, JSON.parse(new TextDecoder().decode(body))).removed.l1;
       });
