@@ -41,7 +41,7 @@ export interface RunningCluster extends RunningServer {
  */
 export async function startCluster({ config, version, env, reportError }: ServerOptions): Promise<RunningCluster> {
   const clock = systemClock;
-  const startMs = clock.nowMs();
+  const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
   const [port, adminPort] = await Promise.all([
@@ -91,6 +91,7 @@ export async function startCluster({ config, version, env, reportError }: Server
         version,
         env: otelOf(env),
         seat,
+        clock: clock.read(),
         port,
         arena,
         sharedKeys,
@@ -140,7 +141,7 @@ export async function startCluster({ config, version, env, reportError }: Server
     return {
       version,
       runtime: build.runtime,
-      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,

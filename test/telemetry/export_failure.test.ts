@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import process from "node:process";
+import { systemClock } from "../../src/core/clock.ts";
 import { type FinishedSpan, initObservability, type LogEntry, type Observability } from "../../src/telemetry/mod.ts";
 import { OtlpReceiver } from "./otlp_receiver.ts";
 
@@ -41,7 +42,7 @@ afterEach(async () => {
 /** Pushes to the receiver: logs and spans one by one, metrics seldom. */
 async function start(env: Readonly<Record<string, string>> = {}, url = receiver.url): Promise<Observability> {
   const observability = await initObservability({
-    clock: { nowMs: () => Date.now() },
+    clock: systemClock,
     version: "1",
     instanceId: "i",
     shutdownTimeoutMs: 200,
@@ -129,7 +130,7 @@ test("initObservability pushes protobuf unless the environment says otherwise", 
 });
 
 test("initObservability makes no spans and no log records when nothing is to be pushed", async () => {
-  const observability = await initObservability({ clock: { nowMs: () => 0 }, version: "1", instanceId: "i", env: {} });
+  const observability = await initObservability({ clock: { nowMs: () => 0, monotonicMs: () => 0 }, version: "1", instanceId: "i", env: {} });
   running.push(observability);
   expect([observability.recordSpan, observability.emitLog, observability.exports().size]).toEqual([
     undefined,

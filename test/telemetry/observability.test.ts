@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
+import { systemClock } from "../../src/core/clock.ts";
 import { initObservability } from "../../src/telemetry/mod.ts";
 import { OtlpReceiver } from "./otlp_receiver.ts";
 
 const JSON_FORM = { OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
-const DEFAULTS = { clock: { nowMs: () => Date.now() }, version: "1.2.3", instanceId: "instance-1" };
+const DEFAULTS = { clock: systemClock, version: "1.2.3", instanceId: "instance-1" };
 
 /** The samples of a Prometheus text by series; throws on a line that is no sample. */
 function parse(text: string): ReadonlyMap<string, number> {

@@ -1,5 +1,5 @@
 import type { App } from "../../../routes/mod.ts";
-import { systemClock } from "../../core/clock.ts";
+import { SystemClock } from "../../core/clock.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
@@ -35,7 +35,7 @@ export async function runWorker(
   reportError: (error: unknown) => void,
 ): Promise<RunningWorker> {
   const { config, seat, version } = data;
-  const clock = systemClock;
+  const clock = new SystemClock(data.clock);
   const runtime = currentRuntime();
   const board = new Board(data.board);
   const producer = new ChannelProducer({
@@ -72,7 +72,7 @@ export async function runWorker(
   const heart = setInterval(() => {
     board.beat(seat.place);
     // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
-    if (board.claimTick(clock.nowMs(), TICK_MS)) l1.tick();
+    if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);
   return {
     tiers: node.storage.tiers,

@@ -21,8 +21,8 @@ export class AdmissionOrder {
   }
 
   /** The entry becomes resident; to be noted before its state says so. */
-  note(entry: number, nowMs: number): void {
-    this.#entries.setDouble(entry, FIELD.admittedMs, nowMs);
+  note(entry: number, monotonicMs: number): void {
+    this.#entries.setDouble(entry, FIELD.admittedMs, monotonicMs);
   }
 
   /** The entry is resident. */
@@ -41,7 +41,7 @@ export class AdmissionOrder {
   }
 
   /**
-   * When the resident that was admitted first came, in milliseconds since the epoch; undefined if there is none. Needs no lock: it is the time of an
+   * When the resident that was admitted first came, in monotonic milliseconds; undefined if there is none. Needs no lock: it is the time of an
    * entry that was the oldest before and after the look.
    */
   oldestMs(): number | undefined {

@@ -66,7 +66,7 @@ async function* measured(
 ): AsyncGenerator<Uint8Array, void, void> {
   const { publish, clock } = context;
   const label = { tier: tier.name, tenant: request.key.tenant, keys: 1, requestId: request.key.requestId };
-  const startMs = clock.nowMs();
+  const startMs = clock.monotonicMs();
   let bytes = 0;
   let outcome: "ok" | "failed" | "aborted" = "aborted";
   publish("l2.load.submitted", { ...label, bytes: sizeBytes });
@@ -82,7 +82,7 @@ async function* measured(
     outcome = "failed";
     throw error;
   } finally {
-    const seconds = (clock.nowMs() - startMs) / 1000;
+    const seconds = (clock.monotonicMs() - startMs) / 1000;
     publish("l2.load.completed", { ...label, outcome, bytes, requestedBytes: sizeBytes, seconds });
   }
 }

@@ -73,7 +73,7 @@ export class Tier {
 
   /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held, or, if it failed in its last step, nothing that is read. */
   async store(key: ObjectKey, source: StoreSource): Promise<void> {
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
     const broken: { readonly cause: unknown }[] = [];
@@ -123,7 +123,7 @@ export class Tier {
   async #delete(key: ObjectKey): Promise<boolean> {
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#shared.assertSeated();
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     try {
       const deleted = await this.#adapter.delete(key);
       const outcome = deleted ? "deleted" : "miss";
@@ -194,7 +194,7 @@ export class Tier {
     call: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     const told = (outcome: EventMap["l2.lookup.completed"]["outcome"]): void => {
       const seconds = this.#since(startMs);
       const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
@@ -219,11 +219,11 @@ export class Tier {
   }
 
   #lost(key: ObjectKey, reason: LossReason): void {
-    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.nowMs() });
+    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.monotonicMs() });
   }
 
   #since(startMs: number): number {
-    return (this.#clock.nowMs() - startMs) / 1000;
+    return (this.#clock.monotonicMs() - startMs) / 1000;
   }
 
   #failure(action: string, error: unknown): VitrineError {

@@ -20,6 +20,7 @@ export class GroupMetrics implements MetricProducer {
   readonly #scope: { readonly name: string };
   readonly #clock: Clock;
   readonly #startMs: number;
+  #endMs: number;
   readonly #metrics = new Map<string, GroupHistogram | GroupCounter>();
 
   /** `scope`: the meter's name. */
@@ -27,6 +28,7 @@ export class GroupMetrics implements MetricProducer {
     this.#scope = { name: scope };
     this.#clock = clock;
     this.#startMs = clock.nowMs();
+    this.#endMs = this.#startMs;
   }
 
   /** A histogram; a name is given once. */
@@ -45,7 +47,9 @@ export class GroupMetrics implements MetricProducer {
 
   /** All of them as they stand; the resource is the reader's to fill in. */
   collect(): Promise<CollectionResult> {
-    const times = { startTime: hrTime(this.#startMs), endTime: hrTime(this.#clock.nowMs()) };
+    // A series whose times go back is refused by what stores it: while wall time is set back, each point is a millisecond after the last.
+    this.#endMs = Math.max(this.#clock.nowMs(), this.#endMs + 1);
+    const times = { startTime: hrTime(this.#startMs), endTime: hrTime(this.#endMs) };
     const metrics = Array.from(this.#metrics, ([name, metric]) => metricData(name, metric, times));
     const scopeMetrics = [{ scope: this.#scope, metrics }];
     return Promise.resolve({ resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] });

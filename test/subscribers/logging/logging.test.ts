@@ -20,7 +20,7 @@ const FAILED = { tier: "fs", tenant: "", outcome: "failed", keys: 1, bytes: 0, s
 
 /** A bus with the logging subscribers, and what they wrote. */
 function logging(level: Level, { full = false }: { readonly full?: boolean } = {}) {
-  const clock = { ms: 0, nowMs: () => clock.ms };
+  const clock = { ms: 0, nowMs: () => clock.ms, monotonicMs: () => clock.ms };
   const bus = new EventBus({ schedule: () => () => {}, clock });
   const lines: unknown[] = [];
   const entries: LogEntry[] = [];
