@@ -43,6 +43,8 @@ export class Call implements LookupListener {
   #headersMs = 0;
   /** Names a failed request that is not followed. */
   #callerId: string | undefined;
+  /** Why it failed. */
+  #error: string | undefined;
   #missReason: MissReason | undefined;
   #tierTimes = "";
 
@@ -117,8 +119,9 @@ export class Call implements LookupListener {
     this.#outcome = "aborted";
   }
 
-  /** It is answered with a failure of ours: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
-  failedFor(traceParent: string | null): void {
+  /** It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
+  failedFor(traceParent: string | null, error: string): void {
+    this.#error = error;
     if (this.#options.followed !== undefined || traceParent === null) return;
     const caller = parseTraceParent(traceParent);
     // Not sampled: nobody is to make a span of it.
@@ -171,8 +174,10 @@ export class Call implements LookupListener {
     const answer = { route: this.located.template, method: this.method, status: String(this.#status) };
     this.#publishBody("request", this.#requestBytes, answer);
     this.#publishBody("response", this.#responseBytes, answer);
+    const failure = this.#error === undefined ? undefined : { error: this.#error };
     const end = {
       ...answer,
+      ...failure,
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
       requestBytes: this.#requestBytes,

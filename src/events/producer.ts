@@ -302,8 +302,9 @@ export class EventProducer {
   }
 }
 
-function isFollowed(fields: { readonly requestId?: string | undefined }): boolean {
-  return fields.requestId !== undefined;
+/** Whether it belongs to a followed request, or says why something failed. */
+function isFollowed(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
+  return fields.requestId !== undefined || fields.error !== undefined;
 }
 
 function lanesByName(lanes: readonly Lane[]): Heard {

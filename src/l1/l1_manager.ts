@@ -56,7 +56,7 @@ export class L1Manager implements L1 {
   constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
-    const tally = new Tally(publish);
+    const tally = new Tally(publish, () => options.clock.monotonicMs());
     const lifecycle = new Lifecycle(tables, tally, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };

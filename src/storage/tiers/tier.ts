@@ -1,3 +1,4 @@
+import { causeText } from "../../core/cause_text.ts";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
@@ -96,7 +97,13 @@ export class Tier {
       // Whether it became visible nobody knows, so neither it nor what it was to replace may be read.
       if (isCommitting) this.#stale.add(key);
       const outcome = broken[0] === undefined ? "failed" : "aborted";
-      this.#publish("l2.store.completed", { ...label, outcome, bytes: 0, seconds: this.#since(startMs) });
+      this.#publish("l2.store.completed", {
+        ...label,
+        outcome,
+        bytes: 0,
+        seconds: this.#since(startMs),
+        ...(outcome === "failed" ? { error: causeText(error) } : {}),
+      });
       if (broken[0] !== undefined) throw broken[0].cause;
       throw this.#failure("store", error);
     }
@@ -130,7 +137,12 @@ export class Tier {
       this.#publish("l2.delete.completed", { ...label, outcome, seconds: this.#since(startMs) });
       return !this.#stale.remove(key) && deleted;
     } catch (error) {
-      this.#publish("l2.delete.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
+      this.#publish("l2.delete.completed", {
+        ...label,
+        outcome: "error",
+        seconds: this.#since(startMs),
+        error: causeText(error),
+      });
       throw this.#failure("delete", error);
     }
   }
@@ -195,10 +207,10 @@ export class Tier {
   ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
     const startMs = this.#clock.monotonicMs();
-    const told = (outcome: EventMap["l2.lookup.completed"]["outcome"]): void => {
+    const told = (outcome: EventMap["l2.lookup.completed"]["outcome"], failure: { readonly error?: string } = {}): void => {
       const seconds = this.#since(startMs);
       const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
-      this.#publish("l2.lookup.completed", { ...label, outcome, seconds });
+      this.#publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });
       listener?.asked(this.name, { startMs, seconds });
     };
     try {
@@ -206,7 +218,7 @@ export class Tier {
       told(answer === undefined ? "miss" : "hit");
       return answer;
     } catch (error) {
-      told("error");
+      told("error", { error: causeText(error) });
       throw this.#failure("lookup", error);
     }
   }

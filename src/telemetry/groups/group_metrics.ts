@@ -8,6 +8,7 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../../core/clock.ts";
+import { hrTime } from "../hr_time.ts";
 import { type CounterOptions, GroupCounter } from "./group_counter.ts";
 import { GroupHistogram, type HistogramOptions } from "./group_histogram.ts";
 
@@ -20,7 +21,6 @@ export class GroupMetrics implements MetricProducer {
   readonly #scope: { readonly name: string };
   readonly #clock: Clock;
   readonly #startMs: number;
-  #endMs: number;
   readonly #metrics = new Map<string, GroupHistogram | GroupCounter>();
 
   /** `scope`: the meter's name. */
@@ -28,7 +28,6 @@ export class GroupMetrics implements MetricProducer {
     this.#scope = { name: scope };
     this.#clock = clock;
     this.#startMs = clock.nowMs();
-    this.#endMs = this.#startMs;
   }
 
   /** A histogram; a name is given once. */
@@ -47,9 +46,7 @@ export class GroupMetrics implements MetricProducer {
 
   /** All of them as they stand; the resource is the reader's to fill in. */
   collect(): Promise<CollectionResult> {
-    // A series whose times go back is refused by what stores it: while wall time is set back, each point is a millisecond after the last.
-    this.#endMs = Math.max(this.#clock.nowMs(), this.#endMs + 1);
-    const times = { startTime: hrTime(this.#startMs), endTime: hrTime(this.#endMs) };
+    const times = { startTime: hrTime(this.#startMs), endTime: hrTime(this.#clock.nowMs()) };
     const metrics = Array.from(this.#metrics, ([name, metric]) => metricData(name, metric, times));
     const scopeMetrics = [{ scope: this.#scope, metrics }];
     return Promise.resolve({ resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] });
@@ -84,10 +81,4 @@ function metricData(
       value: { buckets: { boundaries: [...bounds], counts: [...counts] }, count, sum },
     })),
   };
-}
-
-/** OpenTelemetry's time: whole seconds and nanoseconds. */
-function hrTime(timeMs: number): HrTime {
-  const seconds = Math.floor(timeMs / 1000);
-  return [seconds, Math.round((timeMs - seconds * 1000) * 1e6)];
 }
