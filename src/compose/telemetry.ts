@@ -27,7 +27,10 @@ interface Source {
 /** Metrics, logs and traces of one server. */
 export interface Telemetry {
   /** Subscribes everything; the options say what the metrics look at. */
-  subscribe(bus: Source, options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process" | "monotonicMs">): void;
+  subscribe(
+    bus: Source,
+    options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process" | "monotonicMs">,
+  ): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
   /** Pushes what waits and ends; after the bus has stopped. Never throws. */

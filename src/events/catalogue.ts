@@ -172,7 +172,9 @@ export const catalogue = {
         'Why it was removed; "" for the other actions.',
       ),
       keyHash: detail("The hash of tenant and key, in digits."),
-      atMs: detail("When, in milliseconds of the server's monotonic clock, in digits: lifetimes do not depend on wall time."),
+      atMs: detail(
+        "When, in milliseconds of the server's monotonic clock, in digits: lifetimes do not depend on wall time.",
+      ),
     },
   },
   "l1.lease.expired": {

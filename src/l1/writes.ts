@@ -37,7 +37,11 @@ export class Writes {
     });
   }
 
-  extend(lease: Lease, sizeBytes: number, monotonicMs: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+  extend(
+    lease: Lease,
+    sizeBytes: number,
+    monotonicMs: number,
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
     const { tables, lifecycle, options } = this.#p;
     const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE) return "stale";

@@ -5,12 +5,15 @@ import type { Signal } from "./otlp_target.ts";
 /** Variables of the families below that somebody reads: this folder, or the SDK's exporters. */
 const READ: ReadonlySet<string> = new Set([
   ...["", "METRICS_", "LOGS_", "TRACES_"].flatMap((signal) =>
-    ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"].map(
-      (name) => `OTEL_EXPORTER_OTLP_${signal}${name}`,
-    )
+    ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"]
+      .map(
+        (name) => `OTEL_EXPORTER_OTLP_${signal}${name}`,
+      )
   ),
   ...["BSP", "BLRP"].flatMap((kind) =>
-    ["MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE", "SCHEDULE_DELAY", "EXPORT_TIMEOUT"].map((name) => `OTEL_${kind}_${name}`)
+    ["MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE", "SCHEDULE_DELAY", "EXPORT_TIMEOUT"].map((name) =>
+      `OTEL_${kind}_${name}`
+    )
   ),
   ...["METRICS", "LOGS", "TRACES"].map((signal) => `OTEL_${signal}_EXPORTER`),
   "OTEL_METRIC_EXPORT_INTERVAL",
@@ -46,7 +49,11 @@ function checkHeaders(env: OtelEnv, variable: string): void {
   const pairs = (env.text(variable) ?? "").split(",").filter((pair) => pair.trim() !== "");
   const bad = [...pairs.entries()].filter(([, pair]) => !isHeader(pair)).map(([index]) => index + 1);
   if (bad.length === 0) return;
-  env.cannotUse(variable, `the ${pairs.length - bad.length} of ${pairs.length} pairs that are name=value`, `*** (pair ${bad.join(", ")})`);
+  env.cannotUse(
+    variable,
+    `the ${pairs.length - bad.length} of ${pairs.length} pairs that are name=value`,
+    `*** (pair ${bad.join(", ")})`,
+  );
 }
 
 function isHeader(pair: string): boolean {

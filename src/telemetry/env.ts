@@ -51,7 +51,11 @@ export class OtelEnv {
     return instead;
   }
 
-  oneOf<const Choice extends string>(variable: string, choices: readonly Choice[], instead: string): Choice | undefined {
+  oneOf<const Choice extends string>(
+    variable: string,
+    choices: readonly Choice[],
+    instead: string,
+  ): Choice | undefined {
     const text = this.text(variable);
     const choice = choices.find((each) => each === text);
     if (text !== undefined && choice === undefined) this.cannotUse(variable, instead);

@@ -49,8 +49,9 @@ function exportersOf(env: OtelEnv, name: string): readonly string[] {
   const asked = env.text(variable)?.split(",").map((each) => each.trim()).filter((each) => each !== "") ?? [];
   const known = asked.filter((each) => EXPORTERS.includes(each));
   const pushed = asked.filter((each) => ["otlp", "none", "prometheus"].includes(each));
-  if (known.length < asked.length) env.cannotUse(variable, known.length === 0 ? "as if it were not set" : known.join(","));
-  else if (pushed.length < asked.length) env.cannotUse(variable, pushed.length === 0 ? "none" : pushed.join(","));
+  if (known.length < asked.length) {
+    env.cannotUse(variable, known.length === 0 ? "as if it were not set" : known.join(","));
+  } else if (pushed.length < asked.length) env.cannotUse(variable, pushed.length === 0 ? "none" : pushed.join(","));
   return known;
 }
 

@@ -7,7 +7,10 @@ const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
  * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds or overrides
  * (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
  */
-export function resourceOf(env: OtelEnv, defaults: { readonly version: string; readonly instanceId: string }): Resource {
+export function resourceOf(
+  env: OtelEnv,
+  defaults: { readonly version: string; readonly instanceId: string },
+): Resource {
   const serviceName = env.text("OTEL_SERVICE_NAME");
   return resourceFromAttributes({
     "service.name": "vitrine",
@@ -25,7 +28,9 @@ function attributesOf(env: OtelEnv): Readonly<Record<string, string>> {
     return [decode(key.trim()), decode(value.join("=").trim())] as const;
   });
   const sound = pairs.filter(([key, value]) => key && value);
-  if (sound.length < pairs.length) env.cannotUse(ATTRIBUTES, `the ${sound.length} of ${pairs.length} pairs that are key=value`);
+  if (sound.length < pairs.length) {
+    env.cannotUse(ATTRIBUTES, `the ${sound.length} of ${pairs.length} pairs that are key=value`);
+  }
   return Object.fromEntries(sound);
 }
 

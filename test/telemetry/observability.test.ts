@@ -100,7 +100,12 @@ test("initObservability names every value of the environment that it does not us
   const env = Object.fromEntries(Object.entries(PROBLEMS).map(([name, [value]]) => [name, value || "x"]));
   const observability = await initObservability({
     ...DEFAULTS,
-    env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", OTEL_UNKNOWN: "x", OTEL_BLRP_SCHEDULE_DELAY: " 7 " },
+    env: {
+      ...env,
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+      OTEL_UNKNOWN: "x",
+      OTEL_BLRP_SCHEDULE_DELAY: " 7 ",
+    },
     shutdownTimeoutMs: 1,
   });
   const found = observability.problems.map(({ variable, value, used }) => [variable, [value, used]]);

@@ -207,7 +207,10 @@ export class Tier {
   ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
     const startMs = this.#clock.monotonicMs();
-    const told = (outcome: EventMap["l2.lookup.completed"]["outcome"], failure: { readonly error?: string } = {}): void => {
+    const told = (
+      outcome: EventMap["l2.lookup.completed"]["outcome"],
+      failure: { readonly error?: string } = {},
+    ): void => {
       const seconds = this.#since(startMs);
       const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
       this.#publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });

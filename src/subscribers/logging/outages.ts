@@ -23,8 +23,12 @@ export class Outages {
   }
 
   /** Notes a failure. The number of failures since the last that was told, this one included, if it is to be told; else undefined. */
-  failed(kind: string, { cause, monotonicMs, count }: { readonly cause: string; readonly monotonicMs: number; readonly count: number }): number | undefined {
-    const outage = this.#outages.get(kind) ?? { cause, failures: 0, untold: 0, toldMs: -Infinity, failedMs: monotonicMs };
+  failed(
+    kind: string,
+    { cause, monotonicMs, count }: { readonly cause: string; readonly monotonicMs: number; readonly count: number },
+  ): number | undefined {
+    const outage = this.#outages.get(kind) ??
+      { cause, failures: 0, untold: 0, toldMs: -Infinity, failedMs: monotonicMs };
     this.#outages.set(kind, outage);
     outage.failures += count;
     outage.untold += count;

@@ -4,7 +4,8 @@ import type { PushEnd } from "./export_counts.ts";
 /** ExportResultCode.SUCCESS of @opentelemetry/core. */
 const SUCCESS = 0;
 const PARTIAL = "Received Partial Success response:";
-const UNREADABLE = "Export succeeded but could not deserialize response";
+/** From the exporter of protobuf, and from that of JSON. */
+const UNREADABLE = /could not deserialize response|Failed to parse \w+ export response/;
 /** What the exporter says of an answer after which it may be tried again, and does not say which. */
 const RETRYABLE = "Export failed with retryable status";
 
@@ -18,7 +19,7 @@ export function listenToExporters(): void {
   const warn = (...[message, ...rest]: readonly unknown[]) => {
     const text = [message, ...rest.filter((each) => typeof each === "string")].join(" ");
     if (text.includes(PARTIAL)) said.rejected = rejectedOf(text.slice(text.indexOf(PARTIAL) + PARTIAL.length));
-    else if (text.includes(UNREADABLE)) said.rejected = { items: 0, message: "the answer is not one of OTLP" };
+    else if (UNREADABLE.test(text)) said.rejected = { items: 0, message: "the answer is not one of OTLP" };
   };
   const ignore = () => {};
   const logger = { verbose: ignore, debug: ignore, info: ignore, error: ignore, warn };
@@ -32,7 +33,9 @@ export function pushEnd({ code, error }: { readonly code: number; readonly error
   if (code === SUCCESS) return rejected === undefined ? {} : { rejected };
   if (error === undefined) return { error: new Error("push: the collector did not take it") };
   if (error.message !== RETRYABLE) return { error: describe(error) };
-  return { error: new Error("the collector is too busy or not there for now (429, 502, 503 or 504)", { cause: error }) };
+  return {
+    error: new Error("the collector is too busy or not there for now (429, 502, 503 or 504)", { cause: error }),
+  };
 }
 
 /** An answer with another status has its number in `code`, and often no text. */

@@ -62,7 +62,16 @@ test("loggingSubscribers write one JSON object a line with level, component, req
     timeMs: 0,
     level: "warn",
     message: "a tier failed to store",
-    attributes: { component: "l2", tier: "fs", tenant: "", outcome: "failed", keys: 1, seconds: 0.25, error: "store: ENOSPC", failures: 1 },
+    attributes: {
+      component: "l2",
+      tier: "fs",
+      tenant: "",
+      outcome: "failed",
+      keys: 1,
+      seconds: 0.25,
+      error: "store: ENOSPC",
+      failures: 1,
+    },
     trace: { traceId: TRACE, spanId: "b7ad6b7169203331", sampled: true },
   }]);
 });
@@ -218,7 +227,13 @@ test("loggingSubscribers tell how pushes fail, what is rejected, and that they a
   expect(lines).toMatchObject([
     { component: "telemetry", level: "warn", message: "a push did not arrive at the collector", signal: "logs", error },
     { level: "info", message: "pushes arrive at the collector again", signal: "logs", failures: 3 },
-    { level: "warn", message: "the collector did not take all of a push", signal: "traces", error: "too old", rejected: 2 },
+    {
+      level: "warn",
+      message: "the collector did not take all of a push",
+      signal: "traces",
+      error: "too old",
+      rejected: 2,
+    },
     { level: "warn", message: "a setting cannot be used", variable: "OTEL_X", value: "a", used: "b" },
   ]);
 });

@@ -35,7 +35,10 @@ export class MetricsHarness {
   nowMs = 1000;
 
   constructor(adapters: readonly string[] = ["fs"], tenantLabels = 20) {
-    this.bus = new EventBus({ schedule: () => () => {}, clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs } });
+    this.bus = new EventBus({
+      schedule: () => () => {},
+      clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+    });
     this.tenants = new Tenants(tenantLabels);
     const own = new GroupMetrics("test", { nowMs: () => 1000, monotonicMs: () => 1000 });
     this.#reader = new PeriodicExportingMetricReader({

@@ -13,7 +13,13 @@ type Step = readonly [number, Partial<Sampled> & Pick<Sampled, "action">];
 async function play(harness: MetricsHarness, steps: readonly Step[]): Promise<void> {
   for (const [second, step] of steps) {
     harness.nowMs = second * 1000;
-    harness.bus.publish("l1.key.sampled", { tenant: "", reason: "", keyHash: "256", atMs: String(second * 1000), ...step });
+    harness.bus.publish("l1.key.sampled", {
+      tenant: "",
+      reason: "",
+      keyHash: "256",
+      atMs: String(second * 1000),
+      ...step,
+    });
   }
   await harness.bus.flush();
 }
