@@ -70,6 +70,7 @@ export function samplerOf(env: OtelEnv): Sampler {
       return { root: () => false, child };
     case "parentbased_traceidratio":
       return { root: byRatio.root, child };
+    case "parentbased_always_on":
     default:
       return { root: () => true, child };
   }

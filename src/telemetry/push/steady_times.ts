@@ -39,6 +39,7 @@ function timed(metric: MetricData, endTime: HrTime): MetricData {
     case DataPointType.GAUGE:
       return { ...metric, dataPoints: at(metric.dataPoints) };
     case DataPointType.SUM:
+    default:
       return { ...metric, dataPoints: at(metric.dataPoints) };
   }
 }

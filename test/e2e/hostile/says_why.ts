@@ -37,7 +37,7 @@ const TROUBLES: readonly Trouble[] = [
 export const saysWhy: HostileCase = {
   name: "says_why",
   async run(run) {
-    for (const trouble of TROUBLES) await troubledCollector(run, trouble);
+    await Promise.all(TROUBLES.map((trouble) => troubledCollector(run, trouble)));
     await fullTier(run);
   },
 };
@@ -49,7 +49,7 @@ function linesOf(server: ServerProcess, message: string): readonly Readonly<Reco
   );
 }
 
-async function troubledCollector({ runtime, checks }: SuiteRun, trouble: Trouble): Promise<void> {
+async function troubledCollector({ runtime, folder, checks }: SuiteRun, trouble: Trouble): Promise<void> {
   const { name, answer, message, cause } = trouble;
   let isWell = false;
   const collector = await listening((respond) => {
@@ -59,7 +59,12 @@ async function troubledCollector({ runtime, checks }: SuiteRun, trouble: Trouble
   if (answer === "refuse") await collector.close();
   const server = await ServerProcess.start({
     runtime,
-    flags: { workers: "1", "l1-size": "16MiB", "log-level": "info" },
+    flags: {
+      workers: "1",
+      "l1-size": "16MiB",
+      l2: `file://${folder}/${name.replaceAll(" ", "-")}`,
+      "log-level": "info",
+    },
     prefix: [
       "env",
       `OTEL_EXPORTER_OTLP_ENDPOINT=${collector.url}`,
@@ -140,17 +145,17 @@ async function fullTier({ runtime, folder, checks }: SuiteRun): Promise<void> {
   try {
     const server = await ServerProcess.start({
       runtime,
-      flags: { workers: "1", "l1-size": "16MiB", l2: `file://${disk}/tier`, write: "through", "log-level": "info" },
+      flags: { workers: "1", "l1-size": "64MiB", l2: `file://${disk}/tier`, write: "through", "log-level": "info" },
     });
     const put = async () =>
       (await fetch(`http://127.0.0.1:${server.address.port}/v1/objects/k`, {
         method: "PUT",
-        body: new Uint8Array(200_000),
+        body: new Uint8Array(3_000_000),
       })).status;
     checks.equal("a tier with room takes objects", { actual: await put(), expected: 201 });
     fill(`${disk}/ballast`);
     // Room for the index, none for an object.
-    truncateSync(`${disk}/ballast`, statSync(`${disk}/ballast`).size - 100_000);
+    truncateSync(`${disk}/ballast`, statSync(`${disk}/ballast`).size - 1_000_000);
     for (let time = 0; time < 20; time++) {
       const status = await put();
       checks.that("a full disk refuses", status === 503 || status === 507, () => `: ${status}`);
