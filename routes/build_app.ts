@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { causeText } from "../src/core/cause_text.ts";
 import { VitrineError } from "../src/core/errors.ts";
 import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
@@ -146,6 +147,6 @@ function failed(
     ? error
     : { code: "internal_error", message: "answer request: unexpected failure" } as const;
   const response = problem(call, request, shown, call.hasAskedTiers ? { "server-timing": call.serverTiming() } : {});
-  if (response.status >= 500) call.failedFor(request.headers.get("traceparent"));
+  if (response.status >= 500) call.failedFor(request.headers.get("traceparent"), causeText(error));
   return response;
 }

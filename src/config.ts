@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { ConfigError } from "./config/config_error.ts";
 import { redactUrl } from "./config/redact_url.ts";
-import { errorLine } from "./core/error_line.ts";
+import { causeText } from "./core/cause_text.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
 import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
 import {
@@ -277,7 +277,7 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
     sources.checkTiers?.(config.l2, config.workers);
   } catch (error) {
     const written = settings.get("l2") ?? { text: config.l2.join(","), origin: "--l2" };
-    throw badValue("l2", written, errorLine(error));
+    throw badValue("l2", written, causeText(error));
   }
   return { config };
 }

@@ -12,7 +12,7 @@ import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
 import { VitrineError } from "./core/errors.ts";
-import { errorLine } from "./core/error_line.ts";
+import { causeText } from "./core/cause_text.ts";
 import { checkTiers } from "./l2/mod.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 
@@ -51,7 +51,7 @@ function reportError(error: unknown): void {
 
 /** Says in one line why the server does not start. */
 function refuse(error: unknown): never {
-  console.error(`vitrine: ${errorLine(error)}`);
+  console.error(`vitrine: ${causeText(error)}`);
   if (error instanceof GivenUp) process.exit(EXIT.done);
   const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
   process.exit(isUsage ? EXIT.usage : EXIT.failed);

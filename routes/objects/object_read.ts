@@ -158,7 +158,7 @@ function objectHeaders(
 
 /** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it. */
 function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
-  headers["age"] = String(Math.max(0, Math.floor((call.startMs - meta.createdMs) / 1000)));
+  headers["age"] = String(Math.max(0, Math.floor((call.nowMs() - meta.createdMs) / 1000)));
   const kept = headers["cache-control"];
   if (meta.expiresMs !== 0) {
     const maxAge = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
@@ -170,5 +170,5 @@ function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectM
 
 function cacheStatus(call: Call, { meta, tier }: Found): string {
   if (meta.expiresMs === 0) return `vitrine; hit; detail=${tier}`;
-  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.startMs) / 1000))}; detail=${tier}`;
+  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.nowMs()) / 1000))}; detail=${tier}`;
 }

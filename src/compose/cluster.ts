@@ -57,7 +57,7 @@ export async function startCluster(
   { config, version, env, reportError, giveUp }: ClusterOptions,
 ): Promise<RunningCluster> {
   const clock = systemClock;
-  const startMs = clock.nowMs();
+  const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
   const [port, adminPort] = await findPorts(config);
@@ -105,6 +105,7 @@ export async function startCluster(
         version,
         env: otelOf(env),
         seat,
+        clock: clock.read(),
         port,
         arena,
         sharedKeys,
@@ -155,7 +156,7 @@ export async function startCluster(
     return {
       version,
       runtime: build.runtime,
-      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,

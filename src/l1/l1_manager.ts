@@ -55,7 +55,7 @@ export class L1Manager implements L1 {
   constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
-    const tally = new Tally(publish);
+    const tally = new Tally(publish, () => options.clock.monotonicMs());
     const lifecycle = new Lifecycle(tables, tally, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
@@ -69,7 +69,7 @@ export class L1Manager implements L1 {
   }
 
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[] {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     const plans = planWrites(requests, tag, this.#p.key);
     for (;;) {
       const reserved = this.#locked(() => this.#writes.reserve(plans, now));
@@ -82,9 +82,9 @@ export class L1Manager implements L1 {
     sizeBytes: number,
     spareBytes: number = 0,
   ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
-    const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
     for (;;) {
-      const extended = this.#locked(() => this.#writes.extend(lease, { sizeBytes, spareBytes, nowMs }));
+      const extended = this.#locked(() => this.#writes.extend(lease, { sizeBytes, spareBytes, monotonicMs }));
       if (extended !== "again") return extended;
     }
   }
@@ -94,15 +94,15 @@ export class L1Manager implements L1 {
   }
 
   filled(lease: Lease, filledBytes: number): void {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#locked(() => this.#writes.filled(lease, filledBytes, now));
   }
 
   finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[] {
-    const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
     const outcomes: WriteOutcome[] = commits.map(() => "stale");
     this.#locked(() =>
-      this.#writes.finish(commits, { onResident, nowMs, event: "l1.write.finished" }, (outcome, i) => {
+      this.#writes.finish(commits, { onResident, monotonicMs, event: "l1.write.finished" }, (outcome, i) => {
         outcomes[i] = outcome;
       })
     );
@@ -114,32 +114,31 @@ export class L1Manager implements L1 {
     onResident: "replace" | "keep",
     count: number = 1,
   ): readonly (Resident | undefined)[] {
-    const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
     const event = "l1.write_finished_and_read_reserved";
     const results: (Resident | undefined)[] = commits.map(() => undefined);
     checkCount(count);
     this.#locked(() =>
-      this.#writes.finish(commits, { onResident, nowMs, event }, (outcome, i) => {
+      this.#writes.finish(commits, { onResident, monotonicMs, event }, (outcome, i) => {
         const { lifecycle, key, tables } = this.#p;
-        const entry = outcome === "stale" ? NONE : lifecycle.findLive(key, nowMs);
+        const entry = outcome === "stale" ? NONE : lifecycle.findLive(key);
         if (entry === NONE) return;
         // The event of the admission tells of the first lease.
         const told = outcome === "admitted" ? count - 1 : count;
-        results[i] = this.#reads.pin(entry, count, { nowMs, tenant: tables.entries.tenantOf(entry), told });
+        results[i] = this.#reads.pin(entry, count, { monotonicMs, tenant: tables.entries.tenantOf(entry), told });
       })
     );
     return results;
   }
 
   admitUnsaved(commit: WriteCommit): Resident | undefined {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     return this.#locked(() => this.#unsaved.admit(commit, now));
   }
 
   isExpiredUnsaved(key: ObjectKey): boolean {
-    const now = this.#nowMs();
     this.#p.key.set(key);
-    return this.#locked(() => this.#unsaved.isExpired(now));
+    return this.#locked(() => this.#unsaved.isExpired());
   }
 
   adoptUnsaved(holder: number): readonly UnsavedObject[] {
@@ -147,32 +146,32 @@ export class L1Manager implements L1 {
   }
 
   unsaved(): { readonly objects: number; readonly bytes: number } {
-    return this.#unsaved.amount(this.#nowMs());
+    return this.#unsaved.amount();
   }
 
   abort(leases: readonly Lease[]): void {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#locked(() => this.#writes.abort(leases, now));
   }
 
   reserveRead(keys: readonly ObjectKey[], count: number = 1): readonly (Resident | undefined)[] {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     checkCount(count);
     this.#checkKeys(keys);
     return this.#locked(() => this.#reads.reserve(keys, count, now));
   }
 
   follow(key: ObjectKey, tag: string): Following | undefined {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#p.key.set(key);
     const resident = this.#locked(() => {
       const entry = this.#reads.findLoad(tag, now);
-      return entry === NONE ? undefined : this.#reads.pin(entry, 1, { nowMs: now, tenant: key.tenant });
+      return entry === NONE ? undefined : this.#reads.pin(entry, 1, { monotonicMs: now, tenant: key.tenant });
     });
     if (resident === undefined) return undefined;
     const progress = () => {
-      const nowMs = this.#nowMs();
-      return this.#locked(() => this.#reads.progressOf(resident.lease, nowMs));
+      const monotonicMs = this.#monotonicMs();
+      return this.#locked(() => this.#reads.progressOf(resident.lease, monotonicMs));
     };
     return { ...resident, filledBytes: () => progress().filledBytes, state: () => progress().state };
   }
@@ -183,7 +182,7 @@ export class L1Manager implements L1 {
   }
 
   renew(lease: Lease): boolean {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     const { tables: { leases }, options } = this.#p;
     return this.#locked(() => {
       const isWrite = leases.entryOf(lease, LEASE.write, now) !== NONE;
@@ -195,28 +194,26 @@ export class L1Manager implements L1 {
   }
 
   isCurrent(lease: Lease): boolean {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     return this.#locked(() => this.#reads.isCurrent(lease, now));
   }
 
   peek(key: ObjectKey): ObjectMeta | undefined {
-    const now = this.#nowMs();
     this.#p.key.set(key);
     return this.#locked(() => {
-      const entry = this.#p.lifecycle.findLive(this.#p.key, now);
+      const entry = this.#p.lifecycle.findLive(this.#p.key);
       return entry === NONE ? undefined : this.#p.tables.entries.metaOf(entry);
     });
   }
 
   delete(keys: readonly ObjectKey[], reason: RemovalReason = "deleted"): readonly boolean[] {
-    const now = this.#nowMs();
     const { lifecycle, key } = this.#p;
     this.#checkKeys(keys);
     return this.#locked(() =>
       keys.map((each) => {
         key.set(each);
         lifecycle.supersedeLoads(key);
-        const entry = lifecycle.findLive(key, now);
+        const entry = lifecycle.findLive(key);
         if (entry !== NONE) lifecycle.remove(entry, reason);
         else lifecycle.removeExpired(key);
         return entry !== NONE;
@@ -229,13 +226,12 @@ export class L1Manager implements L1 {
   }
 
   touch(keys: readonly ObjectKey[]): void {
-    const now = this.#nowMs();
     const { tables: { policy }, lifecycle, key } = this.#p;
     this.#checkKeys(keys);
     this.#locked(() => {
       for (const each of keys) {
         key.set(each);
-        const entry = lifecycle.findLive(key, now);
+        const entry = lifecycle.findLive(key);
         if (entry !== NONE) policy.touched(entry);
       }
     });
@@ -266,13 +262,13 @@ export class L1Manager implements L1 {
       payloadBytes: counters.payloadBytes,
       readLeases: counters.get(COUNTER.readLeases),
       writeLeases: counters.get(COUNTER.writeLeases),
-      oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#nowMs() - oldestMs) / 1000,
+      oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#monotonicMs() - oldestMs) / 1000,
       repairs: this.repairs,
     };
   }
 
   tick(): void {
-    this.#upkeep.turn(this.#nowMs());
+    this.#upkeep.turn(this.#monotonicMs());
   }
 
   /**
@@ -302,8 +298,8 @@ export class L1Manager implements L1 {
     if (keys.length > 1) { for (const key of keys) this.#p.key.set(key); }
   }
 
-  #nowMs(): number {
-    return this.#p.options.clock.nowMs();
+  #monotonicMs(): number {
+    return this.#p.options.clock.monotonicMs();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../core/clock.ts";
 import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
 import type { EntryHead } from "./arena/entry_head.ts";
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
@@ -23,7 +24,7 @@ const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 /** How a staging is ended. */
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
-  readonly nowMs: number;
+  readonly monotonicMs: number;
   /** No tier has it yet: it has an endless lease already (default false). */
   readonly isUnsaved?: boolean;
 }
@@ -35,6 +36,7 @@ export interface AdmitOptions extends WriteCommit {
 export class Lifecycle {
   readonly #t: Tables;
   readonly #tally: Tally;
+  readonly #clock: Clock;
   readonly #mayLeave: (entry: number) => boolean;
   readonly #maxStagingGranules: number;
   readonly #watermarkGranules: number;
@@ -45,10 +47,11 @@ export class Lifecycle {
   constructor(
     tables: Tables,
     tally: Tally,
-    options: Pick<L1Options, "onRemoved" | "admissionLimitBytes" | "highWatermark">,
+    options: Pick<L1Options, "clock" | "onRemoved" | "admissionLimitBytes" | "highWatermark">,
   ) {
     this.#t = tables;
     this.#tally = tally;
+    this.#clock = options.clock;
     this.#onRemoved = options.onRemoved;
     const { entries, arena: { layout: { granules } } } = tables;
     const largest = Math.ceil((options.admissionLimitBytes + MAX_HEAD_BYTES) / GRANULE_BYTES);
@@ -98,12 +101,12 @@ export class Lifecycle {
     const { entries, policy, admissions, leases, counters } = this.#t;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
-    const resident = this.findLive(key, commit.nowMs);
+    const resident = this.findLive(key);
     if (resident !== NONE && commit.onResident === "keep") return this.#abortAs(entry, "duplicate");
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
-    admissions.note(entry, commit.nowMs);
+    admissions.note(entry, commit.monotonicMs);
     if (commit.isUnsaved === true) entries.setFlag(entry, FLAG.unsaved);
     entries.set(entry, FIELD.state, STATE.resident);
     // From here on it counts: until its write lease ends, a repair finishes what follows.
@@ -189,10 +192,10 @@ export class Lifecycle {
   }
 
   /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is unsaved. */
-  findLive(key: KeyBytes, nowMs: number): number {
+  findLive(key: KeyBytes): number {
     const { entries } = this.#t;
     const resident = entries.findResident(key);
-    if (resident === NONE || !this.isDue(resident, nowMs)) return resident;
+    if (resident === NONE || !this.isDue(resident)) return resident;
     if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
     return NONE;
   }
@@ -203,10 +206,10 @@ export class Lifecycle {
     if (resident !== NONE) this.remove(resident, "expired");
   }
 
-  /** Whether a resident's time to live is over. */
-  isDue(entry: number, nowMs: number): boolean {
+  /** Whether a resident's time to live is over, by wall time, which is read only for those that have one. */
+  isDue(entry: number): boolean {
     const expiresMs = this.#t.entries.getDouble(entry, FIELD.expiresMs);
-    return expiresMs !== 0 && expiresMs <= nowMs;
+    return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
   /** Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier has. */

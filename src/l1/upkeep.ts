@@ -21,22 +21,22 @@ export class Upkeep {
   }
 
   /** One turn: ends overdue leases, removes some of the expired objects, evicts from the high to the low watermark. */
-  turn(nowMs: number): void {
-    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= nowMs));
+  turn(monotonicMs: number): void {
+    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
     const looks = Math.min(TURN_ENTRIES, this.#p.tables.entries.top);
     for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
-      this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked), nowMs));
+      this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked)));
     }
     this.#evictToLowWatermark();
   }
 
-  #sweep(looks: number, nowMs: number): void {
+  #sweep(looks: number): void {
     const { tables: { entries, counters }, lifecycle } = this.#p;
     let hand = counters.get(COUNTER.sweepHand);
     for (let i = 0; i < looks; i++) {
       hand = hand + 1 >= entries.top ? 0 : hand + 1;
       const isResident = entries.get(hand, FIELD.state) === STATE.resident && !entries.hasFlag(hand, FLAG.unsaved);
-      if (isResident && lifecycle.isDue(hand, nowMs)) lifecycle.remove(hand, "expired");
+      if (isResident && lifecycle.isDue(hand)) lifecycle.remove(hand, "expired");
     }
     counters.set(COUNTER.sweepHand, hand);
   }

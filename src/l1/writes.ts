@@ -11,7 +11,7 @@ const NONE = -1;
 /** How a batch of writes is finished. */
 export interface FinishOptions {
   readonly onResident: "replace" | "keep";
-  readonly nowMs: number;
+  readonly monotonicMs: number;
   /** What an admission is told as. */
   readonly event: "l1.write.finished" | "l1.write_finished_and_read_reserved";
   /** No tier has them yet (default false). */
@@ -27,10 +27,10 @@ export class Writes {
   }
 
   /** Stages a batch: all that need memory get it, or none. "again": not yet, room is still being made. */
-  reserve(plans: readonly WritePlan[], nowMs: number): readonly (Staging | WriteRefusal)[] | "again" {
-    const staged = this.#stageAll(plans, nowMs);
+  reserve(plans: readonly WritePlan[], monotonicMs: number): readonly (Staging | WriteRefusal)[] | "again" {
+    const staged = this.#stageAll(plans, monotonicMs);
     if (staged === "again") return staged;
-    if (staged === undefined) return plans.map((plan) => this.#refusal(plan, nowMs) ?? "no_room");
+    if (staged === undefined) return plans.map((plan) => this.#refusal(plan, monotonicMs) ?? "no_room");
     return staged.map((entry, i) => {
       if (typeof entry !== "number") return entry;
       const request = plans[i]?.request;
@@ -42,14 +42,14 @@ export class Writes {
   /** "again": not yet, room is still being made. */
   extend(
     lease: Lease,
-    { sizeBytes, spareBytes, nowMs }: {
+    { sizeBytes, spareBytes, monotonicMs }: {
       readonly sizeBytes: number;
       readonly spareBytes: number;
-      readonly nowMs: number;
+      readonly monotonicMs: number;
     },
   ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" | "again" {
     const { tables, lifecycle, options } = this.#p;
-    const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE) return "stale";
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
     const extended = lifecycle.extend(entry, sizeBytes, spareBytes);
@@ -57,9 +57,9 @@ export class Writes {
     return this.#stagingOf(entry).extents;
   }
 
-  filled(lease: Lease, filledBytes: number, nowMs: number): void {
+  filled(lease: Lease, filledBytes: number, monotonicMs: number): void {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry !== NONE) entries.setDouble(entry, FIELD.filledBytes, filledBytes);
   }
 
@@ -72,14 +72,14 @@ export class Writes {
     how: FinishOptions,
     each: (outcome: WriteOutcome, index: number) => void,
   ): void {
-    for (const commit of commits) this.#checkSize(commit, how.nowMs);
+    for (const commit of commits) this.#checkSize(commit, how.monotonicMs);
     for (const [index, commit] of [...commits.entries()].toReversed()) each(this.#finishOne(commit, how), index);
   }
 
-  abort(leases: readonly Lease[], nowMs: number): void {
+  abort(leases: readonly Lease[], monotonicMs: number): void {
     const { tables, lifecycle } = this.#p;
     for (const lease of leases) {
-      const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+      const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
       if (entry === NONE) continue;
       this.#tallyAborted(entry);
       lifecycle.abort(entry);
@@ -87,14 +87,14 @@ export class Writes {
   }
 
   /** Entries or refusals; undefined, and nothing staged, if there is no room for all. */
-  #stageAll(plans: readonly WritePlan[], nowMs: number): (number | WriteRefusal)[] | "again" | undefined {
-    const needed = plans.filter((plan) => this.#refusal(plan, nowMs) === undefined);
+  #stageAll(plans: readonly WritePlan[], monotonicMs: number): (number | WriteRefusal)[] | "again" | undefined {
+    const needed = plans.filter((plan) => this.#refusal(plan, monotonicMs) === undefined);
     const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
     // What can never fit must not empty the cache first.
     if (granules > this.#p.lifecycle.stageableGranules) return undefined;
     const staged: (number | WriteRefusal)[] = [];
     for (const plan of plans) {
-      const entry = this.#refusal(plan, nowMs) ?? this.#stage(plan, nowMs);
+      const entry = this.#refusal(plan, monotonicMs) ?? this.#stage(plan, monotonicMs);
       if (typeof entry === "number" && entry < 0) {
         for (const each of staged) if (typeof each === "number") this.#p.lifecycle.abort(each);
         return entry === AGAIN ? "again" : undefined;
@@ -105,22 +105,22 @@ export class Writes {
   }
 
   /** Why a request gets no memory, whatever room there is; leaves its key at hand. */
-  #refusal(plan: WritePlan, nowMs: number): WriteRefusal | undefined {
+  #refusal(plan: WritePlan, monotonicMs: number): WriteRefusal | undefined {
     const { tables, lifecycle, options, key } = this.#p;
     key.set(plan.request.key);
     if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
     const other = tables.entries.findStaging(key, plan.tag);
     if (other === NONE) return undefined;
-    if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), nowMs)) return "staging";
+    if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), monotonicMs)) return "staging";
     lifecycle.expireWrite(other);
     return undefined;
   }
 
-  #stage(plan: WritePlan, nowMs: number): number {
+  #stage(plan: WritePlan, monotonicMs: number): number {
     const { tables: { entries, leases }, lifecycle, options, key } = this.#p;
     const entry = lifecycle.stage(key, plan.head, plan);
     if (entry < 0) return entry;
-    const lease = leases.give(LEASE.write, entry, 1, nowMs + options.writeLeaseMs);
+    const lease = leases.give(LEASE.write, entry, 1, monotonicMs + options.writeLeaseMs);
     if (lease === undefined) {
       lifecycle.discard(entry);
       return NONE;
@@ -141,9 +141,9 @@ export class Writes {
     };
   }
 
-  #checkSize({ lease, sizeBytes }: WriteCommit, nowMs: number): void {
+  #checkSize({ lease, sizeBytes }: WriteCommit, monotonicMs: number): void {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE || sizeBytes <= entries.capacityOf(entry)) return;
     throw new VitrineError(
       "length_mismatch",
@@ -153,7 +153,7 @@ export class Writes {
 
   #finishOne(commit: WriteCommit, how: FinishOptions): WriteOutcome {
     const { tables: { entries, leases }, lifecycle, tally, key } = this.#p;
-    const entry = leases.entryOf(commit.lease, LEASE.write, how.nowMs);
+    const entry = leases.entryOf(commit.lease, LEASE.write, how.monotonicMs);
     if (entry === NONE) return "stale";
     entries.loadKey(entry, key);
     const tenant = entries.tenantOf(entry);

@@ -16,6 +16,7 @@ import { recover, type Recovery } from "./file/recover.ts";
 import { Remover } from "./file/remover.ts";
 import { Room } from "./file/room.ts";
 import { isIndexTrusted, markClean, markRunning } from "./file/run_state.ts";
+import { UseTimes } from "./file/use_times.ts";
 import { ObjectWriter } from "./file/writer.ts";
 import { watchSource } from "./source.ts";
 
@@ -56,6 +57,7 @@ export class FileAdapter implements L2Adapter {
   readonly #remover: Remover;
   readonly #room: Room;
   readonly #sync: boolean;
+  readonly #uses: UseTimes;
 
   private constructor(options: FileAdapterOptions, parts: Parts) {
     this.name = options.name;
@@ -66,6 +68,7 @@ export class FileAdapter implements L2Adapter {
     this.#index = parts.index;
     this.#layout = parts.layout;
     this.#lock = parts.lock;
+    this.#uses = new UseTimes(options.clock, parts.index.newestUseMs());
     this.#recovery = parts.recovery;
     this.#remover = new Remover({
       tier: options.name,
@@ -123,7 +126,7 @@ export class FileAdapter implements L2Adapter {
           isClosed: () => this.#calls.closed,
         });
         if (reader !== undefined) {
-          if (this.#room.limitBytes > 0) this.#index.touch(row.id, this.#clock.nowMs());
+          if (this.#room.limitBytes > 0) this.#index.touch(row.id, this.#uses.now());
           return { meta: row.meta, chunks: reader };
         }
         // Damaged or gone; or replaced since it was looked up, and then the next round finds the new one.
@@ -223,7 +226,7 @@ export class FileAdapter implements L2Adapter {
       await this.#disk.syncFolder(this.#layout.folderOf(name));
       const entry = { key, meta, name, fileBytes };
       source.assertWanted?.();
-      const old = this.#index.put(entry, { usedMs: this.#clock.nowMs(), reservedBytes: writer.heldBytes });
+      const old = this.#index.put(entry, { usedMs: this.#uses.now(), reservedBytes: writer.heldBytes });
       return { entry, old };
     } catch (error) {
       // The first failure is the one to tell; what cannot be removed now goes at the next start.

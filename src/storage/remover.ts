@@ -63,8 +63,8 @@ export class Remover {
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
     const { shared, poller, clock } = this.#context;
     while (this.#stores.hasUnsaved(tenant)) await this.#stores.flush();
-    const deadlineMs = clock.nowMs() + OTHERS_WAIT_MS;
-    await poller.until(() => shared.queue.othersEntries === 0 || clock.nowMs() >= deadlineMs);
+    const deadlineMs = clock.monotonicMs() + OTHERS_WAIT_MS;
+    await poller.until(() => shared.queue.othersEntries === 0 || clock.monotonicMs() >= deadlineMs);
     return { l1: await this.#emptyL1(tenant, "saved") };
   }
 

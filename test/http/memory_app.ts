@@ -35,7 +35,11 @@ export function memoryApp(
   const bus = new EventBus({ flushIntervalMs: 0 });
   const feed = new LiveFeed({ source: bus, schedule: unrefTimer, nonce: "memory" });
   const errors: unknown[] = [];
-  const knobs: MemoryStorageKnobs = { clock: { nowMs: () => nowMs }, maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB };
+  const knobs: MemoryStorageKnobs = {
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    maxObjectBytes: 6 * MIB,
+    l1LimitBytes: 4 * MIB,
+  };
   const storage = new MemoryStorage(knobs);
   const app = createApp({
     storage,

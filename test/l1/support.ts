@@ -22,7 +22,14 @@ export interface Told {
 /** A clock that stands until it is set. */
 export class FakeClock {
   now = 1_000_000;
+  /** How far wall time was set forward. */
+  stepMs = 0;
+
   nowMs(): number {
+    return this.now + this.stepMs;
+  }
+
+  monotonicMs(): number {
     return this.now;
   }
 }

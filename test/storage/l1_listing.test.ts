@@ -14,7 +14,7 @@ const nameOf = (i: number): string => `k${String((i * 7919) % 100_003).padStart(
 function openL1(): L1Manager {
   return new L1Manager(allocateArena({ sizeBytes: 4 << 20, maxObjects: 20_000, hashSeed: 7 }, "private"), {
     holder: 1,
-    clock: { nowMs: () => 1000 },
+    clock: { nowMs: () => 1000, monotonicMs: () => 1000 },
     publish: () => {},
     policy: "lru",
     admissionLimitBytes: 1 << 16,

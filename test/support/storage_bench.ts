@@ -31,12 +31,22 @@ function isNamed<Name extends EventName>(
 /** A clock and timers that only `advance` moves. */
 export class ManualTime implements Clock, Timers {
   #nowMs = 1_700_000_000_000;
+  #stepMs = 0;
   readonly #every = new Set<{ readonly everyMs: number; readonly run: () => void; nextMs: number }>();
   /** What waits in `after`. */
   readonly delays: { readonly delayMs: number; readonly wake: () => void }[] = [];
 
   nowMs(): number {
+    return this.#nowMs + this.#stepMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Sets wall time forward, or back. */
+  step(ms: number): void {
+    this.#stepMs += ms;
   }
 
   every(everyMs: number, run: () => void): () => void {

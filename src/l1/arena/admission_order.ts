@@ -27,9 +27,9 @@ export class AdmissionOrder {
   }
 
   /** The entry becomes resident; to be noted before its state says so. */
-  note(entry: number, nowMs: number): void {
+  note(entry: number, monotonicMs: number): void {
     this.#counters.add(COUNTER.admissions, 1);
-    this.#entries.setDouble(entry, FIELD.admittedMs, nowMs);
+    this.#entries.setDouble(entry, FIELD.admittedMs, monotonicMs);
   }
 
   /** How many admissions there were, modulo 2^32. */
@@ -67,7 +67,7 @@ export class AdmissionOrder {
   }
 
   /**
-   * When the resident that was admitted first came, in milliseconds since the epoch; undefined if there is none. Needs no lock: it is the time of an
+   * When the resident that was admitted first came, in monotonic milliseconds; undefined if there is none. Needs no lock: it is the time of an
    * entry that was the oldest before and after the look.
    */
   oldestMs(): number | undefined {

@@ -190,6 +190,11 @@ export class ObjectIndex {
     return typeof oldest === "number" ? oldest : undefined;
   }
 
+  /** The newest time of use that is stored; 0 if there is none. */
+  newestUseMs(): number {
+    return Number(this.#db.prepare("SELECT max(used_ms) AS newest FROM objects").get()?.["newest"] ?? 0);
+  }
+
   /** Reserves room if stored and reserved bytes stay within the limit. */
   reserve(bytes: number, limitBytes: number): boolean {
     return Number(this.#reserve.run(bytes, limitBytes).changes) > 0;
@@ -206,8 +211,8 @@ export class ObjectIndex {
   }
 
   /** Notes a use for eviction's order; written in batches, so kill -9 forgets the last few. */
-  touch(id: number, nowMs: number): void {
-    this.#touched.set(id, nowMs);
+  touch(id: number, usedMs: number): void {
+    this.#touched.set(id, usedMs);
     if (this.#touched.size >= TOUCH_BATCH) this.#flushTouched();
   }
 

@@ -1,12 +1,16 @@
 import { announcedCase } from "./announced.ts";
+import { clock } from "./clock.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { listingCase } from "./listing.ts";
+import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
 import { strangerPage } from "./stranger_page.ts";
 
 /** Every case, in the order in which they run. */
 export const hostileCases: readonly HostileCase[] = [
   stops,
+  clock,
+  saysWhy,
   announcedCase,
   listingCase,
   strangerPage,

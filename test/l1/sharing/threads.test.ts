@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import process from "node:process";
 import { Worker } from "node:worker_threads";
+import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
 import { Random } from "./crash_world.ts";
@@ -74,7 +75,7 @@ function sweep(main: L1Manager, memory: ArenaMemory, holders: number): void {
   for (let holder = 1; holder <= holders; holder++) {
     for (const { resident } of main.adoptUnsaved(holder)) main.finishRead([resident.lease]);
   }
-  const later = { nowMs: () => Date.now() + 10_000 };
+  const later = { nowMs: () => Date.now() + 10_000, monotonicMs: () => systemClock.monotonicMs() + 10_000 };
   new L1Manager(memory, { ...threadOptions(1, later), format: false }).tick();
   clear(main);
 }
