@@ -73,7 +73,7 @@ async function receive(
   },
 ): Promise<void> {
   if (sizeBytes !== undefined && sizeBytes <= SMALL_BODY_BYTES) {
-    const body = new Uint8Array(await request.arrayBuffer().catch((cause) => brokenOff(call, cause)));
+    const body = new Uint8Array(await arrival(call, request.arrayBuffer()));
     call.received(body.byteLength);
     if (body.byteLength > 0) await upload.write(body);
     return;
@@ -83,7 +83,7 @@ async function receive(
   if (reader === undefined) return;
   try {
     for (;;) {
-      const next = await reader.read().catch((cause) => brokenOff(call, cause));
+      const next = await arrival(call, reader.read());
       if (next.done) return;
       call.received(next.value.byteLength);
       const written = upload.write(next.value);
@@ -96,7 +96,16 @@ async function receive(
   }
 }
 
-function brokenOff(call: Call, cause: unknown): never {
-  call.brokeOff();
-  throw new VitrineError("client_gone", "read body: it broke off", { cause });
+/** What comes from the client, with its connection told that it is waited for. */
+async function arrival<T>(call: Call, bytes: Promise<T>): Promise<T> {
+  const { waitsForBody } = call.context;
+  waitsForBody?.(true);
+  try {
+    return await bytes;
+  } catch (cause) {
+    call.brokeOff();
+    throw new VitrineError("client_gone", "read body: it broke off", { cause });
+  } finally {
+    waitsForBody?.(false);
+  }
 }

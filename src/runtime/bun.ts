@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
+import { afterBody } from "./linger.ts";
 import { smallBody } from "./small_body.ts";
 import type { ByteSource, ExactPaths, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
 
@@ -50,26 +51,33 @@ const COLLECT_BYTES = 16 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
 export function bunRuntime(): Runtime {
-  let discarded = 0;
   return {
     name: "bun",
     version: Bun.version,
     stopsThreads: true,
     serve,
     createSender: () => SENDER,
-    discard(bytes) {
-      discarded += bytes;
-      if (discarded < COLLECT_BYTES) return;
-      discarded = 0;
-      Bun.gc(true);
-    },
+    discard,
+  };
+}
+
+const discard = collector();
+
+function collector(): (bytes: number) => void {
+  let discarded = 0;
+  return (bytes) => {
+    discarded += bytes;
+    if (discarded < COLLECT_BYTES) return;
+    discarded = 0;
+    Bun.gc(true);
   };
 }
 
 function serve(options: ServeOptions): Server {
   const { exactPaths } = options;
-  const byRoute = (paths: ExactPaths) => (request: RoutedRequest) =>
-    options.fetch(request, isRoutedElsewhere(request, paths) ? RESOLVED : NO_CONTEXT);
+  const answer = (request: Request, isResolved: boolean) =>
+    afterBody(request, options.fetch(request, isResolved ? RESOLVED : NO_CONTEXT), { discard });
+  const byRoute = (paths: ExactPaths) => (request: RoutedRequest) => answer(request, isRoutedElsewhere(request, paths));
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -80,7 +88,7 @@ function serve(options: ServeOptions): Server {
     routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, byRoute(exactPaths)),
     fetch: (request) => {
       const isResolved = exactPaths !== undefined && request.method !== "GET" && isStrayed(request, exactPaths);
-      return options.fetch(request, isResolved ? RESOLVED : NO_CONTEXT);
+      return answer(request, isResolved);
     },
     error(error) {
       options.onError(error);
