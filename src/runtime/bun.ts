@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
+import { Descriptors } from "./descriptors.ts";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
 import { afterBody } from "./linger.ts";
@@ -37,12 +38,15 @@ interface BunServer {
   /** Whose responses have not left. */
   readonly pendingRequests: number;
   stop(closeActiveConnections?: boolean): Promise<void>;
+  closeIdleConnections(): number;
 }
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
 const RESOLVED = { isResolved: true } as const;
+/** How often is looked whether connections have taken descriptors that others need: Bun accepts until none is left. */
+const ROOM_MS = 250;
 /** How often a stop looks whether only endless responses are left. */
 const LOOK_MS = 50;
 
@@ -95,9 +99,17 @@ function serve(options: ServeOptions): Server {
       return new Response(null, { status: 500 });
     },
   });
+  const descriptors = new Descriptors();
+  const room = setInterval(() => {
+    if (descriptors.areLow()) server.closeIdleConnections();
+  }, ROOM_MS);
   return {
     address: { host: server.hostname, port: server.port },
-    stop: ({ patienceMs = Infinity } = {}) => stop(server, options, patienceMs),
+    async stop({ patienceMs = Infinity } = {}) {
+      const cut = await stop(server, options, patienceMs);
+      clearInterval(room);
+      return cut;
+    },
   };
 }
 

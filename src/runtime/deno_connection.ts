@@ -59,7 +59,7 @@ export class DenoConnection {
    * the server has something to do.
    */
   idleMs(): number {
-    if (this.#waitingForBodies < this.#inHand) return 0;
+    if (this.#waitingForBodies < this.#inHand || this.#abort.signal.aborted) return 0;
     this.#sinceMs ??= performance.now();
     return performance.now() - this.#sinceMs;
   }

@@ -101,6 +101,7 @@ export class DenoServer implements Server {
     this.#change ??= Promise.withResolvers();
     const timer = setTimeout(this.#change.resolve, WAIT_MS);
     await this.#change.promise;
+    this.#change = undefined;
     clearTimeout(timer);
   }
 
