@@ -51,6 +51,11 @@ function parsePut(call: Call, request: Request): PutRequest {
 }
 
 function parseLength(request: Request): number | undefined {
+  const coding = request.headers.get("transfer-encoding");
+  // Deno takes a coding before chunked off the message and not off the bytes (RFC 9112, 6.1).
+  if (coding !== null && coding.toLowerCase() !== "chunked") {
+    throw new VitrineError("bad_request", `parse Transfer-Encoding: not chunked alone: ${coding}`);
+  }
   const length = request.headers.get("content-length");
   if (length === null) return request.body === null ? 0 : undefined;
   if (!/^\d{1,15}$/.test(length)) throw new VitrineError("bad_request", `parse Content-Length: ${length}`);

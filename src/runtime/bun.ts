@@ -99,7 +99,7 @@ function serve(options: ServeOptions): Server {
       return new Response(null, { status: 500 });
     },
   });
-  const descriptors = new Descriptors();
+  const descriptors = Descriptors.own();
   const room = setInterval(() => {
     if (descriptors.areLow()) server.closeIdleConnections();
   }, ROOM_MS);

@@ -32,7 +32,7 @@ export class DenoServer implements Server {
   readonly #options: ServeOptions;
   readonly #listener: ReturnType<typeof Deno.listen>;
   readonly #serve: ServeConnection = parseServeConnection();
-  readonly #descriptors = new Descriptors();
+  readonly #descriptors = Descriptors.own();
   readonly #open = new Set<DenoConnection>();
   readonly #looking: ReturnType<typeof setInterval>;
   #toldMs = -TELL_MS;

@@ -8,8 +8,13 @@ export class Descriptors {
   /** Undefined where the system does not tell. */
   readonly limit: number | undefined;
 
-  constructor(limit: number | undefined = limitOf(readLimits())) {
+  constructor(limit: number | undefined) {
     this.limit = limit;
+  }
+
+  /** Those of this process. */
+  static own(): Descriptors {
+    return new Descriptors(limitOf(readLimits()));
   }
 
   /** How many connections fit beside what is open now. */

@@ -40,23 +40,28 @@ async function drain(
   { lingerMs = LINGER_MS, silenceMs = SILENCE_MS, discard }: LingerOptions,
 ): Promise<void> {
   const reader = body.getReader();
-  const enough = Promise.withResolvers<{ readonly done: true }>();
-  const giveUp = () => enough.resolve({ done: true });
-  const end = setTimeout(giveUp, lingerMs);
-  let silence = setTimeout(giveUp, silenceMs);
+  const deadlineMs = performance.now() + lingerMs;
   try {
-    for (;;) {
-      const next = await Promise.race([reader.read(), enough.promise]);
-      if (next.done) return;
-      if (next.value !== undefined) discard(next.value.byteLength);
-      clearTimeout(silence);
-      silence = setTimeout(giveUp, silenceMs);
+    // The clock is asked too: timers wait for as long as there is always more to read.
+    while (performance.now() < deadlineMs) {
+      const next = await within(silenceMs, reader.read());
+      if (next === undefined || next.done) return;
+      discard(next.value.byteLength);
     }
   } catch {
     // The client has gone; nobody is left to lose the answer.
   } finally {
-    clearTimeout(end);
-    clearTimeout(silence);
     reader.releaseLock();
+  }
+}
+
+/** Undefined if it takes longer. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), milliseconds);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
