@@ -7,6 +7,8 @@ const MOST_RESERVED = 256;
 export class Descriptors {
   /** Undefined where the system does not tell. */
   readonly limit: number | undefined;
+  /** Whether one could be opened at the start: where that is not permitted nothing is ever low. */
+  readonly #canLook = lowestFree() !== undefined;
 
   constructor(limit: number | undefined) {
     this.limit = limit;
@@ -25,6 +27,7 @@ export class Descriptors {
 
   /** Whether what is left is kept for others than connections. */
   areLow(): boolean {
+    if (!this.#canLook) return false;
     const free = lowestFree();
     return free === undefined || (this.limit !== undefined && free >= this.limit - reserved(this.limit));
   }

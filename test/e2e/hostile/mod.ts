@@ -1,4 +1,6 @@
 import { announcedCase } from "./announced.ts";
+import { descriptors } from "./descriptors.ts";
+import { framing } from "./framing.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { listingCase } from "./listing.ts";
 import { stops } from "./stops.ts";
@@ -10,4 +12,6 @@ export const hostileCases: readonly HostileCase[] = [
   announcedCase,
   listingCase,
   strangerPage,
+  descriptors,
+  framing,
 ];
