@@ -10,6 +10,7 @@ interface Conn {
 declare const Deno: {
   /** The name under which Deno keeps what it uses itself. */
   readonly internal: symbol;
+  readonly env: { set(name: string, value: string): void };
   listen(options: { readonly hostname: string; readonly port: number; readonly reusePort: boolean }): {
     readonly addr: { readonly hostname: string; readonly port: number };
     accept(): Promise<Conn>;
@@ -43,6 +44,8 @@ export class DenoServer implements Server {
   constructor(options: ServeOptions) {
     this.#options = options;
     const { host, port, reusePort, idleTimeoutSeconds } = options;
+    // It would change bytes, length and ETag of what is stored; a connection has no option for it, as Deno.serve has.
+    Deno.env.set("DENO_SERVE_AUTOMATIC_COMPRESSION", "0");
     this.#listener = Deno.listen({ hostname: host, port, reusePort });
     this.#looking = setInterval(() => this.#endIdle(idleTimeoutSeconds * 1000), LOOK_MS);
     void this.#accept();
