@@ -122,11 +122,14 @@ export class DenoServer implements Server {
       },
     });
     this.#open.add(connection);
-    void connection.ended.then(() => {
-      this.#open.delete(connection);
-      this.#onChange();
-    });
+    void this.#forget(connection);
     if (this.#isStopping) connection.breakOff();
+  }
+
+  async #forget(connection: DenoConnection): Promise<void> {
+    await connection.ended;
+    this.#open.delete(connection);
+    this.#onChange();
   }
 
   #endIdle(idleTimeoutMs: number): void {
@@ -163,5 +166,5 @@ function parseServeConnection(): ServeConnection {
     : undefined;
   if (typeof serve !== "function") throw new Error("serve: this Deno has no serveHttpOnConnection");
   // Its shape in 2.9.6, which package.json pins; test/runtime/connections.test.ts uses all of it.
-  return serve as ServeConnection;
+  return (...args) => Reflect.apply(serve, undefined, args);
 }
