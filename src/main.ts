@@ -43,7 +43,9 @@ function startLine(
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${assumedText(assumptions)}${exposureWarning(config)}`;
+    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
+      assumedText(assumptions)
+    }${exposureWarning(config)}`;
 }
 
 function reportError(error: unknown): void {
