@@ -6,6 +6,7 @@ import { ConfigError } from "./config/config_error.ts";
 import { exposureWarning } from "./config/exposure_warning.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
+import { Descriptors } from "./runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
 import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
@@ -42,7 +43,9 @@ function startLine(
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}${exposureWarning(config)}`;
+    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
+      assumedText(assumptions)
+    }${exposureWarning(config)}`;
 }
 
 function reportError(error: unknown): void {

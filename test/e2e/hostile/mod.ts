@@ -1,5 +1,7 @@
 import { announcedCase } from "./announced.ts";
 import { clock } from "./clock.ts";
+import { descriptors } from "./descriptors.ts";
+import { framing } from "./framing.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { listingCase } from "./listing.ts";
 import { saysWhy } from "./says_why.ts";
@@ -11,6 +13,8 @@ export const hostileCases: readonly HostileCase[] = [
   stops,
   clock,
   saysWhy,
+  descriptors,
+  framing,
   announcedCase,
   listingCase,
   strangerPage,
