@@ -2,6 +2,7 @@
  * What L1 costs, printed: hits a second of one thread (reserveRead + finishRead of one key), writes of 4 KiB, control memory for one object,
  * and the payload's share of the arena after ten turnovers. `bun bench/l1.ts` or `deno run -A bench/l1.ts`.
  * `--threads 2`: hits of one thread and of so many at once instead. `--repair`: how long a repair takes.
+ * `--list`: what a page of a listing costs, and for how long it keeps others from their turn.
  */
 import { systemClock } from "../src/core/clock.ts";
 import process from "node:process";
@@ -11,6 +12,8 @@ import { evictionPolicies, type EvictionPolicyName } from "../src/l1/eviction/mo
 import { L1Manager } from "../src/l1/l1_manager.ts";
 import { planArena } from "../src/l1/arena/layout.ts";
 import type { L1 } from "../src/l1/types.ts";
+import { L1Listing } from "../src/storage/l1_listing.ts";
+import { systemTimers } from "../src/storage/timers.ts";
 import { hitsOfThreads } from "./support/l1_hits.ts";
 import { turnOver } from "../test/l1/turn_over.ts";
 
@@ -108,6 +111,53 @@ async function benchRepair(): Promise<void> {
   );
 }
 
+/** CPU time of pages, and the longest time for which others had to wait for one. */
+async function benchListing(): Promise<void> {
+  for (const objects of [60_000, 1_000_000]) {
+    const l1 = openL1("s3-fifo", newMemory(objects));
+    for (let i = 0; i < objects; i++) write(l1, i, 64);
+    const waits: number[] = [];
+    let lastMs = performance.now();
+    const turn = async (): Promise<void> => {
+      waits.push(performance.now() - lastMs);
+      await systemTimers.turn();
+      lastMs = performance.now();
+    };
+    const timed = async (work: () => Promise<unknown>): Promise<string> => {
+      waits.length = 0;
+      lastMs = performance.now();
+      const { user, system } = process.cpuUsage();
+      await work();
+      waits.push(performance.now() - lastMs);
+      const used = process.cpuUsage({ user, system });
+      const cpuMs = (used.user + used.system) / 1000;
+      const sorted = waits.toSorted((a, b) => a - b);
+      const [median, most, longest] = [0.5, 0.98, 1].map((share) => sorted[Math.ceil(share * sorted.length) - 1] ?? 0);
+      const turns = `${waits.length} turns of ${median?.toFixed(2)} ms, 98 % below ${most?.toFixed(2)} ms`;
+      return `${cpuMs.toFixed(2)} ms CPU, ${turns}, the longest ${longest?.toFixed(2)} ms`;
+    };
+    const listing = new L1Listing({ l1, timers: { ...systemTimers, turn } });
+    const page = { tenant: "", prefix: "", limit: 100, after: "" };
+    console.log(`${objects} objects, first page: ${await timed(() => listing.page(page))}`);
+    console.log(`${objects} objects, first page again: ${await timed(() => listing.page(page))}`);
+    const all = async (): Promise<void> => {
+      for (let after = "";;) {
+        const { entries, more } = await listing.page({ ...page, limit: 1000, after });
+        after = entries.at(-1)?.key ?? "";
+        if (!more) return;
+      }
+    };
+    if (objects < 100_000) console.log(`${objects} objects, all pages of 1000: ${await timed(all)}`);
+    const nobody = { ...page, tenant: "nobody" };
+    console.log(`${objects} objects, tenant without any: ${await timed(() => listing.page(nobody))}`);
+    console.log(`${objects} objects, tenant without any, again: ${await timed(() => listing.page(nobody))}`);
+    const clear = async (): Promise<void> => {
+      for (const _ of l1.clear()) await turn();
+    };
+    console.log(`${objects} objects, clear: ${await timed(clear)}`);
+  }
+}
+
 function benchOneThread(): void {
   for (const objects of [100, 20_000]) {
     const l1 = openL1("s3-fifo");
@@ -138,8 +188,9 @@ function benchOneThread(): void {
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
-  options: { threads: { type: "string" }, repair: { type: "boolean" } },
+  options: { threads: { type: "string" }, repair: { type: "boolean" }, list: { type: "boolean" } },
 });
-if (values.repair === true) await benchRepair();
+if (values.list === true) await benchListing();
+else if (values.repair === true) await benchRepair();
 else if (values.threads !== undefined) await benchThreads(Number(values.threads));
 else benchOneThread();

@@ -22,6 +22,8 @@ export interface AdminOptions {
   readonly events: OpenEvents;
   /** What a request must bring as a bearer to the routes of scope admin; undefined: they are open. */
   readonly adminToken?: string | undefined;
+  /** Names that may stand in Host, beside the loopback's and addresses. */
+  readonly allowedHosts: readonly string[];
   /** Whether the process is worth keeping, for /healthz. */
   readonly isAlive: () => boolean;
   /** Whether traffic may come, for /readyz. */

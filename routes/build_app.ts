@@ -1,11 +1,15 @@
 import { Hono } from "hono";
+import { causeText } from "../src/core/cause_text.ts";
 import { VitrineError } from "../src/core/errors.ts";
 import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
 import { Call, type CallOptions } from "./call.ts";
 import { authorize } from "./http/authorize.ts";
-import { PathTable } from "./http/path_table.ts";
-import { problem } from "./http/problem.ts";
+import { refuseForeign } from "./http/foreign_origin.ts";
+import { HostGate } from "./http/host_gate.ts";
+import { NOWHERE, PathTable } from "./http/path_table.ts";
+import { problem, type Refusal } from "./http/problem.ts";
+import { targetOf } from "./http/request_target.ts";
 import type { Route } from "./route.ts";
 import type { RequestContext } from "./sender.ts";
 
@@ -17,12 +21,15 @@ export interface App {
   activeRequests(): number;
   /** Those of them whose response has no end of its own: a server that stops need not wait until their readers have read. */
   endlessRequests(): number;
+  /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
+  readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
   /** The answers that the specification names, GET's also for HEAD. */
   readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
 /** Makes an app of routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would make every answer wait. */
 export function buildApp(routes: readonly Route[], options: AdminOptions): App {
+  const hosts = new HostGate(options.allowedHosts);
   const table = new PathTable(routes.map(({ template }) => template));
   const hot = new Map(routes.filter((route) => route.hot).map(({ template, handler }) => [template, handler]));
   // Hono is given the template in place of the path: keys stay as they were sent, and every route is a fixed string.
@@ -39,7 +46,12 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
 
   function answer(call: Call, request: Request): Response | Promise<Response> {
-    const handler = request.method === "GET" ? hot.get(call.located.template) : undefined;
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    const read = isRead ? hot.get(call.located.template) : undefined;
+    // Stored bytes say themselves to browsers that other origins may not use them.
+    const foreign = read === undefined ? refuseForeign(request) : undefined;
+    if (foreign !== undefined) return problem(call, request, foreign);
+    const handler = request.method === "GET" ? read : undefined;
     if (handler === undefined) return hono.fetch(request, call);
     try {
       const response = handler(call, request);
@@ -64,11 +76,13 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   return {
     activeRequests: () => active,
     endlessRequests: () => endless,
+    exactPaths: { prefix: "/v1/objects/", methods: ["PUT", "DELETE"] },
     responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;
       onActiveRequests?.(active);
-      const call = new Call(request.method, table.locate(request.url), {
+      const target = targetOf(request.url);
+      const call = new Call(request.method, target === undefined ? NOWHERE : table.locate(target), {
         publish: options.publish,
         clock: options.clock,
         context,
@@ -76,9 +90,29 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         onOver,
         onEndless,
       });
-      const response = answer(call, request);
+      const refusal = misaddressed(request, { target, hosts, context });
+      const response = refusal === undefined ? answer(call, request) : problem(call, request, refusal);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
+  };
+}
+
+/** What makes a request none of ours, whatever its path (RFC 9112, 3.2): it is refused here, after its start is counted. */
+function misaddressed(
+  { headers }: Request,
+  { target, hosts, context }: {
+    readonly target: string | undefined;
+    readonly hosts: HostGate;
+    readonly context: RequestContext;
+  },
+): Refusal | undefined {
+  const refusal = hosts.refuse(headers.get("host"));
+  if (refusal !== undefined) return refusal;
+  if (target === undefined) return { code: "bad_request", message: "parse request target: not a path of this server" };
+  if (context.isResolved !== true) return undefined;
+  return {
+    code: "bad_key",
+    message: "parse path: a dot segment or a backslash in it: encode it, or the slash beside the dots",
   };
 }
 
@@ -113,6 +147,6 @@ function failed(
     ? error
     : { code: "internal_error", message: "answer request: unexpected failure" } as const;
   const response = problem(call, request, shown, call.hasAskedTiers ? { "server-timing": call.serverTiming() } : {});
-  if (response.status >= 500) call.failedFor(request.headers.get("traceparent"));
+  if (response.status >= 500) call.failedFor(request.headers.get("traceparent"), causeText(error));
   return response;
 }

@@ -28,8 +28,6 @@ export interface CallOptions {
 
 /** One request from its arrival until its response has left: what is counted about it, and its two events. */
 export class Call implements LookupListener {
-  /** Milliseconds since the epoch. */
-  readonly startMs: number;
   readonly located: Located;
   readonly method: string;
   readonly #options: CallOptions;
@@ -39,10 +37,14 @@ export class Call implements LookupListener {
   #outcome: "complete" | "aborted" = "complete";
   #bodyPending = false;
   #isEndless = false;
-  #nowMs = 0;
+  readonly #startMs: number;
+  /** Monotonic milliseconds from the start; undefined until they are asked for. */
+  #elapsedMs: number | undefined;
   #headersMs = 0;
   /** Names a failed request that is not followed. */
   #callerId: string | undefined;
+  /** Why it failed. */
+  #error: string | undefined;
   #missReason: MissReason | undefined;
   #tierTimes = "";
 
@@ -50,7 +52,7 @@ export class Call implements LookupListener {
     this.located = located;
     this.method = KNOWN_METHODS.has(method) ? method : "_OTHER";
     this.#options = options;
-    this.startMs = options.clock.nowMs();
+    this.#startMs = options.clock.monotonicMs();
     const start = { route: located.template, method: this.method };
     if (options.followed === undefined) options.publish("http.request.start", start);
     else {
@@ -84,7 +86,7 @@ export class Call implements LookupListener {
 
   asked(tier: string, { startMs, seconds }: { readonly startMs: number; readonly seconds: number }): void {
     if (this.#tierTimes.length > MAX_TIER_TIMES) return;
-    if (this.#tierTimes === "") this.#tierTimes = `l1;dur=${milliseconds(startMs - this.startMs)}, `;
+    if (this.#tierTimes === "") this.#tierTimes = `l1;dur=${milliseconds(startMs - this.#startMs)}, `;
     this.#tierTimes += `${tier};dur=${milliseconds(seconds * 1000)}, `;
   }
 
@@ -99,8 +101,12 @@ export class Call implements LookupListener {
 
   /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */
   elapsedMs(): number {
-    if (this.#nowMs === 0) this.#nowMs = this.#options.clock.nowMs();
-    return this.#nowMs - this.startMs;
+    return this.#elapsedMs ??= this.#options.clock.monotonicMs() - this.#startMs;
+  }
+
+  /** Wall time: milliseconds since the epoch. */
+  nowMs(): number {
+    return this.#options.clock.nowMs();
   }
 
   /** Counts body bytes that arrived. */
@@ -113,8 +119,9 @@ export class Call implements LookupListener {
     this.#outcome = "aborted";
   }
 
-  /** It is answered with a failure of ours: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
-  failedFor(traceParent: string | null): void {
+  /** It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
+  failedFor(traceParent: string | null, error: string): void {
+    this.#error = error;
     if (this.#options.followed !== undefined || traceParent === null) return;
     const caller = parseTraceParent(traceParent);
     // Not sampled: nobody is to make a span of it.
@@ -145,7 +152,7 @@ export class Call implements LookupListener {
     this.#responseBytes = result.bytesSent;
     if (result.outcome === "aborted") this.#outcome = "aborted";
     if (this.#status !== 0) {
-      this.#nowMs = 0;
+      this.#elapsedMs = undefined;
       this.#over();
     }
   }
@@ -167,8 +174,10 @@ export class Call implements LookupListener {
     const answer = { route: this.located.template, method: this.method, status: String(this.#status) };
     this.#publishBody("request", this.#requestBytes, answer);
     this.#publishBody("response", this.#responseBytes, answer);
+    const failure = this.#error === undefined ? undefined : { error: this.#error };
     const end = {
       ...answer,
+      ...failure,
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
       requestBytes: this.#requestBytes,

@@ -1,6 +1,7 @@
 import { resolver } from "hono-openapi";
 import * as v from "valibot";
 import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
+import { qualityOf } from "./http/accept.ts";
 import { countedBody } from "./http/counted_body.ts";
 import { problemSchema } from "./http/problem_schema.ts";
 import { parseQuery } from "./http/query.ts";
@@ -74,6 +75,7 @@ export function eventRoutes({ events }: AdminOptions): readonly Route[] {
       const headers = {
         "content-type": TYPES[wanted.format],
         "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
         vary: "Accept",
         // nginx would hold the records back.
         "x-accel-buffering": "no",
@@ -85,13 +87,18 @@ export function eventRoutes({ events }: AdminOptions): readonly Route[] {
 
 function wantedBy(request: Request): WantedEvents {
   const { type, tenant, last_event_id } = parseQuery(query, request, { lists: ["type"] });
-  const accept = request.headers.get("accept") ?? "";
   return {
-    format: /\btext\/event-stream\b/i.test(accept) ? "sse" : "ndjson",
+    format: formatOf(request.headers.get("accept") ?? ""),
     types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
     tenant,
     lastEventId: request.headers.get("last-event-id") ?? last_event_id,
   };
+}
+
+/** Lines of JSON, unless Server-Sent Events are named and wanted no less. */
+function formatOf(accept: string): EventFormat {
+  const sse = qualityOf(accept, TYPES.sse) ?? 0;
+  return sse > 0 && sse >= (qualityOf(accept, TYPES.ndjson) ?? 0) ? "sse" : "ndjson";
 }
 
 /** HEAD opens nothing. */

@@ -3,6 +3,10 @@ import type { ObjectRead } from "../src/storage/types.ts";
 /** What a runtime knows of a request beside the Request: handed through to its sender unread. */
 export interface RequestContext {
   readonly completed?: Promise<void>;
+  /** Set if the URL's path is another than was sent. */
+  readonly isResolved?: true;
+  /** Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees to its clients itself. */
+  readonly waitsForBody?: (waits: boolean) => void;
 }
 
 /** Makes a Response of an object's bytes and releases it when the runtime reads them no more; src/runtime has one for each runtime. */

@@ -1,11 +1,12 @@
 import * as v from "valibot";
 import { ConfigError } from "./config/config_error.ts";
 import { redactUrl } from "./config/redact_url.ts";
-import { errorLine } from "./core/error_line.ts";
+import { causeText } from "./core/cause_text.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
 import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
 import {
   duration,
+  hostNames,
   integer,
   nonEmpty,
   oneOf,
@@ -90,6 +91,11 @@ const schema = v.object({
     "How long a graceful stop may take, besides 2s for the last push of telemetry.",
     duration("1s", "1h"),
   ),
+  allowedHosts: setting(
+    "none",
+    "Names by which clients reach the server, beside localhost, addresses and the name in host; *.NAME is all below NAME, * every name.",
+    hostNames(),
+  ),
   adminToken: setting(
     "none",
     "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
@@ -145,6 +151,8 @@ export interface Config {
   readonly storeConcurrency: number;
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** What may stand in Host beside localhost and addresses; `*.` before a name: all below it; `*`: every name. */
+  readonly allowedHosts: readonly string[];
   /** A secret; undefined: there is none. */
   readonly adminToken: string | undefined;
   readonly observability: boolean;
@@ -225,6 +233,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     storeConcurrency: settings.storeConcurrency,
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,
+    allowedHosts: [settings.host, ...settings.allowedHosts],
     adminToken: settings.adminToken.token,
     observability: settings.observability === "on",
     tenantLabels: settings.tenantLabels,
@@ -268,7 +277,7 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
     sources.checkTiers?.(config.l2, config.workers);
   } catch (error) {
     const written = settings.get("l2") ?? { text: config.l2.join(","), origin: "--l2" };
-    throw badValue("l2", written, errorLine(error));
+    throw badValue("l2", written, causeText(error));
   }
   return { config };
 }

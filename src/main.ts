@@ -3,15 +3,17 @@ import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { type Config, loadConfig } from "./config.ts";
 import { ConfigError } from "./config/config_error.ts";
+import { exposureWarning } from "./config/exposure_warning.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
+import { Descriptors } from "./runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
 import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
 import { VitrineError } from "./core/errors.ts";
-import { errorLine } from "./core/error_line.ts";
+import { causeText } from "./core/cause_text.ts";
 import { checkTiers } from "./l2/mod.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 
@@ -41,7 +43,9 @@ function startLine(
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"}${assumedText(assumptions)}`;
+    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
+      assumedText(assumptions)
+    }${exposureWarning(config)}`;
 }
 
 function reportError(error: unknown): void {
@@ -50,7 +54,7 @@ function reportError(error: unknown): void {
 
 /** Says in one line why the server does not start. */
 function refuse(error: unknown): never {
-  console.error(`vitrine: ${errorLine(error)}`);
+  console.error(`vitrine: ${causeText(error)}`);
   if (error instanceof GivenUp) process.exit(EXIT.done);
   const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
   process.exit(isUsage ? EXIT.usage : EXIT.failed);

@@ -22,7 +22,9 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/runtime": { may: [] },
   "src/config": { may: ["src/core", "valibot"] },
   "routes/page/browser": { may: ["uplot"] },
-  "routes": { may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "valibot"] },
+  "routes": {
+    may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "structured-headers", "valibot"],
+  },
 };
 
 /** What a browser runs. */

@@ -67,6 +67,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     requestLogSizeBytes: 64 * 1024 ** 2,
     requestLogFiles: 4,
     eventQueueEntries: 10_000,
+    allowedHosts: ["127.0.0.1"],
     adminToken: undefined,
   });
 });

@@ -3,28 +3,61 @@ import { VitrineError } from "../../src/core/errors.ts";
 /** The most that RFC 9111 1.2.2 asks one to represent: 68 years. */
 const MAX_TTL_SECONDS = 2 ** 31;
 
+/** Added to the time of a PUT it is nothing; 0 is for ever. */
+const AT_ONCE_SECONDS = Number.MIN_VALUE;
+
+interface Directive {
+  /** In lower case. */
+  readonly name: string;
+  /** Without its quotes; undefined without `=`. */
+  readonly value: string | undefined;
+}
+
 /**
- * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. Only `max-age` counts; `no-store` contradicts a PUT
- * and throws bad_request, as does a `max-age` that is no whole number of at least 1 or that comes twice with different values.
+ * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. The shorter of `max-age` and `s-maxage` counts, of each the first
+ * (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, and for an age that is no whole number.
  */
 export function parseTtl(header: string | null): number {
   if (header === null) return 0;
-  const ages = new Set<number>();
-  for (const directive of header.split(",")) {
-    const [name = "", value] = directive.trim().split("=", 2);
-    if (name.toLowerCase() === "no-store") {
-      throw new VitrineError("bad_request", "parse Cache-Control: no-store on a PUT");
-    }
-    if (name.toLowerCase() === "max-age") ages.add(parseAge(value ?? ""));
+  const ages = new Map<string, number>();
+  for (const { name, value } of parseDirectives(header)) {
+    if (name === "no-store") throw new VitrineError("bad_request", "parse Cache-Control: no-store on a PUT");
+    if (name !== "max-age" && name !== "s-maxage") continue;
+    const seconds = parseAge(name, value);
+    if (!ages.has(name)) ages.set(name, seconds);
   }
-  if (ages.size > 1) throw new VitrineError("bad_request", `parse Cache-Control: several max-age: ${header}`);
-  const [ttlSeconds = 0] = ages;
-  return ttlSeconds;
+  if (ages.size === 0) return 0;
+  return Math.min(...ages.values()) || AT_ONCE_SECONDS;
 }
 
-function parseAge(value: string): number {
-  const digits = /^(?:(\d+)|"(\d+)")$/.exec(value);
-  const seconds = digits === null ? 0 : Number(digits[1] ?? digits[2]);
-  if (seconds === 0) throw new VitrineError("bad_request", `parse Cache-Control: max-age must be 1 or more: ${value}`);
-  return Math.min(seconds, MAX_TTL_SECONDS);
+/** `#( token [ "=" ( token / quoted-string ) ] )` (RFC 9111 5.2), whose elements may be empty. No character is looked at more than twice. */
+function parseDirectives(header: string): readonly Directive[] {
+  const directives: Directive[] = [];
+  const separators = /[ \t,]*/y;
+  const directive = /([!#$%&'*+.^_`|~\w-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",;= \t]*)))?[ \t]*(?=,|$)/y;
+  for (let at = 0;;) {
+    separators.lastIndex = at;
+    at += separators.exec(header)?.[0].length ?? 0;
+    if (at === header.length) return directives;
+    directive.lastIndex = at;
+    const found = directive.exec(header);
+    if (found === null) {
+      // What is malformed is left out, unless it seems to say what counts here.
+      const end = header.indexOf(",", at);
+      const element = header.slice(at, end < 0 ? undefined : end);
+      if (/max-?age|no-store/i.test(element)) throw new VitrineError("bad_request", `parse Cache-Control: ${header}`);
+      at += element.length;
+      continue;
+    }
+    const [whole, name = "", quoted, token] = found;
+    directives.push({ name: name.toLowerCase(), value: quoted?.replaceAll(/\\(.)/g, "$1") ?? token });
+    at += whole.length;
+  }
+}
+
+function parseAge(name: string, value: string | undefined): number {
+  if (value === undefined || !/^[0-9]+$/.test(value)) {
+    throw new VitrineError("bad_request", `parse Cache-Control: ${name} is not a whole number: ${value ?? ""}`);
+  }
+  return Math.min(Number(value), MAX_TTL_SECONDS);
 }

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+import { type Dictionary, parseDictionary } from "structured-headers";
 import { VitrineError } from "../../src/core/errors.ts";
 
 const SHA256_BYTES = 32;
@@ -18,24 +20,19 @@ export function parseDigest(headers: Headers): string {
 function sha256Of(headers: Headers, name: string): string {
   const header = headers.get(name);
   if (header === null) return "";
-  const member =
-    /[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):(?:;[ ]*[a-z*][a-z0-9_.*-]*(?:=[^;,]*)?)*[ \t]*(,(?=.)|$)/y;
-  let sha256 = "";
-  while (member.lastIndex < header.length) {
-    const match = member.exec(header);
-    if (match === null) throw new VitrineError("bad_request", `parse ${name}: ${header}`);
-    if (match[1] === "sha-256") sha256 = canonical(match[2] ?? "", name);
+  const [digest] = dictionaryOf(name, header).get("sha-256") ?? [];
+  if (digest === undefined) return "";
+  if (!(digest instanceof ArrayBuffer) || digest.byteLength !== SHA256_BYTES) {
+    throw new VitrineError("bad_request", `parse ${name}: sha-256 is not ${SHA256_BYTES} bytes of base64`);
   }
-  if (header.trim() === "") throw new VitrineError("bad_request", `parse ${name}: empty`);
-  return sha256;
+  return Buffer.from(digest).toString("base64");
 }
 
-function canonical(base64: string, name: string): string {
+/** A field that cannot be parsed is not ignored but refused, as RFC 9651 4.2 allows: an ignored digest would verify nothing. */
+function dictionaryOf(name: string, header: string): Dictionary {
   try {
-    const bytes = atob(base64);
-    if (bytes.length === SHA256_BYTES) return btoa(bytes);
-  } catch {
-    // Falls through to the same refusal.
+    return parseDictionary(header);
+  } catch (cause) {
+    throw new VitrineError("bad_request", `parse ${name}: ${header}`, { cause });
   }
-  throw new VitrineError("bad_request", `parse ${name}: sha-256 is not ${SHA256_BYTES} bytes of base64`);
 }

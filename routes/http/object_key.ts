@@ -3,6 +3,9 @@ import { VitrineError } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
 import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../src/core/key.ts";
 
+/** What the URL standard resolves or cuts off. */
+const RESOLVABLE = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|[\\#]/i;
+
 /** The object a call names in the rest of its path. Throws bad_key, bad_request (tenant). */
 export function parseObjectKey(call: Pick<Call, "located" | "requestId">, request: Request): ObjectKey {
   const object = { tenant: parseTenant(request), key: parseKey(call.located.parameter) };
@@ -24,7 +27,17 @@ export function parseTenant(request: Request): string {
 }
 
 function parseKey(encodedKey: string): string {
+  if (encodedKey === "") throw new VitrineError("bad_key", "parse key: it is empty");
+  // Others might take such a path for that of another key, or for a part of it: nobody is to guess.
+  if (RESOLVABLE.test(encodedKey)) {
+    throw new VitrineError(
+      "bad_key",
+      "parse key: a dot segment, a backslash or a # in it: encode them, or the slash beside the dots",
+    );
+  }
   const key = decode(encodedKey);
+  // Bun writes this character for every byte of a request line that is no UTF-8: many names would become one.
+  if (key.includes("\ufffd")) throw new VitrineError("bad_key", "parse key: U+FFFD, or bytes that are not UTF-8");
   // A UTF-16 unit takes at most three bytes.
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new VitrineError("bad_key", `parse key: longer than ${MAX_KEY_BYTES} bytes`);

@@ -1,3 +1,5 @@
+import { pathOf } from "./request_target.ts";
+
 /** Where a request goes: its route's template, and what stood for the `{name}` in it, still percent-encoded. */
 export interface Located {
   readonly template: string;
@@ -12,9 +14,10 @@ interface Pattern {
   readonly suffix: string;
 }
 
-const NOWHERE: Located = { template: "_other", parameter: "", hasQuery: true };
+/** Where a request goes that no route has. */
+export const NOWHERE: Located = { template: "_other", parameter: "", hasQuery: true };
 
-/** Finds templates by the raw URL, so that a parameter is decoded by the one who knows what it means. */
+/** Finds templates by the raw target, so that a parameter is decoded by the one who knows what it means. */
 export class PathTable {
   readonly #fixed = new Map<string, Located>();
   readonly #patterns: readonly Pattern[];
@@ -32,32 +35,15 @@ export class PathTable {
     this.#patterns = patterns;
   }
 
-  /** The template `_other` if no route has the path. An empty parameter is the path without its slash. */
-  locate(url: string): Located {
-    const path = pathOf(url);
+  /** The template `_other` if no route has the path of a request target. A parameter may be empty: it is never taken for the path above it. */
+  locate(target: string): Located {
+    const path = pathOf(target);
     for (const { template, prefix, suffix } of this.#patterns) {
-      if (path.length > prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
+      if (path.length >= prefix.length + suffix.length && path.startsWith(prefix) && path.endsWith(suffix)) {
         const parameter = path.slice(prefix.length, path.length - suffix.length);
-        return { template, parameter, hasQuery: !url.endsWith(path) };
+        return { template, parameter, hasQuery: target.includes("?") };
       }
     }
-    return this.#fixed.get(path) ?? this.#withoutSlash(path) ?? NOWHERE;
+    return this.#fixed.get(path) ?? NOWHERE;
   }
-
-  #withoutSlash(path: string): Located | undefined {
-    const shorter = path.slice(0, -1);
-    return path.endsWith("/") && this.#patterns.some(({ prefix }) => prefix === path)
-      ? this.#fixed.get(shorter)
-      : undefined;
-  }
-}
-
-/** The path of an absolute URL without its query, its dot segments resolved as the WHATWG URL standard does (Bun has done it already, Deno has not). */
-export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  let end = start;
-  while (end < url.length && url[end] !== "?" && url[end] !== "#") end++;
-  const path = url.slice(start, end);
-  return /\/\.|%2e|\\/i.test(path) ? new URL(url).pathname : path;
 }

@@ -26,13 +26,25 @@ export function writePrecondition(headers: Headers): Precondition | undefined {
   };
 }
 
+/**
+ * A list of entity tags (RFC 9110 5.6.1.2, 8.8.3). Several lines of the field are one list; elements of it may be empty, all of them too. A
+ * backslash in a tag is a character like any other.
+ */
 function parseEtags(header: string): readonly string[] {
   const tags: string[] = [];
-  const member = /[ \t]*((?:W\/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)/y;
-  while (member.lastIndex < header.length) {
-    const tag = member.exec(header)?.[1];
-    if (tag === undefined) throw new VitrineError("bad_request", `parse entity tags: ${header}`);
+  const separators = /[ \t,]*/y;
+  const entityTag = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/y;
+  for (let at = 0;;) {
+    separators.lastIndex = at;
+    const between = separators.exec(header)?.[0] ?? "";
+    at += between.length;
+    if (at === header.length) return tags;
+    entityTag.lastIndex = at;
+    const tag = entityTag.exec(header)?.[0];
+    if (tag === undefined || (tags.length > 0 && !between.includes(","))) {
+      throw new VitrineError("bad_request", `parse entity tags: ${header}`);
+    }
     tags.push(tag);
+    at += tag.length;
   }
-  return tags;
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
-import { pathOf } from "./path_table.ts";
+import { pathOf, targetOf } from "./request_target.ts";
 
 /** What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no exception). */
 export interface Refusal {
@@ -31,7 +31,10 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },
   unauthorized: { status: 401, title: "The request needs the admin token" },
+  foreign_origin: { status: 403, title: "The page of another origin may not do this" },
+  misdirected: { status: 421, title: "The host is not this server's" },
   too_many_listeners: { status: 503, title: "No more may listen at a time" },
+  busy: { status: 503, title: "Too many requests of this kind wait" },
   shutting_down: { status: 503, title: "The server is shutting down" },
   internal_error: { status: 500, title: "Something went wrong inside" },
 };
@@ -52,13 +55,14 @@ export function problem(
     title,
     status,
     detail: refusal.message,
-    instance: pathOf(request.url),
+    instance: pathOf(targetOf(request.url) ?? "/"),
   });
   const bytes = Buffer.byteLength(body);
   call.answers(bytes);
   const all: Record<string, string> = {
     "content-type": "application/problem+json",
     "content-length": String(bytes),
+    "x-content-type-options": "nosniff",
     ...headers,
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;

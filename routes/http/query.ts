@@ -1,23 +1,35 @@
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
+import { queryOf } from "./request_target.ts";
+
+/** Most parameters of one query. */
+const MAX_PARAMETERS = 256;
 
 /**
- * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request. A parameter that is named in `lists`
- * may be repeated, which means the same as commas between its values.
+ * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request, as do more than 256. A parameter that is named
+ * in `lists` may be repeated, which means the same as commas between its values.
  */
 export function parseQuery<Schema extends v.GenericSchema>(
   schema: Schema,
   request: Request,
   { lists = [] }: { readonly lists?: readonly string[] } = {},
 ): v.InferOutput<Schema> {
-  const parameters: Record<string, string> = {};
-  for (const [name, value] of new URL(request.url).searchParams) {
-    const before = parameters[name];
-    if (before !== undefined && !lists.includes(name)) {
-      throw new VitrineError("bad_request", `parse query: ${name} comes twice`);
+  const values = new Map<string, string[]>();
+  let count = 0;
+  for (const [name, value] of queryOf(request.url)) {
+    if (++count > MAX_PARAMETERS) {
+      throw new VitrineError("bad_request", `parse query: more than ${MAX_PARAMETERS} parameters`);
     }
-    parameters[name] = before === undefined ? value : `${before},${value}`;
+    const before = values.get(name);
+    if (before === undefined) values.set(name, [value]);
+    else if (lists.includes(name)) before.push(value);
+    else throw new VitrineError("bad_request", `parse query: ${name} comes twice`);
   }
+  // The schema would find these in every object.
+  for (const name of values.keys()) {
+    if (name in Object.prototype) throw new VitrineError("bad_request", `parse query: ${name}: no such parameter`);
+  }
+  const parameters = Object.fromEntries(Array.from(values, ([name, each]) => [name, each.join(",")]));
   const parsed = v.safeParse(schema, parameters);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;

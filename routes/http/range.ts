@@ -5,20 +5,48 @@ export interface ByteRange {
 }
 
 /**
- * Reads a `Range` header (RFC 9110 14.1.2) against an object's size. undefined: send everything, because the header asks for several ranges, for
- * another unit or makes no sense, all of which a server may ignore. "unsatisfiable": no byte of it is there.
+ * Reads a `Range` header (RFC 9110 14.1.2) against an object's size. undefined: send everything, because more than one range of it is there, or
+ * because the header counts in another unit or makes no sense; a server may ignore all of these. "unsatisfiable": no byte of it is there.
  */
 export function parseRange(header: string, sizeBytes: number): ByteRange | "unsatisfiable" | undefined {
-  const match = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
-  if (match === null) return undefined;
-  const [, first = "", last = ""] = match;
-  if (first === "") {
-    if (last === "") return undefined;
-    const suffixBytes = Math.min(Number(last), sizeBytes);
-    return suffixBytes === 0 ? "unsatisfiable" : { start: sizeBytes - suffixBytes, end: sizeBytes };
+  const unitEnd = header.indexOf("=");
+  if (header.slice(0, Math.max(unitEnd, 0)).toLowerCase() !== "bytes") return undefined;
+  // Elements of a list may be empty (RFC 9110 5.6.1.2).
+  const specs = header.slice(unitEnd + 1).split(",").map(trimSpace).filter((spec) => spec !== "");
+  let found: ByteRange | undefined;
+  for (const spec of specs) {
+    const range = parseSpec(spec, sizeBytes);
+    if (range === undefined) return undefined;
+    if (range === "unsatisfiable") continue;
+    if (found !== undefined) return undefined;
+    found = range;
   }
+  // The last bytes of an empty object are there, all none of them, and Content-Range has no word for that.
+  if (found?.start === found?.end) return specs.length === 0 || found !== undefined ? undefined : "unsatisfiable";
+  return found;
+}
+
+function parseSpec(spec: string, sizeBytes: number): ByteRange | "unsatisfiable" | undefined {
+  const dash = spec.indexOf("-");
+  const first = spec.slice(0, Math.max(dash, 0));
+  const last = spec.slice(dash + 1);
+  if (dash < 0 || !isDigits(first + last)) return undefined;
+  if (first === "") {
+    const suffixBytes = Math.min(Number(last), sizeBytes);
+    return Number(last) === 0 ? "unsatisfiable" : { start: sizeBytes - suffixBytes, end: sizeBytes };
+  }
+  if (last !== "" && isBelow(last, first)) return undefined;
   const start = Number(first);
-  if (last !== "" && Number(last) < start) return undefined;
   if (start >= sizeBytes) return "unsatisfiable";
   return { start, end: last === "" ? sizeBytes : Math.min(Number(last) + 1, sizeBytes) };
+}
+
+const isDigits = (text: string) => /^[0-9]+$/.test(text);
+
+const trimSpace = (text: string) => text.replace(/^[ \t]+/, "").trimEnd();
+
+/** Compares numbers of any length, which a double does not. */
+function isBelow(a: string, b: string): boolean {
+  const [x, y] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
+  return x.length === y.length ? x < y : x.length < y.length;
 }

@@ -9,7 +9,12 @@ export function replyText(
 ): Response {
   const bytes = Buffer.byteLength(text);
   call.answers(bytes);
-  const headers = { "content-type": options.type, "content-length": String(bytes), "cache-control": "no-store" };
+  const headers = {
+    "content-type": options.type,
+    "content-length": String(bytes),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
   return new Response(text, { status: options.status ?? 200, headers });
 }
 

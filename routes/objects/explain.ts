@@ -5,6 +5,7 @@ import type { Explanation, Storage } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
+import { queryOf } from "../http/request_target.ts";
 
 const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.metadata({ description: text }));
@@ -56,7 +57,7 @@ export const explainSpec: { readonly query: v.GenericSchema; readonly answer: v.
 
 /** Whether a request asks why in place of what. Throws bad_request if it asks in another way than `explain=1`. */
 export function asksWhy(call: Call, request: Request): boolean {
-  if (!call.located.hasQuery || !new URL(request.url).searchParams.has("explain")) return false;
+  if (!call.located.hasQuery || !queryOf(request.url).has("explain")) return false;
   parseQuery(explainQuery, request);
   return true;
 }

@@ -32,7 +32,17 @@ const listQuery = v.strictObject({
   ),
   cursor: v.optional(v.pipe(v.string(), v.description("next_cursor of the page before."))),
 });
-const clearQuery = v.strictObject({ tier });
+const clearQuery = v.strictObject({
+  clear: v.pipe(
+    v.optional(v.string(), ""),
+    v.literal(
+      "all",
+      "clear objects: add ?clear=all to remove every object of the tenant, or a key to the path to remove one",
+    ),
+    v.metadata({ description: "`all`: says that every object is meant, and not one whose key was left out." }),
+  ),
+  tier,
+});
 
 const objectSchema = v.object({
   key: v.string(),
@@ -116,7 +126,8 @@ function encodeCursor(key: string): string {
 
 function decodeCursor(cursor: string | undefined): string {
   if (cursor === undefined) return "";
-  const key = Buffer.from(cursor, "base64url").toString();
+  // A key is at most 1024 bytes.
+  const key = cursor.length > 1366 ? "" : Buffer.from(cursor, "base64url").toString();
   if (key === "" || encodeCursor(key) !== cursor) throw new VitrineError("bad_request", `parse cursor: ${cursor}`);
   return key;
 }

@@ -13,6 +13,13 @@ import type { Handler } from "../route.ts";
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
 
+/** What a stranger stored is taken for nothing but its type, runs nothing as a page of this server, and is no part of the pages of others. */
+const HARMLESS = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+  "cross-origin-resource-policy": "same-origin",
+} as const;
+
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
 /** GET and HEAD of an object. A hit in L1 is answered without a single await. */
@@ -115,7 +122,7 @@ function answerWithoutBody(
       "cache-status": cacheStatus(call, found),
     });
   }
-  const headers: Record<string, string> = { etag, "cache-status": cacheStatus(call, found) };
+  const headers: Record<string, string> = { etag, ...HARMLESS, "cache-status": cacheStatus(call, found) };
   if (found.meta.headers !== undefined) addKeptHeaders(headers, found.meta.headers, "for caches");
   addFreshness(headers, call, found.meta);
   return new Response(null, { status: 304, headers });
@@ -134,6 +141,7 @@ function objectHeaders(
     "content-type": meta.contentType === "" ? DEFAULT_CONTENT_TYPE : meta.contentType,
     etag: etagOf(meta),
     "accept-ranges": "bytes",
+    ...HARMLESS,
     "cache-status": cacheStatus(call, found),
     "server-timing": call.serverTiming(found.tier === "l1"),
   };
@@ -145,14 +153,12 @@ function objectHeaders(
   }
   // Bun frames streams as chunks, without Content-Length: a client that wants to allocate needs the size anyway.
   if (decision.end - decision.start > copyLimitBytes) headers["vitrine-size"] = String(meta.sizeBytes);
-  // Stored pages must not run as pages of this origin.
-  if (/html|xml|svg/i.test(meta.contentType)) headers["content-security-policy"] = "sandbox";
   return headers;
 }
 
 /** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it. */
 function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
-  headers["age"] = String(Math.max(0, Math.floor((call.startMs - meta.createdMs) / 1000)));
+  headers["age"] = String(Math.max(0, Math.floor((call.nowMs() - meta.createdMs) / 1000)));
   const kept = headers["cache-control"];
   if (meta.expiresMs !== 0) {
     const maxAge = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
@@ -164,5 +170,5 @@ function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectM
 
 function cacheStatus(call: Call, { meta, tier }: Found): string {
   if (meta.expiresMs === 0) return `vitrine; hit; detail=${tier}`;
-  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.startMs) / 1000))}; detail=${tier}`;
+  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.nowMs()) / 1000))}; detail=${tier}`;
 }

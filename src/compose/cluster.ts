@@ -11,7 +11,7 @@ import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
-import { errorLine } from "../core/error_line.ts";
+import { causeText } from "../core/cause_text.ts";
 import { hasFolders } from "../l2/mod.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { Board } from "./cluster/board.ts";
@@ -60,7 +60,7 @@ export async function startCluster(
   { config, version, env, reportError, giveUp }: ClusterOptions,
 ): Promise<RunningCluster> {
   const clock = systemClock;
-  const startMs = clock.nowMs();
+  const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
   const [port, adminPort] = await findPorts(config);
@@ -123,6 +123,7 @@ export async function startCluster(
         version,
         env: otelOf(env),
         seat,
+        clock: clock.read(),
         port,
         arena,
         sharedKeys,
@@ -176,7 +177,7 @@ export async function startCluster(
     return {
       version,
       runtime: build.runtime,
-      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,
@@ -199,6 +200,7 @@ export async function startCluster(
     metricsText,
     events: live.open,
     adminToken: config.adminToken,
+    allowedHosts: config.allowedHosts,
     isAlive: () => stuck.size === 0,
     isReady: () => board.isReady,
     reportError,
@@ -262,7 +264,7 @@ export async function startCluster(
         if (said === undefined) failures.push(`not finished within ${config.shutdownTimeoutMs / 1000} s`);
         // The workers may still need it: what they have not stored yet, they store through it.
         const closed = await inTime(settled(storageThread?.stop()), config.shutdownTimeoutMs);
-        if (closed?.status === "rejected") failures.push(errorLine(closed.reason));
+        if (closed?.status === "rejected") failures.push(causeText(closed.reason));
         await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });
         await hub.stop();
         const pushes = await telemetry?.shutdown() ?? new Map<string, boolean>();

@@ -2,7 +2,7 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import { errorLine } from "../core/error_line.ts";
+import { causeText } from "../core/cause_text.ts";
 import { formatSize } from "../core/size.ts";
 import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
@@ -14,7 +14,7 @@ export function allocateL1(config: Config): ArenaMemory {
   try {
     return allocateArena({ sizeBytes, maxObjects, hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
   } catch (cause) {
-    const why = errorLine(cause);
+    const why = causeText(cause);
     throw new Error(`allocate L1, --l1-size ${formatSize(sizeBytes)}, --l1-max-objects ${maxObjects}: ${why}`, {
       cause,
     });

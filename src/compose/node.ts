@@ -74,6 +74,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     version: { version: options.version, runtime: runtimeName(runtime) },
     config: () => publicConfig(config),
     adminToken: config.adminToken,
+    allowedHosts: config.allowedHosts,
     isAlive: () => true,
   });
   return {
@@ -84,6 +85,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
         ...listen,
         host: config.host,
         idleTimeoutSeconds,
+        exactPaths: app.exactPaths,
         fetch: app.fetch,
         endlessRequests: () => app.endlessRequests(),
         onError: options.reportError,

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import type { Config } from "../config.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { errorLine } from "../core/error_line.ts";
+import { causeText } from "../core/cause_text.ts";
 import { freePort } from "../runtime/free_port.ts";
 
 /** What the system says of an address that this machine does not have. */
@@ -14,7 +14,7 @@ export async function findPorts(
   try {
     await lookup(host);
   } catch (cause) {
-    throw new ConfigError(`bad value for --host: "${host}", no such host (${errorLine(cause)})`, { cause });
+    throw new ConfigError(`bad value for --host: "${host}", no such host (${causeText(cause)})`, { cause });
   }
   return await Promise.all([find("--port", host, port), find("--admin-port", host, adminPort)]);
 }
@@ -28,6 +28,6 @@ async function find(flag: string, host: string, port: number): Promise<number> {
         cause,
       });
     }
-    throw new Error(`listen on ${host}, ${flag} ${port}: ${errorLine(cause)}`, { cause });
+    throw new Error(`listen on ${host}, ${flag} ${port}: ${causeText(cause)}`, { cause });
   }
 }

@@ -16,7 +16,7 @@ import { openTelemetry } from "./telemetry.ts";
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
   const clock = systemClock;
-  const startMs = clock.nowMs();
+  const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
   const runtime = currentRuntime();
   const bus = config.observability ? new EventBus({ clock, queueSize: config.eventQueueEntries }) : undefined;
   const publish = bus?.publish ?? noPublish;
@@ -45,7 +45,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     status: async () => ({
       version,
       runtime: runtimeName(runtime),
-      uptime_seconds: (clock.nowMs() - startMs) / 1000,
+      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
       active_requests: app.activeRequests(),
       event_streams: events.streams(),
       ...await storage.status(),

@@ -2,10 +2,10 @@ import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
-import { errorLine } from "../core/error_line.ts";
+import { causeText } from "../core/cause_text.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Subscriber } from "../events/subscriber.ts";
-import { lineOutput, loggingSubscribers } from "../subscribers/logging/mod.ts";
+import { lineOutput, type Logging, loggingSubscribers } from "../subscribers/logging/mod.ts";
 import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
 import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
 import { initObservability } from "../telemetry/mod.ts";
@@ -28,7 +28,10 @@ interface Source {
 /** Metrics, logs and traces of one server. */
 export interface Telemetry {
   /** Subscribes everything; the options say what the metrics look at. */
-  subscribe(bus: Source, options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process">): void;
+  subscribe(
+    bus: Source,
+    options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process" | "monotonicMs">,
+  ): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
   /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
@@ -41,13 +44,19 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
   try {
     closeSync(openSync(path, "a", 0o600));
   } catch (cause) {
-    throw new Error(`open --request-log ${path}: ${errorLine(cause)}`, { cause });
+    throw new Error(`open --request-log ${path}: ${causeText(cause)}`, { cause });
   }
 }
 
 /** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
-  const observability = await initObservability(options);
+  // Whatever is pushed before there is a log is not known to have failed.
+  let pushed: Logging["pushed"] | undefined;
+  const observability = await initObservability({
+    ...options,
+    onPush: (signal, { error, rejected }) =>
+      pushed?.({ signal, error: error === undefined ? undefined : causeText(error), rejected }),
+  });
   const logging = loggingSubscribers({
     level: config.logLevel,
     write: lineOutput(process.stderr),
@@ -58,12 +67,15 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
       keep: config.requestLogFiles,
     },
     nowMs: () => options.clock.nowMs(),
+    monotonicMs: () => options.clock.monotonicMs(),
     every(intervalMs, run) {
       const timer = setInterval(run, intervalMs);
       timer.unref();
       return () => clearInterval(timer);
     },
   });
+  pushed = logging.pushed;
+  for (const problem of observability.problems) logging.setting(problem);
   const tracing = observability.recordSpan === undefined ? undefined : tracingSubscribers(observability.recordSpan);
   return {
     subscribe(bus, metrics) {
@@ -72,6 +84,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
           ...metrics,
           source: observability,
           tenantLabels: config.tenantLabels,
+          monotonicMs: () => options.clock.monotonicMs(),
           telemetry: {
             exports: () => observability.exports(),
             correlations: () => new Map([...logging.correlations(), ...tracing?.correlations() ?? []]),

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { ConfigError } from "./config_error.ts";
-import { errorLine } from "../core/error_line.ts";
+import { causeText } from "../core/cause_text.ts";
 
 /** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
 export interface WrittenSetting {
@@ -70,7 +70,7 @@ function parseFile(path: string, content: string): Readonly<Record<string, strin
   try {
     return v.parse(fileSchema, JSON.parse(content));
   } catch (cause) {
-    throw new ConfigError(`cannot read settings from ${path}: ${errorLine(cause)}`, { cause });
+    throw new ConfigError(`cannot read settings from ${path}: ${causeText(cause)}`, { cause });
   }
 }
 
@@ -78,7 +78,7 @@ function readContent(sources: SettingSources, path: string): string | undefined 
   try {
     return sources.readFile(path);
   } catch (cause) {
-    throw new ConfigError(`cannot read settings from ${path}: ${errorLine(cause)}`, { cause });
+    throw new ConfigError(`cannot read settings from ${path}: ${causeText(cause)}`, { cause });
   }
 }
 

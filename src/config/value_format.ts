@@ -11,6 +11,9 @@ export interface ValueFormat<T> {
   readonly secret?: true;
 }
 
+/** Labels separated by dots, below `*.` or not. */
+const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9_-]{1,63}\.){0,126}[a-z0-9_-]{1,63}$/i;
+
 function within(value: number | undefined, min: number, max: number): number | undefined {
   return value !== undefined && value >= min && value <= max ? value : undefined;
 }
@@ -92,6 +95,18 @@ export function urls(): ValueFormat<readonly string[]> {
       return list.every((url) => /^[a-z][a-z0-9+.-]*:\S*$/i.test(url)) ? list : undefined;
     },
     expected: "URLs separated by commas, such as file:///var/lib/vitrine, or none",
+  };
+}
+
+/** Host names separated by commas, `*.` before one for all below it, `*` for every name; `none` for an empty list. */
+export function hostNames(): ValueFormat<readonly string[]> {
+  return {
+    parse: (value) => {
+      if (value === "none") return [];
+      const list = value.split(",").map((name) => name.trim());
+      return list.every((name) => name === "*" || HOST_NAME.test(name)) ? list : undefined;
+    },
+    expected: "host names without ports separated by commas, such as vitrine or *.example.com, or * or none",
   };
 }
 

@@ -15,7 +15,10 @@ export type ErrorCode =
   | "tier_failed"
   | "client_gone"
   | "unauthorized"
+  | "foreign_origin"
+  | "misdirected"
   | "too_many_listeners"
+  | "busy"
   | "shutting_down";
 
 /** A refusal or failure with a stable code. Message form: the action, a colon, the value. */

@@ -75,7 +75,7 @@ export class EventBus {
 
   stats(): BusStats {
     return {
-      ...this.#ledger.way(this.#clock.nowMs()),
+      ...this.#ledger.way(this.#clock.monotonicMs()),
       events: this.#ledger.counts(),
       subscriberExceptions: this.#collector.exceptions(),
       ignoredBatches: { duplicate: 0, gap: 0 },

@@ -74,6 +74,9 @@ const bytes = sum("Their bytes (payload).");
 const key = detail(
   "The object key, when the event concerns one object and its publisher has it as text: storage does, L1 does not.",
 );
+const error = detail(
+  "Why it failed: the messages of the error and its causes in one line. An event that carries it comes one by one to whoever follows its type.",
+);
 const requestId = detail("The HTTP request this belongs to: the `traceparent` of its response, if it is followed.");
 
 export const catalogue = {
@@ -101,6 +104,7 @@ export const catalogue = {
       ),
       tenant: detail("The tenant it asked for, if it is followed."),
       parameter: detail("What stood for the route's parameter, percent-encoded, if it is followed."),
+      error,
       headersMs: detail("Milliseconds from its start to its headers, as in Server-Timing, if it is followed."),
     },
   },
@@ -168,6 +172,9 @@ export const catalogue = {
         'Why it was removed; "" for the other actions.',
       ),
       keyHash: detail("The hash of tenant and key, in digits."),
+      atMs: detail(
+        "When, in milliseconds of the server's monotonic clock, in digits: lifetimes do not depend on wall time.",
+      ),
     },
   },
   "l1.lease.expired": {
@@ -235,6 +242,7 @@ export const catalogue = {
       keys,
       bytes: sum("Bytes stored; 0 unless ok."),
       seconds: seconds("From submission to the end."),
+      error,
       requestId,
     },
   },
@@ -246,6 +254,7 @@ export const catalogue = {
       outcome: oneOf(["hit", "miss", "error"], "What it said."),
       keys,
       seconds: seconds("Time it took."),
+      error,
       requestId,
     },
   },
@@ -260,6 +269,7 @@ export const catalogue = {
       bytes: sum("Bytes loaded and verified."),
       requestedBytes: sum("Bytes that l2.load.submitted announced."),
       seconds: seconds("From submission to the last byte."),
+      error,
       requestId,
     },
   },
@@ -271,6 +281,7 @@ export const catalogue = {
       outcome: oneOf(["deleted", "miss", "error"], "What came of it."),
       keys,
       seconds: seconds("Time it took."),
+      error,
       requestId,
     },
   },

@@ -40,6 +40,12 @@ interface Lane {
 
 type Heard = { readonly [Name in EventName]?: Lane };
 
+/** Single events that leave together, and when the oldest was published. */
+interface SingleBatch {
+  readonly singles: readonly Single[];
+  readonly sinceMs: number;
+}
+
 /** Something that waits until all that was published before it is with the transport. */
 interface Mark {
   readonly queued: number;
@@ -70,10 +76,12 @@ export class EventProducer {
   #heard = this.#byName;
   #informed = false;
   /** Singles that wait: batches that are full, oldest first, and the one that is being filled. */
-  readonly #fullBatches: (readonly Single[])[] = [];
+  readonly #fullBatches: SingleBatch[] = [];
   #singles: Single[] = [];
+  /** When the oldest of `#singles` was published. */
+  #singlesSinceMs = 0;
   #groups: readonly Delivered<EventName>[] = [];
-  /** When the oldest event in the folds was published, and in `#groups`. */
+  /** When the oldest event in the folds was published, and in `#groups`; all these in monotonic milliseconds, as how long they wait must not depend on wall time. */
   #foldedSinceMs: number | undefined;
   #groupsSinceMs: number | undefined;
   /** Events since the beginning: queued and taken out of the queue; folded, taken out of the folds, and sent as groups. */
@@ -106,16 +114,16 @@ export class EventProducer {
     if (lane.detail || (lane.followed && isFollowed(fields))) {
       const totals = this.#totals;
       if (totals.queued - totals.taken < queueSize) {
-        const timeMs = clock.nowMs();
         totals.queued++;
-        if (this.#singles.push({ name, timeMs, fields }) >= batchSize) this.#closeBatch();
-        else if (!this.#hurried) this.#wake(timeMs, this.#options.flushIntervalMs);
+        if (this.#singles.length === 0) this.#singlesSinceMs = clock.monotonicMs();
+        if (this.#singles.push({ name, timeMs: clock.nowMs(), fields }) >= batchSize) this.#closeBatch();
+        else if (!this.#hurried) this.#wake(this.#singlesSinceMs, this.#options.flushIntervalMs);
         return;
       }
       row.setShed(lane.type, ++lane.shed);
     }
     if (this.#foldedSinceMs === undefined) {
-      this.#foldedSinceMs = clock.nowMs();
+      this.#foldedSinceMs = clock.monotonicMs();
       if (!this.#awake) this.#wake(this.#foldedSinceMs, this.#options.foldIntervalMs);
     }
     this.#totals.folded++;
@@ -174,8 +182,8 @@ export class EventProducer {
     }
   }
 
-  #wake(timeMs: number, delayMs: number): void {
-    if (!this.#awake) this.#options.row.setOldest(this.#transport.oldestMs() ?? timeMs);
+  #wake(sinceMs: number, delayMs: number): void {
+    if (!this.#awake) this.#options.row.setOldest(this.#transport.oldestMs() ?? sinceMs);
     this.#awake = true;
     this.#wakeIn(delayMs);
   }
@@ -229,13 +237,15 @@ export class EventProducer {
   }
 
   #oldestMs(): number | undefined {
-    const times = [(this.#fullBatches[0] ?? this.#singles)[0]?.timeMs, this.#groupsSinceMs, this.#foldedSinceMs];
-    return times.reduce((oldest, timeMs) => oldest === undefined || (timeMs ?? Infinity) < oldest ? timeMs : oldest);
+    const singlesSinceMs = this.#fullBatches[0]?.sinceMs ??
+      (this.#singles.length > 0 ? this.#singlesSinceMs : undefined);
+    const times = [singlesSinceMs, this.#groupsSinceMs, this.#foldedSinceMs];
+    return times.reduce((oldest, sinceMs) => oldest === undefined || (sinceMs ?? Infinity) < oldest ? sinceMs : oldest);
   }
 
   #sendOne(): void {
     const { batchSize, clock } = this.#options;
-    const sinceMs = this.#oldestMs() ?? clock.nowMs();
+    const sinceMs = this.#oldestMs() ?? clock.monotonicMs();
     const singles = this.#takeSingles();
     const groups = this.#takeGroups(batchSize);
     if (singles.length + groups.length === 0) return;
@@ -245,13 +255,13 @@ export class EventProducer {
   }
 
   #closeBatch(): void {
-    this.#fullBatches.push(this.#singles);
+    this.#fullBatches.push({ singles: this.#singles, sinceMs: this.#singlesSinceMs });
     this.#singles = [];
     this.#wakeIn(0);
   }
 
   #takeSingles(): readonly Single[] {
-    let singles = this.#fullBatches.shift();
+    let singles = this.#fullBatches.shift()?.singles;
     if (singles === undefined) {
       singles = this.#singles;
       this.#singles = [];
@@ -292,8 +302,9 @@ export class EventProducer {
   }
 }
 
-function isFollowed(fields: { readonly requestId?: string | undefined }): boolean {
-  return fields.requestId !== undefined;
+/** Whether it belongs to a followed request, or says why something failed. */
+function isFollowed(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
+  return fields.requestId !== undefined || fields.error !== undefined;
 }
 
 function lanesByName(lanes: readonly Lane[]): Heard {

@@ -15,13 +15,13 @@ export interface Subscriber {
   readonly subscriptions: Subscriptions;
   /** The events it wants one by one with their details while there is room; for all others exact groups do, and are far cheaper. */
   readonly detail?: readonly EventName[];
-  /** The events it wants one by one where they belong to a followed request (they carry a `requestId`); the others come in groups. */
+  /** The events it wants one by one where they belong to a followed request (they carry a `requestId`) or say why something failed (they carry an `error`); the others come in groups. */
   readonly followed?: readonly EventName[];
   /** Called once, after the last event. A throw is counted like a handler's. */
   shutdown?(): void | Promise<void>;
 }
 
-/** How closely an event type is listened to: in groups, one by one for followed requests, or one by one. */
+/** How closely an event type is listened to: in groups, one by one for followed requests and failures, or one by one. */
 export type Closeness = "folded" | "followed" | "detail";
 
 /** How closely each event type is listened to; a type that is not in the map is not listened to at all. */

@@ -27,7 +27,7 @@ export interface Batch {
   readonly groups: readonly Delivered<EventName>[];
   /** Counted at publish, so that the collector can tell when events went missing on the way; types that never occurred are absent. */
   readonly counts: ReadonlyMap<EventName, HandedOver>;
-  /** When the oldest event in it was published, in milliseconds since the epoch. */
+  /** When the oldest event in it was published, in monotonic milliseconds. */
   readonly sinceMs: number;
 }
 
@@ -46,7 +46,7 @@ export interface Transport {
   send(batch: Batch): void;
   /** Resolves when every batch sent so far has been dispatched to the subscribers. */
   flush(): Promise<void>;
-  /** When the oldest event was published that was sent and not dispatched, in milliseconds since the epoch. */
+  /** When the oldest event was published that was sent and not dispatched, in monotonic milliseconds. */
   oldestMs(): number | undefined;
   /** Calls back whenever a batch has been dispatched. */
   onProgress(listener: () => void): void;

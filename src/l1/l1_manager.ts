@@ -1,7 +1,6 @@
-import { compareKeys, type ObjectKey } from "../core/key.ts";
+import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
 import { Arena, type ArenaMemory } from "./arena/arena.ts";
-import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
@@ -10,6 +9,7 @@ import { SharedLock } from "./sharing/lock.ts";
 import { type Locked, lockedSections } from "./sharing/locked.ts";
 import type { L1Options } from "./options.ts";
 import type { Parts } from "./parts.ts";
+import { Passes } from "./passes.ts";
 import { quietPublish } from "./quiet_publish.ts";
 import { Reads } from "./reads.ts";
 import { repair } from "./sharing/repair.ts";
@@ -18,10 +18,11 @@ import { takeOver } from "./sharing/take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
   Following,
+  KeyRange,
   L1,
-  L1Entry,
   L1Usage,
   Lease,
+  RecentKeys,
   RemovalReason,
   Resident,
   Staging,
@@ -38,9 +39,6 @@ import { Writes } from "./writes.ts";
 
 const NONE = -1;
 
-/** Entries looked at in one locked section of a pass over all of them. */
-const PASS_ENTRIES = 512;
-
 /** L1 over an arena, for one thread: every operation is a section under the arena's lock, and is published after it. */
 export class L1Manager implements L1 {
   readonly admissionLimitBytes: number;
@@ -51,13 +49,14 @@ export class L1Manager implements L1 {
   readonly #writes: Writes;
   readonly #unsaved: Unsaved;
   readonly #upkeep: Upkeep;
+  readonly #passes: Passes;
 
   /** `arena`: this thread's views, where they are not plain ones. */
   constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
-    const tally = new Tally(publish);
-    const lifecycle = new Lifecycle(tables, tally, options.onRemoved);
+    const tally = new Tally(publish, () => options.clock.monotonicMs());
+    const lifecycle = new Lifecycle(tables, tally, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
     this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
@@ -66,29 +65,44 @@ export class L1Manager implements L1 {
     this.#writes = new Writes(this.#p);
     this.#unsaved = new Unsaved(this.#p, this.#writes);
     this.#upkeep = new Upkeep(this.#p, this.#locked);
+    this.#passes = new Passes(this.#p, this.#locked);
   }
 
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[] {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     const plans = planWrites(requests, tag, this.#p.key);
-    return this.#locked(() => this.#writes.reserve(plans, now));
+    for (;;) {
+      const reserved = this.#locked(() => this.#writes.reserve(plans, now));
+      if (reserved !== "again") return reserved;
+    }
   }
 
-  extend(lease: Lease, sizeBytes: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
-    const now = this.#nowMs();
-    return this.#locked(() => this.#writes.extend(lease, sizeBytes, now));
+  extend(
+    lease: Lease,
+    sizeBytes: number,
+    spareBytes: number = 0,
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+    const monotonicMs = this.#monotonicMs();
+    for (;;) {
+      const extended = this.#locked(() => this.#writes.extend(lease, { sizeBytes, spareBytes, monotonicMs }));
+      if (extended !== "again") return extended;
+    }
+  }
+
+  mayStage(bytes: number): boolean {
+    return bytes <= this.#p.lifecycle.stageableGranules * GRANULE_BYTES;
   }
 
   filled(lease: Lease, filledBytes: number): void {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#locked(() => this.#writes.filled(lease, filledBytes, now));
   }
 
   finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[] {
-    const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
     const outcomes: WriteOutcome[] = commits.map(() => "stale");
     this.#locked(() =>
-      this.#writes.finish(commits, { onResident, nowMs, event: "l1.write.finished" }, (outcome, i) => {
+      this.#writes.finish(commits, { onResident, monotonicMs, event: "l1.write.finished" }, (outcome, i) => {
         outcomes[i] = outcome;
       })
     );
@@ -100,32 +114,31 @@ export class L1Manager implements L1 {
     onResident: "replace" | "keep",
     count: number = 1,
   ): readonly (Resident | undefined)[] {
-    const nowMs = this.#nowMs();
+    const monotonicMs = this.#monotonicMs();
     const event = "l1.write_finished_and_read_reserved";
     const results: (Resident | undefined)[] = commits.map(() => undefined);
     checkCount(count);
     this.#locked(() =>
-      this.#writes.finish(commits, { onResident, nowMs, event }, (outcome, i) => {
+      this.#writes.finish(commits, { onResident, monotonicMs, event }, (outcome, i) => {
         const { lifecycle, key, tables } = this.#p;
-        const entry = outcome === "stale" ? NONE : lifecycle.findLive(key, nowMs);
+        const entry = outcome === "stale" ? NONE : lifecycle.findLive(key);
         if (entry === NONE) return;
         // The event of the admission tells of the first lease.
         const told = outcome === "admitted" ? count - 1 : count;
-        results[i] = this.#reads.pin(entry, count, { nowMs, tenant: tables.entries.tenantOf(entry), told });
+        results[i] = this.#reads.pin(entry, count, { monotonicMs, tenant: tables.entries.tenantOf(entry), told });
       })
     );
     return results;
   }
 
   admitUnsaved(commit: WriteCommit): Resident | undefined {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     return this.#locked(() => this.#unsaved.admit(commit, now));
   }
 
   isExpiredUnsaved(key: ObjectKey): boolean {
-    const now = this.#nowMs();
     this.#p.key.set(key);
-    return this.#locked(() => this.#unsaved.isExpired(now));
+    return this.#locked(() => this.#unsaved.isExpired());
   }
 
   adoptUnsaved(holder: number): readonly UnsavedObject[] {
@@ -133,32 +146,32 @@ export class L1Manager implements L1 {
   }
 
   unsaved(): { readonly objects: number; readonly bytes: number } {
-    return this.#unsaved.amount(this.#nowMs());
+    return this.#unsaved.amount();
   }
 
   abort(leases: readonly Lease[]): void {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#locked(() => this.#writes.abort(leases, now));
   }
 
   reserveRead(keys: readonly ObjectKey[], count: number = 1): readonly (Resident | undefined)[] {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     checkCount(count);
     this.#checkKeys(keys);
     return this.#locked(() => this.#reads.reserve(keys, count, now));
   }
 
   follow(key: ObjectKey, tag: string): Following | undefined {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     this.#p.key.set(key);
     const resident = this.#locked(() => {
       const entry = this.#reads.findLoad(tag, now);
-      return entry === NONE ? undefined : this.#reads.pin(entry, 1, { nowMs: now, tenant: key.tenant });
+      return entry === NONE ? undefined : this.#reads.pin(entry, 1, { monotonicMs: now, tenant: key.tenant });
     });
     if (resident === undefined) return undefined;
     const progress = () => {
-      const nowMs = this.#nowMs();
-      return this.#locked(() => this.#reads.progressOf(resident.lease, nowMs));
+      const monotonicMs = this.#monotonicMs();
+      return this.#locked(() => this.#reads.progressOf(resident.lease, monotonicMs));
     };
     return { ...resident, filledBytes: () => progress().filledBytes, state: () => progress().state };
   }
@@ -169,7 +182,7 @@ export class L1Manager implements L1 {
   }
 
   renew(lease: Lease): boolean {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     const { tables: { leases }, options } = this.#p;
     return this.#locked(() => {
       const isWrite = leases.entryOf(lease, LEASE.write, now) !== NONE;
@@ -181,28 +194,26 @@ export class L1Manager implements L1 {
   }
 
   isCurrent(lease: Lease): boolean {
-    const now = this.#nowMs();
+    const now = this.#monotonicMs();
     return this.#locked(() => this.#reads.isCurrent(lease, now));
   }
 
   peek(key: ObjectKey): ObjectMeta | undefined {
-    const now = this.#nowMs();
     this.#p.key.set(key);
     return this.#locked(() => {
-      const entry = this.#p.lifecycle.findLive(this.#p.key, now);
+      const entry = this.#p.lifecycle.findLive(this.#p.key);
       return entry === NONE ? undefined : this.#p.tables.entries.metaOf(entry);
     });
   }
 
   delete(keys: readonly ObjectKey[], reason: RemovalReason = "deleted"): readonly boolean[] {
-    const now = this.#nowMs();
     const { lifecycle, key } = this.#p;
     this.#checkKeys(keys);
     return this.#locked(() =>
       keys.map((each) => {
         key.set(each);
         lifecycle.supersedeLoads(key);
-        const entry = lifecycle.findLive(key, now);
+        const entry = lifecycle.findLive(key);
         if (entry !== NONE) lifecycle.remove(entry, reason);
         else lifecycle.removeExpired(key);
         return entry !== NONE;
@@ -210,47 +221,32 @@ export class L1Manager implements L1 {
     );
   }
 
-  clear(tenant?: string, which: "all" | "saved" = "all"): number {
-    const { tables: { entries }, lifecycle } = this.#p;
-    let removed = 0;
-    this.#pass((entry, state) => {
-      if (which === "saved" && entries.hasFlag(entry, FLAG.unsaved)) return;
-      if (tenant !== undefined && entries.tenantOf(entry) !== tenant) return;
-      if (state === STATE.staging && entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
-      if (state !== STATE.resident) return;
-      lifecycle.remove(entry, "cleared");
-      removed++;
-    });
-    return removed;
+  clear(tenant?: string, which: "all" | "saved" = "all"): Generator<number, void, void> {
+    return this.#passes.clear(tenant, which);
   }
 
   touch(keys: readonly ObjectKey[]): void {
-    const now = this.#nowMs();
     const { tables: { policy }, lifecycle, key } = this.#p;
     this.#checkKeys(keys);
     this.#locked(() => {
       for (const each of keys) {
         key.set(each);
-        const entry = lifecycle.findLive(key, now);
+        const entry = lifecycle.findLive(key);
         if (entry !== NONE) policy.touched(entry);
       }
     });
   }
 
-  list(
-    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string },
-  ): readonly L1Entry[] {
-    const now = this.#nowMs();
-    const { tables: { entries }, lifecycle } = this.#p;
-    const found: L1Entry[] = [];
-    this.#pass((entry, state) => {
-      if (state !== STATE.resident || lifecycle.isDue(entry, now)) return;
-      const key = entries.keyOf(entry);
-      if (key.tenant !== query.tenant || !key.key.startsWith(query.prefix)) return;
-      if (query.after !== "" && compareKeys(key.key, query.after) <= 0) return;
-      found.push({ key, meta: entries.metaOf(entry) });
-    });
-    return found.sort((a, b) => compareKeys(a.key.key, b.key.key)).slice(0, query.limit);
+  get admissions(): number {
+    return this.#p.tables.admissions.count;
+  }
+
+  keys(range: () => KeyRange): Generator<readonly string[], void, void> {
+    return this.#passes.keys(range);
+  }
+
+  recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined {
+    return this.#passes.recentKeys(range, admissions, most);
   }
 
   usage(): L1Usage {
@@ -266,13 +262,13 @@ export class L1Manager implements L1 {
       payloadBytes: counters.payloadBytes,
       readLeases: counters.get(COUNTER.readLeases),
       writeLeases: counters.get(COUNTER.writeLeases),
-      oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#nowMs() - oldestMs) / 1000,
+      oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#monotonicMs() - oldestMs) / 1000,
       repairs: this.repairs,
     };
   }
 
   tick(): void {
-    this.#upkeep.turn(this.#nowMs());
+    this.#upkeep.turn(this.#monotonicMs());
   }
 
   /**
@@ -297,27 +293,13 @@ export class L1Manager implements L1 {
     this.#p.tables.counters.add(COUNTER.repairs, 1);
   }
 
-  /** Looks at every entry that is in use, some in each locked section: what changes meanwhile may be seen or not. */
-  #pass(each: (entry: number, state: number) => void): void {
-    const { entries } = this.#p.tables;
-    for (let from = 0; from < entries.top; from += PASS_ENTRIES) {
-      this.#locked(() => {
-        const to = Math.min(from + PASS_ENTRIES, entries.top);
-        for (let entry = from; entry < to; entry++) {
-          const state = entries.get(entry, FIELD.state);
-          if (state !== STATE.free) each(entry, state);
-        }
-      });
-    }
-  }
-
   /** Throws bad_key before a batch begins. */
   #checkKeys(keys: readonly ObjectKey[]): void {
     if (keys.length > 1) { for (const key of keys) this.#p.key.set(key); }
   }
 
-  #nowMs(): number {
-    return this.#p.options.clock.nowMs();
+  #monotonicMs(): number {
+    return this.#p.options.clock.monotonicMs();
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Clock } from "../core/clock.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
 import type { EntryHead } from "./arena/entry_head.ts";
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
@@ -5,14 +7,24 @@ import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
+import type { L1Options } from "./options.ts";
 import type { L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
 
 const NONE = -1;
 
+/** There is no room yet; what was evicted shall be told, and others have their turn, before more is. */
+export const AGAIN = -2;
+
+/** Objects that one locked section evicts to make room. */
+const EVICT_BATCH = 128;
+
+/** Most bytes in front of an object: tenant, key, Content-Type, digest, kept headers and tag. */
+const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
+
 /** How a staging is ended. */
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
-  readonly nowMs: number;
+  readonly monotonicMs: number;
   /** No tier has it yet: it has an endless lease already (default false). */
   readonly isUnsaved?: boolean;
 }
@@ -24,24 +36,40 @@ export interface AdmitOptions extends WriteCommit {
 export class Lifecycle {
   readonly #t: Tables;
   readonly #tally: Tally;
+  readonly #clock: Clock;
   readonly #mayLeave: (entry: number) => boolean;
+  readonly #maxStagingGranules: number;
+  readonly #watermarkGranules: number;
   readonly #onRemoved: L1RemovalListener | undefined;
   /** The key of what leaves; the one at hand belongs to the caller. */
   readonly #leaving = new KeyBytes(0);
 
-  constructor(tables: Tables, tally: Tally, onRemoved?: L1RemovalListener) {
+  constructor(
+    tables: Tables,
+    tally: Tally,
+    options: Pick<L1Options, "clock" | "onRemoved" | "admissionLimitBytes" | "highWatermark">,
+  ) {
     this.#t = tables;
     this.#tally = tally;
-    this.#onRemoved = onRemoved;
-    const { entries } = tables;
+    this.#clock = options.clock;
+    this.#onRemoved = options.onRemoved;
+    const { entries, arena: { layout: { granules } } } = tables;
+    const largest = Math.ceil((options.admissionLimitBytes + MAX_HEAD_BYTES) / GRANULE_BYTES);
+    this.#maxStagingGranules = Math.min(granules, Math.max(Math.floor(granules / 2), largest));
+    this.#watermarkGranules = Math.floor(granules * options.highWatermark);
     this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0;
   }
 
-  /** Makes room by eviction and stages an object; -1 if there is no room. */
-  stage(key: KeyBytes, head: EntryHead, memory: { readonly granules: number; readonly flags: number }): number {
-    const { granules, flags } = memory;
-    const extents = this.#allocate(granules);
-    if (extents === NONE) return NONE;
+  /** Makes room by eviction and stages an object; -1 if there is no room, or AGAIN. */
+  stage(
+    key: KeyBytes,
+    head: EntryHead,
+    memory: { readonly granules: number; readonly spareGranules: number; readonly flags: number },
+  ): number {
+    const { flags } = memory;
+    const extents = this.#allocate(memory.granules, memory.spareGranules);
+    if (extents < 0) return extents;
+    const granules = this.#t.allocator.chainLength(extents);
     while (!this.#t.entries.hasFreeRow) {
       if (this.evict("pressure") === NONE) {
         this.#t.allocator.release(extents);
@@ -52,18 +80,20 @@ export class Lifecycle {
     return this.#t.entries.create(key, head, { extents, granules, flags });
   }
 
-  /** Grows a staging to hold `sizeBytes` in all; false if there is no room. */
-  extend(entry: number, sizeBytes: number): boolean {
+  /** Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or AGAIN. */
+  extend(entry: number, sizeBytes: number, spareBytes: number): number {
     const { entries, allocator, counters } = this.#t;
-    const granules = Math.ceil((entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES);
-    const more = granules - entries.get(entry, FIELD.granules);
-    if (more <= 0) return true;
-    const extents = this.#allocate(more);
-    if (extents === NONE) return false;
+    const granules = entries.get(entry, FIELD.granules);
+    const bytes = entries.headBytesOf(entry) + sizeBytes;
+    const more = Math.ceil(bytes / GRANULE_BYTES) - granules;
+    if (more <= 0) return entry;
+    const extents = this.#allocate(more, Math.ceil((bytes + spareBytes) / GRANULE_BYTES) - granules - more);
+    if (extents < 0) return extents;
+    const added = allocator.chainLength(extents);
     allocator.append(entries.get(entry, FIELD.extents), extents);
-    entries.set(entry, FIELD.granules, granules);
-    counters.add(COUNTER.stagingGranules, more);
-    return true;
+    entries.set(entry, FIELD.granules, granules + added);
+    counters.add(COUNTER.stagingGranules, added);
+    return entry;
   }
 
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
@@ -71,12 +101,12 @@ export class Lifecycle {
     const { entries, policy, admissions, leases, counters } = this.#t;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
-    const resident = this.findLive(key, commit.nowMs);
+    const resident = this.findLive(key);
     if (resident !== NONE && commit.onResident === "keep") return this.#abortAs(entry, "duplicate");
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
-    admissions.note(entry, commit.nowMs);
+    admissions.note(entry, commit.monotonicMs);
     if (commit.isUnsaved === true) entries.setFlag(entry, FLAG.unsaved);
     entries.set(entry, FIELD.state, STATE.resident);
     // From here on it counts: until its write lease ends, a repair finishes what follows.
@@ -162,10 +192,10 @@ export class Lifecycle {
   }
 
   /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is unsaved. */
-  findLive(key: KeyBytes, nowMs: number): number {
+  findLive(key: KeyBytes): number {
     const { entries } = this.#t;
     const resident = entries.findResident(key);
-    if (resident === NONE || !this.isDue(resident, nowMs)) return resident;
+    if (resident === NONE || !this.isDue(resident)) return resident;
     if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
     return NONE;
   }
@@ -176,10 +206,10 @@ export class Lifecycle {
     if (resident !== NONE) this.remove(resident, "expired");
   }
 
-  /** Whether a resident's time to live is over. */
-  isDue(entry: number, nowMs: number): boolean {
+  /** Whether a resident's time to live is over, by wall time, which is read only for those that have one. */
+  isDue(entry: number): boolean {
     const expiresMs = this.#t.entries.getDouble(entry, FIELD.expiresMs);
-    return expiresMs !== 0 && expiresMs <= nowMs;
+    return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
   /** Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier has. */
@@ -216,18 +246,28 @@ export class Lifecycle {
     this.abort(entry);
   }
 
-  /** The most that could be free if every object but the stagings left. */
-  get unstagedGranules(): number {
-    const { arena, counters } = this.#t;
-    return arena.layout.granules - counters.get(COUNTER.stagingGranules);
+  /** How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted. */
+  get stageableGranules(): number {
+    return Math.max(0, this.#maxStagingGranules - this.#t.counters.get(COUNTER.stagingGranules));
   }
 
-  #allocate(granules: number): number {
+  #allocate(granules: number, spareGranules: number): number {
+    const { arena: { layout }, allocator } = this.#t;
     // What can never fit must not empty the cache first.
-    if (granules > this.unstagedGranules) return NONE;
-    for (;;) {
-      const extents = this.#t.allocator.allocate(granules);
-      if (extents !== NONE || this.evict("pressure") === NONE) return extents;
+    if (granules > this.stageableGranules) return NONE;
+    const all = granules + spareGranules;
+    // Nor shall anybody leave, now or for the watermark, for bytes that have yet to come.
+    const isFree = all <= this.stageableGranules &&
+      layout.granules - allocator.freeGranules + all <= this.#watermarkGranules;
+    if (spareGranules > 0 && isFree) {
+      const extents = allocator.allocate(all);
+      if (extents !== NONE) return extents;
+    }
+    for (let evicted = 0;; evicted++) {
+      const extents = allocator.allocate(granules);
+      if (extents !== NONE) return extents;
+      if (evicted === EVICT_BATCH) return AGAIN;
+      if (this.evict("pressure") === NONE) return NONE;
     }
   }
 

@@ -16,19 +16,19 @@ export class Reads {
   }
 
   /** Throws no_room, and takes nothing, if fewer lease rows are left than there are keys. */
-  reserve(keys: readonly ObjectKey[], count: number, nowMs: number): (Resident | undefined)[] {
+  reserve(keys: readonly ObjectKey[], count: number, monotonicMs: number): (Resident | undefined)[] {
     const { tables, lifecycle, key } = this.#p;
     if (tables.leases.spare < keys.length) throw noLease();
     const found: (Resident | undefined)[] = [];
     for (const each of keys) {
       key.set(each);
-      const entry = lifecycle.findLive(key, nowMs);
+      const entry = lifecycle.findLive(key);
       if (entry === NONE) {
         found.push(undefined);
         continue;
       }
       tables.policy.touched(entry);
-      found.push(this.pin(entry, count, { nowMs, tenant: each.tenant }));
+      found.push(this.pin(entry, count, { monotonicMs, tenant: each.tenant }));
       this.#p.tally.sample(key.hash, each.tenant, "read");
     }
     return found;
@@ -38,10 +38,10 @@ export class Reads {
   pin(
     entry: number,
     count: number,
-    how: { readonly nowMs: number; readonly tenant: string; readonly told?: number },
+    how: { readonly monotonicMs: number; readonly tenant: string; readonly told?: number },
   ): Resident {
     const { tables: { entries, leases }, tally, options } = this.#p;
-    const lease = leases.give(LEASE.read, entry, count, how.nowMs + options.readLeaseMs);
+    const lease = leases.give(LEASE.read, entry, count, how.monotonicMs + options.readLeaseMs);
     if (lease === undefined) throw noLease();
     entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
     const meta = entries.metaOf(entry);
@@ -51,20 +51,20 @@ export class Reads {
   }
 
   /** The staging that the tag's writer loads for the key at hand, or -1. */
-  findLoad(tag: string, nowMs: number): number {
+  findLoad(tag: string, monotonicMs: number): number {
     const { entries, leases } = this.#p.tables;
     const entry = entries.findStaging(this.#p.key, tag);
     if (entry === NONE || !entries.hasFlag(entry, FLAG.loading)) return NONE;
-    return leases.isOverdue(entries.get(entry, FIELD.writer), nowMs) ? NONE : entry;
+    return leases.isOverdue(entries.get(entry, FIELD.writer), monotonicMs) ? NONE : entry;
   }
 
   /** What a follower's lease is worth: its load's state and the bytes that are there. */
   progressOf(
     lease: Lease,
-    nowMs: number,
+    monotonicMs: number,
   ): { readonly state: "loading" | "done" | "failed"; readonly filledBytes: number } {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(lease, LEASE.read, nowMs);
+    const entry = leases.entryOf(lease, LEASE.read, monotonicMs);
     if (entry === NONE) return { state: "failed", filledBytes: 0 };
     if (entries.hasFlag(entry, FLAG.complete)) {
       return { state: "done", filledBytes: entries.getDouble(entry, FIELD.sizeBytes) };
@@ -98,10 +98,10 @@ export class Reads {
     return done;
   }
 
-  isCurrent(lease: Lease, nowMs: number): boolean {
+  isCurrent(lease: Lease, monotonicMs: number): boolean {
     const { tables: { entries, leases }, lifecycle } = this.#p;
-    const entry = leases.entryOf(lease, LEASE.read, nowMs);
-    return entry !== NONE && entries.get(entry, FIELD.state) === STATE.resident && !lifecycle.isDue(entry, nowMs);
+    const entry = leases.entryOf(lease, LEASE.read, monotonicMs);
+    return entry !== NONE && entries.get(entry, FIELD.state) === STATE.resident && !lifecycle.isDue(entry);
   }
 }
 

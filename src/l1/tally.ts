@@ -30,12 +30,14 @@ type Sample = EventMap["l1.key.sampled"];
 /** Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that differs only in numbers. */
 export class Tally {
   readonly #publish: Publish<EventMap>;
+  readonly #monotonicMs: () => number;
   #rows: Row[] = [];
   #samples: Sample[] = [];
 
   /** `publish` must not throw. */
-  constructor(publish: Publish<EventMap>) {
+  constructor(publish: Publish<EventMap>, monotonicMs: () => number) {
     this.#publish = publish;
+    this.#monotonicMs = monotonicMs;
   }
 
   /** `bytes`: of all `keys` together. */
@@ -53,7 +55,8 @@ export class Tally {
 
   /** Something happened to an object; kept if the hash of its key is one of the sample. */
   sample(hash: number, tenant: string, action: Sample["action"], reason: Sample["reason"] = ""): void {
-    if ((hash & (SAMPLED - 1)) === 0) this.#samples.push({ tenant, action, reason, keyHash: String(hash >>> 0) });
+    if ((hash & (SAMPLED - 1)) !== 0) return;
+    this.#samples.push({ tenant, action, reason, keyHash: String(hash >>> 0), atMs: String(this.#monotonicMs()) });
   }
 
   /** Only without the lock: a subscriber may call L1 again. */

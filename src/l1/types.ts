@@ -35,8 +35,10 @@ export interface Lease {
 /** What is known when a write is reserved. */
 export interface WriteRequest {
   readonly key: ObjectKey;
-  /** Bytes to reserve now; `extend` adds more while the final size is unknown. */
+  /** Bytes to reserve now, evicting if need be; `extend` adds more. */
   readonly sizeBytes: number;
+  /** Bytes beyond these, if they are to be had without evicting now or in the next turn of the loop (default 0). */
+  readonly spareBytes?: number;
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
@@ -55,7 +57,7 @@ export interface Staging {
   readonly extents: readonly Uint8Array[];
 }
 
-/** Why a write was not reserved: the same tag already stages the key; no room even after eviction; above the admission limit. */
+/** Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings together hold their share; above the admission limit. */
 export type WriteRefusal = "staging" | "no_room" | "too_large";
 
 /** A read reservation. */
@@ -113,10 +115,21 @@ export interface L1Usage {
   readonly repairs: number;
 }
 
-/** A resident object as a listing shows it. */
-export interface L1Entry {
-  readonly key: ObjectKey;
-  readonly meta: ObjectMeta;
+/** A part of one tenant's keys, in the order of their UTF-8 bytes. */
+export interface KeyRange {
+  readonly tenant: string;
+  readonly prefix: string;
+  /** Only what is greater; "": from the first on. */
+  readonly after: string;
+  /** Only what is not greater; undefined: to the last. */
+  readonly through?: string | undefined;
+}
+
+/** Keys that were admitted lately. */
+export interface RecentKeys {
+  readonly keys: readonly string[];
+  /** L1.admissions at that moment. */
+  readonly admissions: number;
 }
 
 /**
@@ -128,8 +141,14 @@ export interface L1 {
   readonly admissionLimitBytes: number;
   /** A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is refused. `tag` excludes itself and nobody else. */
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[];
-  /** Grows a staging of this holder to at least `sizeBytes` in all; the new list of extents (earlier ones unchanged), or the refusal. */
-  extend(lease: Lease, sizeBytes: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  /** Grows a staging of this holder to at least `sizeBytes` in all, and by spare bytes as in a WriteRequest; the new list of extents (earlier ones unchanged), or the refusal. */
+  extend(
+    lease: Lease,
+    sizeBytes: number,
+    spareBytes?: number,
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  /** Whether stagings may hold that many bytes more at this moment; what it answers is over the next moment. */
+  mayStage(bytes: number): boolean;
   /** Tells followers of a loading staging that the first `filledBytes` are there and verified. */
   filled(lease: Lease, filledBytes: number): void;
   /**
@@ -171,14 +190,19 @@ export interface L1 {
   peek(key: ObjectKey): ObjectMeta | undefined;
   /** Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True where there was an object. */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
-  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default); returns how many. */
-  clear(tenant?: string, which?: "all" | "saved"): number;
+  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which says how many. Others should have their turn between steps. */
+  clear(tenant?: string, which?: "all" | "saved"): Generator<number, void, void>;
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
-  /** One tenant's resident objects by key prefix, in the byte order of keys, after `after`. Costs a pass over all entries. */
-  list(
-    query: { readonly tenant: string; readonly prefix: string; readonly limit: number; readonly after: string },
-  ): readonly L1Entry[];
+  /** How many objects were admitted so far, modulo 2^32. */
+  readonly admissions: number;
+  /**
+   * The keys of a range, in no order: each step looks at some entries, with the range as it is then, and a pass costs as much as there are entries of all tenants.
+   * Keys that are there from the first step to the last are found if they are not admitted anew meanwhile (recentKeys); others perhaps, and expired ones.
+   */
+  keys(range: () => KeyRange): Generator<readonly string[], void, void>;
+  /** All keys of a range that were admitted since `admissions` was so much and are there, and perhaps some others; undefined if that means a look at more than `most` entries. */
+  recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
   /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
   tick(): void;

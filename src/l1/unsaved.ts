@@ -18,9 +18,9 @@ export class Unsaved {
   }
 
   /** Throws no_room, before anything has changed, if no lease is left. */
-  admit(commit: WriteCommit, nowMs: number): Resident | undefined {
+  admit(commit: WriteCommit, monotonicMs: number): Resident | undefined {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(commit.lease, LEASE.write, nowMs);
+    const entry = leases.entryOf(commit.lease, LEASE.write, monotonicMs);
     if (entry === NONE) return undefined;
     // Before it is admitted: whoever finds the object finds it held, even if this thread dies in between.
     const lease = leases.give(LEASE.read, entry, 1, Infinity);
@@ -28,7 +28,7 @@ export class Unsaved {
     let isAdmitted = false;
     const event = "l1.write_finished_and_read_reserved";
     try {
-      this.#writes.finish([commit], { onResident: "replace", nowMs, event, isUnsaved: true }, (outcome) => {
+      this.#writes.finish([commit], { onResident: "replace", monotonicMs, event, isUnsaved: true }, (outcome) => {
         isAdmitted = outcome === "admitted";
       });
     } finally {
@@ -40,18 +40,18 @@ export class Unsaved {
   }
 
   /** Asks of the key at hand. */
-  isExpired(nowMs: number): boolean {
+  isExpired(): boolean {
     const { tables: { entries }, lifecycle, key } = this.#p;
     const entry = entries.findResident(key);
-    return entry !== NONE && entries.hasFlag(entry, FLAG.unsaved) && lifecycle.isDue(entry, nowMs);
+    return entry !== NONE && entries.hasFlag(entry, FLAG.unsaved) && lifecycle.isDue(entry);
   }
 
   /** Replaced, removed and expired objects are not among them: nobody would find them again. */
-  amount(nowMs: number): { readonly objects: number; readonly bytes: number } {
+  amount(): { readonly objects: number; readonly bytes: number } {
     const { tables: { entries, leases }, lifecycle } = this.#p;
     const amount = { objects: 0, bytes: 0 };
     for (const { entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
-      if (entries.get(entry, FIELD.state) !== STATE.resident || lifecycle.isDue(entry, nowMs)) continue;
+      if (entries.get(entry, FIELD.state) !== STATE.resident || lifecycle.isDue(entry)) continue;
       amount.objects++;
       amount.bytes += entries.getDouble(entry, FIELD.sizeBytes);
     }

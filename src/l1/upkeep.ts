@@ -6,8 +6,9 @@ import type { Parts } from "./parts.ts";
 /** Entries looked at in one locked section, and in one turn, for objects whose time is up. */
 const SECTION_ENTRIES = 512;
 const TURN_ENTRIES = 8192;
-/** Objects that one locked section evicts. */
+/** Objects that one locked section evicts, and one turn. */
 const EVICT_BATCH = 128;
+const TURN_EVICTIONS = 4096;
 
 /** What the loop does, in sections short enough not to hold readers up. */
 export class Upkeep {
@@ -20,30 +21,33 @@ export class Upkeep {
   }
 
   /** One turn: ends overdue leases, removes some of the expired objects, evicts from the high to the low watermark. */
-  turn(nowMs: number): void {
-    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= nowMs));
+  turn(monotonicMs: number): void {
+    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
     const looks = Math.min(TURN_ENTRIES, this.#p.tables.entries.top);
     for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
-      this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked), nowMs));
+      this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked)));
     }
     this.#evictToLowWatermark();
   }
 
-  #sweep(looks: number, nowMs: number): void {
+  #sweep(looks: number): void {
     const { tables: { entries, counters }, lifecycle } = this.#p;
     let hand = counters.get(COUNTER.sweepHand);
     for (let i = 0; i < looks; i++) {
       hand = hand + 1 >= entries.top ? 0 : hand + 1;
       const isResident = entries.get(hand, FIELD.state) === STATE.resident && !entries.hasFlag(hand, FLAG.unsaved);
-      if (isResident && lifecycle.isDue(hand, nowMs)) lifecycle.remove(hand, "expired");
+      if (isResident && lifecycle.isDue(hand)) lifecycle.remove(hand, "expired");
     }
     counters.set(COUNTER.sweepHand, hand);
   }
 
   #evictToLowWatermark(): void {
-    const { options, tables: { arena } } = this.#p;
+    const { options, tables: { arena, counters } } = this.#p;
     const lowGranules = arena.layout.granules * options.lowWatermark;
-    const isTriggered = this.#locked(() => this.#usedGranules()) >= arena.layout.granules * options.highWatermark;
+    const highGranules = arena.layout.granules * options.highWatermark;
+    const isTriggered = this.#locked(() =>
+      this.#usedGranules() >= highGranules || counters.get(COUNTER.evicting) === 1
+    );
     let keys = 0;
     let bytes = 0;
     const evictOne = (): boolean => {
@@ -54,8 +58,14 @@ export class Upkeep {
       return true;
     };
     const evictSome = (): boolean => {
-      for (let i = 0; i < EVICT_BATCH; i++) if (!evictOne()) return false;
-      return true;
+      for (let i = 0; i < EVICT_BATCH; i++) {
+        if (evictOne()) continue;
+        counters.set(COUNTER.evicting, 0);
+        return false;
+      }
+      // The next turn goes on where this one stops.
+      counters.set(COUNTER.evicting, 1);
+      return keys < TURN_EVICTIONS;
     };
     for (let hasMore = isTriggered; hasMore;) hasMore = this.#locked(evictSome);
     this.#p.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });

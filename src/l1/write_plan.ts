@@ -19,6 +19,8 @@ export interface WritePlan {
   readonly tag: string;
   readonly head: EntryHead;
   readonly granules: number;
+  /** Granules beyond these, if they are free. */
+  readonly spareGranules: number;
   readonly flags: number;
 }
 
@@ -47,11 +49,14 @@ export function planWrites(requests: readonly WriteRequest[], tag: string, key: 
       headers: headers === "" ? NO_HEADERS : encoder.encode(headers),
       tag: tagBytes,
     };
+    const bytes = headBytes(key, head) + sizeBytes;
+    const granules = Math.max(1, Math.ceil(bytes / GRANULE_BYTES));
     return {
       request,
       tag,
       head,
-      granules: Math.max(1, Math.ceil((headBytes(key, head) + sizeBytes) / GRANULE_BYTES)),
+      granules,
+      spareGranules: Math.max(0, Math.ceil((bytes + (request.spareBytes ?? 0)) / GRANULE_BYTES) - granules),
       flags: (loading === undefined ? 0 : FLAG.loading) | (request.temporary === true ? FLAG.temporary : 0),
     };
   });

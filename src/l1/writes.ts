@@ -1,6 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import { FIELD } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
+import { AGAIN } from "./lifecycle.ts";
 import type { Parts } from "./parts.ts";
 import type { Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
 import type { WritePlan } from "./write_plan.ts";
@@ -10,7 +11,7 @@ const NONE = -1;
 /** How a batch of writes is finished. */
 export interface FinishOptions {
   readonly onResident: "replace" | "keep";
-  readonly nowMs: number;
+  readonly monotonicMs: number;
   /** What an admission is told as. */
   readonly event: "l1.write.finished" | "l1.write_finished_and_read_reserved";
   /** No tier has them yet (default false). */
@@ -25,10 +26,11 @@ export class Writes {
     this.#p = parts;
   }
 
-  /** Stages a batch: all that need memory get it, or none. */
-  reserve(plans: readonly WritePlan[], nowMs: number): readonly (Staging | WriteRefusal)[] {
-    const staged = this.#stageAll(plans, nowMs);
-    if (staged === undefined) return plans.map((plan) => this.#refusal(plan, nowMs) ?? "no_room");
+  /** Stages a batch: all that need memory get it, or none. "again": not yet, room is still being made. */
+  reserve(plans: readonly WritePlan[], monotonicMs: number): readonly (Staging | WriteRefusal)[] | "again" {
+    const staged = this.#stageAll(plans, monotonicMs);
+    if (staged === "again") return staged;
+    if (staged === undefined) return plans.map((plan) => this.#refusal(plan, monotonicMs) ?? "no_room");
     return staged.map((entry, i) => {
       if (typeof entry !== "number") return entry;
       const request = plans[i]?.request;
@@ -37,18 +39,27 @@ export class Writes {
     });
   }
 
-  extend(lease: Lease, sizeBytes: number, nowMs: number): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+  /** "again": not yet, room is still being made. */
+  extend(
+    lease: Lease,
+    { sizeBytes, spareBytes, monotonicMs }: {
+      readonly sizeBytes: number;
+      readonly spareBytes: number;
+      readonly monotonicMs: number;
+    },
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" | "again" {
     const { tables, lifecycle, options } = this.#p;
-    const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE) return "stale";
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
-    if (!lifecycle.extend(entry, sizeBytes)) return "no_room";
+    const extended = lifecycle.extend(entry, sizeBytes, spareBytes);
+    if (extended < 0) return extended === AGAIN ? "again" : "no_room";
     return this.#stagingOf(entry).extents;
   }
 
-  filled(lease: Lease, filledBytes: number, nowMs: number): void {
+  filled(lease: Lease, filledBytes: number, monotonicMs: number): void {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry !== NONE) entries.setDouble(entry, FIELD.filledBytes, filledBytes);
   }
 
@@ -61,14 +72,14 @@ export class Writes {
     how: FinishOptions,
     each: (outcome: WriteOutcome, index: number) => void,
   ): void {
-    for (const commit of commits) this.#checkSize(commit, how.nowMs);
+    for (const commit of commits) this.#checkSize(commit, how.monotonicMs);
     for (const [index, commit] of [...commits.entries()].toReversed()) each(this.#finishOne(commit, how), index);
   }
 
-  abort(leases: readonly Lease[], nowMs: number): void {
+  abort(leases: readonly Lease[], monotonicMs: number): void {
     const { tables, lifecycle } = this.#p;
     for (const lease of leases) {
-      const entry = tables.leases.entryOf(lease, LEASE.write, nowMs);
+      const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
       if (entry === NONE) continue;
       this.#tallyAborted(entry);
       lifecycle.abort(entry);
@@ -76,17 +87,17 @@ export class Writes {
   }
 
   /** Entries or refusals; undefined, and nothing staged, if there is no room for all. */
-  #stageAll(plans: readonly WritePlan[], nowMs: number): (number | WriteRefusal)[] | undefined {
-    const needed = plans.filter((plan) => this.#refusal(plan, nowMs) === undefined);
+  #stageAll(plans: readonly WritePlan[], monotonicMs: number): (number | WriteRefusal)[] | "again" | undefined {
+    const needed = plans.filter((plan) => this.#refusal(plan, monotonicMs) === undefined);
     const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
     // What can never fit must not empty the cache first.
-    if (granules > this.#p.lifecycle.unstagedGranules) return undefined;
+    if (granules > this.#p.lifecycle.stageableGranules) return undefined;
     const staged: (number | WriteRefusal)[] = [];
     for (const plan of plans) {
-      const entry = this.#refusal(plan, nowMs) ?? this.#stage(plan, nowMs);
-      if (entry === NONE) {
+      const entry = this.#refusal(plan, monotonicMs) ?? this.#stage(plan, monotonicMs);
+      if (typeof entry === "number" && entry < 0) {
         for (const each of staged) if (typeof each === "number") this.#p.lifecycle.abort(each);
-        return undefined;
+        return entry === AGAIN ? "again" : undefined;
       }
       staged.push(entry);
     }
@@ -94,22 +105,22 @@ export class Writes {
   }
 
   /** Why a request gets no memory, whatever room there is; leaves its key at hand. */
-  #refusal(plan: WritePlan, nowMs: number): WriteRefusal | undefined {
+  #refusal(plan: WritePlan, monotonicMs: number): WriteRefusal | undefined {
     const { tables, lifecycle, options, key } = this.#p;
     key.set(plan.request.key);
     if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
     const other = tables.entries.findStaging(key, plan.tag);
     if (other === NONE) return undefined;
-    if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), nowMs)) return "staging";
+    if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), monotonicMs)) return "staging";
     lifecycle.expireWrite(other);
     return undefined;
   }
 
-  #stage(plan: WritePlan, nowMs: number): number {
+  #stage(plan: WritePlan, monotonicMs: number): number {
     const { tables: { entries, leases }, lifecycle, options, key } = this.#p;
     const entry = lifecycle.stage(key, plan.head, plan);
-    if (entry === NONE) return NONE;
-    const lease = leases.give(LEASE.write, entry, 1, nowMs + options.writeLeaseMs);
+    if (entry < 0) return entry;
+    const lease = leases.give(LEASE.write, entry, 1, monotonicMs + options.writeLeaseMs);
     if (lease === undefined) {
       lifecycle.discard(entry);
       return NONE;
@@ -130,9 +141,9 @@ export class Writes {
     };
   }
 
-  #checkSize({ lease, sizeBytes }: WriteCommit, nowMs: number): void {
+  #checkSize({ lease, sizeBytes }: WriteCommit, monotonicMs: number): void {
     const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(lease, LEASE.write, nowMs);
+    const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE || sizeBytes <= entries.capacityOf(entry)) return;
     throw new VitrineError(
       "length_mismatch",
@@ -142,7 +153,7 @@ export class Writes {
 
   #finishOne(commit: WriteCommit, how: FinishOptions): WriteOutcome {
     const { tables: { entries, leases }, lifecycle, tally, key } = this.#p;
-    const entry = leases.entryOf(commit.lease, LEASE.write, how.nowMs);
+    const entry = leases.entryOf(commit.lease, LEASE.write, how.monotonicMs);
     if (entry === NONE) return "stale";
     entries.loadKey(entry, key);
     const tenant = entries.tenantOf(entry);

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
+import { Descriptors } from "./descriptors.ts";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import { Hold } from "./hold.ts";
+import { afterBody } from "./linger.ts";
 import { smallBody } from "./small_body.ts";
-import type { ByteSource, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
+import type { ByteSource, ExactPaths, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
 
 interface DirectController {
   /** Copies; a promise under back-pressure, which resolves also when the client has gone. */
@@ -24,6 +27,7 @@ declare const Bun: {
     readonly idleTimeout: number;
     readonly maxRequestBodySize: number;
     readonly development: false;
+    readonly routes: ReturnType<typeof exactRoutes>;
     readonly fetch: (request: Request) => Response | Promise<Response>;
     readonly error: (error: unknown) => Response;
   }): BunServer;
@@ -34,11 +38,15 @@ interface BunServer {
   /** Whose responses have not left. */
   readonly pendingRequests: number;
   stop(closeActiveConnections?: boolean): Promise<void>;
+  closeIdleConnections(): number;
 }
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
 const NO_CONTEXT = {};
+const RESOLVED = { isResolved: true } as const;
+/** How often is looked whether connections have taken descriptors that others need: Bun accepts until none is left. */
+const ROOM_MS = 250;
 /** How often a stop looks whether only endless responses are left. */
 const LOOK_MS = 50;
 
@@ -47,23 +55,33 @@ const COLLECT_BYTES = 16 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
 export function bunRuntime(): Runtime {
-  let discarded = 0;
   return {
     name: "bun",
     version: Bun.version,
     stopsThreads: true,
     serve,
     createSender: () => SENDER,
-    discard(bytes) {
-      discarded += bytes;
-      if (discarded < COLLECT_BYTES) return;
-      discarded = 0;
-      Bun.gc(true);
-    },
+    discard,
+  };
+}
+
+const discard = collector();
+
+function collector(): (bytes: number) => void {
+  let discarded = 0;
+  return (bytes) => {
+    discarded += bytes;
+    if (discarded < COLLECT_BYTES) return;
+    discarded = 0;
+    Bun.gc(true);
   };
 }
 
 function serve(options: ServeOptions): Server {
+  const { exactPaths } = options;
+  const answer = (request: Request, isResolved: boolean) =>
+    afterBody(request, options.fetch(request, isResolved ? RESOLVED : NO_CONTEXT), { discard });
+  const byRoute = (paths: ExactPaths) => (request: RoutedRequest) => answer(request, isRoutedElsewhere(request, paths));
   const server = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -71,15 +89,27 @@ function serve(options: ServeOptions): Server {
     idleTimeout: Math.min(255, options.idleTimeoutSeconds),
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    fetch: (request) => options.fetch(request, NO_CONTEXT),
+    routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, byRoute(exactPaths)),
+    fetch: (request) => {
+      const isResolved = exactPaths !== undefined && request.method !== "GET" && isStrayed(request, exactPaths);
+      return answer(request, isResolved);
+    },
     error(error) {
       options.onError(error);
       return new Response(null, { status: 500 });
     },
   });
+  const descriptors = Descriptors.own();
+  const room = setInterval(() => {
+    if (descriptors.areLow()) server.closeIdleConnections();
+  }, ROOM_MS);
   return {
     address: { host: server.hostname, port: server.port },
-    stop: ({ patienceMs = Infinity } = {}) => stop(server, options, patienceMs),
+    async stop({ patienceMs = Infinity } = {}) {
+      const cut = await stop(server, options, patienceMs);
+      clearInterval(room);
+      return cut;
+    },
   };
 }
 

@@ -1,30 +1,12 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { chunkStream } from "./chunk_stream.ts";
 import { CopyingSender } from "./copying_sender.ts";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
+import { DenoServer } from "./deno_server.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
-import type { ByteSource, RequestContext, Runtime, Sender, SenderOptions, SendOptions, ServeOptions } from "./types.ts";
-import type { Server } from "./types.ts";
+import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions } from "./types.ts";
 
 declare const Deno: {
   readonly version: { readonly deno: string };
-  serve(
-    options: {
-      readonly hostname: string;
-      readonly port: number;
-      readonly reusePort: boolean;
-      readonly automaticCompression: boolean;
-      readonly signal: AbortSignal;
-      readonly onListen: () => void;
-      readonly onError: (error: unknown) => Response;
-    },
-    handler: (request: Request, context: RequestContext) => Response | Promise<Response>,
-  ): {
-    readonly addr: { readonly hostname: string; readonly port: number };
-    shutdown(): Promise<void>;
-    readonly finished: Promise<void>;
-  };
 };
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
@@ -37,7 +19,7 @@ export const denoRuntime = (): Runtime => ({
   name: "deno",
   version: Deno.version.deno,
   stopsThreads: false,
-  serve,
+  serve: (options) => new DenoServer(options),
   createSender: (options) => new DenoSender(options),
   discard: (bytes) => discard(bytes),
 });
@@ -54,66 +36,6 @@ function collector(): (bytes: number) => void {
     discarded = 0;
     if (typeof gc === "function") Reflect.apply(gc, undefined, [{ type: "major", execution: "sync" }]);
   };
-}
-
-/** Deno's shutdown breaks off request bodies that are still arriving; so it comes only when no request is in hand, and new ones are sent away. */
-function serve(options: ServeOptions): Server {
-  const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
-  const abort = new AbortController();
-  let inHand = 0;
-  let stopping:
-    | { readonly onlyEndless: PromiseWithResolvers<void>; readonly none: PromiseWithResolvers<void> }
-    | undefined;
-  const look = () => {
-    if (inHand <= endlessRequests()) stopping?.onlyEndless.resolve();
-    if (inHand === 0) stopping?.none.resolve();
-  };
-  const over = () => {
-    inHand--;
-    look();
-  };
-  const server = Deno.serve({
-    hostname: options.host,
-    port: options.port,
-    reusePort: options.reusePort,
-    // It would change bytes, length and ETag of what is stored.
-    automaticCompression: false,
-    signal: abort.signal,
-    onListen() {},
-    onError(error) {
-      options.onError(error);
-      return new Response(null, { status: 500 });
-    },
-  }, (request, context) => {
-    if (stopping !== undefined) return new Response(null, { status: 503, headers: { connection: "close" } });
-    inHand++;
-    context.completed?.then(over, over);
-    return options.fetch(request, context);
-  });
-  return {
-    address: { host: server.addr.hostname, port: server.addr.port },
-    async stop({ patienceMs = Infinity } = {}) {
-      stopping ??= { onlyEndless: Promise.withResolvers(), none: Promise.withResolvers() };
-      look();
-      await within(patienceMs, stopping.onlyEndless.promise);
-      const cut = Math.max(0, inHand - endlessRequests());
-      if (inHand > 0 && cut === 0) await within(endlessPatienceMs, stopping.none.promise);
-      // Deno ends a single stalled response in no way (docs/RUNTIMES.md), but all of them.
-      if (inHand > 0) abort.abort();
-      else await server.shutdown();
-      await server.finished;
-      return cut;
-    },
-  };
-}
-
-/** Resolves with the promise, or when the time is over. */
-async function within(timeoutMs: number, promise: Promise<void>): Promise<void> {
-  if (timeoutMs === Infinity) return await promise;
-  const over = new AbortController();
-  const late = delay(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined);
-  await Promise.race([promise, late]);
-  over.abort();
 }
 
 /** Memory that Deno may read until the response has left: shared memory is pinned until then, private memory is not. */

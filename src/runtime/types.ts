@@ -15,6 +15,17 @@ export interface ByteSource {
 export interface RequestContext {
   /** Settles when the response has left completely or its connection is gone; undefined where the runtime does not tell. */
   readonly completed?: Promise<void>;
+  /** Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees to its clients itself. */
+  readonly waitsForBody?: (waits: boolean) => void;
+  /** Set if the runtime has resolved the path that was sent into another (Bun; see `exactPaths`). */
+  readonly isResolved?: true;
+}
+
+/** Requests whose path has to be what was sent. */
+export interface ExactPaths {
+  /** Ends with a slash. */
+  readonly prefix: string;
+  readonly methods: readonly string[];
 }
 
 /** How a body ended. `complete`: every byte was handed to the runtime. */
@@ -53,8 +64,10 @@ export interface ServeOptions {
   readonly port: number;
   /** Several servers, of several threads, on one port. */
   readonly reusePort: boolean;
-  /** A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno does not close connections. */
+  /** A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno only where it waits for the client to send. */
   readonly idleTimeoutSeconds: number;
+  /** Requests that are told of if their path is not what was sent; default: none. */
+  readonly exactPaths?: ExactPaths;
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** How many of the requests in hand have a response without an end of its own; default: none. */
   readonly endlessRequests?: () => number;

@@ -2,23 +2,25 @@ import { isExpired } from "../core/object.ts";
 import type { ListPage, ListQuery } from "../l2/adapter.ts";
 import { compareKeys } from "../core/key.ts";
 import type { StorageContext } from "./context.ts";
+import type { L1Listing } from "./l1_listing.ts";
 import type { ListEntry } from "./types.ts";
 
 /** One level as a listing sees it. */
 interface Level {
-  page(query: ListQuery): ListPage | Promise<ListPage>;
+  page(query: ListQuery): Promise<ListPage>;
   /** The entry as it is to be shown; undefined if the level's copy does not count. */
   show(entry: ListEntry): ListEntry | undefined;
 }
 
 /** What to list, and who has to agree. */
 export interface ListingOptions {
+  readonly l1: L1Listing;
   readonly query: ListQuery;
   /** One tier's name ("l1" too), or undefined for all. */
   readonly tier: string | undefined;
 }
 
-/** One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the tiers) tells it. Throws tier_failed. */
+/** One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the tiers) tells it. Throws tier_failed, busy. */
 export async function listObjects(context: StorageContext, options: ListingOptions): Promise<ListPage> {
   const { query } = options;
   const entries: ListEntry[] = [];
@@ -29,13 +31,14 @@ export async function listObjects(context: StorageContext, options: ListingOptio
   return { entries, more: false };
 }
 
-function levelsOf({ l1, tiers, clock }: StorageContext, { query, tier }: ListingOptions): readonly Level[] {
+function levelsOf(
+  { l1, tiers, clock }: StorageContext,
+  { query, tier, l1: listing }: ListingOptions,
+): readonly Level[] {
   const fresh = (entry: ListEntry): ListEntry | undefined => isExpired(entry.meta, clock.nowMs()) ? undefined : entry;
   const memory: Level = {
-    page: (page) => {
-      const listed = l1.list(page);
-      return { entries: listed.map(({ key, meta }) => ({ key: key.key, meta })), more: listed.length >= page.limit };
-    },
+    // One more than a page, which tells whether there is another.
+    page: (page) => listing.page({ ...page, limit: page.limit + 1 }),
     show: fresh,
   };
   const levels = tiers.filter((each) => tier === undefined || tier === each.name).map((each): Level => ({
@@ -68,9 +71,11 @@ async function* entriesOf(level: Level, query: ListQuery): AsyncGenerator<ListEn
   }
 }
 
-/** Merges ordered levels; of equal keys the first level's entry is kept. */
+/** Merges ordered levels; of equal keys the first level's entry is kept. The first is asked before the others: what it has lost is in them. */
 async function* merge(levels: readonly AsyncGenerator<ListEntry, void, void>[]): AsyncGenerator<ListEntry, void, void> {
-  const heads = await Promise.all(levels.map(async (level) => ({ level, entry: (await level.next()).value })));
+  const open = async (level: AsyncGenerator<ListEntry, void, void>) => ({ level, entry: (await level.next()).value });
+  const first = await Promise.all(levels.slice(0, 1).map(open));
+  const heads = [...first, ...await Promise.all(levels.slice(1).map(open))];
   for (;;) {
     let least: ListEntry | undefined;
     for (const { entry } of heads) {

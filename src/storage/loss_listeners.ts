@@ -17,12 +17,12 @@ export function lossListeners(ghosts: GhostIndex, clock: Clock): LossListeners {
     l1: (key, reason) => {
       // No loss: another object has its place; or it was to leave with its last reader.
       if (reason === "replaced" || reason === "temporary") return;
-      ghosts.lostEncoded(key, { tier: 0, reason, atMs: clock.nowMs() });
+      ghosts.lostEncoded(key, { tier: 0, reason, atMs: clock.monotonicMs() });
     },
     tier: (tier, key, reason) => {
       // Deleted: by us, and Tier knows why.
       if (reason === "replaced" || reason === "deleted") return;
-      ghosts.lost(key, { tier: tier + 1, reason, atMs: clock.nowMs() });
+      ghosts.lost(key, { tier: tier + 1, reason, atMs: clock.monotonicMs() });
     },
   };
 }

@@ -43,7 +43,7 @@ export class Remover {
   /** Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws tier_failed. */
   clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
     if (tierName === "l1") return this.#clearL1(tenant);
-    const { tiers, latch, l1 } = this.#context;
+    const { tiers, latch } = this.#context;
     return latch.exclusive(async () => {
       const chosen = tiers.filter((tier) => tierName === undefined || tier.name === tierName);
       const results = await Promise.allSettled(chosen.map((tier) => tier.clear(tenant)));
@@ -54,18 +54,28 @@ export class Remover {
       }
       if (tierName !== undefined) return removed;
       this.#stores.cancelAll(tenant);
-      removed["l1"] = l1.clear(tenant);
+      removed["l1"] = await this.#emptyL1(tenant, "all");
       return removed;
     });
   }
 
   /** What is not yet in the tiers is stored first: clearing one level loses no acknowledged object. */
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
-    const { l1, shared, poller, clock } = this.#context;
+    const { shared, poller, clock } = this.#context;
     while (this.#stores.hasUnsaved(tenant)) await this.#stores.flush();
-    const deadlineMs = clock.nowMs() + OTHERS_WAIT_MS;
-    await poller.until(() => shared.queue.othersEntries === 0 || clock.nowMs() >= deadlineMs);
-    return { l1: l1.clear(tenant, "saved") };
+    const deadlineMs = clock.monotonicMs() + OTHERS_WAIT_MS;
+    await poller.until(() => shared.queue.othersEntries === 0 || clock.monotonicMs() >= deadlineMs);
+    return { l1: await this.#emptyL1(tenant, "saved") };
+  }
+
+  async #emptyL1(tenant: string | undefined, which: "all" | "saved"): Promise<number> {
+    const { l1, timers } = this.#context;
+    let removed = 0;
+    for (const step of l1.clear(tenant, which)) {
+      removed += step;
+      await timers.turn();
+    }
+    return removed;
   }
 
   async #lookUp(key: ObjectKey): Promise<ObjectMeta | undefined> {

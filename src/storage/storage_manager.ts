@@ -8,6 +8,7 @@ import type { L1 } from "../l1/types.ts";
 import type { L2Adapter } from "../l2/adapter.ts";
 import type { StorageContext } from "./context.ts";
 import { KeyLatch } from "./key_latch.ts";
+import { L1Listing } from "./l1_listing.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { listObjects } from "./listing.ts";
 import { explain } from "./read/explain.ts";
@@ -65,6 +66,7 @@ export class StorageManager implements Storage {
   readonly #stores: StoreController;
   readonly #writes: WriteController;
   readonly #remover: Remover;
+  readonly #listing: L1Listing;
   #draining: Promise<void> | undefined;
 
   constructor(options: StorageManagerOptions) {
@@ -90,6 +92,7 @@ export class StorageManager implements Storage {
     this.#stores = stores;
     this.#loads = loads;
     this.#remover = new Remover(this.#context, stores);
+    this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
       committer: new Committer(this.#context, stores),
       write: options.write,
@@ -147,7 +150,7 @@ export class StorageManager implements Storage {
     },
   ): ReturnType<Storage["list"]> {
     const { tier, ...rest } = query;
-    return listObjects(this.#context, { query: rest, tier });
+    return listObjects(this.#context, { query: rest, tier, l1: this.#listing });
   }
 
   async status(): Promise<StorageStatus> {

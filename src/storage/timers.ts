@@ -1,4 +1,4 @@
-import { clearInterval, setInterval, setTimeout } from "node:timers";
+import { clearInterval, setImmediate, setInterval, setTimeout } from "node:timers";
 
 /** How storage waits; tests give their own. */
 export interface Timers {
@@ -6,6 +6,8 @@ export interface Timers {
   every(everyMs: number, run: () => void): () => void;
   /** Resolves after `delayMs`. */
   after(delayMs: number): Promise<void>;
+  /** Resolves when others that wait have had their turn. */
+  turn(): Promise<void>;
 }
 
 /** The runtime's own timers. */
@@ -16,4 +18,5 @@ export const systemTimers: Timers = {
     return () => clearInterval(timer);
   },
   after: (delayMs) => new Promise((resolve) => void setTimeout(resolve, delayMs)),
+  turn: () => new Promise((resolve) => void setImmediate(resolve)),
 };

@@ -72,7 +72,7 @@ export interface ListEntry {
 /** Told, before the answer, how a lookup went that L1 could not answer. */
 export interface LookupListener {
   missed(reason: MissReason): void;
-  /** A tier has said whether it has the object, or failed to; not told to a lookup that joins another one's load. `startMs`: milliseconds since the epoch. */
+  /** A tier has said whether it has the object, or failed to; not told to a lookup that joins another one's load. `startMs`: monotonic milliseconds. */
   asked(tier: string, took: { readonly startMs: number; readonly seconds: number }): void;
 }
 

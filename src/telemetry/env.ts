@@ -1,8 +1,71 @@
 /** The environment, as a record. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** A positive number of an OTEL_* variable; anything else counts as not set, as the OpenTelemetry specification asks. */
-export function positiveNumber(text: string | undefined): number | undefined {
-  const value = Number(text);
-  return text !== undefined && text.trim() !== "" && Number.isFinite(value) && value > 0 ? value : undefined;
+/** A value that cannot be used, and what is used in its place. */
+export interface EnvProblem {
+  readonly variable: string;
+  /** Without secrets. */
+  readonly value: string;
+  readonly used: string;
+}
+
+/** Timers of both runtimes take no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const MAX_VALUE_CHARS = 200;
+
+/**
+ * The standard OTEL_* variables. What cannot be used counts as not set, as the OpenTelemetry specification asks, and is noted once for each variable.
+ * An empty value is no value.
+ */
+export class OtelEnv {
+  readonly #env: Env;
+  readonly #problems = new Map<string, EnvProblem>();
+
+  constructor(env: Env) {
+    this.#env = env;
+  }
+
+  /** What cannot be used, of what was asked for so far. */
+  get problems(): readonly EnvProblem[] {
+    return [...this.#problems.values()];
+  }
+
+  /** The names that are set. */
+  names(): readonly string[] {
+    return Object.keys(this.#env).filter((name) => this.text(name) !== undefined);
+  }
+
+  /** Without the space around it. */
+  text(variable: string): string | undefined {
+    const text = this.#env[variable]?.trim();
+    return text === "" ? undefined : text;
+  }
+
+  /** A whole number of at least 1. */
+  number(variable: string, instead: number): number {
+    const text = this.text(variable);
+    if (text === undefined) return instead;
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= 1 && value <= MAX_TIMER_MS) return value;
+    this.cannotUse(variable, String(instead));
+    return instead;
+  }
+
+  oneOf<const Choice extends string>(
+    variable: string,
+    choices: readonly Choice[],
+    instead: string,
+  ): Choice | undefined {
+    const text = this.text(variable);
+    const choice = choices.find((each) => each === text);
+    if (text !== undefined && choice === undefined) this.cannotUse(variable, instead);
+    return choice;
+  }
+
+  /** Notes that the value of a variable is not used. `shown`: what is told of it (default: the value). */
+  cannotUse(variable: string, used: string, shown: string = this.text(variable) ?? ""): void {
+    if (this.#problems.has(variable)) return;
+    const value = shown.replace(/\/\/[^/\s@]*@/g, "//***@").slice(0, MAX_VALUE_CHARS);
+    this.#problems.set(variable, { variable, value, used });
+  }
 }

@@ -3,17 +3,21 @@ import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporte
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
 import type { ItemNumbers } from "./push/batch_queue.ts";
-import type { Env } from "./env.ts";
+import { checkExporterEnv, checkNames } from "./check_env.ts";
+import { type Env, type EnvProblem, OtelEnv } from "./env.ts";
 import type { CounterOptions, GroupCounter } from "./groups/group_counter.ts";
 import type { GroupHistogram, HistogramOptions } from "./groups/group_histogram.ts";
 import { GroupMetrics } from "./groups/group_metrics.ts";
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
 import { otlpTarget, type Signal } from "./otlp_target.ts";
+import type { PushEnd } from "./push/export_counts.ts";
+import { listenToExporters } from "./push/push_end.ts";
+import { samplerOf } from "./request_follower.ts";
 import { resourceOf } from "./resource.ts";
 import { type FinishedSpan, tracesPush } from "./push/traces_push.ts";
 
-export type { FinishedSpan, LogEntry, Signal };
+export type { EnvProblem, FinishedSpan, LogEntry, PushEnd, Signal };
 
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {
@@ -24,6 +28,8 @@ export interface ObservabilityConfig {
   readonly version: string;
   /** service.instance.id, unless OTEL_RESOURCE_ATTRIBUTES has one. */
   readonly instanceId: string;
+  /** Told how each push ended; must not throw. Default: nobody is. */
+  readonly onPush?: (signal: Signal, end: PushEnd) => void;
   /** How long the last push may take when shutting down. Default 2000. */
   readonly shutdownTimeoutMs?: number;
   /** How long a scrape waits for the gauges; what is not there by then is left out. Default 2000. */
@@ -40,6 +46,8 @@ export interface ExportNumbers {
 /** The OpenTelemetry SDK, set up. */
 export interface Observability {
   readonly meter: Meter;
+  /** Values of the environment that cannot be used. */
+  readonly problems: readonly EnvProblem[];
   createHistogram(name: string, options: HistogramOptions): GroupHistogram;
   createCounter(name: string, options: CounterOptions): GroupCounter;
   /** Takes a finished span along; undefined where no traces are pushed. Never throws, never waits. */
@@ -55,12 +63,14 @@ export interface Observability {
 }
 
 const SCOPE = "vitrine";
+const SIGNALS = ["metrics", "logs", "traces"] as const satisfies readonly Signal[];
 
 /** Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are pushed where the environment says so, and what pushes is loaded only then. */
 export async function initObservability(config: ObservabilityConfig): Promise<Observability> {
-  const { env, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
+  const { clock, onPush = () => {}, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
+  const env = new OtelEnv(config.env);
   const resource = resourceOf(env, config);
-  const own = new GroupMetrics(SCOPE, config.clock);
+  const own = new GroupMetrics(SCOPE, clock);
   const metricProducers = [own];
   const pull = new PrometheusExporter({ preventServerStart: true, metricProducers });
   const targets = {
@@ -68,12 +78,21 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
     logs: otlpTarget(env, "logs"),
     traces: otlpTarget(env, "traces"),
   };
-  const metrics = targets.metrics && await metricsPush(env, targets.metrics, metricProducers);
-  const logs = targets.logs && await logsPush(env, targets.logs, { scope: SCOPE, resource });
-  const traces = targets.traces && await tracesPush(env, targets.traces, { scope: SCOPE, resource });
+  const isPushed = SIGNALS.filter((signal) => targets[signal] !== undefined);
+  if (isPushed.length > 0) listenToExporters();
+  for (const signal of isPushed) checkExporterEnv(env, signal);
+  if (targets.traces !== undefined) samplerOf(env);
+  checkNames(env);
+  const onEnd = (signal: Signal) => (end: PushEnd) => onPush(signal, end);
+  const metrics = targets.metrics &&
+    await metricsPush(env, targets.metrics, { metricProducers, clock, onEnd: onEnd("metrics") });
+  const logs = targets.logs && await logsPush(env, targets.logs, { scope: SCOPE, resource, onEnd: onEnd("logs") });
+  const traces = targets.traces &&
+    await tracesPush(env, targets.traces, { scope: SCOPE, resource, onEnd: onEnd("traces") });
   const provider = new MeterProvider({ resource, readers: metrics === undefined ? [pull] : [pull, metrics.reader] });
   const serializer = new PrometheusSerializer("", false, /^service\.instance\.id$/, false, true);
   return {
+    problems: env.problems,
     meter: provider.getMeter(SCOPE),
     createHistogram: (name, options) => own.createHistogram(name, options),
     createCounter: (name, options) => own.createCounter(name, options),

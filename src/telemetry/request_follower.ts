@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Follow } from "../core/followed_request.ts";
 import { formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
-import { type Env } from "./env.ts";
+import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_target.ts";
 
 /** Settings of the follower. */
@@ -27,7 +27,8 @@ interface Sampler {
  * work in every thread that serves.
  */
 export function requestFollower(options: FollowerOptions): Follow | undefined {
-  const { env, everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
+  const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
+  const env = new OtelEnv(options.env);
   const sampler = otlpTarget(env, "traces") === undefined ? NEVER : samplerOf(env);
   if (sampler === NEVER && !everyRequest) return undefined;
   return (header) => {
@@ -43,10 +44,19 @@ export function requestFollower(options: FollowerOptions): Follow | undefined {
 const NEVER: Sampler = { root: () => false, child: () => false };
 const ALWAYS: Sampler = { root: () => true, child: () => true };
 
-/** The sampler of the environment; an unknown one counts as not set, as the OpenTelemetry specification asks. */
-function samplerOf(env: Env): Sampler {
-  const name = env["OTEL_TRACES_SAMPLER"]?.trim() || "parentbased_always_on";
-  const ratio = ratioOf(env["OTEL_TRACES_SAMPLER_ARG"]);
+const SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const;
+
+/** The sampler of the environment; an unknown one, or a ratio that is none, counts as not set and is noted. */
+export function samplerOf(env: OtelEnv): Sampler {
+  const name = env.oneOf("OTEL_TRACES_SAMPLER", SAMPLERS, "parentbased_always_on") ?? "parentbased_always_on";
+  const ratio = name.endsWith("ratio") ? ratioOf(env) : 1;
   const byRatio: Sampler = { root: (random) => random() < ratio, child: ({ traceId }) => isBelow(traceId, ratio) };
   const child = ({ sampled }: TraceContext) => sampled;
   switch (name) {
@@ -60,14 +70,18 @@ function samplerOf(env: Env): Sampler {
       return { root: () => false, child };
     case "parentbased_traceidratio":
       return { root: byRatio.root, child };
+    case "parentbased_always_on":
     default:
       return { root: () => true, child };
   }
 }
 
-function ratioOf(text: string | undefined): number {
-  const ratio = text === undefined || text.trim() === "" ? 1 : Number(text);
-  return ratio >= 0 && ratio <= 1 ? ratio : 1;
+function ratioOf(env: OtelEnv): number {
+  const variable = "OTEL_TRACES_SAMPLER_ARG";
+  const ratio = Number(env.text(variable) ?? 1);
+  if (ratio >= 0 && ratio <= 1) return ratio;
+  env.cannotUse(variable, "1");
+  return 1;
 }
 
 /** Whether a trace belongs to the sampled part, the same way as OpenTelemetry's TraceIdRatioBased sampler for JavaScript: every service of it decides alike. */

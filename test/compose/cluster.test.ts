@@ -90,7 +90,7 @@ test("startCluster serves on, loses no unsaved object and counts what was lost w
       );
     while (!isBack()) await visit(doomed.adminAddress.port, "/status").then((response) => response.text());
   }
-  await visit(url, "/v1/objects?tier=l1", { method: "DELETE" });
+  await visit(url, "/v1/objects?clear=all&tier=l1", { method: "DELETE" });
   for (const key of keys) {
     const response = await visit(url, `/v1/objects/${key}`);
     expect([key, response.status, (await response.arrayBuffer()).byteLength]).toEqual([key, 200, 5000]);

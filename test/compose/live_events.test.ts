@@ -93,7 +93,7 @@ for (const [name, server] of servers) {
   test(`${name}: a listener is forgotten when its client goes away without a word`, async () => {
     const sockets = Array.from({ length: 4 }, () => new RawSocket(server.address.port));
     for (const socket of sockets) {
-      socket.write("GET /v1/events?type=timeout.raised HTTP/1.1\r\nHost: vitrine\r\n\r\n");
+      socket.write("GET /v1/events?type=timeout.raised HTTP/1.1\r\nHost: localhost\r\n\r\n");
       expect((await socket.head()).status).toBe(200);
     }
     await streams(urlOf(server), sockets.length);

@@ -4,7 +4,7 @@ import { noPublish } from "../../src/events/no_publish.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
 
-const options = { publish: noPublish, clock: { nowMs: () => 0 }, onTierRemoved: () => {} };
+const options = { publish: noPublish, clock: { nowMs: () => 0, monotonicMs: () => 0 }, onTierRemoved: () => {} };
 const l2 = ["memory://?name=one", "memory://?name=two"];
 
 for (const [l2TimeoutMs, Expected] of [[30_000, TimeoutAdapter], [0, MemoryAdapter]] as const) {

@@ -49,3 +49,9 @@ test("publicConfig hides secret parameters when a tier URL holds some", () => {
     "s3://bucket?endpoint=http://h&secret_access_key=***&region=eu",
   );
 });
+
+test("publicConfig takes no longer than its input asks for when a tier URL nearly holds secrets, and hides what follows one", () => {
+  const long = `file://a?${"?key".repeat(50_000)}`;
+  expect(shownTier(long)).toBe(long);
+  expect(shownTier("s3://b?a=1?token=x?y&b=2#key=c")).toBe("s3://b?a=1?token=***&b=2#key=c");
+});

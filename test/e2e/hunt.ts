@@ -66,7 +66,7 @@ await runSuite("hunt", options, async ({ runtime, folder, checks }) => {
   const quiet = await until(() => workerStatus(admin), isQuiet, { timeoutMs });
   checks.that("nothing is reserved, staged, loaded or queued at the end", isQuiet(quiet), () => JSON.stringify(quiet));
   const client = new Client(address, new Ledger());
-  const { status } = await client.request({ method: "DELETE", path: "/v1/objects" });
+  const { status } = await client.request({ method: "DELETE", path: "/v1/objects?clear=all" });
   checks.equal("status of the clear", { actual: status, expected: 200 });
   const isEmpty = ({ l1 }: Status) => l1.usedBytes === 0;
   const empty = await until(() => workerStatus(admin), isEmpty, { timeoutMs });

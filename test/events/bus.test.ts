@@ -12,7 +12,7 @@ function manualBus(queueSize = 100) {
   const time = { nowMs: 1000 };
   const timers = new Set<() => void>();
   const bus = new EventBus({
-    clock: { nowMs: () => time.nowMs },
+    clock: { nowMs: () => time.nowMs, monotonicMs: () => time.nowMs },
     queueSize,
     schedule: (run) => {
       timers.add(run);

@@ -3,7 +3,7 @@ import { Call } from "../../routes/call.ts";
 
 /** A call that began at 1000 ms, on a clock that is set by hand. */
 function begun() {
-  const clock = { ms: 1000, nowMs: () => clock.ms };
+  const clock = { ms: 1000, nowMs: () => clock.ms, monotonicMs: () => clock.ms };
   const call = new Call("GET", { template: "/v1/objects/{key}", parameter: "a", hasQuery: false }, {
     publish: () => {},
     clock,

@@ -9,6 +9,10 @@ import { metadataCases } from "./cases/metadata.ts";
 import { pageCases } from "./cases/page.ts";
 import { rangeCases } from "./cases/ranges.ts";
 import { readCases } from "./cases/reads.ts";
+import { cacheControlTable } from "./cases/rfc/cache_control.ts";
+import { conditionTable } from "./cases/rfc/conditions.ts";
+import { rangeTable } from "./cases/rfc/ranges.ts";
+import { representationTable } from "./cases/rfc/representation.ts";
 import { serviceCases } from "./cases/service.ts";
 import { writeCases } from "./cases/writes.ts";
 import { type ContractCase, ContractClient, type ContractFixture } from "./contract_client.ts";
@@ -21,6 +25,10 @@ export const contract: readonly ContractCase[] = [
   ...rangeCases,
   ...conditionCases,
   ...digestCases,
+  ...conditionTable,
+  ...rangeTable,
+  ...cacheControlTable,
+  ...representationTable,
   ...lifetimeCases,
   ...metadataCases,
   ...keyCases,

@@ -21,6 +21,7 @@ const app = createAdminApp({
   status: () => Promise.resolve({}),
   metricsText: () => Promise.resolve(""),
   events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 15_000 }),
+  allowedHosts: ["vitrine", "v"],
   isAlive: () => true,
   isReady: () => true,
   reportError: (error) => errors.push(error),

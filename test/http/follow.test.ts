@@ -10,7 +10,7 @@ const REQUEST = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /** An app that follows as it is told, over a storage with nothing in it; the clock moves a millisecond each time it is read. */
 function app(follow: (traceParent: string | null) => FollowedRequest | undefined) {
   let nowMs = 1000;
-  const clock = { nowMs: () => nowMs++ };
+  const clock = { nowMs: () => nowMs++, monotonicMs: () => nowMs++ };
   const events: { readonly name: EventName; readonly fields: object }[] = [];
   const publish = <Name extends EventName>(name: Name, fields: EventMap[Name]): void => {
     events.push({ name, fields });
@@ -25,6 +25,7 @@ function app(follow: (traceParent: string | null) => FollowedRequest | undefined
     config: () => ({}),
     status: () => Promise.resolve({}),
     metricsText: () => Promise.resolve("up 1\n"),
+    allowedHosts: ["vitrine", "v"],
     isAlive: () => true,
     events: () => Promise.reject(new Error("no events")),
     isReady: () => true,

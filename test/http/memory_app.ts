@@ -25,14 +25,21 @@ export interface MemoryApp {
 }
 
 /** The app of the HTTP tests; its clock stands still until it is advanced. */
-export function memoryApp(sender: Sender): MemoryApp {
+export function memoryApp(
+  sender: Sender,
+  { allowedHosts = ["*"] }: { readonly allowedHosts?: readonly string[] } = {},
+): MemoryApp {
   let nowMs = 1_800_000_000_000;
   let ready = true;
   const events = new EventRecorder();
   const bus = new EventBus({ flushIntervalMs: 0 });
   const feed = new LiveFeed({ source: bus, schedule: unrefTimer, nonce: "memory" });
   const errors: unknown[] = [];
-  const knobs: MemoryStorageKnobs = { clock: { nowMs: () => nowMs }, maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB };
+  const knobs: MemoryStorageKnobs = {
+    clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
+    maxObjectBytes: 6 * MIB,
+    l1LimitBytes: 4 * MIB,
+  };
   const storage = new MemoryStorage(knobs);
   const app = createApp({
     storage,
@@ -48,6 +55,7 @@ export function memoryApp(sender: Sender): MemoryApp {
     status: async () => ({ storage: await storage.status() }),
     metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
     discard() {},
+    allowedHosts,
     isAlive: () => true,
     isReady: () => ready,
     reportError: (error) => errors.push(error),

@@ -2,13 +2,16 @@ import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
+import { planArena } from "../../src/l1/arena/layout.ts";
 import type { WriteRefusal } from "../../src/l1/types.ts";
 import {
   audit,
   bytesOf,
+  clear,
   commit,
   fill,
   get,
+  keysOf,
   makeL1,
   MIB,
   put,
@@ -170,7 +173,7 @@ test("a load is superseded when its key is deleted, replaced or cleared, and its
     expect([follower.state(), follower.filledBytes(), follower.meta]).toEqual(["loading", 3, loadingMeta]);
     if (meanwhile === "delete") expect(l1.delete([key("a")])).toEqual([false]);
     if (meanwhile === "replace") put(l1, "a", "newer");
-    if (meanwhile === "clear") expect(l1.clear()).toBe(0);
+    if (meanwhile === "clear") expect(clear(l1)).toBe(0);
     expect(l1.follow(key("a"), "load")).toBe(undefined);
     expect([follower.state(), follower.filledBytes()]).toEqual(["loading", 3]);
     expect(l1.finishWrite([commit(staging(load), 5)], "keep")).toEqual(["superseded"]);
@@ -220,7 +223,7 @@ test("a removed object stays readable until finishRead", () => {
   expect(l1.isCurrent(resident(found).lease)).toBe(false);
   audit(memory);
   expect(l1.finishRead([resident(found).lease])).toEqual([true]);
-  l1.clear();
+  clear(l1);
   expect(l1.usage().usedBytes).toBe(0);
   audit(memory);
 });
@@ -263,7 +266,7 @@ test("an object of no bytes is admitted, read and listed", () => {
   put(l1, "empty", "");
   const [found] = l1.reserveRead([key("empty")]);
   expect([resident(found).extents, resident(found).meta.sizeBytes]).toEqual([[], 0]);
-  expect(l1.list({ tenant: "", prefix: "", limit: 9, after: "" }).length).toBe(1);
+  expect(keysOf(l1)).toEqual(["empty"]);
   expect(l1.usage()).toMatchObject({ objects: 1, usedBytes: 64, payloadBytes: 0 });
   audit(memory);
 });
@@ -407,8 +410,7 @@ test("metadata and keys come back as they were, to the last byte", () => {
     const time = { crc32: 2 ** 32 - 1 - i, version: 2 ** 53 - 1 - i, createdMs: 1.5 + i, expiresMs: 2 ** 41 };
     put(l1, each, `value ${i}`, { ...more, ...time });
   });
-  const listed = l1.list({ tenant, prefix: "", limit: 99, after: "" });
-  expect(new Set(listed.map((each) => each.key.key))).toEqual(new Set(keys));
+  expect(new Set(keysOf(l1, { tenant }))).toEqual(new Set(keys));
   keys.forEach((each, i) => {
     expect(l1.peek({ tenant, key: each })).toEqual({
       sizeBytes: 7,
@@ -438,26 +440,85 @@ test("tenant and key stay apart when their bytes together are the same", () => {
   expect([get(l1, "bc", "a"), get(l1, "c", "ab"), get(l1, "abc")]).toEqual(["one", "two", undefined]);
 });
 
-test("list gives one tenant's keys in the order of their UTF-8 bytes, by prefix, after and limit", () => {
-  const { l1, clock } = makeL1();
+test("keys gives one tenant's keys by prefix, after and through in the order of their UTF-8 bytes", () => {
+  const { l1 } = makeL1();
   const names = ["a", "a/1", "a/\u{1f600}", "a/\uffee", "a/é", "b", "ab"];
   for (const name of names) put(l1, name, "v");
   put(l1, "", "v", { key: key("a/other", "t") });
-  put(l1, "a/expired", "v", { expiresMs: clock.now });
-  const list = (query: { prefix?: string; limit?: number; after?: string }) =>
-    l1.list({ tenant: "", prefix: "", limit: 99, after: "", ...query }).map((entry) => entry.key.key);
-  expect(list({})).toEqual(["a", "a/1", "a/é", "a/\uffee", "a/\u{1f600}", "ab", "b"]);
-  expect(list({ prefix: "a/" })).toEqual(["a/1", "a/é", "a/\uffee", "a/\u{1f600}"]);
-  expect(list({ prefix: "a/", after: "a/é", limit: 1 })).toEqual(["a/\uffee"]);
-  expect(list({ after: "a/\u{1f600}" })).toEqual(["ab", "b"]);
+  expect(keysOf(l1)).toEqual(["a", "a/1", "a/é", "a/\uffee", "a/\u{1f600}", "ab", "b"]);
+  expect(keysOf(l1, { prefix: "a/" })).toEqual(["a/1", "a/é", "a/\uffee", "a/\u{1f600}"]);
+  expect(keysOf(l1, { prefix: "a/", after: "a/é", through: "a/\uffee" })).toEqual(["a/\uffee"]);
+  expect(keysOf(l1, { after: "a/\u{1f600}" })).toEqual(["ab", "b"]);
+  expect(keysOf(l1, { tenant: "t" })).toEqual(["a/other"]);
+});
+
+test("recentKeys gives what was admitted since, and nothing when that is too much or the order was repaired", async () => {
+  const { l1, memory } = makeL1();
+  put(l1, "old", "v");
+  const all = { tenant: "", prefix: "", after: "" };
+  const { admissions } = l1;
+  expect(l1.recentKeys(all, admissions, 9)).toEqual({ keys: [], admissions });
+  for (const name of ["b", "a", "gone", "old"]) put(l1, name, "v");
+  l1.delete([key("gone")]);
+  expect(l1.recentKeys(all, admissions, 4)?.keys.toSorted()).toEqual(["a", "b", "old"]);
+  expect(l1.recentKeys({ ...all, through: "a" }, admissions, 4)?.keys).toEqual(["a"]);
+  expect(l1.recentKeys(all, admissions, 3)).toBe(undefined);
+  Atomics.store(new Int32Array(memory.control), planArena(memory.options).at.lock, 2);
+  await l1.takeOver(2);
+  expect(l1.recentKeys(all, admissions, 1000)).toBe(undefined);
+  expect(l1.recentKeys(all, admissions, Infinity)?.keys.toSorted()).toEqual(["a", "b", "old"]);
+  audit(memory);
+});
+
+test("room for a large object is made by some evictions in each locked section", () => {
+  const { l1, told, memory } = makeL1({ maxObjects: 4096 }, { admissionLimitBytes: MIB / 2 });
+  for (let i = 0; i < 2400; i++) put(l1, String(i), "z".repeat(400));
+  told.length = 0;
+  expect(typeof l1.reserveWrite([request("large", MIB / 2)], "put")[0]).toBe("object");
+  const removed = told.flatMap(({ name, fields }) => name === "l1.removed" && "keys" in fields ? [fields.keys] : []);
+  expect(removed.length > 8 && removed.every((keys) => keys <= 128)).toBe(true);
+  audit(memory);
+});
+
+test("the loop evicts down to the low watermark in several turns when many objects must leave", () => {
+  const { l1, memory } = makeL1({ sizeBytes: 8000 * 64, maxObjects: 8000 }, { lowWatermark: 0.1 });
+  for (let i = 0; i < 7000; i++) put(l1, String(i), "v");
+  for (const left of [7000 - 4096, 800, 800]) {
+    l1.tick();
+    expect(l1.usage().objects).toBe(left);
+  }
+  audit(memory);
+});
+
+test("an eviction spares no more objects than it may look at when all have been read", () => {
+  const { l1, memory } = makeL1({ maxObjects: 5000 });
+  const keys = Array.from({ length: 5000 }, (_, i) => key(String(i)));
+  for (const each of keys) put(l1, each.key, "v");
+  for (let reads = 0; reads < 3; reads++) l1.touch(keys);
+  // No row is left: one object must leave.
+  put(l1, "new", "v");
+  expect(keys.filter((each) => l1.peek(each) === undefined)).toEqual([key("4096")]);
+  audit(memory);
+});
+
+test("spare bytes are given where they are free below the high watermark, and push nobody out", () => {
+  const { l1 } = makeL1();
+  const [first] = l1.reserveWrite([request("a", 1000, { spareBytes: 50_000 })], "put");
+  expect(bytesOf(staging(first).extents).length >= 51_000).toBe(true);
+  for (let i = 0; i < 14; i++) put(l1, String(i), "z".repeat(60_000));
+  const { objects } = l1.usage();
+  const [second] = l1.reserveWrite([request("b", 1000, { spareBytes: 50_000 })], "put");
+  expect(bytesOf(staging(second).extents).length < 1100).toBe(true);
+  expect(typeof l1.extend(staging(second).lease, 2000, 50_000)).toBe("object");
+  expect(l1.usage().objects).toBe(objects);
 });
 
 test("clear removes one tenant's objects, or all", () => {
   const { l1, told, memory } = makeL1();
   for (let i = 0; i < 5; i++) put(l1, "", "vv", { key: key(`k${i}`, i < 2 ? "a" : "b") });
   told.length = 0;
-  expect(l1.clear("a")).toBe(2);
-  expect(l1.clear()).toBe(3);
+  expect(clear(l1, "a")).toBe(2);
+  expect(clear(l1)).toBe(3);
   expect(told).toEqual([
     { name: "l1.removed", fields: { tenant: "a", reason: "cleared", keys: 2, bytes: 4 } },
     { name: "l1.removed", fields: { tenant: "b", reason: "cleared", keys: 3, bytes: 6 } },
@@ -657,7 +718,7 @@ for (const policy of ["s3-fifo", "lru"] as const) {
     expect(l1.usage().oldestAgeSeconds).toBe(2);
     l1.finishRead([resident(held).lease]);
     audit(memory, policy);
-    l1.clear();
+    clear(l1);
     expect(l1.usage().oldestAgeSeconds).toBe(0);
   });
 }

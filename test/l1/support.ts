@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { compareKeys } from "../../src/core/key.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry_table.ts";
@@ -8,7 +9,7 @@ import { type ArenaOptions, COUNTER, POLICY_LISTS } from "../../src/l1/arena/lay
 import { LEASE } from "../../src/l1/arena/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
 import { openTables } from "../../src/l1/arena/tables.ts";
-import type { Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/types.ts";
+import type { KeyRange, Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/types.ts";
 
 export const MIB = 1024 * 1024;
 
@@ -21,7 +22,14 @@ export interface Told {
 /** A clock that stands until it is set. */
 export class FakeClock {
   now = 1_000_000;
+  /** How far wall time was set forward. */
+  stepMs = 0;
+
   nowMs(): number {
+    return this.now + this.stepMs;
+  }
+
+  monotonicMs(): number {
     return this.now;
   }
 }
@@ -93,6 +101,17 @@ export function put(l1: L1Manager, key: string, text: string, more: Partial<Writ
   const [result] = l1.reserveWrite([request(key, bytes.length, more)], "put");
   fill(staging(result).extents, bytes);
   expect(l1.finishWrite([commit(staging(result), bytes.length, more)], "replace")).toEqual(["admitted"]);
+}
+
+/** Removes all objects, or one tenant's; how many. */
+export function clear(l1: L1Manager, tenant?: string, which: "all" | "saved" = "all"): number {
+  return l1.clear(tenant, which).reduce((sum, removed) => sum + removed, 0);
+}
+
+/** The keys of a range, in order. */
+export function keysOf(l1: L1Manager, range: Partial<KeyRange> = {}): readonly string[] {
+  const all = { tenant: "", prefix: "", after: "", ...range };
+  return [...l1.keys(() => all)].flat().sort(compareKeys);
 }
 
 /** Reads an object as text and gives the lease back; undefined if it is not there. */

@@ -13,9 +13,19 @@ import type { L2Adapter, L2Load, StoreSource, TierRemovalListener } from "../../
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
   #nowMs = 1_700_000_000_000;
+  #stepMs = 0;
 
   nowMs(): number {
+    return this.#nowMs + this.#stepMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Sets wall time forward, or back. */
+  step(ms: number): void {
+    this.#stepMs += ms;
   }
 
   advance(ms: number): void {

@@ -30,7 +30,7 @@ test("StorageManager.list gives each key once and in order when pages cross leve
         expect(listed).toEqual(names.toSorted(compareKeys));
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
 });
 

@@ -30,7 +30,10 @@ async function withStorage(
   body: (bench: ReturnType<typeof storageBench>) => Promise<void>,
 ): Promise<void> {
   const options = { name: "t1", path, limitBytes: 0, sync: false, publish() {} };
-  const files = await FileAdapter.open({ ...options, clock: { nowMs: () => Date.now() } });
+  const files = await FileAdapter.open({
+    ...options,
+    clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
+  });
   const bench = storageBench({ write, wrap: (): L2Adapter => files });
   await body(bench);
   await bench.storage.drain();

@@ -142,7 +142,7 @@ test("StorageManager.get streams past L1 when the object is above the admission 
 test("StorageManager.get streams past L1 when L1 has no room", async () => {
   const bench = storageBench({ l1Bytes: 8192 });
   await seed(bench, "a", pattern(4000));
-  const filler = Array.from({ length: 7 }, (_, index) => ({
+  const filler = Array.from({ length: 5 }, (_, index) => ({
     key: key(`f${index}`),
     sizeBytes: 1000,
     contentType: "",

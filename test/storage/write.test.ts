@@ -151,7 +151,7 @@ test("Upload stays in L1 when a body of unknown length fits", async () => {
 test("StorageManager.reserve refuses when L1 cannot take it and there is no tier", async () => {
   const { storage, l1 } = storageBench({ tiers: 0, l1Bytes: 8192 });
   expect(await codeOf(() => storage.reserve(putRequest("a", { sizeBytes: 4097 })))).toBe("too_large");
-  l1.reserveWrite(["x", "y"].map((name) => ({ key: key(name), sizeBytes: 3500, contentType: "", sha256: "" })), "z");
+  l1.reserveWrite(["x", "y"].map((name) => ({ key: key(name), sizeBytes: 2500, contentType: "", sha256: "" })), "z");
   expect(await codeOf(() => storage.reserve(putRequest("a", { sizeBytes: 4000 })))).toBe("no_room");
 });
 

@@ -4,6 +4,7 @@ import type { Publish } from "../../src/core/publish.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
+import type { Lease } from "../../src/l1/types.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
@@ -30,12 +31,22 @@ function isNamed<Name extends EventName>(
 /** A clock and timers that only `advance` moves. */
 export class ManualTime implements Clock, Timers {
   #nowMs = 1_700_000_000_000;
+  #stepMs = 0;
   readonly #every = new Set<{ readonly everyMs: number; readonly run: () => void; nextMs: number }>();
   /** What waits in `after`. */
   readonly delays: { readonly delayMs: number; readonly wake: () => void }[] = [];
 
   nowMs(): number {
+    return this.#nowMs + this.#stepMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** Sets wall time forward, or back. */
+  step(ms: number): void {
+    this.#stepMs += ms;
   }
 
   every(everyMs: number, run: () => void): () => void {
@@ -46,6 +57,10 @@ export class ManualTime implements Clock, Timers {
 
   after(delayMs: number): Promise<void> {
     return new Promise((wake) => this.delays.push({ delayMs, wake }));
+  }
+
+  turn(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Moves time with every timer in its turn. */
@@ -172,15 +187,18 @@ function makeBench(
     },
     named: (name) => events.flatMap((event) => isNamed(event, name) ? [event.fields] : []),
     evictAll: () => {
-      const key = { tenant: "filler", key: "filler" };
-      const leases = [];
+      const fillers: { readonly key: ObjectKey; readonly lease: Lease }[] = [];
       for (let size = admissionLimitBytes; size >= 64;) {
-        const request = { key, sizeBytes: size, contentType: "", sha256: "" };
-        const [staged] = l1.reserveWrite([request], `filler:${leases.length}`);
-        if (typeof staged === "object") leases.push(staged.lease);
-        else size = Math.floor(size / 2);
+        const key = { tenant: "filler", key: String(fillers.length) };
+        const [staged] = l1.reserveWrite([{ key, sizeBytes: size, contentType: "", sha256: "" }], "filler");
+        if (typeof staged === "object") {
+          const commit = { lease: staged.lease, sizeBytes: size, crc32: 0, version: 1, createdMs: 0, expiresMs: 0 };
+          const [held] = l1.finishWriteAndReserveRead([commit], "replace");
+          if (held !== undefined) fillers.push({ key, lease: held.lease });
+        } else size = Math.floor(size / 2);
       }
-      l1.abort(leases);
+      l1.finishRead(fillers.map(({ lease }) => lease));
+      l1.delete(fillers.map(({ key }) => key));
     },
   };
 }

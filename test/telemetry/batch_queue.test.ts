@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { BatchQueue } from "../../src/telemetry/push/batch_queue.ts";
-import { ExportCounts } from "../../src/telemetry/push/export_counts.ts";
+import { ExportCounts, type PushEnd } from "../../src/telemetry/push/export_counts.ts";
 
 interface Timer {
   readonly run: () => void;
@@ -10,7 +10,7 @@ interface Timer {
 /** A queue whose timers and exporter are worked by hand. */
 function bench() {
   const timers = new Set<Timer>();
-  const sent: { readonly items: readonly number[]; readonly done: (error: Error | undefined) => void }[] = [];
+  const sent: { readonly items: readonly number[]; readonly done: (end: PushEnd) => void }[] = [];
   const counts = new ExportCounts();
   const queue = new BatchQueue<number>({
     send: (items, done) => sent.push({ items, done }),
@@ -47,11 +47,11 @@ test("BatchQueue sends what waits after the delay, and a full batch at once", as
   expect(sent).toEqual([]);
   expect(fire(10)).toBe(1);
   expect(sent.map(({ items }) => items)).toEqual([[1]]);
-  sent[0]?.done(undefined);
+  sent[0]?.done({});
   await settled();
   for (const item of [2, 3, 4]) queue.add(item);
   expect(sent.map(({ items }) => items)).toEqual([[1], [2, 3, 4]]);
-  sent[1]?.done(undefined);
+  sent[1]?.done({});
   await settled();
   expect(queue.numbers()).toEqual({ exported: 4, failed: 0, dropped: 0, queued: 0 });
   expect(timers.size).toBe(0);
@@ -61,7 +61,7 @@ test("BatchQueue drops and counts what comes while it is full, and sends the res
   const { queue, sent, counts } = bench();
   for (let item = 1; item <= 10; item++) queue.add(item);
   expect(queue.numbers()).toEqual({ exported: 0, failed: 0, dropped: 3, queued: 4 });
-  sent[0]?.done(new Error("down"));
+  sent[0]?.done({ error: new Error("down") });
   await settled();
   expect(sent.map(({ items }) => items)).toEqual([[1, 2, 3], [4, 5, 6]]);
   expect(queue.numbers()).toEqual({ exported: 0, failed: 3, dropped: 3, queued: 1 });
@@ -73,11 +73,11 @@ test("BatchQueue gives a batch up when the exporter never answers, and counts it
   for (const item of [1, 2, 3, 4]) queue.add(item);
   expect(fire(1000)).toBe(1);
   await settled();
-  sent[0]?.done(undefined);
+  sent[0]?.done({});
   await settled();
   expect([counts.ok, counts.failed]).toEqual([0, 1]);
   expect(fire(10)).toBe(1);
-  sent[1]?.done(undefined);
+  sent[1]?.done({});
   await settled();
   expect(queue.numbers()).toEqual({ exported: 1, failed: 3, dropped: 0, queued: 0 });
 });
@@ -108,11 +108,11 @@ test("BatchQueue.flush resolves when everything added before it has arrived", as
     await queue.flush();
     flushed = true;
   })();
-  sent[0]?.done(undefined);
+  sent[0]?.done({});
   await settled();
   await settled();
   expect([flushed, sent.length]).toEqual([false, 2]);
-  sent[1]?.done(undefined);
+  sent[1]?.done({});
   await flush;
   expect(queue.numbers().exported).toBe(4);
 });

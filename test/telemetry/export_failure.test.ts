@@ -1,7 +1,18 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import process from "node:process";
-import { type FinishedSpan, initObservability, type LogEntry, type Observability } from "../../src/telemetry/mod.ts";
-import { OtlpReceiver } from "./otlp_receiver.ts";
+import { causeText } from "../../src/core/cause_text.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { GroupMetrics } from "../../src/telemetry/groups/group_metrics.ts";
+import {
+  type FinishedSpan,
+  initObservability,
+  type LogEntry,
+  type Observability,
+  type ObservabilityConfig,
+  type PushEnd,
+} from "../../src/telemetry/mod.ts";
+import { SteadyTimes } from "../../src/telemetry/push/steady_times.ts";
+import { type Behaviour, OtlpReceiver } from "./otlp_receiver.ts";
 
 const TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT";
 const SPAN: FinishedSpan = {
@@ -39,12 +50,19 @@ afterEach(async () => {
 });
 
 /** Pushes to the receiver: logs and spans one by one, metrics seldom. */
-async function start(env: Readonly<Record<string, string>> = {}, url = receiver.url): Promise<Observability> {
+async function start(
+  env: Readonly<Record<string, string>> = {},
+  { url = receiver.url, onPush = () => {} }: {
+    readonly url?: string;
+    readonly onPush?: Required<ObservabilityConfig>["onPush"];
+  } = {},
+): Promise<Observability> {
   const observability = await initObservability({
-    clock: { nowMs: () => Date.now() },
+    clock: systemClock,
     version: "1",
     instanceId: "i",
     shutdownTimeoutMs: 200,
+    onPush,
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
@@ -129,7 +147,12 @@ test("initObservability pushes protobuf unless the environment says otherwise", 
 });
 
 test("initObservability makes no spans and no log records when nothing is to be pushed", async () => {
-  const observability = await initObservability({ clock: { nowMs: () => 0 }, version: "1", instanceId: "i", env: {} });
+  const observability = await initObservability({
+    clock: { nowMs: () => 0, monotonicMs: () => 0 },
+    version: "1",
+    instanceId: "i",
+    env: {},
+  });
   running.push(observability);
   expect([observability.recordSpan, observability.emitLog, observability.exports().size]).toEqual([
     undefined,
@@ -190,7 +213,7 @@ test("a push counts as failed when there is no collector", async () => {
   const gone = receiver.url;
   await receiver.stop();
   receiver = await OtlpReceiver.start("answer");
-  const observability = await start({}, gone);
+  const observability = await start({}, { url: gone });
   record(observability);
   await pushesEnded(observability, 1);
   expect(observability.exports().get("traces")?.items?.failed).toBe(1);
@@ -208,4 +231,91 @@ test("metrics lose nothing when pushes fail: the first one that arrives holds th
   const push = await receiver.next();
   expect(push.samples('id="i"')).toEqual(new Map([['apples_total{id="i"}', 7]]));
   expect(observability.exports().get("metrics")?.failed).toBeGreaterThanOrEqual(1);
+});
+
+/** ExportTraceServiceResponse with partial_success { rejected_spans: 2, error_message: "old" }. */
+const REJECTED_PROTOBUF = Uint8Array.from([0x0a, 0x07, 0x08, 0x02, 0x12, 0x03, 0x6f, 0x6c, 0x64]);
+const REJECTED_JSON = JSON.stringify({ partialSuccess: { rejectedSpans: "2", errorMessage: "old" } });
+
+for (const [protocol, body] of [["http/json", REJECTED_JSON], ["http/protobuf", REJECTED_PROTOBUF]] as const) {
+  test(`spans that the collector rejects count as dropped, and the push as failed, when its answer is a partial success in ${protocol}`, async () => {
+    const ends: unknown[] = [];
+    const observability = await start({
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "3",
+    }, { onPush: (signal, end) => ends.push([signal, end]) });
+    receiver.behaviour = { status: 200, body };
+    for (let spans = 0; spans < 3; spans++) record(observability);
+    await pushesEnded(observability, 1);
+    expect(observability.exports().get("traces")).toEqual({
+      ok: 0,
+      failed: 1,
+      items: { exported: 1, failed: 0, dropped: 2, queued: 0 },
+    });
+    expect(ends).toEqual([["traces", { rejected: { items: 2, message: "old" } }]]);
+  });
+}
+
+const CAUSES: readonly (readonly [when: string, Behaviour, cause: RegExp])[] = [
+  ["answers 400", { status: 400, body: "no" }, /the collector answered 400/],
+  ["answers 503", { status: 503, retryAfter: "60" }, /429, 502, 503 or 504/],
+  ["hangs", "hang", /timed out|no answer within/i],
+];
+
+for (const [when, behaviour, cause] of CAUSES) {
+  test(`initObservability tells why a push failed when the collector ${when}`, async () => {
+    process.env[TIMEOUT] = "100";
+    const causes: string[] = [];
+    const onPush = (_signal: string, { error }: { readonly error?: Error | undefined }) =>
+      causes.push(causeText(error));
+    const observability = await start({}, { onPush });
+    receiver.behaviour = behaviour;
+    record(observability);
+    await pushesEnded(observability, 1);
+    expect(causes).toEqual([expect.stringMatching(cause)]);
+  });
+}
+
+test("initObservability tells why a push failed when nobody listens, and says of an answer that is none of OTLP that it is not", async () => {
+  process.env[TIMEOUT] = "100";
+  const causes: string[] = [];
+  const onPush = (_signal: string, { error, rejected }: PushEnd) =>
+    causes.push(error === undefined ? rejected?.message ?? "" : causeText(error));
+  const gone = receiver.url;
+  await receiver.stop();
+  receiver = await OtlpReceiver.start("answer");
+  const refused = await start({}, { onPush, url: gone });
+  record(refused);
+  await pushesEnded(refused, 1);
+  expect(causes.splice(0)).toEqual([expect.stringMatching(/ECONNREFUSED|refused|connect/i)]);
+  receiver.behaviour = { status: 200, body: "<html>" };
+  const answered = await start({}, { onPush });
+  record(answered);
+  await pushesEnded(answered, 1);
+  expect(causes).toEqual(["the answer is not one of OTLP"]);
+});
+
+test("the times of pushed metrics do not go back, nor before the start of a series, when wall time does", async () => {
+  const clock = {
+    stepMs: 0,
+    nowMs: () => systemClock.nowMs() + clock.stepMs,
+    monotonicMs: () => systemClock.monotonicMs(),
+  };
+  const times = new SteadyTimes(clock);
+  const ms = ([seconds, nanoseconds]: readonly [number, number]) => seconds * 1000 + nanoseconds / 1e6;
+  const histogram = new GroupMetrics("test", clock);
+  histogram.createHistogram("h", { description: "", unit: "", bounds: [1] }).record(1, { count: 1, attributes: {} });
+  const points = async () => {
+    const { resourceMetrics } = await histogram.collect();
+    return times.of(resourceMetrics).scopeMetrics.flatMap(({ metrics }) =>
+      metrics.flatMap(({ dataPoints: [point] }) =>
+        point === undefined ? [] : [[ms(point.startTime), ms(point.endTime)]]
+      )
+    );
+  };
+  const [before] = await points();
+  clock.stepMs = -3_600_000;
+  const [after] = await points();
+  expect(after?.[1]).toBeGreaterThan(before?.[1] ?? Infinity);
+  expect(after?.[0]).toBeLessThanOrEqual(after?.[1] ?? 0);
 });

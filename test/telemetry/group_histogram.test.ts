@@ -19,7 +19,7 @@ const value = fc.oneof(
 
 /** Records the values through a fold into a GroupHistogram, and one by one into the SDK's own histogram; returns what a reader sees of both. */
 async function recordBothWays(values: readonly number[]) {
-  const histograms = new GroupMetrics("test", { nowMs: () => 0 });
+  const histograms = new GroupMetrics("test", { nowMs: () => 0, monotonicMs: () => 0 });
   const reader = new PeriodicExportingMetricReader({
     exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
     metricProducers: [histograms],

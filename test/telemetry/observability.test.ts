@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
+import { systemClock } from "../../src/core/clock.ts";
 import { initObservability } from "../../src/telemetry/mod.ts";
 import { OtlpReceiver } from "./otlp_receiver.ts";
 
 const JSON_FORM = { OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
-const DEFAULTS = { clock: { nowMs: () => Date.now() }, version: "1.2.3", instanceId: "instance-1" };
+const DEFAULTS = { clock: systemClock, version: "1.2.3", instanceId: "instance-1" };
 
 /** The samples of a Prometheus text by series; throws on a line that is no sample. */
 function parse(text: string): ReadonlyMap<string, number> {
@@ -74,9 +75,57 @@ test("prometheusText leaves out gauges that do not answer in time, and keeps the
   await observability.shutdown();
 });
 
-test("initObservability refuses an OTLP endpoint that is not a URL", async () => {
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "nowhere" };
-  await expect(initObservability({ ...DEFAULTS, env })).rejects.toThrow("OTLP endpoint is not a URL: nowhere");
+/** Each with a value that cannot be used, or is not all of what is used, and what is. */
+const PROBLEMS: Readonly<Record<string, readonly [value: string, used: string]>> = {
+  OTEL_SDK_DISABLED: ["yes", "false"],
+  OTEL_METRICS_EXPORTER: ["otpl", "as if it were not set"],
+  OTEL_LOGS_EXPORTER: ["otlp,console", "otlp"],
+  OTEL_EXPORTER_OTLP_PROTOCOL: ["grcp", "http/protobuf"],
+  OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: ["grpc", "http/protobuf"],
+  OTEL_EXPORTER_OTLP_TIMEOUT: ["10s", "10000"],
+  OTEL_EXPORTER_OTLP_COMPRESSION: ["zip", "none"],
+  OTEL_EXPORTER_OTLP_CERTIFICATE: ["/nowhere.pem", "nothing: the file cannot be read"],
+  OTEL_TRACES_SAMPLER: ["always", "parentbased_always_on"],
+  OTEL_METRIC_EXPORT_INTERVAL: ["9999999999", "60000"],
+  OTEL_METRIC_EXPORT_TIMEOUT: ["90000", "60000, the interval"],
+  OTEL_BSP_SCHEDULE_DELAY: ["-1", "5000"],
+  OTEL_BSP_EXPORT_TIMEOUT: ["1.5", "30000"],
+  OTEL_BSP_MAX_QUEUE_SIZE: ["0", "2048"],
+  OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: ["5000", "2048, as many as the queue holds"],
+  OTEL_RESOURCE_ATTRIBUTES: ["a=b,nothing,c=%", "the 1 of 3 pairs that are key=value"],
+  OTEL_EXPORTER_OTLP_ENDPONT: ["", "nothing: it is not read"],
+};
+
+test("initObservability names every value of the environment that it does not use, and what it uses instead", async () => {
+  const env = Object.fromEntries(Object.entries(PROBLEMS).map(([name, [value]]) => [name, value || "x"]));
+  const observability = await initObservability({
+    ...DEFAULTS,
+    env: {
+      ...env,
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+      OTEL_UNKNOWN: "x",
+      OTEL_BLRP_SCHEDULE_DELAY: " 7 ",
+    },
+    shutdownTimeoutMs: 1,
+  });
+  const found = observability.problems.map(({ variable, value, used }) => [variable, [value, used]]);
+  expect(Object.fromEntries(found)).toEqual(PROBLEMS);
+  await observability.shutdown();
+});
+
+test("initObservability tells which header cannot be used and no secret", async () => {
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://user:secret@127.0.0.1:9",
+    OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20secret,secret,a b=secret",
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "htp://user:secret@collector",
+  };
+  const observability = await initObservability({ ...DEFAULTS, env, shutdownTimeoutMs: 1 });
+  expect(JSON.stringify(observability.problems)).not.toContain("secret");
+  expect(observability.problems).toMatchObject([
+    { variable: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value: "htp://***@collector" },
+    { variable: "OTEL_EXPORTER_OTLP_HEADERS", value: "*** (pair 2, 3)", used: "the 1 of 3 pairs that are name=value" },
+  ]);
+  await observability.shutdown();
 });
 
 test("initObservability pushes the series and values that prometheusText shows, with the headers of the environment", async () => {

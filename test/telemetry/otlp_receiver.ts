@@ -88,7 +88,11 @@ export interface Push {
 }
 
 /** How a receiver treats a push. */
-export type Behaviour = "answer" | "hang" | { readonly status: number; readonly retryAfter?: string };
+export type Behaviour = "answer" | "hang" | {
+  readonly status: number;
+  readonly retryAfter?: string;
+  readonly body?: string | Uint8Array;
+};
 
 /** A collector on a free local port that takes OTLP, and answers, refuses or never does. */
 export class OtlpReceiver {
@@ -142,8 +146,8 @@ export class OtlpReceiver {
       response.writeHead(200, { "content-type": "application/json" }).end("{}");
       return;
     }
-    const { status, retryAfter } = behaviour;
-    response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end();
+    const { status, retryAfter, body } = behaviour;
+    response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": retryAfter }).end(body);
   }
 
   #take(push: Push): void {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { OtelEnv } from "../../src/telemetry/env.ts";
 import { otlpTarget } from "../../src/telemetry/otlp_target.ts";
 
 const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
@@ -33,15 +34,21 @@ const cases: readonly (readonly [string, Readonly<Record<string, string>>, Retur
 
 for (const [when, env, target] of cases) {
   test(`otlpTarget follows the standard variables when ${when}`, () => {
-    expect(otlpTarget(env, "logs")).toEqual(target);
+    expect(otlpTarget(new OtelEnv(env), "logs")).toEqual(target);
   });
 }
 
-test("otlpTarget refuses in one line what is no URL and no protocol of ours", () => {
-  expect(() => otlpTarget({ OTEL_EXPORTER_OTLP_ENDPOINT: "nowhere" }, "logs")).toThrow(
-    "OTLP endpoint is not a URL: nowhere",
-  );
-  expect(() => otlpTarget({ ...BASE, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }, "logs")).toThrow(
-    "OTLP protocol is neither http/protobuf nor http/json: grpc",
-  );
+test("otlpTarget pushes nothing to what is no http URL, takes protobuf for a protocol it does not know, and notes both", () => {
+  for (const endpoint of ["nowhere", "localhost:4318", "grpc://collector:4317", "http://"]) {
+    const env = new OtelEnv({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+    expect([otlpTarget(env, "logs"), env.problems.map(({ variable }) => variable)]).toEqual([
+      undefined,
+      ["OTEL_EXPORTER_OTLP_ENDPOINT"],
+    ]);
+  }
+  const env = new OtelEnv({ ...BASE, OTEL_EXPORTER_OTLP_PROTOCOL: "grcp" });
+  expect(otlpTarget(env, "logs")?.protocol).toBe("http/protobuf");
+  expect(env.problems).toEqual([
+    { variable: "OTEL_EXPORTER_OTLP_PROTOCOL", value: "grcp", used: "http/protobuf" },
+  ]);
 });

@@ -21,10 +21,11 @@ export class History {
   }
 
   /**
-   * @param {number} time seconds, later than the one before
+   * @param {number} time seconds; one that is not later than the last begins anew: the clock was set back
    * @param {ReadonlyMap<string, number | undefined>} values
    */
   add(time, values) {
+    if (time <= (this.#times.at(-1) ?? -Infinity)) this.#clear();
     const last = this.#times.at(-1);
     if (last !== undefined && time - last > this.#gapSeconds) this.#append(last + this.#gapSeconds / 2, new Map());
     this.#append(time, values);
@@ -32,6 +33,11 @@ export class History {
       this.#times.shift();
       for (const line of this.#lines.values()) line.shift();
     }
+  }
+
+  #clear() {
+    this.#times = [];
+    for (const label of this.#lines.keys()) this.#lines.set(label, []);
   }
 
   /** @returns {Lines} */

@@ -41,8 +41,8 @@ export class Board {
   }
 
   /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */
-  claimTick(nowMs: number, everyMs: number): boolean {
-    const now = nowMs | 0;
+  claimTick(monotonicMs: number, everyMs: number): boolean {
+    const now = monotonicMs | 0;
     const last = Atomics.load(this.#words, TICKED);
     // Wraps every 49 days; the difference of two times is right all the same.
     if (((now - last) | 0) < everyMs && last !== 0) return false;

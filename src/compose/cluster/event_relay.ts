@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
+import { targetOf } from "../../../routes/http/request_target.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
 
@@ -48,7 +49,7 @@ export class EventRelay {
   answer(request: Request): Promise<Response> | undefined {
     const key = request.headers.get(KEY_HEADER);
     const worker = key === null ? undefined : this.#workers.get(key);
-    if (worker === undefined || new URL(request.url).pathname !== PATH) return undefined;
+    if (worker === undefined || targetOf(request.url) !== PATH) return undefined;
     return this.#stream(parseWanted(request.headers.get(WANTED_HEADER) ?? ""), worker.gone.signal);
   }
 

@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { App } from "../../../routes/mod.ts";
-import { systemClock } from "../../core/clock.ts";
-import { errorLine } from "../../core/error_line.ts";
+import { SystemClock } from "../../core/clock.ts";
+import { causeText } from "../../core/cause_text.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
@@ -45,7 +45,7 @@ export async function runWorker(
   reportError: (error: unknown) => void,
 ): Promise<RunningWorker> {
   const { config, seat, version } = data;
-  const clock = systemClock;
+  const clock = new SystemClock(data.clock);
   const runtime = currentRuntime();
   const board = new Board(data.board);
   const producer = new ChannelProducer({
@@ -86,7 +86,7 @@ export async function runWorker(
   const heart = setInterval(() => {
     board.beat(seat.place);
     // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
-    if (board.claimTick(clock.nowMs(), TICK_MS)) l1.tick();
+    if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);
   return {
     tiers: node.storage.tiers,
@@ -100,7 +100,7 @@ export async function runWorker(
       try {
         await node.storage.drain();
       } catch (error) {
-        failure = errorLine(error);
+        failure = causeText(error);
       }
       line.close();
       await producer.stop({ deadlineMs: ANSWER_MS });

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { errorLine } from "../../core/error_line.ts";
+import { causeText } from "../../core/cause_text.ts";
 import { runWorker } from "./run_worker.ts";
 import type { FromWorker, ToWorker } from "./supervisor.ts";
 import type { WorkerData } from "./worker_data.ts";
@@ -24,6 +24,6 @@ try {
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });
 } catch (error) {
-  say({ kind: "failed", message: errorLine(error) });
+  say({ kind: "failed", message: causeText(error) });
   process.exitCode = 1;
 }

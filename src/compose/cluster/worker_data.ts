@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
@@ -12,6 +13,8 @@ export interface WorkerData {
   /** The standard OTEL_* variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly seat: Seat;
+  /** Main's clock as the thread is started. */
+  readonly clock: ClockReading;
   /** The port all workers share. */
   readonly port: number;
   readonly arena: ArenaMemory;

@@ -167,7 +167,7 @@ export class CollectorHub {
   /** This bus's numbers about itself. */
   stats(): HubStats {
     return {
-      ...this.#ledger.way(this.#settings.clock.nowMs()),
+      ...this.#ledger.way(this.#settings.clock.monotonicMs()),
       events: this.#ledger.counts(),
       producers: this.#ledger.byProducer(),
       subscriberExceptions: this.#collector.exceptions(),

@@ -77,15 +77,15 @@ export class Pump {
 
   /** Whether this slice is over. A slice lasts until timers have had their turn, since a runtime may hand over many messages before that. */
   #isLate(): boolean {
-    const nowMs = this.#options.clock.nowMs();
+    const monotonicMs = this.#options.clock.monotonicMs();
     if (!this.#sliceOpen) {
       this.#sliceOpen = true;
-      this.#deadlineMs = nowMs + this.#options.sliceMs;
+      this.#deadlineMs = monotonicMs + this.#options.sliceMs;
       this.#options.schedule(() => {
         this.#sliceOpen = false;
       }, 0);
     }
-    return nowMs >= this.#deadlineMs;
+    return monotonicMs >= this.#deadlineMs;
   }
 
   async #pause(): Promise<void> {

@@ -56,7 +56,7 @@ export class BatchSender {
     const sequence = ++this.#sequence;
     const buffer = this.#encoder.encode(batch, sequence);
     this.#unacked = [...this.#unacked, { sequence, buffer, sinceMs: batch.sinceMs }];
-    if (this.room() === 0) this.#fullSinceMs = this.#options.clock.nowMs();
+    if (this.room() === 0) this.#fullSinceMs = this.#options.clock.monotonicMs();
     this.#options.post(buffer);
     this.#cancelResend ??= this.#scheduleResend();
   }
@@ -106,9 +106,9 @@ export class BatchSender {
 
   #countFull(): void {
     if (this.#fullSinceMs === undefined) return;
-    const nowMs = this.#options.clock.nowMs();
-    this.#fullMs += nowMs - this.#fullSinceMs;
-    this.#fullSinceMs = nowMs;
+    const monotonicMs = this.#options.clock.monotonicMs();
+    this.#fullMs += monotonicMs - this.#fullSinceMs;
+    this.#fullSinceMs = monotonicMs;
     this.#options.row.windowFullMs = this.#fullMs;
   }
 }

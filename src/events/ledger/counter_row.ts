@@ -56,10 +56,10 @@ export class CounterRow {
   }
 
   /** How long the oldest event has waited for its dispatch; 0 if none waits. */
-  lagMs(nowMs: number): number {
+  lagMs(monotonicMs: number): number {
     const sinceMs = Atomics.load(this.#cells, OLDEST);
     // Wraps every 49 days; the difference of two times is right all the same.
-    return sinceMs === 0 ? 0 : Math.max(0, ((nowMs | 0) - sinceMs) | 0);
+    return sinceMs === 0 ? 0 : Math.max(0, ((monotonicMs | 0) - sinceMs) | 0);
   }
 
   setOldest(timeMs: number | undefined): void {

@@ -51,7 +51,7 @@ export class Ledger {
     return new Map(Array.from(this.#live, ([id, account]) => [id, countsOf(account)]));
   }
 
-  way(nowMs: number): WayNumbers {
+  way(monotonicMs: number): WayNumbers {
     const accounts = [...this.#live.values()];
     const rows = accounts.map(({ row }) => row);
     // A producer learns last that all it had has been dispatched.
@@ -59,7 +59,7 @@ export class Ledger {
     const total = (numberOf: (row: CounterRow) => number) => rows.reduce((sum, row) => sum + numberOf(row), 0);
     return {
       depth: waiting.reduce((sum, account) => sum + account.pending(), 0),
-      lagSeconds: Math.max(0, ...waiting.map(({ row }) => row.lagMs(nowMs))) / 1000,
+      lagSeconds: Math.max(0, ...waiting.map(({ row }) => row.lagMs(monotonicMs))) / 1000,
       resentBatches: this.#retiredResent + total(({ resent }) => resent),
       windowFullSeconds: (this.#retiredWindowFullMs + total(({ windowFullMs }) => windowFullMs)) / 1000,
     };

@@ -40,7 +40,7 @@ export const FIELD = {
   createdMs: 20,
   expiresMs: 22,
   filledBytes: 24,
-  /** When it became resident, in milliseconds since the epoch. */
+  /** When it became resident, in monotonic milliseconds. */
   admittedMs: 26,
   /** Neighbours in the order of admission. */
   laterAdmitted: 28,

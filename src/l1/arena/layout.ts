@@ -88,7 +88,11 @@ export const COUNTER = {
   ghostClock: 16,
   /** Sections that were cut off and repaired. */
   repairs: 17,
-  words: 18,
+  /** Admissions so far, modulo 2^32. */
+  admissions: 18,
+  /** 1 while the loop is on its way from the high to the low watermark. */
+  evicting: 19,
+  words: 20,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {

@@ -79,11 +79,11 @@ export class LeaseTable {
   }
 
   /** The entry a live token reserves, or -1 if the token is stale, past its deadline or of another kind. */
-  entryOf(lease: Lease, kind: 1 | 2, nowMs: number): number {
+  entryOf(lease: Lease, kind: 1 | 2, monotonicMs: number): number {
     const { slot } = lease;
     if (slot < 0 || slot >= this.#counters.get(COUNTER.leasesTop)) return NONE;
     if (this.#get(slot, GENERATION) !== lease.generation || this.#get(slot, KIND) !== kind) return NONE;
-    return this.isOverdue(slot, nowMs) ? NONE : this.#get(slot, ENTRY);
+    return this.isOverdue(slot, monotonicMs) ? NONE : this.#get(slot, ENTRY);
   }
 
   /** The token of a live lease. */
@@ -91,8 +91,8 @@ export class LeaseTable {
     return { slot, generation: this.#get(slot, GENERATION) };
   }
 
-  isOverdue(slot: number, nowMs: number): boolean {
-    return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= nowMs;
+  isOverdue(slot: number, monotonicMs: number): boolean {
+    return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= monotonicMs;
   }
 
   /** Whether a lease has no deadline: such a one is neither renewed nor expired, but given back or adopted. */

@@ -32,12 +32,11 @@ export function openTables(
     allocator.format();
     entries.format();
     leases.format();
-    for (const name of [COUNTER.stagingGranules, COUNTER.residents, COUNTER.sweepHand, COUNTER.repairs]) {
-      counters.set(name, 0);
-    }
+    const { stagingGranules, residents, sweepHand, repairs, admissions, evicting } = COUNTER;
+    for (const name of [stagingGranules, residents, sweepHand, repairs, admissions, evicting]) counters.set(name, 0);
     counters.payloadBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
-  const admissions = new AdmissionOrder(arena, entries, options.format);
+  const admissions = new AdmissionOrder(arena, entries, { counters, format: options.format });
   return { arena, counters, allocator, entries, leases, policy, admissions };
 }

@@ -36,6 +36,11 @@ export class EntryList {
     this.#w[this.#at + GRANULES] = 0;
   }
 
+  /** The newest entry, or -1. */
+  get head(): number {
+    return this.#w[this.#at + HEAD] ?? NONE;
+  }
+
   /** The oldest entry, or -1. */
   get tail(): number {
     return this.#w[this.#at + TAIL] ?? NONE;

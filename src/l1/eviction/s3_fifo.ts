@@ -8,6 +8,9 @@ import type { EvictionPolicy } from "./policy.ts";
 const READS = 3;
 const IN_MAIN = 4;
 
+/** Entries that one eviction looks at before it spares nobody for having been read: it happens under a lock that others need. */
+const MAX_LOOKS = 4096;
+
 /** The small queue's share of the bytes that are resident (not of the arena: the limit may be the number of objects), as in the paper. */
 const SMALL_SHARE = 0.1;
 
@@ -33,11 +36,12 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     main.pushHead(entry);
   }
 
-  /** One round of the small queue: promotes what was read more than once, passes by what is leased. */
+  /** One round of the small queue: promotes what was read more than once (after many looks nothing more), passes by what is leased. */
   function victimOfSmall(mayLeave: (entry: number) => boolean): number {
-    for (let left = small.count; left > 0; left--) {
+    const count = small.count;
+    for (let looks = 0; looks < count; looks++) {
       const entry = small.tail;
-      if (reads(entry) > 1) {
+      if (reads(entry) > 1 && looks < MAX_LOOKS) {
         small.remove(entry);
         enterMain(entry);
       } else if (mayLeave(entry)) return entry;
@@ -46,11 +50,11 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     return -1;
   }
 
-  /** Rounds of the main queue until every entry's reads are used up, each round one. */
+  /** Rounds of the main queue until every entry's reads are used up, each round one; after many looks whoever may leave. */
   function victimOfMain(mayLeave: (entry: number) => boolean): number {
-    for (let left = (READS + 1) * main.count; left > 0; left--) {
+    for (let looks = 0; looks < (READS + 1) * main.count; looks++) {
       const entry = main.tail;
-      if (reads(entry) > 0) entries.set(entry, FIELD.policy, IN_MAIN | (reads(entry) - 1));
+      if (reads(entry) > 0 && looks < MAX_LOOKS) entries.set(entry, FIELD.policy, IN_MAIN | (reads(entry) - 1));
       else if (mayLeave(entry)) return entry;
       main.moveToHead(entry);
     }

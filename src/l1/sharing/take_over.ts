@@ -20,7 +20,7 @@ export async function takeOver(
   try {
     if (dead !== 0) mend();
     const isTheirs = (_deadlineMs: number, of: number) => of === holder;
-    if (stillRuns) parts.lifecycle.disown(isTheirs, parts.options.clock.nowMs() + AFTERLIFE_MS);
+    if (stillRuns) parts.lifecycle.disown(isTheirs, parts.options.clock.monotonicMs() + AFTERLIFE_MS);
     else parts.lifecycle.expireLeases(isTheirs);
   } finally {
     lock.release();

@@ -39,6 +39,7 @@ export class ObjectWriter {
   #crc = 0;
   #sizeBytes = 0;
   #heldBytes = 0;
+  #announcedBytes = 0;
 
   constructor(file: DiskFile, room: WriterRoom) {
     this.#file = file;
@@ -53,7 +54,9 @@ export class ObjectWriter {
   /** Payload, then block table, metadata and footer. Throws what the source throws, no_room, tier_failed if bytes and metadata disagree, and node:fs errors. */
   async write(key: ObjectKey, source: StoreSource): Promise<Written> {
     const { sizeBytes } = source;
-    if (sizeBytes !== undefined) await this.#hold(sizeBytes);
+    this.#announcedBytes = sizeBytes ?? 0;
+    // What can never fit must evict nothing.
+    await this.#room.hold(0, this.#announcedBytes);
     this.#gathered = new Uint8Array(Math.min(GATHER_BYTES, (sizeBytes ?? GATHER_BYTES) + TAIL_HINT_BYTES));
     for await (const chunk of source.chunks) {
       this.#checksum(chunk);
@@ -101,7 +104,7 @@ export class ObjectWriter {
   async #flush(bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return;
     const end = this.#flushedBytes + bytes.length;
-    if (end > this.#heldBytes) await this.#hold(end - this.#heldBytes);
+    if (end > this.#heldBytes) await this.#hold(end);
     try {
       await this.#file.write(bytes, this.#flushedBytes);
     } catch (error) {
@@ -114,7 +117,9 @@ export class ObjectWriter {
     this.#flushedBytes = end;
   }
 
-  async #hold(bytes: number): Promise<void> {
-    this.#heldBytes = await this.#room.hold(bytes, this.#heldBytes);
+  /** Room for `end` bytes, and ahead of them at most as much again: what is announced and does not come evicts nothing. */
+  async #hold(end: number): Promise<void> {
+    const wanted = Math.max(end, Math.min(2 * end, this.#announcedBytes));
+    this.#heldBytes = await this.#room.hold(wanted - this.#heldBytes, this.#heldBytes);
   }
 }

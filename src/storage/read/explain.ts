@@ -59,13 +59,15 @@ async function lookInTier(
 
 /** A miss in one level, with what is remembered of the key there. */
 function missIn(
-  { shared }: StorageContext,
+  { shared, clock }: StorageContext,
   { key, tier, number }: { readonly key: ObjectKey; readonly tier: string; readonly number: number },
 ): Answer {
   const { losses, wasHere } = shared.ghosts.recall(key);
   const loss = losses.find((each) => each.tier === number);
   if (loss === undefined) return { tier, result: "miss", reason: wasHere ? "unknown" : "never_stored" };
-  return { tier, result: "miss", reason: loss.reason, removedMs: loss.atMs };
+  // By today's wall time, as Age is.
+  const removedMs = clock.nowMs() - (clock.monotonicMs() - loss.atMs);
+  return { tier, result: "miss", reason: loss.reason, removedMs };
 }
 
 function skipped(tier: Tier): Tried {
@@ -73,7 +75,7 @@ function skipped(tier: Tier): Tried {
 }
 
 async function timed({ clock }: StorageContext, look: () => Answer | Promise<Answer>): Promise<Tried> {
-  const startMs = clock.nowMs();
+  const startMs = clock.monotonicMs();
   const answer = await look();
-  return { ...answer, seconds: (clock.nowMs() - startMs) / 1000 };
+  return { ...answer, seconds: (clock.monotonicMs() - startMs) / 1000 };
 }

@@ -7,7 +7,7 @@ export interface Loss {
   /** 0: L1; n: the n-th tier. */
   readonly tier: number;
   readonly reason: LossReason;
-  /** Milliseconds since the epoch, whole. */
+  /** Monotonic milliseconds, whole: which of two losses was the last must not depend on wall time. */
   readonly atMs: number;
 }
 

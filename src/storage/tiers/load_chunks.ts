@@ -1,3 +1,4 @@
+import { causeText } from "../../core/cause_text.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
@@ -66,9 +67,10 @@ async function* measured(
 ): AsyncGenerator<Uint8Array, void, void> {
   const { publish, clock } = context;
   const label = { tier: tier.name, tenant: request.key.tenant, keys: 1, requestId: request.key.requestId };
-  const startMs = clock.nowMs();
+  const startMs = clock.monotonicMs();
   let bytes = 0;
   let outcome: "ok" | "failed" | "aborted" = "aborted";
+  let failure: { readonly error?: string } = {};
   publish("l2.load.submitted", { ...label, bytes: sizeBytes });
   try {
     for await (const chunk of load.chunks) {
@@ -80,10 +82,11 @@ async function* measured(
     outcome = "ok";
   } catch (error) {
     outcome = "failed";
+    failure = { error: causeText(error) };
     throw error;
   } finally {
-    const seconds = (clock.nowMs() - startMs) / 1000;
-    publish("l2.load.completed", { ...label, outcome, bytes, requestedBytes: sizeBytes, seconds });
+    const seconds = (clock.monotonicMs() - startMs) / 1000;
+    publish("l2.load.completed", { ...label, ...failure, outcome, bytes, requestedBytes: sizeBytes, seconds });
   }
 }
 

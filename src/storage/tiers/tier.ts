@@ -1,3 +1,4 @@
+import { causeText } from "../../core/cause_text.ts";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
@@ -73,7 +74,7 @@ export class Tier {
 
   /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held, or, if it failed in its last step, nothing that is read. */
   async store(key: ObjectKey, source: StoreSource): Promise<void> {
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#publish("l2.store.submitted", { ...label, bytes: source.sizeBytes ?? 0 });
     const broken: { readonly cause: unknown }[] = [];
@@ -96,7 +97,13 @@ export class Tier {
       // Whether it became visible nobody knows, so neither it nor what it was to replace may be read.
       if (isCommitting) this.#stale.add(key);
       const outcome = broken[0] === undefined ? "failed" : "aborted";
-      this.#publish("l2.store.completed", { ...label, outcome, bytes: 0, seconds: this.#since(startMs) });
+      this.#publish("l2.store.completed", {
+        ...label,
+        outcome,
+        bytes: 0,
+        seconds: this.#since(startMs),
+        ...(outcome === "failed" ? { error: causeText(error) } : {}),
+      });
       if (broken[0] !== undefined) throw broken[0].cause;
       throw this.#failure("store", error);
     }
@@ -123,14 +130,19 @@ export class Tier {
   async #delete(key: ObjectKey): Promise<boolean> {
     const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
     this.#shared.assertSeated();
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     try {
       const deleted = await this.#adapter.delete(key);
       const outcome = deleted ? "deleted" : "miss";
       this.#publish("l2.delete.completed", { ...label, outcome, seconds: this.#since(startMs) });
       return !this.#stale.remove(key) && deleted;
     } catch (error) {
-      this.#publish("l2.delete.completed", { ...label, outcome: "error", seconds: this.#since(startMs) });
+      this.#publish("l2.delete.completed", {
+        ...label,
+        outcome: "error",
+        seconds: this.#since(startMs),
+        error: causeText(error),
+      });
       throw this.#failure("delete", error);
     }
   }
@@ -194,11 +206,14 @@ export class Tier {
     call: () => Promise<T | undefined>,
   ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
-    const startMs = this.#clock.nowMs();
-    const told = (outcome: EventMap["l2.lookup.completed"]["outcome"]): void => {
+    const startMs = this.#clock.monotonicMs();
+    const told = (
+      outcome: EventMap["l2.lookup.completed"]["outcome"],
+      failure: { readonly error?: string } = {},
+    ): void => {
       const seconds = this.#since(startMs);
       const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
-      this.#publish("l2.lookup.completed", { ...label, outcome, seconds });
+      this.#publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });
       listener?.asked(this.name, { startMs, seconds });
     };
     try {
@@ -206,7 +221,7 @@ export class Tier {
       told(answer === undefined ? "miss" : "hit");
       return answer;
     } catch (error) {
-      told("error");
+      told("error", { error: causeText(error) });
       throw this.#failure("lookup", error);
     }
   }
@@ -219,11 +234,11 @@ export class Tier {
   }
 
   #lost(key: ObjectKey, reason: LossReason): void {
-    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.nowMs() });
+    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.monotonicMs() });
   }
 
   #since(startMs: number): number {
-    return (this.#clock.nowMs() - startMs) / 1000;
+    return (this.#clock.monotonicMs() - startMs) / 1000;
   }
 
   #failure(action: string, error: unknown): VitrineError {

@@ -44,15 +44,15 @@ export class PendingUpload implements Upload {
     this.#count(chunk.length);
     this.#crc = crc32(chunk, this.#crc);
     this.#hash?.update(chunk);
-    if (this.#staged === undefined) return this.#stream?.write(chunk);
-    const taken = this.#staged.append(chunk);
-    return taken === "taken" ? undefined : this.#spill(this.#staged, { chunk, refusal: taken });
+    return this.#take(chunk);
   }
 
   async finish(): Promise<PutResult> {
     if (this.#state !== "open") throw new VitrineError("client_gone", "finish upload: it has ended");
     this.#state = "finishing";
     try {
+      // A body without bytes has no place in L1 yet.
+      if (this.#staged?.isOpen === false) await this.#take(new Uint8Array(0));
       const result = await this.#commit();
       this.#end("stored");
       return result;
@@ -76,6 +76,12 @@ export class PendingUpload implements Upload {
       });
     }
     this.#receivedBytes = received;
+  }
+
+  #take(chunk: Uint8Array): MaybePromise<void> {
+    if (this.#staged === undefined) return this.#stream?.write(chunk);
+    const taken = this.#staged.append(chunk);
+    return taken === "taken" ? undefined : this.#spill(this.#staged, { chunk, refusal: taken });
   }
 
   /** Hands what was staged to the tiers, then gives the staging back. */

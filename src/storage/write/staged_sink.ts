@@ -1,25 +1,41 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { L1, Lease, Staging } from "../../l1/types.ts";
+import type { L1, Lease, WriteRequest } from "../../l1/types.ts";
 import { copyInto } from "../copy_into.ts";
 import type { LeaseKeeper } from "../lease_keeper.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 
-/** Takes an upload into memory staged in L1. */
+/** What a StagedSink is made of. */
+export interface StagedSinkOptions {
+  readonly l1: L1;
+  readonly keeper: LeaseKeeper;
+  readonly object: Pick<WriteRequest, "key" | "contentType" | "sha256" | "headers">;
+  /** Unlike that of any other upload. */
+  readonly tag: string;
+  /** undefined: not announced. */
+  readonly sizeBytes: number | undefined;
+}
+
+/** Takes an upload into memory staged in L1, which grows with the bytes that come: those that are only announced push nobody out. */
 export class StagedSink {
-  readonly lease: Lease;
-  readonly #l1: L1;
-  readonly #keeper: LeaseKeeper;
-  #extents: readonly Uint8Array[];
+  readonly #options: StagedSinkOptions;
+  #lease: Lease | undefined;
+  #extents: readonly Uint8Array[] = [];
   #capacityBytes = 0;
   #sizeBytes = 0;
 
-  constructor(staging: Staging, options: { readonly l1: L1; readonly keeper: LeaseKeeper }) {
-    this.lease = staging.lease;
-    this.#l1 = options.l1;
-    this.#keeper = options.keeper;
-    this.#extents = staging.extents;
-    this.#capacityBytes = lengthOf(staging.extents);
-    this.#keeper.keep(this.lease);
+  constructor(options: StagedSinkOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it has its place in L1: from the first `append` on. */
+  get isOpen(): boolean {
+    return this.#lease !== undefined;
+  }
+
+  /** Throws no_room before the first `append`. */
+  get lease(): Lease {
+    if (this.#lease === undefined) throw leaseLost();
+    return this.#lease;
   }
 
   get extents(): readonly Uint8Array[] {
@@ -28,46 +44,66 @@ export class StagedSink {
 
   /** Copies the chunk in, growing the staging if need be; refused, nothing of the chunk was taken. Throws no_room if the lease has run out. */
   append(chunk: Uint8Array): "taken" | "no_room" | "too_large" {
-    // In the same turn as the copy: memory of a lease that has run out may belong to somebody else.
-    if (!this.#l1.renew(this.lease)) throw leaseLost();
-    const refusal = this.#grow(this.#sizeBytes + chunk.length);
+    const sizeBytes = this.#sizeBytes + chunk.length;
+    const refusal = this.#lease === undefined ? this.#open(sizeBytes) : this.#grow(this.#lease, sizeBytes);
     if (refusal !== undefined) return refusal;
     copyInto(this.#extents, this.#sizeBytes, chunk);
-    this.#sizeBytes += chunk.length;
+    this.#sizeBytes = sizeBytes;
     return "taken";
   }
 
   /** What was taken, in order; each chunk is valid until the next is asked for. */
   *chunks(): Generator<Uint8Array, void, void> {
+    if (this.#lease === undefined) return;
     for (const chunk of memoryChunks(this.#extents, 0, this.#sizeBytes)) {
-      if (!this.#l1.renew(this.lease)) throw leaseLost();
+      this.#renew(this.#lease);
       yield chunk;
     }
-    if (!this.#l1.renew(this.lease)) throw leaseLost();
+    this.#renew(this.#lease);
   }
 
   /** Gives the memory back, unless it was admitted. Idempotent. */
   release(): void {
-    this.#keeper.drop(this.lease);
-    this.#l1.abort([this.lease]);
+    if (this.#lease === undefined) return;
+    this.#options.keeper.drop(this.#lease);
+    this.#options.l1.abort([this.#lease]);
   }
 
-  #grow(neededBytes: number): "no_room" | "too_large" | undefined {
-    if (neededBytes <= this.#capacityBytes) return undefined;
-    const limitBytes = this.#l1.admissionLimitBytes;
-    if (neededBytes > limitBytes) return "too_large";
-    const generous = this.#l1.extend(this.lease, Math.min(limitBytes, Math.max(neededBytes, 2 * this.#capacityBytes)));
-    const extents = generous === "no_room" ? this.#l1.extend(this.lease, neededBytes) : generous;
-    if (extents === "stale") throw leaseLost();
-    if (typeof extents === "string") return extents;
-    this.#extents = extents;
-    this.#capacityBytes = lengthOf(extents);
+  #open(sizeBytes: number): "no_room" | "too_large" | undefined {
+    const { l1, keeper, object, tag } = this.#options;
+    const [staged] = l1.reserveWrite([{ ...object, sizeBytes, spareBytes: this.#spareBytes(sizeBytes) }], tag);
+    if (typeof staged !== "object") return staged === "too_large" ? staged : "no_room";
+    this.#lease = staged.lease;
+    keeper.keep(this.#lease);
+    this.#use(staged.extents);
     return undefined;
   }
-}
 
-function lengthOf(extents: readonly Uint8Array[]): number {
-  return extents.reduce((sum, extent) => sum + extent.length, 0);
+  #grow(lease: Lease, sizeBytes: number): "no_room" | "too_large" | undefined {
+    // In the same turn as the copy: memory of a lease that has run out may belong to somebody else.
+    this.#renew(lease);
+    if (sizeBytes <= this.#capacityBytes) return undefined;
+    const extents = this.#options.l1.extend(lease, sizeBytes, this.#spareBytes(sizeBytes));
+    if (extents === "stale") throw leaseLost();
+    if (typeof extents === "string") return extents;
+    this.#use(extents);
+    return undefined;
+  }
+
+  /** As much again as has come, so that a large upload grows in few steps. */
+  #spareBytes(sizeBytes: number): number {
+    const end = this.#options.sizeBytes ?? this.#options.l1.admissionLimitBytes;
+    return Math.max(0, Math.min(sizeBytes, end - sizeBytes));
+  }
+
+  #use(extents: readonly Uint8Array[]): void {
+    this.#extents = extents;
+    this.#capacityBytes = extents.reduce((sum, extent) => sum + extent.length, 0);
+  }
+
+  #renew(lease: Lease): void {
+    if (!this.#options.l1.renew(lease)) throw leaseLost();
+  }
 }
 
 function leaseLost(): VitrineError {

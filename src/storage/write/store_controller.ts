@@ -57,7 +57,7 @@ export class StoreController {
     const id = keyId(store.key);
     this.#idle.enter();
     this.#supersede(id, false);
-    const job = { ...store, queuedMs: this.#context.clock.nowMs(), superseded: false };
+    const job = { ...store, queuedMs: this.#context.clock.monotonicMs(), superseded: false };
     this.#unsaved.set(id, job);
     this.#waiting.set(id, job);
     this.#start();
@@ -73,7 +73,7 @@ export class StoreController {
       else {
         // Expired or replaced: not to take the place of a newer job of this thread.
         this.#idle.enter();
-        void this.#run(keyId(key), { ...store, queuedMs: clock.nowMs(), superseded: false });
+        void this.#run(keyId(key), { ...store, queuedMs: clock.monotonicMs(), superseded: false });
       }
     }
     return adopted.length;
@@ -113,14 +113,14 @@ export class StoreController {
     readonly inFlight: number;
     readonly oldestAgeSeconds: number;
   } {
-    const nowMs = this.#context.clock.nowMs();
-    let oldestMs = nowMs;
+    const monotonicMs = this.#context.clock.monotonicMs();
+    let oldestMs = monotonicMs;
     for (const job of this.#unsaved.values()) oldestMs = Math.min(oldestMs, job.queuedMs);
     return {
       entries: this.#queue.entries,
       bytes: this.#queue.bytes,
       inFlight: this.#running,
-      oldestAgeSeconds: (nowMs - oldestMs) / 1000,
+      oldestAgeSeconds: (monotonicMs - oldestMs) / 1000,
     };
   }
 

@@ -9,9 +9,6 @@ import { PendingUpload } from "./pending_upload.ts";
 import { StagedSink } from "./staged_sink.ts";
 import { StreamSink } from "./stream_sink.ts";
 
-/** What is staged at first for a body of unknown length. */
-const FIRST_STAGING_BYTES = 256 * 1024;
-
 /** What a WriteController needs. */
 export interface WriteControllerOptions {
   readonly committer: Committer;
@@ -95,25 +92,30 @@ export class WriteController {
     return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
   }
 
-  /** Room in L1; undefined if the upload has to go past it. */
+  /** A way into L1, which takes its room as bytes come; undefined if the upload has to go past it. */
   #stage({ key, sizeBytes, contentType, sha256, headers }: PutRequest): StagedSink | undefined {
-    const { l1, tiers, publish, shared } = this.#context;
-    const bytes = sizeBytes ?? Math.min(FIRST_STAGING_BYTES, l1.admissionLimitBytes);
+    const { l1, keeper, tiers, publish, shared } = this.#context;
+    const bytes = sizeBytes ?? 0;
     if (bytes > l1.admissionLimitBytes) {
       if (tiers.length > 0) return undefined;
       throw new VitrineError("too_large", `reserve upload: more than L1 admits, and there is no L2: ${bytes}`, {
         details: { limit: l1.admissionLimitBytes, size: bytes },
       });
     }
-    // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to finish wins.
-    this.#tags += 1;
-    const tag = `put:${shared.holder}:${this.#tags}`;
-    const [staged] = l1.reserveWrite([{ key, sizeBytes: bytes, contentType, sha256, headers }], tag);
-    if (typeof staged === "object") return new StagedSink(staged, this.#context);
+    if (l1.mayStage(bytes)) {
+      // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to finish wins.
+      this.#tags += 1;
+      const tag = `put:${shared.holder}:${this.#tags}`;
+      return new StagedSink({ l1, keeper, object: { key, contentType, sha256, headers }, tag, sizeBytes });
+    }
     publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes, requestId: key.requestId });
     if (tiers.length > 0) return undefined;
-    throw new VitrineError("no_room", `reserve upload: L1 has no room, and there is no L2: ${bytes}`, {
-      details: { size: bytes },
-    });
+    throw new VitrineError(
+      "no_room",
+      `reserve upload: unfinished ones fill their share of L1, and there is no L2: ${bytes}`,
+      {
+        details: { size: bytes },
+      },
+    );
   }
 }

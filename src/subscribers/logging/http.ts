@@ -14,10 +14,11 @@ export class HttpLogging implements Subscriber {
     this.detail = log.writes("debug") ? ["http.request.end"] : [];
     this.subscriptions = {
       "http.request.end": (event) => {
-        const { status, outcome, method, route, count, seconds, timeMs, requestId } = event;
+        const { status, outcome, method, route, count, seconds, error, timeMs, requestId } = event;
         const [level, message] = kindOf(status, outcome);
         if (!log.writes(level)) return;
-        const attributes = { method, route, status: Number(status), outcome, count, seconds };
+        const cause = error === undefined ? {} : { error };
+        const attributes = { method, route, status: Number(status), outcome, count, seconds, ...cause };
         log.line({ level, component: "http", message, timeMs, attributes, requestId });
       },
     };

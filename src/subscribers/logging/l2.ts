@@ -2,6 +2,7 @@ import type { EventName } from "../../events/catalogue.ts";
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import type { Log } from "./log.ts";
+import { Outages } from "./outages.ts";
 
 type Completed = Delivered<
   "l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed"
@@ -14,30 +15,42 @@ const CALLS = [
   "l2.delete.completed",
 ] as const satisfies readonly EventName[];
 
-/** Logs what fails in the tiers, and all their calls for those who look closely. */
+/** Successes of before a failure may come after it, with the events that were added up. */
+const QUIET_MS = 5000;
+
+/** Logs what fails in the tiers and why, that it works again, and all their calls for those who look closely. */
 export class L2Logging implements Subscriber {
   readonly name = "logging.l2";
   readonly subscriptions: Subscriptions;
   readonly detail: readonly EventName[];
   readonly followed: readonly EventName[] = CALLS;
 
-  constructor(log: Log) {
+  constructor(log: Log, monotonicMs: () => number) {
+    const outages = new Outages(QUIET_MS);
     const component = "l2";
     this.detail = log.writes("debug") ? CALLS : [];
     const onCompleted = (event: Completed) => {
-      const { name, tier, tenant, outcome, keys, seconds, timeMs, requestId } = event;
+      const { name, tier, tenant, outcome, keys, seconds, error, count, timeMs, requestId } = event;
       const hasFailed = outcome === "failed" || outcome === "error";
-      const level = hasFailed ? "warn" : "debug";
-      if (!log.writes(level)) return;
       const op = name.slice("l2.".length, -".completed".length);
-      log.line({
-        level,
-        component,
-        message: hasFailed ? `a tier failed to ${op}` : `a tier was called to ${op}`,
-        timeMs,
-        attributes: { tier, tenant, outcome, keys, seconds },
-        requestId,
-      });
+      const kind = `${op} ${tier}`;
+      const now = monotonicMs();
+      if (hasFailed) {
+        const failures = outages.failed(kind, { cause: error ?? "", monotonicMs: now, count });
+        if (failures === undefined) return;
+        const cause = error === undefined ? {} : { error };
+        const attributes = { tier, tenant, outcome, keys, seconds, ...cause, failures };
+        log.line({ level: "warn", component, message: `a tier failed to ${op}`, timeMs, attributes, requestId });
+        return;
+      }
+      const failures = outcome === "aborted" ? undefined : outages.worked(kind, now);
+      if (failures !== undefined) {
+        const attributes = { tier, op, failures };
+        log.line({ level: "info", component, message: "a tier works again", timeMs, attributes });
+      }
+      if (!log.writes("debug")) return;
+      const attributes = { tier, tenant, outcome, keys, seconds };
+      log.line({ level: "debug", component, message: `a tier was called to ${op}`, timeMs, attributes, requestId });
     };
     this.subscriptions = {
       "l2.lookup.completed": onCompleted,

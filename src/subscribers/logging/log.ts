@@ -19,6 +19,8 @@ export interface LogOptions {
   /** Lines of this level and graver ones are written. */
   readonly level: Level;
   readonly write: WriteLine;
+  /** What the limits go by: not wall time, which steps. */
+  readonly monotonicMs: () => number;
   /** Where OpenTelemetry takes log records; default: nowhere. */
   readonly emit?: ((entry: LogEntry) => void) | undefined;
 }
@@ -32,6 +34,8 @@ export interface Line {
   /** Milliseconds since the epoch, of the event. */
   readonly timeMs: number;
   readonly attributes: Readonly<Record<string, string | number>>;
+  /** What it is limited with, besides its component and message: lines that differ in it are of different kinds. Few values only. */
+  readonly limitedAs?: string;
   /** The `traceparent` of the request, where it is known. */
   readonly requestId?: string | undefined;
 }
@@ -62,8 +66,8 @@ export class Log {
     if (!this.writes(line.level)) return;
     this.#tellUntold(line.timeMs);
     if (line.level === "info" || line.level === "debug") return this.#put(line);
-    const kind = `${line.component} ${line.message}`;
-    const admission = this.#limit.admit(kind, line.timeMs);
+    const kind = `${line.component} ${line.message} ${line.limitedAs ?? ""}`;
+    const admission = this.#limit.admit(kind, this.#options.monotonicMs());
     if (!admission.passes) {
       this.#kinds.set(kind, line);
       return;
@@ -78,7 +82,7 @@ export class Log {
   }
 
   #tellUntold(nowMs: number, all = false): void {
-    for (const { kind, suppressed } of this.#limit.takeUntold(nowMs, all)) {
+    for (const { kind, suppressed } of this.#limit.takeUntold(this.#options.monotonicMs(), all)) {
       const last = this.#kinds.get(kind);
       this.#kinds.delete(kind);
       if (last !== undefined) this.#put({ ...last, timeMs: nowMs, attributes: { ...last.attributes, suppressed } });

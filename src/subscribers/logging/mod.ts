@@ -6,10 +6,11 @@ import { Log, type LogOptions } from "./log.ts";
 import { RequestLog } from "./request_log.ts";
 import { RotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
 import { StorageLogging } from "./storage.ts";
+import { type EnvProblem, type PushEnd, TelemetryLogging } from "./telemetry.ts";
 import { WorkerLogging } from "./workers.ts";
 
 export { lineOutput } from "./line_output.ts";
-export type { LogOptions, RotatingFileOptions };
+export type { EnvProblem, LogOptions, PushEnd, RotatingFileOptions };
 
 /** What the logging subscribers need to know. */
 export interface LoggingOptions extends LogOptions {
@@ -24,6 +25,10 @@ export interface LoggingOptions extends LogOptions {
 /** The logging subscribers and their numbers. */
 export interface Logging {
   readonly subscribers: readonly Subscriber[];
+  /** Says which setting of OpenTelemetry cannot be used. */
+  readonly setting: (problem: EnvProblem) => void;
+  /** Says how pushes to the collector end, where that is news. */
+  readonly pushed: (end: PushEnd) => void;
   /** What became of the lines, the request log's among them. */
   readonly logLines: () => { readonly written: number; readonly suppressed: number; readonly lost: number };
   /** By subscriber: what has begun and not ended, and what was given up. */
@@ -47,9 +52,15 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
       log.close(options.nowMs());
     },
   };
-  const components = [HttpLogging, L1Logging, L2Logging, StorageLogging, WorkerLogging].map((Each) => new Each(log));
+  const telemetry = new TelemetryLogging(log, options);
+  const components = [
+    ...[HttpLogging, L1Logging, StorageLogging, WorkerLogging].map((Each) => new Each(log)),
+    new L2Logging(log, options.monotonicMs),
+  ];
   return {
     subscribers: [...components, ...(requests === undefined ? [] : [requests]), closing],
+    setting: (problem) => telemetry.setting(problem),
+    pushed: (end) => telemetry.pushed(end),
     logLines() {
       const { written, suppressed, lost } = log.numbers();
       return { written, suppressed, lost: lost + (file?.lost ?? 0) };

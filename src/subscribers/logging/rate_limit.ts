@@ -21,12 +21,12 @@ export class RateLimit {
     return this.#suppressed;
   }
 
-  admit(kind: string, nowMs: number): Admission {
+  admit(kind: string, monotonicMs: number): Admission {
     let window = this.#windows.get(kind);
     let suppressed = 0;
-    if (window === undefined || nowMs - window.startMs >= WINDOW_MS) {
+    if (window === undefined || monotonicMs - window.startMs >= WINDOW_MS) {
       suppressed = window?.suppressed ?? 0;
-      window = { startMs: nowMs, passed: 0, suppressed: 0 };
+      window = { startMs: monotonicMs, passed: 0, suppressed: 0 };
       this.#windows.set(kind, window);
     }
     if (window.passed < MAX_PER_WINDOW) {
@@ -39,10 +39,10 @@ export class RateLimit {
   }
 
   /** Kinds whose window is over, or all, with what is still to be told of them; it counts as told then. */
-  takeUntold(nowMs: number, all = false): readonly { readonly kind: string; readonly suppressed: number }[] {
+  takeUntold(monotonicMs: number, all = false): readonly { readonly kind: string; readonly suppressed: number }[] {
     const untold: { readonly kind: string; readonly suppressed: number }[] = [];
     for (const [kind, { startMs, suppressed }] of this.#windows) {
-      if (!all && nowMs - startMs < WINDOW_MS) continue;
+      if (!all && monotonicMs - startMs < WINDOW_MS) continue;
       this.#windows.delete(kind);
       if (suppressed > 0) untold.push({ kind, suppressed });
     }

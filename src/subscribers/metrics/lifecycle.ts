@@ -10,7 +10,7 @@ const MAX_EVICT_GAP_SECONDS = 300;
 /** Removals that make room; the others are not the cache's choice. */
 const EVICTIONS: ReadonlySet<string> = new Set(["watermark", "pressure", "quota"]);
 
-/** An object in L1: milliseconds since the epoch. */
+/** An object in L1, in monotonic milliseconds. */
 interface Life {
   readonly admittedMs: number;
   usedMs: number;
@@ -29,21 +29,23 @@ export class L1LifecycleMetrics implements Subscriber {
   readonly #gap: GroupHistogram;
   readonly #evictGap: GroupHistogram;
 
-  constructor(instruments: Instruments) {
+  /** `monotonicMs`: of the clock that the events were timed by. */
+  constructor(instruments: Instruments, monotonicMs: () => number) {
     this.#lifetime = instruments.histogram("lmcache_mp_l1_chunk_lifetime_seconds");
     this.#idle = instruments.histogram("lmcache_mp_l1_chunk_idle_before_evict_seconds");
     this.#gap = instruments.histogram("lmcache_mp_l1_chunk_reuse_gap_seconds");
     this.#evictGap = instruments.histogram("lmcache_mp_l1_chunk_evict_reuse_gap_seconds");
     this.subscriptions = {
       "l1.key.sampled": (event) => this.#onSampled(event),
-      "l1.eviction.tick": ({ timeMs }) => this.#giveUp(timeMs),
+      "l1.eviction.tick": () => this.#giveUp(monotonicMs()),
     };
   }
 
-  #onSampled({ action, reason, keyHash, timeMs }: Delivered<"l1.key.sampled">): void {
+  #onSampled({ action, reason, keyHash, atMs }: Delivered<"l1.key.sampled">): void {
+    // Shed: it says no longer whose it was, nor when.
+    if (keyHash === undefined || atMs === undefined) return;
+    const timeMs = Number(atMs);
     this.#giveUp(timeMs);
-    // Shed: it says no longer whose it was.
-    if (keyHash === undefined) return;
     if (action === "removed") return this.#onRemoved(keyHash, { reason, timeMs });
     const life = this.#lives.get(keyHash);
     if (action === "read") {
@@ -57,7 +59,7 @@ export class L1LifecycleMetrics implements Subscriber {
     this.#lives.set(keyHash, { admittedMs: timeMs, usedMs: timeMs });
   }
 
-  #onRemoved(keyHash: string, { reason, timeMs }: Pick<Delivered<"l1.key.sampled">, "reason" | "timeMs">): void {
+  #onRemoved(keyHash: string, { reason, timeMs }: { readonly reason: string; readonly timeMs: number }): void {
     const life = this.#lives.take(keyHash);
     if (!EVICTIONS.has(reason)) return;
     this.#evictions.set(keyHash, timeMs);

@@ -36,6 +36,8 @@ export interface MetricsOptions {
   /** EventBus.stats fits. */
   readonly busStats: () => BusNumbers;
   readonly build: Build;
+  /** Of the clock that events are timed by. */
+  readonly monotonicMs: () => number;
   /** What logs, traces and pushes count about themselves. Default: nothing. */
   readonly telemetry?: TelemetryNumbers;
   /** Default: this process. */
@@ -56,7 +58,7 @@ export function metricsSubscribers(options: MetricsOptions): readonly Subscriber
   return [
     new TenantRanking(tenants),
     new L1Metrics(instruments),
-    new L1LifecycleMetrics(instruments),
+    new L1LifecycleMetrics(instruments, options.monotonicMs),
     new SmMetrics(instruments),
     new ReuseMetrics(instruments),
     new LookupMetrics(instruments),

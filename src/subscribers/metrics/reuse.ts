@@ -7,7 +7,7 @@ import { RecentKeys } from "./support/recent_keys.ts";
 const MAX_KEYS = 65_536;
 const MAX_TENANTS = 4096;
 
-/** A client's last use of an object: when, and how many objects its tenant had used by then. */
+/** A client's last use of an object: when, in monotonic milliseconds, and how many objects its tenant had used by then. */
 interface Use {
   readonly timeMs: number;
   readonly objects: number;
@@ -40,8 +40,9 @@ export class ReuseMetrics implements Subscriber {
     this.#objects.set(tenant, (this.#objects.get(tenant) ?? 0) + keys);
   }
 
-  #onSampled({ tenant, action, keyHash, timeMs }: Delivered<"l1.key.sampled">): void {
-    if (keyHash === undefined || action === "removed") return;
+  #onSampled({ tenant, action, keyHash, atMs }: Delivered<"l1.key.sampled">): void {
+    if (keyHash === undefined || atMs === undefined || action === "removed") return;
+    const timeMs = Number(atMs);
     const objects = this.#objects.get(tenant) ?? 0;
     const last = this.#uses.get(keyHash);
     this.#uses.set(keyHash, { timeMs, objects });

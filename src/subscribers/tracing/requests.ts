@@ -95,7 +95,8 @@ export class RequestTracing implements Subscriber {
       spanId: context.spanId,
       parentSpanId: begun?.traceParent === undefined ? undefined : parseTraceParent(begun.traceParent)?.spanId,
       startMs,
-      endMs: timeMs,
+      // Not the time of its end event: wall time may have been set meanwhile.
+      endMs: startMs + seconds * 1000,
       attributes: {
         "http.request.method": method,
         "http.route": route,

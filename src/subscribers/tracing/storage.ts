@@ -73,7 +73,8 @@ export class StorageTracing implements Subscriber {
       traceId: context.traceId,
       parentSpanId: context.spanId,
       startMs,
-      endMs: timeMs,
+      // Wall time may have been set back meanwhile.
+      endMs: Math.max(startMs, timeMs),
       attributes,
       failed,
     });

@@ -8,6 +8,7 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../../core/clock.ts";
+import { hrTime } from "../hr_time.ts";
 import { type CounterOptions, GroupCounter } from "./group_counter.ts";
 import { GroupHistogram, type HistogramOptions } from "./group_histogram.ts";
 
@@ -80,10 +81,4 @@ function metricData(
       value: { buckets: { boundaries: [...bounds], counts: [...counts] }, count, sum },
     })),
   };
-}
-
-/** OpenTelemetry's time: whole seconds and nanoseconds. */
-function hrTime(timeMs: number): HrTime {
-  const seconds = Math.floor(timeMs / 1000);
-  return [seconds, Math.round((timeMs - seconds * 1000) * 1e6)];
 }

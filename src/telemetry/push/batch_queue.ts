@@ -1,12 +1,12 @@
-import type { ExportCounts } from "./export_counts.ts";
+import type { ExportCounts, PushEnd } from "./export_counts.ts";
 
 /** Runs a function once, later; returns what calls it off. */
 export type Schedule = (run: () => void, delayMs: number) => () => void;
 
 /** Settings of a queue. */
 export interface BatchOptions<Item> {
-  /** Sends a batch; calls back once, with an error if it did not arrive. */
-  readonly send: (items: Item[], done: (error: Error | undefined) => void) => void;
+  /** Sends a batch; calls back once with how that ended. */
+  readonly send: (items: Item[], done: (end: PushEnd) => void) => void;
   readonly counts: ExportCounts;
   /** Most items that wait; more are dropped and counted. */
   readonly maxQueue: number;
@@ -77,9 +77,13 @@ export class BatchQueue<Item> {
   }
 
   async #finish(batch: Item[]): Promise<void> {
-    const arrived = await this.#sendBatch(batch);
-    this.#options.counts.count(arrived);
-    this.#totals[arrived ? "exported" : "failed"] += batch.length;
+    const end = await this.#sendBatch(batch);
+    this.#options.counts.count(end);
+    if (end.error === undefined) {
+      const rejected = Math.min(batch.length, end.rejected?.items ?? 0);
+      this.#totals.exported += batch.length - rejected;
+      this.#totals.dropped += rejected;
+    } else this.#totals.failed += batch.length;
     this.#sending = undefined;
     this.#goOn();
   }
@@ -90,17 +94,19 @@ export class BatchQueue<Item> {
     else if (this.#waiting.length > 0) this.#cancelTimer ??= schedule(() => this.#send(), delayMs);
   }
 
-  #sendBatch(batch: Item[]): Promise<boolean> {
+  #sendBatch(batch: Item[]): Promise<PushEnd> {
     return new Promise((resolve) => {
-      const cancel = this.#options.schedule(() => resolve(false), this.#options.timeoutMs);
-      const done = (error: Error | undefined) => {
+      const { schedule, timeoutMs } = this.#options;
+      const late = () => resolve({ error: new Error(`no answer within ${timeoutMs} ms`) });
+      const cancel = schedule(late, timeoutMs);
+      const done = (end: PushEnd) => {
         cancel();
-        resolve(error === undefined);
+        resolve(end);
       };
       try {
         this.#options.send(batch, done);
-      } catch {
-        done(new Error("send batch: the exporter threw"));
+      } catch (cause) {
+        done({ error: new Error("send batch: the exporter threw", { cause }) });
       }
     });
   }

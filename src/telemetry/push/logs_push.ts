@@ -3,9 +3,9 @@ import type { Resource } from "@opentelemetry/resources";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import { BatchQueue } from "./batch_queue.ts";
 import { batchSettings } from "./batch_settings.ts";
-import type { Env } from "../env.ts";
-import { exportFailure } from "./export_failure.ts";
-import { ExportCounts } from "./export_counts.ts";
+import type { OtelEnv } from "../env.ts";
+import { ExportCounts, type PushEnd } from "./export_counts.ts";
+import { pushEnd } from "./push_end.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
 
 /** A log record. */
@@ -36,20 +36,24 @@ const SEVERITIES = {
 
 /** Makes log records with the SDK's logger and pushes them. SDK and exporter are loaded only here. */
 export async function logsPush(
-  env: Env,
+  env: OtelEnv,
   target: OtlpTarget,
-  { scope, resource }: { readonly scope: string; readonly resource: Resource },
+  { scope, resource, onEnd }: {
+    readonly scope: string;
+    readonly resource: Resource;
+    readonly onEnd: (end: PushEnd) => void;
+  },
 ): Promise<LogsPush> {
   const { LoggerProvider } = await import("@opentelemetry/sdk-logs");
   const { OTLPLogExporter } = target.protocol === "http/json"
     ? await import("@opentelemetry/exporter-logs-otlp-http")
     : await import("@opentelemetry/exporter-logs-otlp-proto");
   const exporter = new OTLPLogExporter({ url: target.url });
-  const counts = new ExportCounts();
+  const counts = new ExportCounts(onEnd);
   const queue = new BatchQueue<ReadableLogRecord>({
     ...batchSettings(env, "BLRP"),
     counts,
-    send: (records, done) => exporter.export(records, (result) => done(exportFailure(result))),
+    send: (records, done) => exporter.export(records, (result) => done(pushEnd(result))),
   });
   const provider = new LoggerProvider({
     resource,

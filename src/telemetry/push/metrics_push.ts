@@ -1,3 +1,4 @@
+import type { Clock } from "../../core/clock.ts";
 import {
   AggregationTemporality,
   type IMetricReader,
@@ -5,13 +6,15 @@ import {
   PeriodicExportingMetricReader,
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
-import { type Env, positiveNumber } from "../env.ts";
-import { ExportCounts } from "./export_counts.ts";
-import { exportFailure } from "./export_failure.ts";
+import type { OtelEnv } from "../env.ts";
+import { ExportCounts, type PushEnd } from "./export_counts.ts";
+import { pushEnd } from "./push_end.ts";
+import { SteadyTimes } from "./steady_times.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
 
 const DEFAULT_INTERVAL_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 30_000;
+const TIMEOUT = "OTEL_METRIC_EXPORT_TIMEOUT";
 
 /** The push of metrics. */
 export interface MetricsPush {
@@ -25,18 +28,25 @@ export interface MetricsPush {
  * certificates and its request timeout (OTEL_EXPORTER_OTLP_*) from the process's own environment.
  */
 export async function metricsPush(
-  env: Env,
+  env: OtelEnv,
   target: OtlpTarget,
-  metricProducers: MetricProducer[],
+  { metricProducers, clock, onEnd }: {
+    readonly metricProducers: MetricProducer[];
+    readonly clock: Clock;
+    readonly onEnd: (end: PushEnd) => void;
+  },
 ): Promise<MetricsPush> {
   const { OTLPMetricExporter } = target.protocol === "http/json"
     ? await import("@opentelemetry/exporter-metrics-otlp-http")
     : await import("@opentelemetry/exporter-metrics-otlp-proto");
-  const counts = new ExportCounts();
-  const exportIntervalMillis = positiveNumber(env["OTEL_METRIC_EXPORT_INTERVAL"]) ?? DEFAULT_INTERVAL_MS;
-  const timeoutMs = positiveNumber(env["OTEL_METRIC_EXPORT_TIMEOUT"]) ?? DEFAULT_TIMEOUT_MS;
+  const counts = new ExportCounts(onEnd);
+  const exportIntervalMillis = env.number("OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_INTERVAL_MS);
+  const timeoutMs = env.number(TIMEOUT, DEFAULT_TIMEOUT_MS);
+  if (env.text(TIMEOUT) !== undefined && timeoutMs > exportIntervalMillis) {
+    env.cannotUse(TIMEOUT, `${exportIntervalMillis}, the interval`);
+  }
   const reader = new PeriodicExportingMetricReader({
-    exporter: counted(new OTLPMetricExporter({ url: target.url }), counts),
+    exporter: counted(new OTLPMetricExporter({ url: target.url }), counts, new SteadyTimes(clock)),
     exportIntervalMillis,
     exportTimeoutMillis: Math.min(timeoutMs, exportIntervalMillis),
     metricProducers,
@@ -45,11 +55,11 @@ export async function metricsPush(
 }
 
 /** Always cumulative, as on /metrics: our own metrics know nothing else. */
-function counted(exporter: PushMetricExporter, counts: ExportCounts): PushMetricExporter {
+function counted(exporter: PushMetricExporter, counts: ExportCounts, times: SteadyTimes): PushMetricExporter {
   return {
     export: (metrics, done) =>
-      exporter.export(metrics, (result) => {
-        counts.count(exportFailure(result) === undefined);
+      exporter.export(times.of(metrics), (result) => {
+        counts.count(pushEnd(result));
         done(result);
       }),
     selectAggregationTemporality: () => AggregationTemporality.CUMULATIVE,

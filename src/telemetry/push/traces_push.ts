@@ -3,9 +3,9 @@ import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { BatchQueue } from "./batch_queue.ts";
 import { batchSettings } from "./batch_settings.ts";
-import type { Env } from "../env.ts";
-import { exportFailure } from "./export_failure.ts";
-import { ExportCounts } from "./export_counts.ts";
+import type { OtelEnv } from "../env.ts";
+import { ExportCounts, type PushEnd } from "./export_counts.ts";
+import { pushEnd } from "./push_end.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
 
 /** A span that is over, with ids that were given out when it began. */
@@ -38,20 +38,24 @@ const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT, internal: Span
 
 /** Makes spans with the SDK's tracer and pushes them. SDK and exporter are loaded only here. */
 export async function tracesPush(
-  env: Env,
+  env: OtelEnv,
   target: OtlpTarget,
-  { scope, resource }: { readonly scope: string; readonly resource: Resource },
+  { scope, resource, onEnd }: {
+    readonly scope: string;
+    readonly resource: Resource;
+    readonly onEnd: (end: PushEnd) => void;
+  },
 ): Promise<TracesPush> {
   const { AlwaysOnSampler, RandomIdGenerator, TracerProvider } = await import("@opentelemetry/sdk-trace");
   const { OTLPTraceExporter } = target.protocol === "http/json"
     ? await import("@opentelemetry/exporter-trace-otlp-http")
     : await import("@opentelemetry/exporter-trace-otlp-proto");
   const exporter = new OTLPTraceExporter({ url: target.url });
-  const counts = new ExportCounts();
+  const counts = new ExportCounts(onEnd);
   const queue = new BatchQueue<ReadableSpan>({
     ...batchSettings(env, "BSP"),
     counts,
-    send: (spans, done) => exporter.export(spans, (result) => done(exportFailure(result))),
+    send: (spans, done) => exporter.export(spans, (result) => done(pushEnd(result))),
   });
   const random = new RandomIdGenerator();
   let next: FinishedSpan | undefined;

@@ -1,5 +1,21 @@
+import { announcedCase } from "./announced.ts";
+import { clock } from "./clock.ts";
+import { descriptors } from "./descriptors.ts";
+import { framing } from "./framing.ts";
 import type { HostileCase } from "./hostile_case.ts";
+import { listingCase } from "./listing.ts";
+import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
+import { strangerPage } from "./stranger_page.ts";
 
 /** Every case, in the order in which they run. */
-export const hostileCases: readonly HostileCase[] = [stops];
+export const hostileCases: readonly HostileCase[] = [
+  stops,
+  clock,
+  saysWhy,
+  descriptors,
+  framing,
+  announcedCase,
+  listingCase,
+  strangerPage,
+];

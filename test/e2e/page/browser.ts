@@ -11,13 +11,13 @@ export interface WatchedPage {
   readonly foreign: readonly string[];
 }
 
-/** Debian's Chromium, installed if it is not there. */
-export async function startBrowser(): Promise<Browser> {
+/** Debian's Chromium, installed if it is not there; `args` are flags of its own. */
+export async function startBrowser(args: readonly string[] = []): Promise<Browser> {
   ensureInstalled({ chromium: "chromium", "fc-list": "fontconfig" });
   // Root has no sandbox, and a container little shared memory.
   return await chromium.launch({
     executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...args],
   });
 }
 

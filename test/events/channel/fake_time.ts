@@ -5,7 +5,7 @@ export class FakeTime {
   nowMs = 1000;
   readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
 
-  readonly clock = { nowMs: () => this.nowMs };
+  readonly clock = { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs };
 
   readonly schedule: Schedule = (run, delayMs) => {
     const timer = { atMs: this.nowMs + delayMs, run };

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { catalogue } from "../../../src/events/catalogue.ts";
+import { globMatches } from "../../../src/events/live/glob.ts";
 import { typesOf } from "../../../src/events/live/wanted_events.ts";
 import { eventNames } from "../../../src/events/schema.ts";
 
@@ -19,6 +21,26 @@ test("typesOf takes nothing but * as special when a glob holds characters that p
   for (const glob of ["l1?lease.expired", "l1.lease.expire.", "(l1.removed)", "l1.removed|l2.removed", "[a-z]*", ""]) {
     expect(() => typesOf([glob])).toThrow(`no such event: ${glob}`);
   }
+});
+
+test("typesOf refuses at once what would keep a pattern busy, and more or longer globs than it takes", () => {
+  expect(() => typesOf([`${"*".repeat(25)}!`])).toThrow("no such event");
+  expect(() => typesOf([`${"*a".repeat(64)}`])).toThrow("no such event");
+  expect(typesOf(Array<string>(256).fill("*".repeat(128)))).toEqual(eventNames);
+  expect(() => typesOf(Array<string>(257).fill("*"))).toThrow("more than 256");
+  expect(() => typesOf(["*".repeat(129)])).toThrow("longer than 128 characters");
+});
+
+test("globMatches agrees with the obvious recursion", () => {
+  const slow = (glob: string, text: string): boolean => {
+    if (glob === "") return text === "";
+    if (glob[0] !== "*") return glob[0] === text[0] && slow(glob.slice(1), text.slice(1));
+    return slow(glob.slice(1), text) || (text !== "" && slow(glob, text.slice(1)));
+  };
+  const word = (characters: readonly string[]) => fc.string({ unit: fc.constantFrom(...characters), maxLength: 7 });
+  fc.assert(
+    fc.property(word(["a", "b", "*"]), word(["a", "b"]), (glob, text) => globMatches(glob, text) === slow(glob, text)),
+  );
 });
 
 test("typesOf leaves out types without a tenant when one is wanted, and refuses when none is left", () => {

@@ -68,11 +68,16 @@ export const keyCases: readonly ContractCase[] = [
     },
   },
   {
-    name: "GET lists when the key is empty, and PUT answers 405",
+    name: "GET, PUT and DELETE refuse with 400 and change nothing when the key is empty",
     async run(client) {
-      expect((await (await client.fetch("/v1/objects/")).json()).objects).toEqual([]);
-      expect(await refusal(await client.fetch("/v1/objects/", { method: "PUT", body: "x" })))
-        .toEqual([405, "/problems/method-not-allowed"]);
+      await client.create("a", "x");
+      for (const method of ["GET", "PUT", "DELETE"]) {
+        for (const path of ["/v1/objects/", "/v1/objects/?clear=all", "/v1/objects/?tier=l1"]) {
+          const init = { method, ...(method === "PUT" ? { body: "x" } : {}) };
+          expect(await refusal(await client.fetch(path, init))).toEqual([400, "/problems/bad-key"]);
+        }
+      }
+      expect((await (await client.fetch("/v1/objects")).json()).objects.length).toBe(1);
     },
   },
 ];

@@ -62,7 +62,7 @@ export const lifetimeCases: readonly ContractCase[] = [
       expect((await client.get("a")).headers.get("cache-control")).toBe("max-age=2147483648");
     },
   },
-  ...["max-age", "max-age=", "max-age=0", "max-age=-1", "max-age=1.5", "max-age=x", "max-age=1, max-age=2", "no-store"]
+  ...["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=x", "no-store"]
     .map((value): ContractCase => ({
       name: `PUT refuses with 400 when Cache-Control is ${value}`,
       async run(client) {

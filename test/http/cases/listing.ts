@@ -75,18 +75,29 @@ export const listingCases: readonly ContractCase[] = [
       await client.create("a", "x");
       await client.create("b", "x");
       await client.put("a", "other", { "vitrine-tenant": `${client.tenant}x` });
-      const response = await client.fetch("/v1/objects", { method: "DELETE" });
+      const response = await client.fetch("/v1/objects?clear=all", { method: "DELETE" });
       expect([response.status, await response.json()]).toEqual([200, { removed: expect.objectContaining({ l1: 2 }) }]);
       expect((await list(client, "")).objects).toEqual([]);
       expect((await client.get("a", { "vitrine-tenant": `${client.tenant}x` })).status).toBe(200);
     },
   },
+  ...["", "?", "?tier=l1", "?clear", "?clear=", "?clear=ALL", "?clear=l1", "?all=yes"].map((query): ContractCase => ({
+    name: `DELETE /v1/objects${query} removes nothing and says how to, because it does not say that all is meant`,
+    async run(client) {
+      await client.create("a", "x");
+      const response = await client.fetch(`/v1/objects${query}`, { method: "DELETE" });
+      expect((await response.clone().json()).detail).toContain(query === "?all=yes" ? "all" : "add ?clear=all");
+      expect(await refusal(response)).toEqual([400, "/problems/bad-request"]);
+      expect((await client.get("a")).status).toBe(200);
+    },
+  })),
   {
     name: "DELETE /v1/objects removes nothing and answers 400 when a parameter is not its own",
     async run(client) {
       await client.create("a", "x");
-      expect((await client.fetch("/v1/objects?prefix=b", { method: "DELETE" })).status).toBe(400);
-      expect((await client.fetch("/v1/objects?tier=nope", { method: "DELETE" })).status).toBe(400);
+      for (const query of ["prefix=b", "tier=nope", "clear=all", "__proto__=x"].map((each) => `clear=all&${each}`)) {
+        expect((await client.fetch(`/v1/objects?${query}`, { method: "DELETE" })).status).toBe(400);
+      }
       expect((await client.get("a")).status).toBe(200);
     },
   },

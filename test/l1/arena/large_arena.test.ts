@@ -5,7 +5,8 @@ test("an arena above 4 GiB has several segments, and objects in the second are w
   const { l1, memory } = makeL1({ sizeBytes: 4200 * MIB, maxObjects: 100 }, { admissionLimitBytes: 4095 * MIB });
   expect(memory.segments.map((segment) => segment.byteLength)).toEqual([4096 * MIB, 104 * MIB]);
   // Nobody writes into this one, so its pages are never backed.
-  staging(l1.reserveWrite([request("ballast", 4095 * MIB)], "put")[0]);
+  const ballast = staging(l1.reserveWrite([request("ballast", 4095 * MIB)], "put")[0]);
+  l1.finishWrite([commit(ballast, 4095 * MIB)], "replace");
   put(l1, "low", "in the first segment, if it fits");
   const [staged] = l1.reserveWrite([request("high", 2 * MIB)], "put");
   expect(staging(staged).extents.map((view) => view.buffer === memory.segments[1])).toEqual([true]);

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { allocateArena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import type { L1Manager } from "../../../src/l1/l1_manager.ts";
 import { Actor, byteOf, headersOf, keyOf, KEYS, openManager, type OpenRead, Random } from "./crash_world.ts";
-import { audit, FakeClock } from "../support.ts";
+import { audit, clear, FakeClock } from "../support.ts";
 import { WriteRecorder } from "./write_recorder.ts";
 
 const DEAD = 2;
@@ -198,7 +198,7 @@ function checkNothingLeaks(
   late.now = clock.now + 10_000;
   // Leases that other threads had let go of lapse.
   openManager(memory, { holder: OTHER, clock: late, policy }).tick();
-  survivor.clear();
+  clear(survivor);
   audit(memory, policy);
   const { usedBytes, readLeases, writeLeases, objects } = survivor.usage();
   const left = `${usedBytes} bytes, ${readLeases} and ${writeLeases} leases, ${objects} objects`;

@@ -1,7 +1,7 @@
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
 import type { Following, Lease, Resident, WriteRequest } from "../../../src/l1/types.ts";
-import type { FakeClock, Told } from "../support.ts";
+import { clear, type FakeClock, type Told } from "../support.ts";
 
 export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 export const ADMISSION_LIMIT = 20_000;
@@ -231,7 +231,7 @@ export class Actor {
 
   #upkeep(): () => void {
     const random = this.#random;
-    if (random.below(8) === 0) return () => void this.l1.clear(random.below(2) === 0 ? "t" : undefined);
+    if (random.below(8) === 0) return () => void clear(this.l1, random.below(2) === 0 ? "t" : undefined);
     this.#clock.now += random.below(600);
     return () => this.l1.tick();
   }

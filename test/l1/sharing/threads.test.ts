@@ -2,10 +2,11 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import process from "node:process";
 import { Worker } from "node:worker_threads";
+import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
 import { Random } from "./crash_world.ts";
-import { audit, MIB } from "../support.ts";
+import { audit, clear, MIB } from "../support.ts";
 import { threadOptions } from "./thread_options.ts";
 import type { ThreadData, ThreadSays } from "./thread_worker.ts";
 
@@ -74,9 +75,9 @@ function sweep(main: L1Manager, memory: ArenaMemory, holders: number): void {
   for (let holder = 1; holder <= holders; holder++) {
     for (const { resident } of main.adoptUnsaved(holder)) main.finishRead([resident.lease]);
   }
-  const later = { nowMs: () => Date.now() + 10_000 };
+  const later = { nowMs: () => Date.now() + 10_000, monotonicMs: () => systemClock.monotonicMs() + 10_000 };
   new L1Manager(memory, { ...threadOptions(1, later), format: false }).tick();
-  main.clear();
+  clear(main);
 }
 
 test("threads that die at any moment leave no wrong byte, no lease and no memory behind", async () => {

@@ -20,7 +20,7 @@ const FAILED = { tier: "fs", tenant: "", outcome: "failed", keys: 1, bytes: 0, s
 
 /** A bus with the logging subscribers, and what they wrote. */
 function logging(level: Level, { full = false }: { readonly full?: boolean } = {}) {
-  const clock = { ms: 0, nowMs: () => clock.ms };
+  const clock = { ms: 0, stepMs: 0, nowMs: () => clock.ms + clock.stepMs, monotonicMs: () => clock.ms };
   const bus = new EventBus({ schedule: () => () => {}, clock });
   const lines: unknown[] = [];
   const entries: LogEntry[] = [];
@@ -31,7 +31,8 @@ function logging(level: Level, { full = false }: { readonly full?: boolean } = {
       return !full;
     },
     emit: (entry) => entries.push(entry),
-    nowMs: () => clock.ms,
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.ms,
     every: () => () => {},
   });
   for (const subscriber of log.subscribers) bus.subscribe(subscriber);
@@ -40,7 +41,7 @@ function logging(level: Level, { full = false }: { readonly full?: boolean } = {
 
 test("loggingSubscribers write one JSON object a line with level, component, request and trace when a tier fails", async () => {
   const { bus, lines, entries } = logging("info");
-  bus.publish("l2.store.completed", { ...FAILED, requestId: REQUEST });
+  bus.publish("l2.store.completed", { ...FAILED, error: "store: ENOSPC", requestId: REQUEST });
   await bus.flush();
   expect(lines).toEqual([{
     time: "1970-01-01T00:00:00.000Z",
@@ -54,12 +55,23 @@ test("loggingSubscribers write one JSON object a line with level, component, req
     outcome: "failed",
     keys: 1,
     seconds: 0.25,
+    error: "store: ENOSPC",
+    failures: 1,
   }]);
   expect(entries).toEqual([{
     timeMs: 0,
     level: "warn",
     message: "a tier failed to store",
-    attributes: { component: "l2", tier: "fs", tenant: "", outcome: "failed", keys: 1, seconds: 0.25 },
+    attributes: {
+      component: "l2",
+      tier: "fs",
+      tenant: "",
+      outcome: "failed",
+      keys: 1,
+      seconds: 0.25,
+      error: "store: ENOSPC",
+      failures: 1,
+    },
     trace: { traceId: TRACE, spanId: "b7ad6b7169203331", sampled: true },
   }]);
 });
@@ -145,7 +157,7 @@ test("Log keeps back all but five warnings of a kind in ten seconds, and tells h
   const { bus, clock, lines, log } = logging("info");
   const fail = async (times: number) => {
     for (let time = 0; time < times; time++) {
-      bus.publish("l2.store.completed", { ...FAILED, requestId: REQUEST });
+      bus.publish("http.request.end", { ...END, status: "503", error: "because" });
     }
     bus.publish("l1.lease.expired", { kind: "read", keys: 1 });
     await bus.flush();
@@ -158,17 +170,77 @@ test("Log keeps back all but five warnings of a kind in ten seconds, and tells h
   clock.ms = 10_000;
   await fail(1);
   expect(lines.slice(7)).toMatchObject([
-    { message: "a tier failed to store", suppressed: 4 },
-    { message: "a tier failed to store" },
+    { message: "a request was refused", suppressed: 4 },
+    { message: "a request was refused", error: "because" },
     { message: "leases ran out" },
+  ]);
+});
+
+test("Log lets warnings pass again ten seconds later when wall time was set back by an hour", async () => {
+  const { bus, clock, lines } = logging("info");
+  const refuse = async () => {
+    for (let time = 0; time < 6; time++) bus.publish("http.request.end", { ...END, status: "503", error: "because" });
+    await bus.flush();
+  };
+  await refuse();
+  clock.stepMs = -3_600_000;
+  clock.ms = 10_000;
+  await refuse();
+  // Five each, and one that tells what was kept back.
+  expect(lines.length).toBe(11);
+});
+
+test("L2Logging tells a failure once, again where the cause is another or a minute has passed, and that the tier works again", async () => {
+  const { bus, clock, lines } = logging("info");
+  const store = async (ms: number, error?: string) => {
+    clock.ms = ms;
+    const ok = { ...FAILED, outcome: "ok" } as const;
+    bus.publish("l2.store.completed", error === undefined ? ok : { ...FAILED, error });
+    await bus.flush();
+  };
+  await store(0);
+  for (const ms of [1, 2, 3]) await store(ms, "ENOSPC");
+  await store(10_004, "EROFS");
+  await store(10_005, "EROFS");
+  await store(70_004, "EROFS");
+  // Added up before the failure, perhaps.
+  await store(70_005);
+  await store(75_004);
+  await store(75_005);
+  expect(lines).toMatchObject([
+    { level: "warn", message: "a tier failed to store", error: "ENOSPC", failures: 1 },
+    { level: "warn", message: "a tier failed to store", error: "EROFS", failures: 3 },
+    { level: "warn", message: "a tier failed to store", error: "EROFS", failures: 2 },
+    { level: "info", message: "a tier works again", tier: "fs", op: "store", failures: 6 },
+  ]);
+});
+
+test("loggingSubscribers tell how pushes fail, what is rejected, and that they arrive again", () => {
+  const { lines, log } = logging("info");
+  const error = "connect ECONNREFUSED";
+  for (let time = 0; time < 3; time++) log.pushed({ signal: "logs", error });
+  log.pushed({ signal: "logs" });
+  log.pushed({ signal: "logs" });
+  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
+  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
+  log.setting({ variable: "OTEL_X", value: "a", used: "b" });
+  expect(lines).toMatchObject([
+    { component: "telemetry", level: "warn", message: "a push did not arrive at the collector", signal: "logs", error },
+    { level: "info", message: "pushes arrive at the collector again", signal: "logs", failures: 3 },
+    {
+      level: "warn",
+      message: "the collector did not take all of a push",
+      signal: "traces",
+      error: "too old",
+      rejected: 2,
+    },
+    { level: "warn", message: "a setting cannot be used", variable: "OTEL_X", value: "a", used: "b" },
   ]);
 });
 
 test("Log tells what it kept back when it is closed", async () => {
   const { bus, lines } = logging("info");
-  for (let time = 0; time < 7; time++) {
-    bus.publish("l2.store.completed", { ...FAILED, requestId: REQUEST });
-  }
+  for (let time = 0; time < 7; time++) bus.publish("http.request.end", { ...END, status: "503", error: "because" });
   await bus.stop();
   expect([lines.length, lines.at(-1)]).toMatchObject([6, { suppressed: 2 }]);
 });

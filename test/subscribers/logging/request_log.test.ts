@@ -28,7 +28,7 @@ function files(): Readonly<Record<string, readonly string[]>> {
 }
 
 test("RequestLog tells who asked for what, which tiers were tried and how long each took, without the key", async () => {
-  const clock = { ms: 1000, nowMs: () => clock.ms };
+  const clock = { ms: 1000, nowMs: () => clock.ms, monotonicMs: () => clock.ms };
   const bus = new EventBus({ schedule: () => () => {}, clock });
   const lines: string[] = [];
   const log = new RequestLog((line) => lines.push(line) > 0);

@@ -35,9 +35,12 @@ export class MetricsHarness {
   nowMs = 1000;
 
   constructor(adapters: readonly string[] = ["fs"], tenantLabels = 20) {
-    this.bus = new EventBus({ schedule: () => () => {}, clock: { nowMs: () => this.nowMs } });
+    this.bus = new EventBus({
+      schedule: () => () => {},
+      clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+    });
     this.tenants = new Tenants(tenantLabels);
-    const own = new GroupMetrics("test", { nowMs: () => 1000 });
+    const own = new GroupMetrics("test", { nowMs: () => 1000, monotonicMs: () => 1000 });
     this.#reader = new PeriodicExportingMetricReader({
       exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
       metricProducers: [own],

@@ -13,14 +13,20 @@ type Step = readonly [number, Partial<Sampled> & Pick<Sampled, "action">];
 async function play(harness: MetricsHarness, steps: readonly Step[]): Promise<void> {
   for (const [second, step] of steps) {
     harness.nowMs = second * 1000;
-    harness.bus.publish("l1.key.sampled", { tenant: "", reason: "", keyHash: "256", ...step });
+    harness.bus.publish("l1.key.sampled", {
+      tenant: "",
+      reason: "",
+      keyHash: "256",
+      atMs: String(second * 1000),
+      ...step,
+    });
   }
   await harness.bus.flush();
 }
 
 test("L1LifecycleMetrics measures lifetime, idleness and reuse when an object is read twice and evicted", async () => {
   const harness = new MetricsHarness();
-  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments));
+  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments, () => harness.nowMs));
   await play(harness, [
     [100, { action: "written" }],
     [104, { action: "read" }],
@@ -40,7 +46,7 @@ test("L1LifecycleMetrics measures lifetime, idleness and reuse when an object is
 
 test("L1LifecycleMetrics counts exactly 300 seconds when an evicted object does not come back, as the loop's ticks pass", async () => {
   const harness = new MetricsHarness();
-  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments));
+  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments, () => harness.nowMs));
   await play(harness, [[100, { action: "written" }], [200, { action: "removed", reason: "watermark" }]]);
   for (const second of [499, 500]) {
     harness.nowMs = second * 1000;
@@ -56,7 +62,7 @@ test("L1LifecycleMetrics counts exactly 300 seconds when an evicted object does 
 
 test("L1LifecycleMetrics measures nothing when an event has lost its key", async () => {
   const harness = new MetricsHarness();
-  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments));
+  harness.bus.subscribe(new L1LifecycleMetrics(harness.instruments, () => harness.nowMs));
   await play(harness, [[1, { action: "written" }], [9, { action: "removed", reason: "quota", keyHash: undefined }]]);
   expect(await harness.nonZero()).toEqual({});
 });

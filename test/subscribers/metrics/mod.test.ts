@@ -28,6 +28,7 @@ async function freshServer() {
     },
     busStats: () => harness.bus.stats(),
     build: { version: "1", runtime: "test", startMs: 0 },
+    monotonicMs: () => 0,
     process: {
       cpuUsage: () => ({ user: 0, system: 0 }),
       residentBytes: () => 0,

@@ -12,7 +12,7 @@ const END = { ...GET, status: "200", outcome: "complete", seconds: 0.009, reques
 
 /** A bus with the tracing subscribers, a clock that is set by hand, and the spans they made. */
 function tracing() {
-  const clock = { ms: 1000, nowMs: () => clock.ms };
+  const clock = { ms: 1000, nowMs: () => clock.ms, monotonicMs: () => clock.ms };
   const bus = new EventBus({ schedule: () => () => {}, clock });
   const spans: FinishedSpan[] = [];
   const { subscribers, correlations } = tracingSubscribers((span) => spans.push(span));

@@ -7,7 +7,8 @@ export const telemetryTable = {
   vitrine_otlp_exports_total: {
     kind: "counter",
     unit: "{export}",
-    help: "Pushes to the OTLP collector that ended, retries included in one.",
+    help:
+      "Pushes to the OTLP collector that ended, retries included in one; failed: also those of which it did not take all.",
     answers: "Is the collector there?",
     from: "state",
     labels: ["signal", "outcome"],
@@ -16,7 +17,7 @@ export const telemetryTable = {
   vitrine_otlp_items_total: {
     kind: "counter",
     unit: "{item}",
-    help: "Log records and spans by what became of them; dropped: the queue was full.",
+    help: "Log records and spans by what became of them; dropped: the queue was full, or the collector rejected them.",
     answers: "Are logs and traces complete at the collector?",
     from: "state",
     labels: ["signal", "outcome"],

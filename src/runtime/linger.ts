@@ -1,0 +1,67 @@
+/** How long the rest of a body is waited for: in all, and without a byte of it. As nginx's lingering_time and lingering_timeout. */
+const LINGER_MS = 30_000;
+const SILENCE_MS = 5_000;
+
+/** How patient `linger` is, where not as usual. */
+export interface LingerOptions {
+  readonly lingerMs?: number;
+  readonly silenceMs?: number;
+  /** Told of bytes that are garbage now. */
+  readonly discard: (bytes: number) => void;
+}
+
+/**
+ * The answer once the rest of the request's body is read and thrown away. Bun closes a connection that is not kept alive as soon as the answer is written: bytes that have
+ * arrived and are unread then make the kernel reset it, and the client loses the answer (RFC 9112, 9.6).
+ * Who asks for `100-continue` has HTTP/1.1 and may wait for the answer before sending, so it comes at once unless the connection is to be closed.
+ */
+export function afterBody(
+  request: Request,
+  response: Response | Promise<Response>,
+  options: LingerOptions,
+): Response | Promise<Response> {
+  if (request.method === "GET" || request.method === "HEAD") return response;
+  return response instanceof Promise
+    ? response.then((made) => answered(request, made, options))
+    : answered(request, response, options);
+}
+
+function answered(request: Request, response: Response, options: LingerOptions): Response | Promise<Response> {
+  if (response.status < 400 && request.bodyUsed) return response;
+  const { body, headers } = request;
+  if (body === null || body.locked) return response;
+  const closes = /\bclose\b/i.test(headers.get("connection") ?? "");
+  if (headers.has("expect") && !closes) return response;
+  return drain(body, options).then(() => response);
+}
+
+async function drain(
+  body: ReadableStream<Uint8Array>,
+  { lingerMs = LINGER_MS, silenceMs = SILENCE_MS, discard }: LingerOptions,
+): Promise<void> {
+  const reader = body.getReader();
+  const deadlineMs = performance.now() + lingerMs;
+  try {
+    // The clock is asked too: timers wait for as long as there is always more to read.
+    while (performance.now() < deadlineMs) {
+      const next = await within(silenceMs, reader.read());
+      if (next === undefined || next.done) return;
+      discard(next.value.byteLength);
+    }
+  } catch {
+    // The client has gone; nobody is left to lose the answer.
+  } finally {
+    reader.releaseLock();
+  }
+}
+
+/** Undefined if it takes longer. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), milliseconds);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,78 @@
+import type { Log } from "./log.ts";
+import { Outages } from "./outages.ts";
+
+/** How a push to the collector ended. */
+export interface PushEnd {
+  readonly signal: string;
+  /** Why it did not arrive. */
+  readonly error?: string | undefined;
+  /** What the collector said of those it did not take. */
+  readonly rejected?: { readonly items: number; readonly message: string } | undefined;
+}
+
+/** A value of an environment variable that cannot be used, and what is used in its place. */
+export interface EnvProblem {
+  readonly variable: string;
+  readonly value: string;
+  readonly used: string;
+}
+
+/** Time, as a log needs it. */
+export interface LogTime {
+  /** Wall time. */
+  readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
+}
+
+const component = "telemetry";
+
+/** Logs how pushes fail and that they arrive again, and which settings of OpenTelemetry cannot be used. */
+export class TelemetryLogging {
+  readonly #log: Log;
+  readonly #time: LogTime;
+  readonly #outages = new Outages(0);
+
+  constructor(log: Log, time: LogTime) {
+    this.#log = log;
+    this.#time = time;
+  }
+
+  setting({ variable, value, used }: EnvProblem): void {
+    this.#log.line({
+      level: "warn",
+      component,
+      message: "a setting cannot be used",
+      timeMs: this.#time.nowMs(),
+      attributes: { variable, value, used },
+      limitedAs: variable,
+    });
+  }
+
+  pushed({ signal, error, rejected }: PushEnd): void {
+    if (error !== undefined) return this.#failed("a push did not arrive at the collector", { signal, error });
+    this.#worked("a push did not arrive at the collector", signal);
+    if (rejected === undefined) return this.#worked("the collector did not take all of a push", signal);
+    const { items, message } = rejected;
+    this.#failed("the collector did not take all of a push", { signal, error: message, rejected: items });
+  }
+
+  #failed(
+    message: string,
+    attributes: { readonly signal: string; readonly error: string; readonly rejected?: number },
+  ): void {
+    const kind = `${message} ${attributes.signal}`;
+    const monotonicMs = this.#time.monotonicMs();
+    const failures = this.#outages.failed(kind, { cause: attributes.error, monotonicMs, count: 1 });
+    if (failures === undefined) return;
+    const timeMs = this.#time.nowMs();
+    this.#log.line({ level: "warn", component, message, timeMs, attributes: { ...attributes, failures } });
+  }
+
+  #worked(after: string, signal: string): void {
+    const failures = this.#outages.worked(`${after} ${signal}`, this.#time.monotonicMs());
+    if (failures === undefined) return;
+    const timeMs = this.#time.nowMs();
+    const message = "pushes arrive at the collector again";
+    this.#log.line({ level: "info", component, message, timeMs, attributes: { signal, failures } });
+  }
+}

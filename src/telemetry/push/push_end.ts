@@ -1,0 +1,58 @@
+import { diag, DiagLogLevel } from "@opentelemetry/api";
+import type { PushEnd } from "./export_counts.ts";
+
+/** ExportResultCode.SUCCESS of @opentelemetry/core. */
+const SUCCESS = 0;
+const PARTIAL = "Received Partial Success response:";
+/** From the exporter of protobuf, and from that of JSON. */
+const UNREADABLE = /could not deserialize response|Failed to parse \w+ export response/;
+/** What the exporter says of an answer after which it may be tried again, and does not say which. */
+const RETRYABLE = "Export failed with retryable status";
+
+/** What was said last and belongs to no push yet. The API has one diagnostic logger for the whole process, and so this is one too. */
+const said: { rejected: PushEnd["rejected"] } = { rejected: undefined };
+
+/**
+ * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in the turn in which they then call back.
+ */
+export function listenToExporters(): void {
+  const warn = (...[message, ...rest]: readonly unknown[]) => {
+    const text = [message, ...rest.filter((each) => typeof each === "string")].join(" ");
+    if (text.includes(PARTIAL)) said.rejected = rejectedOf(text.slice(text.indexOf(PARTIAL) + PARTIAL.length));
+    else if (UNREADABLE.test(text)) said.rejected = { items: 0, message: "the answer is not one of OTLP" };
+  };
+  const ignore = () => {};
+  const logger = { verbose: ignore, debug: ignore, info: ignore, error: ignore, warn };
+  diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+}
+
+/** How a push ended, to be asked in the exporter's callback. */
+export function pushEnd({ code, error }: { readonly code: number; readonly error?: Error }): PushEnd {
+  const { rejected } = said;
+  said.rejected = undefined;
+  if (code === SUCCESS) return rejected === undefined ? {} : { rejected };
+  if (error === undefined) return { error: new Error("push: the collector did not take it") };
+  if (error.message !== RETRYABLE) return { error: describe(error) };
+  return {
+    error: new Error("the collector is too busy or not there for now (429, 502, 503 or 504)", { cause: error }),
+  };
+}
+
+/** An answer with another status has its number in `code`, and often no text. */
+function describe(error: Error): Error {
+  const status = "code" in error && typeof error.code === "number" ? error.code : undefined;
+  return status === undefined ? error : new Error(`the collector answered ${status} ${error.message}`.trim());
+}
+
+/** `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to say. */
+function rejectedOf(json: string): PushEnd["rejected"] {
+  const fields: unknown = JSON.parse(json);
+  if (typeof fields !== "object" || fields === null) return undefined;
+  let items = 0;
+  let message = "";
+  for (const [name, value] of Object.entries(fields)) {
+    if (name.startsWith("rejected")) items = Number(value) || 0;
+    else if (name === "errorMessage" && typeof value === "string") message = value;
+  }
+  return items === 0 && message === "" ? undefined : { items, message };
+}
