@@ -84,7 +84,7 @@ const schema = v.object({
     "Bytes that may wait to be stored behind; auto is a quarter of L1.",
     orAuto(size("1KiB")),
   ),
-  storeConcurrency: setting("4", "Objects stored behind at the same time.", integer(1, 256)),
+  storeConcurrency: setting("32", "Objects stored behind at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
   shutdownTimeout: setting(
     "30s",

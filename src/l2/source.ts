@@ -28,9 +28,8 @@ export function watchSource(source: StoreSource): WatchedSource {
   }
   return {
     source: {
+      ...source,
       chunks: chunks(),
-      ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
-      ...(source.durable === undefined ? {} : { durable: source.durable }),
       meta: () => noting(() => source.meta()),
       assertWanted: () => noting(() => source.assertWanted?.()),
     },

@@ -11,8 +11,8 @@ export interface LeasedMemory {
   readonly meta: ObjectMeta;
 }
 
-/** A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time. */
-export function memorySource(l1: L1, memory: LeasedMemory): StoreSource {
+/** A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time. `durable`: somebody waits for it. */
+export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): StoreSource {
   const { lease, extents, meta } = memory;
   const assertAlive = (): void => {
     if (!l1.renew(lease)) throw new VitrineError("tier_failed", "store object: its lease in memory has run out");
@@ -25,6 +25,7 @@ export function memorySource(l1: L1, memory: LeasedMemory): StoreSource {
   }
   return {
     sizeBytes: meta.sizeBytes,
+    durable: options.durable,
     chunks: chunks(),
     meta: () => {
       // Alive now means alive all the time: a lease that has run out once is never renewed.

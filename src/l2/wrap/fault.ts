@@ -82,8 +82,8 @@ export class FaultAdapter implements L2Adapter {
       const breaks = faults.filter((fault) => fault.kind === "break");
       if (breaks.length === 0) return this.#inner.store(key, source);
       return this.#inner.store(key, {
+        ...source,
         chunks: breaks.reduce(spoil, source.chunks),
-        ...(source.sizeBytes === undefined ? {} : { sizeBytes: source.sizeBytes }),
         meta: () => source.meta(),
         assertWanted: () => source.assertWanted?.(),
       });

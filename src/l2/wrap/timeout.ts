@@ -164,6 +164,5 @@ function patientSource(
     assertWaiting();
     source.assertWanted?.();
   };
-  const { sizeBytes } = source;
-  return { chunks: chunks(), meta, assertWanted, ...(sizeBytes === undefined ? {} : { sizeBytes }) };
+  return { ...source, chunks: chunks(), meta, assertWanted };
 }

@@ -287,5 +287,5 @@ function watchSource(source: StoreSource, { beforeCommit, broken, onCommit }: So
       onCommit();
     },
   };
-  return source.sizeBytes === undefined ? watched : { ...watched, sizeBytes: source.sizeBytes };
+  return { ...source, ...watched };
 }

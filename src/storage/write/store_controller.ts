@@ -183,7 +183,7 @@ export class StoreController {
     const { l1, timers } = this.#context;
     for (let attempt = 0; this.#isCurrent(job); attempt += 1) {
       try {
-        await tier.store(job.key, memorySource(l1, job.resident));
+        await tier.store(job.key, memorySource(l1, job.resident, { durable: false }));
         return "stored";
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];
