@@ -316,6 +316,14 @@ export const catalogue = {
       bytes,
     },
   },
+  "l2.state.changed": {
+    doc: "A tier can no longer be used, or can be used again.",
+    fields: {
+      tier,
+      state: oneOf(["usable", "unusable"], "Whether it can be used."),
+      cause: detail('Why not; "" if it can be used.'),
+    },
+  },
   "l2.committed": {
     doc:
       "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",

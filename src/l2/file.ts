@@ -21,7 +21,7 @@ export interface FileAdapterOptions {
   readonly name: string;
   /** The folder, as its owner has it. */
   readonly path: string;
-  readonly limitBytes: number;
+  readonly limitBytes: number | undefined;
   readonly sync: boolean;
   /** The owner of the folder, in this thread or another. */
   readonly store: StoreCalls;
@@ -51,7 +51,7 @@ export class FileAdapter implements L2Adapter {
     this.#layout = new Layout(options.path);
     this.#segments = new SegmentReader(this.#disk, this.#layout);
     this.#store = options.store;
-    this.#recordLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes);
+    this.#recordLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
   }
 
   /** The segment's file is gone. */
@@ -88,8 +88,8 @@ export class FileAdapter implements L2Adapter {
     );
   }
 
-  async clear(tenant?: string): Promise<number> {
-    return await this.#calls.run("clear tier", () => this.#store.clear(tenant));
+  async clear(tenant?: string, onInvisible?: () => void): Promise<number> {
+    return await this.#calls.run("clear tier", () => this.#store.clear(tenant, onInvisible));
   }
 
   async list(query: ListQuery): Promise<ListPage> {

@@ -3,13 +3,14 @@ import { VitrineError } from "../core/errors.ts";
 import type { L2Adapter } from "./adapter.ts";
 import { FileAdapter, openOwnFolder } from "./file.ts";
 import { FileStore } from "./file/file_store.ts";
+import { FolderKeeper } from "./file/folder_keeper.ts";
 import type { TierContext, TierPlan } from "./kind.ts";
 import type { TierUrl } from "./url.ts";
 
-/** `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default none), `fsync` (on | off, default on). */
+/** `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk), `fsync` (on | off, default on). */
 export function planFileUrl(url: TierUrl): TierPlan {
   if (url.path === "") throw new VitrineError("bad_request", "Reading an L2 URL: file: needs a folder");
-  const limitBytes = url.takeBytes("max", 0);
+  const limitBytes = url.takeBytes("max");
   const sync = url.takeSwitch("fsync", true);
   url.finish();
   const folder = resolve(url.path);
@@ -17,12 +18,13 @@ export function planFileUrl(url: TierUrl): TierPlan {
   return {
     folder,
     open: (context) => Promise.resolve().then(() => openFolder(settings, context)),
-    own: (context) => new FileStore({ ...context, ...settings }),
+    own: (context) =>
+      new FolderKeeper({ ...context, open: (mayMake) => new FileStore({ ...context, ...settings, mayMake }) }),
   };
 }
 
 function openFolder(
-  settings: { readonly path: string; readonly limitBytes: number; readonly sync: boolean },
+  settings: { readonly path: string; readonly limitBytes: number | undefined; readonly sync: boolean },
   context: TierContext,
 ): L2Adapter {
   if (context.folders === undefined) return openOwnFolder({ ...context, ...settings }).adapter;

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
-import type { FileStore } from "./file/file_store.ts";
+import type { FolderKeeper } from "./file/folder_keeper.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
 
@@ -32,7 +32,7 @@ export interface TierPlan {
   /** Throws tier_failed. */
   open(context: TierContext): Promise<L2Adapter>;
   /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */
-  own?(context: TierContext & { readonly onSegmentDropped: (segment: number) => void }): FileStore;
+  own?(context: TierContext & { readonly onSegmentDropped: (segment: number) => void }): FolderKeeper;
 }
 
 /** One kind of adapter. */

@@ -4,7 +4,7 @@ import type { ObjectKey } from "../core/key.ts";
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
-import type { FileStore } from "./file/file_store.ts";
+import type { FolderKeeper } from "./file/folder_keeper.ts";
 import { planFileUrl } from "./file_url.ts";
 import type { AdapterKind, FolderOwner, TierPlan } from "./kind.ts";
 import { planMemoryUrl } from "./memory.ts";
@@ -64,8 +64,8 @@ export async function openTiers(
 export async function openFolders(
   urls: readonly string[],
   context: TiersContext & { readonly onSegmentDropped: (tier: number, segment: number) => void },
-): Promise<readonly (FileStore | undefined)[]> {
-  const open: (FileStore | undefined)[] = [];
+): Promise<readonly (FolderKeeper | undefined)[]> {
+  const open: (FolderKeeper | undefined)[] = [];
   try {
     for (const [tier, { plan, name }] of planTiers(urls).entries()) {
       const onSegmentDropped = (segment: number): void => context.onSegmentDropped(tier, segment);

@@ -7,12 +7,20 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writevSync,
 } from "node:fs";
 import { errorCode } from "./disk.ts";
 import { makeFolder } from "./folders.ts";
+
+/** How much a file system holds. */
+export interface DiskSpace {
+  readonly capacityBytes: number;
+  /** What an ordinary user may still write. */
+  readonly freeBytes: number;
+}
 
 /**
  * The file system as the thread that owns a folder uses it: every call blocks. Tests put a failing or a forgetful one in its place. Errors are those
@@ -40,6 +48,8 @@ export interface BlockingDisk {
   remove(path: string): void;
   /** Makes new names, renames and removals in a folder durable. */
   syncFolder(path: string): void;
+  /** How full the file system is that a path lies on; undefined if it does not say, as some network file systems do not. */
+  space(path: string): DiskSpace | undefined;
   /** The names in a folder. */
   names(path: string): readonly string[];
   /** Length of a file in bytes; undefined if there is none. */
@@ -76,6 +86,14 @@ export const systemDisk: BlockingDisk = {
   makeFolder,
   remove: (path) => unlessMissing(() => unlinkSync(path)),
   syncFolder: syncPath,
+  space(path) {
+    try {
+      const { blocks, bavail, bsize } = statfsSync(path);
+      return blocks === 0 ? undefined : { capacityBytes: blocks * bsize, freeBytes: bavail * bsize };
+    } catch {
+      return undefined;
+    }
+  },
   names: (path) => readdirSync(path),
   size: (path) => unlessMissing(() => statSync(path).size),
 };

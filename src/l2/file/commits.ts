@@ -4,14 +4,15 @@ import type { ObjectKey } from "../../core/key.ts";
 import { isExpired } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
-import { errorCode } from "./disk.ts";
+import type { Clears } from "./clears.ts";
+import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
 import type { IndexEntry, IndexRow } from "./place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import type { Removals } from "./removals.ts";
-import type { Segments } from "./segments.ts";
+import type { Appended, Segments } from "./segments.ts";
 import type { Space } from "./space.ts";
 import type { Change } from "./store_calls.ts";
 
@@ -21,8 +22,10 @@ export interface CommitsOptions {
   readonly index: ObjectIndex;
   readonly segments: Segments;
   readonly space: Space;
+  readonly identity: Identity;
   readonly removals: Removals;
   readonly reclaim: Reclaim;
+  readonly clears: Clears;
   readonly layout: Layout;
   readonly disk: BlockingDisk;
   readonly clock: Clock;
@@ -39,13 +42,7 @@ export interface PendingChange {
 interface Outcome {
   /** What the key had before; undefined if it had nothing. */
   readonly old: IndexRow | undefined;
-  readonly reason: "replaced" | "deleted" | "corrupt";
-}
-
-/** Where the records of a batch begin. */
-interface Appended {
-  readonly id: number;
-  readonly position: number;
+  readonly reason: "replaced" | "deleted" | "corrupt" | "cleared";
 }
 
 /** A change with its record, and the record's place behind the start of the batch. */
@@ -55,9 +52,6 @@ interface Planned extends PendingChange {
   readonly name: string;
   offset: number;
 }
-
-/** Freed at least when the disk itself is full. */
-const RELIEF_BYTES = 8 * 1024 * 1024;
 
 /**
  * Makes many changes in one step: their records in one write, one fdatasync for all that must be durable, one transaction of the index. Readers see all of
@@ -78,10 +72,9 @@ export class Commits {
       const outcomes = this.#make(planned);
       for (const [at, { resolve }] of planned.entries()) resolve(outcomes[at] !== undefined);
     } catch (error) {
-      for (const { change, reject } of planned) {
-        if (change.kind === "file") this.#options.space.release(change.heldBytes);
-        reject(error);
-      }
+      for (const { reject } of planned) reject(error);
+    } finally {
+      for (const { change } of planned) if (change.kind === "file") this.#options.space.release(change.heldBytes);
     }
   }
 
@@ -113,7 +106,7 @@ export class Commits {
   }
 
   #make(planned: readonly Planned[]): readonly (IndexRow | undefined)[] {
-    const { index, segments, layout, removals, reclaim, clock, publish, tier } = this.#options;
+    const { index, segments, space, identity, layout, removals, reclaim, clears, clock, publish, tier } = this.#options;
     const startMs = performance.now();
     const durable = planned.some(({ change }) => change.kind !== "damaged" && change.durable);
     const renamed = planned.map(({ name }) => name).filter((name) => name !== "");
@@ -130,11 +123,13 @@ export class Commits {
         }
         syncSeconds = (performance.now() - syncMs) / 1000;
       }
-      outcomes = index.transaction(() => {
-        const made = planned.map((plan) => this.#apply(plan, appended));
-        if (appended !== undefined) index.noteSegment(appended.id, segments.bytesOf(appended.id));
-        return made;
-      });
+      identity.assertSame();
+      outcomes = space.relieved(0, () =>
+        index.transaction(() => {
+          const made = planned.map((plan) => this.#apply(plan, appended));
+          if (appended !== undefined) index.noteSegment(appended.id, segments.bytesOf(appended.id));
+          return made;
+        }));
     } catch (error) {
       if (appended !== undefined) segments.cutBack(appended);
       removals.removeNames(renamed);
@@ -147,14 +142,20 @@ export class Commits {
       seconds: (performance.now() - startMs) / 1000,
       syncSeconds,
     });
+    const cleared = rowsOf(outcomes.filter(({ reason }) => reason === "cleared"), () => true);
+    removals.tell(cleared, "cleared");
+    for (const row of cleared) clears.count(row);
     const nowMs = clock.nowMs();
-    removals.publish(rowsOf(outcomes, (row) => isExpired(row.meta, nowMs)), "expired");
+    const expired = outcomes.filter(({ reason }) => reason !== "cleared");
+    removals.publish(rowsOf(expired, (row) => isExpired(row.meta, nowMs)), "expired");
     for (const reason of ["replaced", "deleted", "corrupt"] as const) {
       const gone = outcomes.filter((outcome) => outcome.reason === reason);
       removals.publish(rowsOf(gone, (row) => !isExpired(row.meta, nowMs)), reason);
     }
     reclaim.dropEmpty();
-    return outcomes.map(({ old }) => old === undefined || isExpired(old.meta, nowMs) ? undefined : old);
+    return outcomes.map(({ old, reason }) =>
+      old === undefined || reason === "cleared" || isExpired(old.meta, nowMs) ? undefined : old
+    );
   }
 
   /** Writes the records of a batch; once more after an eviction if the disk is full. */
@@ -167,12 +168,7 @@ export class Commits {
       plan.offset = offset;
       offset += lengthOf(plan.record);
     }
-    try {
-      return segments.append(buffers);
-    } catch (error) {
-      if (errorCode(error) !== "ENOSPC" || !space.free(Math.max(2 * offset, RELIEF_BYTES))) throw error;
-      return segments.append(buffers);
-    }
+    return space.relieved(offset, () => segments.append(buffers));
   }
 
   #rename(change: Change & { readonly kind: "file" }): string {
@@ -197,7 +193,7 @@ export class Commits {
     if (change.kind === "delete") {
       const old = index.find(change.key);
       if (old !== undefined) index.remove(old);
-      return { old, reason: "deleted" };
+      return { old, reason: this.#reasonOf(old, "deleted") };
     }
     const { key, meta } = change;
     const entry: IndexEntry = change.kind === "file"
@@ -208,7 +204,13 @@ export class Commits {
         place: { kind: "record", segment, offset: (appended?.position ?? 0) + offset },
         bytes: lengthOf(record),
       };
-    return { old: index.put(entry), reason: "replaced" };
+    const old = index.put(entry);
+    return { old, reason: this.#reasonOf(old, "replaced") };
+  }
+
+  /** What a clear has put out of sight is gone by that clear, whoever removes it. */
+  #reasonOf(old: IndexRow | undefined, reason: Outcome["reason"]): Outcome["reason"] {
+    return old !== undefined && this.#options.clears.isHidden(old) ? "cleared" : reason;
   }
 
   /** What follows a transaction: live bytes, files that are no longer needed, folders that must be synced. */
@@ -217,13 +219,12 @@ export class Commits {
     outcomes: readonly Outcome[],
     appended: Appended | undefined,
   ): void {
-    const { segments, space, removals, reclaim, layout } = this.#options;
+    const { segments, removals, reclaim, layout } = this.#options;
     for (const [at, { change, record }] of planned.entries()) {
       const old = outcomes[at]?.old;
       if (change.kind === "record" && appended !== undefined) {
         segments.addLive(appended.id, lengthOf(record));
       }
-      if (change.kind === "file") space.release(change.heldBytes);
       if (old !== undefined) {
         reclaim.removed(old.place, old.bytes);
         this.#syncSuccessor(change, old);

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { keyId, type ObjectKey } from "../../core/key.ts";
@@ -8,8 +8,11 @@ import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../adapter.ts";
 import { Calls } from "../calls.ts";
 import { type BlockingDisk, systemDisk } from "./blocking_disk.ts";
+import { type Clear, Clears } from "./clears.ts";
 import { Commits, type PendingChange } from "./commits.ts";
 import { makeFolders } from "./folders.ts";
+import { defaultLimitBytes, FreeSpace } from "./free_space.ts";
+import { Identity, writeProtection } from "./identity.ts";
 import { ObjectIndex } from "./index.ts";
 import { Layout } from "./layout.ts";
 import { FolderLock } from "./lock.ts";
@@ -18,6 +21,7 @@ import { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { Removals } from "./removals.ts";
+import { Reserve } from "./reserve.ts";
 import { Segments } from "./segments.ts";
 import { Space } from "./space.ts";
 import type { Change, StoreCalls } from "./store_calls.ts";
@@ -26,14 +30,15 @@ import type { Change, StoreCalls } from "./store_calls.ts";
 export interface FileStoreOptions {
   /** The tier's name. */
   readonly name: string;
-  /** The folder; made if it is not there. */
   readonly path: string;
-  /** Bytes of segments and object files at most, half-written ones included; 0 = no limit. */
-  readonly limitBytes: number;
+  /** Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the disk. */
+  readonly limitBytes: number | undefined;
   /** false: nothing is synced. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Whether the folder is made if it is not there (default). */
+  readonly mayMake?: boolean | undefined;
   /** Default: nobody is told. */
   readonly onRemoved?: TierRemovalListener | undefined;
   /** Told of every segment whose file is gone. Default: nobody is. */
@@ -58,15 +63,17 @@ export class FileStore implements StoreCalls {
   readonly recovery: Recovery;
   readonly #calls: Calls;
   readonly #options: FileStoreOptions;
+  readonly #layout: Layout;
   readonly #lock: FolderLock;
+  readonly #identity: Identity;
   readonly #index: ObjectIndex;
   readonly #segments: Segments;
   readonly #removals: Removals;
   readonly #reclaim: Reclaim;
+  readonly #reserve: Reserve;
   readonly #space: Space;
   readonly #commits: Commits;
-  /** Clears that run. They go by ids, which uses would change. */
-  #clearing = 0;
+  readonly #clears = new Clears();
   #pending: PendingChange[] = [];
   /** Keys that a pending change is about: whoever asks for one of them afterwards must see the change. */
   #pendingKeys: Set<string> = new Set();
@@ -76,34 +83,38 @@ export class FileStore implements StoreCalls {
   constructor(options: FileStoreOptions) {
     const { name, path, clock, publish, disk = systemDisk } = options;
     const layout = new Layout(path);
+    if (options.mayMake === false && !existsSync(path)) {
+      throw new VitrineError("tier_failed", `open tier: ${path} is not there`);
+    }
     mkdirSync(path, { recursive: true });
     this.#options = options;
+    this.#layout = layout;
     this.#calls = new Calls(name);
     this.#lock = new FolderLock(layout.lockPath);
     try {
       makeFolders(layout);
       const syncing = options.sync ? disk : withoutSync(disk);
-      this.#segments = new Segments({ disk: syncing, layout, segmentBytes: segmentBytesFor(options.limitBytes) });
-      this.#segments.open();
-      this.#index = openIndex(layout.indexPath, options);
+      const limitBytes = options.limitBytes ?? defaultLimitBytes(disk.space(path)?.capacityBytes ?? 0);
+      const segments = new Segments({ disk: syncing, layout, segmentBytes: segmentBytesFor(limitBytes) });
+      segments.open();
+      this.#segments = segments;
+      this.#index = openIndex(layout, options);
       try {
-        this.recovery = recover({ layout, index: this.#index, segments: this.#segments, disk });
+        const index = this.#index;
+        this.recovery = recover({ layout, index, segments, disk });
+        this.#identity = new Identity(layout);
         this.#removals = new Removals({ tier: name, disk: syncing, layout, publish, onRemoved: options.onRemoved });
-        const parts = {
-          tier: name,
-          index: this.#index,
-          segments: this.#segments,
-          removals: this.#removals,
-          clock,
-          publish,
-          layout,
-        };
+        const parts = { tier: name, index, segments, removals: this.#removals, clock, publish, layout, disk: syncing };
         this.#reclaim = new Reclaim({ ...parts, onDropped: (segment) => options.onSegmentDropped?.(segment) });
-        this.#space = new Space({ ...parts, limitBytes: options.limitBytes, reclaim: this.#reclaim });
-        this.#commits = new Commits({ ...parts, space: this.#space, reclaim: this.#reclaim, disk: syncing });
+        this.#reserve = new Reserve(layout.reservePath);
+        const free = new FreeSpace({ disk, path, clock, hasOwnLimit: options.limitBytes !== undefined });
+        const rooms = { ...parts, reclaim: this.#reclaim, clears: this.#clears, identity: this.#identity };
+        this.#space = new Space({ ...rooms, limitBytes, free, reserve: this.#reserve });
+        this.#commits = new Commits({ ...rooms, space: this.#space });
         this.#announceRecovery();
-        this.#reclaim.dropEmpty();
+        this.#space.tidy(() => this.#reclaim.dropEmpty());
         this.#space.trim();
+        this.#reserve.fill();
       } catch (error) {
         this.#index.close();
         throw error;
@@ -114,17 +125,27 @@ export class FileStore implements StoreCalls {
     }
   }
 
+  /** Why the folder is of no use any more: others removed, replaced or unmounted it; undefined if it is as it was. */
+  get lost(): string | undefined {
+    return this.#identity.change();
+  }
+
+  /** Why the folder cannot be used for now, or undefined. */
+  get trouble(): string | undefined {
+    return writeProtection(this.#layout);
+  }
+
   async find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined> {
     return await this.#calls.run("look up object", () => {
       if (this.#pendingKeys.has(keyId(key))) this.#flush();
       const row = this.#index.find(key);
-      const nowMs = this.#options.clock.nowMs();
-      if (row === undefined) return undefined;
-      if (isExpired(row.meta, nowMs)) {
+      if (row === undefined || this.#clears.isHidden(row)) return undefined;
+      if (isExpired(row.meta, this.#options.clock.nowMs())) {
         this.#space.removeExpired(SLICE);
         return undefined;
       }
-      if (use && this.#clearing === 0) this.#index.touch(row.id);
+      // A clear goes by ids, which a use changes.
+      if (use && !this.#clears.areRunning) this.#index.touch(row.id);
       return row;
     });
   }
@@ -133,7 +154,7 @@ export class FileStore implements StoreCalls {
     return this.#calls.run("change object", () =>
       new Promise((resolve, reject) => {
         this.#pending.push({ change, resolve, reject });
-        this.#pendingKeys.add(keyId(change.kind === "damaged" ? change.row.key : change.key));
+        this.#pendingKeys.add(idOf(change));
         this.#schedule(change.kind === "damaged" || change.durable || this.#pending.length >= MAX_BATCH);
       }));
   }
@@ -147,50 +168,29 @@ export class FileStore implements StoreCalls {
   }
 
   async relieve(bytes: number): Promise<boolean> {
-    return await this.#calls.run("free room", () => this.#space.free(bytes));
+    return await this.#calls.run("free room", () => this.#space.relieve(bytes));
   }
 
-  async clear(tenant: string | undefined): Promise<number> {
-    this.#clearing += 1;
-    try {
-      return await this.#calls.run("clear tier", () => this.#clear(tenant));
-    } finally {
-      this.#clearing -= 1;
-    }
-  }
-
-  async #clear(tenant: string | undefined): Promise<number> {
-    this.#flush();
-    this.#index.flushTouched();
-    const last = this.#index.lastId;
-    this.#beginClear(tenant);
-    let count = 0;
-    const cleared = new Map<string, { keys: number; bytes: number }>();
-    for (let after = 0; after < last;) {
-      const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
-      after = rows.at(-1)?.id ?? last;
-      this.#removeCleared(rows, cleared);
-      count += rows.length;
-      if (rows.length > 0) await nextTurn();
-    }
-    this.#removals.sync();
-    this.#reclaim.dropEmpty();
-    for (const [name, { keys, bytes: size }] of cleared) {
-      this.#options.publish("l2.removed", {
-        tier: this.#options.name,
-        tenant: name,
-        reason: "cleared",
-        keys,
-        bytes: size,
-      });
-    }
-    return count;
+  async clear(tenant: string | undefined, onInvisible: () => void = () => {}): Promise<number> {
+    return await this.#calls.run("clear tier", async () => {
+      this.#flush();
+      this.#index.flushTouched();
+      this.#beginClear(tenant);
+      const clear = this.#clears.begin(tenant, this.#index.lastId);
+      try {
+        onInvisible();
+        return await this.#removeCleared(clear);
+      } finally {
+        this.#clears.end(clear);
+      }
+    });
   }
 
   async list(query: ListQuery): Promise<ListPage> {
     return await this.#calls.run("list objects", () => {
       this.#flush();
-      return this.#index.list(query, this.#options.clock.nowMs());
+      const hiddenUpTo = this.#clears.hiddenUpTo(query.tenant);
+      return this.#index.list(query, { nowMs: this.#options.clock.nowMs(), hiddenUpTo });
     });
   }
 
@@ -211,9 +211,11 @@ export class FileStore implements StoreCalls {
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
-    this.#reclaim.compactSparsest();
+    this.#space.tidy(() => this.#reclaim.compactSparsest());
+    this.#reserve.fill();
   }
 
+  /** Makes what was asked for, syncs and closes. Throws if that fails; then it is closed all the same. */
   async close(): Promise<void> {
     this.#flush();
     if (!await this.#calls.close()) return;
@@ -221,7 +223,23 @@ export class FileStore implements StoreCalls {
       this.#segments.close();
       if (this.#options.sync) this.#index.sync();
     } finally {
+      this.#release();
+    }
+  }
+
+  /** Ends the use of a folder that is lost: what was asked for fails, and nothing is written any more. */
+  abandon(why: string): void {
+    this.#timer?.cancel();
+    for (const { reject } of this.#pending.splice(0)) reject(new VitrineError("tier_failed", `use tier: ${why}`));
+    void this.#calls.close();
+    this.#segments.abandon();
+    this.#release();
+  }
+
+  #release(): void {
+    try {
       this.#index.close();
+    } finally {
       this.#lock.release();
     }
   }
@@ -229,21 +247,17 @@ export class FileStore implements StoreCalls {
   #announceRecovery(): void {
     const { corrupt } = this.recovery;
     if (corrupt === 0) return;
+    const { name: tier, publish } = this.#options;
     // Whose objects they were cannot be read any more.
-    this.#options.publish("l2.removed", {
-      tier: this.#options.name,
-      tenant: "",
-      reason: "corrupt",
-      keys: corrupt,
-      bytes: 0,
-    });
+    publish("l2.removed", { tier, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
   }
 
   /** The log must say that what came before is gone, before anything that comes after: a rebuild reads it in order. */
   #beginClear(tenant: string | undefined): void {
     if (this.#segments.ids.length === 0) return;
     if (tenant === undefined) return this.#segments.seal();
-    const { id } = this.#segments.append([encodeRecord({ kind: "clear", tenant })]);
+    const record = encodeRecord({ kind: "clear", tenant });
+    const { id } = this.#space.relieved(record.length, () => this.#segments.append([record]));
     this.#segments.sync();
     this.#index.transaction(() => {
       this.#index.addEnd(id, { kind: "clear", key: { tenant, key: "" } });
@@ -251,18 +265,33 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  #removeCleared(rows: readonly IndexRow[], cleared: Map<string, { keys: number; bytes: number }>): void {
-    this.#index.transaction(() => {
-      for (const row of rows) this.#index.remove(row);
-    });
-    this.#removals.removeFiles(rows);
-    for (const { key, place, bytes, meta } of rows) {
-      this.#reclaim.removed(place, bytes);
-      this.#options.onRemoved?.(key, "cleared");
-      const sum = cleared.get(key.tenant) ?? { keys: 0, bytes: 0 };
-      cleared.set(key.tenant, { keys: sum.keys + 1, bytes: sum.bytes + meta.sizeBytes });
+  /** Removes what a clear has put out of sight, in steps; returns how many that were. */
+  async #removeCleared(clear: Clear): Promise<number> {
+    const { tenant, lastId: last, removed } = clear;
+    for (let after = 0; after < last;) {
+      const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
+      after = rows.at(-1)?.id ?? last;
+      this.#index.transaction(() => {
+        for (const row of rows) this.#index.remove(row);
+      });
+      this.#removals.removeFiles(rows);
+      this.#removals.tell(rows, "cleared");
+      for (const row of rows) {
+        this.#reclaim.removed(row.place, row.bytes);
+        this.#clears.count(row);
+      }
+      this.#reclaim.dropEmpty();
+      if (rows.length > 0) await nextTurn();
     }
+    this.#removals.sync();
     this.#reclaim.dropEmpty();
+    let count = 0;
+    for (const [name, { keys, bytes }] of removed) {
+      count += keys;
+      const { name: tier, publish } = this.#options;
+      publish("l2.removed", { tier, tenant: name, reason: "cleared", keys, bytes });
+    }
+    return count;
   }
 
   /** A commit follows, at once if somebody waits for it, else when more may have gathered. */
@@ -292,9 +321,7 @@ export class FileStore implements StoreCalls {
     }
     const batch = this.#pending.slice(0, count);
     this.#pending = this.#pending.slice(count);
-    this.#pendingKeys = new Set(
-      this.#pending.map(({ change }) => keyId(change.kind === "damaged" ? change.row.key : change.key)),
-    );
+    this.#pendingKeys = new Set(this.#pending.map(({ change }) => idOf(change)));
     this.#commits.commit(batch);
     if (this.#pending.length > 0) this.#schedule(true);
   }
@@ -317,21 +344,25 @@ function segmentBytesFor(limitBytes: number): number {
 }
 
 /** SQLite's words for a file that is no sound index. */
-const UNSOUND = /not a database|malformed|schema version|no such table|file format/;
+const UNSOUND = /not a database|malformed|schema version|no such table|file format|unable to open/;
 
 /** The last run's index, or an empty one that recovery fills from the folder if there is none that can be used. */
-function openIndex(path: string, options: { readonly sync: boolean }): ObjectIndex {
+function openIndex({ indexPath }: Layout, options: { readonly sync: boolean }): ObjectIndex {
   try {
-    return ObjectIndex.open(path, options);
+    return ObjectIndex.open(indexPath, options);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    if (UNSOUND.test(why)) return ObjectIndex.create(path, options);
-    throw new VitrineError("tier_failed", `open tier: ${path}: ${why}`, { cause });
+    if (UNSOUND.test(why)) return ObjectIndex.create(indexPath, options);
+    throw new VitrineError("tier_failed", `open tier: ${indexPath}: ${why}`, { cause });
   }
 }
 
 function withoutSync(disk: BlockingDisk): BlockingDisk {
   return { ...disk, sync: () => {}, syncPath: () => {}, syncFolder: () => {} };
+}
+
+function idOf(change: Change): string {
+  return keyId(change.kind === "damaged" ? change.row.key : change.key);
 }
 
 function nextTurn(): Promise<void> {

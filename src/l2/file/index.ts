@@ -190,14 +190,14 @@ export class ObjectIndex {
     return this.#lastId;
   }
 
-  /** One page of unexpired entries in the byte order of their keys. */
-  list(query: ListQuery, nowMs: number): ListPage {
+  /** One page of unexpired entries in the byte order of their keys, without those up to an id that are out of sight. */
+  list(query: ListQuery, { nowMs, hiddenUpTo }: { readonly nowMs: number; readonly hiddenUpTo: number }): ListPage {
     const prefix = encode(query.prefix);
     const end = successor(prefix);
     const rows = this.#db.prepare(
       `SELECT ${COLUMNS} FROM objects WHERE tenant = ?1 AND key >= ?2 AND key > ?3 AND (expires_ms = 0 OR expires_ms > ?4)` +
-        `${end === undefined ? " AND ?5 = ?5" : " AND key < ?5"} ORDER BY key LIMIT ?6`,
-    ).all(query.tenant, prefix, encode(query.after), nowMs, end ?? prefix, query.limit + 1).map(parseRow);
+        `${end === undefined ? " AND ?5 = ?5" : " AND key < ?5"} AND id > ?6 ORDER BY key LIMIT ?7`,
+    ).all(query.tenant, prefix, encode(query.after), nowMs, end ?? prefix, hiddenUpTo, query.limit + 1).map(parseRow);
     return {
       entries: rows.slice(0, query.limit).map(({ key, meta }) => ({ key: key.key, meta })),
       more: rows.length > query.limit,

@@ -11,6 +11,8 @@ export class Layout {
   readonly root: string;
   readonly indexPath: string;
   readonly lockPath: string;
+  /** A file that only takes room, to be removed when the disk is full. */
+  readonly reservePath: string;
   /** The folder of files that are being written. */
   readonly incomingPath: string;
   /** The folder of the segment files. */
@@ -24,6 +26,7 @@ export class Layout {
     this.root = root;
     this.indexPath = join(root, "index.sqlite");
     this.lockPath = join(root, "lock.sqlite");
+    this.reservePath = join(root, "reserve");
     this.incomingPath = join(root, "incoming");
     this.segmentsPath = join(root, "segments");
   }

@@ -53,10 +53,15 @@ export class Removals {
     }
   }
 
+  /** Tells the listener of each entry. */
+  tell(entries: readonly Pick<IndexEntry, "key">[], reason: TierRemovalReason): void {
+    for (const { key } of entries) this.#options.onRemoved?.(key, reason);
+  }
+
   /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */
   publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
-    const { tier, onRemoved, publish } = this.#options;
-    for (const { key } of entries) onRemoved?.(key, reason);
+    const { tier, publish } = this.#options;
+    this.tell(entries, reason);
     const byTenant = Map.groupBy(entries, (entry) => entry.key.tenant);
     for (const [tenant, group] of byTenant) {
       const bytes = group.reduce((sum, entry) => sum + entry.meta.sizeBytes, 0);

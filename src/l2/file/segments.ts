@@ -11,6 +11,15 @@ interface Segment {
   liveBytes: number;
 }
 
+/** Records that were appended as one write. */
+export interface Appended {
+  readonly id: number;
+  /** Where the first of them begins. */
+  readonly position: number;
+  /** Where the last of them ends. */
+  readonly end: number;
+}
+
 interface Head {
   readonly id: number;
   readonly file: number;
@@ -90,7 +99,7 @@ export class Segments {
    * Appends records as one write and returns the segment and the position of the first. A failure leaves nothing behind that a later start could take for
    * a record: the segment is cut back, or sealed where even that fails.
    */
-  append(buffers: readonly Uint8Array[]): { readonly id: number; readonly position: number } {
+  append(buffers: readonly Uint8Array[]): Appended {
     const { disk, segmentBytes } = this.#options;
     if (this.#head !== undefined && this.bytesOf(this.#head.id) >= segmentBytes) this.seal();
     const head = this.#head ??= this.#create();
@@ -99,17 +108,17 @@ export class Segments {
     try {
       disk.write(head.file, buffers, position);
     } catch (error) {
-      this.cutBack({ id: head.id, position });
+      this.cutBack({ id: head.id, position, end: position });
       throw error;
     }
     segment.bytes += buffers.reduce((sum, bytes) => sum + bytes.length, 0);
-    return { id: head.id, position };
+    return { id: head.id, position, end: segment.bytes };
   }
 
-  /** Takes back what was appended last. */
-  cutBack({ id, position }: { readonly id: number; readonly position: number }): void {
+  /** Takes back what was appended last. If something else was appended behind it, it stays, as dead bytes that the index has noted as seen. */
+  cutBack({ id, position, end }: Appended): void {
     const segment = this.#segments.get(id);
-    if (segment === undefined || this.#head?.id !== id) return;
+    if (segment === undefined || this.#head?.id !== id || segment.bytes !== end) return;
     try {
       this.#options.disk.truncate(this.#head.file, position);
       segment.bytes = position;
@@ -180,7 +189,12 @@ export class Segments {
     }
   }
 
-  /** Closes the file that is being written, synced if it can be. */
+  /** Closes the file that is being written, as it is. */
+  abandon(): void {
+    if (this.#head !== undefined) this.#close(this.#head);
+  }
+
+  /** Closes the file that is being written, synced. */
   close(): void {
     this.seal();
   }

@@ -1,19 +1,26 @@
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { isExpired } from "../../core/object.ts";
+import { faultOf } from "./faults.ts";
+import type { FreeSpace } from "./free_space.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { IndexRow } from "./place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import type { Removals } from "./removals.ts";
+import type { Reserve } from "./reserve.ts";
 import type { Segments } from "./segments.ts";
 
+/** Freed at least when the disk itself is full. */
+const RELIEF_BYTES = 8 * 1024 * 1024;
 /** The most entries that are evicted in one step. */
 const EVICTION_BATCH = 1024;
 
 /** What Space is made of. */
 export interface SpaceOptions {
-  /** 0 = no limit. */
+  /** 0 = no limit but the disk's. */
   readonly limitBytes: number;
+  readonly free: FreeSpace;
+  readonly reserve: Reserve;
   readonly index: ObjectIndex;
   readonly segments: Segments;
   readonly reclaim: Reclaim;
@@ -42,19 +49,31 @@ export class Space {
 
   /** Makes room for `bytes` more. Throws no_room. */
   ensure(bytes: number): void {
-    if (this.limitBytes === 0) return;
-    if (bytes > this.limitBytes) throw this.#noRoom(bytes);
+    const { limitBytes } = this;
+    if (limitBytes > 0 && bytes > limitBytes) throw this.#noRoom(bytes);
     for (;;) {
-      const excess = this.usedBytes + this.#heldBytes + bytes - this.limitBytes;
-      if (excess <= 0) return;
-      if (!this.free(excess)) throw this.#noRoom(bytes);
+      const excess = limitBytes === 0 ? 0 : this.usedBytes + this.#heldBytes + bytes - limitBytes;
+      const missing = Math.max(excess, excess > 0 ? 0 : this.#options.free.take(bytes));
+      if (missing <= 0) return;
+      if (!this.free(missing)) throw this.#noRoom(bytes);
+    }
+  }
+
+  /** Runs what writes to the disk; if that is full, once more after something was evicted. */
+  relieved<T>(bytes: number, write: () => T): T {
+    try {
+      return write();
+    } catch (error) {
+      if (faultOf(error) !== "full") throw error;
+      this.#options.reserve.giveUp();
+      if (!this.free(Math.max(2 * bytes, RELIEF_BYTES))) throw error;
+      return write();
     }
   }
 
   /** Keeps room for a file that is being written; returns what is held for it now. Throws no_room. */
   hold(bytes: number, heldBytes: number): number {
-    if (this.limitBytes === 0) return 0;
-    if (heldBytes + bytes > this.limitBytes) throw this.#noRoom(heldBytes + bytes);
+    if (this.limitBytes > 0 && heldBytes + bytes > this.limitBytes) throw this.#noRoom(heldBytes + bytes);
     this.ensure(bytes);
     this.#heldBytes += bytes;
     return heldBytes + bytes;
@@ -70,6 +89,21 @@ export class Space {
     const before = this.usedBytes;
     if (this.#options.reclaim.compactSparsest() && this.usedBytes < before) return true;
     return this.#evict(bytes) || this.#sealAndReclaim();
+  }
+
+  /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
+  relieve(bytes: number): boolean {
+    this.#options.reserve.giveUp();
+    return this.free(bytes);
+  }
+
+  /** Does what makes room and may wait; a disk that is too full for it now is no failure. */
+  tidy(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (faultOf(error) !== "full") throw error;
+    }
   }
 
   /** Evicts until usage is within the limit again; for a limit that was lowered between two runs. */
@@ -93,9 +127,17 @@ export class Space {
 
   #remove(victims: readonly IndexRow[]): void {
     const { index, removals, reclaim, clock } = this.#options;
-    index.transaction(() => {
-      for (const victim of victims) index.remove(victim);
-    });
+    const forget = (): void =>
+      index.transaction(() => {
+        for (const victim of victims) index.remove(victim);
+      });
+    try {
+      forget();
+    } catch (error) {
+      // The index needs room itself to note what makes room.
+      if (faultOf(error) !== "full" || !this.#options.reserve.giveUp()) throw error;
+      forget();
+    }
     const nowMs = clock.nowMs();
     removals.removeFiles(victims);
     for (const victim of victims) reclaim.removed(victim.place, victim.bytes);

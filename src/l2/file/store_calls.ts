@@ -45,7 +45,8 @@ export interface StoreCalls {
   release(bytes: number): void;
   /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
   relieve(bytes: number): Promise<boolean>;
-  clear(tenant: string | undefined): Promise<number>;
+  /** Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is visible any more. */
+  clear(tenant: string | undefined, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
   /** Finishes what was asked for and, from the last user, brings the folder into order. */

@@ -26,7 +26,9 @@ export interface ToOwner {
 /** What the owner says to one thread. */
 export type FromOwner =
   | { readonly kind: "answers"; readonly answers: readonly Answer[] }
-  | { readonly kind: "dropped"; readonly tier: number; readonly segment: number };
+  | { readonly kind: "dropped"; readonly tier: number; readonly segment: number }
+  /** What a clear takes away is out of sight. */
+  | { readonly kind: "invisible"; readonly id: number };
 
 /** How one call ended. */
 export type Answer =

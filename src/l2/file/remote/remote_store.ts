@@ -8,6 +8,7 @@ import { errorOf, type FromOwner, type Port, type StoreAnswer, type StoreCall, t
 interface Waiting {
   readonly tier: number;
   readonly call: StoreCall;
+  readonly onInvisible: (() => void) | undefined;
   readonly resolve: (value: StoreAnswer) => void;
   readonly reject: (error: VitrineError) => void;
 }
@@ -49,7 +50,7 @@ export class OwnerLine {
   store(tier: number, onDropped: (segment: number) => void): StoreCalls {
     const state = { onDropped, heldBytes: 0 };
     this.#stores.set(tier, state);
-    const ask = (call: StoreCall) => this.#ask(tier, call);
+    const ask = (call: StoreCall, onInvisible?: () => void) => this.#ask(tier, call, onInvisible);
     return {
       find: async (key: ObjectKey, use: boolean) => await ask({ method: "find", key, use }) as IndexRow | undefined,
       change: async (change: Change) => {
@@ -69,7 +70,8 @@ export class OwnerLine {
         void ask({ method: "release", bytes }).catch(() => undefined);
       },
       relieve: async (bytes: number) => await ask({ method: "relieve", bytes }) as boolean,
-      clear: async (tenant: string | undefined) => await ask({ method: "clear", tenant }) as number,
+      clear: async (tenant: string | undefined, onInvisible?: () => void) =>
+        await ask({ method: "clear", tenant }, onInvisible) as number,
       list: async (query: ListQuery) => await ask({ method: "list", query }) as ListPage,
       usage: async () => await ask({ method: "usage" }) as TierUsage,
       close: () => Promise.resolve(),
@@ -87,11 +89,11 @@ export class OwnerLine {
     this.#waiting.clear();
   }
 
-  #ask(tier: number, call: StoreCall): Promise<StoreAnswer> {
+  #ask(tier: number, call: StoreCall, onInvisible?: () => void): Promise<StoreAnswer> {
     if (this.#closed) return Promise.reject(new VitrineError("tier_failed", "ask storage thread: closed"));
     return new Promise((resolve, reject) => {
       this.#lastId += 1;
-      this.#waiting.set(this.#lastId, { tier, call, resolve, reject });
+      this.#waiting.set(this.#lastId, { tier, call, onInvisible, resolve, reject });
       this.#unsent.push({ id: this.#lastId, tier, call });
       // All calls of one turn go in one message.
       if (this.#unsent.length === 1) queueMicrotask(() => this.#send());
@@ -107,6 +109,10 @@ export class OwnerLine {
   #hear(message: FromOwner): void {
     if (message.kind === "dropped") {
       this.#stores.get(message.tier)?.onDropped(message.segment);
+      return;
+    }
+    if (message.kind === "invisible") {
+      this.#waiting.get(message.id)?.onInvisible?.();
       return;
     }
     for (const answer of message.answers) {

@@ -1,4 +1,4 @@
-import type { FileStore } from "../file_store.ts";
+import type { FolderKeeper } from "../folder_keeper.ts";
 import {
   type Answer,
   failureOf,
@@ -11,11 +11,11 @@ import {
 
 /** The owner's side of the lines to all threads that use its folders. */
 export class StoreServer {
-  readonly #stores: readonly (FileStore | undefined)[];
+  readonly #stores: readonly (FolderKeeper | undefined)[];
   readonly #lines = new Set<Line>();
 
   /** By the number of the tier; undefined where a tier has no folder. */
-  constructor(stores: readonly (FileStore | undefined)[]) {
+  constructor(stores: readonly (FolderKeeper | undefined)[]) {
     this.#stores = stores;
   }
 
@@ -38,19 +38,19 @@ export class StoreServer {
 
 class Line {
   readonly #port: Port<FromOwner, ToOwner>;
-  readonly #stores: readonly (FileStore | undefined)[];
+  readonly #stores: readonly (FolderKeeper | undefined)[];
   readonly #heldBytes: number[] = [];
   #answers: Answer[] = [];
   #ended = false;
 
-  constructor(port: Port<FromOwner, ToOwner>, stores: readonly (FileStore | undefined)[]) {
+  constructor(port: Port<FromOwner, ToOwner>, stores: readonly (FolderKeeper | undefined)[]) {
     this.#port = port;
     this.#stores = stores;
   }
 
   hear({ calls }: ToOwner): void {
     for (const { id, tier, call } of calls) {
-      this.#run(tier, call).then(
+      this.#run(id, tier, call).then(
         (value) => this.#answer({ id, value }),
         (error: unknown) => this.#answer({ id, failure: failureOf(error) }),
       );
@@ -78,7 +78,7 @@ class Line {
     });
   }
 
-  async #run(tier: number, call: StoreCall): Promise<StoreAnswer> {
+  async #run(id: number, tier: number, call: StoreCall): Promise<StoreAnswer> {
     const store = this.#stores[tier];
     if (store === undefined) throw new RangeError(`ask storage thread: no folder of tier ${tier}`);
     switch (call.method) {
@@ -100,7 +100,7 @@ class Line {
       case "relieve":
         return await store.relieve(call.bytes);
       case "clear":
-        return await store.clear(call.tenant);
+        return await store.clear(call.tenant, () => this.send({ kind: "invisible", id }));
       case "list":
         return await store.list(call.query);
       case "usage":

@@ -1,0 +1,143 @@
+import { causeText } from "../../core/cause_text.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { Publish } from "../../core/publish.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { ListPage, ListQuery, TierUsage } from "../adapter.ts";
+import type { FileStore } from "./file_store.ts";
+import type { IndexRow } from "./place.ts";
+import type { Recovery } from "./recover.ts";
+import type { Change, StoreCalls } from "./store_calls.ts";
+
+/** Settings of a FolderKeeper. */
+export interface FolderKeeperOptions {
+  readonly name: string;
+  readonly publish: Publish<EventMap>;
+  /** Opens the folder; `mayMake` only at the start: what was taken away from a running server may be a file system that comes back. Throws tier_failed. */
+  readonly open: (mayMake: boolean) => FileStore;
+}
+
+/**
+ * Keeps a folder open that others may take away and bring back. Now and then, and when a call fails, it looks whether the folder is still the one that was
+ * opened; if not, it leaves it, fails calls with the reason, and tries to open it again. Says both with `l2.state.changed`, also of a folder that cannot be
+ * written for a while.
+ */
+export class FolderKeeper implements StoreCalls {
+  readonly recovery: Recovery;
+  readonly #options: FolderKeeperOptions;
+  #store: FileStore | undefined;
+  #lost = "";
+  #told: string | undefined;
+  #closed = false;
+
+  /** Opens the folder. Throws tier_failed. */
+  constructor(options: FolderKeeperOptions) {
+    this.#options = options;
+    this.#store = options.open(true);
+    this.recovery = this.#store.recovery;
+  }
+
+  /** Why the folder cannot be used, as it was told last; undefined if it can. */
+  get trouble(): string | undefined {
+    return this.#told;
+  }
+
+  find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined> {
+    return this.#run((store) => store.find(key, use));
+  }
+
+  change(change: Change): Promise<boolean> {
+    return this.#run((store) => store.change(change));
+  }
+
+  hold(bytes: number, heldBytes: number): Promise<number> {
+    return this.#run((store) => store.hold(bytes, heldBytes));
+  }
+
+  release(bytes: number): void {
+    this.#store?.release(bytes);
+  }
+
+  relieve(bytes: number): Promise<boolean> {
+    return this.#run((store) => store.relieve(bytes));
+  }
+
+  clear(tenant: string | undefined, onInvisible?: () => void): Promise<number> {
+    return this.#run((store) => store.clear(tenant, onInvisible));
+  }
+
+  list(query: ListQuery): Promise<ListPage> {
+    return this.#run((store) => store.list(query));
+  }
+
+  usage(): Promise<TierUsage> {
+    return this.#run((store) => store.usage());
+  }
+
+  /** To be called about once a second: leaves the folder if it is lost, opens it again if it was, and lets it tidy up. Never throws. */
+  look(): void {
+    if (this.#closed) return;
+    const lost = this.#store?.lost;
+    if (lost !== undefined) this.#leave(lost);
+    if (this.#store === undefined) this.#reopen();
+    this.#tell(this.#store === undefined ? this.#lost : this.#store.trouble);
+    try {
+      this.#store?.tidy();
+    } catch (error) {
+      // It is done later. A failure that lasts shows in the calls of clients; of one that lets calls through only this tells.
+      this.#options.publish("l2.cleanup_failed", { tier: this.#options.name, error: causeText(error) });
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.look();
+    this.#closed = true;
+    await this.#store?.close();
+  }
+
+  async #run<T>(call: (store: FileStore) => Promise<T>): Promise<T> {
+    const store = this.#store;
+    if (store === undefined) throw this.#failure();
+    try {
+      return await call(store);
+    } catch (error) {
+      if (store === this.#store && !this.#closed) {
+        const { lost } = store;
+        if (lost === undefined) throw error;
+        this.look();
+      }
+      if (!(error instanceof VitrineError) || error.code !== "tier_failed") throw error;
+      throw this.#failure(error);
+    }
+  }
+
+  #failure(cause?: unknown): VitrineError {
+    const { name } = this.#options;
+    return new VitrineError("tier_failed", `use tier: ${name}: ${this.#lost}`, { cause, details: { tier: name } });
+  }
+
+  #reopen(): void {
+    try {
+      this.#store = this.#options.open(false);
+    } catch (error) {
+      this.#lost = causeText(error);
+    }
+  }
+
+  #leave(why: string): void {
+    const store = this.#store;
+    this.#store = undefined;
+    this.#lost = why;
+    store?.abandon(why);
+    this.#tell(why);
+  }
+
+  #tell(trouble: string | undefined): void {
+    if ((trouble === undefined) !== (this.#told === undefined)) {
+      const state = trouble === undefined ? "usable" : "unusable";
+      this.#options.publish("l2.state.changed", { tier: this.#options.name, state, cause: trouble ?? "" });
+    }
+    this.#told = trouble;
+  }
+}
