@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createAdminApp } from "../../routes/mod.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
+import { shareRuns } from "../core/share_runs.ts";
 import { CollectorHub } from "../events/channel/collector_hub.ts";
 import { CounterRow } from "../events/ledger/counter_row.ts";
 import { noPublish } from "../events/no_publish.ts";
@@ -140,7 +141,8 @@ export async function startCluster(
 
   let asked: ReturnType<typeof storage.status> | undefined;
 
-  async function metricsText(): Promise<string> {
+  // However many ask, on all ports and from all workers, one answer is in the making at a time.
+  const metricsText = shareRuns(async () => {
     // Events and state both wait for the workers' event loops: at the same time, not one after the other.
     const mine = asked = storage.status();
     try {
@@ -149,9 +151,9 @@ export async function startCluster(
     } finally {
       if (asked === mine) asked = undefined;
     }
-  }
+  });
 
-  async function status(): Promise<object> {
+  const status = shareRuns(async (): Promise<object> => {
     const workers = supervisor.status();
     return {
       version,
@@ -164,7 +166,7 @@ export async function startCluster(
       ...await storage.status(),
       events: busStatus(hub.stats()),
     };
-  }
+  });
 
   function activeRequests(): number {
     return supervisor.status().reduce((sum, worker) => sum + worker.activeRequests, admin.activeRequests());

@@ -1,6 +1,9 @@
 import type { App } from "../../../routes/mod.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
+import { systemClock } from "../../core/clock.ts";
+import { errorLine } from "../../core/error_line.ts";
+import { shareRuns } from "../../core/share_runs.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
@@ -51,7 +54,8 @@ export async function runWorker(
     answers: { [QUESTION.storage]: async () => JSON.stringify(await node.storage.status()) },
   });
   const publish = config.observability ? producer.publish : noPublish;
-  const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
+  const asking = (topic: string) => shareRuns(() => producer.request(topic, { deadlineMs: ANSWER_MS }));
+  const [askStatus, askMetrics] = [asking(QUESTION.status), asking(QUESTION.metrics)];
   const shared = new SharedKeys(data.sharedKeys, seat);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
@@ -64,8 +68,8 @@ export async function runWorker(
     l1,
     shared,
     onTierRemoved: losses.tier,
-    status: async () => JSON.parse(await ask(QUESTION.status)),
-    metricsText: () => ask(QUESTION.metrics),
+    status: async () => JSON.parse(await askStatus()),
+    metricsText: askMetrics,
     follow: followerOf(config, data.env),
     events: relayedEvents(data.relay),
     isReady: () => board.isReady,
