@@ -1,8 +1,6 @@
 import type { App } from "../../../routes/mod.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
-import { systemClock } from "../../core/clock.ts";
-import { errorLine } from "../../core/error_line.ts";
 import { shareRuns } from "../../core/share_runs.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
@@ -16,7 +14,7 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
-import type { Stopped } from "./supervisor.ts";
+import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
