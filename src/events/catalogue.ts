@@ -307,7 +307,8 @@ export const catalogue = {
     },
   },
   "worker.stuck": {
-    doc: "The thread of a worker that hung is still there one time-out after it was told to end: the process wants a restart.",
+    doc:
+      "The thread of a worker that hung is still there one time-out after it was told to end: the process wants a restart.",
     fields: { place: label("The worker's place, 0 and up.") },
   },
   "l2.removed": {

@@ -19,8 +19,10 @@ import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
-/** How long main may take to answer. */
-const ANSWER_MS = 5000;
+/** How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an error. */
+const ANSWER_MS = 15_000;
+/** How long what was published may take to be delivered when the worker stops. */
+const DELIVER_MS = 5000;
 /** The part of a stop's time that running requests have; the rest is for what is queued. */
 const REQUESTS_SHARE = 2 / 3;
 
@@ -94,7 +96,7 @@ export async function runWorker(
       } catch (error) {
         failure = causeText(error);
       }
-      await producer.stop({ deadlineMs: ANSWER_MS });
+      await producer.stop({ deadlineMs: DELIVER_MS });
       clearInterval(heart);
       const { stored, refused } = node.storage.storeTotals;
       return {

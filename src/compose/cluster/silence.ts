@@ -54,7 +54,9 @@ export class Silence {
       return;
     }
     const seen = usage();
-    const { cpuMs, isRunnable } = seen === undefined || seen === "ended" ? { cpuMs: undefined, isRunnable: false } : seen;
+    const { cpuMs, isRunnable } = seen === undefined || seen === "ended"
+      ? { cpuMs: undefined, isRunnable: false }
+      : seen;
     this.#ms += isRunnable ? this.#chargeOf(cpuMs, elapsedMs) : elapsedMs;
     this.#cpuMs = cpuMs;
     this.#isRunnable = isRunnable;

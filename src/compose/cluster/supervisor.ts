@@ -256,7 +256,9 @@ export class Supervisor {
     if (hung.state === "stopping") return this.#giveUp(hung);
     if (hung.state === "starting") return void this.#end(hung);
     // Not while another is being replaced, unless that fails, maybe because of this one.
-    const isBusy = members.some(({ state, doomedBy }) => state === "starting" || state === "gone" || doomedBy === "hung");
+    const isBusy = members.some(({ state, doomedBy }) =>
+      state === "starting" || state === "gone" || doomedBy === "hung"
+    );
     if (isBusy && this.#failures === 0) return;
     const place = this.#freePlace();
     if (place === undefined) void this.#end(hung);
@@ -341,7 +343,9 @@ export class Supervisor {
     // Who stops may be past the point at which it could still store something.
     const [heir] = this.#isStopping
       ? []
-      : [...this.#members.values()].filter(({ state }) => state === "ready").toSorted((a, b) => a.silence.ms - b.silence.ms);
+      : [...this.#members.values()].filter(({ state }) => state === "ready").toSorted((a, b) =>
+        a.silence.ms - b.silence.ms
+      );
     if (heir !== undefined) this.#adopt(heir);
   }
 
@@ -360,7 +364,9 @@ export class Supervisor {
 
   /** Fills a place that is empty, if a worker is missing: at once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
   #refill(empty: number): void {
-    const others = [...this.#members.values()].filter(({ seat, state }) => seat.place !== empty && state !== "stopping");
+    const others = [...this.#members.values()].filter(({ seat, state }) =>
+      seat.place !== empty && state !== "stopping"
+    );
     if (others.length >= this.#options.workers) {
       this.#members.delete(empty);
       return;

@@ -59,7 +59,10 @@ export class Questions {
       return await new Promise<string>((resolve, reject) => {
         this.#open.set(id, { resolve, reject });
         endDeadline = schedule(() => reject(unanswered(`no answer within ${deadlineMs} ms: ${topic}`)), deadlineMs);
-        endRepeat = repeat(() => post({ kind: "ask", id, oldest: this.#oldestOpen(id), topic, body }), { schedule, everyMs: retryMs });
+        endRepeat = repeat(() => post({ kind: "ask", id, oldest: this.#oldestOpen(id), topic, body }), {
+          schedule,
+          everyMs: retryMs,
+        });
       });
     } finally {
       this.#open.delete(id);

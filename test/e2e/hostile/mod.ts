@@ -2,9 +2,11 @@ import { announcedCase } from "./announced.ts";
 import { clock } from "./clock.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { listingCase } from "./listing.ts";
+import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
 import { strangerPage } from "./stranger_page.ts";
+import { watchdog } from "./watchdog.ts";
 
 /** Every case, in the order in which they run. */
 export const hostileCases: readonly HostileCase[] = [
@@ -14,4 +16,6 @@ export const hostileCases: readonly HostileCase[] = [
   announcedCase,
   listingCase,
   strangerPage,
+  watchdog,
+  memory,
 ];

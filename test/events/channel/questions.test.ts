@@ -27,6 +27,11 @@ test("ChannelProducer.request is answered by one call of the hub's answer when q
   expect(await fixture.during(producer.request("metrics"))).toBe("2 ");
 });
 
+test("CollectorHub.request rejects, and does not throw, when there is no such producer", async () => {
+  const [outcome] = await Promise.allSettled([new Fixture().hub.request("9.9", { topic: "who" })]);
+  expect(outcome?.status).toBe("rejected");
+});
+
 test("CollectorHub.request is answered by the producer that was asked", async () => {
   const fixture = new Fixture();
   for (const id of ["1.1", "2.1"]) fixture.producer(id, { answers: { who: () => Promise.resolve(id) } });
