@@ -54,7 +54,7 @@ async function load(server: ServerProcess, until: AbortSignal): Promise<Readonly
   const counts = new Map<number, number>();
   await Promise.all(Array.from({ length: 8 }, async (_, client) => {
     for (let i = 0; !until.aborted; i++) {
-      const path = `/v1/objects/${client}-${i % 20}`;
+      const path = `/v1/objects/${client}-${(i >> 1) % 20}`;
       const { status } = await ask(server.address, i % 2 === 0 ? "PUT" : "GET", path).catch(() => ({ status: 0 }));
       counts.set(status, (counts.get(status) ?? 0) + 1);
     }
