@@ -6,9 +6,10 @@ const TICKED = 1;
 const SERVES = 2;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
+const THREAD = 2;
 
 /**
- * What threads tell each other without a message: one row of shared words for each worker. Every word of a row has one writer.
+ * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it alone writes to its row.
  * Rows belong to a worker's place, not to the thread that fills it: a replacement goes on where the one before it stopped.
  */
 export class Board {
@@ -66,6 +67,22 @@ export class Board {
 
   activeRequests(place: number): number {
     return Atomics.load(this.#words, this.#row(place) + ACTIVE);
+  }
+
+  /** A worker says which thread it is, by the system's number. */
+  setThreadId(place: number, id: number): void {
+    Atomics.store(this.#words, this.#row(place) + THREAD, id);
+  }
+
+  /** 0 if it is not known. */
+  threadId(place: number): number {
+    return Atomics.load(this.#words, this.#row(place) + THREAD);
+  }
+
+  /** Makes a row ready for another worker; the heartbeat goes on from where it stands. */
+  clear(place: number): void {
+    this.setActiveRequests(place, 0);
+    this.setThreadId(place, 0);
   }
 
   #row(place: number): number {

@@ -1,6 +1,7 @@
 import type { App } from "../../../routes/mod.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
+import { shareRuns } from "../../core/share_runs.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
@@ -13,13 +14,15 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
-import type { Stopped } from "./supervisor.ts";
+import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
-/** How long main may take to answer. */
-const ANSWER_MS = 5000;
+/** How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an error. */
+const ANSWER_MS = 15_000;
+/** How long what was published may take to be delivered when the worker stops. */
+const DELIVER_MS = 5000;
 /** The part of a stop's time that running requests have; the rest is for what is queued. */
 const REQUESTS_SHARE = 2 / 3;
 
@@ -51,7 +54,8 @@ export async function runWorker(
     answers: { [QUESTION.storage]: async () => JSON.stringify(await node.storage.status()) },
   });
   const publish = config.observability ? producer.publish : noPublish;
-  const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
+  const asking = (topic: string) => shareRuns(() => producer.request(topic, { deadlineMs: ANSWER_MS }));
+  const [askStatus, askMetrics] = [asking(QUESTION.status), asking(QUESTION.metrics)];
   const shared = new SharedKeys(data.sharedKeys, seat);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
@@ -64,8 +68,8 @@ export async function runWorker(
     l1,
     shared,
     onTierRemoved: losses.tier,
-    status: async () => JSON.parse(await ask(QUESTION.status)),
-    metricsText: () => ask(QUESTION.metrics),
+    status: async () => JSON.parse(await askStatus()),
+    metricsText: askMetrics,
     follow: followerOf(config, data.env),
     events: relayedEvents(data.relay),
     isReady: () => board.isReady,
@@ -92,7 +96,7 @@ export async function runWorker(
       } catch (error) {
         failure = causeText(error);
       }
-      await producer.stop({ deadlineMs: ANSWER_MS });
+      await producer.stop({ deadlineMs: DELIVER_MS });
       clearInterval(heart);
       const { stored, refused } = node.storage.storeTotals;
       return {
