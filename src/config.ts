@@ -42,8 +42,8 @@ const schema = v.object({
   adminPort: setting("9090", "Port of metrics, health and status alone; 0 takes any free one.", integer(0, 65_535)),
   workers: setting("auto", "Threads that serve requests; auto is one for each core.", orAuto(integer(1, 64))),
   workerTimeout: setting(
-    "750ms",
-    "How long a worker's event loop may stand still before it is replaced.",
+    "5s",
+    "How long a worker's event loop may stand still before it is replaced; waiting for a core is not counted.",
     duration("100ms", "1h"),
   ),
   l1Size: setting(

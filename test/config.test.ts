@@ -42,7 +42,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     port: 8080,
     adminPort: 9090,
     workers: 4,
-    workerTimeoutMs: 750,
+    workerTimeoutMs: 5000,
     l1SizeBytes: 2 * gib,
     l1Policy: "s3-fifo",
     l1MaxObjects: 524_288,

@@ -301,7 +301,7 @@ export const rows: readonly Row[] = [
       {
         title: "Worker restarts",
         question: "Do workers die or hang, and of what? L1's repairs tell of deaths in the middle of a change.",
-        action: "Read the log of that time; hung: the host stalls, or VITRINE_WORKER_TIMEOUT is too short for it.",
+        action: "Read the log of that time; hung: something kept a worker busy or waiting for VITRINE_WORKER_TIMEOUT.",
         unit: "short",
         queries: [
           {

@@ -2,14 +2,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createAdminApp } from "../../routes/mod.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
+import { shareRuns } from "../core/share_runs.ts";
 import { CollectorHub } from "../events/channel/collector_hub.ts";
 import { CounterRow } from "../events/ledger/counter_row.ts";
 import { noPublish } from "../events/no_publish.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
+import { threadUsage } from "../runtime/thread_usage.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
-import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { allocateSharedKeys, MAX_PLACES } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { causeText } from "../core/cause_text.ts";
 import { hasFolders } from "../l2/mod.ts";
@@ -26,7 +28,8 @@ import type { RunningServer, ServerOptions } from "./server.ts";
 import { findPorts } from "./ports.ts";
 import { checkRequestLog, openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
-import { type FromWorker, type Seat, type Stopped, Supervisor, type ToWorker } from "./cluster/supervisor.ts";
+import { Supervisor } from "./cluster/supervisor.ts";
+import type { FromWorker, Stopped, ToWorker } from "./cluster/worker_messages.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
 /** Main's own number among the threads that share L1. */
@@ -65,10 +68,12 @@ export async function startCluster(
   const build = { version, runtime: runtimeName(runtime), startMs };
   const [port, adminPort] = await findPorts(config);
   if (config.observability) checkRequestLog(config);
-  const board = new Board(config.workers);
+  // One more than there are workers, for the replacement of one that hangs.
+  const places = Math.min(config.workers + 1, MAX_PLACES);
+  const board = new Board(places);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
-    places: config.workers,
+    places,
     hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   });
   const channelName = `vitrine-${crypto.randomUUID()}`;
@@ -87,27 +92,30 @@ export async function startCluster(
   const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish, onRemoved: lossListeners(ghosts, clock).l1 });
   const live = liveEvents(config, config.observability ? hub : undefined);
   const relay = new EventRelay(live.open);
-  const stuck = new Set<Seat>();
 
   const storageThread = !hasFolders(config.l2) ? undefined : new StorageThread({
     newData(generation) {
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
-      return { config, sharedKeys, channelName, producer, countersRow };
+      return { config, clock: clock.read(), sharedKeys, board: board.buffer, channelName, producer, countersRow };
     },
     async onGone(generation) {
       await hub.producerGone(storageProducer(generation));
     },
+    board,
     onConnected: (holder, port) => supervisor.post(holder, { kind: "storage", port }, [port]),
     reportError,
     nowMs: () => performance.now(),
   });
   const supervisor = new Supervisor({
     workers: config.workers,
+    places,
     board,
     timeoutMs: config.workerTimeoutMs,
+    stopsThreads: runtime.stopsThreads,
     nowMs: () => performance.now(),
+    threadUsage,
     every: (ms, callback) => {
       const timer = setInterval(callback, ms);
       return () => clearInterval(timer);
@@ -146,12 +154,11 @@ export async function startCluster(
     },
     unsaved: () => l1.unsaved().objects,
     onReady: ({ place }) => publish("worker.started", { place: String(place) }),
-    async onGone(seat, cause) {
+    onStuck: ({ place }) => publish("worker.stuck", { place: String(place) }),
+    async onGone(seat, { cause, mayRun }) {
       publish("worker.gone", { place: String(seat.place), cause });
-      const stillRuns = cause === "hung" && !runtime.stopsThreads;
-      if (stillRuns) stuck.add(seat);
       relay.gone(seat.holder);
-      await l1.takeOver(seat.holder, { stillRuns });
+      await l1.takeOver(seat.holder, { stillRuns: mayRun });
       releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
       storageThread?.disconnect(seat.holder);
       await hub.producerGone(producerOf(seat));
@@ -161,7 +168,8 @@ export async function startCluster(
 
   let asked: ReturnType<typeof storage.status> | undefined;
 
-  async function metricsText(): Promise<string> {
+  // However many ask, on all ports and from all workers, one answer is in the making at a time.
+  const metricsText = shareRuns(async () => {
     // Events and state both wait for the workers' event loops: at the same time, not one after the other.
     const mine = asked = storage.status();
     try {
@@ -170,9 +178,9 @@ export async function startCluster(
     } finally {
       if (asked === mine) asked = undefined;
     }
-  }
+  });
 
-  async function status(): Promise<object> {
+  const status = shareRuns(async (): Promise<object> => {
     const workers = supervisor.status();
     return {
       version,
@@ -185,7 +193,7 @@ export async function startCluster(
       ...await storage.status(),
       events: busStatus(hub.stats()),
     };
-  }
+  });
 
   function activeRequests(): number {
     return supervisor.status().reduce((sum, worker) => sum + worker.activeRequests, admin.activeRequests());
@@ -201,7 +209,7 @@ export async function startCluster(
     events: live.open,
     adminToken: config.adminToken,
     allowedHosts: config.allowedHosts,
-    isAlive: () => stuck.size === 0,
+    isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
     isReady: () => board.isReady,
     reportError,
   });

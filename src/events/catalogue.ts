@@ -302,9 +302,14 @@ export const catalogue = {
       place: label("The worker's place, 0 and up."),
       cause: oneOf(
         ["threw", "ended", "hung", "killed", "not_started", "stopped"],
-        "threw: what nobody caught; ended: by itself; hung: its heartbeat stood still; killed: as a drill; not_started: before it was ready; stopped: it was told to, with the server.",
+        "threw: what nobody caught; ended: by itself; hung: its heartbeat stood still, or it did not get ready; killed: as a drill; not_started: before it was ready; stopped: it was told to, with the server or because it was one too many.",
       ),
     },
+  },
+  "worker.stuck": {
+    doc:
+      "The thread of a worker that hung is still there one time-out after it was told to end: the process wants a restart.",
+    fields: { place: label("The worker's place, 0 and up.") },
   },
   "l2.removed": {
     doc: "Objects left a tier.",

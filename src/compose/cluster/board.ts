@@ -1,14 +1,17 @@
 /** Words of the header and of one worker's row. */
-const HEADER_WORDS = 3;
+const HEADER_WORDS = 5;
 const ROW_WORDS = 16;
 const READY = 0;
 const TICKED = 1;
 const SERVES = 2;
+const STORAGE_BEAT = 3;
+const STORAGE_TROUBLE = 4;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
+const THREAD = 2;
 
 /**
- * What threads tell each other without a message: one row of shared words for each worker. Every word of a row has one writer.
+ * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it alone writes to its row.
  * Rows belong to a worker's place, not to the thread that fills it: a replacement goes on where the one before it stopped.
  */
 export class Board {
@@ -40,6 +43,22 @@ export class Board {
     Atomics.store(this.#words, SERVES, 1);
   }
 
+  /** The storage thread says that its event loop turns, and whether one of its folders cannot be used. */
+  beatStorage(isInTrouble: boolean): void {
+    Atomics.add(this.#words, STORAGE_BEAT, 1);
+    Atomics.store(this.#words, STORAGE_TROUBLE, isInTrouble ? 1 : 0);
+  }
+
+  /** Moves on with every beat of the storage thread. */
+  get storageBeat(): number {
+    return Atomics.load(this.#words, STORAGE_BEAT);
+  }
+
+  /** Whether a folder of a tier cannot be used, as its owner said last. */
+  get storageInTrouble(): boolean {
+    return Atomics.load(this.#words, STORAGE_TROUBLE) === 1;
+  }
+
   /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */
   claimTick(monotonicMs: number, everyMs: number): boolean {
     const now = monotonicMs | 0;
@@ -66,6 +85,22 @@ export class Board {
 
   activeRequests(place: number): number {
     return Atomics.load(this.#words, this.#row(place) + ACTIVE);
+  }
+
+  /** A worker says which thread it is, by the system's number. */
+  setThreadId(place: number, id: number): void {
+    Atomics.store(this.#words, this.#row(place) + THREAD, id);
+  }
+
+  /** 0 if it is not known. */
+  threadId(place: number): number {
+    return Atomics.load(this.#words, this.#row(place) + THREAD);
+  }
+
+  /** Makes a row ready for another worker; the heartbeat goes on from where it stands. */
+  clear(place: number): void {
+    this.setActiveRequests(place, 0);
+    this.setThreadId(place, 0);
   }
 
   #row(place: number): number {

@@ -2,6 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { App } from "../../../routes/mod.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
+import { shareRuns } from "../../core/share_runs.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
@@ -17,13 +18,15 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import { QUESTION } from "./questions.ts";
-import type { Stopped } from "./supervisor.ts";
+import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
-/** How long main may take to answer. */
-const ANSWER_MS = 5000;
+/** How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an error. */
+const ANSWER_MS = 15_000;
+/** How long what was published may take to be delivered when the worker stops. */
+const DELIVER_MS = 5000;
 /** The part of a stop's time that running requests have; the rest is for what is queued. */
 const REQUESTS_SHARE = 2 / 3;
 
@@ -57,7 +60,8 @@ export async function runWorker(
     answers: { [QUESTION.storage]: async () => JSON.stringify(await node.storage.status()) },
   });
   const publish = config.observability ? producer.publish : noPublish;
-  const ask = (topic: string) => producer.request(topic, { deadlineMs: ANSWER_MS });
+  const asking = (topic: string) => shareRuns(() => producer.request(topic, { deadlineMs: ANSWER_MS }));
+  const [askStatus, askMetrics] = [asking(QUESTION.status), asking(QUESTION.metrics)];
   const shared = new SharedKeys(data.sharedKeys, seat);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
@@ -73,8 +77,8 @@ export async function runWorker(
     shared,
     onTierRemoved: losses.tier,
     folders: line,
-    status: async () => JSON.parse(await ask(QUESTION.status)),
-    metricsText: () => ask(QUESTION.metrics),
+    status: async () => JSON.parse(await askStatus()),
+    metricsText: askMetrics,
     follow: followerOf(config, data.env),
     events: relayedEvents(data.relay),
     isReady: () => board.isReady,
@@ -103,7 +107,7 @@ export async function runWorker(
         failure = causeText(error);
       }
       line.close();
-      await producer.stop({ deadlineMs: ANSWER_MS });
+      await producer.stop({ deadlineMs: DELIVER_MS });
       clearInterval(heart);
       const { stored, refused } = node.storage.storeTotals;
       return {

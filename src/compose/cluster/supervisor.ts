@@ -1,52 +1,10 @@
 import type { MessagePort } from "node:worker_threads";
-import type { EventMap } from "../../events/catalogue.ts";
+import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
-
-/** What main posts to a worker. */
-export type ToWorker =
-  | { readonly kind: "stop" }
-  | { readonly kind: "adopt"; readonly from: number }
-  /** The storage thread was started again and is reached here. */
-  | { readonly kind: "storage"; readonly port: MessagePort };
-
-/** What a worker posts to main. */
-export type FromWorker =
-  | Ready
-  | { readonly kind: "failed"; readonly message: string }
-  | Stopped;
-
-/** What a worker says when it has stopped. */
-export interface Stopped {
-  readonly kind: "stopped";
-  /** Objects that waited when it was told to stop, and are stored; objects that no tier took. */
-  readonly stored: number;
-  readonly refused: number;
-  /** Requests that it broke off. */
-  readonly cutRequests: number;
-  /** Why it could not end something, in one line. */
-  readonly failure?: string;
-}
-
-/** What a worker says when it serves: the names of its tiers, the answers its routes give. */
-export interface Ready {
-  readonly kind: "ready";
-  readonly tiers: readonly string[];
-  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
-}
-
-/** A worker's place in the cluster, and which thread fills it: a new one after each death. */
-export interface Seat {
-  /** 0 and up. */
-  readonly place: number;
-  /** Unique among all threads of the process, main's being 1: their holder number in L1. */
-  readonly holder: number;
-}
-
-/**
- * Why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
- * ready; it was told to stop.
- */
-export type Cause = EventMap["worker.gone"]["cause"];
+import { Leftovers } from "./leftovers.ts";
+import type { Seat } from "./seat.ts";
+import { Silence } from "./silence.ts";
+import type { Cause, FromWorker, Ready, Stopped, ToWorker } from "./worker_messages.ts";
 
 /** The thread of a seat, as the supervisor wants it. */
 export interface WorkerThread {
@@ -57,10 +15,15 @@ export interface WorkerThread {
 /** What a supervisor is made of. */
 export interface SupervisorOptions {
   readonly workers: number;
+  /** Seats in shared memory. With one more than workers, the replacement of a worker that hangs starts before that worker is ended. */
+  readonly places: number;
   readonly board: Board;
-  /** How long a worker's heartbeat may stand still. */
+  /** How long a worker's heartbeat may stand still, in time that the worker could have used (Silence). */
   readonly timeoutMs: number;
+  /** Whether a thread that was told to end has ended when `terminate` resolves. */
+  readonly stopsThreads: boolean;
   readonly nowMs: () => number;
+  readonly threadUsage: (threadId: number) => ThreadUsage | "ended" | undefined;
   /** Calls back at an interval until the function it returns is called. */
   readonly every: (ms: number, callback: () => void) => () => void;
   readonly after: (ms: number, callback: () => void) => void;
@@ -77,27 +40,33 @@ export interface SupervisorOptions {
   readonly onReady: (seat: Seat) => void;
   /** How many acknowledged objects wait for their store, in all workers. */
   readonly unsaved: () => number;
-  /** Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. */
-  readonly onGone: (seat: Seat, cause: Cause) => Promise<void>;
+  /**
+   * Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. `mayRun`: its thread was told to end and
+   * may not have.
+   */
+  readonly onGone: (seat: Seat, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
+  /** A thread that was told to end is still there after one more time-out. */
+  readonly onStuck: (seat: Seat) => void;
 }
 
 /** One worker for /status. */
 export interface WorkerStatus {
   readonly place: number;
   readonly holder: number;
-  readonly state: "starting" | "ready" | "stopping" | "gone";
+  /** stuck: it hung, was told to end, and its thread is still there. */
+  readonly state: "starting" | "ready" | "stopping" | "gone" | "stuck";
   readonly activeRequests: number;
 }
 
 interface Member {
   readonly seat: Seat;
   readonly thread: WorkerThread;
-  state: WorkerStatus["state"];
+  state: Exclude<WorkerStatus["state"], "stuck">;
   /** Why it will be gone, where that is known before it is. */
   doomedBy: Cause | undefined;
-  heartbeat: number;
-  /** When the heartbeat last moved. */
-  seenMs: number;
+  readonly silence: Silence;
+  /** Holders whose unsaved objects it was told to adopt: should it die before it has, another is told. */
+  readonly adopts: number[];
   readonly started: PromiseWithResolvers<Ready>;
   /** Undefined: it ended without a word. */
   readonly stopped: PromiseWithResolvers<Stopped | undefined>;
@@ -105,12 +74,21 @@ interface Member {
 
 /** How many looks at the heartbeats fall into one time-out. */
 const LOOKS = 5;
+/** Time-outs that a start may take. */
+const START_TIMEOUTS = 6;
+/** Time-outs after which a silent worker is ended although its replacement is not ready. */
+const LAST_TIMEOUTS = 2;
 
-/** Starts the workers, all or none, watches them, and fills the place of one that is gone. */
+/**
+ * Starts the workers, all or none, watches them, and fills the place of one that is gone. Of those that hang one is replaced at a time, and only when its replacement
+ * is ready: a machine too busy to start a worker is too busy to judge one by.
+ */
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  /** By place. */
   readonly #members = new Map<number, Member>();
-  /** Holders whose unsaved objects nobody has adopted yet. */
+  readonly #leftovers: Leftovers;
+  /** Holders whose unsaved objects nobody has been told to adopt. */
   readonly #orphaned: number[] = [];
   /** What is being tidied up after workers that are gone. */
   readonly #tidying = new Set<Promise<void>>();
@@ -121,11 +99,14 @@ export class Supervisor {
   #isStopping = false;
   /** Replacements in a row that ended before they were ready. */
   #failures = 0;
+  /** A worker that hangs, and the one that is to follow it. */
+  #succession: { readonly silent: Member; readonly heir: Member } | undefined;
   #lookedMs = 0;
   #stopLooking = () => {};
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#leftovers = new Leftovers(options);
   }
 
   /** How often a place was filled again. */
@@ -134,12 +115,14 @@ export class Supervisor {
   }
 
   status(): readonly WorkerStatus[] {
-    return [...this.#members.values()].map(({ seat, state }) => ({
-      place: seat.place,
-      holder: seat.holder,
-      state,
-      activeRequests: this.#options.board.activeRequests(seat.place),
-    }));
+    const members = [...this.#members.values()]
+      .filter(({ seat, state }) => state !== "gone" || !this.#leftovers.has(seat.place))
+      .map(({ seat, state }) => ({
+        ...seat,
+        state,
+        activeRequests: this.#options.board.activeRequests(seat.place),
+      }));
+    return [...members, ...this.#leftovers.status()];
   }
 
   /** Resolves, with what the first said, when every worker is ready; if one fails, ends them all and throws what it said. */
@@ -175,16 +158,21 @@ export class Supervisor {
   }
 
   async #stopMember(member: Member): Promise<Stopped | undefined> {
-    if (member.state === "gone") return undefined;
+    // One that hangs hears nothing.
+    if (member.state === "gone" || member.doomedBy === "hung") return undefined;
+    if (member.state !== "stopping") member.thread.post({ kind: "stop" });
     member.state = "stopping";
-    member.thread.post({ kind: "stop" });
     const stopped = await member.stopped.promise;
     await member.thread.terminate();
     return stopped;
   }
 
   async #rescue(): Promise<Stopped | undefined> {
-    const member = this.#fill(0);
+    // Not in a place to which a thread that hangs may still write, if there is another.
+    const empty = [...this.#members.values()].find(({ seat, state }) =>
+      state === "gone" && !this.#leftovers.has(seat.place)
+    );
+    const member = this.#fill(empty?.seat.place ?? this.#freePlace() ?? 0);
     try {
       await member.started.promise;
     } catch {
@@ -211,12 +199,14 @@ export class Supervisor {
 
   #fill(place: number): Member {
     const seat: Seat = { place, holder: this.#nextHolder++ };
+    const { board } = this.#options;
+    board.clear(place);
     const member: Member = {
       seat,
       state: "starting",
       doomedBy: undefined,
-      heartbeat: this.#options.board.heartbeat(place),
-      seenMs: this.#options.nowMs(),
+      silence: new Silence(board.heartbeat(place)),
+      adopts: [],
       started: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
       thread: this.#options.spawn(seat, {
@@ -235,87 +225,178 @@ export class Supervisor {
     if (message.kind === "ready") {
       if (member.state === "starting") member.state = "ready";
       this.#failures = 0;
-      member.seenMs = this.#options.nowMs();
+      member.silence.restart();
       member.started.resolve(message);
       this.#options.onReady(member.seat);
       this.#handOver();
+      this.#settle();
     } else if (message.kind === "failed") {
       member.started.reject(new StartFailure(message.message));
     } else member.stopped.resolve(message);
   }
 
   #look(): void {
-    const { board, nowMs, timeoutMs } = this.#options;
+    const { board, nowMs, timeoutMs, threadUsage } = this.#options;
     const now = nowMs();
-    // If this thread itself stood still, the workers' beats may have gone unseen.
-    const late = now - this.#lookedMs > 2 * timeoutMs / LOOKS;
+    // By as much as this look comes late, this thread was kept waiting, and so may the others have been.
+    const elapsedMs = Math.min(now - this.#lookedMs, timeoutMs / LOOKS);
     this.#lookedMs = now;
-    for (const member of this.#members.values()) {
-      if (member.state !== "ready") continue;
-      const heartbeat = board.heartbeat(member.seat.place);
-      if (late || heartbeat !== member.heartbeat) member.seenMs = now;
-      else if (now - member.seenMs >= timeoutMs) void this.#replaceHung(member);
-      member.heartbeat = heartbeat;
+    for (const { seat, silence } of this.#members.values()) {
+      const usage = () => threadUsage(board.threadId(seat.place));
+      silence.look({ heartbeat: board.heartbeat(seat.place), elapsedMs, usage });
     }
+    this.#leftovers.look(elapsedMs);
+    this.#settle();
+    if (this.#succession === undefined) this.#judge();
   }
 
-  async #replaceHung(member: Member): Promise<void> {
+  /** Looks for a worker to replace. */
+  #judge(): void {
+    const members = [...this.#members.values()];
+    const silent = members.filter((member) => member.silence.ms >= this.#limitOf(member));
+    const unready = silent.find(({ state }) => state !== "ready");
+    const busy = members.find(({ state, silence }) =>
+      state === "ready" && silence.isBusy && silence.ms >= this.#options.timeoutMs / 2
+    );
+    // Those that wait may do so because of one that is busy: its turn is first, once its time is over.
+    const hung = unready ?? (busy === undefined ? silent[0] : silent.find((member) => member === busy));
+    if (hung === undefined) return;
+    if (hung.state === "stopping") return this.#giveUp(hung);
+    if (hung.state === "starting") return void this.#end(hung);
+    // Not while another is being replaced, unless that fails, maybe because of this one.
+    const isBusy = members.some(({ state, doomedBy }) =>
+      state === "starting" || state === "gone" || doomedBy === "hung"
+    );
+    if (isBusy && this.#failures === 0) return;
+    const place = this.#freePlace();
+    if (place === undefined) void this.#end(hung);
+    else this.#succession = { silent: hung, heir: this.#fill(place) };
+  }
+
+  #limitOf({ state, doomedBy }: Member): number {
+    const { timeoutMs } = this.#options;
+    if (state === "ready" || (state === "stopping" && doomedBy === "hung")) return timeoutMs;
+    return state === "starting" ? START_TIMEOUTS * timeoutMs : Infinity;
+  }
+
+  /** Decides between a worker that hung and its heir, as soon as that can be decided. */
+  #settle(): void {
+    if (this.#succession === undefined) return;
+    const { silent, heir } = this.#succession;
+    const { board, timeoutMs } = this.#options;
+    const isOver = silent.state !== "ready" || heir.state !== "starting" ||
+      silent.silence.ms >= LAST_TIMEOUTS * timeoutMs;
+    if (!isOver) return;
+    this.#succession = undefined;
+    const hangs = silent.silence.ms >= timeoutMs && silent.silence.isUnbroken(board.heartbeat(silent.seat.place));
+    if (silent.state === "ready" && hangs) void this.#end(silent);
+    else if (silent.state === "ready" && heir.state !== "gone") void this.#retire(heir);
+  }
+
+  /** Ends the thread of a worker that hangs. */
+  async #end(member: Member): Promise<void> {
     member.state = "stopping";
+    member.doomedBy = "hung";
+    member.silence.restart();
     await member.thread.terminate();
-    await this.#gone(member, "hung");
+    await this.#gone(member, { cause: "hung", mayRun: !this.#options.stopsThreads });
+  }
+
+  /** Goes on without a thread that was told to end and has not. */
+  #giveUp(member: Member): void {
+    void this.#gone(member, { cause: "hung", mayRun: true });
+  }
+
+  /** Lets a worker that is one too many finish. */
+  async #retire(member: Member): Promise<void> {
+    member.state = "stopping";
+    member.thread.post({ kind: "stop" });
+    await member.stopped.promise;
+    await member.thread.terminate();
+    await this.#gone(member, { cause: "stopped", mayRun: false });
   }
 
   async #exited(member: Member): Promise<void> {
-    // A hung worker is tidied up after when its runtime has given it up, not when it is asked to end.
-    if (member.state === "stopping" && this.#running) return;
-    await this.#gone(member, causeOf(member));
+    if (member.doomedBy === "hung") {
+      // A runtime that cannot stop threads says at once that it has.
+      if (!this.#options.stopsThreads) return;
+      this.#leftovers.remove(member.seat);
+    }
+    await this.#gone(member, { cause: causeOf(member), mayRun: false });
   }
 
-  async #gone(member: Member, cause: Cause): Promise<void> {
+  async #gone(member: Member, end: { readonly cause: Cause; readonly mayRun: boolean }): Promise<void> {
     if (member.state === "gone") return;
     if (member.state === "starting") this.#failures++;
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
-    const tidying = this.#tidyUp(member.seat, cause);
+    if (this.#running && end.cause !== "stopped") this.#restarts++;
+    if (end.mayRun) this.#leftovers.add(member.seat);
+    const tidying = this.#tidyUp(member, end);
     this.#tidying.add(tidying);
     member.stopped.resolve(undefined);
     await tidying;
     this.#tidying.delete(tidying);
+    this.#settle();
     this.#handOver();
     if (this.#running) this.#refill(member.seat.place);
   }
 
-  async #tidyUp(seat: Seat, cause: Cause): Promise<void> {
-    await this.#options.onGone(seat, cause);
-    this.#orphaned.push(seat.holder);
+  async #tidyUp({ seat, adopts }: Member, end: { readonly cause: Cause; readonly mayRun: boolean }): Promise<void> {
+    await this.#options.onGone(seat, end);
+    this.#orphaned.push(seat.holder, ...adopts);
   }
 
   #handOver(): void {
     // Who stops may be past the point at which it could still store something.
-    const heir = this.#isStopping ? undefined : [...this.#members.values()].find(({ state }) => state === "ready");
+    const [heir] = this.#isStopping
+      ? []
+      : [...this.#members.values()].filter(({ state }) => state === "ready").toSorted((a, b) =>
+        a.silence.ms - b.silence.ms
+      );
     if (heir !== undefined) this.#adopt(heir);
   }
 
   #adopt(heir: Member): void {
-    for (const from of this.#orphaned.splice(0)) heir.thread.post({ kind: "adopt", from });
+    for (const from of this.#orphaned.splice(0)) {
+      heir.adopts.push(from);
+      heir.thread.post({ kind: "adopt", from });
+    }
   }
 
-  /** At once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
-  #refill(place: number): void {
-    this.#restarts++;
-    if (this.#failures === 0) {
-      this.#fill(place);
+  /** A place nobody has, if there is one. */
+  #freePlace(): number | undefined {
+    const places = Array.from({ length: this.#options.places }, (_, place) => place);
+    return places.find((place) => !this.#members.has(place) && !this.#leftovers.has(place));
+  }
+
+  /** Fills a place that is empty, if a worker is missing: at once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
+  #refill(empty: number): void {
+    const others = [...this.#members.values()].filter(({ seat, state }) =>
+      seat.place !== empty && state !== "stopping"
+    );
+    if (others.length >= this.#options.workers) {
+      this.#members.delete(empty);
       return;
     }
-    this.#options.after(Math.min(5000, 50 * 2 ** this.#failures), () => {
-      if (this.#running) this.#fill(place);
-    });
+    const fill = () => {
+      // Its thread may still write to its place.
+      const other = this.#leftovers.has(empty) ? this.#freePlace() : undefined;
+      if (other !== undefined) this.#members.delete(empty);
+      this.#fill(other ?? empty);
+    };
+    if (this.#failures === 0) fill();
+    else {
+      this.#options.after(Math.min(5000, 50 * 2 ** this.#failures), () => {
+        if (this.#running) fill();
+      });
+    }
   }
 }
 
 /** Why a worker that was not given up has ended. */
 function causeOf({ state, doomedBy }: Member): Cause {
-  if (state === "stopping") return "stopped";
+  if (state === "stopping") return doomedBy === "hung" ? "hung" : "stopped";
   return doomedBy ?? (state === "starting" ? "not_started" : "ended");
 }
 

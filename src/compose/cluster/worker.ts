@@ -1,14 +1,17 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../../core/cause_text.ts";
+import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { Board } from "./board.ts";
 import { runWorker } from "./run_worker.ts";
-import type { FromWorker, ToWorker } from "./supervisor.ts";
+import type { FromWorker, ToWorker } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** The entry of a worker's thread. */
 const port = parentPort;
 if (port === null) throw new Error("run as a worker: this is the main thread");
 const data: WorkerData = workerData;
+new Board(data.board).setThreadId(data.seat.place, ownThreadId());
 const say = (message: FromWorker) => port.postMessage(message);
 
 function reportError(error: unknown): void {

@@ -4,7 +4,7 @@ import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { RelayTarget } from "./event_relay.ts";
-import type { Seat } from "./supervisor.ts";
+import type { Seat } from "./seat.ts";
 
 /** Everything a worker is given when its thread starts. */
 export interface WorkerData {

@@ -1,13 +1,16 @@
 import type { MessagePort } from "node:worker_threads";
+import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 
 /** What the storage thread is given when it starts. */
 export interface StorageThreadData {
   readonly config: Config;
+  /** Main's clock, so that all threads agree. */
+  readonly clock: ClockReading;
   readonly sharedKeys: SharedKeysMemory;
-  /** One word that moves on as long as the thread's event loop turns. */
-  readonly heartbeat: SharedArrayBuffer;
+  /** Where the thread shows that its event loop turns. */
+  readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
   readonly channelName: string;
   readonly producer: string;

@@ -1,7 +1,8 @@
-import { systemClock } from "../../core/clock.ts";
+import { SystemClock } from "../../core/clock.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
+import { Board } from "../cluster/board.ts";
 import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
 import { openFolders } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
@@ -11,8 +12,8 @@ import type { StorageThreadData, ToStorageThread } from "./messages.ts";
 
 /** How often the thread shows that its event loop turns. */
 const BEAT_MS = 50;
-/** How often it removes what has expired and moves records together. */
-const TIDY_MS = 250;
+/** How often it looks after its folders: whether they are there, what has expired, what can be moved together. */
+const LOOK_MS = 500;
 /** How long the bus may take to deliver at the end. */
 const FLUSH_MS = 5000;
 
@@ -25,7 +26,7 @@ export interface RunningStorageThread {
 /** Opens the folders of all file tiers and serves them to the workers. Throws VitrineError. */
 export async function runStorageThread(data: StorageThreadData): Promise<RunningStorageThread> {
   const { config } = data;
-  const clock = systemClock;
+  const clock = new SystemClock(data.clock);
   const producer = new ChannelProducer({
     channelName: data.channelName,
     id: data.producer,
@@ -44,11 +45,11 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   });
   const server = new StoreServer(stores);
   const lines = new Map<number, () => void>();
-  const beat = new Int32Array(data.heartbeat);
-  const heart = setInterval(() => Atomics.add(beat, 0, 1), BEAT_MS);
+  const board = new Board(data.board);
+  const heart = setInterval(() => board.beatStorage(stores.some((store) => store?.trouble !== undefined)), BEAT_MS);
   const tidying = setInterval(() => {
-    for (const store of stores) store?.tidy();
-  }, TIDY_MS);
+    for (const store of stores) store?.look();
+  }, LOOK_MS);
   return {
     hear(message) {
       lines.get(message.holder)?.();

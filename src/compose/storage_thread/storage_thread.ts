@@ -1,16 +1,18 @@
 import type { MessagePort } from "node:worker_threads";
 import { openChannel, startThread, type Thread } from "../../runtime/thread.ts";
+import type { Board } from "../cluster/board.ts";
 import { StartFailure } from "../cluster/supervisor.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 
 /** What StorageThread needs. */
 export interface StorageThreadOptions {
   /** What a new thread is given: each has a producer of its own on the bus. */
-  readonly newData: (generation: number) => Omit<StorageThreadData, "heartbeat">;
+  readonly newData: (generation: number) => StorageThreadData;
   /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
   readonly onGone: (generation: number) => Promise<void>;
   /** A new thread serves; a worker reaches it through this port. */
   readonly onConnected: (holder: number, port: MessagePort) => void;
+  readonly board: Board;
   readonly reportError: (error: unknown) => void;
   readonly nowMs: () => number;
 }
@@ -25,7 +27,6 @@ const MAX_PAUSE_MS = 5000;
 export class StorageThread {
   readonly #options: StorageThreadOptions;
   readonly #holders = new Set<number>();
-  readonly #heartbeat = new Int32Array(new SharedArrayBuffer(4));
   #thread: Thread<ToStorageThread> | undefined;
   #started = Promise.withResolvers<void>();
   #stopped = Promise.withResolvers<void>();
@@ -71,7 +72,7 @@ export class StorageThread {
   /** For how long the thread's event loop has stood still, in milliseconds; to be asked now and then. */
   stuckMs(): number {
     const now = this.#options.nowMs();
-    const beat = Atomics.load(this.#heartbeat, 0);
+    const beat = this.#options.board.storageBeat;
     if (beat !== this.#lastBeat) {
       this.#lastBeat = beat;
       this.#lastBeatMs = now;
@@ -92,19 +93,13 @@ export class StorageThread {
   #spawn(): void {
     this.#generation += 1;
     const generation = this.#generation;
-    const data = { ...this.#options.newData(generation), heartbeat: this.#sharedHeartbeat() };
+    const data = this.#options.newData(generation);
     const url = new URL("./entry.ts", import.meta.url);
     this.#thread = startThread<ToStorageThread, FromStorageThread>(url, data, {
       onMessage: (message) => this.#hear(message),
       onError: this.#options.reportError,
       onExit: () => void this.#exited(generation),
     });
-  }
-
-  #sharedHeartbeat(): SharedArrayBuffer {
-    const { buffer } = this.#heartbeat;
-    if (buffer instanceof SharedArrayBuffer) return buffer;
-    throw new TypeError("start storage thread: its heartbeat is not shared");
   }
 
   #hear(message: FromStorageThread): void {

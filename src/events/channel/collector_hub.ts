@@ -147,10 +147,10 @@ export class CollectorHub {
   }
 
   /** Asks a producer's thread. Throws VitrineError (shutting_down) if no answer comes in time. */
-  request(id: string, question: Question): Promise<string> {
+  async request(id: string, question: Question): Promise<string> {
     const peer = this.#peers.get(id);
     if (peer === undefined) throw new VitrineError("shutting_down", `ask across threads: no such producer: ${id}`);
-    return peer.ask(question);
+    return await peer.ask(question);
   }
 
   /** Flushes, closes every channel and shuts the subscribers down. Stop the producers before, or what they publish from now on is lost. */

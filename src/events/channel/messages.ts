@@ -12,8 +12,14 @@ export type Message =
   | { readonly kind: "flush"; readonly id: number }
   /** Producer: all I had when I was asked is in the batches up to this one. */
   | { readonly kind: "flushed"; readonly id: number; readonly sequence: number }
-  /** Either: a question. */
-  | { readonly kind: "ask"; readonly id: number; readonly topic: string; readonly body: string }
+  /** Either: a question. `oldest`: the first that is still open at this end; the answers to those before it may be forgotten. */
+  | {
+    readonly kind: "ask";
+    readonly id: number;
+    readonly oldest: number;
+    readonly topic: string;
+    readonly body: string;
+  }
   /** Either: its answer, or, unless `ok`, why there is none. */
   | { readonly kind: "answer"; readonly id: number; readonly ok: boolean; readonly body: string };
 
@@ -24,7 +30,7 @@ const shapes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ack: { sequence: "number" },
   flush: { id: "number" },
   flushed: { id: "number", sequence: "number" },
-  ask: { id: "number", topic: "string", body: "string" },
+  ask: { id: "number", oldest: "number", topic: "string", body: "string" },
   answer: { id: "number", ok: "boolean", body: "string" },
 };
 

@@ -32,15 +32,18 @@ interface Open {
   readonly reject: (error: Error) => void;
 }
 
-/** Answers that are kept in case the question comes again. */
-const KEPT_ANSWERS = 16;
-
-/** Questions over a channel that loses messages: each is asked until it is answered, and answered by one call however often it comes. */
+/**
+ * Questions over a channel that loses messages: each is asked until it is answered, and answered by one call however often it comes. A repetition that
+ * comes while the call runs changes nothing; one that comes later gets the answer that was kept.
+ */
 export class Questions {
   readonly #options: QuestionsOptions;
   readonly #open = new Map<number, Open>();
-  readonly #answering = new Map<number, Promise<Message>>();
+  /** Answers by question, for as long as the other end may ask again; undefined while the call runs. */
+  readonly #answers = new Map<number, Message | undefined>();
   #asked = 0;
+  /** The other end waits for no answer to a question below this one. */
+  #oldest = 0;
 
   constructor(options: QuestionsOptions) {
     this.#options = options;
@@ -56,7 +59,10 @@ export class Questions {
       return await new Promise<string>((resolve, reject) => {
         this.#open.set(id, { resolve, reject });
         endDeadline = schedule(() => reject(unanswered(`no answer within ${deadlineMs} ms: ${topic}`)), deadlineMs);
-        endRepeat = repeat(() => post({ kind: "ask", id, topic, body }), { schedule, everyMs: retryMs });
+        endRepeat = repeat(() => post({ kind: "ask", id, oldest: this.#oldestOpen(id), topic, body }), {
+          schedule,
+          everyMs: retryMs,
+        });
       });
     } finally {
       this.#open.delete(id);
@@ -77,17 +83,29 @@ export class Questions {
     for (const { reject } of this.#open.values()) reject(unanswered("the other end is gone"));
   }
 
-  async #answer({ id, topic, body }: Ask): Promise<void> {
-    let answering = this.#answering.get(id);
-    if (answering === undefined) {
-      answering = this.#answerOf(id, { topic, body });
-      this.#answering.set(id, answering);
-      for (const old of this.#answering.keys()) {
-        if (this.#answering.size <= KEPT_ANSWERS) break;
-        this.#answering.delete(old);
-      }
+  #oldestOpen(none: number): number {
+    const [oldest = none] = this.#open.keys();
+    return oldest;
+  }
+
+  async #answer({ id, oldest, topic, body }: Ask): Promise<void> {
+    this.#forget(oldest);
+    // A repetition that others have overtaken.
+    if (id < this.#oldest) return;
+    if (!this.#answers.has(id)) {
+      this.#answers.set(id, undefined);
+      const answer = await this.#answerOf(id, { topic, body });
+      // Nobody waits for it any more.
+      if (!this.#answers.has(id)) return;
+      this.#answers.set(id, answer);
     }
-    this.#options.post(await answering);
+    const answer = this.#answers.get(id);
+    if (answer !== undefined) this.#options.post(answer);
+  }
+
+  #forget(oldest: number): void {
+    this.#oldest = Math.max(this.#oldest, oldest);
+    for (const id of this.#answers.keys()) if (id < this.#oldest) this.#answers.delete(id);
   }
 
   async #answerOf(id: number, { topic, body }: { readonly topic: string; readonly body: string }): Promise<Message> {

@@ -21,7 +21,7 @@ export interface SharedKeysMemory {
 }
 
 /** Most places: a stripe has two words of bits for who waits. */
-const MAX_PLACES = 64;
+export const MAX_PLACES = 64;
 
 /** Words of one seat: holder, entries and bytes (a float64) in the store queue; of one stripe; of one stale key. */
 export const SEAT = { holder: 0, entries: 1, bytes: 2, words: 4 } as const;

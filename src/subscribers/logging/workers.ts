@@ -11,6 +11,14 @@ export class WorkerLogging implements Subscriber {
     this.subscriptions = {
       "worker.started": ({ place, timeMs }) =>
         log.line({ level: "info", component, message: "a worker is ready", timeMs, attributes: { place } }),
+      "worker.stuck": ({ place, timeMs }) =>
+        log.line({
+          level: "error",
+          component,
+          message: "a worker's thread cannot be ended: restart the process",
+          timeMs,
+          attributes: { place },
+        }),
       "worker.gone": ({ place, cause, count, timeMs }) => {
         const isExpected = cause === "stopped";
         log.line({

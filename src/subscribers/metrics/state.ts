@@ -11,7 +11,7 @@ export interface Build {
   readonly startMs: number;
 }
 
-const WORKER_STATES: readonly WorkerState[] = ["starting", "ready", "stopping", "gone"];
+const WORKER_STATES: readonly WorkerState[] = ["starting", "ready", "stopping", "gone", "stuck"];
 
 /** Shows how things stand. No event feeds it: it looks when the metrics are collected. */
 export class StateMetrics implements Subscriber {

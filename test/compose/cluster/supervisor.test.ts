@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import { Board } from "../../../src/compose/cluster/board.ts";
-import { type FromWorker, type Seat, Supervisor, type ToWorker } from "../../../src/compose/cluster/supervisor.ts";
+import type { Seat } from "../../../src/compose/cluster/seat.ts";
+import type { ThreadUsage } from "../../../src/runtime/thread_usage.ts";
+import { Supervisor } from "../../../src/compose/cluster/supervisor.ts";
+import type { FromWorker, ToWorker } from "../../../src/compose/cluster/worker_messages.ts";
 
 interface FakeThread {
   readonly seat: Seat;
@@ -11,27 +14,42 @@ interface FakeThread {
   terminated: boolean;
 }
 
+/** What a test may say about the machine. */
+interface Machine {
+  /** Default: one more than workers. */
+  readonly places?: number;
+  /** Whether `terminate` has ended the thread when it resolves; default true. "never": it does not resolve. */
+  readonly stopsThreads?: boolean | "never";
+}
+
 /** A supervisor over threads that do what the test says, on a clock that the test moves. */
-function fakeCluster(workers: number) {
-  const board = new Board(workers);
+function fakeCluster(workers: number, { places = workers + 1, stopsThreads = true }: Machine = {}) {
+  const board = new Board(places);
   const threads: FakeThread[] = [];
   const gone: string[] = [];
   const readied: number[] = [];
+  const stuck: number[] = [];
   const later: (() => void)[] = [];
+  /** By thread number, which is the holder's here; those that are not in it have no account. */
+  const usages = new Map<number, ThreadUsage | "ended">();
   let nowMs = 0;
   let unsaved = 0;
   let look = () => {};
   const supervisor = new Supervisor({
     workers,
+    places,
     board,
     timeoutMs: 1000,
+    stopsThreads: stopsThreads === true,
     nowMs: () => nowMs,
+    threadUsage: (id) => usages.get(id),
     every: (_ms, callback) => {
       look = callback;
       return () => look = () => {};
     },
     after: (_ms, callback) => later.push(callback),
     spawn: (seat, { onMessage, onError, onExit }) => {
+      board.setThreadId(seat.place, seat.holder);
       const thread: FakeThread = {
         seat,
         say: onMessage,
@@ -45,30 +63,36 @@ function fakeCluster(workers: number) {
         post: (message) => thread.heard.push(message),
         terminate: () => {
           thread.terminated = true;
-          return Promise.resolve();
+          return stopsThreads === "never" ? new Promise(() => {}) : Promise.resolve();
         },
       };
     },
     unsaved: () => unsaved,
     onReady: ({ holder }) => readied.push(holder),
-    onGone: ({ place, holder }, cause) => {
-      gone.push(`${place}/${holder} ${cause}`);
+    onGone: ({ place, holder }, { cause, mayRun }) => {
+      gone.push(`${place}/${holder} ${cause}${mayRun ? " may run" : ""}`);
       return Promise.resolve();
     },
+    onStuck: ({ holder }) => stuck.push(holder),
   });
   return {
     board,
     threads,
     gone,
     readied,
+    stuck,
     later,
+    usages,
     supervisor,
-    /** Moves the clock in steps of 100 ms; the workers in `beating` live on. */
-    pass: (ms: number, beating: readonly number[]) => {
+    states: () => supervisor.status().map(({ place, state }) => `${place} ${state}`).join(),
+    /** Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the look. */
+    pass: async (ms: number, beating: readonly number[], usage: () => void = () => {}) => {
       for (let passed = 0; passed < ms; passed += 100) {
         nowMs += 100;
         for (const place of beating) board.beat(place);
+        usage();
         look();
+        await settled();
       }
     },
     leave: (objects: number) => {
@@ -141,10 +165,16 @@ test("Supervisor tells which worker is ready, and why each of them went, when th
   threads.at(-1)?.say(ready);
   await end(() => supervisor.kill(0));
   threads.at(-1)?.say(ready);
-  await end(() => pass(1100, []));
   await end(() => {});
-  expect(gone).toEqual(["0/2 threw", "0/3 killed", "0/4 hung", "0/5 not_started"]);
-  expect(readied).toEqual([2, 3, 4]);
+  threads.at(-1)?.say(ready);
+  await pass(1000, []);
+  threads.at(-1)?.say(ready);
+  await settled();
+  await end(() => {});
+  expect(gone).toEqual(["0/2 threw", "0/3 killed", "0/4 ended", "0/5 hung", "1/6 ended"]);
+  await end(() => {});
+  expect(gone.at(-1)).toBe("1/7 not_started");
+  expect(readied).toEqual([2, 3, 4, 5, 6]);
 });
 
 test("Supervisor calls a worker stopped when it was told to stop", async () => {
@@ -167,28 +197,175 @@ test("Supervisor lets the replacement adopt when no other worker lives", async (
   expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
 });
 
-test("Supervisor replaces a worker when its heartbeat stands still for the time-out", async () => {
-  const { threads, gone, start, pass } = fakeCluster(2);
+test("Supervisor replaces a worker whose heartbeat stands still for the time-out, as soon as its heir is ready", async () => {
+  const { threads, gone, start, pass, states, supervisor } = fakeCluster(2);
   await start();
-  pass(900, [0]);
+  await pass(900, [0]);
+  expect(states()).toBe("0 ready,1 ready");
+  await pass(100, [0]);
+  expect(states()).toBe("0 ready,1 ready,2 starting");
+  expect([threads[1]?.terminated, gone.length]).toEqual([false, 0]);
+  threads[2]?.say(ready);
   await settled();
-  expect(gone).toEqual([]);
-  pass(200, [0]);
-  await settled();
-  expect(threads[1]?.terminated).toBe(true);
-  expect(gone).toEqual(["1/3 hung"]);
-  expect(threads[2]?.seat).toEqual({ place: 1, holder: 4 });
+  expect([threads[1]?.terminated, gone]).toEqual([true, ["1/3 hung"]]);
   threads[1]?.exit();
-  expect([threads.length, gone.length]).toEqual([3, 1]);
+  await settled();
+  expect([states(), gone.length, threads.length, supervisor.restarts]).toEqual(["0 ready,2 ready", 1, 3, 1]);
+  expect([threads[0]?.heard, threads[2]?.heard].flat()).toEqual([{ kind: "adopt", from: 3 }]);
 });
 
-test("Supervisor blames no worker when it stood still itself", async () => {
-  const { gone, start, jump, pass } = fakeCluster(1);
+test("Supervisor keeps a worker that beats again before its heir is ready, and lets the heir finish", async () => {
+  const { threads, gone, start, pass, states, supervisor } = fakeCluster(1);
+  await start();
+  await pass(1500, []);
+  await pass(100, [0]);
+  threads[1]?.say(ready);
+  await settled();
+  expect([threads[0]?.terminated, threads[0]?.heard, threads[1]?.heard]).toEqual([false, [], [{ kind: "stop" }]]);
+  threads[1]?.say(stopped);
+  await settled();
+  threads[1]?.exit();
+  expect([states(), gone, supervisor.restarts]).toEqual(["0 ready", ["1/3 stopped"], 0]);
+});
+
+test("Supervisor replaces workers that hang at the same time one after the other, a busy one first", async () => {
+  const { threads, gone, start, pass, usages } = fakeCluster(3);
+  await start();
+  let cpuMs = 0;
+  const busy = () => usages.set(4, { startedAt: 1, isRunnable: true, cpuMs: cpuMs += 100 });
+  await pass(1300, [], busy);
+  expect(threads.length).toBe(4);
+  threads[3]?.say(ready);
+  await settled();
+  await pass(100, [3], busy);
+  expect([gone, threads.length]).toEqual([["2/4 hung"], 5]);
+  await pass(500, [3]);
+  expect([gone.length, threads.length]).toEqual([1, 5]);
+  threads[4]?.say(ready);
+  await settled();
+  await pass(100, [3, 2]);
+  threads[5]?.say(ready);
+  await settled();
+  expect(gone).toEqual(["2/4 hung", "0/2 hung", "1/3 hung"]);
+});
+
+test("Supervisor ends a worker that hangs without waiting longer when its heir does not get ready or fails", async () => {
+  for (const fails of [false, true]) {
+    const { threads, gone, later, start, pass, states } = fakeCluster(1);
+    await start();
+    await pass(1000, []);
+    expect(threads.length).toBe(2);
+    if (fails) threads[1]?.exit();
+    await pass(fails ? 100 : 900, []);
+    expect(gone.includes("0/2 hung")).toBe(fails);
+    await pass(200, []);
+    expect(gone.includes("0/2 hung")).toBe(true);
+    for (const run of later) run();
+    threads.at(-1)?.say(ready);
+    await settled();
+    expect(states()).toMatch(/^[01] ready$/);
+  }
+});
+
+test("Supervisor replaces a worker in its own place when there is no other", async () => {
+  const { threads, gone, start, pass } = fakeCluster(1, { places: 1 });
+  await start();
+  await pass(1000, []);
+  expect([gone, threads[1]?.seat]).toEqual([["0/2 hung"], { place: 0, holder: 3 }]);
+});
+
+test("Supervisor blames no worker that waits for a core, and one that has it and does not beat after the time-out of its own", async () => {
+  const { gone, threads, usages, start, pass } = fakeCluster(1);
+  await start();
+  let cpuMs = 0;
+  const gets = (ms: number) => () => usages.set(2, { startedAt: 1, isRunnable: true, cpuMs: cpuMs += ms });
+  await pass(15_000, [], gets(0));
+  expect(threads.length).toBe(1);
+  await pass(100, [0]);
+  await pass(8000, [], gets(10));
+  expect(threads.length).toBe(1);
+  await pass(2100, [], gets(10));
+  threads[1]?.say(ready);
+  await settled();
+  expect(gone).toEqual(["0/2 hung"]);
+});
+
+test("Supervisor blames a worker that waits in a call, and one of which there is no account, after the time-out", async () => {
+  for (const usage of [{ startedAt: 1, isRunnable: false, cpuMs: 0 }, undefined]) {
+    const { threads, usages, start, pass } = fakeCluster(1);
+    await start();
+    if (usage !== undefined) usages.set(2, usage);
+    await pass(1000, []);
+    expect(threads.length).toBe(2);
+  }
+});
+
+test("Supervisor blames no worker when it stood still itself, once or again and again", async () => {
+  const { threads, start, jump, pass } = fakeCluster(1);
   await start();
   jump(60_000);
-  pass(500, []);
+  await pass(300, []);
+  for (let late = 0; late < 2; late++) jump(5000);
+  expect(threads.length).toBe(1);
+  await pass(200, []);
+  expect(threads.length).toBe(2);
+});
+
+test("Supervisor goes on without a thread that cannot be ended, and says so until it has ended after all", async () => {
+  for (const stopsThreads of ["never", false] as const) {
+    const { threads, gone, stuck, usages, start, pass, states } = fakeCluster(1, { stopsThreads });
+    await start();
+    usages.set(2, { startedAt: 1, isRunnable: false, cpuMs: 0 });
+    await pass(1000, []);
+    threads[1]?.say(ready);
+    await settled();
+    expect(threads[0]?.terminated).toBe(true);
+    await pass(1000, [1]);
+    expect([gone, states()]).toEqual([
+      ["0/2 hung may run"],
+      stopsThreads === "never" ? "1 ready,0 stopping" : "1 ready,0 stuck",
+    ]);
+    await pass(1000, [1]);
+    expect([stuck, states()]).toEqual([[2], "1 ready,0 stuck"]);
+    usages.set(2, "ended");
+    await pass(100, [1]);
+    expect(states()).toBe("1 ready");
+  }
+});
+
+test("Supervisor fills no place to which a thread that may run can still write while it has another", async () => {
+  const { threads, usages, start, pass } = fakeCluster(1, { stopsThreads: false, places: 3 });
+  await start();
+  for (const holder of [2, 3]) {
+    usages.set(holder, { startedAt: 1, isRunnable: false, cpuMs: 0 });
+    await pass(1000, []);
+    threads.at(-1)?.say(ready);
+    await settled();
+  }
+  expect(threads.map(({ seat }) => seat.place)).toEqual([0, 1, 2]);
+});
+
+test("Supervisor ends a replacement that does not get ready in time and tries again", async () => {
+  const { threads, gone, start, pass, later } = fakeCluster(1);
+  await start();
+  threads[0]?.exit();
   await settled();
-  expect(gone).toEqual([]);
+  await pass(5900, []);
+  expect(gone).toEqual(["0/2 ended"]);
+  await pass(200, []);
+  for (const run of later) run();
+  expect([gone.at(-1), threads.length]).toEqual(["0/3 hung", 3]);
+});
+
+test("Supervisor lets another worker adopt what one that died was told to adopt", async () => {
+  const { threads, start } = fakeCluster(3);
+  await start();
+  threads[0]?.exit();
+  await settled();
+  expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
+  threads[1]?.exit();
+  await settled();
+  expect(threads[2]?.heard).toEqual([{ kind: "adopt", from: 3 }, { kind: "adopt", from: 2 }]);
 });
 
 test("Supervisor waits before it fills a place again when replacements do not get ready", async () => {

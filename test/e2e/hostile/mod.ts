@@ -4,9 +4,11 @@ import { descriptors } from "./descriptors.ts";
 import { framing } from "./framing.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { listingCase } from "./listing.ts";
+import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
 import { strangerPage } from "./stranger_page.ts";
+import { watchdog } from "./watchdog.ts";
 
 /** Every case, in the order in which they run. */
 export const hostileCases: readonly HostileCase[] = [
@@ -18,4 +20,6 @@ export const hostileCases: readonly HostileCase[] = [
   announcedCase,
   listingCase,
   strangerPage,
+  watchdog,
+  memory,
 ];

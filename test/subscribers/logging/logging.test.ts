@@ -107,6 +107,7 @@ function publishAll(bus: EventBus): void {
   bus.publish("worker.started", { place: "0" });
   bus.publish("worker.gone", { place: "0", cause: "hung" });
   bus.publish("worker.gone", { place: "0", cause: "stopped" });
+  bus.publish("worker.stuck", { place: "0" });
   bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 });
   bus.publish("sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1 });
 }
@@ -131,11 +132,12 @@ const DEBUGGING = [
   "objects left memory",
 ];
 const TELLING = ["a body broke off", "a worker has stopped", "a worker is ready"];
+const ERRORS = ["a request failed", "a worker's thread cannot be ended: restart the process"];
 const written: readonly (readonly [Level, readonly string[]])[] = [
-  ["error", ["a request failed"]],
-  ["warn", ["a request failed", ...WARNINGS]],
-  ["info", ["a request failed", ...WARNINGS, ...TELLING]],
-  ["debug", ["a request failed", ...WARNINGS, ...TELLING, ...DEBUGGING]],
+  ["error", ERRORS],
+  ["warn", [...ERRORS, ...WARNINGS]],
+  ["info", [...ERRORS, ...WARNINGS, ...TELLING]],
+  ["debug", [...ERRORS, ...WARNINGS, ...TELLING, ...DEBUGGING]],
 ];
 
 for (const [level, messages] of written) {

@@ -41,6 +41,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
     'vitrine_workers{state="ready"}': 2,
     'vitrine_workers{state="stopping"}': 0,
     'vitrine_workers{state="gone"}': 1,
+    'vitrine_workers{state="stuck"}': 0,
     http_server_active_requests: 3,
     'vitrine_build_info{version="1.2.3",runtime="bun 1"}': 1,
     vitrine_start_time_seconds: 5.5,

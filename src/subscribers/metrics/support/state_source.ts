@@ -11,7 +11,7 @@ export interface L1State {
 }
 
 /** What a worker is doing. */
-export type WorkerState = "starting" | "ready" | "stopping" | "gone";
+export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";
 
 /** How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no numbers. */
 export interface StorageState {

@@ -79,9 +79,10 @@ export const stateTable = {
     ...L1,
     labels: ["state"],
     unit: "{worker}",
-    help: "Workers by what they do; 0 in all states where the server is a single isolate.",
+    help:
+      "Workers by what they do; stuck: hung, and the thread cannot be ended. 0 in all states where the server is a single isolate.",
     answers: "Do all workers serve?",
-    zero: [{ state: ["starting", "ready", "stopping", "gone"] }],
+    zero: [{ state: ["starting", "ready", "stopping", "gone", "stuck"] }],
   },
   http_server_active_requests: {
     ...L1,

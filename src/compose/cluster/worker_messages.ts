@@ -1,0 +1,40 @@
+import type { MessagePort } from "node:worker_threads";
+import type { EventMap } from "../../events/catalogue.ts";
+
+/** What main posts to a worker. */
+export type ToWorker =
+  | { readonly kind: "stop" }
+  | { readonly kind: "adopt"; readonly from: number }
+  /** The storage thread was started again and is reached here. */
+  | { readonly kind: "storage"; readonly port: MessagePort };
+
+/** What a worker posts to main. */
+export type FromWorker =
+  | Ready
+  | { readonly kind: "failed"; readonly message: string }
+  | Stopped;
+
+/** What a worker says when it has stopped. */
+export interface Stopped {
+  readonly kind: "stopped";
+  /** Objects that waited when it was told to stop, and are stored; objects that no tier took. */
+  readonly stored: number;
+  readonly refused: number;
+  /** Requests that it broke off. */
+  readonly cutRequests: number;
+  /** Why it could not end something, in one line. */
+  readonly failure?: string;
+}
+
+/** What a worker says when it serves: the names of its tiers, the answers its routes give. */
+export interface Ready {
+  readonly kind: "ready";
+  readonly tiers: readonly string[];
+  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
+}
+
+/**
+ * Why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
+ * ready; it was told to stop.
+ */
+export type Cause = EventMap["worker.gone"]["cause"];
