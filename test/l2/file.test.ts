@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { adapterConformance } from "./conformance.ts";
 import { Gate } from "../support/gate.ts";
-import { withFolder } from "./file/folder.ts";
+import { FileAdapter } from "../../src/l2/file.ts";
+import { callsOf, withFolder } from "./file/folder.ts";
 import { fixtures } from "./fixtures.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "./support.ts";
 
@@ -49,39 +50,25 @@ test("FileAdapter gives reserved room back when stores fail", async () => {
   });
 });
 
-test("FileAdapter shares a folder when two are opened in one process", async () => {
-  await withFolder(async (folder) => {
-    const one = await folder.open({ limitBytes: 50_000 });
-    const two = await folder.open({ limitBytes: 50_000 });
-    for (let n = 0; n < 10; n += 1) {
-      await (n % 2 === 0 ? one : two).store(key(`${n}`), sourceOf(pattern(10_000, n)));
-      expect(await holds(n % 2 === 0 ? two : one, key(`${n}`), pattern(10_000, n))).toBe(true);
-    }
-    expect(await one.usage()).toEqual(await two.usage());
-    expect((await one.usage()).objects).toBe(4);
-    await one.close();
-    expect(await holds(two, key("9"), pattern(10_000, 9))).toBe(true);
-  });
-});
-
-test("FileAdapter evicts only for bytes that came when a store announces many and stands still", async () => {
-  await withFolder(async (folder) => {
-    const adapter = await folder.open({ limitBytes: 4_000_000 });
-    for (let n = 0; n < 30; n += 1) await adapter.store(key(`${n}`), sourceOf(pattern(100_000, n)));
-    const came = new Gate();
-    const source = sourceOf(new Uint8Array(0));
-    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
-      yield pattern(300_000);
-      await came.wait();
-      throw new Error("the client has gone");
-    }
-    const storing = adapter.store(key("large"), { ...source, chunks: chunks(), sizeBytes: 3_900_000 });
-    await came.reached;
-    expect((await adapter.usage()).objects).toBe(30);
-    came.open();
-    await expect(storing).rejects.toThrow();
-    const announced = { ...sourceOf(new Uint8Array(0)), sizeBytes: 4_000_001 };
-    expect(await codeOf(adapter.store(key("too large"), announced))).toBe("no_room");
-    expect((await adapter.usage()).objects).toBe(30);
-  });
+test("FileAdapter shares a folder when two have one owner", async () => {
+  for (const recordLimitBytes of [0, 20_000]) {
+    await withFolder(async (folder) => {
+      const one = await folder.open({ limitBytes: 50_000, recordLimitBytes });
+      const { store } = folder.opened;
+      // The owner outlives those who use it.
+      const calls = { ...callsOf(store), close: () => Promise.resolve() };
+      const settings = { name: "fs", path: folder.path, limitBytes: 50_000, sync: false, recordLimitBytes };
+      const two = new FileAdapter({ ...settings, store: calls });
+      for (let n = 0; n < 10; n += 1) {
+        await (n % 2 === 0 ? one : two).store(key(`${n}`), sourceOf(pattern(10_000, n)));
+        expect(await holds(n % 2 === 0 ? two : one, key(`${n}`), pattern(10_000, n))).toBe(true);
+      }
+      expect(await one.usage()).toEqual(await two.usage());
+      const { objects, usedBytes } = await one.usage();
+      expect([objects > 0, usedBytes <= 50_000]).toEqual([true, true]);
+      if (recordLimitBytes === 0) expect(objects).toBe(4);
+      await two.close();
+      expect(await holds(one, key("9"), pattern(10_000, 9))).toBe(true);
+    });
+  }
 });

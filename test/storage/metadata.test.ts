@@ -1,7 +1,7 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
 import { MAX_KEPT_HEADER_BYTES, packHeaders, unpackHeaders } from "../../src/core/kept_headers.ts";
-import { FileAdapter } from "../../src/l2/file.ts";
+import { openOwnFolder } from "../../src/l2/file.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { inFolder } from "../l2/support.ts";
 import { drainRead, key, pattern, put, storageBench } from "../support/storage_bench.ts";
@@ -30,7 +30,7 @@ async function withStorage(
   body: (bench: ReturnType<typeof storageBench>) => Promise<void>,
 ): Promise<void> {
   const options = { name: "t1", path, limitBytes: 0, sync: false, publish() {} };
-  const files = await FileAdapter.open({
+  const { adapter: files } = openOwnFolder({
     ...options,
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
   });

@@ -1,46 +1,61 @@
 import { expect, test } from "bun:test";
+import { type BlockingDisk, systemDisk } from "../../../src/l2/file/blocking_disk.ts";
 import { type Disk, openDisk } from "../../../src/l2/file/disk.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
 import { withFolder } from "./folder.ts";
 
-/** A disk on which `fails` decides about every call, by name and path. */
-function brokenDisk(fails: (call: keyof Disk | "write" | "sync", path: string) => string | undefined): Disk {
+/** What the threads that use a folder do with large files, and what its owner does. */
+type DiskCall = "create" | "write" | "sync" | "open" | "remove" | "rename" | "syncFolder" | "owner removes";
+
+/** Both disks of a folder, on which `fails` decides about every call, by name and path. */
+function brokenDisk(
+  fails: (call: DiskCall, path: string) => string | undefined,
+): { readonly disk: Disk; readonly blockingDisk: BlockingDisk } {
   const disk = openDisk({ sync: false });
-  const check = (call: keyof Disk | "write" | "sync", path: string): void => {
+  const check = (call: DiskCall, path: string): void => {
     const code = fails(call, path);
     if (code !== undefined) throw Object.assign(new Error(`${code}: injected`), { code });
   };
   return {
-    async create(path) {
-      check("create", path);
-      const file = await disk.create(path);
-      return {
-        ...file,
-        async write(bytes, position) {
-          check("write", path);
-          await file.write(bytes, position);
-        },
-        async sync() {
-          check("sync", path);
-          await file.sync();
-        },
-      };
+    disk: {
+      async create(path) {
+        check("create", path);
+        const file = await disk.create(path);
+        return {
+          ...file,
+          async write(bytes, position) {
+            check("write", path);
+            await file.write(bytes, position);
+          },
+          async sync() {
+            check("sync", path);
+            await file.sync();
+          },
+        };
+      },
+      async open(path) {
+        check("open", path);
+        return await disk.open(path);
+      },
+      async remove(path) {
+        check("remove", path);
+        await disk.remove(path);
+      },
     },
-    async open(path) {
-      check("open", path);
-      return await disk.open(path);
-    },
-    async rename(from, to) {
-      check("rename", to);
-      await disk.rename(from, to);
-    },
-    async remove(path) {
-      check("remove", path);
-      await disk.remove(path);
-    },
-    async syncFolder(path) {
-      check("syncFolder", path);
-      await disk.syncFolder(path);
+    blockingDisk: {
+      ...systemDisk,
+      rename(from, to) {
+        check("rename", to);
+        systemDisk.rename(from, to);
+      },
+      remove(path) {
+        check("owner removes", path);
+        systemDisk.remove(path);
+      },
+      syncFolder(path) {
+        check("syncFolder", path);
+        systemDisk.syncFolder(path);
+      },
     },
   };
 }
@@ -48,13 +63,11 @@ function brokenDisk(fails: (call: keyof Disk | "write" | "sync", path: string) =
 test("FileAdapter evicts and goes on when the disk is full once", async () => {
   await withFolder(async (folder) => {
     let full = false;
-    const adapter = await folder.open({
-      disk: brokenDisk((call) => {
-        if (call !== "write" || !full) return undefined;
-        full = false;
-        return "ENOSPC";
-      }),
-    });
+    const adapter = await folder.open(brokenDisk((call) => {
+      if (call !== "write" || !full) return undefined;
+      full = false;
+      return "ENOSPC";
+    }));
     await adapter.store(key("old"), sourceOf(pattern(10_000)));
     full = true;
     await adapter.store(key("new"), sourceOf(pattern(10_000, 2)));
@@ -65,7 +78,7 @@ test("FileAdapter evicts and goes on when the disk is full once", async () => {
 
 test("FileAdapter says no_room and keeps nothing when the disk stays full", async () => {
   await withFolder(async (folder) => {
-    const adapter = await folder.open({ disk: brokenDisk((call) => call === "write" ? "ENOSPC" : undefined) });
+    const adapter = await folder.open(brokenDisk((call) => call === "write" ? "ENOSPC" : undefined));
     expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(10_000))))).toBe("no_room");
     expect(folder.files()).toEqual([]);
   });
@@ -75,7 +88,7 @@ for (const broken of ["create", "write", "sync", "rename", "syncFolder"] as cons
   test(`FileAdapter fails the store and leaves what was there when ${broken} fails`, async () => {
     await withFolder(async (folder) => {
       let on = false;
-      const adapter = await folder.open({ disk: brokenDisk((call) => on && call === broken ? "EIO" : undefined) });
+      const adapter = await folder.open({ ...brokenDisk((call) => on && call === broken ? "EIO" : undefined), sync: true });
       await adapter.store(key("a"), sourceOf(pattern(10)));
       on = true;
       expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(20))))).toBe("tier_failed");
@@ -91,7 +104,7 @@ for (const broken of ["create", "write", "sync", "rename", "syncFolder"] as cons
 test("FileAdapter fails and does not remove the object when a file cannot be opened", async () => {
   await withFolder(async (folder) => {
     let on = false;
-    const adapter = await folder.open({ disk: brokenDisk((call) => on && call === "open" ? "EMFILE" : undefined) });
+    const adapter = await folder.open(brokenDisk((call) => on && call === "open" ? "EMFILE" : undefined));
     await adapter.store(key("a"), sourceOf(pattern(10)));
     on = true;
     expect(await codeOf(adapter.load(key("a")))).toBe("tier_failed");
@@ -103,14 +116,14 @@ test("FileAdapter fails and does not remove the object when a file cannot be ope
 test("FileAdapter syncs file and folder before it acknowledges when fsync is on", async () => {
   await withFolder(async (folder) => {
     const calls: string[] = [];
-    const disk = brokenDisk((call, path) => {
+    const disks = brokenDisk((call, path) => {
       if (call !== "write") calls.push(`${call} ${path.endsWith(".tmp") ? "temp" : ""}`.trim());
       return undefined;
     });
-    const adapter = await folder.open({ disk });
+    const adapter = await folder.open({ ...disks, sync: true });
     await adapter.store(key("a"), sourceOf(pattern(10)));
     expect(calls.splice(0)).toEqual(["create temp", "sync temp", "rename", "syncFolder"]);
     await adapter.delete(key("a"));
-    expect(calls).toEqual(["remove", "syncFolder"]);
+    expect(calls).toEqual(["owner removes", "syncFolder"]);
   });
 });

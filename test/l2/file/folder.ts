@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type FileAdapter, openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
 import type { BlockingDisk } from "../../../src/l2/file/blocking_disk.ts";
 import type { Disk } from "../../../src/l2/file/disk.ts";
+import type { StoreCalls } from "../../../src/l2/file/store_calls.ts";
 import { type Bench, inFolder, key, newBench, sourceOf } from "../support.ts";
 
 /** What a test changes of a folder's settings. */
@@ -48,12 +49,13 @@ export async function withFolder(body: (folder: Folder) => Promise<void>): Promi
           if (last === undefined) throw new Error("open folder: not yet");
           return last;
         },
-        open(over) {
-          const settings = { name: "fs", path, limitBytes: 0, sync: false, recordLimitBytes: 0, ...over };
-          const folder = openOwnFolder({ ...bench, ...settings });
-          folders.push(folder);
-          return Promise.resolve(folder.adapter);
-        },
+        open: (over) =>
+          Promise.resolve().then(() => {
+            const settings = { name: "fs", path, limitBytes: 0, sync: false, recordLimitBytes: 0, ...over };
+            const folder = openOwnFolder({ ...bench, ...settings });
+            folders.push(folder);
+            return folder.adapter;
+          }),
       });
     } finally {
       for (const { adapter } of folders) await adapter.close();
@@ -79,4 +81,19 @@ export function flipBit(file: string, at: number): void {
 /** The index is lost, and is built again from the folder. */
 export function loseIndex(folder: Folder): void {
   for (const suffix of ["", "-wal"]) rmSync(join(folder.path, `index.sqlite${suffix}`), { force: true });
+}
+
+/** The calls of an owner, to be spread and changed one by one. */
+export function callsOf(store: StoreCalls): StoreCalls {
+  return {
+    find: (key, use) => store.find(key, use),
+    change: (change) => store.change(change),
+    hold: (bytes, heldBytes) => store.hold(bytes, heldBytes),
+    release: (bytes) => store.release(bytes),
+    relieve: (bytes) => store.relieve(bytes),
+    clear: (tenant, onInvisible) => store.clear(tenant, onInvisible),
+    list: (query) => store.list(query),
+    usage: () => store.usage(),
+    close: () => store.close(),
+  };
 }

@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../../../src/core/errors.ts";
 import { decodeTail, encodeTail, FOOTER_BYTES, tailLength } from "../../../src/l2/file/format.ts";
 import { codeOf, holds, key, metaOf, pattern, sourceOf } from "../support.ts";
-import { craft, type Folder, loseTrust, withFolder } from "./folder.ts";
+import { craft, type Folder, loseIndex, withFolder } from "./folder.ts";
 import { writeOldFolder } from "./old_folder.ts";
 
 /** The same file of another version of the format, sound in all else. */
@@ -42,7 +42,7 @@ test("FileAdapter reads the folder of 0.1.0 and goes on in it", async () => {
     writeOldFolder(folder.path);
     const before = folder.files();
     const adapter = await folder.open();
-    expect(adapter.recovery).toMatchObject({ adopted: 2, corrupt: 0 });
+    expect(folder.opened.recovery).toMatchObject({ adopted: 2, corrupt: 0 });
     expect(folder.files()).toEqual(before);
     const json = new TextEncoder().encode('{"a":1}');
     expect(await holds(adapter, key("empty"), new Uint8Array())).toBe(true);
@@ -59,7 +59,7 @@ test("FileAdapter reads the folder of 0.1.0 and goes on in it", async () => {
     await adapter.store(key("empty"), sourceOf(pattern(5), { meta: { headers: "content-encoding:gzip\n" } }));
     await adapter.close();
     const again = await folder.open();
-    expect(again.recovery).toMatchObject({ adopted: 0, corrupt: 0 });
+    expect(folder.opened.recovery).toMatchObject({ adopted: 0, corrupt: 0 });
     expect((await again.lookup(key("empty")))?.headers).toBe("content-encoding:gzip\n");
   });
 });
@@ -78,7 +78,7 @@ test("FileAdapter refuses a folder with a file of a later format in one line, an
   await withFolder(async (folder) => {
     await craft(folder, pattern(10), (file) => setVersion(file, "3"));
     const file = readFileSync(folder.file());
-    loseTrust(folder);
+    loseIndex(folder);
     expect(await whyNot(folder)).toBe(
       "Reading an object file: its format is VTR3, of a later version of Vitrine; this one reads up to VTR2",
     );
@@ -122,7 +122,7 @@ test("FileAdapter builds the index with all headers again when it is lost", asyn
     await adapter.close();
     writeFileSync(join(folder.path, "index.sqlite"), "");
     const again = await folder.open();
-    expect(again.recovery.adopted).toBe(1);
+    expect(folder.opened.recovery.adopted).toBe(1);
     expect((await again.lookup(key("k".repeat(1024))))?.headers).toBe(headers);
     expect(await holds(again, key("k".repeat(1024)), pattern(3))).toBe(true);
   });

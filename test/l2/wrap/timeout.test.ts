@@ -1,13 +1,14 @@
 import { expect, test } from "bun:test";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import type { L2Adapter, StoreSource } from "../../../src/l2/adapter.ts";
-import { openDisk } from "../../../src/l2/file/disk.ts";
+import { FileAdapter } from "../../../src/l2/file.ts";
+import type { Change } from "../../../src/l2/file/store_calls.ts";
 import { MemoryAdapter } from "../../../src/l2/memory.ts";
 import { TimeoutAdapter } from "../../../src/l2/wrap/timeout.ts";
 import { Gate } from "../../support/gate.ts";
 import { MapAdapter, type Step } from "../../support/map_adapter.ts";
 import { adapterConformance } from "../conformance.ts";
-import { withFolder } from "../file/folder.ts";
+import { callsOf, withFolder } from "../file/folder.ts";
 import { codeOf, holds, key, pattern, readAll, sourceOf } from "../support.ts";
 
 const nobodyLooks = { timeoutMs: 1000, every: () => () => {} };
@@ -171,37 +172,45 @@ test("TimeoutAdapter has one timer for all calls, and none once a look finds not
   expect([timers(), isLooking()]).toEqual([2, true]);
 });
 
-for (const call of ["rename", "syncFolder"] as const) {
-  test(`TimeoutAdapter keeps the newer object when an older store hung in ${call} and goes on after it`, async () => {
+test("TimeoutAdapter keeps the newer object when an older store hung before its owner made it and goes on after it", async () => {
+  for (const recordLimitBytes of [0, 1000]) {
     await withFolder(async (folder) => {
       const gate = new Gate();
-      let hangs = true;
-      const disk = openDisk({ sync: false });
-      const file = await folder.open({
-        disk: {
-          ...disk,
-          async [call](...paths: readonly [string, string]) {
-            const isHung = hangs;
-            hangs = false;
-            if (isHung) await gate.wait();
-            await disk[call](...paths);
-          },
+      await folder.open({ recordLimitBytes });
+      const { store } = folder.opened;
+      let turn: Promise<void> | undefined;
+      const hanging = {
+        ...callsOf(store),
+        // The owner stands still, and then makes what it was asked for, in order.
+        async change(change: Change): Promise<boolean> {
+          turn ??= gate.wait();
+          await turn;
+          return await store.change(change);
         },
+      };
+      const inner = new FileAdapter({
+        name: "fs",
+        path: folder.path,
+        limitBytes: 0,
+        sync: false,
+        store: hanging,
+        recordLimitBytes,
       });
-      const { adapter, looks } = patient(file);
+      const { adapter, looks } = patient(inner);
       const late = codeOf(adapter.store(key("a"), sourceOf(pattern(100, 1))));
       await gate.reached;
       looks(5);
       expect(await late).toBe("tier_failed");
-      await adapter.store(key("a"), sourceOf(pattern(100, 2)));
+      const newer = inner.store(key("a"), sourceOf(pattern(100, 2)));
       gate.open();
+      await newer;
       // Waits for the late store, too.
       await adapter.close();
-      const again = await folder.open();
+      const again = await folder.open({ recordLimitBytes });
       expect(await holds(again, key("a"), pattern(100, 2))).toBe(true);
-      expect([again.recovery.adopted, folder.files().length]).toEqual([0, 1]);
+      expect([folder.opened.recovery.adopted, folder.files().length]).toEqual([0, recordLimitBytes === 0 ? 1 : 0]);
       await again.delete(key("a"));
       expect(folder.files()).toEqual([]);
     });
-  });
-}
+  }
+});

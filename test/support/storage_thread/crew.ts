@@ -2,8 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena } from "../../../src/l1/arena/arena.ts";
+import { FileStore } from "../../../src/l2/file/file_store.ts";
+import { FolderKeeper } from "../../../src/l2/file/folder_keeper.ts";
+import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
+import { StoreServer } from "../../../src/l2/file/remote/serve_stores.ts";
+import { portOf } from "../../../src/runtime/thread.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
 import { type Common, type Member, openMember } from "./member.ts";
@@ -17,7 +23,10 @@ export class CrewThread {
   #arrived = Promise.withResolvers<void>();
 
   constructor(data: ThreadData) {
-    this.#worker = new Worker(fileURLToPath(import.meta.resolve("./thread.ts")), { workerData: data });
+    this.#worker = new Worker(fileURLToPath(import.meta.resolve("./thread.ts")), {
+      workerData: data,
+      transferList: [data.owner],
+    });
     this.#worker.on("message", (answer: Answer) => this.#arrive(answer));
     this.#worker.on("error", (error) => this.#arrive({ kind: "failed", message: String(error) }));
   }
@@ -55,26 +64,54 @@ export class CrewThread {
   }
 }
 
-/** Main's own storage manager and threads over one L1 and one folder. */
+/** The owner of the folder of a crew, in main. */
+class Owner {
+  readonly #keeper: FolderKeeper;
+  readonly #server: StoreServer;
+
+  constructor(path: string) {
+    const publish = (): void => {};
+    const settings = { name: "fs", path, limitBytes: 0, sync: false, publish, clock: systemClock };
+    const onSegmentDropped = (segment: number): void => this.#server.dropped(0, segment);
+    const open = (mayMake: boolean) => new FileStore({ ...settings, mayMake, onSegmentDropped });
+    this.#keeper = new FolderKeeper({ name: "fs", publish, open });
+    this.#server = new StoreServer([this.#keeper]);
+  }
+
+  /** The end of a line to it. */
+  line(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    this.#server.attach(portOf<FromOwner, ToOwner>(port1));
+    return port2;
+  }
+
+  async close(): Promise<void> {
+    await this.#keeper.close();
+  }
+}
+
+/** Main's own storage manager and threads over one L1 and one folder, which main owns. */
 export class Crew {
   readonly common: Common;
   readonly main: Member;
+  readonly #owner: Owner;
   readonly #threads: CrewThread[] = [];
 
-  private constructor(common: Common, main: Member) {
+  private constructor(common: Common, owner: Owner) {
     this.common = common;
-    this.main = main;
+    this.#owner = owner;
+    this.main = openMember(common, { seat: { place: 0, holder: 1 }, owner: owner.line() });
   }
 
   /** Main sits at place 0 with holder 1. */
-  static async open(options: { readonly l1Bytes: number }): Promise<Crew> {
+  static open(options: { readonly l1Bytes: number }): Promise<Crew> {
     const common: Common = {
       arena: allocateArena({ sizeBytes: options.l1Bytes, maxObjects: 1024, maxLeases: 1024, hashSeed: 7 }),
       keys: allocateSharedKeys({ places: 4, hashSeed: 7 }),
       folder: mkdtempSync(join(tmpdir(), "vitrine-threads-")),
       clock: new SharedArrayBuffer(4),
     };
-    return new Crew(common, await openMember(common, { place: 0, holder: 1 }));
+    return Promise.resolve(new Crew(common, new Owner(common.folder)));
   }
 
   /** Starts a thread and waits until it is ready. */
@@ -83,7 +120,13 @@ export class Crew {
     stalls: { readonly stores?: readonly string[]; readonly loads?: readonly string[] } = {},
   ): Promise<CrewThread> {
     const { stores: stalledStores = [], loads: stalledLoads = [] } = stalls;
-    const thread = new CrewThread({ common: this.common, seat, stalledStores, stalledLoads });
+    const thread = new CrewThread({
+      common: this.common,
+      seat,
+      owner: this.#owner.line(),
+      stalledStores,
+      stalledLoads,
+    });
     this.#threads.push(thread);
     await thread.next("ready");
     return thread;
@@ -93,6 +136,7 @@ export class Crew {
   async close(): Promise<void> {
     await this.main.storage.drain();
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
+    await this.#owner.close();
     rmSync(this.common.folder, { recursive: true });
   }
 }

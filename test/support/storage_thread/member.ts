@@ -2,7 +2,11 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import type { ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
+import type { MessagePort } from "node:worker_threads";
 import { FileAdapter } from "../../../src/l2/file.ts";
+import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
+import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
+import { portOf } from "../../../src/runtime/thread.ts";
 import type { SharedKeysMemory } from "../../../src/storage/shared/memory.ts";
 import { type Seat, SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { StorageManager } from "../../../src/storage/storage_manager.ts";
@@ -27,8 +31,11 @@ export interface Member {
   readonly count: (name: EventName) => number;
 }
 
-/** Opens a member; holder 1 formats the arena. */
-export async function openMember(common: Common, seat: Seat, stalls?: Stalls): Promise<Member> {
+/** Opens a member that reaches the folder's owner through `owner`; holder 1 formats the arena. */
+export function openMember(
+  common: Common,
+  { seat, owner, stalls }: { readonly seat: Seat; readonly owner: MessagePort; readonly stalls?: Stalls },
+): Member {
   const counts = new Map<EventName, number>();
   const publish = (name: EventName): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
   const clock = systemClock;
@@ -44,7 +51,10 @@ export async function openMember(common: Common, seat: Seat, stalls?: Stalls): P
     lowWatermark: 0.5,
     format: seat.holder === 1,
   });
-  const file = await FileAdapter.open({ name: "fs", path: common.folder, limitBytes: 0, sync: false, publish, clock });
+  const line = new OwnerLine();
+  line.connect(portOf<ToOwner, FromOwner>(owner));
+  const store = line.store(0, (segment) => file.forgetSegment(segment));
+  const file = new FileAdapter({ name: "fs", path: common.folder, limitBytes: 0, sync: false, store });
   const storage = new StorageManager({
     l1,
     tiers: [stalls === undefined ? file : stall(file, stalls)],

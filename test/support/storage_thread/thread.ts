@@ -1,4 +1,4 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
 import { getBytes, put } from "../storage_bench.ts";
 import { count } from "./count.ts";
@@ -9,6 +9,8 @@ import { type Common, openMember } from "./member.ts";
 export interface ThreadData {
   readonly common: Common;
   readonly seat: Seat;
+  /** The line to the owner of the folder. */
+  readonly owner: MessagePort;
   readonly stalledStores: readonly string[];
   readonly stalledLoads: readonly string[];
 }
@@ -35,13 +37,17 @@ function parseData(data: ThreadData): ThreadData {
   return data;
 }
 
-const { common, seat, stalledStores, stalledLoads } = parseData(workerData);
+const { common, seat, owner, stalledStores, stalledLoads } = parseData(workerData);
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 const answer = (message: Answer): void => parentPort?.postMessage(message);
-const member = await openMember(common, seat, {
-  stores: new Set(stalledStores),
-  loads: new Set(stalledLoads),
-  onStall: (name) => answer({ kind: "stalled", name }),
+const member = openMember(common, {
+  seat,
+  owner,
+  stalls: {
+    stores: new Set(stalledStores),
+    loads: new Set(stalledLoads),
+    onStall: (name) => answer({ kind: "stalled", name }),
+  },
 });
 
 async function run(task: Task): Promise<Answer> {
