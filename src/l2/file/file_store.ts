@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
+import { causeText } from "../../core/cause_text.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { keyId, type ObjectKey } from "../../core/key.ts";
 import { isExpired } from "../../core/object.ts";
@@ -86,7 +87,7 @@ export class FileStore implements StoreCalls {
     if (options.mayMake === false && !existsSync(path)) {
       throw new VitrineError("tier_failed", `open tier: ${path} is not there`);
     }
-    mkdirSync(path, { recursive: true });
+    opening(path, () => mkdirSync(path, { recursive: true }));
     this.#options = options;
     this.#layout = layout;
     this.#calls = new Calls(name);
@@ -121,7 +122,7 @@ export class FileStore implements StoreCalls {
       }
     } catch (error) {
       this.#lock.release();
-      throw error;
+      throw openingFailed(path, error);
     }
   }
 
@@ -355,6 +356,19 @@ function openIndex({ indexPath }: Layout, options: { readonly sync: boolean }): 
     if (UNSOUND.test(why)) return ObjectIndex.create(indexPath, options);
     throw new VitrineError("tier_failed", `open tier: ${indexPath}: ${why}`, { cause });
   }
+}
+
+function opening(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw openingFailed(path, error);
+  }
+}
+
+function openingFailed(path: string, error: unknown): VitrineError {
+  if (error instanceof VitrineError) return error;
+  return new VitrineError("tier_failed", `open tier: ${path}: ${causeText(error)}`, { cause: error });
 }
 
 function withoutSync(disk: BlockingDisk): BlockingDisk {
