@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { ObjectKey } from "../../src/core/key.ts";
+import { systemDisk } from "../../src/l2/file/blocking_disk.ts";
+import { defaultLimitBytes } from "../../src/l2/file/free_space.ts";
 import { adapters, checkTiers, openTiers } from "../../src/l2/mod.ts";
 import { fixtures } from "./fixtures.ts";
 import { codeOf, inFolder, key, newBench, pattern, sourceOf } from "./support.ts";

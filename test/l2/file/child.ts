@@ -3,8 +3,9 @@ import process from "node:process";
 import { openOwnFolder } from "../../../src/l2/file.ts";
 import { key, newBench, pattern, sourceOf } from "../support.ts";
 
-const path = process.argv[2] ?? "";
-const { adapter } = openOwnFolder({ ...newBench(), name: "fs", path, limitBytes: 0, sync: true });
+const [path = "", recordLimitBytes] = process.argv.slice(2);
+const settings = { name: "fs", path, limitBytes: 0, sync: true, recordLimitBytes: Number(recordLimitBytes) };
+const { adapter } = openOwnFolder({ ...newBench(), ...settings });
 for (let n = 0;; n += 1) {
   const at = key(`${n % 10}`);
   // The deletion and the store after it are acknowledged together.

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
@@ -122,38 +122,41 @@ test("FileAdapter refuses a file under another object's name when it adopts", as
 });
 
 /** Starts child.ts on this runtime over a folder and gives its lines. */
-function startChild(path: string) {
+function startChild(path: string, recordLimitBytes: number) {
   const script = join(import.meta.dirname, "child.ts");
   const runtime = process.versions["bun"] === undefined ? ["run", "-A", "--no-check"] : [];
-  const child = spawn(process.execPath, [...runtime, script, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...runtime, script, path, `${recordLimitBytes}`], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return { child, exited, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }
 
-test("FileAdapter refuses the folder while another process has it, and has every acknowledged object when that was killed", async () => {
-  await withFolder(async (folder) => {
-    const { child, exited, lines } = startChild(folder.path);
-    let stored = -1;
-    try {
-      while (stored < 20) stored = Number((await lines.next()).value);
-      expect(await codeOf(folder.open())).toBe("tier_failed");
-      while (stored < 60) stored = Number((await lines.next()).value);
-    } finally {
-      child.kill("SIGKILL");
-      await exited;
-    }
-    for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
-    const adapter = await folder.open();
-    for (let n = Math.max(0, stored - 9); n <= stored; n += 1) {
-      // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may be there and not acknowledged.
-      if (n % 5 === 0) continue;
-      const allowed = n + 10 === stored + 1 ? [n, n + 10] : [n];
-      const held = await Promise.all(allowed.map((each) => holds(adapter, key(`${n % 10}`), pattern(50_000, each))));
-      expect(held).toContain(true);
-    }
-    const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 100 });
-    for (const entry of entries) expect((await readAll(await adapter.load(key(entry.key))))?.length).toBe(50_000);
-    const onDisk = folder.files().reduce((sum, file) => sum + statSync(file).size, 0);
-    expect((await adapter.usage()).usedBytes).toBe(onDisk);
+for (const [where, recordLimitBytes] of [["files", 0], ["segments", 100_000]] as const) {
+  test(`FileAdapter refuses the folder while another process has it, and has every acknowledged object when that was killed: ${where}`, async () => {
+    await withFolder(async (folder) => {
+      const { child, exited, lines } = startChild(folder.path, recordLimitBytes);
+      let stored = -1;
+      try {
+        while (stored < 20) stored = Number((await lines.next()).value);
+        expect(await codeOf(folder.open())).toBe("tier_failed");
+        while (stored < 60) stored = Number((await lines.next()).value);
+      } finally {
+        child.kill("SIGKILL");
+        await exited;
+      }
+      for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
+      const adapter = await folder.open();
+      for (let n = Math.max(0, stored - 9); n <= stored; n += 1) {
+        // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may be there and not acknowledged.
+        if (n % 5 === 0) continue;
+        const allowed = n + 10 === stored + 1 ? [n, n + 10] : [n];
+        const held = await Promise.all(allowed.map((each) => holds(adapter, key(`${n % 10}`), pattern(50_000, each))));
+        expect(held).toContain(true);
+      }
+      const { entries } = await adapter.list({ tenant: "", prefix: "", after: "", limit: 100 });
+      for (const entry of entries) expect((await readAll(await adapter.load(key(entry.key))))?.length).toBe(50_000);
+      const segments = readdirSync(join(folder.path, "segments")).map((name) => join(folder.path, "segments", name));
+      const onDisk = [...folder.files(), ...segments].reduce((sum, file) => sum + statSync(file).size, 0);
+      expect((await adapter.usage()).usedBytes).toBe(onDisk);
+    });
   });
-});
+}
