@@ -311,6 +311,14 @@ export const catalogue = {
       "The thread of a worker that hung is still there one time-out after it was told to end: the process wants a restart.",
     fields: { place: label("The worker's place, 0 and up.") },
   },
+  "l2.state.changed": {
+    doc: "A tier can no longer be used by one of the threads, or can be used again.",
+    fields: {
+      tier,
+      state: oneOf(["usable", "unusable"], "Whether it can be used."),
+      cause: detail('Why not; "" if it can be used.'),
+    },
+  },
   "l2.removed": {
     doc: "Objects left a tier.",
     fields: {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../core/clock.ts";
 import type { ObjectKey } from "../core/key.ts";
 import { isExpired, type ObjectMeta } from "../core/object.ts";
@@ -7,26 +7,37 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierRemovalListener, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
-import { makeFolders } from "./file/folders.ts";
-import { type IndexEntry, type IndexRow, ObjectIndex } from "./file/index.ts";
+import { faultOf } from "./file/faults.ts";
+import { makeFolders, setAside } from "./file/folders.ts";
+import { defaultLimitBytes, FreeSpace } from "./file/free_space.ts";
+import { Identity, writeProtection } from "./file/identity.ts";
+import { type IndexEntry, type IndexRow, ObjectIndex, type ReplacedRow } from "./file/index.ts";
 import { Layout } from "./file/layout.ts";
 import { FolderLock } from "./file/lock.ts";
 import { BlockReader } from "./file/reader.ts";
-import { recover, type Recovery } from "./file/recover.ts";
+import { recover, type Recovery, removeSome } from "./file/recover.ts";
 import { Remover } from "./file/remover.ts";
+import { Reserve } from "./file/reserve.ts";
 import { Room } from "./file/room.ts";
 import { isIndexTrusted, markClean, markRunning } from "./file/run_state.ts";
 import { UseTimes } from "./file/use_times.ts";
+import { WriteGate } from "./file/write_gate.ts";
 import { ObjectWriter } from "./file/writer.ts";
 import { watchSource } from "./source.ts";
+
+/** Cleared entries that are removed in one transaction. */
+const CLEAR_KEYS = 256;
+/** On a full disk without a reserve: files removed before a start is tried again, and tries. */
+const START_REMOVES = 64;
+const START_TRIES = 10;
 
 /** Settings of a file adapter. */
 export interface FileAdapterOptions {
   readonly name: string;
   /** The folder; made if it is not there. */
   readonly path: string;
-  /** Bytes of object files at most, half-written ones included; 0 = no limit. */
-  readonly limitBytes: number;
+  /** Bytes of object files at most, half-written ones included; 0 = no limit; undefined = a share of the disk. */
+  readonly limitBytes: number | undefined;
   /** false: no fsync of objects. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
   readonly publish: Publish<EventMap>;
@@ -35,6 +46,8 @@ export interface FileAdapterOptions {
   readonly onRemoved?: TierRemovalListener;
   /** The file system to write and read objects with (default: the real one). */
   readonly disk?: Disk;
+  /** false: the folder must be there (default true: it is made). */
+  readonly mayMake?: boolean;
 }
 
 interface Parts {
@@ -42,6 +55,7 @@ interface Parts {
   readonly lock: FolderLock;
   readonly index: ObjectIndex;
   readonly recovery: Recovery;
+  readonly reserve: Reserve;
 }
 
 /** Objects as checksummed files in a folder, with an index in SQLite; docs/L2_FILE.md describes both. */
@@ -58,13 +72,26 @@ export class FileAdapter implements L2Adapter {
   readonly #room: Room;
   readonly #sync: boolean;
   readonly #uses: UseTimes;
+  readonly #free: FreeSpace;
+  readonly #gate: WriteGate;
+  readonly #identity: Identity;
+  readonly #reserve: Reserve;
+  #broken: string | undefined;
 
-  private constructor(options: FileAdapterOptions, parts: Parts) {
+  private constructor(
+    options: FileAdapterOptions & { readonly disk: Disk; readonly limitBytes: number },
+    parts: Parts,
+    free: FreeSpace,
+  ) {
     this.name = options.name;
     this.#calls = new Calls(options.name);
     this.#clock = options.clock;
     this.#sync = options.sync;
-    this.#disk = options.disk ?? openDisk({ sync: options.sync });
+    this.#disk = options.disk;
+    this.#free = free;
+    this.#gate = new WriteGate();
+    this.#identity = new Identity(parts.layout);
+    this.#reserve = parts.reserve;
     this.#index = parts.index;
     this.#layout = parts.layout;
     this.#lock = parts.lock;
@@ -80,7 +107,10 @@ export class FileAdapter implements L2Adapter {
     this.#room = new Room({
       limitBytes: options.limitBytes,
       index: parts.index,
+      gate: this.#gate,
       remover: this.#remover,
+      free: this.#free,
+      reserve: this.#reserve,
       clock: options.clock,
     });
   }
@@ -88,13 +118,20 @@ export class FileAdapter implements L2Adapter {
   /** Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because another process uses it. */
   static async open(options: FileAdapterOptions): Promise<FileAdapter> {
     return await new Calls(options.name).run("Opening", async () => {
-      const adapter = new FileAdapter(options, await openParts(options.path));
+      const disk = options.disk ?? openDisk({ sync: options.sync });
+      const parts = await openOnFullDisk(options);
+      const { clock, path, publish, name } = options;
+      const free = new FreeSpace({ disk, path, clock, hasOwnLimit: options.limitBytes !== undefined });
+      const limitBytes = options.limitBytes ?? defaultLimitBytes((await disk.space(path))?.capacityBytes ?? 0);
+      const adapter = new FileAdapter({ ...options, disk, limitBytes }, parts, free);
       const { corrupt } = adapter.#recovery;
       if (corrupt > 0) {
         // Whose objects they were cannot be read any more.
-        options.publish("l2.removed", { tier: options.name, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
+        publish("l2.removed", { tier: name, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
       }
       try {
+        await free.look();
+        if (parts.lock.alone) await adapter.#removeCleared();
         await adapter.#room.trim();
         return adapter;
       } catch (error) {
@@ -104,17 +141,38 @@ export class FileAdapter implements L2Adapter {
     });
   }
 
+  /** Why this adapter is of no use any more, so that the folder must be opened anew: its files were removed or replaced, or the index broke. */
+  get lost(): string | undefined {
+    return this.#broken ?? this.#identity.change();
+  }
+
+  /** Why nothing can be stored for now, or undefined. */
+  get trouble(): string | undefined {
+    return this.lost ?? writeProtection(this.#layout);
+  }
+
+  /** What is to be done now and then: removes what has expired, in bounded steps, gives owed room back, and takes the reserve again. */
+  async upkeep(): Promise<void> {
+    if (this.#calls.closed || this.trouble !== undefined) return;
+    await this.#run("Tidying up", async () => {
+      await this.#free.look();
+      await this.#room.sweep();
+      await this.#gate.run(() => this.#index.settle());
+      if (this.#free.headroomBytes > 0) this.#reserve.fill();
+    });
+  }
+
   /** What was found when the folder was opened; all zero if another thread had it open already. */
   get recovery(): Recovery {
     return this.#recovery;
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    return await this.#calls.run("Looking up", async () => (await this.#findLive(key))?.meta);
+    return await this.#run("Looking up", async () => (await this.#findLive(key))?.meta);
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    return await this.#calls.run("Loading", async () => {
+    return await this.#run("Loading", async () => {
       for (;;) {
         const row = await this.#findLive(key);
         if (row === undefined) return undefined;
@@ -126,9 +184,11 @@ export class FileAdapter implements L2Adapter {
           isClosed: () => this.#calls.closed,
         });
         if (reader !== undefined) {
-          if (this.#room.limitBytes > 0) this.#index.touch(row.id, this.#uses.now());
+          this.#index.touch(row.id, this.#uses.now());
           return { meta: row.meta, chunks: reader };
         }
+        // Without its folder an object is neither damaged nor missing.
+        this.#identity.assertSame();
         // Damaged or gone; or replaced since it was looked up, and then the next round finds the new one.
         await onDamage();
       }
@@ -137,41 +197,40 @@ export class FileAdapter implements L2Adapter {
 
   async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
     const watched = watchSource(source);
-    return await this.#calls.run("Storing", () => this.#write(key, watched.source), (error) => watched.threw(error));
+    return await this.#run("Storing", () => this.#write(key, watched.source), (error) => watched.threw(error));
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    return await this.#calls.run("Deleting", async () => {
+    return await this.#run("Deleting", async () => {
       const row = await this.#findLive(key);
       return row !== undefined && await this.#removeRow(row, "deleted");
     });
   }
 
-  async clear(tenant?: string): Promise<number> {
-    return await this.#calls.run("Clearing", async () => {
-      const lastId = this.#index.lastId();
-      for (let count = 0;;) {
-        const rows = this.#index.takeAny(tenant, lastId);
-        if (rows.length === 0) return count;
-        await this.#remover.drop(rows, { reason: "cleared", durable: true });
-        count += rows.length;
-      }
+  async clear(tenant?: string, onInvisible: () => void = () => {}): Promise<number> {
+    return await this.#run("Clearing", async () => {
+      const count = await this.#room.spendReserve(() => this.#change(() => this.#index.clear(tenant)));
+      onInvisible();
+      await this.#removeCleared();
+      return count;
     });
   }
 
   async list(query: ListQuery): Promise<ListPage> {
-    return await this.#calls.run("Listing", async () => this.#index.list(query, this.#clock.nowMs()));
+    return await this.#run("Listing", () => this.#gate.read(() => this.#index.list(query, this.#clock.nowMs())));
   }
 
   async usage(): Promise<TierUsage> {
-    return await this.#calls.run("Measuring", async () => {
-      const { objects, bytes } = this.#index.totals();
+    return await this.#run("Measuring", async () => {
+      // What is noted in an index that has lost its folder is there for nobody.
+      this.#identity.assertSame();
+      const { objects, bytes } = await this.#gate.read(() => this.#index.totals());
       const { leftovers } = this.#recovery;
       const oldestMs = this.#index.oldestMs();
       return {
         objects,
         usedBytes: bytes,
-        limitBytes: this.#room.limitBytes,
+        limitBytes: this.#room.usableBytes(bytes),
         oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#clock.nowMs() - oldestMs) / 1000,
         leftoversRemoved: leftovers,
       };
@@ -180,28 +239,83 @@ export class FileAdapter implements L2Adapter {
 
   /** Loads that are still being read are not waited for: their next block fails. */
   async close(): Promise<void> {
-    if (!await this.#calls.close()) return;
-    this.#lock.release(() => {
-      if (!this.#sync) return; // Stays trusted until the next boot, and is built again then.
-      this.#index.sync();
-      markClean(this.#layout.statePath);
-    });
+    // What runs in a folder that is lost fails anyway, and others can open the folder once its lock is free.
+    if (this.#calls.closed || (this.lost === undefined && !await this.#calls.close())) return;
+    void this.#calls.close();
+    try {
+      if (this.lost === undefined) this.#lock.release(() => this.#closeIndexAsLast());
+    } catch {
+      // Nothing is lost by it: as the index is not noted as clean, the next start looks whether to believe it.
+    }
     this.#index.close();
+    this.#lock.abandon();
+  }
+
+  #closeIndexAsLast(): void {
+    if (!this.#sync) return; // Stays trusted until the next boot, and is built again then.
+    this.#index.sync();
+    markClean(this.#layout.statePath);
+  }
+
+  /** A call that notices when the index has become useless. */
+  async #run<T>(action: string, work: () => Promise<T>, spare?: (error: unknown) => boolean): Promise<T> {
+    return await this.#calls.run(action, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        if (faultOf(error) === "broken") {
+          this.#broken = `the index is broken: ${error instanceof Error ? error.message : ""}`;
+        }
+        throw error;
+      }
+    }, spare);
+  }
+
+  /** A change of the index, once nobody else has its lock; not in an index that has lost its folder. */
+  async #change<T>(change: () => T): Promise<T> {
+    return await this.#gate.run(() => {
+      this.#identity.assertSame();
+      return change();
+    });
+  }
+
+  /** Removes what was cleared, in short steps; durable when it ends. */
+  async #removeCleared(): Promise<void> {
+    const folders = new Set<string>();
+    for (;;) {
+      const rows = await this.#room.spendReserve(() => this.#change(() => this.#index.takeCleared(CLEAR_KEYS)));
+      if (rows.length === 0) break;
+      this.#remover.publish(rows, "cleared");
+      for (const { name } of rows) folders.add(this.#layout.folderOf(name));
+      await this.#remover.removeFiles(rows);
+    }
+    await this.#remover.sync(folders);
   }
 
   /** The key's entry; an expired one is removed on the way. */
   async #findLive(key: ObjectKey): Promise<IndexRow | undefined> {
-    const row = this.#index.find(key);
+    const row = await this.#gate.read(() => this.#index.find(key));
     if (row === undefined || !isExpired(row.meta, this.#clock.nowMs())) return row;
-    await this.#removeRow(row, "expired");
+    if (this.#removeAtOnce(row)) await this.#remover.drop([row], { reason: "expired", durable: false });
     return undefined;
   }
 
+  /** Whoever reads waits for no lock and needs no room: what cannot be removed now is swept later. */
+  #removeAtOnce(row: IndexRow): boolean {
+    try {
+      return !this.#calls.closed && this.#index.remove(row);
+    } catch (error) {
+      if (faultOf(error) === "other") throw error;
+      return false;
+    }
+  }
+
   /** False if somebody else removed exactly this object before. */
-  async #removeRow(row: IndexRow, reason: "corrupt" | "deleted" | "expired"): Promise<boolean> {
-    if (this.#calls.closed || !this.#index.remove(row)) return false;
-    await this.#remover.drop([row], { reason, durable: reason === "deleted" });
-    return true;
+  async #removeRow(row: IndexRow, reason: "corrupt" | "deleted"): Promise<boolean> {
+    if (this.#calls.closed) return false;
+    const isRemoved = await this.#room.spendReserve(() => this.#change(() => this.#index.remove(row)));
+    if (isRemoved) await this.#remover.drop([row], { reason, durable: reason === "deleted" });
+    return isRemoved;
   }
 
   async #write(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
@@ -214,30 +328,37 @@ export class FileAdapter implements L2Adapter {
   async #writeFile(
     key: ObjectKey,
     source: StoreSource,
-  ): Promise<{ readonly entry: IndexEntry; readonly old: IndexRow | undefined }> {
+  ): Promise<{ readonly entry: IndexEntry; readonly old: ReplacedRow | undefined }> {
     let path = this.#layout.tempPath(key);
-    const file = await this.#disk.create(path);
+    const file = await this.#room.whenFull(() => this.#disk.create(path));
     const writer = new ObjectWriter(file, this.#room);
     try {
       const { meta, fileBytes } = await writeAndClose(file, () => writer.write(key, source));
       const name = this.#layout.objectName(key, meta.version);
-      await this.#disk.rename(path, this.#layout.objectPath(name));
-      path = this.#layout.objectPath(name);
+      const finalPath = this.#layout.objectPath(name);
+      await this.#room.whenFull(() => this.#disk.rename(path, finalPath));
+      path = finalPath;
       await this.#disk.syncFolder(this.#layout.folderOf(name));
       const entry = { key, meta, name, fileBytes };
-      source.assertWanted?.();
-      const old = this.#index.put(entry, { usedMs: this.#uses.now(), reservedBytes: writer.heldBytes });
+      const put = (): ReplacedRow | undefined =>
+        this.#index.transaction(() => {
+          // Asked once the lock is there: nothing is awaited between this and the commit.
+          source.assertWanted?.();
+          return this.#index.put(entry, { usedMs: this.#uses.now(), reservedBytes: writer.heldBytes });
+        });
+      const old = await this.#room.whenFull(() => this.#change(put));
       return { entry, old };
     } catch (error) {
       // The first failure is the one to tell; what cannot be removed now goes at the next start.
       await this.#disk.remove(path).catch(() => undefined);
-      this.#index.release(writer.heldBytes);
+      this.#index.releaseSoon(writer.heldBytes);
       throw error;
     }
   }
 
-  async #dropReplaced(old: IndexRow, meta: ObjectMeta): Promise<void> {
-    const reason = isExpired(old.meta, this.#clock.nowMs()) ? "expired" : "replaced";
+  async #dropReplaced(old: ReplacedRow, meta: ObjectMeta): Promise<void> {
+    const isOver = isExpired(old.meta, this.#clock.nowMs());
+    const reason = old.isCleared ? "cleared" : isOver ? "expired" : "replaced";
     if (old.meta.version === meta.version) return this.#remover.publish([old], reason); // One file: it was renamed over.
     // After a power loss the higher version wins. Where the clock stepped back that is the old one, so it must be gone for good before the store is acknowledged.
     const durable = old.meta.version > meta.version;
@@ -248,39 +369,62 @@ export class FileAdapter implements L2Adapter {
   }
 }
 
-/** What `write` gives, after the file is on stable storage and closed. */
+/** What `write` gives, after the file is on stable storage and closed. The first failure is the one to tell. */
 async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>): Promise<T> {
+  let written: T;
   try {
-    const written = await write();
+    written = await write();
     await file.sync();
-    return written;
-  } finally {
-    await file.close();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+  await file.close();
+  return written;
+}
+
+/** Opens the folder; on a full disk it gives up the reserve for that, or objects. */
+async function openOnFullDisk(options: FileAdapterOptions): Promise<Parts> {
+  const layout = new Layout(options.path);
+  const reserve = new Reserve(layout.reservePath);
+  for (let tries = 0;; tries += 1) {
+    try {
+      return await openParts(layout, reserve, options.mayMake ?? true);
+    } catch (error) {
+      if (faultOf(error) !== "full" || tries >= START_TRIES) throw error;
+      if (reserve.giveUp()) continue;
+      const removed = removeSome(layout, START_REMOVES);
+      if (removed.keys > 0) {
+        options.publish("l2.removed", { tier: options.name, tenant: "", reason: "capacity", ...removed });
+      }
+    }
   }
 }
 
-async function openParts(path: string): Promise<Parts> {
-  const layout = new Layout(path);
-  mkdirSync(path, { recursive: true });
+async function openParts(layout: Layout, reserve: Reserve, mayMake: boolean): Promise<Parts> {
+  if (mayMake) mkdirSync(layout.root, { recursive: true });
+  else if (!existsSync(layout.root)) throw new Error(`${layout.root} is not there`);
+  for (const path of [layout.lockPath, layout.indexPath, layout.statePath]) setAside(path, "file");
   const lock = await FolderLock.acquire(layout.lockPath);
   try {
     if (!lock.alone) {
       const nothing = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
-      return { layout, lock, index: ObjectIndex.open(layout.indexPath), recovery: nothing };
+      return { layout, lock, index: ObjectIndex.open(layout.indexPath), recovery: nothing, reserve };
     }
     const index = openIndex(layout);
     try {
       markRunning(layout.statePath);
       makeFolders(layout);
-      const recovery = recover(layout, index);
+      const recovery = await recover(layout, index);
+      reserve.fill();
       await lock.share();
-      return { layout, lock, index, recovery };
+      return { layout, lock, index, recovery, reserve };
     } catch (error) {
       index.close();
       throw error;
     }
   } catch (error) {
-    lock.release(() => undefined);
+    lock.abandon();
     throw error;
   }
 }
@@ -290,7 +434,8 @@ function openIndex(layout: Layout): ObjectIndex {
   if (!isIndexTrusted(layout.statePath)) return ObjectIndex.create(layout.indexPath);
   try {
     return ObjectIndex.open(layout.indexPath);
-  } catch {
+  } catch (error) {
+    if (faultOf(error) === "full" || faultOf(error) === "busy") throw error;
     return ObjectIndex.create(layout.indexPath);
   }
 }

@@ -213,7 +213,7 @@ export class MemoryAdapter implements L2Adapter {
 
 /** `memory://`. Parameter: `max` (size limit, default none). */
 export function planMemoryUrl(url: TierUrl): TierPlan {
-  const limitBytes = url.takeBytes("max", 0);
+  const limitBytes = url.takeBytes("max") ?? 0;
   url.finish();
   return { open: (context) => Promise.resolve(new MemoryAdapter({ ...context, limitBytes })) };
 }

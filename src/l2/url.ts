@@ -31,9 +31,9 @@ export class TierUrl {
   }
 
   /** Takes a size in bytes ("1024", "64MiB", "1.5GiB"). */
-  takeBytes(name: string, fallback: number): number {
+  takeBytes(name: string): number | undefined {
     const text = this.take(name);
-    if (text === undefined) return fallback;
+    if (text === undefined) return undefined;
     const match = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(text);
     const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? Number.NaN));
     if (!Number.isSafeInteger(bytes)) throw bad(`${this.scheme} ${name} must be a size like 64MiB: ${text}`);

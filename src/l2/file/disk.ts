@@ -1,5 +1,5 @@
 import { close, fsync, open, read, write } from "node:fs";
-import { rename, unlink } from "node:fs/promises";
+import { rename, statfs, unlink } from "node:fs/promises";
 
 /** An open file, read and written at explicit positions. */
 export interface DiskFile {
@@ -10,6 +10,13 @@ export interface DiskFile {
   /** Waits until the content is on stable storage. */
   sync(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** How much a file system holds. */
+export interface DiskSpace {
+  readonly capacityBytes: number;
+  /** What an ordinary user may still write. */
+  readonly freeBytes: number;
 }
 
 /** The file system as the adapter uses it; tests put a failing one in its place. Errors are those of node:fs. */
@@ -23,6 +30,8 @@ export interface Disk {
   remove(path: string): Promise<void>;
   /** Makes renames and removals in a folder durable. */
   syncFolder(path: string): Promise<void>;
+  /** How full the file system is that a path lies on; undefined if it does not say. */
+  space(path: string): Promise<DiskSpace | undefined>;
 }
 
 /** The real file system. `sync: false` turns every fsync into nothing: faster, survives kill -9 but not power loss. */
@@ -46,7 +55,18 @@ export function openDisk(options: { readonly sync: boolean }): Disk {
         await folder.close();
       }
     },
+    space: diskSpace,
   };
+}
+
+/** How full the file system is that a path lies on; undefined if it does not say, as some network file systems do not. */
+export async function diskSpace(path: string): Promise<DiskSpace | undefined> {
+  try {
+    const { blocks, bavail, bsize } = await statfs(path);
+    return blocks === 0 ? undefined : { capacityBytes: blocks * bsize, freeBytes: bavail * bsize };
+  } catch {
+    return undefined;
+  }
 }
 
 /** The `code` of a node:fs error ("ENOSPC" …), or "". */

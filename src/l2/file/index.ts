@@ -1,8 +1,9 @@
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
+import { faultOf } from "./faults.ts";
 import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** What the index knows of one object file. */
@@ -20,6 +21,12 @@ export interface IndexRow extends IndexEntry {
   readonly id: number;
 }
 
+/** An entry that another one takes the place of. */
+export interface ReplacedRow extends IndexRow {
+  /** It was cleared before, and its file not yet removed. */
+  readonly isCleared: boolean;
+}
+
 /** Running totals over all threads that use the folder. */
 export interface IndexTotals {
   readonly objects: number;
@@ -33,6 +40,16 @@ const COLUMNS =
   "id, tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, headers";
 const TOUCH_BATCH = 256;
 
+/** True of entries that were not cleared. */
+const VISIBLE = "id > (SELECT cleared_id FROM totals) AND " +
+  "id > coalesce((SELECT up_to FROM cleared WHERE cleared.tenant = objects.tenant), 0)";
+
+/** Entries that are evicted in one transaction. */
+const MOST_VICTIMS = 64;
+
+/** SQLite's own wait for a lock, in milliseconds; it holds the event loop. Longer waits are the WriteGate's. */
+const BUSY_TIMEOUT_MS = 5;
+
 /** Pages kept in memory, per thread: enough for the inner nodes of a million objects, whose keys arrive in no order. */
 const CACHE_KIB = 16 * 1024;
 
@@ -44,32 +61,40 @@ export class ObjectIndex {
   readonly #db: DatabaseSync;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
-  readonly #deleteKey: StatementSync;
+  readonly #findAny: StatementSync;
   readonly #deleteId: StatementSync;
   readonly #totals: StatementSync;
   readonly #oldest: StatementSync;
   readonly #reserve: StatementSync;
   readonly #release: StatementSync;
   readonly #touchRow: StatementSync;
+  readonly #anyExpired: StatementSync;
+  readonly #takeExpired: StatementSync;
   readonly #touched: Map<number, number> = new Map();
+  #owedBytes = 0;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
+    this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ? AND ${VISIBLE}`);
     this.#insert = db.prepare(
       "INSERT INTO objects (tenant, key, name, file_bytes, size, crc32, version, created_ms, expires_ms, content_type, sha256, headers, used_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
-    this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
+    this.#findAny = db.prepare(`SELECT ${COLUMNS}, ${VISIBLE} AS visible FROM objects WHERE tenant = ? AND key = ?`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND name = ?");
     this.#totals = db.prepare("SELECT objects, bytes, reserved FROM totals");
     this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
     this.#reserve = db.prepare("UPDATE totals SET reserved = reserved + ?1 WHERE bytes + reserved + ?1 <= ?2");
     this.#release = db.prepare("UPDATE totals SET reserved = max(0, reserved - ?)");
     this.#touchRow = db.prepare("UPDATE objects SET used_ms = ? WHERE id = ?");
+    this.#anyExpired = db.prepare("SELECT 1 FROM objects WHERE expires_ms > 0 AND expires_ms <= ? LIMIT 1");
+    this.#takeExpired = db.prepare(
+      `DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2) RETURNING ${COLUMNS}`,
+    );
   }
 
   /** Opens what is there. Throws if it is not a sound index of this schema. */
   static open(path: string): ObjectIndex {
+    if (!existsSync(path)) throw new Error("Opening the index: there is none");
     const db = new DatabaseSync(path);
     try {
       setUp(db);
@@ -101,10 +126,15 @@ export class ObjectIndex {
   }
 
   /** Puts an entry in the place of whatever the key had, which is returned, and gives `reservedBytes` back. */
-  put(entry: IndexEntry, options: { readonly usedMs: number; readonly reservedBytes: number }): IndexRow | undefined {
+  put(
+    entry: IndexEntry,
+    options: { readonly usedMs: number; readonly reservedBytes: number },
+  ): ReplacedRow | undefined {
     const { key, meta } = entry;
     return this.transaction(() => {
-      const old = this.#deleteKey.get(key.tenant, encode(key.key));
+      const before = this.#findAny.get(key.tenant, encode(key.key));
+      const old = before === undefined ? undefined : { ...parseRow(before), isCleared: before["visible"] === 0 };
+      if (old !== undefined) this.remove(old);
       this.#insert.run(
         key.tenant,
         encode(key.key),
@@ -121,7 +151,7 @@ export class ObjectIndex {
         options.usedMs,
       );
       this.release(options.reservedBytes);
-      return old === undefined ? undefined : parseRow(old);
+      return old;
     });
   }
 
@@ -130,17 +160,17 @@ export class ObjectIndex {
     return Number(this.#deleteId.run(entry.id, entry.name).changes) > 0;
   }
 
-  /** Removes and returns entries to evict until their files make up `bytes` (at most 64): expired ones first, then those not used for longest. */
-  takeVictims(bytes: number, nowMs: number): readonly IndexRow[] {
+  /** Removes and returns entries to evict until their files make up `bytes` (at most `most`): expired ones first, then those not used for longest. */
+  takeVictims(bytes: number, nowMs: number, most = MOST_VICTIMS): readonly IndexRow[] {
     this.#flushTouched();
     return this.transaction(() => {
       const victims = new Map<number, IndexRow>();
       let freed = 0;
       for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY used_ms, id"]) {
         if (freed >= bytes) break;
-        for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT 64`).all(nowMs)) {
+        for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT ${most}`).all(nowMs)) {
           const victim = parseRow(row);
-          if (freed >= bytes || victims.size >= 64) break;
+          if (freed >= bytes || victims.size >= most) break;
           if (victims.has(victim.id)) continue;
           victims.set(victim.id, victim);
           freed += victim.fileBytes;
@@ -151,17 +181,49 @@ export class ObjectIndex {
     });
   }
 
-  /** Removes and returns up to 500 entries, of one tenant or of all, that were there when `lastId` was. */
-  takeAny(tenant: string | undefined, lastId: number): readonly IndexRow[] {
-    const where = tenant === undefined ? "?1 = ''" : "tenant = ?1";
-    return this.#db.prepare(
-      `DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE ${where} AND id <= ?2 LIMIT 500) RETURNING ${COLUMNS}`,
-    ).all(tenant ?? "", lastId).map(parseRow);
+  /** The entries that were not used for longest. */
+  victims(most: number): readonly IndexRow[] {
+    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY used_ms, id LIMIT ?`).all(most).map(parseRow);
   }
 
-  /** The highest id so far. */
-  lastId(): number {
-    return Number(this.#db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
+  /** Makes all entries, or one tenant's, invisible; returns how many. They are there until `takeCleared` has removed them. */
+  clear(tenant: string | undefined): number {
+    return this.transaction(() => {
+      const where = tenant === undefined ? "?1 = ''" : "tenant = ?1";
+      const count = this.#db.prepare(`SELECT count(*) AS count FROM objects WHERE ${where} AND ${VISIBLE}`).get(
+        tenant ?? "",
+      );
+      const lastId = Number(this.#db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
+      if (tenant === undefined) this.#db.prepare("UPDATE totals SET cleared_id = max(cleared_id, ?)").run(lastId);
+      else this.#db.prepare("INSERT OR REPLACE INTO cleared VALUES (?, ?)").run(tenant, lastId);
+      return Number(count?.["count"]);
+    });
+  }
+
+  /** Removes and returns up to `most` entries that were cleared; none once all are gone. */
+  takeCleared(most: number): readonly IndexRow[] {
+    const take = (where: string, ...values: readonly (string | number)[]): readonly IndexRow[] =>
+      this.#db.prepare(
+        `DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE ${where} LIMIT ${most}) RETURNING ${COLUMNS}`,
+      ).all(...values).map(parseRow);
+    return this.transaction(() => {
+      const rows = take("id <= (SELECT cleared_id FROM totals)");
+      if (rows.length > 0) return rows;
+      for (const row of this.#db.prepare("SELECT tenant, up_to FROM cleared").all()) {
+        const [tenant, upTo] = [String(row["tenant"]), Number(row["up_to"])];
+        const ofTenant = take("tenant = ? AND id <= ?", tenant, upTo);
+        if (ofTenant.length > 0) return ofTenant;
+        this.#db.prepare("DELETE FROM cleared WHERE tenant = ?").run(tenant);
+      }
+      return [];
+    });
+  }
+
+  /** Removes and returns up to `most` entries whose time was up at `nowMs`, the longest expired ones first. */
+  takeExpired(nowMs: number, most: number): readonly IndexRow[] {
+    // Asked first, so that looking for nothing takes no write lock.
+    if (this.#anyExpired.get(nowMs) === undefined) return [];
+    return this.#takeExpired.all(nowMs, most).map(parseRow);
   }
 
   /** One page of unexpired entries in the byte order of their keys. */
@@ -169,7 +231,7 @@ export class ObjectIndex {
     const prefix = encode(query.prefix);
     const end = successor(prefix);
     const rows = this.#db.prepare(
-      `SELECT ${COLUMNS} FROM objects WHERE tenant = ?1 AND key >= ?2 AND key > ?3 AND (expires_ms = 0 OR expires_ms > ?4)` +
+      `SELECT ${COLUMNS} FROM objects WHERE tenant = ?1 AND key >= ?2 AND key > ?3 AND (expires_ms = 0 OR expires_ms > ?4) AND ${VISIBLE}` +
         `${end === undefined ? " AND ?5 = ?5" : " AND key < ?5"} ORDER BY key LIMIT ?6`,
     ).all(query.tenant, prefix, encode(query.after), nowMs, end ?? prefix, query.limit + 1).map(parseRow);
     return {
@@ -205,6 +267,22 @@ export class ObjectIndex {
     if (bytes > 0) this.#release.run(bytes);
   }
 
+  /** Gives reserved room back now or, if the index cannot be written, with the next `settle`. Never throws. */
+  releaseSoon(bytes: number): void {
+    this.#owedBytes += bytes;
+    try {
+      this.settle();
+    } catch {
+      // It stays owed.
+    }
+  }
+
+  /** Gives back what could not be given back before. */
+  settle(): void {
+    this.release(this.#owedBytes);
+    this.#owedBytes = 0;
+  }
+
   /** Forgets what crashed stores had reserved. Only while nobody else uses the folder. */
   resetReserved(): void {
     this.#db.exec("UPDATE totals SET reserved = 0");
@@ -213,7 +291,14 @@ export class ObjectIndex {
   /** Notes a use for eviction's order; written in batches, so kill -9 forgets the last few. */
   touch(id: number, usedMs: number): void {
     this.#touched.set(id, usedMs);
-    if (this.#touched.size >= TOUCH_BATCH) this.#flushTouched();
+    if (this.#touched.size % TOUCH_BATCH !== 0) return;
+    try {
+      this.#flushTouched();
+    } catch (error) {
+      // The order of eviction is worth no failed load; what is not written now is written with the next batch.
+      if (faultOf(error) === "other") throw error;
+      if (this.#touched.size >= 16 * TOUCH_BATCH) this.#touched.clear();
+    }
   }
 
   /** The names in one folder ("00" to "ff") with the ids of their entries. */
@@ -234,7 +319,7 @@ export class ObjectIndex {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      this.#rollBack();
       throw error;
     }
   }
@@ -250,6 +335,15 @@ export class ObjectIndex {
     this.#db.close();
   }
 
+  /** SQLite ends a transaction by itself on a full disk, and then there is nothing to roll back; the first failure is the one to tell. */
+  #rollBack(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    } catch {
+      // The connection is of no use any more, which the next call says.
+    }
+  }
+
   #flushTouched(): void {
     if (this.#touched.size === 0) return;
     this.transaction(() => {
@@ -260,7 +354,7 @@ export class ObjectIndex {
 }
 
 function setUp(db: DatabaseSync): void {
-  db.exec("PRAGMA busy_timeout = 10000");
+  db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   db.exec("PRAGMA journal_mode = WAL");
   db.exec("PRAGMA synchronous = OFF");
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);

@@ -11,6 +11,7 @@ export class Layout {
   readonly indexPath: string;
   readonly lockPath: string;
   readonly statePath: string;
+  readonly reservePath: string;
   /** The 256 names of the folders that hold object files: "00" to "ff". */
   readonly folders: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
   readonly #tempStem = `${process.pid}-${randomBytes(6).toString("hex")}`;
@@ -21,6 +22,7 @@ export class Layout {
     this.indexPath = join(root, "index.sqlite");
     this.lockPath = join(root, "lock.sqlite");
     this.statePath = join(root, "state");
+    this.reservePath = join(root, "reserve");
   }
 
   /** The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36. */

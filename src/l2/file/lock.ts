@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, truncateSync } from "node:fs";
 import { hostname } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { VitrineError } from "../../core/errors.ts";
+import { faultOf } from "./faults.ts";
 
 const WAIT_MS = 120_000;
 const RETRY_MS = 20;
@@ -23,7 +24,7 @@ export class FolderLock {
 
   /** Waits while another thread of this process recovers the folder. Throws tier_failed if another process has it. */
   static async acquire(path: string): Promise<FolderLock> {
-    const db = new DatabaseSync(path);
+    const db = openLock(path);
     try {
       const deadlineMs = performance.now() + WAIT_MS;
       for (;;) {
@@ -57,12 +58,45 @@ export class FolderLock {
 
   /** Lets go of the folder, running `ifLast` first if nobody else uses it. */
   release(ifLast: () => void): void {
-    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     try {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       if (tryExec(this.#db, "BEGIN EXCLUSIVE")) ifLast();
     } finally {
       this.#db.close();
     }
+  }
+
+  /** Lets go of a folder that is not what it was, or of a lock that was taken in vain. Never throws: closing drops the lock, whatever else it says. */
+  abandon(): void {
+    try {
+      this.#db.close();
+    } catch {
+      // It was closed before.
+    }
+  }
+}
+
+/** Its journal stays in memory, so that a lock can be taken on a full disk. */
+function openLock(path: string): DatabaseSync {
+  const open = (): DatabaseSync => {
+    const db = new DatabaseSync(path);
+    try {
+      db.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY");
+      db.prepare("SELECT count(*) FROM sqlite_master").get();
+      return db;
+    } catch (error) {
+      if (isBusy(error)) return db;
+      db.close();
+      throw error;
+    }
+  };
+  try {
+    return open();
+  } catch (error) {
+    if (faultOf(error) !== "broken" || !existsSync(path)) throw error;
+    // Emptied, not removed: whoever has it open still holds the same locks.
+    truncateSync(path);
+    return open();
   }
 }
 
@@ -97,7 +131,7 @@ function tryShare(db: DatabaseSync): string | undefined {
     db.exec("ROLLBACK");
     return undefined;
   } catch (error) {
-    db.exec("ROLLBACK");
+    if (db.isTransaction) db.exec("ROLLBACK");
     if (isBusy(error) || isNew(error)) return undefined;
     throw error;
   }

@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync, unlinkSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { decodeTail, type Tail, tailLength } from "./format.ts";
 import type { IndexEntry, ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
@@ -22,17 +23,21 @@ export interface Recovery {
 
 /**
  * Makes index and folder agree, the files being the truth: reads the names in the 256 folders, and the tails of those files only that the index does not know.
- * Runs while nobody else uses the folder, hence synchronously: that is several times faster than 200 000 promises.
+ * Runs while nobody else uses the folder, hence each folder synchronously, which is several times faster than 200 000 promises; between folders others have
+ * their turn, for a server that serves from L1 may do this too. What is no plain file, or has a name of another kind, is left alone.
  */
-export function recover(layout: Layout, index: ObjectIndex): Recovery {
+export async function recover(layout: Layout, index: ObjectIndex): Promise<Recovery> {
   const found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
   index.resetReserved();
   for (const folder of layout.folders) {
+    await nextTurn();
     index.transaction(() => {
       const known = index.names(folder);
       const folderPath = layout.folderPath(folder);
       const unknown: string[] = [];
-      for (const name of readdirSync(folderPath)) {
+      for (const entry of readdirSync(folderPath, { withFileTypes: true })) {
+        const { name } = entry;
+        if (!entry.isFile()) continue;
         if (layout.isTempName(name)) {
           unlinkSync(`${folderPath}/${name}`);
           found.leftovers += 1;
@@ -84,4 +89,32 @@ function readTail(descriptor: number, fileBytes: number): Tail | undefined {
 function readEnd(descriptor: number, fileBytes: number, length: number): Uint8Array {
   const bytes = new Uint8Array(Math.min(length, fileBytes));
   return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, fileBytes - bytes.length));
+}
+
+/** Removes the first few files that hold objects or began to, of whatever key: the last resort of a start on a full disk. Returns how many objects that were. */
+export function removeSome(layout: Layout, most: number): { readonly keys: number; readonly bytes: number } {
+  const removed = { keys: 0, bytes: 0 };
+  let left = most;
+  for (const folder of layout.folders) {
+    for (const name of namesIn(layout.folderPath(folder))) {
+      if (left === 0) return removed;
+      const path = `${layout.folderPath(folder)}/${name}`;
+      if (!layout.isTempName(name) && !layout.isObjectName(name)) continue;
+      const { size } = statSync(path);
+      unlinkSync(path);
+      left -= 1;
+      if (layout.isTempName(name)) continue;
+      removed.keys += 1;
+      removed.bytes += size;
+    }
+  }
+  return removed;
+}
+
+function namesIn(folderPath: string): readonly string[] {
+  try {
+    return readdirSync(folderPath, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }

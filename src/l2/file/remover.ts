@@ -5,6 +5,9 @@ import type { Disk } from "./disk.ts";
 import type { IndexEntry } from "./index.ts";
 import type { Layout } from "./layout.ts";
 
+/** Files removed side by side. */
+const CONCURRENCY = 8;
+
 /** Does what follows when entries have left the index: removes their files and publishes the fact. */
 export class Remover {
   readonly #tier: string;
@@ -34,12 +37,28 @@ export class Remover {
     entries: readonly IndexEntry[],
     options: { readonly reason: TierRemovalReason; readonly durable: boolean },
   ): Promise<void> {
+    if (entries.length === 0) return;
     this.publish(entries, options.reason);
-    for (const entry of entries) await this.#disk.remove(this.#layout.objectPath(entry.name));
-    if (!options.durable) return;
-    for (const folder of new Set(entries.map((entry) => this.#layout.folderOf(entry.name)))) {
-      await this.#disk.syncFolder(folder);
-    }
+    await this.removeFiles(entries);
+    if (options.durable) await this.sync(new Set(entries.map((entry) => this.#layout.folderOf(entry.name))));
+  }
+
+  /** Removes as many of the entries' files as can be removed, then throws the first failure. */
+  async removeFiles(entries: readonly Pick<IndexEntry, "name">[]): Promise<void> {
+    const left = entries.values();
+    const failures: unknown[] = [];
+    const work = async (): Promise<void> => {
+      for (const { name } of left) {
+        await this.#disk.remove(this.#layout.objectPath(name)).catch((error: unknown) => void failures.push(error));
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, entries.length) }, work));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Makes removals in these folders durable. */
+  async sync(folders: Iterable<string>): Promise<void> {
+    for (const folder of folders) await this.#disk.syncFolder(folder);
   }
 
   /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */

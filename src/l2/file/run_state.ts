@@ -1,7 +1,10 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { faultOf } from "./faults.ts";
 
 const CLEAN = "clean";
+/** Noted where no boot id can be read; it is believed by nobody. */
+const UNKNOWN_BOOT = "running";
 
 /**
  * Whether the index that the last run left behind can be believed. It is written without fsync, so it is sound after a clean stop (which syncs it)
@@ -14,7 +17,8 @@ export function isIndexTrusted(statePath: string): boolean {
 
 /** Notes, durably, that a server is running since this boot. */
 export function markRunning(statePath: string): void {
-  if (readOr(statePath, "") !== bootId()) replaceDurably(statePath, bootId());
+  const state = bootId() || UNKNOWN_BOOT;
+  if (readOr(statePath, "") !== state) replaceDurably(statePath, state);
 }
 
 /** Notes, durably, that the index was closed and synced. */
@@ -36,14 +40,24 @@ function readOr(path: string, fallback: string): string {
 
 function replaceDurably(path: string, text: string): void {
   const temp = `${path}.new`;
-  syncAndClose(openSync(temp, "w"), text);
-  renameSync(temp, path);
+  try {
+    syncAndClose(openSync(temp, "w"), text);
+    renameSync(temp, path);
+  } catch (error) {
+    if (faultOf(error) !== "full") throw error;
+    rmSync(temp, { force: true });
+    // On a full disk in place, where it needs no more room. Torn by a power loss, it is neither word, and the index is built again.
+    syncAndClose(openSync(path, "r+"), text);
+  }
   syncAndClose(openSync(dirname(path), "r"));
 }
 
 function syncAndClose(descriptor: number, text?: string): void {
   try {
-    if (text !== undefined) writeSync(descriptor, text);
+    if (text !== undefined) {
+      writeSync(descriptor, text, 0);
+      ftruncateSync(descriptor, Buffer.byteLength(text));
+    }
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

@@ -1,11 +1,12 @@
 /** Raised when the tables or the format of the files change; an index of another version is thrown away and built again from the files. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
-/** The index's tables. Keys are blobs, so that SQLite orders them by bytes; triggers keep the totals exact whatever changes the rows. */
+/** The index's tables. Keys are blobs, so that SQLite orders them by bytes; triggers keep the totals exact whatever changes the rows.
+ * Ids are never used twice, so that what is cleared is known by them: all ids up to totals.cleared_id, and those of one tenant up to cleared.up_to. */
 export const SCHEMA: string = `
 BEGIN;
 CREATE TABLE objects (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   tenant TEXT NOT NULL,
   key BLOB NOT NULL,
   name TEXT NOT NULL,
@@ -25,8 +26,9 @@ CREATE UNIQUE INDEX objects_by_name ON objects (name);
 CREATE INDEX objects_by_use ON objects (used_ms);
 CREATE INDEX objects_by_creation ON objects (created_ms);
 CREATE INDEX objects_by_expiry ON objects (expires_ms) WHERE expires_ms > 0;
-CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL, reserved INTEGER NOT NULL);
-INSERT INTO totals VALUES (0, 0, 0);
+CREATE TABLE cleared (tenant TEXT PRIMARY KEY, up_to INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL, reserved INTEGER NOT NULL, cleared_id INTEGER NOT NULL);
+INSERT INTO totals VALUES (0, 0, 0, 0);
 CREATE TRIGGER object_added AFTER INSERT ON objects BEGIN
   UPDATE totals SET objects = objects + 1, bytes = bytes + new.file_bytes;
 END;

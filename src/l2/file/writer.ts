@@ -3,7 +3,7 @@ import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { StoreSource } from "../adapter.ts";
-import { type DiskFile, errorCode } from "./disk.ts";
+import type { DiskFile } from "./disk.ts";
 import { BLOCK_BYTES, encodeTail } from "./format.ts";
 import type { Room } from "./room.ts";
 
@@ -97,15 +97,7 @@ export class ObjectWriter {
     if (bytes.length === 0) return;
     const end = this.#flushedBytes + bytes.length;
     if (end > this.#heldBytes) await this.#hold(end);
-    try {
-      await this.#file.write(bytes, this.#flushedBytes);
-    } catch (error) {
-      // The disk itself is full, whatever our own limit says: give it what is not needed, once.
-      if (errorCode(error) !== "ENOSPC" || !await this.#room.evict(Math.max(bytes.length * 2, 8 * BLOCK_BYTES))) {
-        throw error;
-      }
-      await this.#file.write(bytes, this.#flushedBytes);
-    }
+    await this.#room.whenFull(() => this.#file.write(bytes, this.#flushedBytes));
     this.#flushedBytes = end;
   }
 

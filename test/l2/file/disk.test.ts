@@ -42,6 +42,7 @@ function brokenDisk(fails: (call: keyof Disk | "write" | "sync", path: string) =
       check("syncFolder", path);
       await disk.syncFolder(path);
     },
+    space: (path) => disk.space(path),
   };
 }
 

@@ -1,0 +1,71 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Disk } from "./disk.ts";
+
+const MIB = 1024 * 1024;
+
+/** How old an answer of the file system may be, in milliseconds, as long as there is plenty of room. */
+const FRESH_MS = 250;
+/** Of the capacity of the disk; what a tier keeps free, and takes at most, if it has no limit of its own. */
+const KEEP_FREE_SHARE = 1 / 10;
+const DEFAULT_SHARE = 4 / 5;
+/** What a tier with a limit of its own keeps free: enough for its index. */
+const KEEP_FREE_LEAST_SHARE = 1 / 20;
+const KEEP_FREE_LEAST_BYTES = 16 * 1024 * 1024;
+
+/** The limit of a tier that was given none: a share of the disk's capacity; 0 (none) if the file system does not tell it. */
+export function defaultLimitBytes(capacityBytes: number): number {
+  // Whole MiB, which are easier to read.
+  return Math.floor(capacityBytes * DEFAULT_SHARE / MIB) * MIB;
+}
+
+/** How much a tier may still write before its disk is as full as it may become, whoever fills it. */
+export class FreeSpace {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #hasOwnLimit: boolean;
+  #headroomBytes = Infinity;
+  #askedMs = -Infinity;
+
+  constructor(
+    options: {
+      readonly disk: Disk;
+      readonly path: string;
+      readonly clock: Clock;
+      /** Whether the tier's limit was chosen by a person, who then knows the disk: only little is kept free. */
+      readonly hasOwnLimit: boolean;
+    },
+  ) {
+    this.#disk = options.disk;
+    this.#path = options.path;
+    this.#clock = options.clock;
+    this.#hasOwnLimit = options.hasOwnLimit;
+  }
+
+  /** As last seen, less what was taken since; may be negative. Infinity if the file system does not tell. */
+  get headroomBytes(): number {
+    return this.#headroomBytes;
+  }
+
+  /** Takes `bytes` if there is so much; otherwise returns how many are missing. Asks the file system before it says so. */
+  async take(bytes: number): Promise<number> {
+    const isPlenty = this.#headroomBytes >= 4 * bytes && this.#clock.nowMs() - this.#askedMs < FRESH_MS;
+    if (!isPlenty) await this.look();
+    if (this.#headroomBytes < bytes) return bytes - this.#headroomBytes;
+    this.#headroomBytes -= bytes;
+    return 0;
+  }
+
+  /** Asks the file system. */
+  async look(): Promise<void> {
+    const space = await this.#disk.space(this.#path);
+    this.#askedMs = this.#clock.nowMs();
+    this.#headroomBytes = space === undefined ? Infinity : space.freeBytes - this.#keepFree(space.capacityBytes);
+  }
+
+  #keepFree(capacityBytes: number): number {
+    return this.#hasOwnLimit
+      ? Math.min(capacityBytes * KEEP_FREE_LEAST_SHARE, KEEP_FREE_LEAST_BYTES)
+      : capacityBytes * KEEP_FREE_SHARE;
+  }
+}

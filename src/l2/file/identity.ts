@@ -1,0 +1,62 @@
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { VitrineError } from "../../core/errors.ts";
+import { errorCode } from "./disk.ts";
+import type { Layout } from "./layout.ts";
+
+/** Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others remove, replace, unmount and restore it. */
+export class Identity {
+  readonly #layout: Layout;
+  readonly #index: string | undefined;
+  readonly #lock: string | undefined;
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    this.#index = identityOf(layout.indexPath);
+    this.#lock = identityOf(layout.lockPath);
+  }
+
+  /** What has happened to the folder, or undefined. */
+  change(): string | undefined {
+    return this.indexChange() ?? changeOf(this.#layout.lockPath, this.#lock);
+  }
+
+  /** Like `change`, at the cost of one stat: for each commit. */
+  indexChange(): string | undefined {
+    return changeOf(this.#layout.indexPath, this.#index);
+  }
+
+  /** Throws tier_failed if what would be noted in the index nobody would find again. */
+  assertSame(): void {
+    const change = this.indexChange();
+    if (change !== undefined) throw new VitrineError("tier_failed", `Writing to the folder: ${change}`);
+  }
+}
+
+/** Why nothing can be written to the folder, or undefined: a read-only file system, or permissions. */
+export function writeProtection(layout: Layout): string | undefined {
+  try {
+    accessSync(layout.root, constants.R_OK | constants.W_OK | constants.X_OK);
+    // Deno's access looks at permissions only, not at the file system's.
+    closeSync(openSync(layout.statePath, "r+"));
+    return undefined;
+  } catch (error) {
+    // No state is noted where there is no boot id to note.
+    if (errorCode(error) === "ENOENT" && existsSync(layout.root)) return undefined;
+    return `${layout.root} cannot be written: ${errorCode(error)}`;
+  }
+}
+
+function changeOf(path: string, before: string | undefined): string | undefined {
+  const now = identityOf(path);
+  if (now === before) return undefined;
+  return now === undefined ? `${path} has gone` : `${path} was replaced`;
+}
+
+function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
