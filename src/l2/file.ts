@@ -1,4 +1,3 @@
-import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../core/clock.ts";
 import type { ObjectKey } from "../core/key.ts";
 import { isExpired, type ObjectMeta } from "../core/object.ts";
@@ -8,18 +7,18 @@ import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierRemovalLi
 import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
 import { faultOf } from "./file/faults.ts";
-import { makeFolders, setAside } from "./file/folders.ts";
 import { defaultLimitBytes, FreeSpace } from "./file/free_space.ts";
 import { Identity, writeProtection } from "./file/identity.ts";
-import { type IndexEntry, type IndexRow, ObjectIndex, type ReplacedRow } from "./file/index.ts";
-import { Layout } from "./file/layout.ts";
-import { FolderLock } from "./file/lock.ts";
+import { type IndexEntry, type IndexRow, type ObjectIndex, type ReplacedRow } from "./file/index.ts";
+import type { Layout } from "./file/layout.ts";
+import { openFolder, type Parts } from "./file/open_folder.ts";
+import type { FolderLock } from "./file/lock.ts";
 import { BlockReader } from "./file/reader.ts";
-import { recover, type Recovery, removeSome } from "./file/recover.ts";
+import type { Recovery } from "./file/recover.ts";
 import { Remover } from "./file/remover.ts";
-import { Reserve } from "./file/reserve.ts";
+import type { Reserve } from "./file/reserve.ts";
 import { Room } from "./file/room.ts";
-import { isIndexTrusted, markClean, markRunning } from "./file/run_state.ts";
+import { markClean } from "./file/run_state.ts";
 import { UseTimes } from "./file/use_times.ts";
 import { WriteGate } from "./file/write_gate.ts";
 import { ObjectWriter } from "./file/writer.ts";
@@ -27,9 +26,6 @@ import { watchSource } from "./source.ts";
 
 /** Cleared entries that are removed in one transaction. */
 const CLEAR_KEYS = 256;
-/** On a full disk without a reserve: files removed before a start is tried again, and tries. */
-const START_REMOVES = 64;
-const START_TRIES = 10;
 
 /** Settings of a file adapter. */
 export interface FileAdapterOptions {
@@ -48,14 +44,6 @@ export interface FileAdapterOptions {
   readonly disk?: Disk;
   /** false: the folder must be there (default true: it is made). */
   readonly mayMake?: boolean;
-}
-
-interface Parts {
-  readonly layout: Layout;
-  readonly lock: FolderLock;
-  readonly index: ObjectIndex;
-  readonly recovery: Recovery;
-  readonly reserve: Reserve;
 }
 
 /** Objects as checksummed files in a folder, with an index in SQLite; docs/L2_FILE.md describes both. */
@@ -119,7 +107,7 @@ export class FileAdapter implements L2Adapter {
   static async open(options: FileAdapterOptions): Promise<FileAdapter> {
     return await new Calls(options.name).run("Opening", async () => {
       const disk = options.disk ?? openDisk({ sync: options.sync });
-      const parts = await openOnFullDisk(options);
+      const parts = await openFolder(options);
       const { clock, path, publish, name } = options;
       const free = new FreeSpace({ disk, path, clock, hasOwnLimit: options.limitBytes !== undefined });
       const limitBytes = options.limitBytes ?? defaultLimitBytes((await disk.space(path))?.capacityBytes ?? 0);
@@ -381,61 +369,4 @@ async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>): Promis
   }
   await file.close();
   return written;
-}
-
-/** Opens the folder; on a full disk it gives up the reserve for that, or objects. */
-async function openOnFullDisk(options: FileAdapterOptions): Promise<Parts> {
-  const layout = new Layout(options.path);
-  const reserve = new Reserve(layout.reservePath);
-  for (let tries = 0;; tries += 1) {
-    try {
-      return await openParts(layout, reserve, options.mayMake ?? true);
-    } catch (error) {
-      if (faultOf(error) !== "full" || tries >= START_TRIES) throw error;
-      if (reserve.giveUp()) continue;
-      const removed = removeSome(layout, START_REMOVES);
-      if (removed.keys > 0) {
-        options.publish("l2.removed", { tier: options.name, tenant: "", reason: "capacity", ...removed });
-      }
-    }
-  }
-}
-
-async function openParts(layout: Layout, reserve: Reserve, mayMake: boolean): Promise<Parts> {
-  if (mayMake) mkdirSync(layout.root, { recursive: true });
-  else if (!existsSync(layout.root)) throw new Error(`${layout.root} is not there`);
-  for (const path of [layout.lockPath, layout.indexPath, layout.statePath]) setAside(path, "file");
-  const lock = await FolderLock.acquire(layout.lockPath);
-  try {
-    if (!lock.alone) {
-      const nothing = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
-      return { layout, lock, index: ObjectIndex.open(layout.indexPath), recovery: nothing, reserve };
-    }
-    const index = openIndex(layout);
-    try {
-      markRunning(layout.statePath);
-      makeFolders(layout);
-      const recovery = await recover(layout, index);
-      reserve.fill();
-      await lock.share();
-      return { layout, lock, index, recovery, reserve };
-    } catch (error) {
-      index.close();
-      throw error;
-    }
-  } catch (error) {
-    lock.abandon();
-    throw error;
-  }
-}
-
-/** The last run's index, or an empty one that recovery fills from the files. */
-function openIndex(layout: Layout): ObjectIndex {
-  if (!isIndexTrusted(layout.statePath)) return ObjectIndex.create(layout.indexPath);
-  try {
-    return ObjectIndex.open(layout.indexPath);
-  } catch (error) {
-    if (faultOf(error) === "full" || faultOf(error) === "busy") throw error;
-    return ObjectIndex.create(layout.indexPath);
-  }
 }
