@@ -27,7 +27,10 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
       spec: {
         summary: "Whether traffic may come",
         tags: ["health"],
-        responses: { 200: { description: "Ready" }, 503: { description: "Starting, or shutting down" } },
+        responses: {
+          200: { description: "Ready" },
+          503: { description: "Starting, shutting down, or a tier cannot be used" },
+        },
       },
       handler: (call) => tell(call, isReady(), "ready"),
     },

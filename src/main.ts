@@ -6,6 +6,7 @@ import { ConfigError } from "./config/config_error.ts";
 import { exposureWarning } from "./config/exposure_warning.ts";
 import { publicConfig } from "./config/public_config.ts";
 import { formatSize } from "./core/size.ts";
+import { shownUrl } from "./l2/shown_url.ts";
 import { Descriptors } from "./runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
@@ -38,7 +39,7 @@ function startLine(
   { address, adminAddress, assumptions }: RunningCluster & HostFacts,
 ): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  const l2 = publicConfig(config).l2.join(",") || "none";
+  const l2 = publicConfig(config).l2.map(shownUrl).join(",") || "none";
   return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)

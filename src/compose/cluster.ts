@@ -210,7 +210,7 @@ export async function startCluster(
     adminToken: config.adminToken,
     allowedHosts: config.allowedHosts,
     isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
-    isReady: () => board.isReady,
+    isReady: () => board.isReady && !supervisor.status().some(({ place }) => board.isInTrouble(place)),
     reportError,
   });
   const [opening, starting] = await Promise.race([

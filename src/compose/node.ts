@@ -68,6 +68,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({
     ...options,
+    isReady: () => options.isReady() && storage.trouble === undefined,
     storage,
     sender: runtime.createSender({ idleTimeoutSeconds }),
     discard: runtime.discard,

@@ -88,10 +88,15 @@ export interface L2Adapter {
   store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta>;
   /** True if there was such an object. */
   delete(key: ObjectKey): Promise<boolean>;
-  /** Removes every object, or one tenant's; returns how many. */
-  clear(tenant?: string): Promise<number>;
+  /**
+   * Removes every object, or one tenant's; returns how many, once they are gone for good. That may take long: as soon as none of them is visible any more,
+   * `onInvisible` is called, and from then on other calls go on side by side with the rest, which touches nothing that is stored later.
+   */
+  clear(tenant?: string, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
+  /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
+  readonly trouble?: string | undefined;
   /** Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is still being read. */
   close(): Promise<void>;
 }

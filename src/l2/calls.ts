@@ -1,4 +1,5 @@
 import { VitrineError } from "../core/errors.ts";
+import { faultOf } from "./file/faults.ts";
 
 /** Counts an adapter's running calls, so that closing can wait for them and refuse further ones. */
 export class Calls {
@@ -28,7 +29,7 @@ export class Calls {
       return await work();
     } catch (error) {
       if (error instanceof VitrineError || spare(error)) throw error;
-      const full = error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+      const full = faultOf(error) === "full";
       const why = error instanceof Error ? error.message : String(error);
       throw new VitrineError(full ? "no_room" : "tier_failed", `${action}: tier ${this.#tier}: ${why}`, {
         cause: error,

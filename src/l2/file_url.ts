@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { VitrineError } from "../core/errors.ts";
 import type { L2Adapter } from "./adapter.ts";
 import { FileAdapter, openOwnFolder } from "./file.ts";
-import { FileStore } from "./file/file_store.ts";
 import { FolderKeeper } from "./file/folder_keeper.ts";
+import { openStore } from "./file/open_store.ts";
 import type { TierContext, TierPlan } from "./kind.ts";
 import type { TierUrl } from "./url.ts";
 
@@ -19,7 +19,7 @@ export function planFileUrl(url: TierUrl): TierPlan {
     folder,
     open: (context) => Promise.resolve().then(() => openFolder(settings, context)),
     own: (context) =>
-      new FolderKeeper({ ...context, open: (mayMake) => new FileStore({ ...context, ...settings, mayMake }) }),
+      new FolderKeeper({ ...context, open: (mayMake) => openStore({ ...context, ...settings, mayMake }) }),
   };
 }
 

@@ -40,23 +40,31 @@ export class Remover {
     });
   }
 
-  /** Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws tier_failed. */
-  clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
-    if (tierName === "l1") return this.#clearL1(tenant);
+  /**
+   * Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws tier_failed. All other changes and loads wait only
+   * until the tiers show none of the objects any more; what it takes to remove them for good goes on beside them.
+   */
+  async clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
+    if (tierName === "l1") return await this.#clearL1(tenant);
     const { tiers, latch } = this.#context;
-    return latch.exclusive(async () => {
-      const chosen = tiers.filter((tier) => tierName === undefined || tier.name === tierName);
-      const results = await Promise.allSettled(chosen.map((tier) => tier.clear(tenant)));
-      const removed: Record<string, number> = {};
-      for (const [i, result] of results.entries()) {
-        if (result.status === "rejected") throw result.reason;
-        removed[chosen[i]?.name ?? ""] = result.value;
+    const chosen = tiers.filter((tier) => tierName === undefined || tier.name === tierName);
+    const removed: Record<string, number> = {};
+    const clearings = await latch.exclusive(async () => {
+      const started = chosen.map((tier) => tier.clear(tenant));
+      for (const { gone } of started) gone.catch(() => undefined); // Awaited below, unless another tier fails before.
+      assertFulfilled(await Promise.allSettled(started.map(({ invisible }) => invisible)));
+      if (tierName === undefined) {
+        this.#stores.cancelAll(tenant);
+        removed["l1"] = await this.#emptyL1(tenant, "all");
       }
-      if (tierName !== undefined) return removed;
-      this.#stores.cancelAll(tenant);
-      removed["l1"] = await this.#emptyL1(tenant, "all");
-      return removed;
+      return started;
     });
+    const counts = await Promise.allSettled(clearings.map(({ gone }) => gone));
+    assertFulfilled(counts);
+    for (const [i, count] of counts.entries()) {
+      if (count.status === "fulfilled") removed[chosen[i]?.name ?? ""] = count.value;
+    }
+    return removed;
   }
 
   /** What is not yet in the tiers is stored first: clearing one level loses no acknowledged object. */
@@ -95,4 +103,8 @@ function assertAllowed(precondition: Precondition | undefined, current: ObjectMe
   if (precondition !== undefined && !precondition(current)) {
     throw new VitrineError("precondition_failed", "delete object: its precondition does not hold");
   }
+}
+
+function assertFulfilled(results: readonly PromiseSettledResult<unknown>[]): void {
+  for (const result of results) if (result.status === "rejected") throw result.reason;
 }

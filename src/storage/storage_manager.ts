@@ -153,6 +153,11 @@ export class StorageManager implements Storage {
     return listObjects(this.#context, { query: rest, tier, l1: this.#listing });
   }
 
+  /** Why a tier cannot be used, or undefined if all can. */
+  get trouble(): string | undefined {
+    return this.#context.tiers.find((tier) => tier.trouble !== undefined)?.trouble;
+  }
+
   async status(): Promise<StorageStatus> {
     const usages = this.#context.tiers.map(async (tier) => {
       try {

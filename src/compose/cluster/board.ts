@@ -9,6 +9,7 @@ const STORAGE_TROUBLE = 4;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
 const THREAD = 2;
+const TROUBLE = 3;
 
 /**
  * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it alone writes to its row.
@@ -101,6 +102,16 @@ export class Board {
   clear(place: number): void {
     this.setActiveRequests(place, 0);
     this.setThreadId(place, 0);
+    this.setTrouble(place, false);
+  }
+
+  /** Whether one worker has a tier that cannot be used. */
+  setTrouble(place: number, isInTrouble: boolean): void {
+    Atomics.store(this.#words, this.#row(place) + TROUBLE, isInTrouble ? 1 : 0);
+  }
+
+  isInTrouble(place: number): boolean {
+    return Atomics.load(this.#words, this.#row(place) + TROUBLE) === 1;
   }
 
   #row(place: number): number {

@@ -89,6 +89,7 @@ export async function runWorker(
   const listener = node.listen({ port: data.port, reusePort: true });
   const heart = setInterval(() => {
     board.beat(seat.place);
+    board.setTrouble(seat.place, node.storage.trouble !== undefined);
     // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
     if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);

@@ -11,7 +11,7 @@ import { Calls } from "../calls.ts";
 import { type BlockingDisk, systemDisk } from "./blocking_disk.ts";
 import { type Clear, Clears } from "./clears.ts";
 import { Commits, type PendingChange } from "./commits.ts";
-import { makeFolders } from "./folders.ts";
+import { makeFolders, setAside } from "./folders.ts";
 import { defaultLimitBytes, FreeSpace } from "./free_space.ts";
 import { Identity, writeProtection } from "./identity.ts";
 import { ObjectIndex } from "./index.ts";
@@ -88,6 +88,7 @@ export class FileStore implements StoreCalls {
       throw new VitrineError("tier_failed", `open tier: ${path} is not there`);
     }
     opening(path, () => mkdirSync(path, { recursive: true }));
+    for (const own of [layout.lockPath, layout.indexPath]) setAside(own, "file");
     this.#options = options;
     this.#layout = layout;
     this.#calls = new Calls(name);

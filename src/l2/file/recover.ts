@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { BlockingDisk } from "./blocking_disk.ts";
+import { fileNames } from "./folders.ts";
 import { decodeTail, type Tail, tailLength } from "./format.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
@@ -126,12 +127,6 @@ function recoverFolder({ layout, index }: RecoverOptions, folder: string, found:
     }
     for (const name of unknown) found[adoptFile(layout, index, name)] += 1;
   });
-}
-
-/** The names of the files in a folder; none if it is not there. */
-function fileNames(path: string): readonly string[] {
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 function removeTemps(path: string, layout: Layout): number {

@@ -94,8 +94,8 @@ export class FaultAdapter implements L2Adapter {
     return await this.#run({ operation: "delete", key }, () => this.#inner.delete(key));
   }
 
-  async clear(tenant?: string): Promise<number> {
-    return await this.#run({ operation: "clear", key: undefined }, () => this.#inner.clear(tenant));
+  async clear(tenant?: string, onInvisible?: () => void): Promise<number> {
+    return await this.#run({ operation: "clear", key: undefined }, () => this.#inner.clear(tenant, onInvisible));
   }
 
   async list(query: ListQuery): Promise<ListPage> {

@@ -70,8 +70,12 @@ export class TimeoutAdapter implements L2Adapter {
     return await this.#answer({ exceptionType: "l2_delete", ...idOf(key) }, this.#inner.delete(key));
   }
 
-  clear(tenant?: string): Promise<number> {
-    return this.#inner.clear(tenant);
+  get trouble(): string | undefined {
+    return this.#inner.trouble;
+  }
+
+  clear(tenant?: string, onInvisible?: () => void): Promise<number> {
+    return this.#inner.clear(tenant, onInvisible);
   }
 
   async list(query: ListQuery): Promise<ListPage> {

@@ -21,6 +21,14 @@ export interface TierOptions {
   readonly index: number;
 }
 
+/** A clear that goes on. */
+export interface TierClearing {
+  /** Resolves as soon as nothing that was there is visible any more: other calls may go on. */
+  readonly invisible: Promise<void>;
+  /** Resolves with the number of objects once they are gone for good. */
+  readonly gone: Promise<number>;
+}
+
 /** One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is a VitrineError. */
 export class Tier {
   readonly name: string;
@@ -157,16 +165,35 @@ export class Tier {
     return this.#stale.first();
   }
 
-  /** Removes every object, or one tenant's; returns how many. Throws tier_failed. */
-  async clear(tenant: string | undefined): Promise<number> {
-    this.#shared.assertSeated();
-    try {
-      const cleared = await this.#adapter.clear(tenant);
+  /** Why the tier cannot be used for now, or undefined. */
+  get trouble(): string | undefined {
+    return this.#adapter.trouble;
+  }
+
+  /** Removes every object, or one tenant's. To be called while no key changes. Throws tier_failed, by both promises. */
+  clear(tenant: string | undefined): TierClearing {
+    const { promise: invisible, resolve, reject } = Promise.withResolvers<void>();
+    const onInvisible = (): void => {
       this.#stale.clear(tenant);
-      return cleared;
-    } catch (error) {
-      throw this.#failure("clear", error);
-    }
+      resolve();
+    };
+    const clear = async (): Promise<number> => {
+      try {
+        this.#shared.assertSeated();
+        let isVisible = true;
+        const count = await this.#adapter.clear(tenant, () => {
+          isVisible = false;
+          onInvisible();
+        });
+        if (isVisible) onInvisible();
+        return count;
+      } catch (error) {
+        const failure = this.#failure("clear", error);
+        reject(failure);
+        throw failure;
+      }
+    };
+    return { invisible, gone: clear() };
   }
 
   /** A page of what is here, outdated copies included. Throws tier_failed. */

@@ -66,6 +66,14 @@ export class L2Logging implements Subscriber {
           attributes: { call: exceptionType, count },
           requestId,
         }),
+      "l2.state.changed": ({ tier, state, cause, timeMs }) =>
+        log.line({
+          level: state === "unusable" ? "error" : "info",
+          component,
+          message: state === "unusable" ? "a tier cannot be used" : "a tier can be used again",
+          timeMs,
+          attributes: { tier, cause: cause ?? "" },
+        }),
       "l2.removed": ({ tier, tenant, reason, keys, bytes, timeMs }) =>
         log.line({
           level: reason === "corrupt" ? "warn" : "debug",

@@ -1,8 +1,13 @@
 import { announcedCase } from "./announced.ts";
+import { clear } from "./clear.ts";
 import { clock } from "./clock.ts";
 import { descriptors } from "./descriptors.ts";
+import { diskFull } from "./disk_full.ts";
+import { expiry } from "./expiry.ts";
+import { folderGone } from "./folder_gone.ts";
 import { framing } from "./framing.ts";
 import type { HostileCase } from "./hostile_case.ts";
+import { indexLocked } from "./index_locked.ts";
 import { listingCase } from "./listing.ts";
 import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
@@ -22,4 +27,9 @@ export const hostileCases: readonly HostileCase[] = [
   strangerPage,
   watchdog,
   memory,
+  clear,
+  diskFull,
+  expiry,
+  folderGone,
+  indexLocked,
 ];

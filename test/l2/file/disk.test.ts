@@ -57,6 +57,7 @@ function brokenDisk(
         systemDisk.syncFolder(path);
       },
     },
+    space: (path) => disk.space(path),
   };
 }
 

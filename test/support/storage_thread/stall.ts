@@ -32,7 +32,7 @@ export function stall(inner: L2Adapter, stalls: Stalls): L2Adapter {
     },
     store: (key, source) => stalls.stores.has(key.key) ? hang(key) : inner.store(key, source),
     delete: (key) => inner.delete(key),
-    clear: (tenant) => inner.clear(tenant),
+    clear: (tenant, onInvisible) => inner.clear(tenant, onInvisible),
     list: (query) => inner.list(query),
     usage: () => inner.usage(),
     close: () => inner.close(),

@@ -1,0 +1,58 @@
+import { readdirSync, unlinkSync } from "node:fs";
+import { faultOf } from "./faults.ts";
+import { FileStore, type FileStoreOptions } from "./file_store.ts";
+import { fileNames } from "./folders.ts";
+import { Layout } from "./layout.ts";
+import { Reserve } from "./reserve.ts";
+
+/** On a full disk without a reserve: files removed before a start is tried again, and tries. */
+const START_REMOVES = 64;
+const START_TRIES = 10;
+
+/** Opens a folder as its owner; on a full disk it gives up the reserve for that, or objects. Throws tier_failed. */
+export function openStore(options: FileStoreOptions): FileStore {
+  const layout = new Layout(options.path);
+  const reserve = new Reserve(layout.reservePath);
+  const capacity = { tier: options.name, tenant: "", reason: "capacity" } as const;
+  let segments = 0;
+  for (let tries = 0;; tries += 1) {
+    try {
+      const store = new FileStore(options);
+      // Only the index knows how many objects were in the segments that were given up.
+      const keys = segments > 0 ? store.recovery.missing : 0;
+      if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
+      return store;
+    } catch (error) {
+      if (!isFull(error) || tries >= START_TRIES) throw error;
+      if (reserve.giveUp()) continue;
+      const keys = removeFiles(layout, START_REMOVES);
+      if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
+      else segments += removeOldestSegment(layout);
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return faultOf(error) === "full" || (error instanceof Error && error.cause !== undefined && isFull(error.cause));
+}
+
+/** Removes up to `most` object files; returns how many. */
+function removeFiles(layout: Layout, most: number): number {
+  let removed = 0;
+  for (const folder of layout.folders) {
+    for (const name of fileNames(layout.folderPath(folder))) {
+      if (removed >= most) return removed;
+      if (!layout.isObjectName(name)) continue;
+      unlinkSync(layout.objectPath(name));
+      removed += 1;
+    }
+  }
+  return removed;
+}
+
+function removeOldestSegment(layout: Layout): number {
+  const ids = readdirSync(layout.segmentsPath).map((name) => layout.segmentId(name)).filter((id) => id !== undefined);
+  if (ids.length === 0) return 0;
+  unlinkSync(layout.segmentPath(Math.min(...ids)));
+  return 1;
+}
