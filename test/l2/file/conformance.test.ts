@@ -2,9 +2,6 @@ import { openOwnFolder } from "../../../src/l2/file.ts";
 import { adapterConformance } from "../conformance.ts";
 import { LineAdapter } from "./line.ts";
 
-/** Small limits turn segments off by themselves; here they are in use under every limit. */
-const RECORD_LIMIT_BYTES = 128 * 1024;
-
 adapterConformance({
   name: "file, every object in a file of its own",
   persistent: true,
@@ -19,11 +16,8 @@ adapterConformance({
 });
 
 adapterConformance({
-  name: "file over a line, small objects in segments",
+  name: "file over a line, every object in a file of its own",
   persistent: true,
-  keepsDeadBytes: true,
   open: (path, options) =>
-    Promise.resolve(
-      new LineAdapter({ ...options, name: "fs", path, sync: false, recordLimitBytes: RECORD_LIMIT_BYTES }),
-    ),
+    Promise.resolve(new LineAdapter({ ...options, name: "fs", path, sync: false, recordLimitBytes: 0 })),
 });

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { join } from "node:path";
+import process from "node:process";
 import { crc32 } from "node:zlib";
-import { FileStore } from "../../../src/l2/file/file_store.ts";
-import { openOwnFolder } from "../../../src/l2/file.ts";
+import { keyId } from "../../../src/core/key.ts";
+import { openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { inFolder, key, newBench, pattern, readAll, sourceOf } from "../support.ts";
 import { Crash, SimulatedDisk } from "./simulated_disk.ts";
@@ -11,10 +12,16 @@ import { Crash, SimulatedDisk } from "./simulated_disk.ts";
 const SMALL = 700;
 const LARGE = 5000;
 const KEYS = ["a", "b", "c"];
+const TENANTS = ["", "t"];
+const OBJECTS = TENANTS.flatMap((tenant) => KEYS.map((name) => key(name, tenant)));
+/** The long form: `CRASH_RUNS=20000 bun test test/l2/file/crash.test.ts`. */
+const RUNS = Number(process.env["CRASH_RUNS"] ?? 12);
+const SEED = process.env["CRASH_SEED"];
 
 interface Step {
-  readonly do: "put" | "delete" | "clear" | "tidy" | "reopen";
+  readonly do: "put" | "delete" | "clear" | "clear tenant" | "tidy" | "reopen";
   readonly name: string;
+  readonly tenant: string;
   readonly size: number;
   readonly durable: boolean;
 }
@@ -26,92 +33,170 @@ const step: fc.Arbitrary<Step> = fc.record({
   do: fc.oneof(
     { weight: 10, arbitrary: fc.constant("put" as const) },
     { weight: 4, arbitrary: fc.constant("delete" as const) },
-    { weight: 1, arbitrary: fc.constantFrom("clear" as const, "tidy" as const) },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom("clear" as const, "clear tenant" as const, "tidy" as const, "reopen" as const),
+    },
   ),
   name: fc.constantFrom(...KEYS),
+  tenant: fc.constantFrom(...TENANTS),
   size: fc.constantFrom(SMALL, SMALL + 1, LARGE),
   durable: fc.boolean(),
 });
 
-function open(path: string, simulated?: SimulatedDisk, limitBytes = 0) {
+/** What the disk was when it crashed. */
+interface Case {
+  readonly steps: readonly Step[];
+  readonly crashAt: number;
+  readonly limitBytes: number;
+}
+
+function open(path: string, limitBytes: number, simulated?: SimulatedDisk): OwnFolder {
   const settings = { name: "fs", path, limitBytes, sync: true, recordLimitBytes: 1000 };
   return openOwnFolder({ ...newBench(), ...settings, blockingDisk: simulated?.disk });
 }
 
-/** Runs the steps until the disk crashes; returns what each key may hold then, with and without a power loss. */
-async function run(
-  steps: readonly Step[],
-  simulated: SimulatedDisk,
-  path: string,
-): Promise<{ kill: Allowed; power: Allowed }> {
-  const kill: Allowed = new Map(KEYS.map((name) => [name, new Set([0])]));
-  const power: Allowed = new Map(KEYS.map((name) => [name, new Set([0])]));
-  let store: FileStore | undefined;
-  try {
-    const folder = open(path, simulated);
-    store = folder.store;
-    for (const [at, now] of steps.entries()) {
-      simulated.keepIndex();
-      const names = now.do === "clear" ? KEYS : now.do === "tidy" ? [] : [now.name];
-      const bytes = pattern(now.size, at + 1);
-      const value = now.do === "put" ? crc32(bytes) : 0;
-      // Until it is acknowledged it may have happened or not.
-      for (const name of names) for (const allowed of [kill, power]) allowed.get(name)?.add(value);
-      if (now.do === "put") {
-        await folder.adapter.store(key(now.name), { ...sourceOf(bytes), durable: now.durable });
-      } else if (now.do === "delete") await folder.adapter.delete(key(now.name));
-      else if (now.do === "clear") await folder.adapter.clear();
-      else folder.store.tidy();
-      if (simulated.hasCrashed) break;
-      for (const name of names) kill.set(name, new Set([value]));
-      if (now.do !== "put" || now.durable) { for (const name of names) power.set(name, new Set([value])); }
-    }
-  } catch (error) {
-    expect(simulated.hasCrashed || error instanceof Crash).toBe(true);
-  }
-  opened.push(store);
-  return { kill, power };
+function anything(): Allowed {
+  return new Map(OBJECTS.map((each) => [keyId(each), new Set([0])]));
 }
 
-/** Stores whose process is taken for dead; they are closed for real, and in vain, when nobody looks any more. */
-const opened: (FileStore | undefined)[] = [];
+/** The objects that a step changes. */
+function changedBy({ do: what, name, tenant }: Step): readonly string[] {
+  if (what === "put" || what === "delete") return [keyId(key(name, tenant))];
+  if (what === "tidy" || what === "reopen") return [];
+  return OBJECTS.filter((each) => what === "clear" || each.tenant === tenant).map(keyId);
+}
 
-async function check(path: string, allowed: Allowed): Promise<void> {
-  const { adapter } = open(path);
+async function make(now: Step, { adapter, store }: OwnFolder, bytes: Uint8Array): Promise<void> {
+  const at = key(now.name, now.tenant);
+  if (now.do === "put") await adapter.store(at, { ...sourceOf(bytes), durable: now.durable });
+  else if (now.do === "delete") await adapter.delete(at);
+  else if (now.do === "clear") await adapter.clear();
+  else if (now.do === "clear tenant") await adapter.clear(now.tenant);
+  else if (now.do === "tidy") store.tidy();
+}
+
+/** Runs the steps until the disk crashes; adds to what each key may hold then, with and without a power loss. */
+async function run(
+  { steps, limitBytes }: Case,
+  { path, simulated, kill, power }: {
+    readonly path: string;
+    readonly simulated: SimulatedDisk;
+    readonly kill: Allowed;
+    readonly power: Allowed;
+  },
+): Promise<void> {
+  let folder: OwnFolder | undefined;
   try {
-    for (const name of KEYS) {
-      const bytes = await readAll(await adapter.load(key(name)));
-      const value = bytes === undefined ? 0 : crc32(bytes);
-      if (allowed.get(name)?.has(value) !== true) {
-        throw new Error(`${name} holds ${value}, may hold ${[...allowed.get(name) ?? []].join(" or ")}`);
+    folder = open(path, limitBytes, simulated);
+    for (const now of steps) {
+      simulated.keepIndex();
+      if (now.do === "reopen") {
+        await folder.adapter.close();
+        if (simulated.hasCrashed) break;
+        folder = open(path, limitBytes, simulated);
       }
-      // What is there can be replaced, whatever the crash left behind.
-      await adapter.store(key(name), sourceOf(pattern(SMALL, 99)));
-      expect(Buffer.compare(await readAll(await adapter.load(key(name))) ?? pattern(1), pattern(SMALL, 99))).toBe(0);
+      const ids = changedBy(now);
+      const bytes = pattern(now.size, nextSeed());
+      const value = now.do === "put" ? crc32(bytes) : 0;
+      // Until it is acknowledged it may have happened or not.
+      for (const id of ids) for (const allowed of [kill, power]) allowed.get(id)?.add(value);
+      await make(now, folder, bytes);
+      if (simulated.hasCrashed) break;
+      // What makes room may take everything that is there.
+      const after = limitBytes === 0 ? [value] : [value, 0];
+      for (const id of ids) kill.set(id, new Set(after));
+      if (now.do !== "put" || now.durable) { for (const id of ids) power.set(id, new Set(after)); }
+      // The index may have reached the disk before the record that it says replaced another.
+      else for (const id of ids) power.get(id)?.add(0);
+    }
+  } catch (error) {
+    if (!simulated.hasCrashed && !(error instanceof Crash)) throw error;
+  } finally {
+    if (folder !== undefined) dead.push(folder);
+  }
+}
+
+let lastSeed = 0;
+
+/** Every object that is stored is another. */
+function nextSeed(): number {
+  lastSeed += 1;
+  return lastSeed;
+}
+
+/** Folders whose process is taken for dead; they are closed for real, and in vain, when nobody looks any more. */
+const dead: OwnFolder[] = [];
+
+/** Frees what a dead process has open; what failed to close has been freed before. */
+function bury({ store }: OwnFolder): void {
+  try {
+    store.abandon("its process is dead");
+  } catch (error) {
+    if (!(error instanceof Error) || !/not open|closed/.test(error.message)) throw error;
+  }
+}
+
+/** Opens what the crash has left, and looks that every key holds what it may; afterwards that is all that it may hold. */
+async function check(path: string, limitBytes: number, allowed: Allowed): Promise<void> {
+  const { adapter } = open(path, limitBytes);
+  try {
+    for (const at of OBJECTS) {
+      const bytes = await readAll(await adapter.load(at));
+      const value = bytes === undefined ? 0 : crc32(bytes);
+      if (allowed.get(keyId(at))?.has(value) !== true) {
+        const may = [...allowed.get(keyId(at)) ?? []].join(" or ");
+        throw new Error(`${at.tenant}/${at.key} holds ${value}, may hold ${may}`);
+      }
+      allowed.set(keyId(at), new Set(limitBytes === 0 ? [value] : [value, 0]));
+    }
+    const { usedBytes } = await adapter.usage();
+    if (limitBytes > 0 && usedBytes > limitBytes) throw new Error(`${usedBytes} bytes, limit ${limitBytes}`);
+    // What is there can be replaced, whatever the crash left behind.
+    for (const at of OBJECTS) {
+      const bytes = pattern(SMALL, nextSeed());
+      await adapter.store(at, sourceOf(bytes));
+      expect(Buffer.compare(await readAll(await adapter.load(at)) ?? pattern(1), bytes)).toBe(0);
+      allowed.set(keyId(at), new Set(limitBytes === 0 ? [crc32(bytes)] : [crc32(bytes), 0]));
     }
   } finally {
     await adapter.close();
   }
 }
 
-test("FileStore keeps every promise when its process is killed or its machine loses power at any step", async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(step, { minLength: 2, maxLength: 10 }),
-      fc.nat(60),
-      fc.nat(),
-      (steps, crashAt, seed) =>
+const oneCase: fc.Arbitrary<Case> = fc.record({
+  steps: fc.array(step, { minLength: 2, maxLength: 14 }),
+  crashAt: fc.nat(60).map((at) => at + 3),
+  limitBytes: fc.constantFrom(0, 0, 20_000),
+});
+
+test(
+  "FileStore keeps every promise when its process is killed or its machine loses power at any step, twice",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(oneCase, oneCase, fc.nat(), (first, second, seed) =>
         inFolder(async (folder) => {
-          const path = join(folder, "tier");
-          const simulated = new SimulatedDisk(path, crashAt + 3);
-          const allowed = await run(steps, simulated, path);
           const random = new Random(seed);
-          await check(simulated.afterKill(), allowed.kill);
-          await check(simulated.afterPowerLoss((choices) => random.below(choices)), allowed.power);
-          for (const store of opened.splice(0)) await store?.close().catch(() => undefined);
-          simulated.remove();
-        }),
-    ),
-    { numRuns: 30 },
-  );
-}, 60_000);
+          const pick = (choices: number): number => random.below(choices);
+          const path = join(folder, "tier");
+          const { limitBytes } = first;
+          for (const loss of ["kill", "power"] as const) {
+            const [kill, power] = [anything(), anything()];
+            let at = `${path}.${loss}`;
+            for (const { steps, crashAt } of [first, second]) {
+              const simulated = new SimulatedDisk(at, crashAt);
+              await run({ steps, crashAt, limitBytes }, { path: at, simulated, kill, power });
+              const left = loss === "kill" ? simulated.afterKill() : simulated.afterPowerLoss(pick);
+              const allowed = loss === "kill" ? kill : power;
+              await check(left, limitBytes, allowed);
+              for (const id of allowed.keys()) for (const each of [kill, power]) each.set(id, new Set(allowed.get(id)));
+              for (const gone of dead.splice(0)) bury(gone);
+              at = left;
+            }
+          }
+        })),
+      { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+    );
+  },
+  RUNS * 5000 + 60_000,
+);

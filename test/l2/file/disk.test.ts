@@ -57,7 +57,6 @@ function brokenDisk(
         systemDisk.syncFolder(path);
       },
     },
-    space: (path) => disk.space(path),
   };
 }
 
@@ -89,7 +88,10 @@ for (const broken of ["create", "write", "sync", "rename", "syncFolder"] as cons
   test(`FileAdapter fails the store and leaves what was there when ${broken} fails`, async () => {
     await withFolder(async (folder) => {
       let on = false;
-      const adapter = await folder.open({ ...brokenDisk((call) => on && call === broken ? "EIO" : undefined), sync: true });
+      const adapter = await folder.open({
+        ...brokenDisk((call) => on && call === broken ? "EIO" : undefined),
+        sync: true,
+      });
       await adapter.store(key("a"), sourceOf(pattern(10)));
       on = true;
       expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(20))))).toBe("tier_failed");

@@ -1,7 +1,8 @@
+import type { MessagePort } from "node:worker_threads";
 import { FileAdapter } from "../../../src/l2/file.ts";
 import { FileStore, type FileStoreOptions } from "../../../src/l2/file/file_store.ts";
 import { FolderKeeper } from "../../../src/l2/file/folder_keeper.ts";
-import type { FromOwner, Port, ToOwner } from "../../../src/l2/file/remote/messages.ts";
+import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import { StoreServer } from "../../../src/l2/file/remote/serve_stores.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
@@ -9,26 +10,41 @@ import { openChannel, portOf } from "../../../src/runtime/thread.ts";
 /** The owner of a folder, which others reach over lines only. */
 export class Owner {
   readonly keeper: FolderKeeper;
-  readonly server: StoreServer;
+  readonly #server: StoreServer;
   #store: FileStore | undefined;
+  #detach: () => void = () => {};
 
   constructor(options: Omit<FileStoreOptions, "onSegmentDropped">) {
-    const onSegmentDropped = (segment: number): void => this.server.dropped(0, segment);
+    let server: StoreServer | undefined;
+    // Segments are dropped while the folder is being opened, too.
+    const onSegmentDropped = (segment: number): void => server?.dropped(0, segment);
     const open = (mayMake: boolean): FileStore =>
       this.#store = new FileStore({ ...options, mayMake, onSegmentDropped });
     this.keeper = new FolderKeeper({ name: options.name, publish: options.publish, open });
-    this.server = new StoreServer([this.keeper]);
+    server = new StoreServer([this.keeper]);
+    this.#server = server;
   }
 
-  /** Attaches a new channel; the end that the other side gets, and what detaches it. */
-  attach(): { readonly port: Port<ToOwner, FromOwner>; readonly detach: () => void } {
+  /** Serves a new channel; the end that the other side gets. */
+  attach(): MessagePort {
     const { port1, port2 } = openChannel();
-    return { port: portOf<ToOwner, FromOwner>(port2), detach: this.server.attach(portOf<FromOwner, ToOwner>(port1)) };
+    this.#detach = this.#server.attach(portOf<FromOwner, ToOwner>(port1));
+    return port2;
+  }
+
+  /** The last line is gone without a word. */
+  detach(): void {
+    this.#detach();
   }
 
   /** It has ended without a word: its folder is as a kill leaves it, and free. */
   die(): void {
+    this.#detach();
     this.#store?.abandon("the owner has died");
+  }
+
+  async close(): Promise<void> {
+    await this.keeper.close();
   }
 }
 
@@ -40,7 +56,7 @@ export class LineAdapter extends FileAdapter {
   constructor(options: Omit<FileStoreOptions, "onSegmentDropped"> & { readonly recordLimitBytes?: number }) {
     const owner = new Owner(options);
     const line = new OwnerLine();
-    line.connect(owner.attach().port);
+    line.connect(portOf<ToOwner, FromOwner>(owner.attach()));
     const { name, path, limitBytes, sync, recordLimitBytes } = options;
     const store = line.store(0, (segment) => this.forgetSegment(segment));
     super({ name, path, limitBytes, sync, recordLimitBytes, store });
@@ -51,6 +67,6 @@ export class LineAdapter extends FileAdapter {
   override async close(): Promise<void> {
     await super.close();
     this.line.close();
-    await this.owner.keeper.close();
+    await this.owner.close();
   }
 }

@@ -125,7 +125,9 @@ test("FileAdapter refuses a file under another object's name when it adopts", as
 function startChild(path: string, recordLimitBytes: number) {
   const script = join(import.meta.dirname, "child.ts");
   const runtime = process.versions["bun"] === undefined ? ["run", "-A", "--no-check"] : [];
-  const child = spawn(process.execPath, [...runtime, script, path, `${recordLimitBytes}`], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [...runtime, script, path, `${recordLimitBytes}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return { child, exited, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }

@@ -2,14 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena } from "../../../src/l1/arena/arena.ts";
-import { FileStore } from "../../../src/l2/file/file_store.ts";
-import { FolderKeeper } from "../../../src/l2/file/folder_keeper.ts";
-import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
-import { StoreServer } from "../../../src/l2/file/remote/serve_stores.ts";
-import { portOf } from "../../../src/runtime/thread.ts";
+import { Owner } from "../../l2/file/line.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
 import { type Common, type Member, openMember } from "./member.ts";
@@ -64,32 +60,6 @@ export class CrewThread {
   }
 }
 
-/** The owner of the folder of a crew, in main. */
-class Owner {
-  readonly #keeper: FolderKeeper;
-  readonly #server: StoreServer;
-
-  constructor(path: string) {
-    const publish = (): void => {};
-    const settings = { name: "fs", path, limitBytes: 0, sync: false, publish, clock: systemClock };
-    const onSegmentDropped = (segment: number): void => this.#server.dropped(0, segment);
-    const open = (mayMake: boolean) => new FileStore({ ...settings, mayMake, onSegmentDropped });
-    this.#keeper = new FolderKeeper({ name: "fs", publish, open });
-    this.#server = new StoreServer([this.#keeper]);
-  }
-
-  /** The end of a line to it. */
-  line(): MessagePort {
-    const { port1, port2 } = new MessageChannel();
-    this.#server.attach(portOf<FromOwner, ToOwner>(port1));
-    return port2;
-  }
-
-  async close(): Promise<void> {
-    await this.#keeper.close();
-  }
-}
-
 /** Main's own storage manager and threads over one L1 and one folder, which main owns. */
 export class Crew {
   readonly common: Common;
@@ -100,7 +70,7 @@ export class Crew {
   private constructor(common: Common, owner: Owner) {
     this.common = common;
     this.#owner = owner;
-    this.main = openMember(common, { seat: { place: 0, holder: 1 }, owner: owner.line() });
+    this.main = openMember(common, { seat: { place: 0, holder: 1 }, owner: owner.attach() });
   }
 
   /** Main sits at place 0 with holder 1. */
@@ -111,7 +81,12 @@ export class Crew {
       folder: mkdtempSync(join(tmpdir(), "vitrine-threads-")),
       clock: new SharedArrayBuffer(4),
     };
-    return Promise.resolve(new Crew(common, new Owner(common.folder)));
+    return Promise.resolve(
+      new Crew(
+        common,
+        new Owner({ name: "fs", path: common.folder, limitBytes: 0, sync: false, publish() {}, clock: systemClock }),
+      ),
+    );
   }
 
   /** Starts a thread and waits until it is ready. */
@@ -123,7 +98,7 @@ export class Crew {
     const thread = new CrewThread({
       common: this.common,
       seat,
-      owner: this.#owner.line(),
+      owner: this.#owner.attach(),
       stalledStores,
       stalledLoads,
     });
