@@ -37,13 +37,16 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   });
   const publish = config.observability ? producer.publish : noPublish;
   const ghosts = new GhostIndex(data.sharedKeys);
+  let opened: StoreServer | undefined;
   const stores = await openFolders(config.l2, {
     publish,
     clock,
     onTierRemoved: lossListeners(ghosts, clock).tier,
-    onSegmentDropped: (tier, segment) => server.dropped(tier, segment),
+    // Segments are dropped while the folders are being opened, too.
+    onSegmentDropped: (tier, segment) => opened?.dropped(tier, segment),
   });
   const server = new StoreServer(stores);
+  opened = server;
   const lines = new Map<number, () => void>();
   const board = new Board(data.board);
   const heart = setInterval(() => board.beatStorage(stores.some((store) => store?.trouble !== undefined)), BEAT_MS);
