@@ -21,7 +21,10 @@ const head: fc.Arbitrary<RecordHead> = fc.oneof(
     key: key(each.key, each.tenant),
     meta: metaOf(pattern(each.sizeBytes), { contentType: each.contentType }),
   })),
-  fc.record({ tenant: text, key: text }).map((each) => ({ kind: "tombstone" as const, key: key(each.key, each.tenant) })),
+  fc.record({ tenant: text, key: text }).map((each) => ({
+    kind: "tombstone" as const,
+    key: key(each.key, each.tenant),
+  })),
   text.map((tenant) => ({ kind: "clear" as const, tenant })),
 );
 
