@@ -54,6 +54,10 @@ export class FileAdapter implements L2Adapter {
     this.#recordLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
   }
 
+  get trouble(): string | undefined {
+    return this.#store.trouble;
+  }
+
   /** The segment's file is gone. */
   forgetSegment(segment: number): void {
     this.#segments.forget(segment);

@@ -32,7 +32,12 @@ export interface TierPlan {
   /** Throws tier_failed. */
   open(context: TierContext): Promise<L2Adapter>;
   /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */
-  own?(context: TierContext & { readonly onSegmentDropped: (segment: number) => void }): FolderKeeper;
+  own?(
+    context: TierContext & {
+      readonly onSegmentDropped: (segment: number) => void;
+      readonly onTrouble: (trouble: string | undefined) => void;
+    },
+  ): FolderKeeper;
 }
 
 /** One kind of adapter. */

@@ -63,13 +63,17 @@ export async function openTiers(
 /** Opens the folders of the tiers that have one, as their owner; undefined in the place of every other tier. Throws like openTiers. */
 export async function openFolders(
   urls: readonly string[],
-  context: TiersContext & { readonly onSegmentDropped: (tier: number, segment: number) => void },
+  context: TiersContext & {
+    readonly onSegmentDropped: (tier: number, segment: number) => void;
+    readonly onTrouble: (tier: number, trouble: string | undefined) => void;
+  },
 ): Promise<readonly (FolderKeeper | undefined)[]> {
   const open: (FolderKeeper | undefined)[] = [];
   try {
     for (const [tier, { plan, name }] of planTiers(urls).entries()) {
       const onSegmentDropped = (segment: number): void => context.onSegmentDropped(tier, segment);
-      open.push(plan.own?.({ ...contextOf({ tier, name }, context), onSegmentDropped }));
+      const onTrouble = (trouble: string | undefined): void => context.onTrouble(tier, trouble);
+      open.push(plan.own?.({ ...contextOf({ tier, name }, context), onSegmentDropped, onTrouble }));
     }
     return open;
   } catch (error) {

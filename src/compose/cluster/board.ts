@@ -1,11 +1,10 @@
 /** Words of the header and of one worker's row. */
-const HEADER_WORDS = 5;
+const HEADER_WORDS = 4;
 const ROW_WORDS = 16;
 const READY = 0;
 const TICKED = 1;
 const SERVES = 2;
 const STORAGE_BEAT = 3;
-const STORAGE_TROUBLE = 4;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
 const THREAD = 2;
@@ -44,20 +43,14 @@ export class Board {
     Atomics.store(this.#words, SERVES, 1);
   }
 
-  /** The storage thread says that its event loop turns, and whether one of its folders cannot be used. */
-  beatStorage(isInTrouble: boolean): void {
+  /** The storage thread says that its event loop turns. */
+  beatStorage(): void {
     Atomics.add(this.#words, STORAGE_BEAT, 1);
-    Atomics.store(this.#words, STORAGE_TROUBLE, isInTrouble ? 1 : 0);
   }
 
   /** Moves on with every beat of the storage thread. */
   get storageBeat(): number {
     return Atomics.load(this.#words, STORAGE_BEAT);
-  }
-
-  /** Whether a folder of a tier cannot be used, as its owner said last. */
-  get storageInTrouble(): boolean {
-    return Atomics.load(this.#words, STORAGE_TROUBLE) === 1;
   }
 
   /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */

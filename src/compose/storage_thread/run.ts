@@ -43,13 +43,14 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     clock,
     onTierRemoved: lossListeners(ghosts, clock).tier,
     // Segments are dropped while the folders are being opened, too.
-    onSegmentDropped: (tier, segment) => opened?.dropped(tier, segment),
+    onSegmentDropped: (tier, segment) => opened?.tell({ kind: "dropped", tier, segment }),
+    onTrouble: (tier, trouble) => opened?.tell({ kind: "trouble", tier, trouble }),
   });
   const server = new StoreServer(stores);
   opened = server;
   const lines = new Map<number, () => void>();
   const board = new Board(data.board);
-  const heart = setInterval(() => board.beatStorage(stores.some((store) => store?.trouble !== undefined)), BEAT_MS);
+  const heart = setInterval(() => board.beatStorage(), BEAT_MS);
   const tidying = setInterval(() => {
     for (const store of stores) store?.look();
   }, LOOK_MS);

@@ -56,7 +56,7 @@ const MAX_BATCH_BYTES = 8 * MIB;
 /** How long changes for which nobody waits may gather. */
 const GATHER_MS = 2;
 /** Entries that are removed in one step when many are: others get their turn in between. */
-const SLICE = 500;
+const SLICE = 128;
 
 /** Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks as long as the disk takes. */
 export class FileStore implements StoreCalls {
@@ -213,7 +213,10 @@ export class FileStore implements StoreCalls {
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
-    this.#space.tidy(() => this.#reclaim.compactSparsest());
+    this.#space.tidy(() => {
+      this.#segments.sealIfSparse();
+      this.#reclaim.compactSparsest();
+    });
     this.#reserve.fill();
   }
 
@@ -223,7 +226,8 @@ export class FileStore implements StoreCalls {
     if (!await this.#calls.close()) return;
     try {
       this.#segments.close();
-      if (this.#options.sync) this.#index.sync();
+      // On a full disk the index stays in its log, from which the next start takes it.
+      if (this.#options.sync) this.#space.tidy(() => this.#index.sync());
     } finally {
       this.#release();
     }
@@ -261,10 +265,11 @@ export class FileStore implements StoreCalls {
     const record = encodeRecord({ kind: "clear", tenant });
     const { id } = this.#space.relieved(record.length, () => this.#segments.append([record]));
     this.#segments.sync();
-    this.#index.transaction(() => {
-      this.#index.addEnd(id, { kind: "clear", key: { tenant, key: "" } });
-      this.#index.noteSegment(id, this.#segments.bytesOf(id));
-    });
+    this.#space.relieved(0, () =>
+      this.#index.transaction(() => {
+        this.#index.addEnd(id, { kind: "clear", key: { tenant, key: "" } });
+        this.#index.noteSegment(id, this.#segments.bytesOf(id));
+      }));
   }
 
   /** Removes what a clear has put out of sight, in steps; returns how many that were. */
@@ -273,9 +278,10 @@ export class FileStore implements StoreCalls {
     for (let after = 0; after < last;) {
       const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
       after = rows.at(-1)?.id ?? last;
-      this.#index.transaction(() => {
-        for (const row of rows) this.#index.remove(row);
-      });
+      this.#space.relieved(0, () =>
+        this.#index.transaction(() => {
+          for (const row of rows) this.#index.remove(row);
+        }));
       this.#removals.removeFiles(rows);
       this.#removals.tell(rows, "cleared");
       for (const row of rows) {

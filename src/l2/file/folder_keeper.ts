@@ -13,6 +13,8 @@ import type { Change, StoreCalls } from "./store_calls.ts";
 export interface FolderKeeperOptions {
   readonly name: string;
   readonly publish: Publish<EventMap>;
+  /** Told why the folder cannot be used, and with undefined when it can be used again. Default: nobody is. */
+  readonly onTrouble?: ((trouble: string | undefined) => void) | undefined;
   /** Opens the folder; `mayMake` only at the start: what was taken away from a running server may be a file system that comes back. Throws tier_failed. */
   readonly open: (mayMake: boolean) => FileStore;
 }
@@ -138,6 +140,7 @@ export class FolderKeeper implements StoreCalls {
       const state = trouble === undefined ? "usable" : "unusable";
       this.#options.publish("l2.state.changed", { tier: this.#options.name, state, cause: trouble ?? "" });
     }
+    if (trouble !== this.#told) this.#options.onTrouble?.(trouble);
     this.#told = trouble;
   }
 }

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
+import { faultOf } from "./faults.ts";
 import { parseMeta } from "./format.ts";
 import type { IndexEntry, IndexRow, Place } from "./place.ts";
 import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
@@ -224,13 +225,19 @@ export class ObjectIndex {
   /** Writes down the uses that were noted. */
   flushTouched(): void {
     if (this.#touched.size === 0) return;
-    this.transaction(() => {
-      for (const id of this.#touched) {
-        this.#lastId += 1;
-        this.#touchRow.run(this.#lastId, id);
-      }
-    });
+    const touched = [...this.#touched];
     this.#touched.clear();
+    try {
+      this.transaction(() => {
+        for (const id of touched) {
+          this.#lastId += 1;
+          this.#touchRow.run(this.#lastId, id);
+        }
+      });
+    } catch (error) {
+      // A full disk must not keep anything from being evicted, in whatever order.
+      if (faultOf(error) !== "full") throw error;
+    }
   }
 
   /** The file names in one folder ("00" to "ff") with their entries' ids. */

@@ -41,6 +41,18 @@ export class Reclaim {
     for (const id of this.#options.segments.empty()) this.#empty(id, []);
   }
 
+  /** Drops the oldest segment with all that lives in it: for a disk on which nothing can be written, not even what was removed. */
+  dropOldest(): void {
+    const { index, segments, removals, onDropped } = this.#options;
+    const [id] = segments.ids;
+    if (id === undefined) return;
+    const rows = index.inSegment(id);
+    segments.drop(id);
+    index.transaction(() => index.forgetSegment(id));
+    removals.publish(rows, "capacity");
+    onDropped(id);
+  }
+
   /** Moves the live records out of the sealed segment that frees most; false if none is half empty. */
   compactSparsest(): boolean {
     const { index, segments, removals } = this.#options;

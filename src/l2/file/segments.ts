@@ -20,6 +20,9 @@ export interface Appended {
   readonly end: number;
 }
 
+/** Dead bytes for which a segment is sealed before it is full. */
+const WORTHWHILE_BYTES = 64 * 1024;
+
 interface Head {
   readonly id: number;
   readonly file: number;
@@ -168,6 +171,14 @@ export class Segments {
       if (best === undefined || deadBytes > best.deadBytes) best = { id, deadBytes };
     }
     return best?.id;
+  }
+
+  /** Seals the segment that is being written if half of it is dead and that is worth the while. */
+  sealIfSparse(): void {
+    const segment = this.#head && this.#segments.get(this.#head.id);
+    if (segment === undefined) return;
+    const deadBytes = segment.bytes - segment.liveBytes;
+    if (deadBytes >= WORTHWHILE_BYTES && deadBytes * 2 >= segment.bytes) this.seal();
   }
 
   /** Sealed segments that the index no longer refers to. */

@@ -108,7 +108,12 @@ export class Space {
 
   /** Evicts until usage is within the limit again; for a limit that was lowered between two runs. */
   trim(): void {
-    this.ensure(0);
+    try {
+      this.ensure(0);
+    } catch (error) {
+      // What others have filled the disk with is no reason not to start.
+      if (!(error instanceof VitrineError) || error.code !== "no_room") throw error;
+    }
   }
 
   /** Removes up to `limit` objects whose time is up; returns how many those were. */
@@ -131,13 +136,12 @@ export class Space {
       index.transaction(() => {
         for (const victim of victims) index.remove(victim);
       });
-    try {
-      forget();
-    } catch (error) {
-      // The index needs room itself to note what makes room.
-      if (faultOf(error) !== "full" || !this.#options.reserve.giveUp()) throw error;
-      forget();
-    }
+    // The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then go first.
+    tryInTurn(forget, [
+      () => this.#options.reserve.giveUp(),
+      () => removals.removeFiles(victims),
+      () => reclaim.dropOldest(),
+    ]);
     const nowMs = clock.nowMs();
     removals.removeFiles(victims);
     for (const victim of victims) reclaim.removed(victim.place, victim.bytes);
@@ -159,4 +163,17 @@ export class Space {
       details: { limitBytes: this.limitBytes, neededBytes: bytes },
     });
   }
+}
+
+/** Runs `work`; while the disk is too full for it, once more after each of the steps. */
+function tryInTurn(work: () => void, steps: readonly (() => unknown)[]): void {
+  for (const step of steps) {
+    try {
+      return work();
+    } catch (error) {
+      if (faultOf(error) !== "full") throw error;
+      step();
+    }
+  }
+  work();
 }

@@ -35,6 +35,8 @@ export type Change =
 
 /** What the thread that owns a folder does for the others. Every call throws VitrineError. */
 export interface StoreCalls {
+  /** Why the folder cannot be used for now; undefined if it can. */
+  readonly trouble: string | undefined;
   /** The entry of a key, unless its time is up. `use`: note it as used, for eviction's order. */
   find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined>;
   /** Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws no_room, tier_failed. */

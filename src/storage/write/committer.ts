@@ -63,7 +63,10 @@ export class Committer {
     const store = (): Promise<readonly StoreResult[]> =>
       Promise.all(
         tiers.map((tier) =>
-          storeResult(tier, tier.store(write.request.key, memorySource(l1, { lease, extents, meta }, { durable: true })))
+          storeResult(
+            tier,
+            tier.store(write.request.key, memorySource(l1, { lease, extents, meta }, { durable: true })),
+          )
         ),
       );
     const admit = (): void => {

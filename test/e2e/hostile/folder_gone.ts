@@ -107,8 +107,8 @@ async function writeProtected({ runtime, folder, checks }: SuiteRun): Promise<vo
   await server.put("a", BODY);
   // Not SQLite's files: the system ends a process that writes to a mapped file after it became immutable.
   const protect = (sign: "+" | "-"): void => {
-    execFileSync("chattr", [`${sign}i`, path, `${path}/state`]);
-    execFileSync("chattr", ["-R", `${sign}i`, `${path}/objects`]);
+    execFileSync("chattr", [`${sign}i`, path, `${path}/lock.sqlite`]);
+    execFileSync("chattr", ["-R", `${sign}i`, `${path}/objects`, `${path}/segments`]);
   };
   protect("+");
   try {
@@ -129,11 +129,13 @@ async function oddThings({ runtime, folder, checks }: SuiteRun): Promise<void> {
   const path = `${folder}/odd`;
   const l2 = `file://${path}`;
   let server = await TierServer.start(runtime, { l2 });
-  for (let n = 0; n < 20; n += 1) await server.put(`${n}`, BODY);
+  // Large enough for files of their own.
+  for (let n = 0; n < 20; n += 1) await server.put(`${n}`, new Uint8Array(200_000).fill(n));
   await server.stop();
   cpSync(path, `${path}-backup`, { recursive: true });
   const name = readdirSync(`${path}/objects`, { recursive: true }).map(String).find((each) => each.length > 60) ?? "";
   rmSync(`${path}/objects/${name}`);
+  for (const each of ["00", "01", "02"]) mkdirSync(`${path}/objects/${each}`, { recursive: true });
   execFileSync("mkfifo", [
     `${path}/objects/${name}`,
     `${path}/objects/00/${"0".repeat(64)}-1`,

@@ -27,6 +27,8 @@ export interface ToOwner {
 export type FromOwner =
   | { readonly kind: "answers"; readonly answers: readonly Answer[] }
   | { readonly kind: "dropped"; readonly tier: number; readonly segment: number }
+  /** Why a folder cannot be used for now; undefined if it can. */
+  | { readonly kind: "trouble"; readonly tier: number; readonly trouble: string | undefined }
   /** What a clear takes away is out of sight. */
   | { readonly kind: "invisible"; readonly id: number };
 

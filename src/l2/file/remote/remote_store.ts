@@ -13,6 +13,13 @@ interface Waiting {
   readonly reject: (error: VitrineError) => void;
 }
 
+/** What this thread knows of one folder. */
+interface StoreState {
+  readonly onDropped: (segment: number) => void;
+  heldBytes: number;
+  trouble: string | undefined;
+}
+
 /**
  * This thread's line to the owner of the folders. Calls are answered in any order, and take effect in the order in which they are made. If the owner ends,
  * calls wait for the next one, which gets those that were not answered once more: a change that its predecessor had made is then made a second time, which
@@ -20,7 +27,7 @@ interface Waiting {
  */
 export class OwnerLine {
   readonly #waiting = new Map<number, Waiting>();
-  readonly #stores = new Map<number, { readonly onDropped: (segment: number) => void; heldBytes: number }>();
+  readonly #stores = new Map<number, StoreState>();
   #port: Port<ToOwner, FromOwner> | undefined;
   #unsent: { readonly id: number; readonly tier: number; readonly call: StoreCall }[] = [];
   #lastId = 0;
@@ -30,6 +37,7 @@ export class OwnerLine {
   connect(port: Port<ToOwner, FromOwner>): void {
     this.#port?.close();
     this.#port = port;
+    for (const state of this.#stores.values()) state.trouble = undefined;
     port.listen(
       (message) => this.#hear(message),
       () => {
@@ -48,10 +56,13 @@ export class OwnerLine {
 
   /** The folder of one tier. `onDropped` is told of segments whose files are gone. */
   store(tier: number, onDropped: (segment: number) => void): StoreCalls {
-    const state = { onDropped, heldBytes: 0 };
+    const state: StoreState = { onDropped, heldBytes: 0, trouble: undefined };
     this.#stores.set(tier, state);
     const ask = (call: StoreCall, onInvisible?: () => void) => this.#ask(tier, call, onInvisible);
     return {
+      get trouble() {
+        return state.trouble;
+      },
       find: async (key: ObjectKey, use: boolean) => await ask({ method: "find", key, use }) as IndexRow | undefined,
       change: async (change: Change) => {
         try {
@@ -109,6 +120,11 @@ export class OwnerLine {
   #hear(message: FromOwner): void {
     if (message.kind === "dropped") {
       this.#stores.get(message.tier)?.onDropped(message.segment);
+      return;
+    }
+    if (message.kind === "trouble") {
+      const state = this.#stores.get(message.tier);
+      if (state !== undefined) state.trouble = message.trouble;
       return;
     }
     if (message.kind === "invisible") {

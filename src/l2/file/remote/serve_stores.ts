@@ -23,6 +23,9 @@ export class StoreServer {
   attach(port: Port<FromOwner, ToOwner>): () => void {
     const line = new Line(port, this.#stores);
     this.#lines.add(line);
+    for (const [tier, store] of this.#stores.entries()) {
+      if (store?.trouble !== undefined) line.send({ kind: "trouble", tier, trouble: store.trouble });
+    }
     const detach = (): void => {
       if (this.#lines.delete(line)) line.end();
     };
@@ -30,9 +33,9 @@ export class StoreServer {
     return detach;
   }
 
-  /** Tells all threads that a segment's file is gone. */
-  dropped(tier: number, segment: number): void {
-    for (const line of this.#lines) line.send({ kind: "dropped", tier, segment });
+  /** Tells all threads that a segment's file is gone, or whether a folder can be used. */
+  tell(message: FromOwner & { readonly kind: "dropped" | "trouble" }): void {
+    for (const line of this.#lines) line.send(message);
   }
 }
 
