@@ -114,14 +114,19 @@ export class Commits {
     let syncSeconds = 0;
     let outcomes: readonly Outcome[];
     try {
-      appended = this.#append(planned);
+      const syncMs = performance.now();
+      // Before the tombstones of what these files replace: a power loss must not leave those alone.
       if (durable) {
-        const syncMs = performance.now();
-        segments.sync();
         for (const folder of new Set(renamed.map((name) => layout.folderOf(name)))) {
           this.#options.disk.syncFolder(folder);
         }
         syncSeconds = (performance.now() - syncMs) / 1000;
+      }
+      appended = this.#append(planned);
+      if (durable) {
+        const appendedMs = performance.now();
+        segments.sync();
+        syncSeconds += (performance.now() - appendedMs) / 1000;
       }
       identity.assertSame();
       outcomes = space.relieved(0, () =>
