@@ -86,6 +86,9 @@ export function loseIndex(folder: Folder): void {
 /** The calls of an owner, to be spread and changed one by one. */
 export function callsOf(store: StoreCalls): StoreCalls {
   return {
+    get trouble() {
+      return store.trouble;
+    },
     find: (key, use) => store.find(key, use),
     change: (change) => store.change(change),
     hold: (bytes, heldBytes) => store.hold(bytes, heldBytes),

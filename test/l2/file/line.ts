@@ -17,7 +17,7 @@ export class Owner {
   constructor(options: Omit<FileStoreOptions, "onSegmentDropped">) {
     let server: StoreServer | undefined;
     // Segments are dropped while the folder is being opened, too.
-    const onSegmentDropped = (segment: number): void => server?.dropped(0, segment);
+    const onSegmentDropped = (segment: number): void => server?.tell({ kind: "dropped", tier: 0, segment });
     const open = (mayMake: boolean): FileStore =>
       this.#store = new FileStore({ ...options, mayMake, onSegmentDropped });
     this.keeper = new FolderKeeper({ name: options.name, publish: options.publish, open });
