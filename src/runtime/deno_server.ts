@@ -116,7 +116,7 @@ export class DenoServer implements Server {
       serve: (handler, signal) => {
         conn.setNoDelay();
         return this.#serve(conn, signal, handler, (error) => {
-          onError(error);
+          if (!connection.isBrokenOff) onError(error);
           return new Response(null, { status: 500 });
         }, () => {});
       },
