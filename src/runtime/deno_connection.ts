@@ -70,11 +70,6 @@ export class DenoConnection {
     if (this.#inHand === 0) void this.#served.shutdown().catch(() => {});
   }
 
-  /** Whether it was closed with requests in hand: what fails in them then is no error of theirs. */
-  get isBrokenOff(): boolean {
-    return this.#abort.signal.aborted;
-  }
-
   /** Closes it now. */
   breakOff(): void {
     this.#abort.abort();
