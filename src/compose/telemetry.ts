@@ -51,11 +51,11 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
 /** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
   // Whatever is pushed before there is a log is not known to have failed.
-  let pushed: Logging["pushed"] | undefined;
+  const log: { pushed?: Logging["pushed"] } = {};
   const observability = await initObservability({
     ...options,
     onPush: (signal, { error, rejected }) =>
-      pushed?.({ signal, error: error === undefined ? undefined : causeText(error), rejected }),
+      log.pushed?.({ signal, error: error === undefined ? undefined : causeText(error), rejected }),
   });
   const logging = loggingSubscribers({
     level: config.logLevel,
@@ -74,7 +74,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
       return () => clearInterval(timer);
     },
   });
-  pushed = logging.pushed;
+  log.pushed = logging.pushed;
   for (const problem of observability.problems) logging.setting(problem);
   const tracing = observability.recordSpan === undefined ? undefined : tracingSubscribers(observability.recordSpan);
   return {

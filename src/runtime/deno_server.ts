@@ -22,6 +22,8 @@ declare const Deno: {
 const LOOK_MS = 1000;
 /** How long is waited for a connection to end before it is looked again. */
 const WAIT_MS = 100;
+/** How long a connection without a request may take to close. */
+const CLOSE_MS = 2000;
 /** How often a failure to accept is told. */
 const TELL_MS = 60_000;
 
@@ -68,6 +70,10 @@ export class DenoServer implements Server {
     const cut = Math.max(0, this.#inHand() - endlessRequests());
     const endlessDeadlineMs = performance.now() + (cut === 0 ? endlessPatienceMs : 0);
     while (this.#inHand() > 0 && performance.now() < endlessDeadlineMs) await this.#somethingEnds();
+    for (const connection of this.#open) if (connection.inHand > 0) connection.breakOff();
+    // The others are closing: Deno throws where nobody catches it if they are broken off meanwhile.
+    const closeDeadlineMs = performance.now() + CLOSE_MS;
+    while (this.#open.size > 0 && performance.now() < closeDeadlineMs) await this.#somethingEnds();
     for (const connection of this.#open) connection.breakOff();
     while (this.#open.size > 0) await this.#somethingEnds();
     clearInterval(this.#looking);

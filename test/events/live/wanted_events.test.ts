@@ -25,7 +25,7 @@ test("typesOf takes nothing but * as special when a glob holds characters that p
 
 test("typesOf refuses at once what would keep a pattern busy, and more or longer globs than it takes", () => {
   expect(() => typesOf([`${"*".repeat(25)}!`])).toThrow("no such event");
-  expect(() => typesOf([`${"*a".repeat(64)}`])).toThrow("no such event");
+  expect(() => typesOf(["*a".repeat(64)])).toThrow("no such event");
   expect(typesOf(Array<string>(256).fill("*".repeat(128)))).toEqual(eventNames);
   expect(() => typesOf(Array<string>(257).fill("*"))).toThrow("more than 256");
   expect(() => typesOf(["*".repeat(129)])).toThrow("longer than 128 characters");
