@@ -57,7 +57,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     maxObjectBytes: 64 * gib,
     storeQueueEntries: 1024,
     storeQueueBytes: gib / 2,
-    storeConcurrency: 4,
+    storeConcurrency: 32,
     idleTimeoutMs: 60_000,
     shutdownTimeoutMs: 30_000,
     observability: true,

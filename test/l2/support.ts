@@ -61,8 +61,8 @@ export function newBench(): Bench {
 }
 
 /** Runs `body` with a new folder that is removed afterwards. */
-export async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "vitrine-l2-"));
+export async function inFolder<T>(body: (folder: string) => Promise<T>, base: string = tmpdir()): Promise<T> {
+  const folder = mkdtempSync(join(base, "vitrine-l2-"));
   try {
     return await body(folder);
   } finally {

@@ -74,7 +74,10 @@ export class Commits {
     } catch (error) {
       for (const { reject } of planned) reject(error);
     } finally {
-      for (const { change } of planned) if (change.kind === "file") this.#options.space.release(change.heldBytes);
+      for (const { change, record } of planned) {
+        if (change.kind === "record") this.#options.space.release(lengthOf(record));
+        if (change.kind === "file") this.#options.space.release(change.heldBytes);
+      }
     }
   }
 
@@ -88,7 +91,8 @@ export class Commits {
         pending.resolve(true);
         return undefined;
       }
-      if (change.kind === "record") space.ensure(lengthOf(record));
+      // Held until all records of the batch are written: one may not take the room of another.
+      if (change.kind === "record") space.hold(lengthOf(record), 0);
       return { ...pending, record, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
     } catch (error) {
       if (change.kind === "file") space.release(change.heldBytes);

@@ -75,6 +75,7 @@ export class FileStore implements StoreCalls {
   readonly #space: Space;
   readonly #commits: Commits;
   readonly #clears = new Clears();
+  readonly #batchBytes: number;
   #pending: PendingChange[] = [];
   /** Keys that a pending change is about: whoever asks for one of them afterwards must see the change. */
   #pendingKeys: Set<string> = new Set();
@@ -99,6 +100,7 @@ export class FileStore implements StoreCalls {
       const limitBytes = options.limitBytes ?? defaultLimitBytes(disk.space(path)?.capacityBytes ?? 0);
       const segments = new Segments({ disk: syncing, layout, segmentBytes: segmentBytesFor(limitBytes) });
       segments.open();
+      this.#batchBytes = limitBytes === 0 ? MAX_BATCH_BYTES : Math.min(MAX_BATCH_BYTES, limitBytes / 4);
       this.#segments = segments;
       this.#index = openIndex(layout, options);
       try {
@@ -323,7 +325,7 @@ export class FileStore implements StoreCalls {
     let bytes = 0;
     let count = 0;
     for (const { change } of this.#pending) {
-      if (count >= MAX_BATCH || bytes >= MAX_BATCH_BYTES) break;
+      if (count >= MAX_BATCH || bytes >= this.#batchBytes) break;
       if (change.kind === "record") bytes += change.payload.length;
       count += 1;
     }

@@ -28,6 +28,8 @@ interface Head {
   readonly file: number;
   /** Bytes before this are on stable storage. */
   syncedBytes: number;
+  /** A sync has failed: what is in it may be cut back, and nothing is added. */
+  isBroken: boolean;
 }
 
 /** Settings of the segments. */
@@ -104,7 +106,7 @@ export class Segments {
    */
   append(buffers: readonly Uint8Array[]): Appended {
     const { disk, segmentBytes } = this.#options;
-    if (this.#head !== undefined && this.bytesOf(this.#head.id) >= segmentBytes) this.seal();
+    if (this.#head !== undefined && (this.#head.isBroken || this.bytesOf(this.#head.id) >= segmentBytes)) this.seal();
     const head = this.#head ??= this.#create();
     const segment = this.#segments.get(head.id) ?? { bytes: 0, liveBytes: 0 };
     const position = segment.bytes;
@@ -140,7 +142,7 @@ export class Segments {
       this.#options.disk.sync(head.file);
     } catch (error) {
       // The kernel may have dropped the pages (fsync reports that once): nothing more goes into this file.
-      this.#close(head);
+      head.isBroken = true;
       throw error;
     }
     head.syncedBytes = this.bytesOf(head.id);
@@ -149,7 +151,7 @@ export class Segments {
   /** Ends the segment that is being written, synced. */
   seal(): void {
     if (this.#head === undefined) return;
-    this.sync();
+    if (!this.#head.isBroken) this.sync();
     this.#close(this.#head);
   }
 
@@ -218,7 +220,7 @@ export class Segments {
     disk.write(file, [segmentHeader()], 0);
     disk.syncFolder(layout.segmentsPath);
     this.#segments.set(id, { bytes: SEGMENT_HEADER_BYTES, liveBytes: 0 });
-    return { id, file, syncedBytes: 0 };
+    return { id, file, syncedBytes: 0, isBroken: false };
   }
 
   #close(head: Head): void {
