@@ -44,7 +44,7 @@ export class DenoConnection {
     this.#served = serve((request, { completed }) => {
       this.#inHand++;
       completed?.then(over, over);
-      return fetch(request, { ...(completed && { completed }), waitsForBody });
+      return fetch(request, completed === undefined ? { waitsForBody } : { completed, waitsForBody });
     }, this.#abort.signal);
     this.ended = this.#served.finished.catch(() => {});
   }
