@@ -1,3 +1,4 @@
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
@@ -31,10 +32,10 @@ let isTold = !isMainThread;
 export function servePlainly(options: ServeOptions): Server {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const abort = new AbortController();
-  let inHand = 0;
+  const requests = { inHand: 0 };
   let isStopping = false;
   const over = () => {
-    inHand--;
+    requests.inHand--;
   };
   const server = Deno.serve({
     hostname: options.host,
@@ -49,7 +50,7 @@ export function servePlainly(options: ServeOptions): Server {
     },
   }, (request, context) => {
     if (isStopping) return new Response(null, { status: 503, headers: { connection: "close" } });
-    inHand++;
+    requests.inHand++;
     context.completed?.then(over, over);
     return options.fetch(request, context);
   });
@@ -59,12 +60,12 @@ export function servePlainly(options: ServeOptions): Server {
     async stop({ patienceMs = Infinity } = {}) {
       isStopping = true;
       const deadlineMs = performance.now() + patienceMs;
-      while (inHand > endlessRequests() && performance.now() < deadlineMs) await delay(LOOK_MS);
-      const cut = Math.max(0, inHand - endlessRequests());
+      while (requests.inHand > endlessRequests() && performance.now() < deadlineMs) await delay(LOOK_MS);
+      const cut = Math.max(0, requests.inHand - endlessRequests());
       const endlessDeadlineMs = performance.now() + (cut === 0 ? endlessPatienceMs : 0);
-      while (inHand > 0 && performance.now() < endlessDeadlineMs) await delay(LOOK_MS);
+      while (requests.inHand > 0 && performance.now() < endlessDeadlineMs) await delay(LOOK_MS);
       // Deno's shutdown breaks off bodies that are still arriving, and waits for readers that stall.
-      if (inHand > 0) abort.abort();
+      if (requests.inHand > 0) abort.abort();
       else await server.shutdown();
       await server.finished;
       return cut;
@@ -76,5 +77,7 @@ export function servePlainly(options: ServeOptions): Server {
 function tell(): void {
   if (isTold) return;
   isTold = true;
-  console.warn("vitrine: this Deno does not serve connections one by one: idle ones are not closed (docs/RUNTIMES.md)");
+  process.stderr.write(
+    "vitrine: this Deno does not serve connections one by one: idle ones are not closed (docs/RUNTIMES.md)\n",
+  );
 }
