@@ -11,7 +11,11 @@ const value = fc.array(byte, { maxLength: 300 }).map((codes) => String.fromCharC
 const name = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9a-z-]{1,20}$/);
 const fields = fc.uniqueArray(fc.tuple(name, value), { selector: ([each]) => each, maxLength: 20 })
   .filter((each) => packHeaders(each).length <= MAX_KEPT_HEADER_BYTES);
-const object = fc.record({ key: fc.constantFrom(...Array.from("abcdefghijkl")), fields, sizeBytes: fc.nat({ max: 5000 }) });
+const object = fc.record({
+  key: fc.constantFrom(...Array.from("abcdefghijkl")),
+  fields,
+  sizeBytes: fc.nat({ max: 5000 }),
+});
 
 test("packHeaders gives fields back, sorted by name, whatever bytes are in them", () => {
   fc.assert(
