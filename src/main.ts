@@ -10,7 +10,7 @@ import { shownUrl } from "./l2/shown_url.ts";
 import { Descriptors } from "./runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
-import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { IGNORED_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
 import { VitrineError } from "./core/errors.ts";
@@ -76,6 +76,7 @@ function stopOnSignals(timeoutMs: number): Stopper {
     // Whoever started it with nohup wants it to survive its terminal.
     process.on(signal, () => signal === "SIGHUP" && ignored ? undefined : stopper.heard(signal));
   }
+  for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
   return stopper;
 }
 
