@@ -52,11 +52,11 @@ function serve(make: Runtime["serve"], isEndless: (path: string) => boolean) {
   return { server, ends, open, stalled };
 }
 
-const { name: runtime, serve: usual } = currentRuntime();
+const runtime = currentRuntime();
 const servers: readonly (readonly [string, Runtime["serve"]])[] = [
-  ["Server", usual],
+  ["Server", (options) => runtime.serve(options)],
   // What a Deno without serveHttpOnConnection gets.
-  ...(runtime === "deno" ? [["Deno.serve", servePlainly] as const] : []),
+  ...(runtime.name === "deno" ? [["Deno.serve", servePlainly] as const] : []),
 ];
 
 for (const [name, make] of servers) {
