@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { ConfigError } from "./config/config_error.ts";
+import { ConfigError, shown } from "./config/config_error.ts";
 import { redactUrl } from "./config/redact_url.ts";
 import { causeText } from "./core/cause_text.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
@@ -194,8 +194,8 @@ function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Settings {
 }
 
 function badValue(name: string, written: WrittenSetting | undefined, reason: string): ConfigError {
-  const shown = secrets.has(name) ? "***" : redactUrl(written?.text ?? "");
-  return new ConfigError(`bad value for ${written?.origin}: "${shown}", ${reason}`);
+  const value = secrets.has(name) ? "***" : shown(redactUrl(written?.text ?? ""));
+  return new ConfigError(`bad value for ${written?.origin}: "${value}", ${reason}`);
 }
 
 function clamp(value: number, min: number, max: number): number {

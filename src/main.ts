@@ -10,13 +10,14 @@ import { shownUrl } from "./l2/shown_url.ts";
 import { Descriptors } from "./runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./compose/cluster.ts";
-import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { IGNORED_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
 import { VitrineError } from "./core/errors.ts";
 import { causeText } from "./core/cause_text.ts";
 import { checkTiers } from "./l2/mod.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
+import { print } from "./runtime/print.ts";
 
 /** The settings, or undefined if a flag asked for a text, which is printed. */
 function settings(host: HostFacts): Config | undefined {
@@ -29,7 +30,7 @@ function settings(host: HostFacts): Config | undefined {
     checkTiers,
   });
   if ("config" in loaded) return loaded.config;
-  console.log(loaded.text);
+  print(console.log, loaded.text);
   return undefined;
 }
 
@@ -50,12 +51,12 @@ function startLine(
 }
 
 function reportError(error: unknown): void {
-  console.error(error);
+  print(console.error, error);
 }
 
 /** Says in one line why the server does not start. */
 function refuse(error: unknown): never {
-  console.error(`vitrine: ${causeText(error)}`);
+  print(console.error, `vitrine: ${causeText(error)}`);
   if (error instanceof GivenUp) process.exit(EXIT.done);
   const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
   process.exit(isUsage ? EXIT.usage : EXIT.failed);
@@ -67,7 +68,7 @@ function stopOnSignals(timeoutMs: number): Stopper {
     timeoutMs,
     nowMs: () => performance.now(),
     after: (ms, callback) => void setTimeout(callback, ms),
-    say: (line) => console.error(line),
+    say: (line) => print(console.error, line),
     exit: (code) => process.exit(code),
   });
   const ignored = hangupIsIgnored();
@@ -75,10 +76,11 @@ function stopOnSignals(timeoutMs: number): Stopper {
     // Whoever started it with nohup wants it to survive its terminal.
     process.on(signal, () => signal === "SIGHUP" && ignored ? undefined : stopper.heard(signal));
   }
+  for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
   return stopper;
 }
 
-// A closed terminal or pipe costs lines, not the server.
+// A closed terminal or pipe, or a full disk, costs lines, not the server.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 try {
   const host = hostFacts();
@@ -87,7 +89,7 @@ try {
     const stopper = stopOnSignals(config.shutdownTimeoutMs);
     const { giveUp } = stopper;
     const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
-    if (stopper.started(server)) console.log(startLine(config, { ...server, ...host }));
+    if (stopper.started(server)) print(console.log, startLine(config, { ...server, ...host }));
   }
 } catch (error) {
   refuse(error);

@@ -115,6 +115,10 @@ test("loadConfig reads another file when --config or VITRINE_CONFIG names one", 
   expect([byFlag.port, byVariable.port]).toEqual([9, 9]);
 });
 
+test("loadConfig reads a file with a byte order mark and lines that end with CR and LF", () => {
+  expect(configFrom({ readFile: fileWith('\uFEFF{\r\n"port": 9\r\n}\r\n') }).port).toBe(9);
+});
+
 test("loadConfig has no tiers when l2 is none, and several when they are separated by commas", () => {
   expect(configFrom({ args: ["--l2", "none"] }).l2).toEqual([]);
   expect(configFrom({ args: ["--l2", "file:///a?max=1GiB, file:///b"] }).l2).toEqual([
@@ -132,6 +136,36 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
     "a key of the file is unknown",
     { readFile: fileWith(`{"l1-size": 1}`) },
     "unknown setting in vitrine.json: l1-size",
+  ],
+  [
+    "a key of the file is unknown, and one that every object has",
+    { readFile: fileWith(`{"constructor": 1}`) },
+    "unknown setting in vitrine.json: constructor",
+  ],
+  [
+    "a key of the file is __proto__",
+    { readFile: fileWith(`{"__proto__": "x"}`) },
+    "unknown setting in vitrine.json: __proto__",
+  ],
+  [
+    "the file holds an array",
+    { readFile: fileWith("[]") },
+    "cannot read settings from vitrine.json: not an object",
+  ],
+  [
+    "a value of the file is neither text nor number",
+    { readFile: fileWith(`{"observability": false}`) },
+    "bad value for observability in vitrine.json: neither a string nor a number",
+  ],
+  [
+    "a value has more than one line, and tells a terminal what to do",
+    { args: ["--write", "\u001B[2Ja\nb"] },
+    `bad value for --write: "\uFFFD[2Ja\uFFFDb", expected back or through`,
+  ],
+  [
+    "a value of the file is very long",
+    { readFile: fileWith(`{"write": "${"x".repeat(1_000_000)}"}`) },
+    `bad value for write in vitrine.json: "${"x".repeat(200)}…", expected back or through`,
   ],
   ["the named file is not there", { args: ["--config", "x.json"] }, "no such file for --config: x.json"],
   [
@@ -183,7 +217,7 @@ for (const [when, sources, message] of refusals) {
 }
 
 test("loadConfig refuses in one line when the file is not what it must be", () => {
-  for (const content of ["{", "[{}]", `{"port": {}}`, `{"port": null}`]) {
+  for (const content of ["{", "[{}]", `{"port": 1`, `"x"`]) {
     expect(refusal({ readFile: fileWith(content) })).toMatch(/^cannot read settings from vitrine\.json: [^\n]+$/);
   }
 });

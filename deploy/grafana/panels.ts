@@ -38,7 +38,7 @@ function sumRate(by: string, name: string, ...more: readonly string[]): string {
 /** Quantiles of a histogram, each as its own line. */
 function quantiles(name: string, by: string, legend: string): readonly Query[] {
   return [0.5, 0.9, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (le, ${by}) (${rate(`${name}_bucket`)}))`,
+    expr: `histogram_quantile(${quantile}, sum by (le, ${by}) (${rate(`${name}_bucket`)})) >= 0`,
     legend: `p${quantile * 100} ${legend}`,
   }));
 }
@@ -62,7 +62,7 @@ export const rows: readonly Row[] = [
         queries: [{
           expr: `${
             sumRate("tier", "vitrine_lookups_total", 'result="hit"')
-          } / ignoring (tier) group_left () ${lookups}`,
+          } / ignoring (tier) group_left () (${lookups} > 0)`,
           legend: "{{tier}}",
         }],
       },
@@ -101,7 +101,7 @@ export const rows: readonly Row[] = [
         queries: [0.5, 0.9, 0.99].map((quantile) => ({
           expr: `histogram_quantile(${quantile}, sum by (le, http_request_method) (${
             rate("http_server_request_duration_seconds_bucket", objectRoute)
-          }))`,
+          })) >= 0`,
           legend: `p${quantile * 100} {{http_request_method}}`,
         })),
       },

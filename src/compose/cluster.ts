@@ -82,6 +82,7 @@ export async function startCluster(
     clock,
     // Traffic may come before the subscribers are there: not an event of it is missed.
     holdInterest: true,
+    onException: (name, cause) => reportError(new Error(`call subscriber: ${name}`, { cause })),
     answers: {
       [QUESTION.metrics]: () => metricsText(),
       [QUESTION.status]: async () => JSON.stringify(await status()),

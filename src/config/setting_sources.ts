@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import * as v from "valibot";
-import { ConfigError } from "./config_error.ts";
+import { ConfigError, shown } from "./config_error.ts";
 import { causeText } from "../core/cause_text.ts";
 
 /** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
@@ -24,7 +24,8 @@ export interface WrittenSettings {
 
 const envPrefix = "VITRINE_";
 const defaultPath = "vitrine.json";
-const fileSchema = v.record(v.string(), v.union([v.string(), v.number()]));
+const BYTE_ORDER_MARK = "\uFEFF";
+const valueSchema = v.union([v.string(), v.number()]);
 
 /** `l1Size` as a flag: `l1-size`. */
 export function flagName(setting: string): string {
@@ -66,12 +67,22 @@ function readVariables(env: SettingSources["env"], names: readonly string[]): Wr
   return written;
 }
 
-function parseFile(path: string, content: string): Readonly<Record<string, string | number>> {
+/** The entries of an object in JSON, all of them: `v.record` takes arrays, and leaves out keys such as `constructor`. */
+function parseFile(path: string, content: string): readonly (readonly [string, unknown])[] {
   try {
-    return v.parse(fileSchema, JSON.parse(content));
+    const json = content.startsWith(BYTE_ORDER_MARK) ? content.slice(BYTE_ORDER_MARK.length) : content;
+    const value: unknown = JSON.parse(json);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return Object.entries(value);
   } catch (cause) {
     throw new ConfigError(`cannot read settings from ${path}: ${causeText(cause)}`, { cause });
   }
+  throw new ConfigError(`cannot read settings from ${path}: not an object`);
+}
+
+function parseValue(path: string, setting: string, value: unknown): string {
+  const parsed = v.safeParse(valueSchema, value);
+  if (parsed.success) return String(parsed.output);
+  throw new ConfigError(`bad value for ${setting} in ${path}: neither a string nor a number`);
 }
 
 function readContent(sources: SettingSources, path: string): string | undefined {
@@ -94,9 +105,9 @@ function readSettingsFile(
     return written;
   }
   const file = path?.text ?? defaultPath;
-  for (const [setting, value] of Object.entries(parseFile(file, content))) {
-    if (!names.includes(setting)) throw new ConfigError(`unknown setting in ${file}: ${setting}`);
-    written.set(setting, { text: String(value), origin: `${setting} in ${file}` });
+  for (const [setting, value] of parseFile(file, content)) {
+    if (!names.includes(setting)) throw new ConfigError(`unknown setting in ${file}: ${shown(setting)}`);
+    written.set(setting, { text: parseValue(file, setting, value), origin: `${setting} in ${file}` });
   }
   return written;
 }

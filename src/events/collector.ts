@@ -11,6 +11,12 @@ export class Collector {
   readonly #subscribers = new Set<Subscriber>();
   readonly #listeners = new Set<(interest: Interest) => void>();
   readonly #exceptions = new Map<string, number>();
+  readonly #onException: (name: string, error: unknown) => void;
+
+  /** `onException`: told the first exception of each subscriber; further ones are only counted. Default: nobody is told. */
+  constructor(onException: (name: string, error: unknown) => void = () => {}) {
+    this.#onException = onException;
+  }
 
   /** Adds a subscriber; the function returned removes it without calling its shutdown. */
   subscribe(subscriber: Subscriber): () => void {
@@ -47,8 +53,8 @@ export class Collector {
     for (const subscriber of this.#subscribers) {
       try {
         call(subscriber.subscriptions, event);
-      } catch {
-        this.#countException(subscriber.name);
+      } catch (error) {
+        this.#countException(subscriber.name, error);
       }
     }
   }
@@ -66,8 +72,8 @@ export class Collector {
     await Promise.all(subscribers.map(async (subscriber) => {
       try {
         await subscriber.shutdown?.();
-      } catch {
-        this.#countException(subscriber.name);
+      } catch (error) {
+        this.#countException(subscriber.name, error);
       }
     }));
   }
@@ -77,8 +83,10 @@ export class Collector {
     for (const listener of this.#listeners) listener(interest);
   }
 
-  #countException(subscriber: string): void {
-    this.#exceptions.set(subscriber, (this.#exceptions.get(subscriber) ?? 0) + 1);
+  #countException(subscriber: string, error: unknown): void {
+    const before = this.#exceptions.get(subscriber) ?? 0;
+    this.#exceptions.set(subscriber, before + 1);
+    if (before === 0) this.#onException(subscriber, error);
   }
 }
 

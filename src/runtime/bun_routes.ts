@@ -25,8 +25,9 @@ export function exactRoutes(
 export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: ExactPaths): boolean {
   const path = pathIn(url);
   if (!path.startsWith(prefix)) return true;
+  const rest = path.slice(prefix.length);
   try {
-    return decodeURIComponent(path.slice(prefix.length)) !== Object.values(params).join("/");
+    return (rest.includes("%") ? decodeURIComponent(rest) : rest) !== Object.values(params).join("/");
   } catch {
     // Not UTF-8; the key is refused for that.
     return false;

@@ -1,9 +1,10 @@
 import { chunkStream } from "./chunk_stream.ts";
 import { CopyingSender } from "./copying_sender.ts";
-import { DenoServer } from "./deno_server.ts";
+import { servePlainly } from "./deno_plain_server.ts";
+import { DenoServer, parseServeConnection } from "./deno_server.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
-import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions } from "./types.ts";
+import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions, ServeOptions, Server } from "./types.ts";
 
 declare const Deno: {
   readonly version: { readonly deno: string };
@@ -19,10 +20,15 @@ export const denoRuntime = (): Runtime => ({
   name: "deno",
   version: Deno.version.deno,
   stopsThreads: false,
-  serve: (options) => new DenoServer(options),
+  serve,
   createSender: (options) => new DenoSender(options),
   discard: (bytes) => discard(bytes),
 });
+
+function serve(options: ServeOptions): Server {
+  const serveConnection = parseServeConnection();
+  return serveConnection === undefined ? servePlainly(options) : new DenoServer(options, serveConnection);
+}
 
 const discard = collector();
 

@@ -14,6 +14,9 @@ interface Served {
   readonly finished: Promise<void>;
 }
 
+/** How long a request may be on its way to a connection that is about to close. */
+const ON_ITS_WAY_MS = 200;
+
 /** One connection: which requests it has in hand, and how long nothing has been going on in it but waiting for its client. */
 export class DenoConnection {
   /** Settles when it is closed. */
@@ -44,7 +47,8 @@ export class DenoConnection {
     this.#served = serve((request, { completed }) => {
       this.#inHand++;
       completed?.then(over, over);
-      return fetch(request, { ...(completed && { completed }), waitsForBody });
+      if (this.#endsAfterRequests) return new Response(null, { status: 503, headers: { connection: "close" } });
+      return fetch(request, completed === undefined ? { waitsForBody } : { completed, waitsForBody });
     }, this.#abort.signal);
     this.ended = this.#served.finished.catch(() => {});
   }
@@ -64,10 +68,15 @@ export class DenoConnection {
     return performance.now() - this.#sinceMs;
   }
 
-  /** Closes it when no request is in hand: Deno's shutdown breaks off bodies that are still arriving. */
+  /**
+   * Closes it when no request is in hand: Deno's shutdown breaks off bodies that are still arriving. A request that is on its way meanwhile gets a 503 that
+   * says so, not a connection that closes under it.
+   */
   endAfterRequests(): void {
     this.#endsAfterRequests = true;
-    if (this.#inHand === 0) void this.#served.shutdown().catch(() => {});
+    setTimeout(() => {
+      if (this.#inHand === 0) void this.#served.shutdown().catch(() => {});
+    }, ON_ITS_WAY_MS);
   }
 
   /** Closes it now. */

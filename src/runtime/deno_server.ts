@@ -26,6 +26,10 @@ const WAIT_MS = 100;
 const CLOSE_MS = 2000;
 /** How often a failure to accept is told. */
 const TELL_MS = 60_000;
+/** Most connections that are accepted without a look at the descriptors. */
+const MOST_UNSEEN = 16;
+/** As many threads at most accept at a time: each takes its part of the room unseen. */
+const MOST_THREADS = 64;
 
 /**
  * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for good when an accept fails (denoland/deno#10148), and closes no
@@ -34,17 +38,20 @@ const TELL_MS = 60_000;
 export class DenoServer implements Server {
   readonly #options: ServeOptions;
   readonly #listener: ReturnType<typeof Deno.listen>;
-  readonly #serve: ServeConnection = parseServeConnection();
+  readonly #serve: ServeConnection;
   readonly #descriptors = Descriptors.own();
   readonly #open = new Set<DenoConnection>();
+  /** Connections that fit without another look. */
+  #unseen = 0;
   readonly #looking: ReturnType<typeof setInterval>;
   #toldMs = -TELL_MS;
   #isStopping = false;
   /** There while somebody waits for a request or a connection to end. */
   #change: PromiseWithResolvers<void> | undefined;
 
-  constructor(options: ServeOptions) {
+  constructor(options: ServeOptions, serve: ServeConnection) {
     this.#options = options;
+    this.#serve = serve;
     const { host, port, reusePort, idleTimeoutSeconds } = options;
     // It would change bytes, length and ETag of what is stored; a connection has no option for it, as Deno.serve has.
     Deno.env.set("DENO_SERVE_AUTOMATIC_COMPRESSION", "0");
@@ -95,6 +102,10 @@ export class DenoServer implements Server {
 
   /** Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes first, as in nginx. */
   async #untilRoom(): Promise<void> {
+    if (this.#unseen > 0) {
+      this.#unseen--;
+      return;
+    }
     while (!this.#isStopping && this.#descriptors.areLow()) {
       let idlest: DenoConnection | undefined;
       for (const connection of this.#open) {
@@ -103,6 +114,7 @@ export class DenoServer implements Server {
       idlest?.breakOff();
       await this.#somethingEnds();
     }
+    this.#unseen = Math.min(MOST_UNSEEN, Math.floor((this.#descriptors.room() ?? 0) / MOST_THREADS));
   }
 
   /** Or some time has passed. */
@@ -164,13 +176,13 @@ export class DenoServer implements Server {
   }
 }
 
-/** Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Throws where this Deno has none. */
-function parseServeConnection(): ServeConnection {
+/** Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none. */
+export function parseServeConnection(): ServeConnection | undefined {
   const internals: unknown = Reflect.get(Deno, Deno.internal);
   const serve: unknown = typeof internals === "object" && internals !== null
     ? Reflect.get(internals, "serveHttpOnConnection")
     : undefined;
-  if (typeof serve !== "function") throw new Error("serve: this Deno has no serveHttpOnConnection");
+  if (typeof serve !== "function") return undefined;
   // Its shape in 2.9.6, which package.json pins; test/runtime/connections.test.ts uses all of it.
   return (...args) => Reflect.apply(serve, undefined, args);
 }

@@ -21,3 +21,20 @@ test("Collector tells producers what is listened to, now and at each change", ()
     new Map([["l1.read.finished", "folded"], ["l1.removed", "folded"]]),
   ]);
 });
+
+test("Collector tells the first exception of a subscriber with its cause, and counts the others", () => {
+  const told: unknown[] = [];
+  const collector = new Collector((name, error) => told.push([name, error]));
+  const cause = new Error("broken");
+  collector.subscribe({
+    name: "bad",
+    subscriptions: {
+      "worker.started"() {
+        throw cause;
+      },
+    },
+  });
+  const event = { name: "worker.started", timeMs: 1, count: 1, folded: false, place: "0" } as const;
+  for (let n = 0; n < 3; n += 1) collector.dispatch(event);
+  expect([told, collector.exceptions().get("bad")]).toEqual([[["bad", cause]], 3]);
+});

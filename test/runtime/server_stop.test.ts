@@ -1,14 +1,16 @@
 import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
+import { servePlainly } from "../../src/runtime/deno_plain_server.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
+import type { Runtime } from "../../src/runtime/types.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 
 /** A server whose every response goes on until it is ended, and the ways to end them, in the order of the requests. */
-function serve(isEndless: (path: string) => boolean) {
+function serve(make: Runtime["serve"], isEndless: (path: string) => boolean) {
   const ends: (() => void)[] = [];
   const endless = new Set<string>();
   let pulls = 0;
-  const server = currentRuntime().serve({
+  const server = make({
     host: "127.0.0.1",
     port: 0,
     reusePort: false,
@@ -50,44 +52,53 @@ function serve(isEndless: (path: string) => boolean) {
   return { server, ends, open, stalled };
 }
 
-test("Server.stop closes an endless response when nothing else is in hand and its client does not read", async () => {
-  const { server, open, stalled } = serve(() => true);
-  const { socket } = await open("/a");
-  await stalled();
-  await server.stop();
-  await socket.closed();
-});
+const runtime = currentRuntime();
+const servers: readonly (readonly [string, Runtime["serve"]])[] = [
+  ["Server", (options) => runtime.serve(options)],
+  // What a Deno without serveHttpOnConnection gets.
+  ...(runtime.name === "deno" ? [["Deno.serve", servePlainly] as const] : []),
+];
 
-test("Server.stop waits for a response that has an end when an endless one is there too", async () => {
-  const { server, ends, open, stalled } = serve((path) => path === "/endless");
-  const endless = await open("/endless");
-  const download = await open("/download");
-  await stalled();
-  let isStopped = false;
-  const stopped = server.stop().then(() => isStopped = true);
-  await stalled();
-  expect(isStopped).toBe(false);
-  ends[1]?.();
-  const body = await download.socket.body(download.headers);
-  expect(body.byteLength).toBeGreaterThan(64 * 1024);
-  download.socket.destroy();
-  await stopped;
-  await endless.socket.closed();
-});
+for (const [name, make] of servers) {
+  test(`${name}.stop closes an endless response when nothing else is in hand and its client does not read`, async () => {
+    const { server, open, stalled } = serve(make, () => true);
+    const { socket } = await open("/a");
+    await stalled();
+    await server.stop();
+    await socket.closed();
+  });
 
-test("Server.stop breaks a request off and counts it when its time is over", async () => {
-  const { server, open, stalled } = serve(() => false);
-  const { socket } = await open("/a");
-  await stalled();
-  expect(await server.stop({ patienceMs: 20 })).toBe(1);
-  await socket.closed();
-});
+  test(`${name}.stop waits for a response that has an end when an endless one is there too`, async () => {
+    const { server, ends, open, stalled } = serve(make, (path) => path === "/endless");
+    const endless = await open("/endless");
+    const download = await open("/download");
+    await stalled();
+    let isStopped = false;
+    const stopped = server.stop().then(() => isStopped = true);
+    await stalled();
+    expect(isStopped).toBe(false);
+    ends[1]?.();
+    const body = await download.socket.body(download.headers);
+    expect(body.byteLength).toBeGreaterThan(64 * 1024);
+    download.socket.destroy();
+    await stopped;
+    await endless.socket.closed();
+  });
 
-test("Server.stop breaks nothing off when everything ends in time", async () => {
-  const { server, ends, open } = serve(() => false);
-  const { socket } = await open("/a");
-  const stopping = server.stop({ patienceMs: 60_000 });
-  for (const end of ends) end();
-  await socket.closed();
-  expect(await stopping).toBe(0);
-});
+  test(`${name}.stop breaks a request off and counts it when its time is over`, async () => {
+    const { server, open, stalled } = serve(make, () => false);
+    const { socket } = await open("/a");
+    await stalled();
+    expect(await server.stop({ patienceMs: 20 })).toBe(1);
+    await socket.closed();
+  });
+
+  test(`${name}.stop breaks nothing off when everything ends in time`, async () => {
+    const { server, ends, open } = serve(make, () => false);
+    const { socket } = await open("/a");
+    const stopping = server.stop({ patienceMs: 60_000 });
+    for (const end of ends) end();
+    await socket.closed();
+    expect(await stopping).toBe(0);
+  });
+}

@@ -1,6 +1,7 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../../core/cause_text.ts";
+import { print } from "../../runtime/print.ts";
 import { ownThreadId } from "../../runtime/thread_usage.ts";
 import { Board } from "./board.ts";
 import { runWorker } from "./run_worker.ts";
@@ -15,7 +16,7 @@ new Board(data.board).setThreadId(data.seat.place, ownThreadId());
 const say = (message: FromWorker) => port.postMessage(message);
 
 function reportError(error: unknown): void {
-  console.error(error);
+  print(console.error, error);
 }
 
 try {

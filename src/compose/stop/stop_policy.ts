@@ -1,5 +1,17 @@
-/** The signals that ask for a stop. */
-export const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+/** The signals that ask for a stop: those of people and service managers, and those whose default would end the process at once. */
+export const STOP_SIGNALS = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGXCPU",
+] as const;
+
+/** The signals that mean nothing here, and must not end the process. */
+export const IGNORED_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGXFSZ"] as const;
 
 /** A signal that asks for a stop. */
 export type StopSignal = typeof STOP_SIGNALS[number];

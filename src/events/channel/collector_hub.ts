@@ -24,6 +24,8 @@ export interface CollectorHubOptions extends ChannelOptions {
   readonly holdInterest?: boolean;
   /** How long dispatching may hold the thread at a time. Default 4. */
   readonly sliceMs?: number;
+  /** Told the first exception of each subscriber. Default: nobody is told. */
+  readonly onException?: (name: string, error: unknown) => void;
 }
 
 /** The bus's numbers about itself, over all producers that ever were. */
@@ -38,7 +40,7 @@ export class CollectorHub {
   readonly publish: Publish<EventMap>;
   readonly #settings: ReturnType<typeof channelSettings>;
   readonly #answers: ReadonlyMap<string, Answer>;
-  readonly #collector = new Collector();
+  readonly #collector: Collector;
   readonly #ledger = new Ledger();
   readonly #pump: Pump;
   readonly #local: EventProducer;
@@ -55,6 +57,7 @@ export class CollectorHub {
     const { clock, schedule } = settings;
     const row = new CounterRow();
     this.#settings = settings;
+    this.#collector = new Collector(options.onException);
     this.#holdsInterest = options.holdInterest ?? false;
     this.#anchor = settings.open(settings.channelName);
     this.#answers = new Map(Object.entries(options.answers ?? {}));

@@ -1,3 +1,4 @@
+import { causeText } from "../../core/cause_text.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import { HttpLogging } from "./http.ts";
 import { L1Logging } from "./l1.ts";
@@ -40,7 +41,15 @@ const FLUSH_INTERVAL_MS = 200;
 /** Every logging subscriber, ready to be subscribed. */
 export function loggingSubscribers(options: LoggingOptions): Logging {
   const log = new Log(options);
-  const file = options.requestLog === undefined ? undefined : new RotatingFile(options.requestLog);
+  const onFailure = (error: unknown): void =>
+    log.line({
+      level: "error",
+      component: "request_log",
+      message: "the request log cannot be written",
+      timeMs: options.nowMs(),
+      attributes: { error: causeText(error) },
+    });
+  const file = options.requestLog === undefined ? undefined : new RotatingFile({ ...options.requestLog, onFailure });
   const requests = file === undefined ? undefined : new RequestLog(file.write);
   const stopFlushing = file === undefined ? undefined : options.every(FLUSH_INTERVAL_MS, () => file.flush());
   const closing: Subscriber = {

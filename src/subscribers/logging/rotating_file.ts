@@ -9,6 +9,8 @@ export interface RotatingFileOptions {
   readonly maxBytes: number;
   /** Files put aside that are kept, as path.1 (the newest), path.2 … */
   readonly keep: number;
+  /** Told the first failure since lines were written last. Default: nobody is told. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** Most bytes that wait to be written. */
@@ -22,6 +24,7 @@ export class RotatingFile {
   #waiting: string[] = [];
   #waitingBytes = 0;
   #lost = 0;
+  #isFailing = false;
 
   constructor(options: RotatingFileOptions) {
     this.#options = options;
@@ -50,9 +53,12 @@ export class RotatingFile {
     let from = 0;
     try {
       while (from < lines.length) from = this.#writeSome(lines, from);
-    } catch {
+      this.#isFailing = false;
+    } catch (error) {
       this.#lost += lines.length - from;
       this.#close();
+      if (!this.#isFailing) this.#options.onFailure?.(error);
+      this.#isFailing = true;
     }
   }
 

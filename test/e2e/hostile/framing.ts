@@ -34,7 +34,7 @@ http { access_log off; client_max_body_size 0; ${paths.join(" ")} ${servers.join
 }
 
 async function statusOf(port: number, field: string, bytes: number): Promise<number> {
-  const head = `PUT ${objectPath("kept")} HTTP/1.1\r\nHost: h\r\n${field}\r\nContent-Length: ${bytes}\r\n\r\n`;
+  const head = `PUT ${objectPath("kept")} HTTP/1.1\r\nHost: localhost\r\n${field}\r\nContent-Length: ${bytes}\r\n\r\n`;
   const socket = new RawSocket(port).write(head).write(new Uint8Array(bytes));
   const status = await socket.response().then((answer) => answer.status, () => 0);
   socket.destroy();

@@ -6,6 +6,7 @@ import { diskFull } from "./disk_full.ts";
 import { expiry } from "./expiry.ts";
 import { folderGone } from "./folder_gone.ts";
 import { framing } from "./framing.ts";
+import { fullOutput } from "./full_output.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { indexLocked } from "./index_locked.ts";
 import { listingCase } from "./listing.ts";
@@ -32,4 +33,5 @@ export const hostileCases: readonly HostileCase[] = [
   expiry,
   folderGone,
   indexLocked,
+  fullOutput,
 ];

@@ -106,10 +106,10 @@ async function slowClients(run: SuiteRun): Promise<void> {
   const server = await ServerGroup.start({ ...run, folder, by: "program", flags: { "shutdown-timeout": "3s" } });
   const keys = await putMany(server.address, 20, 200_000);
   const [large = ""] = await putMany(server.address, 1, 24 * 1024 * 1024, "large");
-  const download = await send(server.address.port, `GET /v1/objects/${large} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  const download = await send(server.address.port, `GET /v1/objects/${large} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   const upload = await send(
     server.address.port,
-    "PUT /v1/objects/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc",
+    "PUT /v1/objects/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nabc",
   );
   await until(() => server.activeRequests(), (count) => count >= 2, { timeoutMs: 5000 });
   const code = await server.signal([[0, "SIGTERM"]]);
@@ -130,7 +130,7 @@ async function forced(run: SuiteRun): Promise<void> {
   const server = await ServerGroup.start({ ...run, folder, by: "task" });
   const upload = await send(
     server.address.port,
-    "PUT /v1/objects/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc",
+    "PUT /v1/objects/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nabc",
   );
   await until(() => server.activeRequests(), (count) => count >= 1, { timeoutMs: 5000 });
   const ending = server.signal([[0, "SIGINT"], [0, "SIGINT"], [1500, "SIGINT"]]);

@@ -23,7 +23,7 @@ function isGood({ pulledOnly, pushedOnly, different, exact, moving }: SeriesComp
 
 /** Waits until Prometheus holds the same series with the same values from the server's own page and from the Collector. */
 export async function compareWays(when: string, prometheus: Prometheus, checks: Checks): Promise<void> {
-  const found = await until(() => compare(prometheus), isGood, { timeoutMs: 20_000, everyMs: 500 });
+  const found = await until(() => compare(prometheus), isGood, { timeoutMs: 90_000, everyMs: 500 });
   const { exact, moving, ...wrong } = found;
   checks.equal(`${when}: series pulled and pushed`, {
     actual: wrong,

@@ -124,11 +124,16 @@ test("RotatingFile keeps no file but the current one when it is to keep none", (
 });
 
 test("RotatingFile counts lines as lost while the file cannot be written, and writes again when it can", () => {
-  const file = new RotatingFile({ path: join(folder, "later", "log"), maxBytes: 100, keep: 1 });
+  const told: unknown[] = [];
+  const onFailure = (error: unknown): void => void told.push(error);
+  const file = new RotatingFile({ path: join(folder, "later", "log"), maxBytes: 100, keep: 1, onFailure });
   file.write("a");
+  file.flush();
   file.write("b");
   file.flush();
   expect(file.lost).toBe(2);
+  // One line for a failure that lasts.
+  expect(told.map((error) => error instanceof Error && error.message.includes("ENOENT"))).toEqual([true]);
   mkdirSync(join(folder, "later"));
   file.write("c");
   file.close();
