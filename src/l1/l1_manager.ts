@@ -26,7 +26,9 @@ import type {
   RemovalReason,
   Resident,
   Staging,
+  StoreLimits,
   UnsavedObject,
+  UnsavedUsage,
   WriteCommit,
   WriteOutcome,
   WriteRefusal,
@@ -131,9 +133,13 @@ export class L1Manager implements L1 {
     return results;
   }
 
-  admitUnsaved(commit: WriteCommit): Resident | undefined {
+  admitUnsaved(commit: WriteCommit, limits: StoreLimits): "admitted" | "full" | "stale" {
     const now = this.#monotonicMs();
-    return this.#locked(() => this.#unsaved.admit(commit, now));
+    return this.#locked(() => this.#unsaved.admit(commit, limits, now));
+  }
+
+  hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean {
+    return this.#unsaved.hasRoom(bytes, limits);
   }
 
   isExpiredUnsaved(key: ObjectKey): boolean {
@@ -141,12 +147,16 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#unsaved.isExpired());
   }
 
-  adoptUnsaved(holder: number): readonly UnsavedObject[] {
-    return this.#locked(() => this.#unsaved.adopt(holder));
+  takeUnsaved(most: number): readonly UnsavedObject[] {
+    return this.#locked(() => this.#unsaved.take(most));
   }
 
   unsaved(): { readonly objects: number; readonly bytes: number } {
     return this.#unsaved.amount();
+  }
+
+  unsavedUsage(): UnsavedUsage {
+    return this.#unsaved.usage();
   }
 
   abort(leases: readonly Lease[]): void {

@@ -25,7 +25,7 @@ const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
   readonly monotonicMs: number;
-  /** No tier has it yet: it has an endless lease already (default false). */
+  /** No tier has it yet (default false). */
   readonly isUnsaved?: boolean;
 }
 
@@ -57,7 +57,7 @@ export class Lifecycle {
     const largest = Math.ceil((options.admissionLimitBytes + MAX_HEAD_BYTES) / GRANULE_BYTES);
     this.#maxStagingGranules = Math.min(granules, Math.max(Math.floor(granules / 2), largest));
     this.#watermarkGranules = Math.floor(granules * options.highWatermark);
-    this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0;
+    this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0 && !entries.hasFlag(entry, FLAG.unsaved);
   }
 
   /** Makes room by eviction and stages an object; -1 if there is no room, or AGAIN. */
@@ -98,7 +98,7 @@ export class Lifecycle {
 
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
-    const { entries, policy, admissions, leases, counters } = this.#t;
+    const { entries, policy, admissions, unsaved, leases, counters } = this.#t;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
     const resident = this.findLive(key);
@@ -114,6 +114,7 @@ export class Lifecycle {
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
     admissions.add(entry);
+    if (commit.isUnsaved === true) unsaved.add(entry);
     counters.add(COUNTER.residents, 1);
     counters.payloadBytes += commit.sizeBytes;
     leases.end(entries.get(entry, FIELD.writer));
@@ -147,7 +148,7 @@ export class Lifecycle {
 
   /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
-    const { entries, policy, admissions, counters } = this.#t;
+    const { entries, policy, admissions, unsaved, counters } = this.#t;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
     const tenant = entries.tenantOf(entry);
     this.#tally.removed(tenant, reason, sizeBytes);
@@ -159,6 +160,7 @@ export class Lifecycle {
     entries.unlink(entry);
     policy.removed(entry, evicted);
     admissions.remove(entry);
+    if (entries.hasFlag(entry, FLAG.unsaved)) unsaved.leave(entry);
     entries.set(entry, FIELD.state, STATE.detached);
     counters.add(COUNTER.residents, -1);
     counters.payloadBytes -= sizeBytes;
@@ -171,7 +173,8 @@ export class Lifecycle {
     const pins = entries.get(entry, FIELD.pins) - count;
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
     // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was to leave.
-    if (isLast && entries.hasFlag(entry, FLAG.temporary)) this.remove(entry, "temporary");
+    const mayLeave = entries.hasFlag(entry, FLAG.temporary) && !entries.hasFlag(entry, FLAG.unsaved);
+    if (isLast && mayLeave) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
     this.#freeIfUnused(entry);
   }
@@ -212,7 +215,19 @@ export class Lifecycle {
     return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
-  /** Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier has. */
+  /** Gives back what a holder had taken to store it: it waits again, unless it was replaced or removed meanwhile. */
+  giveUnsavedBack(holder: number): void {
+    const { leases, entries, unsaved } = this.#t;
+    for (const { slot, entry } of leases.live((deadlineMs, of) => of === holder && deadlineMs === Infinity)) {
+      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
+      if (isOwed) unsaved.giveBack(entry);
+      else unsaved.remove(entry);
+      leases.end(slot);
+      this.unpin(entry, 1);
+    }
+  }
+
+  /** Ends the leases for which `which` holds, as expired; never one without a deadline: its object is being stored. */
   expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
     let readLeases = 0;
     for (const lease of this.#t.leases.live(which)) {

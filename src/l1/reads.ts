@@ -76,7 +76,7 @@ export class Reads {
 
   /** Whether each token was live. One past its deadline is, as long as nobody has ended it: its object was held all the time. */
   finish(tokens: readonly Lease[], count: number): boolean[] {
-    const { tables: { entries, leases }, lifecycle, tally } = this.#p;
+    const { tables: { entries, leases, unsaved }, lifecycle, tally } = this.#p;
     const done: boolean[] = [];
     for (const lease of tokens) {
       const entry = leases.entryOf(lease, LEASE.read, -Infinity);
@@ -90,7 +90,7 @@ export class Reads {
         entries.getDouble(entry, FIELD.sizeBytes) * given,
         given,
       );
-      if (leases.isEndless(lease.slot)) entries.clearFlag(entry, FLAG.unsaved);
+      if (leases.isEndless(lease.slot)) unsaved.remove(entry);
       if (given === held) leases.end(lease.slot);
       else leases.lower(lease.slot, given);
       lifecycle.unpin(entry, given);

@@ -68,7 +68,24 @@ export interface Resident {
   readonly extents: readonly Uint8Array[];
 }
 
-/** An object that no tier has yet, and the lease that says so. */
+/** Bounds on what is acknowledged and not stored yet, of all threads together. */
+export interface StoreLimits {
+  readonly maxEntries: number;
+  /** A single larger object is let in when there is no other. */
+  readonly maxBytes: number;
+}
+
+/** What is acknowledged and not stored yet; what was replaced while it was being stored is among it until that ends. */
+export interface UnsavedUsage {
+  readonly entries: number;
+  readonly bytes: number;
+  /** Of the entries: taken by a thread that stores them. */
+  readonly storing: number;
+  /** When the oldest was admitted, in monotonic milliseconds; undefined if there is none. */
+  readonly oldestMs: number | undefined;
+}
+
+/** An object that was taken to store it, and the lease that says so. */
 export interface UnsavedObject {
   readonly key: ObjectKey;
   readonly resident: Resident;
@@ -163,17 +180,23 @@ export interface L1 {
     count?: number,
   ): readonly (Resident | undefined)[];
   /**
-   * Admits, replacing what is there, an object that no tier has yet, with one read lease that has no deadline; undefined if the write lease was stale.
-   * Until that lease is given back L1 keeps the object, out of lookups' sight once it has expired. A delete, clear or newer write removes it as ever.
-   * Throws no_room, and ends nothing, if no lease is left.
+   * Admits, replacing what is there, an object that the tiers do not have yet. Until it was taken and its lease given back L1 keeps it, out of lookups' sight once it
+   * has expired. A delete, clear or newer write removes it as ever. "stale", as "full", admits nothing: the write lease was stale.
    */
-  admitUnsaved(commit: WriteCommit): Resident | undefined;
-  /** Whether the key's object has expired before its lease without a deadline was given back: then it is a miss, and what tiers have is older still. */
+  admitUnsaved(commit: WriteCommit, limits: StoreLimits): "admitted" | "full" | "stale";
+  /** Whether an object of so many bytes would be admitted at this moment; what it answers is over the next moment. */
+  hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean;
+  /** Whether the key's object has expired before it was stored: then it is a miss, and what tiers have is older still. */
   isExpiredUnsaved(key: ObjectKey): boolean;
-  /** Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among them (isCurrent tells). */
-  adoptUnsaved(holder: number): readonly UnsavedObject[];
-  /** The objects that no tier has yet, of all holders. Without the lock, as `usage`. */
+  /**
+   * Takes unsaved objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the tiers have the object, or have
+   * nothing older. If the holder dies before, they wait again.
+   */
+  takeUnsaved(most: number): readonly UnsavedObject[];
+  /** The current objects that the tiers do not have yet, one by one. Without the lock, as `usage`. */
   unsaved(): { readonly objects: number; readonly bytes: number };
+  /** What counts against the limits. Without the lock, as `usage`. */
+  unsavedUsage(): UnsavedUsage;
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */

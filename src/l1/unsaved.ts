@@ -1,13 +1,15 @@
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
-import { noLease } from "./reads.ts";
-import type { Resident, UnsavedObject, WriteCommit } from "./types.ts";
+import type { StoreLimits, UnsavedObject, UnsavedUsage, WriteCommit } from "./types.ts";
 import type { Writes } from "./writes.ts";
 
 const NONE = -1;
 
-/** Objects that no tier has yet: a lease without a deadline keeps each of them until its holder, or who adopts it, gives it back. Not locked: the caller holds the arena's lock. */
+/**
+ * Objects that the tiers do not have yet. Each waits, in the order of admission, until a thread takes it to store it; a lease without a deadline says that it has.
+ * Not locked, but for `amount` and `usage`: the caller holds the arena's lock.
+ */
 export class Unsaved {
   readonly #p: Parts;
   readonly #writes: Writes;
@@ -17,26 +19,36 @@ export class Unsaved {
     this.#writes = writes;
   }
 
-  /** Throws no_room, before anything has changed, if no lease is left. */
-  admit(commit: WriteCommit, monotonicMs: number): Resident | undefined {
-    const { entries, leases } = this.#p.tables;
-    const entry = leases.entryOf(commit.lease, LEASE.write, monotonicMs);
-    if (entry === NONE) return undefined;
-    // Before it is admitted: whoever finds the object finds it held, even if this thread dies in between.
-    const lease = leases.give(LEASE.read, entry, 1, Infinity);
-    if (lease === undefined) throw noLease();
+  admit(commit: WriteCommit, limits: StoreLimits, monotonicMs: number): "admitted" | "full" | "stale" {
+    const { leases } = this.#p.tables;
+    if (leases.entryOf(commit.lease, LEASE.write, monotonicMs) === NONE) return "stale";
+    if (!this.hasRoom(commit.sizeBytes, limits)) return "full";
     let isAdmitted = false;
-    const event = "l1.write_finished_and_read_reserved";
-    try {
-      this.#writes.finish([commit], { onResident: "replace", monotonicMs, event, isUnsaved: true }, (outcome) => {
-        isAdmitted = outcome === "admitted";
-      });
-    } finally {
-      if (!isAdmitted) leases.end(lease.slot);
+    const how = { onResident: "replace", monotonicMs, event: "l1.write.finished", isUnsaved: true } as const;
+    this.#writes.finish([commit], how, (outcome) => isAdmitted = outcome === "admitted");
+    return isAdmitted ? "admitted" : "stale";
+  }
+
+  /** Needs no lock: what it says is over the next moment. */
+  hasRoom(bytes: number, { maxEntries, maxBytes }: StoreLimits): boolean {
+    const { unsaved } = this.#p.tables;
+    return unsaved.count === 0 || (unsaved.count < maxEntries && unsaved.bytes + bytes <= maxBytes);
+  }
+
+  take(most: number): readonly UnsavedObject[] {
+    const { tables: { entries, leases, unsaved }, tally } = this.#p;
+    const taken: UnsavedObject[] = [];
+    for (let entry = unsaved.first; entry !== NONE && taken.length < most; entry = unsaved.first) {
+      const lease = leases.give(LEASE.read, entry, 1, Infinity);
+      if (lease === undefined) break;
+      entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + 1);
+      unsaved.take(entry);
+      const meta = entries.metaOf(entry);
+      const key = entries.keyOf(entry);
+      tally.add("l1.read.reserved", key.tenant, meta.sizeBytes);
+      taken.push({ key, resident: { lease, meta, extents: entries.viewsOf(entry, meta.sizeBytes) } });
     }
-    if (!isAdmitted) return undefined;
-    entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + 1);
-    return { lease, meta: entries.metaOf(entry), extents: entries.viewsOf(entry, commit.sizeBytes) };
+    return taken;
   }
 
   /** Asks of the key at hand. */
@@ -48,25 +60,19 @@ export class Unsaved {
 
   /** Replaced, removed and expired objects are not among them: nobody would find them again. */
   amount(): { readonly objects: number; readonly bytes: number } {
-    const { tables: { entries, leases }, lifecycle } = this.#p;
+    const { tables: { entries }, lifecycle } = this.#p;
     const amount = { objects: 0, bytes: 0 };
-    for (const { entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
-      if (entries.get(entry, FIELD.state) !== STATE.resident || lifecycle.isDue(entry)) continue;
+    for (let entry = 0; entry < entries.top; entry++) {
+      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
+      if (!isOwed || lifecycle.isDue(entry)) continue;
       amount.objects++;
       amount.bytes += entries.getDouble(entry, FIELD.sizeBytes);
     }
     return amount;
   }
 
-  adopt(holder: number): readonly UnsavedObject[] {
-    const { entries, leases } = this.#p.tables;
-    const adopted: UnsavedObject[] = [];
-    for (const { slot, entry } of leases.live((deadlineMs, owner) => owner === holder && deadlineMs === Infinity)) {
-      leases.takeOver(slot);
-      const meta = entries.metaOf(entry);
-      const extents = entries.viewsOf(entry, entries.getDouble(entry, FIELD.sizeBytes));
-      adopted.push({ key: entries.keyOf(entry), resident: { lease: leases.tokenOf(slot), meta, extents } });
-    }
-    return adopted;
+  usage(): UnsavedUsage {
+    const { count, bytes, storing } = this.#p.tables.unsaved;
+    return { entries: count, bytes, storing, oldestMs: this.#p.tables.unsaved.oldestMs() };
   }
 }

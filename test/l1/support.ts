@@ -5,7 +5,7 @@ import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena/arena
 import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry_table.ts";
 import { EntryList } from "../../src/l1/eviction/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { type ArenaOptions, COUNTER, POLICY_LISTS } from "../../src/l1/arena/layout.ts";
+import { type ArenaOptions, COUNTER, LIST } from "../../src/l1/arena/layout.ts";
 import { LEASE } from "../../src/l1/arena/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
 import { openTables } from "../../src/l1/arena/tables.ts";
@@ -209,7 +209,7 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
   same(lists.reduce((sum, list) => sum + list.count, 0), residents);
 
   const links = { newer: FIELD.laterAdmitted, older: FIELD.earlierAdmitted };
-  const admissions = new EntryList(arena, entries, POLICY_LISTS, links);
+  const admissions = new EntryList(arena, entries, LIST.admissions, links);
   let admitted = 0;
   let lastMs = -Infinity;
   for (let entry = admissions.tail; entry !== -1; entry = entries.get(entry, FIELD.laterAdmitted)) {
@@ -221,4 +221,31 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
     admitted++;
   }
   same([admitted, admissions.count], [residents, residents]);
+  auditUnsaved(tables);
+}
+
+/** Who waits for a store and who is being stored, by flags, leases and lists. */
+function auditUnsaved({ arena, entries, leases, unsaved }: ReturnType<typeof openTables>): void {
+  const flagged = { waiting: new Set<number>(), storing: new Set<number>() };
+  for (let entry = 0; entry < entries.top; entry++) {
+    const state = entries.get(entry, FIELD.state);
+    if (state === STATE.free) continue;
+    if (entries.hasFlag(entry, FLAG.storing)) flagged.storing.add(entry);
+    else if (entries.hasFlag(entry, FLAG.unsaved)) flagged.waiting.add(entry);
+    if (entries.hasFlag(entry, FLAG.unsaved)) same(state, STATE.resident);
+  }
+  const held = [...leases.live((deadlineMs) => deadlineMs === Infinity)].map(({ entry }) => entry);
+  same(held.toSorted((a, b) => a - b), [...flagged.storing].toSorted((a, b) => a - b));
+  const links = { newer: FIELD.laterUnsaved, older: FIELD.earlierUnsaved };
+  let bytes = 0;
+  for (const [number, wanted] of [[LIST.waiting, flagged.waiting], [LIST.storing, flagged.storing]] as const) {
+    const list = new EntryList(arena, entries, number, links);
+    same(list.count, wanted.size);
+    for (let entry = list.tail; entry !== -1; entry = entries.get(entry, FIELD.laterUnsaved)) {
+      same(wanted.delete(entry), true);
+      bytes += entries.getDouble(entry, FIELD.sizeBytes);
+    }
+    same(wanted.size, 0);
+  }
+  same(unsaved.bytes, bytes);
 }

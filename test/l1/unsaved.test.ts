@@ -1,17 +1,27 @@
 import { expect, test } from "bun:test";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { audit, bytesOf, clear, commit, fill, get, makeL1, put, request, resident, staging } from "./support.ts";
+import type { Lease } from "../../src/l1/types.ts";
+import { audit, bytesOf, clear, commit, fill, get, makeL1, put, request, staging } from "./support.ts";
 
 const key = (name: string) => ({ tenant: "", key: name });
 
 type Bench = ReturnType<typeof makeL1>;
 
+const LIMITS = { maxEntries: 9, maxBytes: 1000 };
+
 /** Admits an unsaved object of text. */
-function putUnsaved({ l1 }: Pick<Bench, "l1">, name: string, text: string, expiresMs: number = 0) {
+function putUnsaved({ l1 }: Pick<Bench, "l1">, name: string, text: string, expiresMs: number = 0): string {
   const bytes = new TextEncoder().encode(text);
   const staged = staging(l1.reserveWrite([request(name, bytes.length)], "put")[0]);
   fill(staged.extents, bytes);
-  return resident(l1.admitUnsaved(commit(staged, bytes.length, { expiresMs })));
+  return l1.admitUnsaved(commit(staged, bytes.length, { expiresMs }), LIMITS);
+}
+
+/** The lease of the one object that waits. */
+function takeOne(l1: L1Manager): Lease {
+  const [taken] = l1.takeUnsaved(1);
+  if (taken === undefined) throw new Error("nothing waits");
+  return taken.resident.lease;
 }
 
 /** Another thread's view of the same arena. */
@@ -30,29 +40,35 @@ function other({ memory, clock }: Bench, holder: number): L1Manager {
   });
 }
 
-test("L1Manager.admitUnsaved keeps the object past every deadline until its lease is given back", () => {
-  const bench = makeL1({ sizeBytes: 64 * 8 }, { admissionLimitBytes: 512 });
-  const { lease } = putUnsaved(bench, "a", "hello");
-  bench.clock.now += 1_000_000;
-  bench.l1.tick();
-  for (let i = 0; i < 20; i++) put(bench.l1, `filler-${i}`, "x");
-  expect(bench.l1.renew(lease)).toBe(true);
-  bench.clock.now += 1_000_000;
-  bench.l1.tick();
-  expect([get(bench.l1, "a"), bench.l1.isCurrent(lease)]).toEqual(["hello", true]);
-  expect(bench.l1.finishRead([lease])).toEqual([true]);
-  for (let i = 0; i < 20; i++) put(bench.l1, `filler-${i}`, "x");
-  expect(get(bench.l1, "a")).toBe(undefined);
-  audit(bench.memory);
-});
+for (const isTaken of [true, false]) {
+  test(`L1Manager keeps an unsaved object past every deadline until it is stored, ${isTaken ? "taken" : "or taken"}`, () => {
+    const bench = makeL1({ sizeBytes: 64 * 8 }, { admissionLimitBytes: 512 });
+    expect(putUnsaved(bench, "a", "hello")).toBe("admitted");
+    const early = isTaken ? takeOne(bench.l1) : undefined;
+    bench.clock.now += 1_000_000;
+    bench.l1.tick();
+    for (let i = 0; i < 20; i++) put(bench.l1, `filler-${i}`, "x");
+    bench.clock.now += 1_000_000;
+    bench.l1.tick();
+    expect(get(bench.l1, "a")).toBe("hello");
+    const lease = early ?? takeOne(bench.l1);
+    expect([bench.l1.renew(lease), bench.l1.isCurrent(lease)]).toEqual([true, true]);
+    audit(bench.memory);
+    expect(bench.l1.finishRead([lease])).toEqual([true]);
+    for (let i = 0; i < 20; i++) put(bench.l1, `filler-${i}`, "x");
+    expect(get(bench.l1, "a")).toBe(undefined);
+    audit(bench.memory);
+  });
+}
 
-test("L1Manager.isExpiredUnsaved tells until the lease is given back when the object has expired", () => {
+test("L1Manager.isExpiredUnsaved tells until the object is stored when it has expired", () => {
   const bench = makeL1();
   const { l1, clock, memory } = bench;
-  const { lease } = putUnsaved(bench, "a", "hello", clock.now + 10);
+  putUnsaved(bench, "a", "hello", clock.now + 10);
   expect(l1.isExpiredUnsaved(key("a"))).toBe(false);
   clock.now += 10;
   l1.tick();
+  const lease = takeOne(l1);
   expect([l1.isExpiredUnsaved(key("a")), get(l1, "a"), l1.peek(key("a")), l1.isCurrent(lease)]).toEqual([
     true,
     undefined,
@@ -69,22 +85,30 @@ test("L1Manager.isExpiredUnsaved tells until the lease is given back when the ob
 for (
   const [what, change] of [
     ["a write", ({ l1 }: Bench) => put(l1, "a", "new")],
-    ["an unsaved write", (bench: Bench) => void bench.l1.finishRead([putUnsaved(bench, "a", "new").lease])],
+    ["an unsaved write", (bench: Bench) => void putUnsaved(bench, "a", "new")],
     ["a delete", ({ l1 }: Bench) => expect(l1.delete([key("a")])).toEqual([false])],
     ["a clear", ({ l1 }: Bench) => expect(clear(l1)).toBe(1)],
   ] as const
 ) {
-  test(`L1Manager.isExpiredUnsaved ends when ${what} follows`, () => {
-    const bench = makeL1();
-    const { l1, clock, memory } = bench;
-    const { lease } = putUnsaved(bench, "a", "hello", clock.now + 10);
-    clock.now += 10;
-    change(bench);
-    expect([l1.isExpiredUnsaved(key("a")), l1.isCurrent(lease)]).toEqual([false, false]);
-    audit(memory);
-    expect(l1.finishRead([lease])).toEqual([true]);
-    audit(memory);
-  });
+  for (const isTaken of [true, false]) {
+    test(`L1Manager.isExpiredUnsaved ends when ${what} follows, the object ${isTaken ? "" : "not "}taken`, () => {
+      const bench = makeL1();
+      const { l1, clock, memory } = bench;
+      putUnsaved(bench, "a", "hello", clock.now + 10);
+      const lease = isTaken ? takeOne(l1) : undefined;
+      clock.now += 10;
+      change(bench);
+      expect(l1.isExpiredUnsaved(key("a"))).toBe(false);
+      const waiting = what === "an unsaved write" ? 1 : 0;
+      expect(l1.unsavedUsage().entries).toBe(waiting + (isTaken ? 1 : 0));
+      audit(memory);
+      if (lease === undefined) return;
+      expect(l1.isCurrent(lease)).toBe(false);
+      expect(l1.finishRead([lease])).toEqual([true]);
+      expect(l1.unsavedUsage().entries).toBe(waiting);
+      audit(memory);
+    });
+  }
 }
 
 test("L1Manager.clear leaves unsaved objects when only saved ones are to go", () => {
@@ -95,33 +119,57 @@ test("L1Manager.clear leaves unsaved objects when only saved ones are to go", ()
   expect([get(bench.l1, "a"), get(bench.l1, "b")]).toEqual(["hello", undefined]);
 });
 
-test("L1Manager.adoptUnsaved takes over the unsaved objects of one holder with their keys", () => {
+test("L1Manager.takeUnsaved hands out each object once, in the order of admission, whoever admitted it", () => {
   const bench = makeL1();
   const second = other(bench, 2);
   const third = other(bench, 3);
   putUnsaved({ l1: second }, "a", "hello");
   putUnsaved({ l1: second }, "b", "there");
-  put(bench.l1, "b", "newer");
   putUnsaved({ l1: third }, "c", "not mine");
-  const adopted = bench.l1.adoptUnsaved(2);
-  expect(adopted.map((each) => [each.key.key, new TextDecoder().decode(bytesOf(each.resident.extents))])).toEqual([
-    ["a", "hello"],
-    ["b", "there"],
-  ]);
-  expect(adopted.map((each) => bench.l1.isCurrent(each.resident.lease))).toEqual([true, false]);
-  expect([third.adoptUnsaved(2), third.adoptUnsaved(1).length]).toEqual([[], 2]);
-  expect(bench.l1.finishRead(adopted.map((each) => each.resident.lease))).toEqual([true, true]);
+  putUnsaved(bench, "b", "newer");
+  const texts = (l1: L1Manager, most: number) =>
+    l1.takeUnsaved(most).map(({ key, resident }) => [
+      key.key,
+      new TextDecoder().decode(bytesOf(resident.extents)),
+      l1.isCurrent(resident.lease),
+    ]);
+  expect(texts(bench.l1, 2)).toEqual([["a", "hello", true], ["c", "not mine", true]]);
+  expect(texts(third, 9)).toEqual([["b", "newer", true]]);
+  expect(texts(bench.l1, 9)).toEqual([]);
   audit(bench.memory);
 });
 
-test("L1Manager.unsaved counts what no tier has of all holders, without what was replaced meanwhile", () => {
+test("L1Manager.admitUnsaved admits nothing beyond the limits, but for one object that is alone", () => {
+  const bench = makeL1();
+  const { l1 } = bench;
+  const staged = (name: string, bytes: number) => commit(staging(l1.reserveWrite([request(name, bytes)], "put")[0]), bytes);
+  const limits = { maxEntries: 2, maxBytes: 10 };
+  expect(l1.admitUnsaved(staged("large", 20), limits)).toBe("admitted");
+  const second = staged("b", 5);
+  expect([l1.hasUnsavedRoom(5, limits), l1.admitUnsaved(second, limits), get(l1, "b")]).toEqual([false, "full", undefined]);
+  l1.finishRead([takeOne(l1)]);
+  expect(l1.admitUnsaved(second, limits)).toBe("admitted");
+  expect(l1.admitUnsaved(second, limits)).toBe("stale");
+  expect([l1.hasUnsavedRoom(6, limits), l1.hasUnsavedRoom(5, limits)]).toEqual([false, true]);
+  expect(l1.admitUnsaved(staged("c", 5), limits)).toBe("admitted");
+  const lease = takeOne(l1);
+  const last = staged("d", 0);
+  expect(l1.admitUnsaved(last, limits)).toBe("full");
+  l1.finishRead([lease]);
+  expect(l1.admitUnsaved(last, limits)).toBe("admitted");
+  audit(bench.memory);
+});
+
+test("L1Manager.unsaved counts what the tiers do not have, without what was replaced or has expired meanwhile", () => {
   const bench = makeL1();
   const second = other(bench, 2);
   putUnsaved(bench, "a", "hello");
   putUnsaved({ l1: second }, "b", "there!");
   putUnsaved({ l1: second }, "c", "replaced");
+  putUnsaved({ l1: second }, "d", "short", bench.clock.now + 1);
+  bench.clock.now += 1;
   put(bench.l1, "c", "newer");
   expect([bench.l1.unsaved(), second.unsaved()]).toEqual([{ objects: 2, bytes: 11 }, { objects: 2, bytes: 11 }]);
-  bench.l1.finishRead(second.adoptUnsaved(1).map(({ resident }) => resident.lease));
+  bench.l1.finishRead([takeOne(bench.l1)]);
   expect(bench.l1.unsaved()).toEqual({ objects: 1, bytes: 6 });
 });

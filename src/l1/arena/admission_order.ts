@@ -2,7 +2,7 @@ import type { Arena } from "./arena.ts";
 import { type EntryTable, FIELD } from "./entry_table.ts";
 import type { Counters } from "./counters.ts";
 import { EntryList } from "../eviction/entry_list.ts";
-import { COUNTER, POLICY_LISTS } from "./layout.ts";
+import { COUNTER, LIST } from "./layout.ts";
 
 const NONE = -1;
 
@@ -22,7 +22,7 @@ export class AdmissionOrder {
     this.#entries = entries;
     this.#counters = options.counters;
     const links = { newer: FIELD.laterAdmitted, older: FIELD.earlierAdmitted };
-    this.#list = new EntryList(arena, entries, POLICY_LISTS, links);
+    this.#list = new EntryList(arena, entries, LIST.admissions, links);
     if (options.format) this.#list.format();
   }
 

@@ -33,4 +33,13 @@ export class Counters {
   set payloadBytes(bytes: number) {
     this.#d[(this.#at + COUNTER.payloadBytes) >>> 1] = bytes;
   }
+
+  /** Bytes of the unsaved objects. */
+  get unsavedBytes(): number {
+    return this.#d[(this.#at + COUNTER.unsavedBytes) >>> 1] ?? 0;
+  }
+
+  set unsavedBytes(bytes: number) {
+    this.#d[(this.#at + COUNTER.unsavedBytes) >>> 1] = bytes;
+  }
 }

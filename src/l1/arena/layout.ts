@@ -18,8 +18,11 @@ export const MAX_HOLDER = 65_535;
 /** Words of a bit for each holder. */
 export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
 
-/** Lists that an eviction policy may use; the one behind them holds all residents in the order of their admission. */
+/** Lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
+
+/** The lists behind these: all residents in the order of their admission; unsaved objects that wait, and those that are being stored. */
+export const LIST = { admissions: POLICY_LISTS, waiting: POLICY_LISTS + 1, storing: POLICY_LISTS + 2 } as const;
 
 /** First-level classes (powers of two) and second-level classes (sixteenths) of the free lists. */
 export const FIRST_LEVELS = 27;
@@ -92,7 +95,9 @@ export const COUNTER = {
   admissions: 18,
   /** 1 while the loop is on its way from the high to the low watermark. */
   evicting: 19,
-  words: 20,
+  /** Of unsaved objects that wait or are being stored; more than 32 bits hold. */
+  unsavedBytes: 20,
+  words: 22,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {
@@ -119,7 +124,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
     counters: take(COUNTER.words),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),
-    lists: take((POLICY_LISTS + 1) * LIST_WORDS),
+    lists: take((LIST.storing + 1) * LIST_WORDS),
     buckets: take(buckets),
     ghosts: take(2 * ghosts),
     leases: take(maxLeases * LEASE_WORDS),

@@ -83,6 +83,17 @@ export class EntryList {
     this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
   }
 
+  pushTail(entry: number): void {
+    const { tail } = this;
+    this.#entries.set(entry, this.#links.older, NONE);
+    this.#entries.set(entry, this.#links.newer, tail);
+    if (tail === NONE) this.#w[this.#at + HEAD] = entry;
+    else this.#entries.set(tail, this.#links.older, entry);
+    this.#w[this.#at + TAIL] = entry;
+    this.#w[this.#at + COUNT] = this.count + 1;
+    this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
+  }
+
   remove(entry: number): void {
     const newer = this.#entries.get(entry, this.#links.newer);
     const older = this.#entries.get(entry, this.#links.older);

@@ -7,7 +7,7 @@ import type { Tables } from "../arena/tables.ts";
 
 const NONE = -1;
 
-/** What the leases say of every entry: how many read it, whether one of these is endless, and the slot of its writer (-1: none). */
+/** What the leases say of every entry: how many read it, whether one of these is endless (it is being stored), and the slot of its writer (-1: none). */
 interface Claims {
   readonly pins: Int32Array;
   readonly endless: Uint8Array;
@@ -25,7 +25,6 @@ export function repair({ tables, lifecycle, key }: {
   readonly key: KeyBytes;
 }): void {
   const { entries, leases } = tables;
-  dropHalfHeld(tables);
   const claims = claimsOf(tables);
   const chains = soundChains(tables);
   for (let entry = 0; entry < entries.top; entry++) settle(tables, entry, { claims, chains });
@@ -38,17 +37,11 @@ export function repair({ tables, lifecycle, key }: {
   const residents = recount(tables);
   tables.policy.rebuild(residents);
   tables.admissions.rebuild(residents);
+  tables.unsaved.rebuild(unsavedOf(tables));
   for (const entry of residents) {
     if (entries.get(entry, FIELD.writer) === NONE || entries.get(entry, FIELD.state) !== STATE.resident) continue;
     entries.loadKey(entry, key);
     lifecycle.finishAdmission(entry, key);
-  }
-}
-
-/** Ends endless leases on stagings: they were to be admitted, and are not. */
-function dropHalfHeld({ entries, leases }: Tables): void {
-  for (const { slot, entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
-    if (entries.get(entry, FIELD.state) === STATE.staging) leases.end(slot);
   }
 }
 
@@ -116,7 +109,8 @@ function settle(
   const pins = claims.pins[entry] ?? 0;
   const writer = claims.writers[entry] ?? NONE;
   const isLinked = entries.hasFlag(entry, FLAG.linked);
-  const wasLastRead = pins === 0 && entries.get(entry, FIELD.pins) > 0 && entries.hasFlag(entry, FLAG.temporary);
+  const wasLastRead = pins === 0 && entries.get(entry, FIELD.pins) > 0 && entries.hasFlag(entry, FLAG.temporary) &&
+    !entries.hasFlag(entry, FLAG.unsaved);
   const isStaging = state === STATE.staging && writer !== NONE;
   const isResident = state === STATE.resident && isLinked && !wasLastRead;
   const chain = chains[entry];
@@ -128,8 +122,9 @@ function settle(
     entries.set(entry, FIELD.state, STATE.detached);
     entries.clearFlag(entry, FLAG.linked);
   }
-  if (isResident && claims.endless[entry] === 1) entries.setFlag(entry, FLAG.unsaved);
-  else entries.clearFlag(entry, FLAG.unsaved);
+  if (!isResident) entries.clearFlag(entry, FLAG.unsaved);
+  if (claims.endless[entry] === 1) entries.setFlag(entry, FLAG.storing);
+  else entries.clearFlag(entry, FLAG.storing);
   entries.set(entry, FIELD.pins, pins);
   entries.set(entry, FIELD.writer, isStaging || isResident ? writer : NONE);
   entries.set(entry, FIELD.granules, chain.reduce((sum, block) => sum + allocator.length(block), 0));
@@ -156,6 +151,16 @@ function* inAddressOrder(
     }
   }
   for (const value of Float64Array.from(packed).sort()) yield value % layout.maxBlocks;
+}
+
+/** The entries that wait for their store or are being stored. */
+function unsavedOf({ entries }: Tables): readonly number[] {
+  const found: number[] = [];
+  for (let entry = 0; entry < entries.top; entry++) {
+    const isUsed = entries.get(entry, FIELD.state) !== STATE.free;
+    if (isUsed && entries.hasFlag(entry, FLAG.unsaved | FLAG.storing)) found.push(entry);
+  }
+  return found;
 }
 
 /** Counts what the entries say; the residents. */

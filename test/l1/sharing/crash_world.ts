@@ -5,6 +5,7 @@ import { clear, type FakeClock, type Told } from "../support.ts";
 
 export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 export const ADMISSION_LIMIT = 20_000;
+const LIMITS = { maxEntries: 5, maxBytes: 30_000 };
 
 export function keyOf(key: string): { readonly tenant: string; readonly key: string } {
   return { tenant: key < "c" ? "t" : "", key };
@@ -90,6 +91,8 @@ export class Actor {
   readonly l1: L1Manager;
   readonly writes: OpenWrite[] = [];
   readonly reads: OpenRead[] = [];
+  /** What it has taken to store it. */
+  readonly taken: Lease[] = [];
   /** The versions that leave with their last reader. */
   readonly temporary = new Set<number>();
   readonly #clock: FakeClock;
@@ -113,7 +116,7 @@ export class Actor {
   /** Prepares one random operation; the function it returns is the call into L1. */
   next(): () => void {
     const random = this.#random;
-    switch (random.below(12)) {
+    switch (random.below(14)) {
       case 0:
       case 1:
       case 2:
@@ -133,6 +136,9 @@ export class Actor {
         const keys = [keyOf(random.pick(KEYS) ?? "a"), keyOf(random.pick(KEYS) ?? "a")];
         return random.below(3) === 0 ? () => this.l1.touch(keys) : () => void this.l1.delete(keys);
       }
+      case 11:
+      case 12:
+        return this.#store();
       default:
         return this.#upkeep();
     }
@@ -187,7 +193,7 @@ export class Actor {
       for (const write of batch) this.writes.splice(this.writes.indexOf(write), 1);
       const onResident = open.loading ? "keep" : "replace";
       if (how === 0) this.#keepReads(this.l1.finishWriteAndReserveRead(commits, onResident, 2));
-      else if (how === 1) { for (const commit of commits) this.#keepReads([this.l1.admitUnsaved(commit)]); }
+      else if (how === 1) { for (const commit of commits) this.l1.admitUnsaved(commit, LIMITS); }
       else this.l1.finishWrite(commits, onResident);
     };
   }
@@ -207,6 +213,18 @@ export class Actor {
     return () => {
       this.reads.splice(this.reads.indexOf(read), 1);
       this.l1.finishRead([read.lease], 1 + this.#random.below(2));
+    };
+  }
+
+  #store(): () => void {
+    const lease = this.#random.pick(this.taken);
+    const most = 1 + this.#random.below(3);
+    if (lease === undefined || this.#random.below(3) === 0) {
+      return () => void this.taken.push(...this.l1.takeUnsaved(most).map(({ resident }) => resident.lease));
+    }
+    return () => {
+      this.taken.splice(this.taken.indexOf(lease), 1);
+      this.l1.finishRead([lease]);
     };
   }
 

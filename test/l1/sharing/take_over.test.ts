@@ -123,15 +123,23 @@ test("memory of a thread that may still run is kept for five seconds", async () 
   audit(memory);
 });
 
-test("takeOver leaves unsaved objects to be adopted", async () => {
+test("takeOver leaves unsaved objects waiting, those that the dead was storing in front", async () => {
   const { main, dying, memory } = makePair();
-  const staged = staging(dying.reserveWrite([request("a", 4)], "put")[0]);
-  fill(staged.extents, new TextEncoder().encode("text"));
-  dying.admitUnsaved(commit(staged, 4));
+  const putUnsaved = (l1: L1Manager, key: string): void => {
+    const staged = staging(l1.reserveWrite([request(key, 4)], "put")[0]);
+    fill(staged.extents, new TextEncoder().encode("text"));
+    expect(l1.admitUnsaved(commit(staged, 4), { maxEntries: 9, maxBytes: 99 })).toBe("admitted");
+  };
+  for (const key of ["gone", "a", "b"]) putUnsaved(dying, key);
+  expect(dying.takeUnsaved(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);
+  main.delete([{ tenant: "", key: "gone" }]);
   await main.takeOver(DEAD);
-  expect(main.usage().readLeases).toBe(1);
-  const [adopted] = main.adoptUnsaved(DEAD);
-  expect(adopted?.key.key).toBe("a");
+  expect([main.usage().readLeases, main.unsavedUsage()]).toEqual([
+    0,
+    { entries: 2, bytes: 8, storing: 0, oldestMs: main.unsavedUsage().oldestMs },
+  ]);
+  audit(memory);
+  expect(main.takeUnsaved(9).map(({ key }) => key.key)).toEqual(["a", "b"]);
   expect(get(main, "a")).toBe("text");
   audit(memory);
 });

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import type { Lease, Resident } from "../../../src/l1/types.ts";
+import type { Resident } from "../../../src/l1/types.ts";
 import { Random } from "./crash_world.ts";
 import { threadOptions } from "./thread_options.ts";
 
@@ -63,12 +63,12 @@ function put(): void {
   const commit = { lease: staged.lease, sizeBytes, crc32: checksum, version: 1, createdMs: 0, expiresMs: 0 };
   const how = random.below(10);
   if (how === 0) l1.abort([staged.lease]);
-  else if (how === 1) endUnsaved(l1.admitUnsaved(commit)?.lease);
+  else if (how === 1) {
+    l1.admitUnsaved(commit, { maxEntries: 8, maxBytes: 1e6 });
+    // Whoever comes by stores them all, so that there is always room for more.
+    for (const { resident } of l1.takeUnsaved(9)) l1.finishRead([resident.lease]);
+  }
   else l1.finishWrite([commit], how < 6 ? "replace" : "keep");
-}
-
-function endUnsaved(lease: Lease | undefined): void {
-  if (lease !== undefined) l1.finishRead([lease]);
 }
 
 function read(): void {
