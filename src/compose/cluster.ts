@@ -14,6 +14,7 @@ import { GhostIndex } from "../storage/shared/ghost_index.ts";
 import { allocateSharedKeys, MAX_PLACES } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { causeText } from "../core/cause_text.ts";
+import { MAX_HOLDER } from "../l1/arena/layout.ts";
 import { hasFolders } from "../l2/mod.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { Board } from "./cluster/board.ts";
@@ -29,6 +30,7 @@ import { findPorts } from "./ports.ts";
 import { checkRequestLog, openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
 import { Supervisor } from "./cluster/supervisor.ts";
+import type { Seat } from "./cluster/seat.ts";
 import type { FromWorker, Stopped, ToWorker } from "./cluster/worker_messages.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
@@ -69,11 +71,11 @@ export async function startCluster(
   const [port, adminPort] = await findPorts(config);
   if (config.observability) checkRequestLog(config);
   // One more than there are workers, for the replacement of one that hangs.
-  const places = Math.min(config.workers + 1, MAX_PLACES);
+  const places = Math.min(config.workers + 1, MAX_PLACES - 1);
   const board = new Board(places);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({
-    places,
+    places: places + 1,
     hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   });
   const channelName = `vitrine-${crypto.randomUUID()}`;
@@ -99,16 +101,32 @@ export async function startCluster(
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
-      return { config, clock: clock.read(), sharedKeys, board: board.buffer, channelName, producer, countersRow };
+      return {
+        config,
+        clock: clock.read(),
+        arena,
+        sharedKeys,
+        seat: storageSeat(generation),
+        board: board.buffer,
+        channelName,
+        producer,
+        countersRow,
+      };
     },
     async onGone(generation) {
+      const dead = storageSeat(generation);
+      await l1.takeOver(dead.holder);
+      releaseSeat(sharedKeys, { dead, holder: MAIN_HOLDER });
       await hub.producerGone(storageProducer(generation));
     },
     board,
-    onConnected: (holder, port) => supervisor.post(holder, { kind: "storage", port }, [port]),
+    onConnected: (holder, lines) =>
+      supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.storing]),
     reportError,
     nowMs: () => performance.now(),
   });
+  // Behind the workers' places; numbers from the other end than theirs.
+  const storageSeat = (generation: number): Seat => ({ place: places, holder: MAX_HOLDER - generation });
   const supervisor = new Supervisor({
     workers: config.workers,
     places,
@@ -126,7 +144,7 @@ export async function startCluster(
       const producer = producerOf(seat);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
-      const storagePort = storageThread?.connect(seat.holder);
+      const storageLines = storageThread?.connect(seat.holder);
       const data: WorkerData = {
         config,
         version,
@@ -136,7 +154,7 @@ export async function startCluster(
         port,
         arena,
         sharedKeys,
-        storagePort,
+        storageLines,
         board: board.buffer,
         channelName,
         producer,
@@ -146,14 +164,13 @@ export async function startCluster(
       const url = new URL("./cluster/worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
         ...events,
-        ports: storagePort === undefined ? [] : [storagePort],
+        ports: storageLines === undefined ? [] : [storageLines.folders, storageLines.storing],
         onError(error) {
           reportError(error);
           events.onError(error);
         },
       });
     },
-    unsaved: () => l1.unsaved().objects,
     onReady: ({ place }) => publish("worker.started", { place: String(place) }),
     onStuck: ({ place }) => publish("worker.stuck", { place: String(place) }),
     async onGone(seat, { cause, mayRun }) {
@@ -165,7 +182,7 @@ export async function startCluster(
       await hub.producerGone(producerOf(seat));
     },
   });
-  const storage = new ClusterStorage({ hub, supervisor, l1, ghosts });
+  const storage = new ClusterStorage({ hub, supervisor, l1, ghosts, clock });
 
   let asked: ReturnType<typeof storage.status> | undefined;
 
@@ -269,11 +286,15 @@ export async function startCluster(
         live.close();
         const failures: string[] = [];
         const before = l1.unsaved();
+        storageThread?.stopSoon();
         const said = await inTime(supervisor.stop(), config.shutdownTimeoutMs);
         if (said === undefined) failures.push(`not finished within ${config.shutdownTimeoutMs / 1000} s`);
-        // The workers may still need it: what they have not stored yet, they store through it.
-        const closed = await inTime(settled(storageThread?.stop()), config.shutdownTimeoutMs);
+        // The workers need it until they are done; then it stores what they have left.
+        const restMs = Math.max(0, config.shutdownTimeoutMs - (performance.now() - beganMs));
+        const closed = await inTime(settled(storageThread?.stop()), restMs);
+        if (said !== undefined && closed === undefined) failures.push(`not stored within ${config.shutdownTimeoutMs / 1000} s`);
         if (closed?.status === "rejected") failures.push(causeText(closed.reason));
+        const thread = closed?.status === "fulfilled" ? closed.value : undefined;
         await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });
         await hub.stop();
         const pushes = await telemetry?.shutdown() ?? new Map<string, boolean>();
@@ -281,10 +302,10 @@ export async function startCluster(
         for (const { failure } of said ?? []) if (failure !== undefined) failures.push(failure);
         return {
           seconds: (performance.now() - beganMs) / 1000,
-          stored: said === undefined
+          stored: said === undefined || closed === undefined
             ? Math.max(0, before.objects - l1.unsaved().objects)
-            : total(({ stored }) => stored),
-          refused: total(({ refused }) => refused),
+            : total(({ stored }) => stored) + (thread?.stored ?? 0),
+          refused: total(({ refused }) => refused) + (thread?.refused ?? 0),
           unsaved: l1.unsaved(),
           cutRequests: total(({ cutRequests }) => cutRequests),
           failures,
@@ -303,8 +324,8 @@ function storageProducer(generation: number): string {
 }
 
 /** How a promise ends, without a rejection. */
-async function settled(promise: Promise<void> | undefined): Promise<PromiseSettledResult<void>> {
-  const [result] = await Promise.allSettled([promise ?? Promise.resolve()]);
+async function settled<T>(promise: Promise<T> | undefined): Promise<PromiseSettledResult<T | undefined>> {
+  const [result] = await Promise.allSettled([promise ?? Promise.resolve(undefined)]);
   return result;
 }
 

@@ -11,6 +11,7 @@ import type { FolderOwner } from "../l2/kind.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
+import type { Storing } from "../storage/storing.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { composeTiers } from "./tiers.ts";
 
@@ -31,6 +32,8 @@ export interface NodeOptions {
   readonly onTierRemoved: LossListeners["tier"];
   /** Who owns the folders of file tiers (default: this thread). */
   readonly folders?: FolderOwner | undefined;
+  /** Who stores in the background, if it is another thread. */
+  readonly storing?: Storing | undefined;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
@@ -64,6 +67,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
     storeConcurrency: config.storeConcurrency,
     shared,
+    storing: options.storing,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({

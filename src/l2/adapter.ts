@@ -14,6 +14,8 @@ export interface StoreSource {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The size if it is known before the last chunk. */
   readonly sizeBytes?: number;
+  /** The same bytes where they lie in memory, if they do: a small object can be copied from there in one step. They are right if `meta` does not throw afterwards. */
+  readonly whole?: readonly Uint8Array[];
   /** Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take its time. */
   readonly durable?: boolean;
   /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
@@ -95,6 +97,8 @@ export interface L2Adapter {
   clear(tenant?: string, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
+  /** Objects up to this size are committed in groups: it is good to ask for many at once. Default 0. */
+  readonly groupLimitBytes?: number;
   /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
   readonly trouble?: string | undefined;
   /** Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is still being read. */

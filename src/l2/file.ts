@@ -37,12 +37,12 @@ export interface FileAdapterOptions {
  */
 export class FileAdapter implements L2Adapter {
   readonly name: string;
+  readonly groupLimitBytes: number;
   readonly #calls: Calls;
   readonly #disk: Disk;
   readonly #layout: Layout;
   readonly #segments: SegmentReader;
   readonly #store: StoreCalls;
-  readonly #recordLimitBytes: number;
 
   constructor(options: FileAdapterOptions) {
     this.name = options.name;
@@ -51,7 +51,7 @@ export class FileAdapter implements L2Adapter {
     this.#layout = new Layout(options.path);
     this.#segments = new SegmentReader(this.#disk, this.#layout);
     this.#store = options.store;
-    this.#recordLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
+    this.groupLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
   }
 
   get trouble(): string | undefined {
@@ -161,8 +161,9 @@ export class FileAdapter implements L2Adapter {
     | { readonly payload: Uint8Array; readonly rest?: undefined }
     | { readonly payload?: undefined; readonly rest: AsyncIterable<Uint8Array> }
   > {
-    const limit = this.#recordLimitBytes;
+    const limit = this.groupLimitBytes;
     if (limit === 0 || (source.sizeBytes ?? 0) > limit) return { rest: source.chunks };
+    if (source.whole !== undefined) return { payload: copyOf(source.whole) };
     const chunks = source.chunks[Symbol.asyncIterator]();
     let payload = new Uint8Array(source.sizeBytes ?? 0);
     let length = 0;
@@ -230,6 +231,16 @@ async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>, durable
   } finally {
     await file.close();
   }
+}
+
+function copyOf(extents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(extents.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const extent of extents) {
+    copy.set(extent, at);
+    at += extent.length;
+  }
+  return copy;
 }
 
 function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {

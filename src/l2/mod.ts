@@ -87,6 +87,12 @@ export function hasFolders(urls: readonly string[]): boolean {
   return planTiers(urls).some(({ plan }) => plan.folder !== undefined);
 }
 
+/** Whether there are tiers, and all threads that open them have the same objects. */
+export function areShared(urls: readonly string[]): boolean {
+  const plans = planTiers(urls);
+  return plans.length > 0 && plans.every(({ kind }) => kind.isShared);
+}
+
 function contextOf(
   { tier, name }: { readonly tier: number; readonly name: string },
   { publish, clock, onTierRemoved = () => {} }: TiersContext,

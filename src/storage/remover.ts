@@ -4,19 +4,16 @@ import type { ObjectMeta } from "../core/object.ts";
 import type { StorageContext } from "./context.ts";
 import { askTiers } from "./tiers/ask_tiers.ts";
 import type { Precondition } from "./types.ts";
-import type { StoreController } from "./write/store_controller.ts";
-
-/** How long clearing L1 waits for what other threads have not stored yet, in milliseconds; then it leaves that alone. */
-const OTHERS_WAIT_MS = 1000;
+import type { Storing } from "./storing.ts";
 
 /** Deletes and clears so that nothing brings an object back: no tier, no queued store, no running load. */
 export class Remover {
   readonly #context: StorageContext;
-  readonly #stores: StoreController;
+  readonly #storing: Storing;
 
-  constructor(context: StorageContext, stores: StoreController) {
+  constructor(context: StorageContext, storing: Storing) {
     this.#context = context;
-    this.#stores = stores;
+    this.#storing = storing;
   }
 
   /** Removes the key from all levels; false if none had it. If a tier fails (tier_failed) the object may still be there, in L1 too. */
@@ -32,8 +29,7 @@ export class Remover {
       return latch.turn(key, () => {
         // A write may have been acknowledged from L1 meanwhile; its store job is still to come and loses nothing.
         assertAllowed(precondition, this.#now(key, found));
-        // The object disappears, and everything that could bring it back ends: jobs find it gone from L1, loads are superseded there.
-        this.#stores.cancel(key);
+        // The object disappears, and everything that could bring it back ends: stores find it gone from L1, loads are superseded there.
         const [inL1] = l1.delete([key], "deleted");
         return inL1 === true || inTier;
       });
@@ -54,7 +50,6 @@ export class Remover {
       for (const { gone } of started) gone.catch(() => undefined); // Awaited below, unless another tier fails before.
       assertFulfilled(await Promise.allSettled(started.map(({ invisible }) => invisible)));
       if (tierName === undefined) {
-        this.#stores.cancelAll(tenant);
         removed["l1"] = await this.#emptyL1(tenant, "all");
       }
       return started;
@@ -69,10 +64,7 @@ export class Remover {
 
   /** What is not yet in the tiers is stored first: clearing one level loses no acknowledged object. */
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
-    const { shared, poller, clock } = this.#context;
-    while (this.#stores.hasUnsaved(tenant)) await this.#stores.flush();
-    const deadlineMs = clock.monotonicMs() + OTHERS_WAIT_MS;
-    await poller.until(() => shared.queue.othersEntries === 0 || clock.monotonicMs() >= deadlineMs);
+    await this.#storing.settle();
     return { l1: await this.#emptyL1(tenant, "saved") };
   }
 

@@ -1,26 +1,18 @@
-import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
-import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L1 } from "../l1/types.ts";
-import type { L2Adapter } from "../l2/adapter.ts";
-import type { StorageContext } from "./context.ts";
-import { KeyLatch } from "./key_latch.ts";
+import type { StoreLimits } from "../l1/types.ts";
+import { type ContextOptions, openContext, type StorageContext } from "./context.ts";
 import { L1Listing } from "./l1_listing.ts";
-import { LeaseKeeper } from "./lease_keeper.ts";
 import { listObjects } from "./listing.ts";
 import { explain } from "./read/explain.ts";
 import { LoadController } from "./read/load_controller.ts";
 import { missReason } from "./read/miss_reason.ts";
-import { Poller } from "./poller.ts";
 import { Remover } from "./remover.ts";
-import { allocateSharedKeys } from "./shared/memory.ts";
-import type { QueueLimits } from "./shared/queue_share.ts";
-import { SharedKeys } from "./shared/shared_keys.ts";
-import { Tier } from "./tiers/tier.ts";
-import { systemTimers, type Timers } from "./timers.ts";
+import { storeQueueStatus } from "./store_queue_status.ts";
+import type { Storing } from "./storing.ts";
+import { repairStale } from "./tiers/repair_stale.ts";
 import type {
   Explanation,
   LookupListener,
@@ -34,28 +26,20 @@ import type {
 } from "./types.ts";
 import { Committer } from "./write/committer.ts";
 import { StoreController } from "./write/store_controller.ts";
+import { StoreRoom } from "./write/store_room.ts";
 import { WriteController } from "./write/write_controller.ts";
 
 /** What a StorageManager is made of. */
-export interface StorageManagerOptions {
-  readonly l1: L1;
-  /** In the order they are asked, the same in all threads that share L1, at most 31; every object is stored in all of them. */
-  readonly tiers: readonly L2Adapter[];
-  readonly publish: Publish<EventMap>;
-  readonly clock: Clock;
+export interface StorageManagerOptions extends ContextOptions {
   /** back: acknowledge from L1, store in the background; through: acknowledge when all tiers have it. */
   readonly write: "back" | "through";
   readonly maxObjectBytes: number;
-  /** How long L1 keeps a lease that nobody renews, in milliseconds. */
-  readonly leaseMs: number;
-  /** One bound for all threads that share L1. */
-  readonly storeQueue: QueueLimits;
+  /** Bounds on what is acknowledged and not stored yet: one for all threads that share L1. */
+  readonly storeQueue: StoreLimits;
   /** How many objects are stored side by side in the background. */
   readonly storeConcurrency: number;
-  /** This thread's part in what all threads over one L1 share; needed as soon as there is more than one (default: private to this manager). */
-  readonly shared?: SharedKeys;
-  /** Default: the runtime's. */
-  readonly timers?: Timers;
+  /** Who stores in the background, if it is another thread. Default: this manager does. */
+  readonly storing?: Storing | undefined;
 }
 
 /** L1 and the tiers as one cache; composes the controllers and publishes what requests ask. docs/STORAGE.md has the guarantees. */
@@ -63,38 +47,31 @@ export class StorageManager implements Storage {
   readonly tiers: readonly string[];
   readonly #context: StorageContext;
   readonly #loads: LoadController;
-  readonly #stores: StoreController;
+  /** Of this thread, if it stores. */
+  readonly #stores: StoreController | undefined;
   readonly #writes: WriteController;
   readonly #remover: Remover;
   readonly #listing: L1Listing;
   #draining: Promise<void> | undefined;
 
   constructor(options: StorageManagerOptions) {
-    const { l1, publish, clock, timers = systemTimers, shared = privateKeys() } = options;
-    const poller = new Poller(timers);
-    this.#context = {
-      l1,
-      publish,
-      clock,
-      timers,
-      tiers: options.tiers.map((adapter, index) => new Tier(adapter, { publish, clock, shared, index })),
-      shared,
-      poller,
-      latch: new KeyLatch(shared.stripes, poller),
-      keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
-    };
+    this.#context = openContext(options);
     this.tiers = ["l1", ...this.#context.tiers.map((tier) => tier.name)];
-    const stores = new StoreController(this.#context, {
-      limits: options.storeQueue,
-      concurrency: options.storeConcurrency,
-    });
+    const { l1, poller, shared } = this.#context;
+    const room = new StoreRoom({ l1, limits: options.storeQueue, poller, isShared: shared.isShared });
+    if (options.storing === undefined) {
+      const onRoom = (): void => room.look();
+      this.#stores = new StoreController(this.#context, { concurrency: options.storeConcurrency, onRoom });
+      // Another thread that stored may have died.
+      if (this.#context.tiers.length > 0) this.#stores.wake();
+    }
+    const storing = options.storing ?? storingHere(this.#stores);
     const loads = new LoadController(this.#context);
-    this.#stores = stores;
     this.#loads = loads;
-    this.#remover = new Remover(this.#context, stores);
+    this.#remover = new Remover(this.#context, storing);
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
-      committer: new Committer(this.#context, stores),
+      committer: new Committer(this.#context, { storing, room }),
       write: options.write,
       maxObjectBytes: options.maxObjectBytes,
       find: async (key) => (await loads.find(key))?.meta,
@@ -169,20 +146,15 @@ export class StorageManager implements Storage {
     return {
       l1: this.#context.l1.usage(),
       l2: await Promise.all(usages),
-      storeQueue: this.#stores.status(),
+      storeQueue: storeQueueStatus(this.#context),
       loadsInFlight: this.#loads.inFlight,
       ghostsForgotten: this.#context.shared.ghosts.forgotten,
     };
   }
 
-  /** Stores what a dead thread had acknowledged and not stored; call it after `releaseSeat`, in one living thread. Returns how many objects that are. */
-  adopt(holder: number): number {
-    return this.#stores.adopt(holder);
-  }
-
-  /** How many objects were stored in the background, and how many no tier took. */
+  /** How many objects were stored in the background by this thread, and how many no tier took. */
   get storeTotals(): StoreController["totals"] {
-    return this.#stores.totals;
+    return this.#stores?.totals ?? { stored: 0, refused: 0 };
   }
 
   drain(): Promise<void> {
@@ -192,8 +164,8 @@ export class StorageManager implements Storage {
 
   async #drain(): Promise<void> {
     await this.#writes.drain();
-    await this.#stores.flush();
-    await this.#stores.repair();
+    await this.#stores?.end();
+    await repairStale(this.#context);
     await this.#loads.drain();
     const closing = await Promise.allSettled(this.#context.tiers.map((tier) => tier.close()));
     const failed = closing.find((outcome) => outcome.status === "rejected");
@@ -249,7 +221,6 @@ interface Place {
   readonly tier: string;
 }
 
-/** What a manager that is alone shares with nobody. */
-function privateKeys(): SharedKeys {
-  return new SharedKeys(allocateSharedKeys({ places: 1, hashSeed: 0 }, "private"), { place: 0, holder: 1 });
+function storingHere(stores: StoreController | undefined): Storing {
+  return { wake: () => stores?.wake(), settle: () => stores?.flush() ?? Promise.resolve() };
 }

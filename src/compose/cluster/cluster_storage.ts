@@ -1,6 +1,8 @@
+import type { Clock } from "../../core/clock.ts";
 import type { CollectorHub } from "../../events/channel/collector_hub.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
+import { storeQueueStatus } from "../../storage/store_queue_status.ts";
 import type { StorageStatus } from "../../storage/types.ts";
 import { QUESTION } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -15,9 +17,10 @@ export interface ClusterStorageOptions {
   readonly supervisor: Supervisor;
   readonly l1: L1;
   readonly ghosts: GhostIndex;
+  readonly clock: Clock;
 }
 
-/** The storage of all workers as one: L1 as main sees it, the tiers as the first worker that answers, queues and loads of all together. */
+/** The storage of all workers as one: L1 and what is to be stored as main sees it, the tiers as the first worker that answers, the loads of all together. */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 
@@ -25,7 +28,7 @@ export class ClusterStorage {
     this.#options = options;
   }
 
-  /** What a worker that does not answer in time has queued is missing. */
+  /** The loads of a worker that does not answer in time are missing. */
   async status(): Promise<StorageStatus> {
     const answers = await this.#answers();
     const total = (numberOf: (status: StorageStatus) => number) =>
@@ -33,12 +36,7 @@ export class ClusterStorage {
     return {
       l1: this.#options.l1.usage(),
       l2: answers[0]?.l2 ?? [],
-      storeQueue: {
-        entries: total(({ storeQueue }) => storeQueue.entries),
-        bytes: total(({ storeQueue }) => storeQueue.bytes),
-        inFlight: total(({ storeQueue }) => storeQueue.inFlight),
-        oldestAgeSeconds: Math.max(0, ...answers.map(({ storeQueue }) => storeQueue.oldestAgeSeconds)),
-      },
+      storeQueue: storeQueueStatus(this.#options),
       ghostsForgotten: this.#options.ghosts.forgotten,
       loadsInFlight: total(({ loadsInFlight }) => loadsInFlight),
     };

@@ -1,4 +1,3 @@
-import type { MessagePort } from "node:worker_threads";
 import type { App } from "../../../routes/mod.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
@@ -8,8 +7,10 @@ import { noPublish } from "../../events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
+import { areShared } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
+import { RemoteStoring, type ToStorer } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "../follower.ts";
@@ -17,6 +18,7 @@ import { relayedEvents } from "./event_relay.ts";
 import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
+import type { StorageLines } from "../storage_thread/messages.ts";
 import { QUESTION } from "./questions.ts";
 import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
@@ -34,11 +36,9 @@ const REQUESTS_SHARE = 2 / 3;
 export interface RunningWorker {
   readonly tiers: readonly string[];
   readonly responses: App["responses"];
-  /** Stores what a dead worker had acknowledged and not stored. */
-  adopt(holder: number): void;
-  /** The storage thread is reached through this port from now on. */
-  connectStorage(port: MessagePort): void;
-  /** Finishes running requests, or breaks them off when two thirds of the time for a stop are over; stores what is queued, delivers what was published. */
+  /** The storage thread is reached through these lines from now on. */
+  connectStorage(lines: StorageLines): void;
+  /** Finishes running requests, or breaks them off when two thirds of the time for a stop are over; delivers what was published. */
   stop(): Promise<Stopped>;
 }
 
@@ -66,7 +66,12 @@ export async function runWorker(
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   const line = new OwnerLine();
-  if (data.storagePort !== undefined) line.connect(portOf<ToOwner, FromOwner>(data.storagePort));
+  const storing = new RemoteStoring({ l1, shared, clock });
+  const connect = (lines: StorageLines): void => {
+    line.connect(portOf<ToOwner, FromOwner>(lines.folders));
+    storing.connect((message) => lines.storing.postMessage(message));
+  };
+  if (data.storageLines !== undefined) connect(data.storageLines);
   const node = await composeNode({
     config,
     version,
@@ -77,6 +82,7 @@ export async function runWorker(
     shared,
     onTierRemoved: losses.tier,
     folders: line,
+    storing: areShared(config.l2) ? storing : undefined,
     status: async () => JSON.parse(await askStatus()),
     metricsText: askMetrics,
     follow: followerOf(config, data.env),
@@ -96,8 +102,7 @@ export async function runWorker(
   return {
     tiers: node.storage.tiers,
     responses: node.app.responses,
-    adopt: (holder) => void node.storage.adopt(holder),
-    connectStorage: (port) => line.connect(portOf<ToOwner, FromOwner>(port)),
+    connectStorage: connect,
     async stop() {
       const before = node.storage.storeTotals;
       const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });

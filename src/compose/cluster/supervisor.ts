@@ -38,11 +38,8 @@ export interface SupervisorOptions {
   ) => WorkerThread;
   /** A worker is ready. */
   readonly onReady: (seat: Seat) => void;
-  /** How many acknowledged objects wait for their store, in all workers. */
-  readonly unsaved: () => number;
   /**
-   * Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. `mayRun`: its thread was told to end and
-   * may not have.
+   * Tidies up after a worker, before its place is filled again. `mayRun`: its thread was told to end and may not have.
    */
   readonly onGone: (seat: Seat, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
   /** A thread that was told to end is still there after one more time-out. */
@@ -65,8 +62,6 @@ interface Member {
   /** Why it will be gone, where that is known before it is. */
   doomedBy: Cause | undefined;
   readonly silence: Silence;
-  /** Holders whose unsaved objects it was told to adopt: should it die before it has, another is told. */
-  readonly adopts: number[];
   readonly started: PromiseWithResolvers<Ready>;
   /** Undefined: it ended without a word. */
   readonly stopped: PromiseWithResolvers<Stopped | undefined>;
@@ -88,15 +83,12 @@ export class Supervisor {
   /** By place. */
   readonly #members = new Map<number, Member>();
   readonly #leftovers: Leftovers;
-  /** Holders whose unsaved objects nobody has been told to adopt. */
-  readonly #orphaned: number[] = [];
   /** What is being tidied up after workers that are gone. */
   readonly #tidying = new Set<Promise<void>>();
   #nextHolder = 2;
   #restarts = 0;
   /** From the moment all have started until they are told to stop: only then is a place filled again. */
   #running = false;
-  #isStopping = false;
   /** Replacements in a row that ended before they were ready. */
   #failures = 0;
   /** A worker that hangs, and the one that is to follow it. */
@@ -143,17 +135,12 @@ export class Supervisor {
     return first;
   }
 
-  /**
-   * Lets every worker finish; resolves with what they said when all have, or are gone. What a worker left unsaved that died meanwhile, or shortly before, a worker
-   * that is started for it stores.
-   */
+  /** Lets every worker finish; resolves with what they said when all have, or are gone. */
   async stop(): Promise<readonly Stopped[]> {
     this.#running = false;
-    this.#isStopping = true;
     this.#stopLooking();
     const said = await Promise.all([...this.#members.values()].map((member) => this.#stopMember(member)));
     await Promise.allSettled(this.#tidying);
-    if (this.#options.unsaved() > 0) said.push(await this.#rescue());
     return said.filter((stopped) => stopped !== undefined);
   }
 
@@ -165,21 +152,6 @@ export class Supervisor {
     const stopped = await member.stopped.promise;
     await member.thread.terminate();
     return stopped;
-  }
-
-  async #rescue(): Promise<Stopped | undefined> {
-    // Not in a place to which a thread that hangs may still write, if there is another.
-    const empty = [...this.#members.values()].find(({ seat, state }) =>
-      state === "gone" && !this.#leftovers.has(seat.place)
-    );
-    const member = this.#fill(empty?.seat.place ?? this.#freePlace() ?? 0);
-    try {
-      await member.started.promise;
-    } catch {
-      return undefined;
-    }
-    this.#adopt(member);
-    return await this.#stopMember(member);
   }
 
   /** Posts to the worker of a holder, if it is there. */
@@ -206,7 +178,6 @@ export class Supervisor {
       state: "starting",
       doomedBy: undefined,
       silence: new Silence(board.heartbeat(place)),
-      adopts: [],
       started: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
       thread: this.#options.spawn(seat, {
@@ -228,7 +199,6 @@ export class Supervisor {
       member.silence.restart();
       member.started.resolve(message);
       this.#options.onReady(member.seat);
-      this.#handOver();
       this.#settle();
     } else if (message.kind === "failed") {
       member.started.reject(new StartFailure(message.message));
@@ -332,36 +302,13 @@ export class Supervisor {
     member.started.reject(new StartFailure("a worker ended before it was ready"));
     if (this.#running && end.cause !== "stopped") this.#restarts++;
     if (end.mayRun) this.#leftovers.add(member.seat);
-    const tidying = this.#tidyUp(member, end);
+    const tidying = this.#options.onGone(member.seat, end);
     this.#tidying.add(tidying);
     member.stopped.resolve(undefined);
     await tidying;
     this.#tidying.delete(tidying);
     this.#settle();
-    this.#handOver();
     if (this.#running) this.#refill(member.seat.place);
-  }
-
-  async #tidyUp({ seat, adopts }: Member, end: { readonly cause: Cause; readonly mayRun: boolean }): Promise<void> {
-    await this.#options.onGone(seat, end);
-    this.#orphaned.push(seat.holder, ...adopts);
-  }
-
-  #handOver(): void {
-    // Who stops may be past the point at which it could still store something.
-    const [heir] = this.#isStopping
-      ? []
-      : [...this.#members.values()].filter(({ state }) => state === "ready").toSorted((a, b) =>
-        a.silence.ms - b.silence.ms
-      );
-    if (heir !== undefined) this.#adopt(heir);
-  }
-
-  #adopt(heir: Member): void {
-    for (const from of this.#orphaned.splice(0)) {
-      heir.adopts.push(from);
-      heir.thread.post({ kind: "adopt", from });
-    }
   }
 
   /** A place nobody has, if there is one. */

@@ -22,8 +22,7 @@ function reportError(error: unknown): void {
 try {
   const worker = await runWorker(data, reportError);
   port.on("message", (message: ToWorker) => {
-    if (message.kind === "adopt") worker.adopt(message.from);
-    else if (message.kind === "storage") worker.connectStorage(message.port);
+    if (message.kind === "storage") worker.connectStorage(message.lines);
     else void worker.stop().then(say);
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });

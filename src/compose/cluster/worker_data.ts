@@ -1,8 +1,8 @@
-import type { MessagePort } from "node:worker_threads";
 import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
+import type { StorageLines } from "../storage_thread/messages.ts";
 import type { RelayTarget } from "./event_relay.ts";
 import type { Seat } from "./seat.ts";
 
@@ -19,8 +19,8 @@ export interface WorkerData {
   readonly port: number;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
-  /** The line to the storage thread, if there is one. */
-  readonly storagePort: MessagePort | undefined;
+  /** The lines to the storage thread, if there is one. */
+  readonly storageLines: StorageLines | undefined;
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
   readonly channelName: string;

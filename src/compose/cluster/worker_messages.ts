@@ -1,12 +1,11 @@
-import type { MessagePort } from "node:worker_threads";
 import type { EventMap } from "../../events/catalogue.ts";
+import type { StorageLines } from "../storage_thread/messages.ts";
 
 /** What main posts to a worker. */
 export type ToWorker =
   | { readonly kind: "stop" }
-  | { readonly kind: "adopt"; readonly from: number }
   /** The storage thread was started again and is reached here. */
-  | { readonly kind: "storage"; readonly port: MessagePort };
+  | { readonly kind: "storage"; readonly lines: StorageLines };
 
 /** What a worker posts to main. */
 export type FromWorker =
@@ -17,7 +16,7 @@ export type FromWorker =
 /** What a worker says when it has stopped. */
 export interface Stopped {
   readonly kind: "stopped";
-  /** Objects that waited when it was told to stop, and are stored; objects that no tier took. */
+  /** Where the worker itself stores: objects that waited when it was told to stop, and are stored; objects that no tier took. */
   readonly stored: number;
   readonly refused: number;
   /** Requests that it broke off. */

@@ -16,7 +16,7 @@ try {
     if (message.kind !== "stop") thread.hear(message);
     else {
       thread.stop().then(
-        () => say({ kind: "stopped" }),
+        (totals) => say({ kind: "stopped", ...totals }),
         (error: unknown) => say({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
       );
     }

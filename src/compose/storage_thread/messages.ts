@@ -1,14 +1,18 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
+import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
+import type { Seat } from "../cluster/seat.ts";
 
 /** What the storage thread is given when it starts. */
 export interface StorageThreadData {
   readonly config: Config;
   /** Main's clock, so that all threads agree. */
   readonly clock: ClockReading;
+  readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
+  readonly seat: Seat;
   /** Where the thread shows that its event loop turns. */
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
@@ -17,14 +21,25 @@ export interface StorageThreadData {
   readonly countersRow: SharedArrayBuffer;
 }
 
+/** A worker's lines to the storage thread, of which each side has one end. */
+export interface StorageLines {
+  /** For calls of the folders' owner. */
+  readonly folders: MessagePort;
+  /** For words to the one who stores what L1 holds. */
+  readonly storing: MessagePort;
+}
+
 /** What main posts to the storage thread. */
 export type ToStorageThread =
-  | { readonly kind: "connect"; readonly holder: number; readonly port: MessagePort }
+  | { readonly kind: "connect"; readonly holder: number; readonly lines: StorageLines }
   | { readonly kind: "disconnect"; readonly holder: number }
+  /** A stop has begun: what is stored from now on is told when it ends. */
+  | { readonly kind: "stopSoon" }
   | { readonly kind: "stop" };
 
 /** What the storage thread posts to main. */
 export type FromStorageThread =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
-  | { readonly kind: "stopped" };
+  /** Objects stored since the stop began; objects that no tier took. */
+  | { readonly kind: "stopped"; readonly stored: number; readonly refused: number };

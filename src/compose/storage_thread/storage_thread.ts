@@ -1,8 +1,7 @@
-import type { MessagePort } from "node:worker_threads";
 import { openChannel, startThread, type Thread } from "../../runtime/thread.ts";
 import type { Board } from "../cluster/board.ts";
 import { StartFailure } from "../cluster/supervisor.ts";
-import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
+import type { FromStorageThread, StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
 
 /** What StorageThread needs. */
 export interface StorageThreadOptions {
@@ -10,8 +9,8 @@ export interface StorageThreadOptions {
   readonly newData: (generation: number) => StorageThreadData;
   /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
   readonly onGone: (generation: number) => Promise<void>;
-  /** A new thread serves; a worker reaches it through this port. */
-  readonly onConnected: (holder: number, port: MessagePort) => void;
+  /** A new thread serves; a worker reaches it through these lines. */
+  readonly onConnected: (holder: number, lines: StorageLines) => void;
   readonly board: Board;
   readonly reportError: (error: unknown) => void;
   readonly nowMs: () => number;
@@ -20,16 +19,24 @@ export interface StorageThreadOptions {
 /** The longest pause before a thread that keeps failing is started again. */
 const MAX_PAUSE_MS = 5000;
 
+/** How often a thread that ends during a stop is started again to finish it. */
+const STOP_ATTEMPTS = 3;
+
+/** What was stored since a stop began, and what no tier took. */
+type Stored = Pick<FromStorageThread & { readonly kind: "stopped" }, "stored" | "refused">;
+
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to it, and starts it again when it has ended. A
- * thread that stands still in a system call is not replaced, because the next would stand still there too; `stuckMs` tells for how long.
+ * Main's side of the storage thread, which owns the folders of the file tiers and stores what L1 holds: starts it, gives every worker lines to it, and starts it again when
+ * it has ended. A thread that stands still in a system call is not replaced, because the next would stand still there too; `stuckMs` tells for how long.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
   readonly #holders = new Set<number>();
   #thread: Thread<ToStorageThread> | undefined;
   #started = Promise.withResolvers<void>();
-  #stopped = Promise.withResolvers<void>();
+  #stopped = Promise.withResolvers<Stored>();
+  #stopFailures = 0;
+  #isDone = false;
   #isStopping = false;
   #isReady = false;
   #hasStarted = false;
@@ -57,10 +64,10 @@ export class StorageThread {
     return this.#started.promise;
   }
 
-  /** A line to the thread for a worker: the end that the worker gets. */
-  connect(holder: number): MessagePort {
+  /** Lines to the thread for a worker: the ends that the worker gets. */
+  connect(holder: number): StorageLines {
     this.#holders.add(holder);
-    return this.#line(holder);
+    return this.#lines(holder);
   }
 
   /** The worker is gone: what it held is given back. */
@@ -80,14 +87,21 @@ export class StorageThread {
     return now - this.#lastBeatMs;
   }
 
-  /** Lets the thread make what it was asked for and close its folders. Throws if it could not. */
-  async stop(): Promise<void> {
+  /** A stop begins: what is stored from now on is told at its end. */
+  stopSoon(): void {
+    if (this.#isReady) this.#thread?.post({ kind: "stopSoon" });
+  }
+
+  /** Lets the thread store what is unsaved, make what it was asked for and close its tiers; one that ends meanwhile is started again. Throws if it could not. */
+  async stop(): Promise<Stored> {
     this.#isStopping = true;
+    let stored: Stored = { stored: 0, refused: 0 };
     if (this.#hasStarted) {
-      this.#thread?.post({ kind: "stop" });
-      await this.#stopped.promise;
+      if (this.#isReady) this.#thread?.post({ kind: "stop" });
+      stored = await this.#stopped.promise;
     }
     await this.#thread?.terminate();
+    return stored;
   }
 
   #spawn(): void {
@@ -108,10 +122,14 @@ export class StorageThread {
       this.#hasStarted = true;
       this.#failures = 0;
       this.#started.resolve();
-      if (this.#generation === 1) return;
-      for (const holder of this.#holders) this.#options.onConnected(holder, this.#line(holder));
-    } else if (message.kind === "stopped") this.#stopped.resolve();
-    else {
+      if (this.#generation > 1) {
+        for (const holder of this.#holders) this.#options.onConnected(holder, this.#lines(holder));
+      }
+      if (this.#isStopping) this.#thread?.post({ kind: "stop" });
+    } else if (message.kind === "stopped") {
+      this.#isDone = true;
+      this.#stopped.resolve(message);
+    } else {
       this.#started.reject(new StartFailure(message.message));
       if (this.#isStopping) this.#stopped.reject(new Error(`stop storage thread: ${message.message}`));
       else if (this.#generation > 1) this.#options.reportError(new Error(`start storage thread: ${message.message}`));
@@ -121,21 +139,21 @@ export class StorageThread {
   async #exited(generation: number): Promise<void> {
     this.#isReady = false;
     this.#started.reject(new StartFailure("the storage thread ended before it was ready"));
-    if (this.#isStopping) {
-      this.#stopped.reject(new Error("stop storage thread: it ended before it had finished"));
-      return;
-    }
-    if (!this.#hasStarted) return;
+    if (!this.#hasStarted || this.#isDone) return;
     this.#restarts += 1;
     this.#failures += 1;
     await this.#options.onGone(generation);
-    setTimeout(() => !this.#isStopping && this.#spawn(), Math.min(MAX_PAUSE_MS, 20 * 2 ** this.#failures));
+    if (this.#isStopping && ++this.#stopFailures > STOP_ATTEMPTS) {
+      this.#stopped.reject(new Error("stop storage thread: it ended before it had finished"));
+    } else setTimeout(() => this.#spawn(), Math.min(MAX_PAUSE_MS, 20 * 2 ** this.#failures));
   }
 
-  #line(holder: number): MessagePort {
-    const { port1, port2 } = openChannel();
+  #lines(holder: number): StorageLines {
+    const folders = openChannel();
+    const storing = openChannel();
+    const lines = { folders: folders.port1, storing: storing.port1 };
     // Before the thread is ready there is nobody who hears this; the message waits for it.
-    this.#thread?.post({ kind: "connect", holder, port: port1 }, [port1]);
-    return port2;
+    this.#thread?.post({ kind: "connect", holder, lines }, [lines.folders, lines.storing]);
+    return { folders: folders.port2, storing: storing.port2 };
   }
 }

@@ -24,12 +24,14 @@ interface Call {
  */
 export class TimeoutAdapter implements L2Adapter {
   readonly name: string;
+  readonly groupLimitBytes: number;
   readonly #inner: L2Adapter;
   readonly #options: TimeoutOptions;
   readonly #watchdog: Watchdog;
 
   constructor(inner: L2Adapter, options: TimeoutOptions) {
     this.name = inner.name;
+    this.groupLimitBytes = inner.groupLimitBytes ?? 0;
     this.#inner = inner;
     this.#options = options;
     this.#watchdog = new Watchdog(options);

@@ -23,8 +23,8 @@ export interface SharedKeysMemory {
 /** Most places: a stripe has two words of bits for who waits. */
 export const MAX_PLACES = 64;
 
-/** Words of one seat: holder, entries and bytes (a float64) in the store queue; of one stripe; of one stale key. */
-export const SEAT = { holder: 0, entries: 1, bytes: 2, words: 4 } as const;
+/** Words of one seat: its holder; of one stripe; of one stale key. */
+export const SEAT = { holder: 0, words: 1 } as const;
 export const STRIPE = { owner: 0, sequence: 1, wanted: 2, turn: 4, loadTier: 6, words: 8 } as const;
 export const STALE = { hash: 0, check: 1, tiers: 2, words: 4 } as const;
 
@@ -36,12 +36,14 @@ export const STORED = { words: 16, bits: 4 } as const;
 export const HEAD = {
   exclusive: 0,
   exclusiveSequence: 1,
-  /** The lock over the tables (two words): seats' shares, stale keys, version. */
+  /** The lock over the tables (two words): stale keys, version. */
   lock: 2,
   version: 4,
   staleKeys: 6,
   distrustedTiers: 7,
   ghostsForgotten: 8,
+  /** 1: the thread that stores was woken and has not looked yet. */
+  woken: 9,
   words: 32,
 } as const;
 
@@ -78,7 +80,7 @@ export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
   // Twice as many rows as keys, so that a search ends soon.
   const staleRows = 2 ** Math.ceil(Math.log2(2 * Math.max(1, maxStaleKeys)));
   const seats = HEAD.words;
-  const stripesAt = seats + places * SEAT.words;
+  const stripesAt = seats + Math.ceil(places / 2) * 2 * SEAT.words;
   const stale = stripesAt + stripes * STRIPE.words;
   const ghostsAt = stale + staleRows * STALE.words;
   // At whole blocks, so that each is a cache line.

@@ -1,13 +1,12 @@
 import { HEAD, planSharedKeys, type SharedKeysMemory, STRIPE } from "./memory.ts";
-import { QueueShare } from "./queue_share.ts";
 import { Seats } from "./seats.ts";
 import type { Seat } from "./shared_keys.ts";
 import { StaleTable } from "./stale_table.ts";
 import { WordLock } from "./word_lock.ts";
 
 /**
- * Frees everything a dead thread held: stripes, turns, exclusion, its share of the store queue. To be called once it runs no more, by one thread (`holder`: the
- * caller's own number), before its place is taken again. What it had not stored is adopted afterwards (StorageManager.adopt).
+ * Frees everything a dead thread held: stripes, turns, exclusion. To be called once it runs no more, by one thread (`holder`: the
+ * caller's own number), before its place is taken again.
  */
 export function releaseSeat(memory: SharedKeysMemory, options: { readonly dead: Seat; readonly holder: number }): void {
   const { dead, holder } = options;
@@ -31,6 +30,5 @@ export function releaseSeat(memory: SharedKeysMemory, options: { readonly dead: 
   }
   Atomics.add(words, HEAD.exclusiveSequence, 1);
   const lock = new WordLock(words, HEAD.lock, holder);
-  new QueueShare(words, { lock, layout, place: dead.place }).reset();
   new StaleTable(words, { lock, layout, hashSeed: memory.options.hashSeed }).recount();
 }

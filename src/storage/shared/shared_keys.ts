@@ -1,7 +1,6 @@
 import { VitrineError } from "../../core/errors.ts";
 import { GhostIndex } from "./ghost_index.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
-import { QueueShare } from "./queue_share.ts";
 import { Seats } from "./seats.ts";
 import { StaleTable } from "./stale_table.ts";
 import { Stripes } from "./stripes.ts";
@@ -22,9 +21,9 @@ export class SharedKeys {
   readonly isShared: boolean;
   readonly stripes: Stripes;
   readonly stale: StaleTable;
-  readonly queue: QueueShare;
   readonly versions: VersionSource;
   readonly ghosts: GhostIndex;
+  readonly #words: Int32Array;
   readonly #seats: Seats;
   readonly #seat: Seat;
 
@@ -40,9 +39,9 @@ export class SharedKeys {
     this.isShared = memory.words instanceof SharedArrayBuffer;
     this.stripes = new Stripes(words, { layout, seats, hashSeed, place, holder });
     this.stale = new StaleTable(words, { lock, layout, hashSeed });
-    this.queue = new QueueShare(words, { lock, layout, place });
     this.versions = new VersionSource(words, lock);
     this.ghosts = new GhostIndex(memory);
+    this.#words = words;
     this.#seats = seats;
     this.#seat = seat;
   }
@@ -50,6 +49,16 @@ export class SharedKeys {
   /** This thread's holder number in L1: no other thread ever has it. */
   get holder(): number {
     return this.#seat.holder;
+  }
+
+  /** Notes that the thread that stores is to look; true if it has to be told, because nobody has since it looked last. */
+  noteWake(): boolean {
+    return Atomics.exchange(this.#words, HEAD.woken, 1) === 0;
+  }
+
+  /** For the thread that stores: to be called before it looks. */
+  heardWake(): void {
+    Atomics.store(this.#words, HEAD.woken, 0);
   }
 
   /** Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others' by now. */

@@ -165,6 +165,11 @@ export class Tier {
     return this.#stale.first();
   }
 
+  /** Objects up to this size are committed in groups. */
+  get groupLimitBytes(): number {
+    return this.#adapter.groupLimitBytes ?? 0;
+  }
+
   /** Why the tier cannot be used for now, or undefined. */
   get trouble(): string | undefined {
     return this.#adapter.trouble;

@@ -1,14 +1,14 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import { isExpired, type ObjectMeta } from "../../core/object.ts";
-import type { Resident, WriteCommit } from "../../l1/types.ts";
+import type { WriteCommit } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { memorySource } from "../memory_source.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
 import type { PutRequest, PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
-import type { Place } from "./store_queue.ts";
-import type { StoreController } from "./store_controller.ts";
+import type { Storing } from "../storing.ts";
+import type { StoreRoom } from "./store_room.ts";
 import { type StoreResult, storeResult } from "./store_result.ts";
 import type { StreamSink } from "./stream_sink.ts";
 
@@ -25,33 +25,53 @@ export interface VerifiedWrite {
  */
 export class Committer {
   readonly #context: StorageContext;
-  readonly #stores: StoreController;
+  readonly #storing: Storing;
+  readonly #room: StoreRoom;
 
-  constructor(context: StorageContext, stores: StoreController) {
+  constructor(context: StorageContext, options: { readonly storing: Storing; readonly room: StoreRoom }) {
     this.#context = context;
-    this.#stores = stores;
+    this.#storing = options.storing;
+    this.#room = options.room;
   }
 
-  /** Admits to L1; the tiers get it in the background. Waits while the store queue is full. */
+  /** Admits to L1; the tiers get it in the background. Waits while there is no room for more that is not stored. */
   async behind(write: VerifiedWrite, staged: StagedSink): Promise<PutResult> {
+    const isStored = this.#context.tiers.length > 0;
+    if (isStored && this.#room.isAwaited) await this.#room.wait(write.sizeBytes, false);
+    for (;;) {
+      const admitted = this.#admitKnown(write, staged) ?? await this.#admitLookedUp(write, staged);
+      if (admitted !== "full") {
+        if (isStored) this.#storing.wake();
+        return admitted;
+      }
+      await this.#room.wait(write.sizeBytes, true);
+    }
+  }
+
+  /** Admits if L1 tells what is there now; else undefined. */
+  #admitKnown(write: VerifiedWrite, staged: StagedSink): PutResult | "full" | undefined {
     const { l1, tiers, latch } = this.#context;
+    const { key } = write.request;
+    // Without the latch, so that a hot key does not wait for its own store.
+    return latch.turn(key, () => {
+      const current = l1.peek(key);
+      const isKnown = (current !== undefined || tiers.length === 0) && !latch.excluded;
+      return isKnown ? this.#admit(write, staged, current) : undefined;
+    });
+  }
+
+  /** Asks the tiers first what is there now. */
+  async #admitLookedUp(write: VerifiedWrite, staged: StagedSink): Promise<PutResult | "full"> {
+    const { latch } = this.#context;
     const { key, precondition } = write.request;
-    const place = tiers.length === 0 ? undefined : await this.#stores.enter(write.sizeBytes);
-    try {
-      // Without the latch, so that a hot key does not wait for its own store.
+    for (;;) {
+      const watch = await latch.watch(key);
+      const before = await this.#current(key, precondition !== undefined);
       const admitted = latch.turn(key, () => {
-        const current = l1.peek(key);
-        const isKnown = (current !== undefined || tiers.length === 0) && !latch.excluded;
-        return isKnown ? this.#admit(write, staged, { current, place }) : undefined;
+        if (watch.disturbed || latch.excluded) return undefined;
+        return this.#admit(write, staged, this.#now(key, before));
       });
       if (admitted !== undefined) return admitted;
-      return await latch.run(key, async () => {
-        const before = await this.#current(key, precondition !== undefined);
-        return latch.turn(key, () => this.#admit(write, staged, { current: this.#now(key, before), place }));
-      });
-    } catch (error) {
-      place?.leave();
-      throw error;
     }
   }
 
@@ -112,7 +132,6 @@ export class Committer {
         if (precondition !== undefined && !precondition(current)) return undefined;
         // The new object appears, and everything that is about the old one ends.
         how.admit();
-        this.#stores.cancel(key);
         return { meta: how.meta, replaced: current !== undefined };
       });
       if (committed !== undefined) return committed;
@@ -121,35 +140,28 @@ export class Committer {
     });
   }
 
-  /** To be called in a turn: precondition, admission, store job. What loads the old object is superseded in L1. */
-  #admit(
-    write: VerifiedWrite,
-    staged: StagedSink,
-    options: { readonly current: ObjectMeta | undefined; readonly place: Place | undefined },
-  ): PutResult {
+  /** To be called in a turn: precondition and admission. What loads the old object is superseded in L1. */
+  #admit(write: VerifiedWrite, staged: StagedSink, current: ObjectMeta | undefined): PutResult | "full" {
+    const { l1, tiers, latch, shared } = this.#context;
     const { key } = write.request;
-    const { place, current } = options;
     assertAllowed(write.request, current);
+    if (tiers.length > 0 && !l1.hasUnsavedRoom(write.sizeBytes, this.#room.limits)) return "full";
     const meta = this.#metaOf(write);
-    this.#context.shared.ghosts.storing(key);
+    shared.ghosts.storing(key);
     const commit = commitOf(staged, meta);
     try {
-      if (place !== undefined) this.#stores.enqueue({ key, resident: this.#unsaved(commit), place });
-      else if (this.#context.l1.finishWrite([commit], "replace")[0] !== "admitted") throw leaseLost();
+      const outcome = tiers.length > 0
+        ? l1.admitUnsaved(commit, this.#room.limits)
+        : l1.finishWrite([commit], "replace")[0];
+      if (outcome === "full") return outcome;
+      if (outcome !== "admitted") throw leaseLost();
     } finally {
-      this.#context.latch.moved(key);
+      latch.moved(key);
     }
     return { meta, replaced: current !== undefined };
   }
 
-  /** Admits with a lease for the store. Throws no_room if the write lease was stale or L1 has no lease left. */
-  #unsaved(commit: WriteCommit): Resident {
-    const resident = this.#context.l1.admitUnsaved(commit);
-    if (resident === undefined) throw leaseLost();
-    return resident;
-  }
-
-  /** The object that is there now. To be called under the key's latch. A tier's failure counts only if somebody asks for the truth. */
+  /** The object that is there now. To be called under the key's latch or a watch. A tier's failure counts only if somebody asks for the truth. */
   async #current(key: ObjectKey, mustKnow: boolean): Promise<ObjectMeta | undefined> {
     const { l1, tiers } = this.#context;
     const resident = l1.peek(key);
@@ -163,7 +175,7 @@ export class Committer {
     }
   }
 
-  /** The same without asking the tiers, which held `earlier` when they were last asked under this latch. */
+  /** The same without asking the tiers, which held `earlier` when they were last asked under this latch or watch. */
   #now(key: ObjectKey, earlier: ObjectMeta | undefined): ObjectMeta | undefined {
     const { l1 } = this.#context;
     const resident = l1.peek(key);

@@ -1,189 +1,153 @@
-import { keyId, type ObjectKey } from "../../core/key.ts";
+import type { ObjectKey } from "../../core/key.ts";
 import { VitrineError } from "../../core/errors.ts";
-import type { Resident } from "../../l1/types.ts";
+import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import { memorySource } from "../memory_source.ts";
-import type { QueueLimits } from "../shared/queue_share.ts";
+import { repairStale } from "../tiers/repair_stale.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { type Place, StoreQueue } from "./store_queue.ts";
 
 /** How long to wait before each further attempt to store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
 
-/** An object that is acknowledged and waits for its store. */
-export interface StoreJob {
-  readonly key: ObjectKey;
-  /** Its lease has no deadline: it keeps the bytes in memory, and L1 in the knowledge that the tiers are behind. The controller gives it back. */
-  readonly resident: Resident;
-  readonly place: Place;
-}
+/** How many objects L1 hands out in one locked section. */
+const TAKE = 16;
 
-interface Job extends StoreJob {
-  readonly queuedMs: number;
-  /** A newer write or a delete of the key has been acknowledged: storing this one serves nobody. */
-  superseded: boolean;
+/** So many objects that the tiers commit in groups count as one of those that are stored at the same time. */
+const GROUPED = 16;
+
+/** How often to look without having been woken: a thread may have died before it said a word, or while it stored. */
+const LOOK_MS = 500;
+
+/** How long to wait when L1 cannot hand anything out. */
+const LATER_MS = 2;
+
+/** What a StoreController is made of. */
+export interface StoreControllerOptions {
+  /** How many objects are stored at the same time. */
+  readonly concurrency: number;
+  /** Told when objects have been stored, so that there may be room for more. Default: nobody is. */
+  readonly onRoom?: () => void;
 }
 
 /**
- * Stores acknowledged objects in all tiers, in the background, at most one job per key at a time. Other threads do the same for their own writes;
- * L1 knows all unsaved objects, this class only its own.
+ * Stores what L1 holds and the tiers do not have yet, whoever acknowledged it: in all tiers, in the order of admission for each key, at most one store of a key at a
+ * time. One thread does this for all; L1 knows what is to do, so that another one goes on if it dies.
  */
 export class StoreController {
   readonly #context: StorageContext;
-  readonly #queue: StoreQueue;
   readonly #concurrency: number;
-  readonly #waiting = new Map<string, Job>();
-  /** The newest unfinished job of each key. */
-  readonly #unsaved = new Map<string, Job>();
+  readonly #onRoom: () => void;
   readonly #idle = new IdleCounter();
+  #stopLooking: () => void = () => {};
   #running = 0;
+  #ended: { readonly lease: Lease; readonly weight: number }[] = [];
   #stored = 0;
   #refused = 0;
 
-  constructor(context: StorageContext, options: { readonly limits: QueueLimits; readonly concurrency: number }) {
+  constructor(context: StorageContext, { concurrency, onRoom = () => {} }: StoreControllerOptions) {
     this.#context = context;
-    this.#queue = new StoreQueue({ limits: options.limits, shared: context.shared, poller: context.poller });
-    this.#concurrency = options.concurrency;
+    this.#concurrency = concurrency;
+    this.#onRoom = onRoom;
+    const { timers, shared, tiers } = context;
+    if (shared.isShared && tiers.length > 0) this.#stopLooking = timers.every(LOOK_MS, () => this.#look());
   }
 
-  /** A place in the queue for an object of this size; waits while the queue is full. Never ask for it while holding a latch: the jobs need those. */
-  enter(bytes: number): Place | Promise<Place> {
-    return this.#queue.enter(bytes);
-  }
-
-  /** To be called in the turn in which the object was admitted. Takes over the turn of an older job of the key. */
-  enqueue(store: StoreJob): void {
-    const id = keyId(store.key);
-    this.#idle.enter();
-    this.#supersede(id, false);
-    const job = { ...store, queuedMs: this.#context.clock.monotonicMs(), superseded: false };
-    this.#unsaved.set(id, job);
-    this.#waiting.set(id, job);
-    this.#start();
-  }
-
-  /** Goes on with what a dead holder had acknowledged and not stored. Returns how many objects. */
-  adopt(holder: number): number {
-    const { l1, clock } = this.#context;
-    const adopted = l1.adoptUnsaved(holder);
-    for (const { key, resident } of adopted) {
-      const store = { key, resident, place: this.#queue.adopt(resident.meta.sizeBytes) };
-      if (l1.isCurrent(resident.lease)) this.enqueue(store);
-      else {
-        // Expired or replaced: not to take the place of a newer job of this thread.
-        this.#idle.enter();
-        void this.#run(keyId(key), { ...store, queuedMs: clock.monotonicMs(), superseded: false });
-      }
-    }
-    return adopted.length;
-  }
-
-  /** Whether any object, or any of one tenant's, waits here for its store. */
-  hasUnsaved(tenant: string | undefined): boolean {
-    if (tenant === undefined) return this.#unsaved.size > 0;
-    return this.#unsaved.values().some((job) => job.key.tenant === tenant);
-  }
-
-  /** Drops the job of a key that now has another object, or none, in all tiers. */
-  cancel(key: ObjectKey): void {
-    this.#supersede(keyId(key), true);
-  }
-
-  /** Like `cancel`, for all keys or one tenant's. */
-  cancelAll(tenant: string | undefined): void {
-    for (const [id, job] of this.#unsaved) {
-      if (tenant === undefined || job.key.tenant === tenant) this.#supersede(id, true);
+  /** Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this thread was declared dead. */
+  wake(): void {
+    const { l1 } = this.#context;
+    for (;;) {
+      const most = Math.min(TAKE, Math.ceil(this.#concurrency - this.#running));
+      const taken = most < 1 ? [] : l1.takeUnsaved(most);
+      for (const object of taken) void this.#run(object);
+      if (taken.length < TAKE) return;
     }
   }
 
-  /** Resolves once no job waits or runs. */
-  flush(): Promise<void> {
-    return this.#idle.idle();
+  /** Stores what there is, and looks for nothing more. */
+  async end(): Promise<void> {
+    await this.flush();
+    this.#stopLooking();
   }
 
-  /** What became of the jobs that nothing newer has overtaken: a tier has the object, or none took it. */
+  /** Resolves once nothing waits, and nothing is being stored here. */
+  async flush(): Promise<void> {
+    for (;;) {
+      this.wake();
+      await this.#idle.idle();
+      // The end of one may have begun the next.
+      if (this.#idle.running > 0) continue;
+      const { entries, storing } = this.#context.l1.unsavedUsage();
+      if (entries === storing) return;
+      // All leases are taken.
+      await this.#context.timers.after(LATER_MS);
+    }
+  }
+
+  /** What became of the objects that nothing newer has overtaken: a tier has the object, or none took it. */
   get totals(): { readonly stored: number; readonly refused: number } {
     return { stored: this.#stored, refused: this.#refused };
   }
 
-  status(): {
-    readonly entries: number;
-    readonly bytes: number;
-    readonly inFlight: number;
-    readonly oldestAgeSeconds: number;
-  } {
-    const monotonicMs = this.#context.clock.monotonicMs();
-    let oldestMs = monotonicMs;
-    for (const job of this.#unsaved.values()) oldestMs = Math.min(oldestMs, job.queuedMs);
-    return {
-      entries: this.#queue.entries,
-      bytes: this.#queue.bytes,
-      inFlight: this.#running,
-      oldestAgeSeconds: (monotonicMs - oldestMs) / 1000,
-    };
-  }
-
-  /** A waiting job ends here; one that was taken up ends by itself, and finds itself superseded. */
-  #supersede(id: string, forget: boolean): void {
-    const job = this.#unsaved.get(id);
-    if (job === undefined) return;
-    job.superseded = true;
-    if (forget) this.#unsaved.delete(id);
-    if (this.#waiting.get(id) === job) {
-      if (forget) this.#waiting.delete(id);
-      this.#end(job);
+  #look(): void {
+    try {
+      this.wake();
+    } catch (error) {
+      // This thread was declared dead although it still runs.
+      this.#stopLooking();
+      if (!(error instanceof VitrineError && error.code === "shutting_down")) throw error;
     }
   }
 
-  #start(): void {
-    while (this.#running < this.#concurrency) {
-      const next = this.#waiting.entries().next().value;
-      if (next === undefined) return;
-      this.#waiting.delete(next[0]);
-      void this.#run(next[0], next[1]);
+  async #run({ key, resident }: UnsavedObject): Promise<void> {
+    const { latch, tiers } = this.#context;
+    const isGrouped = tiers.every((tier) => resident.meta.sizeBytes <= tier.groupLimitBytes);
+    const weight = isGrouped ? 1 / GROUPED : 1;
+    this.#running += weight;
+    this.#idle.enter();
+    await latch.run(key, () => this.#store(key, resident));
+    this.#ended.push({ lease: resident.lease, weight });
+    // All that end in one turn, as those of one commit do, are given back together.
+    if (this.#ended.length === 1) queueMicrotask(() => void this.#giveBack());
+  }
+
+  async #giveBack(): Promise<void> {
+    const ended = this.#ended;
+    this.#ended = [];
+    this.#context.l1.finishRead(ended.map(({ lease }) => lease));
+    this.#onRoom();
+    await repairStale(this.#context);
+    for (const { weight } of ended) {
+      this.#running -= weight;
+      this.#idle.leave();
     }
+    this.wake();
   }
 
-  async #run(id: string, job: Job): Promise<void> {
-    this.#running += 1;
-    await this.#context.latch.run(job.key, () => this.#store(id, job));
-    this.#end(job);
-    await this.repair();
-    this.#running -= 1;
-    this.#start();
-  }
-
-  /** Tries again to delete outdated copies that could not be deleted, in each tier until it fails. Never throws. */
-  async repair(): Promise<void> {
-    for (const tier of this.#context.tiers) {
-      let failed = false;
-      for (let key = tier.firstStale(); key !== undefined && !failed; key = tier.firstStale()) {
-        const stale = key;
-        await this.#context.latch.run(stale, () => tier.isStale(stale) ? tier.forget(stale) : undefined);
-        failed = tier.isStale(stale);
-      }
-    }
-  }
-
-  async #store(id: string, job: Job): Promise<void> {
+  async #store(key: ObjectKey, resident: UnsavedObject["resident"]): Promise<void> {
     const { l1, tiers } = this.#context;
-    if (this.#isCurrent(job)) {
-      const outcomes = await Promise.all(tiers.map((tier) => this.#storeIn(tier, job)));
-      if (outcomes.includes("stored")) this.#stored++;
-      else if (outcomes.includes("refused")) this.#refused++;
-    } else if (l1.isExpiredUnsaved(job.key)) {
-      // What the tiers hold is older than what has expired. If it was removed or replaced instead, here or in another thread, the tiers are none of this job's.
-      await Promise.all(tiers.map((tier) => tier.forget(job.key)));
+    if (l1.isCurrent(resident.lease)) {
+      const [first] = tiers;
+      const storing = first !== undefined && tiers.length === 1
+        ? [await this.#storeIn(first, key, resident)]
+        : await Promise.all(tiers.map((tier) => this.#storeIn(tier, key, resident)));
+      if (storing.includes("stored")) this.#stored++;
+      else if (storing.includes("refused")) this.#refused++;
+    } else if (l1.isExpiredUnsaved(key)) {
+      // What the tiers hold is older than what has expired. If it was removed or replaced instead the tiers are none of this store's.
+      await Promise.all(tiers.map((tier) => tier.forget(key)));
     }
-    if (this.#unsaved.get(id) === job) this.#unsaved.delete(id);
   }
 
-  async #storeIn(tier: Tier, job: Job): Promise<"stored" | "refused" | "overtaken"> {
+  async #storeIn(
+    tier: Tier,
+    key: ObjectKey,
+    resident: UnsavedObject["resident"],
+  ): Promise<"stored" | "refused" | "overtaken"> {
     const { l1, timers } = this.#context;
-    for (let attempt = 0; this.#isCurrent(job); attempt += 1) {
+    for (let attempt = 0; attempt === 0 || l1.isCurrent(resident.lease); attempt += 1) {
       try {
-        await tier.store(job.key, memorySource(l1, job.resident, { durable: false }));
+        await tier.store(key, memorySource(l1, resident, { durable: false }));
         return "stored";
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];
@@ -192,19 +156,8 @@ export class StoreController {
         await timers.after(delayMs);
       }
     }
-    // A failed store leaves what was there: an older object. A successor's job would replace it anyway, but it may be expired by now.
-    if (job.superseded) return "overtaken";
-    await tier.forget(job.key);
-    return this.#isCurrent(job) ? "refused" : "overtaken";
-  }
-
-  #isCurrent(job: Job): boolean {
-    return !job.superseded && this.#context.l1.isCurrent(job.resident.lease);
-  }
-
-  #end(job: Job): void {
-    this.#context.l1.finishRead([job.resident.lease]);
-    job.place.leave();
-    this.#idle.leave();
+    // A failed store leaves what was there: an older object. A successor's store would replace it anyway, but it may be expired by then.
+    await tier.forget(key);
+    return l1.isCurrent(resident.lease) ? "refused" : "overtaken";
   }
 }

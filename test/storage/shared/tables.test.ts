@@ -44,20 +44,6 @@ test("StaleTable agrees with a set of marks in every view", () => {
   }));
 });
 
-test("QueueShare holds all threads to one bound, and gives a dead one's share back", () => {
-  const memory = allocateSharedKeys({ places: 2, hashSeed: 3 });
-  const [a, b] = [0, 1].map((place) => new SharedKeys(memory, { place, holder: place + 1 }).queue);
-  const limits = { maxEntries: 3, maxBytes: 1000 };
-  expect(a?.tryEnter(5000, limits)).toBe(true);
-  expect(b?.tryEnter(1, limits)).toBe(false);
-  a?.leave(5000);
-  expect([a?.tryEnter(600, limits), b?.tryEnter(400, limits), a?.tryEnter(1, limits)]).toEqual([true, true, false]);
-  expect([b?.tryEnter(0, limits), a?.tryEnter(0, limits)]).toEqual([true, false]);
-  expect([a?.entries, a?.bytes, a?.othersEntries, b?.bytes]).toEqual([1, 600, 2, 400]);
-  releaseSeat(memory, { dead: { place: 1, holder: 2 }, holder: 1 });
-  expect([a?.othersEntries, a?.tryEnter(400, limits)]).toEqual([0, true]);
-});
-
 test("VersionSource never gives a version twice when clocks differ", () => {
   const memory = allocateSharedKeys({ places: 2, hashSeed: 3 });
   const sources = [0, 1].map((place) => new SharedKeys(memory, { place, holder: place + 1 }).versions);

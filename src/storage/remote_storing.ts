@@ -1,0 +1,51 @@
+import type { Clock } from "../core/clock.ts";
+import type { L1 } from "../l1/types.ts";
+import { Poller } from "./poller.ts";
+import type { SharedKeys } from "./shared/shared_keys.ts";
+import type { Storing } from "./storing.ts";
+import { systemTimers } from "./timers.ts";
+
+/** How long `settle` waits, in milliseconds. */
+const SETTLE_MS = 1000;
+
+/** What a worker says to the thread that stores for all. */
+export interface ToStorer {
+  readonly kind: "wake";
+}
+
+/** What a RemoteStoring is made of. */
+export interface RemoteStoringOptions {
+  readonly l1: L1;
+  readonly shared: SharedKeys;
+  readonly clock: Clock;
+}
+
+/** The thread that stores for all, as a worker reaches it: the objects wait in L1, so that a word is all it is told. */
+export class RemoteStoring implements Storing {
+  readonly #options: RemoteStoringOptions;
+  readonly #poller = new Poller(systemTimers);
+  #tell: (message: ToStorer) => void = () => {};
+
+  constructor(options: RemoteStoringOptions) {
+    this.#options = options;
+  }
+
+  /** The thread hears what is told here from now on. One that is started looks by itself. */
+  connect(tell: (message: ToStorer) => void): void {
+    this.#tell = tell;
+  }
+
+  wake(): void {
+    if (this.#options.shared.noteWake()) this.#tell({ kind: "wake" });
+  }
+
+  async settle(): Promise<void> {
+    const { l1, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.wake();
+    await this.#poller.until(() => {
+      const { oldestMs = Infinity } = l1.unsavedUsage();
+      return oldestMs > nowMs || clock.monotonicMs() >= nowMs + SETTLE_MS;
+    });
+  }
+}

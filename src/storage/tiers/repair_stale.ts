@@ -1,0 +1,13 @@
+import type { StorageContext } from "../context.ts";
+
+/** Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it fails. Never throws. */
+export async function repairStale({ tiers, latch }: Pick<StorageContext, "tiers" | "latch">): Promise<void> {
+  for (const tier of tiers) {
+    let failed = false;
+    for (let key = tier.firstStale(); key !== undefined && !failed; key = tier.firstStale()) {
+      const stale = key;
+      await latch.run(stale, () => tier.isStale(stale) ? tier.forget(stale) : undefined);
+      failed = tier.isStale(stale);
+    }
+  }
+}
