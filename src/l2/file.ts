@@ -10,7 +10,7 @@ import { Layout } from "./file/layout.ts";
 import { type IndexRow, isSameRow } from "./file/place.ts";
 import { BlockReader } from "./file/reader.ts";
 import { payloadOf } from "./file/reclaim.ts";
-import type { Recovery } from "./file/recover.ts";
+import type { Recovery } from "./file/recovery.ts";
 import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import { ObjectWriter } from "./file/writer.ts";
