@@ -343,7 +343,9 @@ export function recordLimitBytes(limitBytes: number): number {
 
 /** A thirty-second of the limit, so that one segment more or less does not matter. */
 function segmentBytesFor(limitBytes: number): number {
-  return limitBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, limitBytes / 32));
+  return limitBytes === 0
+    ? MAX_SEGMENT_BYTES
+    : Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, limitBytes / 32));
 }
 
 /** SQLite's words for a file that is no sound index. */

@@ -135,7 +135,10 @@ export class Reclaim {
 
   #move(moved: readonly Live[], ended: readonly ObjectKey[]): void {
     const { index, segments } = this.#options;
-    const buffers = [...moved.map(({ bytes }) => bytes), ...ended.map((key) => encodeRecord({ kind: "tombstone", key }))];
+    const buffers = [
+      ...moved.map(({ bytes }) => bytes),
+      ...ended.map((key) => encodeRecord({ kind: "tombstone", key })),
+    ];
     if (buffers.length === 0) return;
     const to = segments.append(buffers);
     // The index must not be ahead of the log: it would lose what a power loss leaves in the old place.

@@ -81,7 +81,9 @@ export class Segments {
       if (header !== undefined && header.format > SEGMENT_FORMAT) {
         throw new VitrineError(
           "tier_failed",
-          `open tier: ${layout.segmentPath(id)} has format ${header.format}, this version reads up to ${SEGMENT_FORMAT}`,
+          `open tier: ${
+            layout.segmentPath(id)
+          } has format ${header.format}, this version reads up to ${SEGMENT_FORMAT}`,
         );
       }
       // Without a header there is nothing in it: it was cut off when it was made.
@@ -203,7 +205,9 @@ export class Segments {
     const segment = this.#head && this.#segments.get(this.#head.id);
     if (segment === undefined) return;
     const deadBytes = segment.bytes - segment.liveBytes;
-    if (deadBytes >= Math.min(WORTHWHILE_BYTES, this.#options.segmentBytes / 2) && deadBytes * 2 >= segment.bytes) this.seal();
+    if (deadBytes >= Math.min(WORTHWHILE_BYTES, this.#options.segmentBytes / 2) && deadBytes * 2 >= segment.bytes) {
+      this.seal();
+    }
   }
 
   /** A part of a segment; undefined if the file is not there or shorter. */

@@ -111,7 +111,7 @@ async function run(
       // Until it is acknowledged it may have happened or not.
       for (const id of ids) for (const allowed of [kill, power]) allowed.get(id)?.add(value);
       // The index may reach the disk before the record that it says replaced another. Whoever stores without durability has been answered before.
-      if (now.do === "put" && !now.durable) for (const id of ids) power.get(id)?.add(0);
+      if (now.do === "put" && !now.durable) { for (const id of ids) power.get(id)?.add(0); }
       await make(now, folder, bytes);
       if (simulated.hasCrashed) break;
       // What makes room may take everything that is there.

@@ -5,7 +5,16 @@ import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
 import { withFolder } from "./folder.ts";
 
 /** What the threads that use a folder do with large files, and what its owner does. */
-type DiskCall = "create" | "write" | "sync" | "open" | "remove" | "rename" | "syncFolder" | "owner syncs" | "owner removes";
+type DiskCall =
+  | "create"
+  | "write"
+  | "sync"
+  | "open"
+  | "remove"
+  | "rename"
+  | "syncFolder"
+  | "owner syncs"
+  | "owner removes";
 
 /** Both disks of a folder, on which `fails` decides about every call, by name and path. */
 function brokenDisk(

@@ -119,7 +119,9 @@ export class SimulatedDisk {
     }
     // As it was at the crash, set back, or of no use at all.
     const index = pick(this.#indexes + 2);
-    if (index > this.#indexes) for (const suffix of ["", "-wal"]) rmSync(join(to, `index.sqlite${suffix}`), { force: true });
+    if (index > this.#indexes) {
+      for (const suffix of ["", "-wal"]) rmSync(join(to, `index.sqlite${suffix}`), { force: true });
+    }
     if (index < this.#indexes) {
       for (const suffix of ["", "-wal"]) {
         rmSync(join(to, `index.sqlite${suffix}`), { force: true });
