@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
@@ -9,7 +7,7 @@ import { keyId } from "../../../src/core/key.ts";
 import { openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { inFolder, key, newBench, pattern, readAll, sourceOf } from "../support.ts";
-import { Crash, SimulatedDisk } from "./simulated_disk.ts";
+import { Crash, MEMORY_DISK, SimulatedDisk } from "./simulated_disk.ts";
 
 const SMALL = 700;
 const LARGE = 5000;
@@ -18,8 +16,6 @@ const TENANTS = ["", "t"];
 const OBJECTS = TENANTS.flatMap((tenant) => KEYS.map((name) => key(name, tenant)));
 /** The long form: `CRASH_RUNS=20000 bun test test/l2/file/crash.test.ts`. */
 const RUNS = Number(process.env["CRASH_RUNS"] ?? 8);
-/** Nothing of what a simulated disk keeps has to reach a real one. */
-const MEMORY_DISK = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const SEED = process.env["CRASH_SEED"];
 
 interface Step {
