@@ -239,7 +239,7 @@ export class FileStore implements StoreCalls {
     try {
       this.#segments.close();
       // On a full disk the index stays in its log, from which the next start takes it.
-      if (this.#options.sync) this.#space.tidy(() => this.#index.sync());
+      if (this.#options.sync) this.#space.tidy(() => this.#index.finish(this.#segments.liveBytes));
     } finally {
       this.#release();
     }
@@ -272,7 +272,7 @@ export class FileStore implements StoreCalls {
 
   /** Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id that is meant; undefined if there is nothing. */
   #beginClear(tenant: string | undefined): number | undefined {
-    if (this.#segments.ids.length === 0) return undefined;
+    if (this.#segments.areNone) return undefined;
     const record = encodeRecord({ kind: "clear", tenant });
     return this.#space.relieved(record.length, () => {
       const { id } = this.#segments.append([record]);
