@@ -14,8 +14,6 @@ export interface StoreSource {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The size if it is known before the last chunk. */
   readonly sizeBytes?: number;
-  /** The same bytes where they lie in memory, if they do: a small object can be copied from there in one step. They are right if `meta` does not throw afterwards. */
-  readonly whole?: readonly Uint8Array[];
   /** Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take its time. */
   readonly durable?: boolean;
   /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
@@ -25,6 +23,17 @@ export interface StoreSource {
    * and leaves the tier as it was. A tier that commits elsewhere, where this cannot be one step, must refuse there what is older than what it holds or held.
    */
   assertWanted?(): void;
+}
+
+/** A small object that lies whole in memory. */
+export interface WholeObject {
+  readonly meta: ObjectMeta;
+  /** Its bytes, in order. */
+  readonly extents: readonly Uint8Array[];
+  /** As in StoreSource. */
+  readonly durable: boolean;
+  /** As in StoreSource; throws also if the memory was not the object's all the time. */
+  assertWanted(): void;
 }
 
 /** A running load. */
@@ -88,6 +97,8 @@ export interface L2Adapter {
   load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
   /** Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the metadata that was stored. */
   store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta>;
+  /** The same for an object of up to `groupLimitBytes`, in fewer steps. */
+  readonly storeWhole?: ((key: ObjectKey, object: WholeObject) => Promise<void>) | undefined;
   /** True if there was such an object. */
   delete(key: ObjectKey): Promise<boolean>;
   /**
@@ -99,6 +110,8 @@ export interface L2Adapter {
   usage(): Promise<TierUsage>;
   /** Objects up to this size are committed in groups: it is good to ask for many at once. Default 0. */
   readonly groupLimitBytes?: number;
+  /** The keys of all objects, in no order, perhaps of some more; those that are stored meanwhile perhaps not. Only where nobody but this server can store; else missing. */
+  readonly keys?: (() => AsyncIterable<readonly ObjectKey[]>) | undefined;
   /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
   readonly trouble?: string | undefined;
   /** Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is still being read. */

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
 import { FileStore, type FileStoreOptions, recordLimitBytes } from "./file/file_store.ts";
@@ -15,6 +15,9 @@ import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import { ObjectWriter } from "./file/writer.ts";
 import { type WatchedSource, watchSource } from "./source.ts";
+
+/** How many keys are asked for at once. */
+const KEYS_A_PAGE = 500;
 
 /** Settings of a file adapter. */
 export interface FileAdapterOptions {
@@ -85,6 +88,27 @@ export class FileAdapter implements L2Adapter {
     return await this.#calls.run("store object", () => this.#put(key, watched), (error) => watched.threw(error));
   }
 
+  async storeWhole(key: ObjectKey, object: WholeObject): Promise<void> {
+    let refusal: { readonly error: unknown } | undefined;
+    await this.#calls.run("store object", async () => {
+      const payload = copyOf(object.extents);
+      assertRight(payload, object.meta);
+      try {
+        object.assertWanted();
+      } catch (error) {
+        refusal = { error };
+        throw error;
+      }
+      const { meta, durable } = object;
+      await this.#store.change({ kind: "record", key: plain(key), meta, payload, durable });
+    }, (error) => error === refusal?.error);
+  }
+
+  get keys(): (() => AsyncIterable<readonly ObjectKey[]>) | undefined {
+    const store = this.#store;
+    return store.keys === undefined ? undefined : () => allKeys(store);
+  }
+
   async delete(key: ObjectKey): Promise<boolean> {
     return await this.#calls.run(
       "delete object",
@@ -142,13 +166,7 @@ export class FileAdapter implements L2Adapter {
     const { payload, rest } = await this.#gather(source);
     if (payload === undefined) return await this.#putFile(plain(key), { ...source, chunks: rest }, durable);
     const meta = source.meta();
-    const crc = crc32(payload);
-    if (meta.sizeBytes !== payload.length || meta.crc32 !== crc) {
-      throw new VitrineError(
-        "tier_failed",
-        `store object: ${payload.length} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
-      );
-    }
+    assertRight(payload, meta);
     source.assertWanted?.();
     await this.#store.change({ kind: "record", key: plain(key), meta, payload, durable });
     return meta;
@@ -163,7 +181,6 @@ export class FileAdapter implements L2Adapter {
   > {
     const limit = this.groupLimitBytes;
     if (limit === 0 || (source.sizeBytes ?? 0) > limit) return { rest: source.chunks };
-    if (source.whole !== undefined) return { payload: copyOf(source.whole) };
     const chunks = source.chunks[Symbol.asyncIterator]();
     let payload = new Uint8Array(source.sizeBytes ?? 0);
     let length = 0;
@@ -230,6 +247,24 @@ async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>, durable
     return written;
   } finally {
     await file.close();
+  }
+}
+
+function assertRight(payload: Uint8Array, meta: ObjectMeta): void {
+  const crc = crc32(payload);
+  if (meta.sizeBytes === payload.length && meta.crc32 === crc) return;
+  throw new VitrineError(
+    "tier_failed",
+    `store object: ${payload.length} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
+  );
+}
+
+async function* allKeys(store: StoreCalls): AsyncGenerator<readonly ObjectKey[], void, void> {
+  for (let after = 0;;) {
+    const page = await store.keys?.(after, KEYS_A_PAGE);
+    if (page === undefined || page.keys.length === 0) return;
+    yield page.keys;
+    after = page.last;
   }
 }
 

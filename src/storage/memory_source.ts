@@ -1,7 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectMeta } from "../core/object.ts";
 import type { L1, Lease } from "../l1/types.ts";
-import type { StoreSource } from "../l2/adapter.ts";
+import type { StoreSource, WholeObject } from "../l2/adapter.ts";
 import { memoryChunks } from "./memory_chunks.ts";
 
 /** Memory of L1 behind a live lease, and the object it holds. */
@@ -14,24 +14,30 @@ export interface LeasedMemory {
 /** A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time. `durable`: somebody waits for it. */
 export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): StoreSource {
   const { lease, extents, meta } = memory;
-  const assertAlive = (): void => {
-    if (!l1.renew(lease)) throw new VitrineError("tier_failed", "store object: its lease in memory has run out");
-  };
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
     for (const chunk of memoryChunks(extents, 0, meta.sizeBytes)) {
-      assertAlive();
+      assertAlive(l1, lease);
       yield chunk;
     }
   }
   return {
     sizeBytes: meta.sizeBytes,
-    whole: [...memoryChunks(extents, 0, meta.sizeBytes)],
     durable: options.durable,
     chunks: chunks(),
     meta: () => {
       // Alive now means alive all the time: a lease that has run out once is never renewed.
-      assertAlive();
+      assertAlive(l1, lease);
       return meta;
     },
   };
+}
+
+/** A small object over leased memory whose extents are exactly its bytes. Breaks off like `memorySource`. */
+export function memoryObject(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): WholeObject {
+  const { lease, extents, meta } = memory;
+  return { meta, extents, durable: options.durable, assertWanted: () => assertAlive(l1, lease) };
+}
+
+function assertAlive(l1: L1, lease: Lease): void {
+  if (!l1.renew(lease)) throw new VitrineError("tier_failed", "store object: its lease in memory has run out");
 }

@@ -12,6 +12,7 @@ import { missReason } from "./read/miss_reason.ts";
 import { Remover } from "./remover.ts";
 import { storeQueueStatus } from "./store_queue_status.ts";
 import type { Storing } from "./storing.ts";
+import { learnKeys } from "./tiers/learn_keys.ts";
 import { repairStale } from "./tiers/repair_stale.ts";
 import type {
   Explanation,
@@ -64,6 +65,7 @@ export class StorageManager implements Storage {
       this.#stores = new StoreController(this.#context, { concurrency: options.storeConcurrency, onRoom });
       // Another thread that stored may have died.
       if (this.#context.tiers.length > 0) this.#stores.wake();
+      void learnKeys(this.#context);
     }
     const storing = options.storing ?? storingHere(this.#stores);
     const loads = new LoadController(this.#context);

@@ -8,10 +8,11 @@ import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
 import type { FolderOwner } from "../../l2/kind.ts";
 import { areShared, openFolders } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
-import { openContext } from "../../storage/context.ts";
+import { openContext, type StorageContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import type { ToStorer } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
+import { learnKeys } from "../../storage/tiers/learn_keys.ts";
 import { StoreController } from "../../storage/write/store_controller.ts";
 import { Board } from "../cluster/board.ts";
 import { openL1 } from "../l1.ts";
@@ -52,6 +53,14 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   let opened: StoreServer | undefined;
+  let context: StorageContext | undefined;
+  let lessons = 0;
+  const learn = (): void => {
+    shared.knowsAllKeys = false;
+    lessons += 1;
+    const lesson = lessons;
+    if (context !== undefined) void learnKeys(context, () => lesson !== lessons);
+  };
   const onDropped = new Map<number, (segment: number) => void>();
   const folders = await openFolders(config.l2, {
     publish,
@@ -62,7 +71,11 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
       onDropped.get(tier)?.(segment);
       opened?.tell({ kind: "dropped", tier, segment });
     },
-    onTrouble: (tier, trouble) => opened?.tell({ kind: "trouble", tier, trouble }),
+    onTrouble: (tier, trouble) => {
+      opened?.tell({ kind: "trouble", tier, trouble });
+      // A folder that comes back may hold other objects.
+      learn();
+    },
   });
   const server = new StoreServer(folders);
   opened = server;
@@ -70,12 +83,13 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     ? await composeTiers(config, { publish, clock, onTierRemoved: losses.tier, folders: ownerOf(folders, onDropped) })
     : [];
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
-  const context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
+  context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
   const stores = new StoreController(context, { concurrency: config.storeConcurrency });
   const wake = (): void => {
     shared.heardWake();
     if (tiers.length > 0) stores.wake();
   };
+  learn();
   // What an earlier storage thread was told.
   wake();
   const detach = new Map<number, () => void>();

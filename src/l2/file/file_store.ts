@@ -206,6 +206,10 @@ export class FileStore implements StoreCalls {
     });
   }
 
+  async keys(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }> {
+    return await this.#calls.run("list keys", () => this.#index.keys(after, limit));
+  }
+
   async usage(): Promise<TierUsage> {
     return await this.#calls.run("measure tier", () => {
       const oldestMs = this.#index.oldestMs();

@@ -72,6 +72,10 @@ export class FolderKeeper implements StoreCalls {
     return this.#run((store) => store.list(query));
   }
 
+  keys(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }> {
+    return this.#run((store) => store.keys(after, limit));
+  }
+
   usage(): Promise<TierUsage> {
     return this.#run((store) => store.usage());
   }

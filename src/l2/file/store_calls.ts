@@ -50,6 +50,8 @@ export interface StoreCalls {
   /** Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is visible any more. */
   clear(tenant: string | undefined, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
+  /** Keys in the order of the log, so many behind a place in it, and the place of the last. Missing where another thread owns the folder. */
+  keys?(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }>;
   usage(): Promise<TierUsage>;
   /** Finishes what was asked for and, from the last user, brings the folder into order. */
   close(): Promise<void>;

@@ -3,7 +3,7 @@ import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../adapter.ts";
 import { type Watch, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
 /** Settings of a TimeoutAdapter. */
@@ -68,6 +68,15 @@ export class TimeoutAdapter implements L2Adapter {
     });
   }
 
+  get storeWhole(): L2Adapter["storeWhole"] {
+    const store = this.#inner.storeWhole?.bind(this.#inner);
+    return store === undefined ? undefined : (key, object) => this.#storeWhole(store, key, object);
+  }
+
+  get keys(): L2Adapter["keys"] {
+    return this.#inner.keys?.bind(this.#inner);
+  }
+
   async delete(key: ObjectKey): Promise<boolean> {
     return await this.#answer({ exceptionType: "l2_delete", ...idOf(key) }, this.#inner.delete(key));
   }
@@ -90,6 +99,30 @@ export class TimeoutAdapter implements L2Adapter {
 
   close(): Promise<void> {
     return this.#inner.close();
+  }
+
+  #storeWhole(
+    store: (key: ObjectKey, object: WholeObject) => Promise<void>,
+    key: ObjectKey,
+    object: WholeObject,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let givenUp: VitrineError | undefined;
+      const watch = this.#watchdog.watch(() => {
+        givenUp = this.#raise({ exceptionType: "l2_store", ...idOf(key) });
+        reject(givenUp);
+      });
+      watch.wait();
+      const assertWanted = (): void => {
+        if (givenUp !== undefined) throw givenUp;
+        object.assertWanted();
+      };
+      const { meta, extents, durable } = object;
+      store(key, { meta, extents, durable, assertWanted }).then(
+        () => watch.end() && resolve(),
+        (error: unknown) => watch.end() && reject(error),
+      );
+    });
   }
 
   /** What `work` gives, if it gives it in time; `onLate` gets it otherwise. */

@@ -57,6 +57,11 @@ export class GhostIndex {
     this.#table.add(print, loss);
   }
 
+  /** False: the key was certainly neither stored nor lost. */
+  knows(key: ObjectKey): boolean {
+    return this.#stored.has(this.#printOf(key));
+  }
+
   recall(key: ObjectKey): Memory {
     const print = this.#printOf(key);
     return { losses: this.#table.find(print), wasHere: this.#stored.has(print) };

@@ -44,6 +44,8 @@ export const HEAD = {
   ghostsForgotten: 8,
   /** 1: the thread that stores was woken and has not looked yet. */
   woken: 9,
+  /** 1: a key that the ghost index does not know is in no tier. */
+  knowsAllKeys: 10,
   words: 32,
 } as const;
 

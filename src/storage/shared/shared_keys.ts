@@ -1,4 +1,5 @@
 import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
 import { GhostIndex } from "./ghost_index.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
 import { Seats } from "./seats.ts";
@@ -59,6 +60,20 @@ export class SharedKeys {
   /** For the thread that stores: to be called before it looks. */
   heardWake(): void {
     Atomics.store(this.#words, HEAD.woken, 0);
+  }
+
+  /** Whether a key that the ghost index does not know is certainly in no tier. */
+  get knowsAllKeys(): boolean {
+    return Atomics.load(this.#words, HEAD.knowsAllKeys) === 1;
+  }
+
+  set knowsAllKeys(knows: boolean) {
+    Atomics.store(this.#words, HEAD.knowsAllKeys, knows ? 1 : 0);
+  }
+
+  /** Whether the key has certainly never been stored, nor been in a tier when the server started: then no level has it. */
+  isNew(key: ObjectKey): boolean {
+    return this.knowsAllKeys && !this.ghosts.knows(key);
   }
 
   /** Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others' by now. */

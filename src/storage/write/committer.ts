@@ -48,14 +48,14 @@ export class Committer {
     }
   }
 
-  /** Admits if L1 tells what is there now; else undefined. */
+  /** Admits if it is known without a tier what is there now; else undefined. */
   #admitKnown(write: VerifiedWrite, staged: StagedSink): PutResult | "full" | undefined {
-    const { l1, tiers, latch } = this.#context;
+    const { l1, tiers, latch, shared } = this.#context;
     const { key } = write.request;
     // Without the latch, so that a hot key does not wait for its own store.
     return latch.turn(key, () => {
       const current = l1.peek(key);
-      const isKnown = (current !== undefined || tiers.length === 0) && !latch.excluded;
+      const isKnown = (current !== undefined || tiers.length === 0 || shared.isNew(key)) && !latch.excluded;
       return isKnown ? this.#admit(write, staged, current) : undefined;
     });
   }

@@ -3,7 +3,7 @@ import { VitrineError } from "../../core/errors.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
-import { memorySource } from "../memory_source.ts";
+import { memoryObject, memorySource } from "../memory_source.ts";
 import { repairStale } from "../tiers/repair_stale.ts";
 import type { Tier } from "../tiers/tier.ts";
 
@@ -145,9 +145,10 @@ export class StoreController {
     resident: UnsavedObject["resident"],
   ): Promise<"stored" | "refused" | "overtaken"> {
     const { l1, timers } = this.#context;
+    const object = memoryObject(l1, resident, { durable: false });
     for (let attempt = 0; attempt === 0 || l1.isCurrent(resident.lease); attempt += 1) {
       try {
-        await tier.store(key, memorySource(l1, resident, { durable: false }));
+        await tier.storeObject(key, object, () => memorySource(l1, resident, { durable: false }));
         return "stored";
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];

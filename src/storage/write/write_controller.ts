@@ -72,7 +72,7 @@ export class WriteController {
       }
     };
     const resident = this.#context.l1.peek(key);
-    if (resident === undefined && this.#context.tiers.length > 0) {
+    if (resident === undefined && this.#context.tiers.length > 0 && !this.#context.shared.isNew(key)) {
       return this.#options.find(key).then(assertAllowed);
     }
     assertAllowed(resident);

@@ -1,0 +1,25 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { StorageContext } from "../context.ts";
+
+/**
+ * Enters the keys of all objects that were in the tiers before this server into the ghost index, some at a time, and then notes that a key that is not in it is nowhere:
+ * a write then needs not ask the tiers. Without effect where others can store in a tier, or if `isOver` becomes true meanwhile. Never rejects.
+ */
+export async function learnKeys(context: StorageContext, isOver: () => boolean = () => false): Promise<void> {
+  const { tiers, shared, timers } = context;
+  const sources = tiers.map((tier) => tier.keys());
+  try {
+    for (const source of sources) {
+      if (source === undefined) return;
+      for await (const keys of source) {
+        if (isOver()) return;
+        for (const key of keys) shared.ghosts.storing(key);
+        await timers.turn();
+      }
+    }
+    if (!isOver()) shared.knowsAllKeys = true;
+  } catch (error) {
+    // A tier in trouble: writes go on asking.
+    if (!(error instanceof VitrineError)) throw error;
+  }
+}
