@@ -77,6 +77,46 @@ export function adapterConformance(fixture: AdapterFixture): void {
     }
 
     test(
+      "storeWhole, where there is one, stores like store, and changes nothing when the object is not wanted or not whole",
+      withAdapter(async ({ adapter }) => {
+        const bytes = pattern(1000);
+        const meta = metaOf(bytes);
+        if (adapter.storeWhole === undefined) return;
+        expect(adapter.groupLimitBytes).toBeGreaterThan(1000);
+        const object = { meta, extents: [bytes.subarray(0, 300), bytes.subarray(300)], durable: false, assertWanted() {} };
+        const unwanted = (): never => {
+          throw new VitrineError("client_gone", "not wanted");
+        };
+        const storing = adapter.storeWhole(key("a"), { ...object, assertWanted: unwanted });
+        expect(await codeOf(storing)).toBe("client_gone");
+        const torn = adapter.storeWhole(key("a"), { ...object, extents: [bytes.subarray(0, 300), bytes.subarray(299)] });
+        expect(await codeOf(torn)).toBe("tier_failed");
+        expect(await adapter.lookup(key("a"))).toBe(undefined);
+        await adapter.storeWhole(key("a"), object);
+        expect(await adapter.lookup(key("a"))).toEqual(meta);
+        expect(await holds(adapter, key("a"), bytes)).toBe(true);
+      }),
+    );
+
+    test(
+      "keys, where there are any, are those of all objects, also of an earlier run",
+      withAdapter(async ({ adapter, reopen }) => {
+        if (adapter.keys === undefined) return;
+        const names = Array.from({ length: 1201 }, (_, i) => `k${i}`);
+        await Promise.all(names.map((name) => adapter.store(key(name), sourceOf(pattern(1)))));
+        await adapter.store({ tenant: "t", key: "x" }, sourceOf(pattern(1)));
+        const found = async (of: L2Adapter): Promise<Set<string>> => {
+          const keys = new Set<string>();
+          for await (const page of of.keys?.() ?? []) for (const each of page) keys.add(`${each.tenant} ${each.key}`);
+          return keys;
+        };
+        const wanted = new Set([...names.map((name) => ` ${name}`), "t x"]);
+        expect(await found(adapter)).toEqual(wanted);
+        expect(await found(await reopen())).toEqual(fixture.persistent ? wanted : new Set());
+      }),
+    );
+
+    test(
       "store and load keep the headers, and replace all of them",
       withAdapter(async ({ adapter, reopen }) => {
         const most = `vitrine-meta-most:${"\u00ff".repeat(MAX_KEPT_HEADER_BYTES - 20)}\n`;

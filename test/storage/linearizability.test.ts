@@ -103,6 +103,8 @@ interface CheckOptions extends BenchOptions {
   readonly faults?: Faults;
   /** Tiers are given up at random while they go on with what they were asked (default false). */
   readonly hangs?: boolean;
+  /** Whether the key is not there at the start (default false). */
+  readonly isNew?: boolean;
   /** Storage managers over one L1 and the same tiers, each with clients of its own (default 1). */
   readonly managers?: number;
 }
@@ -120,7 +122,7 @@ function makeBenches(
 async function check(
   scheduler: fc.Scheduler,
   clients: readonly (readonly Op[])[],
-  { faults, hangs = false, managers = 1, ...benchOptions }: CheckOptions,
+  { faults, hangs = false, isNew = false, managers = 1, ...benchOptions }: CheckOptions,
 ): Promise<void> {
   let failing = faults !== undefined || hangs;
   const every = (_ms: number, look: () => void): () => void => {
@@ -138,7 +140,7 @@ async function check(
   const calls: Call[] = [];
   let now = 0;
   const history = { calls, tick: () => now++, lossy: failing };
-  await run(bench, PUT, history);
+  if (!isNew) await run(bench, PUT, history);
   let step = 0;
   for (const each of benches) {
     for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
@@ -183,8 +185,8 @@ const clients = fc.array(ops, { minLength: 2, maxLength: 3 });
 
 test("StorageManager answers as one register per key when calls interleave", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
-      await check(scheduler, scripts, { tiers: 1 });
+    fc.asyncProperty(fc.scheduler(), clients, fc.boolean(), async (scheduler, scripts, ownTiers) => {
+      await check(scheduler, scripts, { tiers: 1, ownTiers });
     }),
     { numRuns: 400 },
   );
@@ -192,8 +194,8 @@ test("StorageManager answers as one register per key when calls interleave", asy
 
 test("StorageManager answers as one register per key when there are two tiers", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
-      await check(scheduler, scripts, { tiers: 2 });
+    fc.asyncProperty(fc.scheduler(), clients, fc.boolean(), async (scheduler, scripts, ownTiers) => {
+      await check(scheduler, scripts, { tiers: 2, ownTiers });
     }),
     { numRuns: 300 },
   );
@@ -207,8 +209,8 @@ const faults = fc.record<Faults>({
 
 test("StorageManager never brings an outdated object back when tiers fail", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), clients, faults, async (scheduler, scripts, fault) => {
-      await check(scheduler, scripts, { tiers: 2, faults: fault });
+    fc.asyncProperty(fc.scheduler(), clients, faults, fc.boolean(), async (scheduler, scripts, fault, ownTiers) => {
+      await check(scheduler, scripts, { tiers: 2, faults: fault, ownTiers });
     }),
     { numRuns: 400 },
   );
@@ -219,8 +221,8 @@ for (const [tiers, managers] of [[1, 1], [2, 1], [2, 2]] as const) {
     `${managers} StorageManager(s) never bring an outdated object back when ${tiers} tiers are given up and go on`,
     async () => {
       await fc.assert(
-        fc.asyncProperty(fc.scheduler(), clients, async (scheduler, scripts) => {
-          await check(scheduler, scripts, { tiers, managers, hangs: true });
+        fc.asyncProperty(fc.scheduler(), clients, fc.boolean(), async (scheduler, scripts, ownTiers) => {
+          await check(scheduler, scripts, { tiers, managers, hangs: true, ownTiers });
         }),
         { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
       );
@@ -229,13 +231,15 @@ for (const [tiers, managers] of [[1, 1], [2, 1], [2, 2]] as const) {
   );
 }
 
+const tierKinds = fc.record({ tiers: fc.constantFrom(1, 2), ownTiers: fc.boolean(), isNew: fc.boolean() });
+
 for (const managers of [2, 3]) {
   const scripts = fc.array(ops, { minLength: managers, maxLength: 4 });
 
   test(`${managers} StorageManagers answer as one register per key when they share L1 and the tiers`, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), scripts, fc.constantFrom(1, 2), async (scheduler, clients, tiers) => {
-        await check(scheduler, clients, { tiers, managers });
+      fc.asyncProperty(fc.scheduler(), scripts, tierKinds, async (scheduler, clients, kind) => {
+        await check(scheduler, clients, { ...kind, managers });
       }),
       { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );
@@ -243,8 +247,8 @@ for (const managers of [2, 3]) {
 
   test(`${managers} StorageManagers never bring an outdated object back when tiers fail`, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), scripts, faults, async (scheduler, clients, fault) => {
-        await check(scheduler, clients, { tiers: 2, managers, faults: fault });
+      fc.asyncProperty(fc.scheduler(), scripts, faults, fc.boolean(), async (scheduler, clients, fault, ownTiers) => {
+        await check(scheduler, clients, { tiers: 2, managers, faults: fault, ownTiers });
       }),
       { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );

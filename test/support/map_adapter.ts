@@ -1,7 +1,7 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { compareKeys, keyId, type ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../../src/l2/adapter.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../../src/l2/adapter.ts";
 
 /** The calls of an adapter that can be held up or made to fail. */
 export type Step = "lookup" | "load" | "chunk" | "store" | "meta" | "commit" | "delete" | "clear" | "list" | "usage";
@@ -107,5 +107,25 @@ export class MapAdapter implements L2Adapter {
   async #pass(step: Step, key: string): Promise<void> {
     this.calls.push(step);
     await this.gate(step, key);
+  }
+}
+
+/** One that nobody else uses, and that takes small objects whole. */
+export class OwnMapAdapter extends MapAdapter {
+  readonly groupLimitBytes = 4096;
+
+  async *keys(): AsyncGenerator<readonly ObjectKey[], void, void> {
+    yield [...this.objects.values()].map(({ key }) => key);
+  }
+
+  async storeWhole(key: ObjectKey, { meta, extents, assertWanted }: WholeObject): Promise<void> {
+    this.calls.push("store");
+    await this.gate("store", key.key);
+    const bytes = Uint8Array.from(extents.flatMap((extent) => [...extent]));
+    if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
+    await this.gate("meta", key.key);
+    assertWanted();
+    this.objects.set(keyId(key), { key, meta, bytes });
+    await this.gate("commit", key.key);
   }
 }

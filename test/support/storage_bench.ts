@@ -11,7 +11,7 @@ import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
 import { StorageManager, type StorageManagerOptions } from "../../src/storage/storage_manager.ts";
 import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/types.ts";
-import { MapAdapter, type Stored } from "./map_adapter.ts";
+import { MapAdapter, OwnMapAdapter, type Stored } from "./map_adapter.ts";
 
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
@@ -102,6 +102,8 @@ export type BenchOptions =
     readonly tiers?: number;
     readonly l1Bytes?: number;
     readonly admissionLimitBytes?: number;
+    /** Whether nobody else uses the tiers, and they take small objects whole (default false). */
+    readonly ownTiers?: boolean;
     /** Puts a wrapper around each tier. */
     readonly wrap?: (adapter: L2Adapter) => L2Adapter;
   };
@@ -147,7 +149,7 @@ function makeBench(
   { time, arena, stores }: Omit<ClusterParts, "keys">,
   options: BenchOptions & { readonly holder: number; readonly shared?: SharedKeys },
 ): StorageBench {
-  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, wrap, ...rest } = options;
+  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, ownTiers, wrap, ...rest } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
@@ -162,7 +164,8 @@ function makeBench(
     lowWatermark: 0.6,
     format: holder === 1,
   });
-  const adapters = stores.map((objects, index) => new MapAdapter(`t${index + 1}`, { objects }));
+  const Kind = ownTiers === true ? OwnMapAdapter : MapAdapter;
+  const adapters = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
   const storage = new StorageManager({
     l1,
     tiers: wrap === undefined ? adapters : adapters.map(wrap),

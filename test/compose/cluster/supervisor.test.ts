@@ -33,7 +33,6 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
   /** By thread number, which is the holder's here; those that are not in it have no account. */
   const usages = new Map<number, ThreadUsage | "ended">();
   let nowMs = 0;
-  let unsaved = 0;
   let look = () => {};
   const supervisor = new Supervisor({
     workers,
@@ -67,7 +66,6 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
         },
       };
     },
-    unsaved: () => unsaved,
     onReady: ({ holder }) => readied.push(holder),
     onGone: ({ place, holder }, { cause, mayRun }) => {
       gone.push(`${place}/${holder} ${cause}${mayRun ? " may run" : ""}`);
@@ -94,9 +92,6 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
         look();
         await settled();
       }
-    },
-    leave: (objects: number) => {
-      unsaved = objects;
     },
     jump: (ms: number) => {
       nowMs += ms;
@@ -148,7 +143,6 @@ test("Supervisor fills a place again at once, with a new holder, when its worker
   expect(gone).toEqual(["0/2 ended"]);
   expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
   threads[2]?.say(ready);
-  expect([threads[1]?.heard, threads[2]?.heard]).toEqual([[{ kind: "adopt", from: 2 }], []]);
   expect([supervisor.restarts, supervisor.status().map(({ state }) => state).join()]).toEqual([1, "ready,ready"]);
 });
 
@@ -187,16 +181,6 @@ test("Supervisor calls a worker stopped when it was told to stop", async () => {
   expect(gone).toEqual(["0/2 stopped"]);
 });
 
-test("Supervisor lets the replacement adopt when no other worker lives", async () => {
-  const { threads, start } = fakeCluster(1);
-  await start();
-  threads[0]?.exit();
-  await settled();
-  expect(threads[1]?.heard).toEqual([]);
-  threads[1]?.say(ready);
-  expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
-});
-
 test("Supervisor replaces a worker whose heartbeat stands still for the time-out, as soon as its heir is ready", async () => {
   const { threads, gone, start, pass, states, supervisor } = fakeCluster(2);
   await start();
@@ -211,7 +195,6 @@ test("Supervisor replaces a worker whose heartbeat stands still for the time-out
   threads[1]?.exit();
   await settled();
   expect([states(), gone.length, threads.length, supervisor.restarts]).toEqual(["0 ready,2 ready", 1, 3, 1]);
-  expect([threads[0]?.heard, threads[2]?.heard].flat()).toEqual([{ kind: "adopt", from: 3 }]);
 });
 
 test("Supervisor keeps a worker that beats again before its heir is ready, and lets the heir finish", async () => {
@@ -357,17 +340,6 @@ test("Supervisor ends a replacement that does not get ready in time and tries ag
   expect([gone.at(-1), threads.length]).toEqual(["0/3 hung", 3]);
 });
 
-test("Supervisor lets another worker adopt what one that died was told to adopt", async () => {
-  const { threads, start } = fakeCluster(3);
-  await start();
-  threads[0]?.exit();
-  await settled();
-  expect(threads[1]?.heard).toEqual([{ kind: "adopt", from: 2 }]);
-  threads[1]?.exit();
-  await settled();
-  expect(threads[2]?.heard).toEqual([{ kind: "adopt", from: 3 }, { kind: "adopt", from: 2 }]);
-});
-
 test("Supervisor waits before it fills a place again when replacements do not get ready", async () => {
   const { threads, later, start } = fakeCluster(1);
   await start();
@@ -412,34 +384,6 @@ test("Board keeps the words of each worker apart when several write", () => {
   view.setActiveRequests(2, 7);
   board.isReady = true;
   expect([board.heartbeat(0), board.heartbeat(1), board.activeRequests(2), view.isReady]).toEqual([0, 2, 7, true]);
-});
-
-test("Supervisor.stop starts a worker for what nobody has stored when one dies while it stops", async () => {
-  const { supervisor, threads, leave, start } = fakeCluster(2);
-  await start();
-  const stopping = supervisor.stop();
-  leave(3);
-  threads[0]?.exit();
-  threads[1]?.say({ kind: "stopped", stored: 4, refused: 0, cutRequests: 0 });
-  threads[1]?.exit();
-  await settled();
-  expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
-  threads[2]?.say(ready);
-  await settled();
-  expect(threads[2]?.heard).toEqual([{ kind: "adopt", from: 2 }, { kind: "adopt", from: 3 }, { kind: "stop" }]);
-  threads[2]?.say({ kind: "stopped", stored: 3, refused: 0, cutRequests: 0 });
-  expect((await stopping).map(({ kind: _kind, ...numbers }) => numbers.stored)).toEqual([4, 3]);
-});
-
-test("Supervisor.stop comes to its end when the worker for what nobody has stored does not start", async () => {
-  const { supervisor, threads, leave, start } = fakeCluster(1);
-  await start();
-  leave(1);
-  const stopping = supervisor.stop();
-  threads[0]?.exit();
-  await settled();
-  threads[1]?.say({ kind: "failed", message: "open a tier: no such folder" });
-  expect(await stopping).toEqual([]);
 });
 
 test("Supervisor.stop lets a replacement finish its start when it is told to stop in it", async () => {
