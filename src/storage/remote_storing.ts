@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { L1 } from "../l1/types.ts";
 import { Poller } from "./poller.ts";
 import type { SharedKeys } from "./shared/shared_keys.ts";
-import type { Storing } from "./storing.ts";
+import type { FollowedWrite, Storing } from "./storing.ts";
 import { systemTimers } from "./timers.ts";
 
 /** How long `settle` waits, in milliseconds. */
@@ -11,6 +11,7 @@ const SETTLE_MS = 1000;
 /** What a worker says to the thread that stores for all. */
 export interface ToStorer {
   readonly kind: "wake";
+  readonly followed: FollowedWrite | undefined;
 }
 
 /** What a RemoteStoring is made of. */
@@ -35,8 +36,10 @@ export class RemoteStoring implements Storing {
     this.#tell = tell;
   }
 
-  wake(): void {
-    if (this.#options.shared.noteWake()) this.#tell({ kind: "wake" });
+  wake(followed?: FollowedWrite): void {
+    // Of many in a row one is told.
+    const isFirst = this.#options.shared.noteWake();
+    if (isFirst || followed !== undefined) this.#tell({ kind: "wake", followed });
   }
 
   async settle(): Promise<void> {

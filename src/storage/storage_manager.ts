@@ -224,5 +224,5 @@ interface Place {
 }
 
 function storingHere(stores: StoreController | undefined): Storing {
-  return { wake: () => stores?.wake(), settle: () => stores?.flush() ?? Promise.resolve() };
+  return { wake: (followed) => stores?.wake(followed), settle: () => stores?.flush() ?? Promise.resolve() };
 }

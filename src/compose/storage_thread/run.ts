@@ -85,9 +85,9 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
   context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
   const stores = new StoreController(context, { concurrency: config.storeConcurrency });
-  const wake = (): void => {
+  const wake = (message?: ToStorer): void => {
     shared.heardWake();
-    if (tiers.length > 0) stores.wake();
+    if (tiers.length > 0) stores.wake(message?.followed);
   };
   learn();
   // What an earlier storage thread was told.

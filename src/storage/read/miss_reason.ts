@@ -7,6 +7,8 @@ import type { Loss } from "../shared/ghost_table.ts";
 export function missReason({ l1, shared }: Pick<StorageContext, "l1" | "shared">, key: ObjectKey): MissReason {
   // Still in L1, but its time is up.
   if (l1.isExpiredUnsaved(key)) return "expired";
+  // It may have been stored since it was looked for: what has expired leaves at a look, and its loss is noted.
+  l1.peek(key);
   const { losses, wasHere } = shared.ghosts.recall(key);
   return lastOf(losses)?.reason ?? (wasHere ? "unknown" : "never_stored");
 }

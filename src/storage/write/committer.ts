@@ -41,7 +41,9 @@ export class Committer {
     for (;;) {
       const admitted = this.#admitKnown(write, staged) ?? await this.#admitLookedUp(write, staged);
       if (admitted !== "full") {
-        if (isStored) this.#storing.wake();
+        const { requestId } = write.request.key;
+        const { version } = admitted.meta;
+        if (isStored) this.#storing.wake(requestId === undefined ? undefined : { version, requestId });
         return admitted;
       }
       await this.#room.wait(write.sizeBytes, true);

@@ -5,7 +5,9 @@ import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import { memoryObject, memorySource } from "../memory_source.ts";
 import { repairStale } from "../tiers/repair_stale.ts";
+import type { FollowedWrite } from "../storing.ts";
 import type { Tier } from "../tiers/tier.ts";
+import { FollowedWrites } from "./followed_writes.ts";
 
 /** How long to wait before each further attempt to store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
@@ -39,6 +41,7 @@ export class StoreController {
   readonly #concurrency: number;
   readonly #onRoom: () => void;
   readonly #idle = new IdleCounter();
+  readonly #requests = new FollowedWrites();
   #stopLooking: () => void = () => {};
   #running = 0;
   #ended: { readonly lease: Lease; readonly weight: number }[] = [];
@@ -54,7 +57,8 @@ export class StoreController {
   }
 
   /** Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this thread was declared dead. */
-  wake(): void {
+  wake(followed?: FollowedWrite): void {
+    if (followed !== undefined) this.#requests.note(followed);
     const { l1 } = this.#context;
     for (;;) {
       const most = Math.min(TAKE, Math.ceil(this.#concurrency - this.#running));
@@ -99,8 +103,10 @@ export class StoreController {
     }
   }
 
-  async #run({ key, resident }: UnsavedObject): Promise<void> {
+  async #run({ key: plainKey, resident }: UnsavedObject): Promise<void> {
     const { latch, tiers } = this.#context;
+    const requestId = this.#requests.take(resident.meta.version);
+    const key = requestId === undefined ? plainKey : { ...plainKey, requestId };
     const isGrouped = tiers.every((tier) => resident.meta.sizeBytes <= tier.groupLimitBytes);
     const weight = isGrouped ? 1 / GROUPED : 1;
     this.#running += weight;
