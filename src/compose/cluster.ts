@@ -45,6 +45,8 @@ const ADMIN_PATIENCE_MS = 1000;
 export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly adminAddress: RunningServer["address"];
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
+  /** Missing where no tier needs one. */
+  readonly storageThread: Pick<StorageThread, "kill" | "restarts"> | undefined;
   /** As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what it could not do. */
   stop(): Promise<StopResult>;
   /** Acknowledged objects that wait for their store. */
@@ -276,6 +278,7 @@ export async function startCluster(
     address: { host: config.host, port },
     adminAddress: adminListener.address,
     supervisor,
+    storageThread,
     unsaved: () => l1.unsaved(),
     async stop() {
       const beganMs = performance.now();

@@ -49,7 +49,8 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     answers: {},
   });
   const publish = config.observability ? producer.publish : noPublish;
-  const shared = new SharedKeys(data.sharedKeys, seat);
+  // Its predecessors have ended, but one that was told to may come this far on Deno. Later ones have lower numbers.
+  const shared = new SharedKeys(data.sharedKeys, seat, (other) => other > seat.holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   let opened: StoreServer | undefined;

@@ -76,6 +76,11 @@ export class StorageThread {
     if (this.#isReady) this.#thread?.post({ kind: "disconnect", holder });
   }
 
+  /** Ends the thread in the middle of what it does, as a crash would; another follows. For drills and tests. */
+  async kill(): Promise<void> {
+    await this.#thread?.terminate();
+  }
+
   /** For how long the thread's event loop has stood still, in milliseconds; to be asked now and then. */
   stuckMs(): number {
     const now = this.#options.nowMs();

@@ -12,13 +12,19 @@ export class Seats {
     this.places = layout.places;
   }
 
-  /** Throws RangeError if there is no such place, or somebody else has it. */
-  take(place: number, holder: number): void {
+  /** Throws RangeError if there is no such place, or somebody else has it who is not to be replaced. */
+  take(place: number, holder: number, replaces: (other: number) => boolean): void {
     if (!(place >= 0 && place < this.places && holder >= 1)) {
       throw new RangeError(`take a seat: place ${place}, holder ${holder}`);
     }
-    const before = Atomics.compareExchange(this.#words, this.#row(place), 0, holder);
-    if (before !== 0) throw new RangeError(`take a seat: place ${place} belongs to holder ${before}`);
+    for (let before = this.holderAt(place);;) {
+      if (before !== 0 && !replaces(before)) {
+        throw new RangeError(`take a seat: place ${place} belongs to holder ${before}`);
+      }
+      const found = Atomics.compareExchange(this.#words, this.#row(place), before, holder);
+      if (found === before) return;
+      before = found;
+    }
   }
 
   /** From here on nobody hands anything to this holder. False if it did not sit there. */

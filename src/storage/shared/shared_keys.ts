@@ -28,15 +28,15 @@ export class SharedKeys {
   readonly #seats: Seats;
   readonly #seat: Seat;
 
-  /** Takes the seat. Throws RangeError if somebody has it. */
-  constructor(memory: SharedKeysMemory, seat: Seat) {
+  /** Takes the seat. `replaces`: who may have it and is dead, although perhaps not quite (default: nobody). Throws RangeError if somebody else has it. */
+  constructor(memory: SharedKeysMemory, seat: Seat, replaces: (other: number) => boolean = () => false) {
     const { place, holder } = seat;
     const { options: { hashSeed } } = memory;
     const layout = planSharedKeys(memory.options);
     const words = new Int32Array(memory.words);
     const lock = new WordLock(words, HEAD.lock, holder);
     const seats = new Seats(words, layout);
-    seats.take(place, holder);
+    seats.take(place, holder, replaces);
     this.isShared = memory.words instanceof SharedArrayBuffer;
     this.stripes = new Stripes(words, { layout, seats, hashSeed, place, holder });
     this.stale = new StaleTable(words, { lock, layout, hashSeed });
