@@ -8,13 +8,15 @@ export interface Expression {
   readonly expr: string;
 }
 
+/** What the panels of our own dashboard begin with. */
+const OURS = "Vitrine";
 /** Longer than the load and what is waited for after it. */
 const window = "60s";
 
 /** Every expression of both dashboards, with Grafana's variables filled in; ours as for the pushed series. */
 export const expressions: readonly Expression[] = [
   ...rows.flatMap(({ panels }) => panels).flatMap(({ title, queries }) =>
-    queries.map(({ expr }) => ({ panel: `Vitrine: ${title}`, expr }))
+    queries.map(({ expr }) => ({ panel: `${OURS}: ${title}`, expr }))
   ),
   ...lmcachePanels.flatMap(({ panel, expressions }) =>
     expressions.map((expr) => ({ panel: `LMCache: ${panel}`, expr }))
@@ -32,4 +34,17 @@ export async function emptyExpressions(prometheus: Prometheus): Promise<readonly
   })));
   return answers.filter(({ series }) => !series.some(({ values }) => values.some(Number.isFinite)))
     .map(({ expression }) => expression);
+}
+
+/** Samples of our dashboard's expressions and of the rules' that are no number, such as a share of nothing. Throws if one is refused. */
+export async function notNumbers(prometheus: Prometheus): Promise<readonly string[]> {
+  const ours = expressions.filter(({ panel }) => panel.startsWith(OURS)).map(({ expr }) => expr);
+  const answers = await Promise.all([...ours, '{__name__=~".*:.*"}'].map(async (expr) => ({
+    expr,
+    series: await prometheus.query(expr),
+  })));
+  return answers.flatMap(({ expr, series }) =>
+    series.filter(({ values }) => !values.every(Number.isFinite))
+      .map(({ labels, values }) => `${expr} ${JSON.stringify(labels)}: ${values.join()}`)
+  );
 }
