@@ -13,9 +13,11 @@ function endAtOnce(signal: NodeJS.Signals): void {
   process.exit(EXIT.done);
 }
 
-// Whoever starts it with nohup wants it to survive its terminal; a listener would undo that.
+// Whoever starts it with nohup wants it to survive its terminal.
 const isHangupIgnored = hangupIsIgnored();
 const signals = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isHangupIgnored);
+// Deno ends at a hang-up without a listener as soon as there is one for another signal, though it was told to ignore it.
+if (isHangupIgnored) process.on("SIGHUP", () => {});
 for (const signal of signals) process.on(signal, endAtOnce);
 // Loaded only now: that takes some hundred milliseconds, in which a signal would end the runtime or, as process 1 of a container, do nothing.
 const { serve } = await import("./compose/serve.ts");
