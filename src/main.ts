@@ -1,5 +1,5 @@
 import process from "node:process";
-import { STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { IGNORED_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 import { print } from "./runtime/print.ts";
@@ -17,7 +17,8 @@ function endAtOnce(signal: NodeJS.Signals): void {
 const isHangupIgnored = hangupIsIgnored();
 const signals = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isHangupIgnored);
 // Deno ends at a hang-up without a listener as soon as there is one for another signal, though it was told to ignore it.
-if (isHangupIgnored) process.on("SIGHUP", () => {});
+const unheard = [...IGNORED_SIGNALS, ...(isHangupIgnored ? ["SIGHUP"] : [])];
+for (const signal of unheard) process.on(signal, () => {});
 for (const signal of signals) process.on(signal, endAtOnce);
 // Loaded only now: that takes some hundred milliseconds, in which a signal would end the runtime or, as process 1 of a container, do nothing.
 const { serve } = await import("./compose/serve.ts");
