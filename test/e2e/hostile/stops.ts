@@ -162,6 +162,13 @@ async function duringStart(run: SuiteRun): Promise<void> {
     const ended = code === "SIGTERM" || code === 0;
     run.checks.that(`signal ${pauseMs} ms after the start: it ends`, ended, () => `${code}: ${output}`);
   }
+  const { code, output } = await ServerGroup.interrupted({ ...run, folder, by: "program" }, "handled");
+  run.checks.equal("signal while the server is loaded: exit code", { actual: code, expected: 0 });
+  run.checks.that(
+    "signal while the server is loaded: one line tells",
+    output === "vitrine: stopped before it served: SIGTERM\n",
+    () => output,
+  );
 }
 
 async function send(port: number, text: string): Promise<Socket> {
