@@ -45,6 +45,10 @@ export const serviceCases: readonly ContractCase[] = [
       const { parameters, responses } = spec.paths["/v1/objects"].get;
       expect(parameters.map(({ name }: { name: string }) => name)).toEqual(["tier", "prefix", "limit", "cursor"]);
       expect(responses["200"].content["application/json"].schema.properties.objects.type).toBe("array");
+      expect(Object.keys(responses["400"].content)).toEqual(["application/problem+json"]);
+      const clearing = spec.paths["/v1/objects"].delete;
+      expect(clearing.parameters[0]).toMatchObject({ name: "clear", required: true, schema: { const: "all" } });
+      expect(Object.keys(clearing.responses["400"].content)).toEqual(["application/problem+json"]);
       expect(spec.paths["/v1/events"].get.security).toEqual([{ admin: [] }]);
       expect(spec.components.securitySchemes.admin).toMatchObject({ type: "http", scheme: "bearer" });
     },
