@@ -7,7 +7,7 @@ import { Call, type CallOptions } from "./call.ts";
 import { authorize } from "./http/authorize.ts";
 import { refuseForeign } from "./http/foreign_origin.ts";
 import { HostGate } from "./http/host_gate.ts";
-import { NOWHERE, PathTable } from "./http/path_table.ts";
+import { type Located, NOWHERE, PathTable } from "./http/path_table.ts";
 import { problem, type Refusal } from "./http/problem.ts";
 import { targetOf } from "./http/request_target.ts";
 import type { Route } from "./route.ts";
@@ -44,6 +44,12 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   }
   hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
+
+  const methods = new Map(routes.map(({ template }) => [template, new Set(methodsOf(routes, template))]));
+  /** Requests that reach no route are counted as one: they could be of any method. */
+  function countedRoute({ method }: Request, { template }: Located): string {
+    return methods.get(template)?.has(method) === true ? template : NOWHERE.template;
+  }
 
   function answer(call: Call, request: Request): Response | Promise<Response> {
     const isRead = request.method === "GET" || request.method === "HEAD";
@@ -82,7 +88,10 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
       active++;
       onActiveRequests?.(active);
       const target = targetOf(request.url);
-      const call = new Call(request.method, target === undefined ? NOWHERE : table.locate(target), {
+      const located = target === undefined ? NOWHERE : table.locate(target);
+      const refusal = misaddressed(request, { target, hosts, context });
+      const call = new Call(request.method, located, {
+        route: refusal === undefined ? countedRoute(request, located) : NOWHERE.template,
         publish: options.publish,
         clock: options.clock,
         context,
@@ -90,7 +99,6 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         onOver,
         onEndless,
       });
-      const refusal = misaddressed(request, { target, hosts, context });
       const response = refusal === undefined ? answer(call, request) : problem(call, request, refusal);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
@@ -122,6 +130,12 @@ function followedCall({ follow }: AdminOptions, { headers }: Request): CallOptio
   return { ...followed, tenant: headers.get("vitrine-tenant")?.slice(0, MAX_TENANT_BYTES) ?? "" };
 }
 
+/** The methods of the routes with this template; HEAD is where GET is. */
+function methodsOf(routes: readonly Route[], template: string): readonly string[] {
+  return routes.filter((route) => route.template === template)
+    .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
+}
+
 function specifiedResponses({ method, template, spec }: Route): App["responses"] {
   const methods = method === "GET" ? ["GET", "HEAD"] : [method];
   const statuses = Object.keys(spec.responses ?? {});
@@ -130,9 +144,9 @@ function specifiedResponses({ method, template, spec }: Route): App["responses"]
 
 function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {
   const { template } = call.located;
-  const methods = routes.filter((route) => route.template === template).map(({ method }) => method);
+  const methods = methodsOf(routes, template);
   if (methods.length === 0) return problem(call, request, { code: "not_found", message: "find route: no such path" });
-  const allow = methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
+  const allow = methods.join(", ");
   const message = `find route: ${request.method} is not one of ${allow}`;
   return problem(call, request, { code: "method_not_allowed", message }, { allow });
 }

@@ -15,6 +15,8 @@ const MAX_TIER_TIMES = 1024;
 
 /** What a call needs of its app. */
 export interface CallOptions {
+  /** What is counted as its route. */
+  readonly route: string;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly context: RequestContext;
@@ -53,7 +55,7 @@ export class Call implements LookupListener {
     this.method = KNOWN_METHODS.has(method) ? method : "_OTHER";
     this.#options = options;
     this.#startMs = options.clock.monotonicMs();
-    const start = { route: located.template, method: this.method };
+    const start = { route: options.route, method: this.method };
     if (options.followed === undefined) options.publish("http.request.start", start);
     else {
       const { requestId, traceParent } = options.followed;
@@ -170,8 +172,8 @@ export class Call implements LookupListener {
   }
 
   #over(): void {
-    const { publish, followed, onOver } = this.#options;
-    const answer = { route: this.located.template, method: this.method, status: String(this.#status) };
+    const { route, publish, followed, onOver } = this.#options;
+    const answer = { route, method: this.method, status: String(this.#status) };
     this.#publishBody("request", this.#requestBytes, answer);
     this.#publishBody("response", this.#responseBytes, answer);
     const failure = this.#error === undefined ? undefined : { error: this.#error };

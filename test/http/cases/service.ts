@@ -125,6 +125,18 @@ export const serviceCases: readonly ContractCase[] = [
       expect(await end("HEAD", {})).toEqual(["200", 0]);
     },
   },
+  ...["POST", "PATCH", "OPTIONS", "PROPFIND"].map((method): ContractCase => ({
+    name: `${method} is counted under the route _other on every path that does not have it`,
+    needs: ["events"],
+    async run(client) {
+      for (const path of ["/v1/objects/a", "/v1/objects", "/healthz", "/metrics", "/page/x"]) {
+        client.events.clear();
+        expect((await client.fetch(path, { method })).status).toBe(405);
+        const labels = { route: "_other", method: method === "PROPFIND" ? "_OTHER" : method };
+        expect(await client.events.requestEnd(labels.method)).toMatchObject({ ...labels, status: "405" });
+      }
+    },
+  })),
   {
     name: "GET publishes the route _other and the bytes of the problem when the path is unknown",
     needs: ["events"],
