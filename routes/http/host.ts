@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-/** What a Host field names. */
+/** The parts of a Host field. */
 export interface Host {
   /** In lower case; an IPv6 address in its brackets. */
   readonly name: string;

@@ -28,7 +28,7 @@ export class HostGate {
   }
 
   /**
-   * Why a request with this Host is refused; undefined if the field is missing (HTTP/1.0 needs none, and no browser sends such a request) or names one host that
+   * Gives the reason to refuse a request with this Host; undefined if the field is missing (HTTP/1.0 needs none, and no browser sends such a request) or names one host that
    * is ours.
    */
   refuse(field: string | null): Refusal | undefined {

@@ -9,7 +9,7 @@ import {
 } from "../../src/core/kept_headers.ts";
 import { responseDirectives } from "./cache_directives.ts";
 
-/** What a client may say of an object in words of its own. */
+/** The prefix of metadata fields that clients name themselves. */
 const META_PREFIX = "vitrine-meta-";
 
 const AS_GIVEN = ["content-disposition", "content-language", "expires"] as const;

@@ -15,7 +15,7 @@ const problemSchema: v.GenericSchema = v.looseObject({
   instance: v.pipe(v.string(), v.description("The path of the request.")),
 });
 
-/** How a response of the specification refuses a request: with a problem (RFC 9457). */
+/** A response of the specification that refuses a request with a problem (RFC 9457). */
 export function refusal(description: string): ResponseSpec {
   return { description, content: { "application/problem+json": { schema: resolver(problemSchema) } } };
 }

@@ -21,7 +21,7 @@ export function exactRoutes(
   return Object.fromEntries(paths.map((segments) => [prefix + segments.join("/"), handlers]));
 }
 
-/** Whether the URL of a request that came by a route is another than was sent. */
+/** True if the URL of a request that came by a route differs from the one that was sent. */
 export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: ExactPaths): boolean {
   const path = pathIn(url);
   if (!path.startsWith(prefix)) return true;
@@ -35,7 +35,7 @@ export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: Ex
 }
 
 /**
- * Whether the URL of a request that came by no route is another than was sent: it would have come by one. Where empty segments are left, or too many,
+ * True if the URL of a request that came by no route differs from the one that was sent, which would have come by one. Where empty segments are left, or too many,
  * nobody can tell.
  */
 export function isStrayed({ url, method }: Request, { prefix, methods }: ExactPaths): boolean {

@@ -1,6 +1,6 @@
 import type { RequestContext, ServeOptions } from "./types.ts";
 
-/** How Deno serves one connection. */
+/** Deno's function that serves one connection. */
 export type ServeConnection = (
   conn: object,
   signal: AbortSignal,
@@ -14,7 +14,7 @@ interface Served {
   readonly finished: Promise<void>;
 }
 
-/** How long a request may be on its way to a connection that is about to close. */
+/** Milliseconds that a request may be on its way to a connection that is about to close. */
 const ON_ITS_WAY_MS = 200;
 
 /** One connection: which requests it has in hand, and how long nothing has been going on in it but waiting for its client. */

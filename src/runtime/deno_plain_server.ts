@@ -23,7 +23,7 @@ declare const Deno: {
   };
 };
 
-/** How often a stop looks for what is still in hand. */
+/** Milliseconds between two looks of a stop at the requests in hand. */
 const LOOK_MS = 20;
 
 let isTold = !isMainThread;

@@ -18,13 +18,13 @@ declare const Deno: {
   };
 };
 
-/** How often is looked for idle connections. */
+/** Milliseconds between two looks for idle connections. */
 const LOOK_MS = 1000;
-/** How long is waited for a connection to end before it is looked again. */
+/** Milliseconds to wait for a connection to end before the next look. */
 const WAIT_MS = 100;
-/** How long a connection without a request may take to close. */
+/** Milliseconds that a connection without a request may take to close. */
 const CLOSE_MS = 2000;
-/** How often a failure to accept is told. */
+/** Milliseconds between two reports of a failure to accept. */
 const TELL_MS = 60_000;
 /** Most connections that are accepted without a look at the descriptors. */
 const MOST_UNSEEN = 16;

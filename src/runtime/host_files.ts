@@ -20,7 +20,7 @@ export class HostFiles {
     }
   };
 
-  /** Why files could not be read, by path. */
+  /** The causes for which files could not be read, by path. */
   get unreadable(): ReadonlyMap<string, string> {
     return this.#unreadable;
   }

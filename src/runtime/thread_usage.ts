@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** What the system knows of a thread of this process. */
+/** The system's account of a thread of this process. */
 export interface ThreadUsage {
   /** Tells it from an earlier thread with the same number. */
   readonly startedAt: number;

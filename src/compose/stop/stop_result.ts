@@ -9,7 +9,7 @@ export interface ObjectAmount {
   readonly bytes: number;
 }
 
-/** What a stop did. */
+/** The result of a stop. */
 export interface StopResult {
   readonly seconds: number;
   /** Objects that waited for their store when the stop began, and are stored now. */
@@ -20,9 +20,9 @@ export interface StopResult {
   readonly unsaved: ObjectAmount;
   /** Requests that were broken off. */
   readonly cutRequests: number;
-  /** What could not be ended: one line each. */
+  /** One line for each part that could not be ended. */
   readonly failures: readonly string[];
-  /** Whether the last push of each signal arrived; empty if nothing is pushed. */
+  /** True for each signal whose last push arrived; empty if nothing is pushed. */
   readonly pushes: ReadonlyMap<string, boolean>;
 }
 

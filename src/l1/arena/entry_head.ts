@@ -3,7 +3,7 @@ import type { KeyBytes } from "./key_bytes.ts";
 /** Bytes of a base64 SHA-256. */
 export const SHA256_BASE64_BYTES = 44;
 
-/** What lies in front of an object's bytes, behind its key. */
+/** The metadata between an object's key and its bytes. */
 export interface EntryHead {
   readonly contentType: Uint8Array;
   /** 44 characters of base64, or "". */

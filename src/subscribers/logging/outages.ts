@@ -7,7 +7,7 @@ interface Outage {
   failedMs: number;
 }
 
-/** How long an outage that goes on for the same cause is not told again. */
+/** Milliseconds for which an outage with the same cause is not logged again. */
 const AGAIN_MS = 60_000;
 /** Causes are texts of others: what lasts is told once a minute, however they vary. */
 const CHANGED_MS = 10_000;

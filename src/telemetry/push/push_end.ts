@@ -6,10 +6,10 @@ const SUCCESS = 0;
 const PARTIAL = "Received Partial Success response:";
 /** From the exporter of protobuf, and from that of JSON. */
 const UNREADABLE = /could not deserialize response|Failed to parse \w+ export response/;
-/** What the exporter says of an answer after which it may be tried again, and does not say which. */
+/** The exporter's message for any answer after which a push may be tried again. */
 const RETRYABLE = "Export failed with retryable status";
 
-/** What was said last and belongs to no push yet. The API has one diagnostic logger for the whole process, and so this is one too. */
+/** The last diagnostic message, which belongs to no push yet. The API has one diagnostic logger for the whole process. */
 const said: { rejected: PushEnd["rejected"] } = { rejected: undefined };
 
 /**
@@ -26,7 +26,7 @@ export function listenToExporters(): void {
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
 
-/** How a push ended, to be asked in the exporter's callback. */
+/** The end of a push; to be called in the exporter's callback. */
 export function pushEnd({ code, error }: { readonly code: number; readonly error?: Error }): PushEnd {
   const { rejected } = said;
   said.rejected = undefined;

@@ -11,7 +11,7 @@ const L1_BYTES = 16 * MIB;
 const REQUESTS = 3000;
 const CLIENTS = 6;
 
-/** What docs/RUNTIMES.md states: beyond a full L1, for the process and for each worker. */
+/** The bounds of docs/RUNTIMES.md: bytes beyond a full L1, for the process and for each worker. */
 const BOUNDS: Readonly<Record<RuntimeName, { readonly process: number; readonly worker: number }>> = {
   bun: { process: 128 * MIB, worker: 64 * MIB },
   deno: { process: 96 * MIB, worker: 64 * MIB },

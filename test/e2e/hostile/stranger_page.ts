@@ -75,7 +75,7 @@ async function openStored(
       actual: await put("stored", body, type),
       expected: type === TYPES[0] ? 201 : 200,
     });
-    // What the browser does not show it downloads, which ends the visit with an error.
+    // A body that the browser does not show is downloaded, which ends the visit with an error.
     const shown = await page.goto(`${url}/v1/objects/stored`).then(() => true, () => false);
     const ran = shown && await page.evaluate("document.documentElement.outerHTML.includes('>ran<')").catch(() => false);
     checks.equal(`a stored page runs as ${type}`, { actual: ran, expected: false });

@@ -9,7 +9,7 @@ import { objectPath } from "../../support/keys.ts";
 import { type RuntimeName, ServerProcess } from "../../support/server_process.ts";
 import { until } from "../../support/until.ts";
 
-/** How a server is started, in a process group of its own. */
+/** Options of a server that is started in a process group of its own. */
 export interface GroupOptions {
   readonly runtime: RuntimeName;
   /** The folder of its tier. */
