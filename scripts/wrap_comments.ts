@@ -17,7 +17,7 @@ const ITEM = /^(?:[-*] |\d+\. |@)/;
 /** The numbers, from 1, of the lines whose comment goes beyond 120 columns. */
 export function longComments(source: string): readonly number[] {
   return source.split("\n").flatMap((line, index) =>
-    [...line].length > COMMENT_COLUMNS && /^\s*(?:\/\/|\/?\*)|\S\s+\/\/ /.test(line) ? [index + 1] : []
+    line.length > COMMENT_COLUMNS && /^\s*(?:\/\/|\/?\*)|\S\s+\/\/ /.test(line) ? [index + 1] : []
   );
 }
 
@@ -27,7 +27,7 @@ export function wrapComments(source: string): string {
   const out: string[] = [];
   while (lines.length > 0) {
     const line = lines.shift() ?? "";
-    if ([...line].length <= COMMENT_COLUMNS) out.push(line);
+    if (line.length <= COMMENT_COLUMNS) out.push(line);
     else out.push(...wrapped(line, lines));
   }
   return out.join("\n");
@@ -67,7 +67,7 @@ function fill({ indent, marker, text }: CommentLine): readonly string[] {
   for (const word of text.split(" ")) {
     const prefix = `${indent}${marker}${lines.length > 0 ? hanging : ""}`;
     const longer = line === "" ? `${prefix}${word}` : `${line} ${word}`;
-    if (line === "" || [...longer].length <= COMMENT_COLUMNS) line = longer;
+    if (line === "" || longer.length <= COMMENT_COLUMNS) line = longer;
     else {
       lines.push(line);
       line = `${indent}${marker}${hanging}${word}`;
