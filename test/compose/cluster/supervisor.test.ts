@@ -454,3 +454,18 @@ test("Supervisor.stop lets a replacement finish its start when it is told to sto
   threads[1]?.say(stopped);
   expect((await stopping).length).toBe(1);
 });
+
+test("Supervisor.post reaches the worker of the holder alone, and nobody when that has gone", async () => {
+  const { threads, supervisor, start } = fakeCluster(2);
+  await start();
+  const [first, second] = threads;
+  const message: ToWorker = { kind: "stop" };
+  const before = threads.map(({ heard }) => heard.length);
+  supervisor.post(first?.seat.holder ?? 0, message, []);
+  supervisor.post(99, message, []);
+  expect(threads.map(({ heard }, index) => heard.length - (before[index] ?? 0))).toEqual([1, 0]);
+  second?.exit();
+  const heard = second?.heard.length;
+  supervisor.post(second?.seat.holder ?? 0, message, []);
+  expect(second?.heard.length).toBe(heard);
+});
