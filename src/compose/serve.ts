@@ -10,6 +10,7 @@ import { shownUrl } from "../l2/shown_url.ts";
 import { Descriptors } from "../runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
+import { reportError } from "./report_error.ts";
 import type { StopSignal } from "./stop/stop_policy.ts";
 import { EXIT } from "./stop/stop_result.ts";
 import { GivenUp, Stopper } from "./stop/stopper.ts";
@@ -55,10 +56,6 @@ function startLine(
     `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
       assumedText(assumptions)
     }${exposureWarning(config)}`;
-}
-
-function reportError(error: unknown): void {
-  print(console.error, error);
 }
 
 /** Says in one line why the server does not start. */
