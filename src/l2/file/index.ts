@@ -1,10 +1,8 @@
-import { rmSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
 import { parseMeta } from "./format.ts";
 import type { IndexEntry, IndexRow, RecordPlace } from "./place.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** Totals over all objects. */
 export interface IndexTotals {
@@ -14,8 +12,6 @@ export interface IndexTotals {
 }
 
 const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
-/** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
-const CACHE_KIB = 32 * 1024;
 
 /**
  * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object. Blocking, and for one thread: while it
@@ -42,7 +38,8 @@ export class ObjectIndex {
   /** Whether the totals in the database hold. */
   #isClean: boolean;
 
-  private constructor(db: DatabaseSync) {
+  /** Takes over the connection. */
+  constructor(db: DatabaseSync) {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#insert = db.prepare(
@@ -64,38 +61,6 @@ export class ObjectIndex {
     const row = db.prepare(totals).get();
     this.#objects = Number(row?.["objects"]);
     this.#fileBytes = Number(row?.["file_bytes"]);
-  }
-
-  /** Opens what is there. Throws if it is not a sound index of this schema, or if somebody else has it. */
-  static open(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
-      // Without syncs a power loss may have torn it.
-      if (!sync && db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
-        throw new Error("open index: malformed");
-      }
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  }
-
-  /** Removes what is there and makes an empty index. */
-  static create(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      db.exec(SCHEMA);
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
   }
 
   /** The entry of a key, expired or not. */
@@ -363,16 +328,6 @@ export class ObjectIndex {
     this.#fileBytes -= file?.bytes ?? 0;
     this.#used.delete(id);
   }
-}
-
-function setUp(db: DatabaseSync, sync: boolean): void {
-  // Somebody may look into it at this moment; afterwards nobody can.
-  db.exec("PRAGMA busy_timeout = 5000");
-  db.exec("PRAGMA locking_mode = EXCLUSIVE");
-  db.exec("PRAGMA journal_mode = WAL");
-  db.exec(`PRAGMA synchronous = ${sync ? "NORMAL" : "OFF"}`);
-  db.exec("PRAGMA wal_autocheckpoint = 4000");
-  db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
 }
 
 /** The ids that rows of a segment may have; takes the segment's number twice. */
