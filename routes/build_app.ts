@@ -19,7 +19,10 @@ export interface App {
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
-  /** Those of them whose response has no end of its own: a server that stops need not wait until their readers have read. */
+  /**
+   * Those of them whose response has no end of its own: a server that stops need not wait until their readers have
+   * read.
+   */
   endlessRequests(): number;
   /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
   readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
@@ -27,7 +30,10 @@ export interface App {
   readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
-/** Makes an app of routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would make every answer wait. */
+/**
+ * Makes an app of routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would
+ * make every answer wait.
+ */
 export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   const hosts = new HostGate(options.allowedHosts);
   const table = new PathTable(routes.map(({ template }) => template));
@@ -105,7 +111,9 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   };
 }
 
-/** What makes a request none of ours, whatever its path (RFC 9112, 3.2): it is refused here, after its start is counted. */
+/**
+ * What makes a request none of ours, whatever its path (RFC 9112, 3.2): it is refused here, after its start is counted.
+ */
 function misaddressed(
   { headers }: Request,
   { target, hosts, context }: {

@@ -93,15 +93,18 @@ export class Call implements LookupListener {
   }
 
   /**
-   * Server-Timing of an answer: the milliseconds until its headers, and before that those until the first tier was asked ("l1") and each tier took to answer. `inMemory`: L1
-   * answered, so all of it is L1's. Who joins another request's load knows the total alone.
+   * Server-Timing of an answer: the milliseconds until its headers, and before that those until the first tier was
+   * asked ("l1") and each tier took to answer. `inMemory`: L1 answered, so all of it is L1's. Who joins another
+   * request's load knows the total alone.
    */
   serverTiming(inMemory: boolean = false): string {
     const total = milliseconds(this.elapsedMs());
     return inMemory ? `l1;dur=${total}, total;dur=${total}` : `${this.#tierTimes}total;dur=${total}`;
   }
 
-  /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */
+  /**
+   * Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event.
+   */
   elapsedMs(): number {
     return this.#elapsedMs ??= this.#options.clock.monotonicMs() - this.#startMs;
   }
@@ -121,7 +124,10 @@ export class Call implements LookupListener {
     this.#outcome = "aborted";
   }
 
-  /** It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
+  /**
+   * It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with
+   * the span of its caller (`traceParent`, if that is valid), to be found by.
+   */
   failedFor(traceParent: string | null, error: string): void {
     this.#error = error;
     if (this.#options.followed !== undefined || traceParent === null) return;
@@ -141,7 +147,9 @@ export class Call implements LookupListener {
     this.#bodyPending = true;
   }
 
-  /** As bodyFollows, of a body that goes on until somebody ends it: a server that stops does not wait for its reader. */
+  /**
+   * As bodyFollows, of a body that goes on until somebody ends it: a server that stops does not wait for its reader.
+   */
   endlessBodyFollows(): void {
     this.#bodyPending = true;
     this.#isEndless = true;

@@ -1,4 +1,7 @@
-/** Fails if a comment goes beyond 120 columns, and names each; with --fix, breaks them into more lines. Paths may follow. */
+/**
+ * Fails if a comment goes beyond 120 columns, and names each; with --fix, breaks them into more lines. Paths may
+ * follow.
+ */
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { COMMENT_COLUMNS, longComments, wrapComments } from "./wrap_comments.ts";

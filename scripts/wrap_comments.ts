@@ -59,7 +59,9 @@ function commentOf(line: string): CommentLine | undefined {
   return { indent, marker, text };
 }
 
-/** Lines of at most 120 columns; a word that is longer stands alone. Lines of a list item after the first are indented. */
+/**
+ * Lines of at most 120 columns; a word that is longer stands alone. Lines of a list item after the first are indented.
+ */
 function fill({ indent, marker, text }: CommentLine): readonly string[] {
   const hanging = ITEM.test(text) ? "  " : "";
   const lines: string[] = [];

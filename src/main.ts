@@ -16,7 +16,8 @@ function endAtOnce(signal: NodeJS.Signals): void {
 // A process that nohup starts outlives its terminal.
 const isHangupIgnored = hangupIsIgnored();
 const signals = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isHangupIgnored);
-// As soon as Deno listens to any signal, a hang-up without a listener of its own ends it, although it is set to be ignored.
+// As soon as Deno listens to any signal, a hang-up without a listener of its own ends it, although it is set to be
+// ignored.
 const ignored = isHangupIgnored ? [...IGNORED_SIGNALS, "SIGHUP"] : IGNORED_SIGNALS;
 for (const signal of ignored) process.on(signal, () => {});
 for (const signal of signals) process.on(signal, endAtOnce);

@@ -4,13 +4,18 @@ import { basename, extname } from "node:path";
 import * as v from "valibot";
 import { findCycle, type Import, importsOf, withoutComments } from "./support/imports.ts";
 
-/** What a folder may import besides itself: folders or files of src, package names (a trailing * stands for any rest). */
+/**
+ * What a folder may import besides itself: folders or files of src, package names (a trailing * stands for any rest).
+ */
 interface Layer {
   readonly may: readonly string[];
   readonly mayTypes?: readonly string[];
 }
 
-/** Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core and the browser. main.ts and src/compose put everything together and are not held to it. */
+/**
+ * Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core and the browser. main.ts and src/compose
+ * put everything together and are not held to it.
+ */
 const layers: Readonly<Record<string, Layer>> = {
   "src/core": { may: [] },
   "src/events": { may: ["src/core"] },

@@ -1,8 +1,8 @@
 import type { Refusal } from "./problem.ts";
 
 /**
- * Gives the reason to refuse a request that a page of another origin sends (Fetch Standard 3.2, Fetch Metadata), else undefined. Programs send neither field. A link
- * to here that somebody follows passes.
+ * Gives the reason to refuse a request that a page of another origin sends (Fetch Standard 3.2, Fetch Metadata), else
+ * undefined. Programs send neither field. A link to here that somebody follows passes.
  */
 export function refuseForeign({ method, headers }: Pick<Request, "method" | "headers">): Refusal | undefined {
   const origin = headers.get("origin");

@@ -10,7 +10,10 @@ export const MAX_KEPT_HEADER_BYTES = 4096;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const PACKED = /^(?:[!#$%&'*+.^_`|~0-9a-z-]+:[\t\x20-\x7e\x80-\xff]*\n)+$/;
 
-/** True if text may stand as the value of a header field (RFC 9110 5.5): no control character but HTAB, and nothing that is no byte. */
+/**
+ * True if text may stand as the value of a header field (RFC 9110 5.5): no control character but HTAB, and nothing that
+ * is no byte.
+ */
 export function isFieldValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }

@@ -28,7 +28,10 @@ const LOOK_MS = 20;
 
 let isTold = !isMainThread;
 
-/** Deno.serve, for a Deno that does not serve connections one by one: idle connections are not closed, and an accept that fails ends it. */
+/**
+ * Deno.serve, for a Deno that does not serve connections one by one: idle connections are not closed, and an accept
+ * that fails ends it.
+ */
 export function servePlainly(options: ServeOptions): Server {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const abort = new AbortController();

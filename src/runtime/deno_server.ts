@@ -32,8 +32,9 @@ const MOST_UNSEEN = 16;
 const MOST_THREADS = 64;
 
 /**
- * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for good when an accept fails (denoland/deno#10148), and closes no
- * idle connection (denoland/deno#3515). Served alone, one can be ended without the others. A request costs the same.
+ * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for
+ * good when an accept fails (denoland/deno#10148), and closes no idle connection (denoland/deno#3515). Served alone,
+ * one can be ended without the others. A request costs the same.
  */
 export class DenoServer implements Server {
   readonly #options: ServeOptions;
@@ -100,7 +101,10 @@ export class DenoServer implements Server {
     }
   }
 
-  /** Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes first, as in nginx. */
+  /**
+   * Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes
+   * first, as in nginx.
+   */
   async #untilRoom(): Promise<void> {
     if (this.#unseen > 0) {
       this.#unseen--;
@@ -176,7 +180,9 @@ export class DenoServer implements Server {
   }
 }
 
-/** Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none. */
+/**
+ * Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none.
+ */
 export function parseServeConnection(): ServeConnection | undefined {
   const internals: unknown = Reflect.get(Deno, Deno.internal);
   const serve: unknown = typeof internals === "object" && internals !== null

@@ -1,6 +1,8 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 
-/** Descriptors that connections may not take, so that tiers and the admin port find some: a quarter, at most this many. */
+/**
+ * Descriptors that connections may not take, so that tiers and the admin port find some: a quarter, at most this many.
+ */
 const MOST_RESERVED = 256;
 
 /** The limit of this process's descriptors, and the part of it that connections may take. */

@@ -22,7 +22,10 @@ export function ownThreadId(): number {
   }
 }
 
-/** Looks at a thread by its number from `ownThreadId`. "ended": there is none any more. Undefined where /proc does not tell. */
+/**
+ * Looks at a thread by its number from `ownThreadId`. "ended": there is none any more. Undefined where /proc does not
+ * tell.
+ */
 export function threadUsage(id: number): ThreadUsage | "ended" | undefined {
   if (id === 0) return undefined;
   try {

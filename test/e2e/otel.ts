@@ -1,7 +1,7 @@
 /**
- * The server against a real OpenTelemetry Collector and a real Prometheus, with the compose stack's own configuration: the same series pushed
- * and pulled, dashboards that show data, rules that hold, and a Collector that dies, hangs and comes back.
- * `bun run e2e:otel [--runtime bun|deno] [--seed N] [--requests N] [--rounds N]`
+ * The server against a real OpenTelemetry Collector and a real Prometheus, with the compose stack's own configuration:
+ * the same series pushed and pulled, dashboards that show data, rules that hold, and a Collector that dies, hangs and
+ * comes back. `bun run e2e:otel [--runtime bun|deno] [--seed N] [--requests N] [--rounds N]`
  */
 import { globSync, mkdirSync } from "node:fs";
 import { join } from "node:path";

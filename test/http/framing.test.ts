@@ -7,8 +7,8 @@ import { memoryServer } from "./memory_server.ts";
 import { RawSocket } from "./raw_socket.ts";
 
 /**
- * Messages framed in ways that two readers may take differently (RFC 9112, 5-7), over a real socket. What a runtime does wrong today stands here as "today": the day its
- * test fails, docs/RUNTIMES.md has a line less.
+ * Messages framed in ways that two readers may take differently (RFC 9112, 5-7), over a real socket. What a runtime
+ * does wrong today stands here as "today": the day its test fails, docs/RUNTIMES.md has a line less.
  */
 const made = memoryServer();
 const { app, storage, errors } = made;
@@ -21,7 +21,9 @@ const NEXT = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 const LAST = "0\r\n\r\n";
 
-/** The statuses of all answers until the connection closes or a healthy answer comes, and whether it stays open then. */
+/**
+ * The statuses of all answers until the connection closes or a healthy answer comes, and whether it stays open then.
+ */
 async function answers(sent: string): Promise<string> {
   const socket = made.open().write(new Uint8Array(Array.from(sent, (c) => c.charCodeAt(0))));
   const seen: (number | string)[] = [];

@@ -19,7 +19,9 @@ interface Leftover {
   isStuck: boolean;
 }
 
-/** Threads that were told to end and are not known to have ended. Finds out which of them are gone and which are stuck. */
+/**
+ * Threads that were told to end and are not known to have ended. Finds out which of them are gone and which are stuck.
+ */
 export class Leftovers {
   readonly #options: LeftoversOptions;
   readonly #leftovers = new Map<number, Leftover>();

@@ -9,12 +9,16 @@ export interface Look {
   readonly usage: () => ThreadUsage | "ended" | undefined;
 }
 
-/** Of the time in which a thread was runnable and had no core, this part counts all the same: no accounting is trusted for ever. */
+/**
+ * Of the time in which a thread was runnable and had no core, this part counts all the same: no accounting is trusted
+ * for ever.
+ */
 const STARVED_SHARE = 1 / 20;
 
 /**
- * Measures how long a worker has been silent, in time that it could have used. A thread that is runnable is charged for its time on a core only, since the rest was the machine's;
- * one that waits in a blocking call is charged for all of it, and so is one of which the system says nothing.
+ * Measures how long a worker has been silent, in time that it could have used. A thread that is runnable is charged for
+ * its time on a core only, since the rest was the machine's; one that waits in a blocking call is charged for all of
+ * it, and so is one of which the system says nothing.
  */
 export class Silence {
   #heartbeat: number;

@@ -1,4 +1,7 @@
-/** The signals that ask for a stop: those of people and service managers, and those whose default would end the process at once. */
+/**
+ * The signals that ask for a stop: those of people and service managers, and those whose default would end the process
+ * at once.
+ */
 export const STOP_SIGNALS = [
   "SIGTERM",
   "SIGINT",
@@ -19,12 +22,16 @@ export type StopSignal = typeof STOP_SIGNALS[number];
 /** A stop can be forced once it has lasted this many milliseconds. */
 export const FORCE_AFTER_MS = 5000;
 
-/** Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and passed on by a task runner. */
+/**
+ * Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and
+ * passed on by a task runner.
+ */
 const SAME_PRESS_MS = 1000;
 
 /**
- * Decides what a signal does. The first one asks for a graceful stop. None of the following does anything, except an interrupt (Ctrl-C) that comes when the stop has
- * lasted for 5 s and is no copy of an earlier one: it ends the process without waiting.
+ * Decides what a signal does. The first one asks for a graceful stop. None of the following does anything, except an
+ * interrupt (Ctrl-C) that comes when the stop has lasted for 5 s and is no copy of an earlier one: it ends the process
+ * without waiting.
  */
 export class StopPolicy {
   readonly #nowMs: () => number;

@@ -1,6 +1,9 @@
 import { formatSize } from "../../core/size.ts";
 
-/** Exit codes: all was done; something failed, or acknowledged objects were lost; settings that cannot be used; every object is stored, but something else was left undone. */
+/**
+ * Exit codes: all was done; something failed, or acknowledged objects were lost; settings that cannot be used; every
+ * object is stored, but something else was left undone.
+ */
 export const EXIT = { done: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
 /** Objects, and the bytes of their bodies. */

@@ -17,7 +17,10 @@ export interface StopperOptions {
   readonly exit: (code: number) => void;
 }
 
-/** Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for it. */
+/**
+ * Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for
+ * it.
+ */
 export class Stopper {
   readonly #options: StopperOptions;
   readonly #policy: StopPolicy;

@@ -13,7 +13,10 @@ export interface EntryHead {
   readonly tag: Uint8Array;
 }
 
-/** Bytes that key and head take in front of an object. They always fit its first block: the allocator gives less than 16 KiB in one piece. */
+/**
+ * Bytes that key and head take in front of an object. They always fit its first block: the allocator gives less than 16
+ * KiB in one piece.
+ */
 export function headBytes(key: KeyBytes, head: EntryHead): number {
   return key.length + head.contentType.length + head.sha256.length + head.headers.length + head.tag.length;
 }

@@ -9,11 +9,14 @@ const UNREADABLE = /could not deserialize response|Failed to parse \w+ export re
 /** The exporter's message for any answer after which a push may be tried again. */
 const RETRYABLE = "Export failed with retryable status";
 
-/** The last diagnostic message, which belongs to no push yet. The API has one diagnostic logger for the whole process. */
+/**
+ * The last diagnostic message, which belongs to no push yet. The API has one diagnostic logger for the whole process.
+ */
 const said: { rejected: PushEnd["rejected"] } = { rejected: undefined };
 
 /**
- * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in the turn in which they then call back.
+ * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in
+ * the turn in which they then call back.
  */
 export function listenToExporters(): void {
   const warn = (...[message, ...rest]: readonly unknown[]) => {
@@ -44,7 +47,10 @@ function describe(error: Error): Error {
   return status === undefined ? error : new Error(`the collector answered ${status} ${error.message}`.trim());
 }
 
-/** `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to say. */
+/**
+ * `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to
+ * say.
+ */
 function rejectedOf(json: string): PushEnd["rejected"] {
   const fields: unknown = JSON.parse(json);
   if (typeof fields !== "object" || fields === null) return undefined;

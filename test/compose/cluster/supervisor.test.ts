@@ -85,7 +85,10 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
     usages,
     supervisor,
     states: () => supervisor.status().map(({ place, state }) => `${place} ${state}`).join(),
-    /** Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the look. */
+    /**
+     * Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the
+     * look.
+     */
     pass: async (ms: number, beating: readonly number[], usage: () => void = () => {}) => {
       for (let passed = 0; passed < ms; passed += 100) {
         nowMs += 100;

@@ -16,7 +16,10 @@ const mib = 1024 * 1024;
 const tries = [[1024, 50], [mib, 50], [64 * mib, 3]] as const;
 const refusals = { "If-None-Match: *": 412, "Vitrine-Durability: never": 400 };
 
-/** nginx as its manual begins: HTTP/1.0 to the server, each body read before it is passed on. And once without reading it before. */
+/**
+ * nginx as its manual begins: HTTP/1.0 to the server, each body read before it is passed on. And once without reading
+ * it before.
+ */
 function configuration(
   folder: string,
   { upstream, ports }: { readonly upstream: number; readonly ports: readonly number[] },

@@ -17,7 +17,9 @@ const BOUNDS: Readonly<Record<RuntimeName, { readonly process: number; readonly 
   deno: { process: 96 * MIB, worker: 64 * MIB },
 };
 
-/** Small and middle objects, written, read, in part too, and deleted, over connections that stay and some that do not. */
+/**
+ * Small and middle objects, written, read, in part too, and deleted, over connections that stay and some that do not.
+ */
 async function mixedLoad(server: ServerProcess): Promise<void> {
   const random = new Random(8);
   const bytes = pattern(2 * MIB);

@@ -33,7 +33,10 @@ const TROUBLES: readonly Trouble[] = [
   },
 ];
 
-/** Whatever fails is said once, with its cause, and once when it is over: a tier on a full disk, and a collector in every kind of trouble. */
+/**
+ * Whatever fails is said once, with its cause, and once when it is over: a tier on a full disk, and a collector in
+ * every kind of trouble.
+ */
 export const saysWhy: HostileCase = {
   name: "says_why",
   async run(run) {

@@ -1,7 +1,10 @@
 import { expect } from "bun:test";
 import { type ContractCase, pattern } from "../../contract_client.ts";
 
-/** One line of a table: a request about the object `a`, which holds ten bytes (or `size`) unless it is a PUT of a new one, and the status it has to get. */
+/**
+ * One line of a table: a request about the object `a`, which holds ten bytes (or `size`) unless it is a PUT of a new
+ * one, and the status it has to get.
+ */
 export interface Row {
   /** The number and section of the RFC, e.g. "9110 13.1.1". */
   readonly rfc: string;
