@@ -5,7 +5,8 @@ import { MISS_REASONS } from "../core/miss_reason.ts";
  * A field is one of
  * - label: a string from a small set; kept under folding, so counts stay exact per label.
  * - sum: a number that is added up when events are folded.
- * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so bucket counts and the sum stay exact.
+ * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so
+ *   bucket counts and the sum stay exact.
  * - detail: a string that only a single event carries; folding sheds it.
  */
 export type FieldKind = "label" | "sum" | "histogram" | "detail";

@@ -34,7 +34,7 @@ export interface Ready {
 }
 
 /**
- * The reason why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
- * ready; it was told to stop.
+ * The reason why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was
+ * ended as a drill; it ended before it was ready; it was told to stop.
  */
 export type Cause = EventMap["worker.gone"]["cause"];

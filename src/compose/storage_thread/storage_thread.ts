@@ -21,8 +21,9 @@ export interface StorageThreadOptions {
 const MAX_PAUSE_MS = 5000;
 
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to it, and starts it again when it has ended. A
- * thread that stands still in a system call is not replaced, because the next would stand still there too; `stuckMs` tells for how long.
+ * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to
+ * it, and starts it again when it has ended. A thread that stands still in a system call is not replaced, because the
+ * next would stand still there too; `stuckMs` tells for how long.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
