@@ -13,11 +13,15 @@ const WHOLE_BLOCK = /^(?<indent>\s*)\/\*(?<stars>\*?) (?<text>.*) \*\/$/;
 const LINE = /^(?<indent>\s*)(?<marker>\/\/ | ?\* )(?<text>.*)$/;
 /** The start of a list item or of a tag, which is no part of the paragraph before it. */
 const ITEM = /^(?:[-*] |\d+\. |@)/;
+/** Instructions of tools, which end with their line. */
+const DIRECTIVE = /\/\/ (?:oxlint|deno-(?:lint|fmt)|@ts)-/;
 
 /** The numbers, from 1, of the lines whose comment goes beyond 120 columns. */
 export function longComments(source: string): readonly number[] {
   return source.split("\n").flatMap((line, index) =>
-    line.length > COMMENT_COLUMNS && /^\s*(?:\/\/|\/?\*)|\S\s+\/\/ /.test(line) ? [index + 1] : []
+    line.length > COMMENT_COLUMNS && !DIRECTIVE.test(line) && /^\s*(?:\/\/|\/?\*)|\S\s+\/\/ /.test(line)
+      ? [index + 1]
+      : []
   );
 }
 
@@ -27,7 +31,7 @@ export function wrapComments(source: string): string {
   const out: string[] = [];
   while (lines.length > 0) {
     const line = lines.shift() ?? "";
-    if (line.length <= COMMENT_COLUMNS) out.push(line);
+    if (line.length <= COMMENT_COLUMNS || DIRECTIVE.test(line)) out.push(line);
     else out.push(...wrapped(line, lines));
   }
   return out.join("\n");

@@ -24,7 +24,6 @@ export type Delivered<Name extends EventName> = { [N in Name]: Envelope<N> & Eve
  * be told.
  */
 export function deliver(envelope: Envelope<EventName>, fields: FieldValues): Delivered<EventName> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- names and kinds of the fields were looked up in the
-  // catalogue at run time
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields were looked up in the catalogue
   return { ...fields, ...envelope } as Delivered<EventName>;
 }

@@ -36,3 +36,8 @@ test("wrapComments starts no list item on the line of another, and leaves code a
 test("longComments finds a comment behind code", () => {
   expect(longComments(`const a = 1; // ${words(40)}`)).toEqual([1]);
 });
+
+test("wrapComments leaves a directive of a tool on its line", () => {
+  const source = `// oxlint-disable-next-line no-console -- ${words(40)}`;
+  expect([longComments(source), wrapComments(source)]).toEqual([[], source]);
+});
