@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, renameSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
 import { VitrineError } from "../../core/errors.ts";
 import { errorCode } from "./disk.ts";
 import type { Layout } from "./layout.ts";
@@ -36,11 +36,12 @@ export class Identity {
 export function writeProtection(layout: Layout): string | undefined {
   try {
     accessSync(layout.root, constants.R_OK | constants.W_OK | constants.X_OK);
-    // Deno's access ignores a read-only file system, which refuses a rename before it looks for the name. No file with a
-    // SQLite lock may be opened here: closing any descriptor of a file drops all POSIX locks that the process has on it.
-    renameSync(layout.tempPath(), layout.tempPath());
+    // Deno's access looks at permissions only. No file of SQLite may be opened here: closing any descriptor of a file drops
+    // all POSIX locks that the process has on it.
+    closeSync(openSync(layout.reservePath, "r+"));
     return undefined;
   } catch (error) {
+    // The reserve is given away on a full disk.
     if (errorCode(error) === "ENOENT" && existsSync(layout.root)) return undefined;
     return `${layout.root} cannot be written: ${errorCode(error)}`;
   }
