@@ -121,9 +121,11 @@ export class ObjectIndex {
     this.#used.delete(row.id);
   }
 
-  /** Up to `limit` entries, those whose records are the oldest first. */
-  oldest(limit: number): readonly IndexRow[] {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).all(limit).map(parseRow);
+  /** Up to `limit` entries, those whose records are the oldest first. Nothing may be changed until the last one has been taken. */
+  *oldest(limit: number): Generator<IndexRow, void, void> {
+    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).iterate(limit)) {
+      yield parseRow(row);
+    }
   }
 
   /** Notes a use, for eviction. */

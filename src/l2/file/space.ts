@@ -141,9 +141,10 @@ export class Space {
     const victims: IndexRow[] = [];
     const used: IndexRow[] = [];
     let freedBytes = 0;
-    const oldest = index.oldest(EVICTION_BATCH);
-    for (const row of oldest) {
-      if (freedBytes >= bytes || row.record.segment !== oldest[0]?.record.segment) break;
+    let segment: number | undefined;
+    for (const row of index.oldest(EVICTION_BATCH)) {
+      segment ??= row.record.segment;
+      if (freedBytes >= bytes || row.record.segment !== segment) break;
       if (index.isUsed(row) && !isExpired(row.meta, nowMs)) used.push(row);
       else {
         victims.push(row);
@@ -151,7 +152,7 @@ export class Space {
       }
     }
     this.#remove([...victims, ...this.#unmovable(used)]);
-    return oldest.length > 0;
+    return segment !== undefined;
   }
 
   /** Gives used entries their second chance; returns those that cannot have it: the disk has no room, or records wait for the index. */
