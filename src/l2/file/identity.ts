@@ -3,7 +3,10 @@ import { VitrineError } from "../../core/errors.ts";
 import { errorCode } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 
-/** Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others remove, replace, unmount and restore it. */
+/**
+ * Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others
+ * remove, replace, unmount and restore it.
+ */
 export class Identity {
   readonly #layout: Layout;
   readonly #index: string | undefined;
@@ -36,8 +39,8 @@ export class Identity {
 export function writeProtection(layout: Layout): string | undefined {
   try {
     accessSync(layout.root, constants.R_OK | constants.W_OK | constants.X_OK);
-    // Deno's access looks at permissions only. No file of SQLite may be opened here: closing any descriptor of a file drops
-    // all POSIX locks that the process has on it.
+    // Deno's access looks at permissions only. No file of SQLite may be opened here: closing any descriptor of a file
+    // drops all POSIX locks that the process has on it.
     closeSync(openSync(layout.reservePath, "r+"));
     return undefined;
   } catch (error) {
