@@ -47,7 +47,10 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
   /** Missing where no tier needs one. */
   readonly storageThread: Pick<StorageThread, "kill" | "restarts"> | undefined;
-  /** As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what it could not do. */
+  /**
+   * As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what
+   * it could not do.
+   */
   stop(): Promise<StopResult>;
   /** Acknowledged objects that wait for their store. */
   unsaved(): ObjectAmount;
@@ -55,13 +58,16 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
 
 /** What a cluster is started with. */
 export interface ClusterOptions extends ServerOptions {
-  /** Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process is to end. Default: never. */
+  /**
+   * Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process
+   * is to end. Default: never.
+   */
   readonly giveUp?: AbortSignal;
 }
 
 /**
- * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin port. All or nothing.
- * Throws StartFailure with what a worker said, or the system's error if a port is taken.
+ * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin
+ * port. All or nothing. Throws StartFailure with what a worker said, or the system's error if a port is taken.
  */
 export async function startCluster(
   { config, version, env, reportError, giveUp }: ClusterOptions,
@@ -122,8 +128,7 @@ export async function startCluster(
       await hub.producerGone(storageProducer(generation));
     },
     board,
-    onConnected: (holder, lines) =>
-      supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.storing]),
+    onConnected: (holder, lines) => supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.storing]),
     reportError,
     nowMs: () => performance.now(),
   });
@@ -295,7 +300,9 @@ export async function startCluster(
         // The workers need it until they are done; then it stores what they have left.
         const restMs = Math.max(0, config.shutdownTimeoutMs - (performance.now() - beganMs));
         const closed = await inTime(settled(storageThread?.stop()), restMs);
-        if (said !== undefined && closed === undefined) failures.push(`not stored within ${config.shutdownTimeoutMs / 1000} s`);
+        if (said !== undefined && closed === undefined) {
+          failures.push(`not stored within ${config.shutdownTimeoutMs / 1000} s`);
+        }
         if (closed?.status === "rejected") failures.push(causeText(closed.reason));
         const thread = closed?.status === "fulfilled" ? closed.value : undefined;
         await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });

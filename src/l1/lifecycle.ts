@@ -30,8 +30,8 @@ export interface AdmitOptions extends WriteCommit {
 }
 
 /**
- * How an object comes and goes: staged, admitted, detached, freed. Every step leaves tables, index and policy consistent, and what left
- * is in the tally. Not locked: the caller holds the arena's lock.
+ * How an object comes and goes: staged, admitted, detached, freed. Every step leaves tables, index and policy
+ * consistent, and what left is in the tally. Not locked: the caller holds the arena's lock.
  */
 export class Lifecycle {
   readonly #t: Tables;
@@ -80,7 +80,10 @@ export class Lifecycle {
     return this.#t.entries.create(key, head, { extents, granules, flags });
   }
 
-  /** Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or AGAIN. */
+  /**
+   * Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or
+   * AGAIN.
+   */
   extend(entry: number, sizeBytes: number, spareBytes: number): number {
     const { entries, allocator, counters } = this.#t;
     const granules = entries.get(entry, FIELD.granules);
@@ -172,7 +175,8 @@ export class Lifecycle {
     const { entries } = this.#t;
     const pins = entries.get(entry, FIELD.pins) - count;
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
-    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was to leave.
+    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was
+    // to leave.
     const mayLeave = entries.hasFlag(entry, FLAG.temporary) && !entries.hasFlag(entry, FLAG.unsaved);
     if (isLast && mayLeave) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
@@ -242,7 +246,10 @@ export class Lifecycle {
     if (readLeases > 0) this.#tally.expired("read", readLeases);
   }
 
-  /** Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them out of sight. */
+  /**
+   * Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them
+   * out of sight.
+   */
   disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
     const { leases, entries } = this.#t;
     for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
@@ -261,7 +268,9 @@ export class Lifecycle {
     this.abort(entry);
   }
 
-  /** How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted. */
+  /**
+   * How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted.
+   */
   get stageableGranules(): number {
     return Math.max(0, this.#maxStagingGranules - this.#t.counters.get(COUNTER.stagingGranules));
   }

@@ -7,8 +7,9 @@ import type { Writes } from "./writes.ts";
 const NONE = -1;
 
 /**
- * Objects that the tiers do not have yet. Each waits, in the order of admission, until a thread takes it to store it; a lease without a deadline says that it has.
- * Not locked, but for `amount` and `usage`: the caller holds the arena's lock.
+ * Objects that the tiers do not have yet. Each waits, in the order of admission, until a thread takes it to store it; a
+ * lease without a deadline says that it has. Not locked, but for `amount` and `usage`: the caller holds the arena's
+ * lock.
  */
 export class Unsaved {
   readonly #p: Parts;

@@ -29,13 +29,19 @@ export interface StorageContext {
 /** What a StorageContext is made of. */
 export interface ContextOptions {
   readonly l1: L1;
-  /** In the order they are asked, the same in all threads that share L1, at most 31; every object is stored in all of them. */
+  /**
+   * In the order they are asked, the same in all threads that share L1, at most 31; every object is stored in all of
+   * them.
+   */
   readonly tiers: readonly L2Adapter[];
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** How long L1 keeps a lease that nobody renews, in milliseconds. */
   readonly leaseMs: number;
-  /** This thread's part in what all threads over one L1 share; needed as soon as there is more than one (default: private). */
+  /**
+   * This thread's part in what all threads over one L1 share; needed as soon as there is more than one (default:
+   * private).
+   */
   readonly shared?: SharedKeys;
   /** Default: the runtime's. */
   readonly timers?: Timers;

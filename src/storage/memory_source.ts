@@ -11,7 +11,10 @@ export interface LeasedMemory {
   readonly meta: ObjectMeta;
 }
 
-/** A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time. `durable`: somebody waits for it. */
+/**
+ * A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time.
+ * `durable`: somebody waits for it.
+ */
 export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): StoreSource {
   const { lease, extents, meta } = memory;
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {

@@ -16,7 +16,10 @@ export class Remover {
     this.#storing = storing;
   }
 
-  /** Removes the key from all levels; false if none had it. If a tier fails (tier_failed) the object may still be there, in L1 too. */
+  /**
+   * Removes the key from all levels; false if none had it. If a tier fails (tier_failed) the object may still be there,
+   * in L1 too.
+   */
   delete(key: ObjectKey, precondition: Precondition | undefined): Promise<boolean> {
     const { l1, latch, tiers } = this.#context;
     return latch.run(key, async () => {
@@ -29,7 +32,8 @@ export class Remover {
       return latch.turn(key, () => {
         // A write may have been acknowledged from L1 meanwhile; its store job is still to come and loses nothing.
         assertAllowed(precondition, this.#now(key, found));
-        // The object disappears, and everything that could bring it back ends: stores find it gone from L1, loads are superseded there.
+        // The object disappears, and everything that could bring it back ends: stores find it gone from L1, loads are
+        // superseded there.
         const [inL1] = l1.delete([key], "deleted");
         return inL1 === true || inTier;
       });
@@ -37,8 +41,9 @@ export class Remover {
   }
 
   /**
-   * Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws tier_failed. All other changes and loads wait only
-   * until the tiers show none of the objects any more; what it takes to remove them for good goes on beside them.
+   * Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws
+   * tier_failed. All other changes and loads wait only until the tiers show none of the objects any more; what it takes
+   * to remove them for good goes on beside them.
    */
   async clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
     if (tierName === "l1") return await this.#clearL1(tenant);

@@ -43,7 +43,10 @@ export interface StorageManagerOptions extends ContextOptions {
   readonly storing?: Storing | undefined;
 }
 
-/** L1 and the tiers as one cache; composes the controllers and publishes what requests ask. docs/STORAGE.md has the guarantees. */
+/**
+ * L1 and the tiers as one cache; composes the controllers and publishes what requests ask. docs/STORAGE.md has the
+ * guarantees.
+ */
 export class StorageManager implements Storage {
   readonly tiers: readonly string[];
   readonly #context: StorageContext;

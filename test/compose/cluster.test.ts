@@ -112,28 +112,32 @@ test("startCluster serves on, loses no unsaved object and counts what was lost w
   await doomed.stop();
 });
 
-test("startCluster stores what was acknowledged when the storage thread dies again and again, the last time in a stop", async () => {
-  const tier = ["--l2", `file://${folder}/storage-thread`];
-  const doomed = await start(...tier);
-  const { port: url } = doomed.address;
-  const { storageThread } = doomed;
-  const keys = Array.from({ length: 120 }, (_, i) => `k${i}`);
-  for (const [i, key] of keys.entries()) {
-    const body = pattern(i % 10 === 0 ? 300_000 : 5000);
-    expect((await visit(url, `/v1/objects/${key}`, { method: "PUT", body })).status).toBe(201);
-    if (i % 40 === 20) void storageThread?.kill();
-  }
-  const stopping = doomed.stop();
-  void storageThread?.kill();
-  expect(await stopping).toMatchObject({ refused: 0, unsaved: { objects: 0 }, failures: [] });
-  expect(storageThread?.restarts).toBeGreaterThanOrEqual(3);
-  const again = await start(...tier);
-  for (const [i, key] of keys.entries()) {
-    const body = await (await visit(again.address.port, `/v1/objects/${key}`)).arrayBuffer();
-    expect([key, body.byteLength]).toEqual([key, i % 10 === 0 ? 300_000 : 5000]);
-  }
-  await again.stop();
-}, 30_000);
+test(
+  "startCluster stores what was acknowledged when the storage thread dies again and again, the last time in a stop",
+  async () => {
+    const tier = ["--l2", `file://${folder}/storage-thread`];
+    const doomed = await start(...tier);
+    const { port: url } = doomed.address;
+    const { storageThread } = doomed;
+    const keys = Array.from({ length: 120 }, (_, i) => `k${i}`);
+    for (const [i, key] of keys.entries()) {
+      const body = pattern(i % 10 === 0 ? 300_000 : 5000);
+      expect((await visit(url, `/v1/objects/${key}`, { method: "PUT", body })).status).toBe(201);
+      if (i % 40 === 20) void storageThread?.kill();
+    }
+    const stopping = doomed.stop();
+    void storageThread?.kill();
+    expect(await stopping).toMatchObject({ refused: 0, unsaved: { objects: 0 }, failures: [] });
+    expect(storageThread?.restarts).toBeGreaterThanOrEqual(3);
+    const again = await start(...tier);
+    for (const [i, key] of keys.entries()) {
+      const body = await (await visit(again.address.port, `/v1/objects/${key}`)).arrayBuffer();
+      expect([key, body.byteLength]).toEqual([key, i % 10 === 0 ? 300_000 : 5000]);
+    }
+    await again.stop();
+  },
+  30_000,
+);
 
 test("startCluster starts nothing and says why when a port is taken or a tier cannot be opened", async () => {
   const other = createServer().listen(0, "127.0.0.1");

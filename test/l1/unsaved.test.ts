@@ -142,11 +142,16 @@ test("L1Manager.takeUnsaved hands out each object once, in the order of admissio
 test("L1Manager.admitUnsaved admits nothing beyond the limits, but for one object that is alone", () => {
   const bench = makeL1();
   const { l1 } = bench;
-  const staged = (name: string, bytes: number) => commit(staging(l1.reserveWrite([request(name, bytes)], "put")[0]), bytes);
+  const staged = (name: string, bytes: number) =>
+    commit(staging(l1.reserveWrite([request(name, bytes)], "put")[0]), bytes);
   const limits = { maxEntries: 2, maxBytes: 10 };
   expect(l1.admitUnsaved(staged("large", 20), limits)).toBe("admitted");
   const second = staged("b", 5);
-  expect([l1.hasUnsavedRoom(5, limits), l1.admitUnsaved(second, limits), get(l1, "b")]).toEqual([false, "full", undefined]);
+  expect([l1.hasUnsavedRoom(5, limits), l1.admitUnsaved(second, limits), get(l1, "b")]).toEqual([
+    false,
+    "full",
+    undefined,
+  ]);
   l1.finishRead([takeOne(l1)]);
   expect(l1.admitUnsaved(second, limits)).toBe("admitted");
   expect(l1.admitUnsaved(second, limits)).toBe("stale");

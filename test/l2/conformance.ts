@@ -83,13 +83,21 @@ export function adapterConformance(fixture: AdapterFixture): void {
         const meta = metaOf(bytes);
         if (adapter.storeWhole === undefined) return;
         expect(adapter.groupLimitBytes).toBeGreaterThan(1000);
-        const object = { meta, extents: [bytes.subarray(0, 300), bytes.subarray(300)], durable: false, assertWanted() {} };
+        const object = {
+          meta,
+          extents: [bytes.subarray(0, 300), bytes.subarray(300)],
+          durable: false,
+          assertWanted() {},
+        };
         const unwanted = (): never => {
           throw new VitrineError("client_gone", "not wanted");
         };
         const storing = adapter.storeWhole(key("a"), { ...object, assertWanted: unwanted });
         expect(await codeOf(storing)).toBe("client_gone");
-        const torn = adapter.storeWhole(key("a"), { ...object, extents: [bytes.subarray(0, 300), bytes.subarray(299)] });
+        const torn = adapter.storeWhole(key("a"), {
+          ...object,
+          extents: [bytes.subarray(0, 300), bytes.subarray(299)],
+        });
         expect(await codeOf(torn)).toBe("tier_failed");
         expect(await adapter.lookup(key("a"))).toBe(undefined);
         await adapter.storeWhole(key("a"), object);

@@ -1,7 +1,15 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { compareKeys, keyId, type ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../../src/l2/adapter.ts";
+import type {
+  L2Adapter,
+  L2Load,
+  ListPage,
+  ListQuery,
+  StoreSource,
+  TierUsage,
+  WholeObject,
+} from "../../src/l2/adapter.ts";
 
 /** The calls of an adapter that can be held up or made to fail. */
 export type Step = "lookup" | "load" | "chunk" | "store" | "meta" | "commit" | "delete" | "clear" | "list" | "usage";

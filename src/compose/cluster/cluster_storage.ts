@@ -20,7 +20,10 @@ export interface ClusterStorageOptions {
   readonly clock: Clock;
 }
 
-/** The storage of all workers as one: L1 and what is to be stored as main sees it, the tiers as the first worker that answers, the loads of all together. */
+/**
+ * The storage of all workers as one: L1 and what is to be stored as main sees it, the tiers as the first worker that
+ * answers, the loads of all together.
+ */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 

@@ -1,31 +1,34 @@
 import type { EventMap } from "../../events/catalogue.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 
-/** What main posts to a worker. */
+/** A message from main to a worker. */
 export type ToWorker =
   | { readonly kind: "stop" }
   /** The storage thread was started again and is reached here. */
   | { readonly kind: "storage"; readonly lines: StorageLines };
 
-/** What a worker posts to main. */
+/** A message from a worker to main. */
 export type FromWorker =
   | Ready
   | { readonly kind: "failed"; readonly message: string }
   | Stopped;
 
-/** What a worker says when it has stopped. */
+/** The report of a worker that has stopped. */
 export interface Stopped {
   readonly kind: "stopped";
-  /** Where the worker itself stores: objects that waited when it was told to stop, and are stored; objects that no tier took. */
+  /**
+   * Where the worker itself stores: objects that waited when it was told to stop, and are stored; objects that no tier
+   * took.
+   */
   readonly stored: number;
   readonly refused: number;
   /** Requests that it broke off. */
   readonly cutRequests: number;
-  /** Why it could not end something, in one line. */
+  /** The cause in one line, if it could not end something. */
   readonly failure?: string;
 }
 
-/** What a worker says when it serves: the names of its tiers, the answers its routes give. */
+/** The report of a worker that serves: the names of its tiers, the answers its routes give. */
 export interface Ready {
   readonly kind: "ready";
   readonly tiers: readonly string[];
@@ -33,7 +36,7 @@ export interface Ready {
 }
 
 /**
- * Why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
- * ready; it was told to stop.
+ * The reason why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was
+ * ended as a drill; it ended before it was ready; it was told to stop.
  */
 export type Cause = EventMap["worker.gone"]["cause"];

@@ -5,7 +5,7 @@ import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { Seat } from "../cluster/seat.ts";
 
-/** What the storage thread is given when it starts. */
+/** The start data of the storage thread. */
 export interface StorageThreadData {
   readonly config: Config;
   /** Main's clock, so that all threads agree. */
@@ -13,7 +13,7 @@ export interface StorageThreadData {
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
   readonly seat: Seat;
-  /** Where the thread shows that its event loop turns. */
+  /** The memory of the thread's heartbeat. */
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
   readonly channelName: string;
@@ -29,7 +29,7 @@ export interface StorageLines {
   readonly storing: MessagePort;
 }
 
-/** What main posts to the storage thread. */
+/** A message from main to the storage thread. */
 export type ToStorageThread =
   | { readonly kind: "connect"; readonly holder: number; readonly lines: StorageLines }
   | { readonly kind: "disconnect"; readonly holder: number }
@@ -37,7 +37,7 @@ export type ToStorageThread =
   | { readonly kind: "stopSoon" }
   | { readonly kind: "stop" };
 
-/** What the storage thread posts to main. */
+/** A message from the storage thread to main. */
 export type FromStorageThread =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }

@@ -19,11 +19,11 @@ import { openL1 } from "../l1.ts";
 import { composeTiers } from "../tiers.ts";
 import type { StorageThreadData, ToStorageThread } from "./messages.ts";
 
-/** How often the thread shows that its event loop turns. */
+/** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
-/** How often it looks after its folders: whether they are there, what has expired, what can be moved together. */
+/** Milliseconds between two looks at the folders: whether they are there, what has expired, what can be compacted. */
 const LOOK_MS = 500;
-/** How long the bus may take to deliver at the end. */
+/** Milliseconds that the bus may take to deliver at the end. */
 const FLUSH_MS = 5000;
 
 /** What was stored, and what no tier took. */
@@ -36,7 +36,10 @@ export interface RunningStorageThread {
   stop(): Promise<Totals>;
 }
 
-/** Opens the folders of all file tiers and serves them to the workers; stores, if all threads have the same tiers, what L1 holds. Throws VitrineError. */
+/**
+ * Opens the folders of all file tiers and serves them to the workers; stores, if all threads have the same tiers, what
+ * L1 holds. Throws VitrineError.
+ */
 export async function runStorageThread(data: StorageThreadData): Promise<RunningStorageThread> {
   const { config, seat } = data;
   const clock = new SystemClock(data.clock);

@@ -3,9 +3,9 @@ import type { Board } from "../cluster/board.ts";
 import { StartFailure } from "../cluster/supervisor.ts";
 import type { FromStorageThread, StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
 
-/** What StorageThread needs. */
+/** Options of a StorageThread. */
 export interface StorageThreadOptions {
-  /** What a new thread is given: each has a producer of its own on the bus. */
+  /** Makes the start data of a new thread: each has a producer of its own on the bus. */
   readonly newData: (generation: number) => StorageThreadData;
   /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
   readonly onGone: (generation: number) => Promise<void>;
@@ -26,8 +26,9 @@ const STOP_ATTEMPTS = 3;
 type Stored = Pick<FromStorageThread & { readonly kind: "stopped" }, "stored" | "refused">;
 
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers and stores what L1 holds: starts it, gives every worker lines to it, and starts it again when
- * it has ended. A thread that stands still in a system call is not replaced, because the next would stand still there too; `stuckMs` tells for how long.
+ * Main's side of the storage thread, which owns the folders of the file tiers and stores what L1 holds: starts it,
+ * gives every worker lines to it, and starts it again when it has ended. A thread that stands still in a system call is
+ * not replaced, because the next would stand still there too; `stuckMs` tells for how long.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
@@ -53,7 +54,7 @@ export class StorageThread {
     this.#stopped.promise.catch(() => {});
   }
 
-  /** How often the thread was started again. */
+  /** The number of times that the thread was started again. */
   get restarts(): number {
     return this.#restarts;
   }
@@ -97,7 +98,10 @@ export class StorageThread {
     if (this.#isReady) this.#thread?.post({ kind: "stopSoon" });
   }
 
-  /** Lets the thread store what is unsaved, make what it was asked for and close its tiers; one that ends meanwhile is started again. Throws if it could not. */
+  /**
+   * Lets the thread store what is unsaved, make what it was asked for and close its tiers; one that ends meanwhile is
+   * started again. Throws if it could not.
+   */
   async stop(): Promise<Stored> {
     this.#isStopping = true;
     let stored: Stored = { stored: 0, refused: 0 };

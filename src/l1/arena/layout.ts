@@ -21,7 +21,10 @@ export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
 /** Lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
 
-/** The lists behind these: all residents in the order of their admission; unsaved objects that wait, and those that are being stored. */
+/**
+ * The lists behind these: all residents in the order of their admission; unsaved objects that wait, and those that are
+ * being stored.
+ */
 export const LIST = { admissions: POLICY_LISTS, waiting: POLICY_LISTS + 1, storing: POLICY_LISTS + 2 } as const;
 
 /** First-level classes (powers of two) and second-level classes (sixteenths) of the free lists. */
@@ -41,7 +44,9 @@ export interface ArenaOptions {
   readonly segmentBytes?: number;
 }
 
-/** Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same. */
+/**
+ * Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same.
+ */
 export interface ArenaLayout {
   readonly granules: number;
   readonly segmentGranules: number;
@@ -104,7 +109,10 @@ function powerOfTwoAtLeast(n: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2, n)));
 }
 
-/** Lays the control buffer out, tables at 128-byte boundaries so that an entry takes two cache lines. Per object it costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes, beside key, metadata and rounding in the arena. */
+/**
+ * Lays the control buffer out, tables at 128-byte boundaries so that an entry takes two cache lines. Per object it
+ * costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes, beside key, metadata and rounding in the arena.
+ */
 export function planArena(options: ArenaOptions): ArenaLayout {
   const granules = Math.floor(options.sizeBytes / GRANULE_BYTES);
   const maxObjects = options.maxObjects;

@@ -9,7 +9,10 @@ const NONE = -1;
 /** How often a reader without the lock looks again while the oldest entry changes under it. */
 const LOOKS = 8;
 
-/** The objects that the tiers do not have yet, in the order of admission: those that wait, and those that are being stored. */
+/**
+ * The objects that the tiers do not have yet, in the order of admission: those that wait, and those that are being
+ * stored.
+ */
 export class UnsavedOrder {
   readonly #entries: EntryTable;
   readonly #counters: Counters;
@@ -65,7 +68,9 @@ export class UnsavedOrder {
     this.#waiting.pushTail(entry);
   }
 
-  /** An unsaved object leaves L1: nobody needs to store it any more; who does it already is to say when it has ended. */
+  /**
+   * An unsaved object leaves L1: nobody needs to store it any more; who does it already is to say when it has ended.
+   */
   leave(entry: number): void {
     if (this.#entries.hasFlag(entry, FLAG.storing)) this.#entries.clearFlag(entry, FLAG.unsaved);
     else this.remove(entry);

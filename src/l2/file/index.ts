@@ -1,10 +1,8 @@
-import { rmSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
 import { parseMeta } from "./format.ts";
 import type { IndexEntry, IndexRow, RecordPlace } from "./place.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** Totals over all objects. */
 export interface IndexTotals {
@@ -14,13 +12,12 @@ export interface IndexTotals {
 }
 
 const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
-/** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
-const CACHE_KIB = 32 * 1024;
 
 /**
- * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object. Blocking, and for one thread: while it
- * is open nobody else can lock the database. It is never ahead of what the segments hold, and never loses its own consistency in a power loss
- * (WAL with synchronous=NORMAL); what it has not seen it is told at the next start.
+ * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object.
+ * Blocking, and for one thread: while it is open nobody else can lock the database. It is never ahead of what the
+ * segments hold, and never loses its own consistency in a power loss (WAL with synchronous=NORMAL); what it has not
+ * seen it is told at the next start.
  */
 export class ObjectIndex {
   readonly #db: DatabaseSync;
@@ -42,7 +39,8 @@ export class ObjectIndex {
   /** Whether the totals in the database hold. */
   #isClean: boolean;
 
-  private constructor(db: DatabaseSync) {
+  /** Takes over the connection. */
+  constructor(db: DatabaseSync) {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#insert = db.prepare(
@@ -64,38 +62,6 @@ export class ObjectIndex {
     const row = db.prepare(totals).get();
     this.#objects = Number(row?.["objects"]);
     this.#fileBytes = Number(row?.["file_bytes"]);
-  }
-
-  /** Opens what is there. Throws if it is not a sound index of this schema, or if somebody else has it. */
-  static open(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
-      // Without syncs a power loss may have torn it.
-      if (!sync && db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
-        throw new Error("open index: malformed");
-      }
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  }
-
-  /** Removes what is there and makes an empty index. */
-  static create(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      db.exec(SCHEMA);
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
   }
 
   /** The entry of a key, expired or not. */
@@ -133,7 +99,10 @@ export class ObjectIndex {
     return replaced;
   }
 
-  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because free ids are given out again after a restart. */
+  /**
+   * Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question
+   * because free ids are given out again after a restart.
+   */
   remove(row: IndexRow): boolean {
     const removed = Number(this.#deleteId.run(row.id, row.record.segment, row.record.offset).changes) > 0;
     if (removed) this.#forget(row);
@@ -156,9 +125,14 @@ export class ObjectIndex {
     this.#used.delete(row.id);
   }
 
-  /** Up to `limit` entries, those whose records are the oldest first. */
-  oldest(limit: number): readonly IndexRow[] {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).all(limit).map(parseRow);
+  /**
+   * Up to `limit` entries, those whose records are the oldest first. Nothing may be changed until the last one has been
+   * taken.
+   */
+  *oldest(limit: number): Generator<IndexRow, void, void> {
+    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).iterate(limit)) {
+      yield parseRow(row);
+    }
   }
 
   /** Notes a use, for eviction. */
@@ -178,7 +152,10 @@ export class ObjectIndex {
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
+  /**
+   * Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their
+   * ids.
+   */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -191,7 +168,10 @@ export class ObjectIndex {
 
   /** Up to `limit` keys with an id above `after`, in the order of their ids, and the last of these. */
   keys(after: number, limit: number): { readonly keys: readonly ObjectKey[]; readonly last: number } {
-    const rows = this.#db.prepare("SELECT id, tenant, key FROM objects WHERE id > ? ORDER BY id LIMIT ?").all(after, limit);
+    const rows = this.#db.prepare("SELECT id, tenant, key FROM objects WHERE id > ? ORDER BY id LIMIT ?").all(
+      after,
+      limit,
+    );
     return { keys: rows.map(parseKey), last: Number(rows.at(-1)?.["id"] ?? after) };
   }
 
@@ -276,7 +256,9 @@ export class ObjectIndex {
     return rows.length;
   }
 
-  /** Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were. */
+  /**
+   * Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were.
+   */
   cutSegment(id: number, bytes: number): number {
     const rows = this.inSegment(id).filter(({ record }) => record.offset + record.bytes > bytes);
     for (const row of rows) this.remove(row);
@@ -310,7 +292,9 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up. */
+  /**
+   * Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up.
+   */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
     const before = this.totals;
@@ -328,7 +312,10 @@ export class ObjectIndex {
     }
   }
 
-  /** Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed afterwards. */
+  /**
+   * Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed
+   * afterwards.
+   */
   finish(liveBytes: ReadonlyMap<number, number>): void {
     this.transaction(() => {
       for (const [id, bytes] of liveBytes) {
@@ -371,16 +358,6 @@ export class ObjectIndex {
   }
 }
 
-function setUp(db: DatabaseSync, sync: boolean): void {
-  // Somebody may look into it at this moment; afterwards nobody can.
-  db.exec("PRAGMA busy_timeout = 5000");
-  db.exec("PRAGMA locking_mode = EXCLUSIVE");
-  db.exec("PRAGMA journal_mode = WAL");
-  db.exec(`PRAGMA synchronous = ${sync ? "NORMAL" : "OFF"}`);
-  db.exec("PRAGMA wal_autocheckpoint = 4000");
-  db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
-}
-
 /** The ids that rows of a segment may have; takes the segment's number twice. */
 const ID_IN_SEGMENT = `id >= (SELECT first_id FROM segments WHERE id = ?) AND
   id < coalesce((SELECT first_id FROM segments WHERE id > ? ORDER BY id LIMIT 1), 1 << 53)`;
@@ -403,7 +380,10 @@ function decode(bytes: unknown): string {
   return decoder.decode(bytes);
 }
 
-/** The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last byte can always go up. */
+/**
+ * The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last
+ * byte can always go up.
+ */
 function successor(prefix: Uint8Array): Uint8Array | undefined {
   const end = prefix.slice();
   const last = end.at(-1);

@@ -39,18 +39,29 @@ export interface StoreCalls {
   readonly trouble: string | undefined;
   /** The entry of a key, unless its time is up. `use`: note it as used, for eviction's order. */
   find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined>;
-  /** Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws no_room, tier_failed. */
+  /**
+   * Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws
+   * no_room, tier_failed.
+   */
   change(change: Change): Promise<boolean>;
-  /** Keeps room for a file that is being written, evicting as needed; returns what is held for it now. Throws no_room. */
+  /**
+   * Keeps room for a file that is being written, evicting as needed; returns what is held for it now. Throws no_room.
+   */
   hold(bytes: number, heldBytes: number): Promise<number>;
   /** Gives room back for a file that was not finished. */
   release(bytes: number): void;
   /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
   relieve(bytes: number): Promise<boolean>;
-  /** Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is visible any more. */
+  /**
+   * Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is
+   * visible any more.
+   */
   clear(tenant: string | undefined, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
-  /** Keys in the order of the log, so many behind a place in it, and the place of the last. Missing where another thread owns the folder. */
+  /**
+   * Keys in the order of the log, so many behind a place in it, and the place of the last. Missing where another thread
+   * owns the folder.
+   */
   keys?(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }>;
   usage(): Promise<TierUsage>;
   /** Finishes what was asked for and, from the last user, brings the folder into order. */

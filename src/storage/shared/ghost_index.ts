@@ -15,8 +15,8 @@ export interface Memory {
 }
 
 /**
- * Remembers, for all threads, how objects left: what explains a miss. A loss stays until newer ones take its place; that a key was here is never forgotten.
- * A loss says nothing about now: the key may have been stored again since.
+ * Remembers, for all threads, how objects left: what explains a miss. A loss stays until newer ones take its place;
+ * that a key was here is never forgotten. A loss says nothing about now: the key may have been stored again since.
  */
 export class GhostIndex {
   readonly #key: KeyBytes;

@@ -14,7 +14,10 @@ export interface SharedKeysOptions {
   readonly storedKeysBytes?: number;
 }
 
-/** What all storage managers over one L1 share besides it: allocated once by main, mapped by every worker. Can be posted to a worker as it is. */
+/**
+ * What all storage managers over one L1 share besides it: allocated once by main, mapped by every worker. Can be posted
+ * to a worker as it is.
+ */
 export interface SharedKeysMemory {
   readonly options: SharedKeysOptions;
   readonly words: ArrayBufferLike;

@@ -5,8 +5,8 @@ import { StaleTable } from "./stale_table.ts";
 import { WordLock } from "./word_lock.ts";
 
 /**
- * Frees everything a dead thread held: stripes, turns, exclusion. To be called once it runs no more, by one thread (`holder`: the
- * caller's own number), before its place is taken again.
+ * Frees everything a dead thread held: stripes, turns, exclusion. To be called once it runs no more, by one thread
+ * (`holder`: the caller's own number), before its place is taken again.
  */
 export function releaseSeat(memory: SharedKeysMemory, options: { readonly dead: Seat; readonly holder: number }): void {
   const { dead, holder } = options;

@@ -16,7 +16,10 @@ export interface Seat {
   readonly holder: number;
 }
 
-/** One thread's view of what all storage managers over one L1 share besides it: words in memory, no messages. docs/STORAGE.md has the rules. */
+/**
+ * One thread's view of what all storage managers over one L1 share besides it: words in memory, no messages.
+ * docs/STORAGE.md has the rules.
+ */
 export class SharedKeys {
   /** Whether other threads may take part. */
   readonly isShared: boolean;
@@ -28,7 +31,10 @@ export class SharedKeys {
   readonly #seats: Seats;
   readonly #seat: Seat;
 
-  /** Takes the seat. `replaces`: who may have it and is dead, although perhaps not quite (default: nobody). Throws RangeError if somebody else has it. */
+  /**
+   * Takes the seat. `replaces`: who may have it and is dead, although perhaps not quite (default: nobody). Throws
+   * RangeError if somebody else has it.
+   */
   constructor(memory: SharedKeysMemory, seat: Seat, replaces: (other: number) => boolean = () => false) {
     const { place, holder } = seat;
     const { options: { hashSeed } } = memory;
@@ -52,7 +58,9 @@ export class SharedKeys {
     return this.#seat.holder;
   }
 
-  /** Notes that the thread that stores is to look; true if it has to be told, because nobody has since it looked last. */
+  /**
+   * Notes that the thread that stores is to look; true if it has to be told, because nobody has since it looked last.
+   */
   noteWake(): boolean {
     return Atomics.exchange(this.#words, HEAD.woken, 1) === 0;
   }
@@ -71,12 +79,17 @@ export class SharedKeys {
     Atomics.store(this.#words, HEAD.knowsAllKeys, knows ? 1 : 0);
   }
 
-  /** Whether the key has certainly never been stored, nor been in a tier when the server started: then no level has it. */
+  /**
+   * Whether the key has certainly never been stored, nor been in a tier when the server started: then no level has it.
+   */
   isNew(key: ObjectKey): boolean {
     return this.knowsAllKeys && !this.ghosts.knows(key);
   }
 
-  /** Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others' by now. */
+  /**
+   * Throws shutting_down if this thread was declared dead (releaseSeat) although it still runs: what it held is others'
+   * by now.
+   */
   assertSeated(): void {
     const { place, holder } = this.#seat;
     if (this.#seats.holderAt(place) === holder) return;

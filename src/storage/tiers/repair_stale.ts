@@ -1,6 +1,9 @@
 import type { StorageContext } from "../context.ts";
 
-/** Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it fails. Never throws. */
+/**
+ * Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it
+ * fails. Never throws.
+ */
 export async function repairStale({ tiers, latch }: Pick<StorageContext, "tiers" | "latch">): Promise<void> {
   for (const tier of tiers) {
     let failed = false;

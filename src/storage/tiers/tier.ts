@@ -29,7 +29,10 @@ export interface TierClearing {
   readonly gone: Promise<number>;
 }
 
-/** One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is a VitrineError. */
+/**
+ * One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is
+ * a VitrineError.
+ */
 export class Tier {
   readonly name: string;
   readonly #adapter: L2Adapter;
@@ -57,7 +60,10 @@ export class Tier {
     });
   }
 
-  /** Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws tier_failed. */
+  /**
+   * Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws
+   * tier_failed.
+   */
   open(key: ObjectKey, listener?: LookupListener): Promise<L2Load | undefined> {
     return this.#ask(key, listener, async () => {
       const load = await this.#adapter.load(key);
@@ -67,20 +73,37 @@ export class Tier {
     });
   }
 
-  /** Opens a load of the bytes [start, end) of an object that a lookup has found. Throws tier_failed. */
+  /**
+   * Opens a load of the bytes [start, end) of an object that a lookup has found; counts as a load once it is read
+   * (loadChunks), or if it fails. Throws tier_failed.
+   */
   async openRange(
     key: ObjectKey,
     range: { readonly start: number; readonly end: number },
   ): Promise<L2Load | undefined> {
-    if (!this.#readable(key)) return undefined;
+    const startMs = this.#clock.monotonicMs();
     try {
-      return await this.#adapter.load(key, range);
+      return this.#readable(key) ? await this.#adapter.load(key, range) : undefined;
     } catch (error) {
+      const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+      const requestedBytes = range.end - range.start;
+      this.#publish("l2.load.submitted", { ...label, bytes: requestedBytes });
+      this.#publish("l2.load.completed", {
+        ...label,
+        outcome: "failed",
+        bytes: 0,
+        requestedBytes,
+        seconds: this.#since(startMs),
+        error: causeText(error),
+      });
       throw this.#failure("load", error);
     }
   }
 
-  /** Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held, or, if it failed in its last step, nothing that is read. */
+  /**
+   * Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held,
+   * or, if it failed in its last step, nothing that is read.
+   */
   async store(key: ObjectKey, source: StoreSource): Promise<void> {
     const watch = new StoreWatch(() => this.#shared.assertSeated());
     await this.#measureStore(key, source.sizeBytes ?? 0, watch, () => this.#adapter.store(key, watch.source(source)));
@@ -89,7 +112,9 @@ export class Tier {
   /** The same for an object that lies whole in memory; in fewer steps where the tier can. */
   async storeObject(key: ObjectKey, object: WholeObject, source: () => StoreSource): Promise<void> {
     const { sizeBytes } = object.meta;
-    if (this.#adapter.storeWhole === undefined || sizeBytes > this.groupLimitBytes) return await this.store(key, source());
+    if (this.#adapter.storeWhole === undefined || sizeBytes > this.groupLimitBytes) {
+      return await this.store(key, source());
+    }
     const watch = new StoreWatch(() => this.#shared.assertSeated());
     await this.#measureStore(key, sizeBytes, watch, async () => {
       await this.#adapter.storeWhole?.(key, watch.object(object));
@@ -134,7 +159,10 @@ export class Tier {
     return deleted;
   }
 
-  /** Sees to it that the copy here, which another one has replaced elsewhere, is never read again: deletes it, or remembers it as stale. Never throws. */
+  /**
+   * Sees to it that the copy here, which another one has replaced elsewhere, is never read again: deletes it, or
+   * remembers it as stale. Never throws.
+   */
   async forget(key: ObjectKey): Promise<void> {
     await this.#delete(key).catch(() => this.#stale.add(key));
   }

@@ -20,8 +20,9 @@ export interface VerifiedWrite {
 }
 
 /**
- * Makes a verified write the current object of its key, in one step as readers see it. Precondition and admission happen in one turn, which no commit of the key
- * in another thread interrupts; whatever touches the tiers happens under the key's latch.
+ * Makes a verified write the current object of its key, in one step as readers see it. Precondition and admission
+ * happen in one turn, which no commit of the key in another thread interrupts; whatever touches the tiers happens under
+ * the key's latch.
  */
 export class Committer {
   readonly #context: StorageContext;
@@ -124,7 +125,8 @@ export class Committer {
       const failed = results.filter((result) => result.error !== undefined);
       const stored = results.filter((result) => result.error === undefined);
       const enough = how.needsAll ? failed.length === 0 : stored.length > 0;
-      // A tier that failed holds what it held. Where the new object was stored nothing can be restored, so it only goes away.
+      // A tier that failed holds what it held. Where the new object was stored nothing can be restored, so it only goes
+      // away.
       await (enough
         ? Promise.all(failed.map((result) => result.tier.forget(key)))
         : Promise.all(stored.map((result) => result.tier.withdraw(key))));
@@ -163,7 +165,10 @@ export class Committer {
     return { meta, replaced: current !== undefined };
   }
 
-  /** The object that is there now. To be called under the key's latch or a watch. A tier's failure counts only if somebody asks for the truth. */
+  /**
+   * The object that is there now. To be called under the key's latch or a watch. A tier's failure counts only if
+   * somebody asks for the truth.
+   */
   async #current(key: ObjectKey, mustKnow: boolean): Promise<ObjectMeta | undefined> {
     const { l1, tiers } = this.#context;
     const resident = l1.peek(key);

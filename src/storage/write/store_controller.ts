@@ -33,8 +33,9 @@ export interface StoreControllerOptions {
 }
 
 /**
- * Stores what L1 holds and the tiers do not have yet, whoever acknowledged it: in all tiers, in the order of admission for each key, at most one store of a key at a
- * time. One thread does this for all; L1 knows what is to do, so that another one goes on if it dies.
+ * Stores what L1 holds and the tiers do not have yet, whoever acknowledged it: in all tiers, in the order of admission
+ * for each key, at most one store of a key at a time. One thread does this for all; L1 knows what is to do, so that
+ * another one goes on if it dies.
  */
 export class StoreController {
   readonly #context: StorageContext;
@@ -56,7 +57,10 @@ export class StoreController {
     if (shared.isShared && tiers.length > 0) this.#stopLooking = timers.every(LOOK_MS, () => this.#look());
   }
 
-  /** Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this thread was declared dead. */
+  /**
+   * Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this
+   * thread was declared dead.
+   */
   wake(followed?: FollowedWrite): void {
     if (followed !== undefined) this.#requests.note(followed);
     const { l1 } = this.#context;
@@ -140,7 +144,8 @@ export class StoreController {
       if (storing.includes("stored")) this.#stored++;
       else if (storing.includes("refused")) this.#refused++;
     } else if (l1.isExpiredUnsaved(key)) {
-      // What the tiers hold is older than what has expired. If it was removed or replaced instead the tiers are none of this store's.
+      // What the tiers hold is older than what has expired. If it was removed or replaced instead the tiers are none of
+      // this store's.
       await Promise.all(tiers.map((tier) => tier.forget(key)));
     }
   }
@@ -163,7 +168,8 @@ export class StoreController {
         await timers.after(delayMs);
       }
     }
-    // A failed store leaves what was there: an older object. A successor's store would replace it anyway, but it may be expired by then.
+    // A failed store leaves what was there: an older object. A successor's store would replace it anyway, but it may be
+    // expired by then.
     await tier.forget(key);
     return l1.isCurrent(resident.lease) ? "refused" : "overtaken";
   }

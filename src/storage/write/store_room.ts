@@ -11,7 +11,10 @@ export interface StoreRoomOptions {
   readonly isShared: boolean;
 }
 
-/** Where writes wait while what is acknowledged and not stored yet has reached its bound: within this thread first come, first served. */
+/**
+ * Where writes wait while what is acknowledged and not stored yet has reached its bound: within this thread first come,
+ * first served.
+ */
 export class StoreRoom {
   readonly #options: StoreRoomOptions;
   readonly #waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
@@ -30,7 +33,10 @@ export class StoreRoom {
     return this.#waiting.length > 0;
   }
 
-  /** Resolves when there may be room for an object of so many bytes. `again`: it waited already, and another thread was faster. */
+  /**
+   * Resolves when there may be room for an object of so many bytes. `again`: it waited already, and another thread was
+   * faster.
+   */
   wait(bytes: number, again: boolean): Promise<void> {
     return new Promise((resolve) => {
       if (again) this.#waiting.unshift({ bytes, resolve });

@@ -103,7 +103,8 @@ export class WriteController {
       });
     }
     if (l1.mayStage(bytes)) {
-      // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to finish wins.
+      // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to
+      // finish wins.
       this.#tags += 1;
       const tag = `put:${shared.holder}:${this.#tags}`;
       return new StagedSink({ l1, keeper, object: { key, contentType, sha256, headers }, tag, sizeBytes });
