@@ -126,13 +126,14 @@ export class OwnMapAdapter extends MapAdapter {
     yield [...this.objects.values()].map(({ key }) => key);
   }
 
-  async storeWhole(key: ObjectKey, { meta, extents, assertWanted }: WholeObject): Promise<void> {
+  async storeWhole(key: ObjectKey, object: WholeObject): Promise<void> {
+    const { meta, extents } = object;
     this.calls.push("store");
     await this.gate("store", key.key);
     const bytes = Uint8Array.from(extents.flatMap((extent) => [...extent]));
     if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
     await this.gate("meta", key.key);
-    assertWanted();
+    object.assertWanted();
     this.objects.set(keyId(key), { key, meta, bytes });
     await this.gate("commit", key.key);
   }

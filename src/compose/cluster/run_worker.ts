@@ -10,7 +10,7 @@ import { currentRuntime } from "../../runtime/mod.ts";
 import { areShared } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
-import { RemoteStoring, type ToStorer } from "../../storage/remote_storing.ts";
+import { RemoteStoring } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "../follower.ts";

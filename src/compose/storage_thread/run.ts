@@ -8,7 +8,7 @@ import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
 import type { FolderOwner } from "../../l2/kind.ts";
 import { areShared, openFolders } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
-import { openContext, type StorageContext } from "../../storage/context.ts";
+import { openContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import type { ToStorer } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
@@ -56,44 +56,43 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const shared = new SharedKeys(data.sharedKeys, seat, (other) => other > seat.holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
-  let opened: StoreServer | undefined;
-  let context: StorageContext | undefined;
-  let lessons = 0;
-  const learn = (): void => {
-    shared.knowsAllKeys = false;
-    lessons += 1;
-    const lesson = lessons;
-    if (context !== undefined) void learnKeys(context, () => lesson !== lessons);
-  };
+  // The folders call back while they are being opened, too.
+  const later: { server?: StoreServer; learn?: () => void } = {};
   const onDropped = new Map<number, (segment: number) => void>();
   const folders = await openFolders(config.l2, {
     publish,
     clock,
     onTierRemoved: losses.tier,
-    // Segments are dropped while the folders are being opened, too.
     onSegmentDropped: (tier, segment) => {
       onDropped.get(tier)?.(segment);
-      opened?.tell({ kind: "dropped", tier, segment });
+      later.server?.tell({ kind: "dropped", tier, segment });
     },
     onTrouble: (tier, trouble) => {
-      opened?.tell({ kind: "trouble", tier, trouble });
+      later.server?.tell({ kind: "trouble", tier, trouble });
       // A folder that comes back may hold other objects.
-      learn();
+      later.learn?.();
     },
   });
   const server = new StoreServer(folders);
-  opened = server;
+  later.server = server;
   const tiers = areShared(config.l2)
     ? await composeTiers(config, { publish, clock, onTierRemoved: losses.tier, folders: ownerOf(folders, onDropped) })
     : [];
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
-  context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
+  const context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
   const stores = new StoreController(context, { concurrency: config.storeConcurrency });
   const wake = (message?: ToStorer): void => {
     shared.heardWake();
     if (tiers.length > 0) stores.wake(message?.followed);
   };
-  learn();
+  let lessons = 0;
+  later.learn = (): void => {
+    shared.knowsAllKeys = false;
+    lessons += 1;
+    const lesson = lessons;
+    void learnKeys(context, () => lesson !== lessons);
+  };
+  later.learn();
   // What an earlier storage thread was told.
   wake();
   const detach = new Map<number, () => void>();
@@ -125,7 +124,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     async stop() {
       clearInterval(tidying);
       if (tiers.length > 0) await stores.end();
-      await Promise.all([...tiers, ...folders].map((each) => each?.close()));
+      await Promise.all([...tiers, ...folders.filter((folder) => folder !== undefined)].map((each) => each.close()));
       await producer.stop({ deadlineMs: FLUSH_MS });
       clearInterval(heart);
       const { stored, refused } = stores.totals;

@@ -217,7 +217,10 @@ export class FileStore implements StoreCalls {
   }
 
   async keys(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }> {
-    return await this.#calls.run("list keys", () => this.#index.keys(after, limit));
+    return await this.#calls.run("list keys", () => {
+      const rows = this.#index.entries(undefined, { after, last: Number.MAX_SAFE_INTEGER, limit });
+      return { keys: rows.map(({ key }) => key), last: rows.at(-1)?.id ?? after };
+    });
   }
 
   async usage(): Promise<TierUsage> {

@@ -166,15 +166,6 @@ export class ObjectIndex {
     ).all(tenant ?? "", after, last, limit).map(parseRow);
   }
 
-  /** Up to `limit` keys with an id above `after`, in the order of their ids, and the last of these. */
-  keys(after: number, limit: number): { readonly keys: readonly ObjectKey[]; readonly last: number } {
-    const rows = this.#db.prepare("SELECT id, tenant, key FROM objects WHERE id > ? ORDER BY id LIMIT ?").all(
-      after,
-      limit,
-    );
-    return { keys: rows.map(parseKey), last: Number(rows.at(-1)?.["id"] ?? after) };
-  }
-
   /** All entries that lie in a segment, in the order of their records. */
   inSegment(id: number): readonly IndexRow[] {
     return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? AND ${ID_IN_SEGMENT} ORDER BY id`)
@@ -398,13 +389,9 @@ function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
   const name = String(row["name"]);
   return {
     id: Number(row["id"]),
-    key: parseKey(row),
+    key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
     record: { segment: Number(row["segment"]), offset: Number(row["offset"]), bytes: Number(row["bytes"]) },
     file: name === "" ? undefined : { name, bytes: Number(row["file_bytes"]) },
     meta,
   };
-}
-
-function parseKey(row: Readonly<Record<string, unknown>>): ObjectKey {
-  return { tenant: String(row["tenant"]), key: decode(row["key"]) };
 }

@@ -8,6 +8,7 @@ import type { StorageContext } from "../context.ts";
  */
 export async function learnKeys(context: StorageContext, isOver: () => boolean = () => false): Promise<void> {
   const { tiers, shared, timers } = context;
+  if (tiers.length === 0) return;
   const sources = tiers.map((tier) => tier.keys());
   try {
     for (const source of sources) {

@@ -43,7 +43,7 @@ export class StoreController {
   readonly #onRoom: () => void;
   readonly #idle = new IdleCounter();
   readonly #requests = new FollowedWrites();
-  #stopLooking: () => void = () => {};
+  readonly #stopLooking: () => void;
   #running = 0;
   #ended: { readonly lease: Lease; readonly weight: number }[] = [];
   #stored = 0;
@@ -54,7 +54,9 @@ export class StoreController {
     this.#concurrency = concurrency;
     this.#onRoom = onRoom;
     const { timers, shared, tiers } = context;
-    if (shared.isShared && tiers.length > 0) this.#stopLooking = timers.every(LOOK_MS, () => this.#look());
+    this.#stopLooking = shared.isShared && tiers.length > 0
+      ? timers.every(LOOK_MS, () => this.#look())
+      : () => undefined;
   }
 
   /**

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
-import { releaseSeat } from "../../../src/storage/shared/release_seat.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 
 const key = (name: number) => ({ tenant: "", key: `k${name}` });
