@@ -227,6 +227,7 @@ export class Lifecycle {
       if (isOwed) unsaved.giveBack(entry);
       else unsaved.remove(entry);
       leases.end(slot);
+      this.#tally.expired("read", 1);
       this.unpin(entry, 1);
     }
   }

@@ -233,11 +233,12 @@ export function openOwnFolder(
   },
 ): OwnFolder {
   const { disk, blockingDisk, ...rest } = options;
-  let adapter: FileAdapter | undefined;
+  const opened: { adapter?: FileAdapter } = {};
   // Segments are dropped while the folder is being opened, too.
-  const onSegmentDropped = (segment: number): void => adapter?.forgetSegment(segment);
+  const onSegmentDropped = (segment: number): void => opened.adapter?.forgetSegment(segment);
   const store = new FileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
-  adapter = new FileAdapter({ ...rest, disk, store });
+  const adapter = new FileAdapter({ ...rest, disk, store });
+  opened.adapter = adapter;
   return { adapter, store, recovery: store.recovery };
 }
 

@@ -1,6 +1,7 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { VitrineError } from "../../core/errors.ts";
+import { print } from "../../runtime/print.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 import { runStorageThread } from "./run.ts";
 
@@ -23,7 +24,7 @@ try {
   });
   say({ kind: "ready" });
 } catch (error) {
-  if (!(error instanceof VitrineError)) console.error(error);
+  if (!(error instanceof VitrineError)) print(console.error, error);
   say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
 }

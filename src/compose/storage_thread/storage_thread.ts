@@ -34,8 +34,8 @@ export class StorageThread {
   readonly #options: StorageThreadOptions;
   readonly #holders = new Set<number>();
   #thread: Thread<ToStorageThread> | undefined;
-  #started = Promise.withResolvers<void>();
-  #stopped = Promise.withResolvers<Stored>();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<Stored>();
   #stopFailures = 0;
   #isDone = false;
   #isStopping = false;

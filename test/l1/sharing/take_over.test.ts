@@ -127,7 +127,7 @@ test("memory of a thread that may still run is kept for five seconds", async () 
 });
 
 test("takeOver leaves unsaved objects waiting, those that the dead was storing in front", async () => {
-  const { main, dying, memory } = makePair();
+  const { main, dying, memory, told } = makePair();
   const putUnsaved = (l1: L1Manager, key: string): void => {
     const staged = staging(l1.reserveWrite([request(key, 4)], "put")[0]);
     fill(staged.extents, new TextEncoder().encode("text"));
@@ -137,6 +137,7 @@ test("takeOver leaves unsaved objects waiting, those that the dead was storing i
   expect(dying.takeUnsaved(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);
   main.delete([{ tenant: "", key: "gone" }]);
   await main.takeOver(DEAD);
+  expect(expired(told)).toEqual([{ name: "l1.lease.expired", fields: { kind: "read", keys: 2 } }]);
   expect([main.usage().readLeases, main.unsavedUsage()]).toEqual([
     0,
     { entries: 2, bytes: 8, storing: 0, oldestMs: main.unsavedUsage().oldestMs },
