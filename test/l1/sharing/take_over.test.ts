@@ -137,7 +137,7 @@ test("takeOver leaves unsaved objects waiting, those that the dead was storing i
   expect(dying.takeUnsaved(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);
   main.delete([{ tenant: "", key: "gone" }]);
   await main.takeOver(DEAD);
-  expect(expired(told)).toEqual([{ name: "l1.lease.expired", fields: { kind: "read", keys: 2 } }]);
+  expect(expired(told)).toEqual([{ kind: "read", keys: 2 }]);
   expect([main.usage().readLeases, main.unsavedUsage()]).toEqual([
     0,
     { entries: 2, bytes: 8, storing: 0, oldestMs: main.unsavedUsage().oldestMs },
