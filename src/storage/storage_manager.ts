@@ -227,5 +227,11 @@ interface Place {
 }
 
 function storingHere(stores: StoreController | undefined): Storing {
-  return { wake: (followed) => stores?.wake(followed), settle: () => stores?.flush() ?? Promise.resolve() };
+  return {
+    wake(followed) {
+      if (followed !== undefined) stores?.note(followed);
+      stores?.wake();
+    },
+    settle: () => stores?.flush() ?? Promise.resolve(),
+  };
 }

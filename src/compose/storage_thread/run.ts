@@ -25,6 +25,8 @@ const BEAT_MS = 50;
 const LOOK_MS = 500;
 /** Milliseconds that the bus may take to deliver at the end. */
 const FLUSH_MS = 5000;
+/** How long it lets writes gather that are to be stored behind. */
+const GATHER_MS = 2;
 
 /** What was stored, and what no tier took. */
 type Totals = StoreController["totals"];
@@ -81,9 +83,18 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
   const context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
   const stores = new StoreController(context, { concurrency: config.storeConcurrency });
-  const wake = (message?: ToStorer): void => {
+  const look = (): void => {
     shared.heardWake();
-    if (tiers.length > 0) stores.wake(message?.followed);
+    if (tiers.length > 0) stores.wake();
+  };
+  let looking: ReturnType<typeof setTimeout> | undefined;
+  const wake = ({ followed }: ToStorer): void => {
+    if (followed !== undefined) stores.note(followed);
+    // Nobody waits for the store. Until the look no other write needs to wake this thread.
+    looking ??= setTimeout(() => {
+      looking = undefined;
+      look();
+    }, GATHER_MS);
   };
   let lessons = 0;
   later.learn = (): void => {
@@ -94,7 +105,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   };
   later.learn();
   // What an earlier storage thread was told.
-  wake();
+  look();
   const detach = new Map<number, () => void>();
   const connect = (holder: number, lines: { readonly folders: MessagePort; readonly storing: MessagePort }): void => {
     const storing = portOf<never, ToStorer>(lines.storing);
@@ -123,6 +134,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     },
     async stop() {
       clearInterval(tidying);
+      clearTimeout(looking);
       if (tiers.length > 0) await stores.end();
       await Promise.all([...tiers, ...folders.filter((folder) => folder !== undefined)].map((each) => each.close()));
       await producer.stop({ deadlineMs: FLUSH_MS });

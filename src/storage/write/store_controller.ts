@@ -63,8 +63,7 @@ export class StoreController {
    * Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this
    * thread was declared dead.
    */
-  wake(followed?: FollowedWrite): void {
-    if (followed !== undefined) this.#requests.note(followed);
+  wake(): void {
     const { l1 } = this.#context;
     for (;;) {
       const most = Math.min(TAKE, Math.ceil(this.#concurrency - this.#running));
@@ -78,6 +77,11 @@ export class StoreController {
   async end(): Promise<void> {
     await this.flush();
     this.#stopLooking();
+  }
+
+  /** A write that waits belongs to a request whose events carry details. */
+  note(followed: FollowedWrite): void {
+    this.#requests.note(followed);
   }
 
   /** Resolves once nothing waits, and nothing is being stored here. */
