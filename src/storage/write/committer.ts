@@ -2,8 +2,10 @@ import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { WriteCommit } from "../../l1/types.ts";
+import type { StoreSource } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
-import { memorySource } from "../memory_source.ts";
+import { memoryChunks } from "../memory_chunks.ts";
+import { memoryObject, memorySource } from "../memory_source.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
 import type { PutRequest, PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
@@ -83,18 +85,15 @@ export class Committer {
     const { l1, tiers } = this.#context;
     const meta = this.#metaOf(write);
     const { lease, extents } = staged;
+    const { key } = write.request;
+    const memory = { lease, extents: [...memoryChunks(extents, 0, meta.sizeBytes)], meta };
+    const source = (): StoreSource => memorySource(l1, memory, { durable: true });
+    const object = memoryObject(l1, memory, { durable: true });
     const store = (): Promise<readonly StoreResult[]> =>
-      Promise.all(
-        tiers.map((tier) =>
-          storeResult(
-            tier,
-            tier.store(write.request.key, memorySource(l1, { lease, extents, meta }, { durable: true })),
-          )
-        ),
-      );
+      Promise.all(tiers.map((tier) => storeResult(tier, tier.storeObject(key, object, source))));
     const admit = (): void => {
       const [outcome] = l1.finishWrite([commitOf(staged, meta)], "replace");
-      if (outcome !== "admitted") l1.delete([write.request.key], "replaced");
+      if (outcome !== "admitted") l1.delete([key], "replaced");
     };
     return this.#inTiers(write, { meta, store, admit, needsAll: true });
   }
@@ -170,9 +169,9 @@ export class Committer {
    * somebody asks for the truth.
    */
   async #current(key: ObjectKey, mustKnow: boolean): Promise<ObjectMeta | undefined> {
-    const { l1, tiers } = this.#context;
+    const { l1, tiers, shared } = this.#context;
     const resident = l1.peek(key);
-    if (resident !== undefined || l1.isExpiredUnsaved(key)) return resident;
+    if (resident !== undefined || shared.isNew(key) || l1.isExpiredUnsaved(key)) return resident;
     try {
       const found = await askTiers(tiers, (tier) => tier.lookup(key));
       return this.#now(key, found?.answer);
