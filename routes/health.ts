@@ -6,7 +6,7 @@ import type { Route } from "./route.ts";
 const TEXT = "text/plain; charset=utf-8";
 
 /** Liveness and readiness. */
-export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route[] {
+export function healthRoutes({ isAlive, unready }: AdminOptions): readonly Route[] {
   return [
     {
       method: "GET",
@@ -19,7 +19,10 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
           503: { description: "A worker hangs and cannot be stopped: restart" },
         },
       },
-      handler: (call) => tell(call, isAlive(), "ok"),
+      handler: (call) => {
+        const yes = isAlive();
+        return tell(call, yes ? "ok" : "not ok", yes);
+      },
     },
     {
       method: "GET",
@@ -29,14 +32,20 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
         tags: ["health"],
         responses: {
           200: { description: "Ready" },
-          503: { description: "Starting, shutting down, or a tier cannot be used" },
+          503: {
+            description:
+              "Starting, stopping, a tier cannot be used, or the storage thread stands still: the text says why",
+          },
         },
       },
-      handler: (call) => tell(call, isReady(), "ready"),
+      handler: (call) => {
+        const why = unready();
+        return tell(call, why === undefined ? "ready" : `not ready: ${why}`, why === undefined);
+      },
     },
   ];
 }
 
-function tell(call: Call, yes: boolean, word: string): Response {
-  return replyText(call, yes ? `${word}\n` : `not ${word}\n`, { type: TEXT, status: yes ? 200 : 503 });
+function tell(call: Call, text: string, yes: boolean): Response {
+  return replyText(call, `${text}\n`, { type: TEXT, status: yes ? 200 : 503 });
 }

@@ -15,7 +15,9 @@ import { allocateSharedKeys, MAX_PLACES } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { causeText } from "../core/cause_text.ts";
 import { hasFolders } from "../l2/mod.ts";
+import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
+import { unready } from "./unready.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
 import { EventRelay } from "./cluster/event_relay.ts";
@@ -95,19 +97,29 @@ export async function startCluster(
   const relay = new EventRelay(live.open);
 
   const storageThread = !hasFolders(config.l2) ? undefined : new StorageThread({
-    newData(generation) {
+    spawn(generation, events) {
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
-      return { config, clock: clock.read(), sharedKeys, board: board.buffer, channelName, producer, countersRow };
+      const data: StorageThreadData = {
+        config,
+        clock: clock.read(),
+        sharedKeys,
+        board: board.buffer,
+        channelName,
+        producer,
+        countersRow,
+      };
+      return startThread(new URL("./storage_thread/entry.ts", import.meta.url), data, events);
     },
     async onGone(generation) {
       await hub.producerGone(storageProducer(generation));
     },
     board,
     onConnected: (holder, port) => supervisor.post(holder, { kind: "storage", port }, [port]),
+    publish,
     reportError,
-    nowMs: () => performance.now(),
+    ...systemTime,
   });
   const supervisor = new Supervisor({
     workers: config.workers,
@@ -115,13 +127,7 @@ export async function startCluster(
     board,
     timeoutMs: config.workerTimeoutMs,
     stopsThreads: runtime.stopsThreads,
-    nowMs: () => performance.now(),
-    threadUsage,
-    every: (ms, callback) => {
-      const timer = setInterval(callback, ms);
-      return () => clearInterval(timer);
-    },
-    after: (ms, callback) => void setTimeout(callback, ms),
+    ...systemTime,
     spawn(seat, events) {
       const producer = producerOf(seat);
       const countersRow = CounterRow.allocate();
@@ -190,6 +196,7 @@ export async function startCluster(
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,
+      storage_thread: storageThread?.status(),
       event_streams: live.streams(),
       ...await storage.status(),
       events: busStatus(hub.stats()),
@@ -211,7 +218,12 @@ export async function startCluster(
     adminToken: config.adminToken,
     allowedHosts: config.allowedHosts,
     isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
-    isReady: () => board.isReady && !supervisor.status().some(({ place }) => board.isInTrouble(place)),
+    unready: () =>
+      unready({
+        isServing: board.isReady,
+        storageOutage: board.storageOutage,
+        hasTrouble: supervisor.status().some(({ place }) => board.isInTrouble(place)),
+      }),
     reportError,
   });
   const [opening, starting] = await Promise.race([
@@ -240,6 +252,7 @@ export async function startCluster(
       storage: () => asked ?? storage.status(),
       activeRequests,
       workers: () => supervisor.status().map(({ state }) => state),
+      storageThreadStuckSeconds: () => storageThread?.status().stuckSeconds ?? 0,
     },
     busStats: () => hub.stats(),
     build,
@@ -296,6 +309,17 @@ export async function startCluster(
     },
   };
 }
+
+/** How main tells time and looks at threads. */
+const systemTime = {
+  nowMs: () => performance.now(),
+  threadUsage,
+  every(ms: number, callback: () => void) {
+    const timer = setInterval(callback, ms);
+    return () => clearInterval(timer);
+  },
+  after: (ms: number, callback: () => void) => void setTimeout(callback, ms),
+};
 
 /** The storage thread's name on the bus. */
 function storageProducer(generation: number): string {

@@ -26,6 +26,7 @@ import type {
   RemovalReason,
   Resident,
   Staging,
+  UnsavedAmount,
   UnsavedObject,
   WriteCommit,
   WriteOutcome,
@@ -145,8 +146,8 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#unsaved.adopt(holder));
   }
 
-  unsaved(): { readonly objects: number; readonly bytes: number } {
-    return this.#unsaved.amount();
+  unsaved(): UnsavedAmount {
+    return this.#unsaved.amount(this.#monotonicMs());
   }
 
   abort(leases: readonly Lease[]): void {

@@ -1,6 +1,8 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { VitrineError } from "../../core/errors.ts";
+import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { Board } from "../cluster/board.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 import { runStorageThread } from "./run.ts";
 
@@ -8,6 +10,7 @@ import { runStorageThread } from "./run.ts";
 const port = parentPort;
 if (port === null) throw new Error("run the storage thread: this is the main thread");
 const data: StorageThreadData = workerData;
+new Board(data.board).setStorageThreadId(ownThreadId());
 const say = (message: FromStorageThread) => port.postMessage(message);
 
 try {

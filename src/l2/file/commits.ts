@@ -145,12 +145,9 @@ export class Commits {
       throw error;
     }
     this.#settle(planned, outcomes, appended);
-    publish("l2.committed", {
-      tier,
-      changes: planned.length,
-      seconds: (performance.now() - startMs) / 1000,
-      syncSeconds,
-    });
+    publish("l2.committed", { tier, changes: planned.length });
+    publish("l2.commit.timed", { tier, part: "commit", seconds: (performance.now() - startMs) / 1000 });
+    if (durable) publish("l2.commit.timed", { tier, part: "sync", seconds: syncSeconds });
     const cleared = rowsOf(outcomes.filter(({ reason }) => reason === "cleared"), () => true);
     removals.tell(cleared, "cleared");
     for (const row of cleared) clears.count(row);

@@ -23,7 +23,7 @@ export class L2Logging implements Subscriber {
   readonly name = "logging.l2";
   readonly subscriptions: Subscriptions;
   readonly detail: readonly EventName[];
-  readonly followed: readonly EventName[] = CALLS;
+  readonly followed: readonly EventName[] = [...CALLS, "l2.cleanup_failed"];
 
   constructor(log: Log, monotonicMs: () => number) {
     const outages = new Outages(QUIET_MS);
@@ -73,6 +73,14 @@ export class L2Logging implements Subscriber {
           message: state === "unusable" ? "a tier cannot be used" : "a tier can be used again",
           timeMs,
           attributes: { tier, cause: cause ?? "" },
+        }),
+      "l2.cleanup_failed": ({ tier, error, count, timeMs }) =>
+        log.line({
+          level: "warn",
+          component,
+          message: "a tier could not tidy up",
+          timeMs,
+          attributes: { tier, ...(error === undefined ? {} : { error }), count },
         }),
       "l2.removed": ({ tier, tenant, reason, keys, bytes, timeMs }) =>
         log.line({
