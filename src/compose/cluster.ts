@@ -188,6 +188,8 @@ export async function startCluster(
   });
 
   const status = shareRuns(async (): Promise<object> => {
+    // What takes longest first, so that all is from one moment.
+    const tiers = await storage.status();
     const workers = supervisor.status();
     return {
       version,
@@ -198,7 +200,7 @@ export async function startCluster(
       worker_restarts: supervisor.restarts,
       storage_thread: storageThread?.status(),
       event_streams: live.streams(),
-      ...await storage.status(),
+      ...tiers,
       events: busStatus(hub.stats()),
     };
   });

@@ -98,3 +98,18 @@ test("StorageManager.status reports a tier that fails when it is asked for its u
     ["t2", undefined, 0],
   ]);
 });
+
+test("StorageManager.status goes without a tier that does not say its usage within 750 ms", async () => {
+  const bench = storageBench({ tiers: 2 });
+  const gate = new Gate();
+  bench.tier(0).gate = (step) => step === "usage" ? gate.wait() : undefined;
+  const asking = bench.storage.status();
+  await gate.reached;
+  bench.time.advance(750);
+  const { l2 } = await asking;
+  expect(l2.map(({ tier, error, objects }) => [tier, error, objects])).toEqual([
+    ["t1", "measure tier: no answer within 750 ms", undefined],
+    ["t2", undefined, 0],
+  ]);
+  gate.open();
+});

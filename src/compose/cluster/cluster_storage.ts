@@ -11,10 +11,10 @@ const ANSWER_MS = 1000;
 
 /** What a ClusterStorage asks. */
 export interface ClusterStorageOptions {
-  readonly hub: CollectorHub;
-  readonly supervisor: Supervisor;
-  readonly l1: L1;
-  readonly ghosts: GhostIndex;
+  readonly hub: Pick<CollectorHub, "request">;
+  readonly supervisor: Pick<Supervisor, "status">;
+  readonly l1: Pick<L1, "usage" | "unsaved">;
+  readonly ghosts: Pick<GhostIndex, "forgotten">;
 }
 
 /** The storage of all workers as one: L1 and what waits in it for its store as main sees them, the tiers as the first worker that answers, what all are doing together. */
