@@ -25,7 +25,7 @@ export const l2CommitsTable = {
   vitrine_l2_commit_sync_duration_seconds: {
     ...TIMED,
     help:
-      "Time that a commit of a tier waits for stable storage; only commits with a change that must be durable wait.",
+      "Time that a commit of a tier waits for stable storage; only commits with a change that must be durable wait, and hardly at all with fsync=off.",
     answers: "How fast does the disk sync, and how many syncs are there?",
   },
   vitrine_l2_reclaimed_bytes_total: {
