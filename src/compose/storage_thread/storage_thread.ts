@@ -41,8 +41,8 @@ export class StorageThread {
   readonly #watch: StorageWatch;
   readonly #holders = new Set<number>();
   #thread: Thread<ToStorageThread> | undefined;
-  #started = Promise.withResolvers<void>();
-  #stopped = Promise.withResolvers<void>();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
   #isStopping = false;
   #isReady = false;
   #hasStarted = false;

@@ -59,14 +59,17 @@ function fakeStorage() {
     ready: () => unready({ isServing: true, storageOutage: board.storageOutage, hasTrouble: false }),
     seems: (seen: ThreadUsage) => usage = seen,
     /** Main looks every `stepMs` while so much time passes, and the thread beats or does not. */
-    pass(ms: number, { beats = false, stepMs = 250 }: { readonly beats?: boolean; readonly stepMs?: number } = {}) {
+    pass: (
+      ms: number,
+      { beats = false, stepMs = 250 }: { readonly beats?: boolean; readonly stepMs?: number } = {},
+    ) => {
       for (let passed = 0; passed < ms; passed += stepMs) {
         nowMs += stepMs;
         if (beats) board.beatStorage();
         look();
       }
     },
-    async runLater() {
+    runLater: async () => {
       // What follows an end waits for one promise.
       await Promise.resolve();
       await Promise.resolve();
