@@ -26,7 +26,6 @@ import type {
   RemovalReason,
   Resident,
   Staging,
-  UnsavedAmount,
   UnsavedObject,
   WriteCommit,
   WriteOutcome,
@@ -146,8 +145,8 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#unsaved.adopt(holder));
   }
 
-  unsaved(): UnsavedAmount {
-    return this.#unsaved.amount(this.#monotonicMs());
+  unsaved(): { readonly objects: number; readonly bytes: number } {
+    return this.#unsaved.amount();
   }
 
   abort(leases: readonly Lease[]): void {

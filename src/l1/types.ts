@@ -115,14 +115,6 @@ export interface L1Usage {
   readonly repairs: number;
 }
 
-/** What is acknowledged and in no tier yet. */
-export interface UnsavedAmount {
-  readonly objects: number;
-  readonly bytes: number;
-  /** Since the one that was admitted first was admitted; 0 if there is none. */
-  readonly oldestAgeSeconds: number;
-}
-
 /** A part of one tenant's keys, in the order of their UTF-8 bytes. */
 export interface KeyRange {
   readonly tenant: string;
@@ -181,7 +173,7 @@ export interface L1 {
   /** Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among them (isCurrent tells). */
   adoptUnsaved(holder: number): readonly UnsavedObject[];
   /** The objects that no tier has yet, of all holders. Without the lock, as `usage`. */
-  unsaved(): UnsavedAmount;
+  unsaved(): { readonly objects: number; readonly bytes: number };
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */

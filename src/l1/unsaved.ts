@@ -2,7 +2,7 @@ import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
 import { noLease } from "./reads.ts";
-import type { Resident, UnsavedAmount, UnsavedObject, WriteCommit } from "./types.ts";
+import type { Resident, UnsavedObject, WriteCommit } from "./types.ts";
 import type { Writes } from "./writes.ts";
 
 const NONE = -1;
@@ -47,15 +47,13 @@ export class Unsaved {
   }
 
   /** Replaced, removed and expired objects are not among them: nobody would find them again. */
-  amount(monotonicMs: number): UnsavedAmount {
+  amount(): { readonly objects: number; readonly bytes: number } {
     const { tables: { entries, leases }, lifecycle } = this.#p;
-    const amount = { objects: 0, bytes: 0, oldestAgeSeconds: 0 };
+    const amount = { objects: 0, bytes: 0 };
     for (const { entry } of leases.live((deadlineMs) => deadlineMs === Infinity)) {
       if (entries.get(entry, FIELD.state) !== STATE.resident || lifecycle.isDue(entry)) continue;
       amount.objects++;
       amount.bytes += entries.getDouble(entry, FIELD.sizeBytes);
-      const ageSeconds = (monotonicMs - entries.getDouble(entry, FIELD.admittedMs)) / 1000;
-      amount.oldestAgeSeconds = Math.max(amount.oldestAgeSeconds, ageSeconds);
     }
     return amount;
   }

@@ -11,13 +11,13 @@ const ANSWER_MS = 1000;
 
 /** What a ClusterStorage asks. */
 export interface ClusterStorageOptions {
-  readonly hub: Pick<CollectorHub, "request">;
-  readonly supervisor: Pick<Supervisor, "status">;
-  readonly l1: Pick<L1, "usage" | "unsaved">;
-  readonly ghosts: Pick<GhostIndex, "forgotten">;
+  readonly hub: CollectorHub;
+  readonly supervisor: Supervisor;
+  readonly l1: L1;
+  readonly ghosts: GhostIndex;
 }
 
-/** The storage of all workers as one: L1 and what waits in it for its store as main sees them, the tiers as the first worker that answers, what all are doing together. */
+/** The storage of all workers as one: L1 as main sees it, the tiers as the first worker that answers, queues and loads of all together. */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 
@@ -25,20 +25,19 @@ export class ClusterStorage {
     this.#options = options;
   }
 
-  /** What a worker that does not answer in time is doing is missing. */
+  /** What a worker that does not answer in time has queued is missing. */
   async status(): Promise<StorageStatus> {
     const answers = await this.#answers();
     const total = (numberOf: (status: StorageStatus) => number) =>
       answers.reduce((sum, status) => sum + numberOf(status), 0);
-    const { objects: entries, bytes, oldestAgeSeconds } = this.#options.l1.unsaved();
     return {
       l1: this.#options.l1.usage(),
       l2: answers[0]?.l2 ?? [],
       storeQueue: {
-        entries,
-        bytes,
+        entries: total(({ storeQueue }) => storeQueue.entries),
+        bytes: total(({ storeQueue }) => storeQueue.bytes),
         inFlight: total(({ storeQueue }) => storeQueue.inFlight),
-        oldestAgeSeconds,
+        oldestAgeSeconds: Math.max(0, ...answers.map(({ storeQueue }) => storeQueue.oldestAgeSeconds)),
       },
       ghostsForgotten: this.#options.ghosts.forgotten,
       loadsInFlight: total(({ loadsInFlight }) => loadsInFlight),

@@ -92,15 +92,12 @@ export class StorageThread {
   /** Lets the thread make what it was asked for and close its folders. Throws if it could not. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    try {
-      if (this.#hasStarted && this.#thread !== undefined) {
-        this.#thread.post({ kind: "stop" });
-        await this.#stopped.promise;
-      }
-      await this.#thread?.terminate();
-    } finally {
-      this.#stopLooking();
+    if (this.#hasStarted) {
+      this.#thread?.post({ kind: "stop" });
+      await this.#stopped.promise;
     }
+    await this.#thread?.terminate();
+    this.#stopLooking();
   }
 
   #spawn(): void {
@@ -138,7 +135,6 @@ export class StorageThread {
 
   async #exited(generation: number): Promise<void> {
     this.#isReady = false;
-    this.#thread = undefined;
     this.#started.reject(new StartFailure("the storage thread ended before it was ready"));
     if (this.#isStopping) {
       this.#stopped.reject(new Error("stop storage thread: it ended before it had finished"));
