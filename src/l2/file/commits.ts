@@ -86,7 +86,7 @@ export class Commits {
   #plan(pending: PendingChange): Planned | undefined {
     const { space, segments } = this.#options;
     const { change } = pending;
-    const record = recordOf(change, segments.ids.length > 0);
+    const record = recordOf(change, !segments.areNone);
     try {
       if (this.#isRepeated(change)) {
         pending.resolve(true);

@@ -14,9 +14,10 @@ import { Commits, type PendingChange } from "./commits.ts";
 import { makeFolders, setAside } from "./folders.ts";
 import { defaultLimitBytes, FreeSpace } from "./free_space.ts";
 import { Identity, writeProtection } from "./identity.ts";
-import { ObjectIndex } from "./index.ts";
+import type { ObjectIndex } from "./index.ts";
 import { Layout } from "./layout.ts";
 import { FolderLock } from "./lock.ts";
+import { openIndex } from "./open_index.ts";
 import type { IndexRow } from "./place.ts";
 import { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
@@ -107,7 +108,7 @@ export class FileStore implements StoreCalls {
       segments.open();
       this.#batchBytes = limitBytes === 0 ? MAX_BATCH_BYTES : Math.min(MAX_BATCH_BYTES, limitBytes / 4);
       this.#segments = segments;
-      this.#index = openIndex(layout, options);
+      this.#index = openIndex(layout.indexPath, options);
       try {
         const index = this.#index;
         this.recovery = recover({ layout, index, segments, disk });
@@ -239,7 +240,7 @@ export class FileStore implements StoreCalls {
     try {
       this.#segments.close();
       // On a full disk the index stays in its log, from which the next start takes it.
-      if (this.#options.sync) this.#space.tidy(() => this.#index.sync());
+      if (this.#options.sync) this.#space.tidy(() => this.#index.finish(this.#segments.liveBytes));
     } finally {
       this.#release();
     }
@@ -272,7 +273,7 @@ export class FileStore implements StoreCalls {
 
   /** Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id that is meant; undefined if there is nothing. */
   #beginClear(tenant: string | undefined): number | undefined {
-    if (this.#segments.ids.length === 0) return undefined;
+    if (this.#segments.areNone) return undefined;
     const record = encodeRecord({ kind: "clear", tenant });
     return this.#space.relieved(record.length, () => {
       const { id } = this.#segments.append([record]);
@@ -346,20 +347,6 @@ function segmentBytesFor(limitBytes: number): number {
   return limitBytes === 0
     ? MAX_SEGMENT_BYTES
     : Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, limitBytes / 32));
-}
-
-/** SQLite's words for a file that is no sound index. */
-const UNSOUND = /not a database|malformed|schema version|no such table|file format|unable to open/;
-
-/** The last run's index, or an empty one that recovery fills from the folder if there is none that can be used. */
-function openIndex({ indexPath }: Layout, options: { readonly sync: boolean }): ObjectIndex {
-  try {
-    return ObjectIndex.open(indexPath, options);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    if (UNSOUND.test(why)) return ObjectIndex.create(indexPath, options);
-    throw new VitrineError("tier_failed", `open tier: ${indexPath}: ${why}`, { cause });
-  }
 }
 
 function opening(path: string, work: () => void): void {

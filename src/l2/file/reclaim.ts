@@ -61,9 +61,10 @@ export class Reclaim {
     onDropped(id);
   }
 
-  /** Empties the sealed segment that frees most; false if none is half empty. */
+  /** Empties the sealed segment that frees most; false if none is half empty, or records wait for the index: ids must grow with the log. */
   compactSparsest(): boolean {
     const { segments } = this.#options;
+    if (segments.pinned !== undefined) return false;
     for (let id = segments.sparsest(); id !== undefined; id = segments.sparsest()) {
       if (this.#compact(id)) return true;
     }

@@ -70,6 +70,16 @@ export class Segments {
     return [...this.#segments.keys()];
   }
 
+  /** Bytes by segment of the records that the index refers to. */
+  get liveBytes(): ReadonlyMap<number, number> {
+    return new Map([...this.#segments].map(([id, { liveBytes }]) => [id, liveBytes]));
+  }
+
+  /** Whether there is no segment. */
+  get areNone(): boolean {
+    return this.#segments.size === 0;
+  }
+
   /** Takes up the segments that are in the folder. Throws tier_failed if one was written by a newer version. */
   open(): void {
     const { disk, layout } = this.#options;

@@ -154,9 +154,9 @@ export class Space {
     return oldest.length > 0;
   }
 
-  /** Gives used entries their second chance; returns those for which the disk has no room. */
+  /** Gives used entries their second chance; returns those that cannot have it: the disk has no room, or records wait for the index. */
   #unmovable(used: readonly IndexRow[]): readonly IndexRow[] {
-    if (used.length === 0) return [];
+    if (used.length === 0 || this.#options.segments.pinned !== undefined) return used;
     try {
       this.#options.reclaim.moveToEnd(used);
       return [];
