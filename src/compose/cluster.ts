@@ -79,7 +79,7 @@ export async function startCluster(
     hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   });
   const channelName = `vitrine-${crypto.randomUUID()}`;
-  const hub = new CollectorHub({
+  const hub: CollectorHub = new CollectorHub({
     channelName,
     clock,
     // Traffic may come before the subscribers are there: not an event of it is missed.
