@@ -6,7 +6,7 @@ import { StartFailure } from "../cluster/supervisor.ts";
 import type { FromStorageThread, ToStorageThread } from "./messages.ts";
 import { LOOK_MS, StorageWatch, type StorageWatchOptions } from "./storage_watch.ts";
 
-/** What StorageThread needs. */
+/** Options of a StorageThread. */
 export interface StorageThreadOptions extends StorageWatchOptions {
   /** Starts a thread: each has a producer of its own on the bus. */
   readonly spawn: (generation: number, events: ThreadEvents<FromStorageThread>) => Thread<ToStorageThread>;
@@ -33,8 +33,9 @@ export interface StorageThreadStatus {
 const MAX_PAUSE_MS = 5000;
 
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to it, and starts it again when it has ended. A
- * thread that stands still in a system call is not replaced, because the next would stand still there too; StorageWatch tells of it.
+ * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to
+ * it, and starts it again when it has ended. A thread that stands still in a system call is not replaced, because the
+ * next would stand still there too; StorageWatch tells of it.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;

@@ -34,7 +34,10 @@ export interface FileStoreOptions {
   /** The tier's name. */
   readonly name: string;
   readonly path: string;
-  /** Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the disk. */
+  /**
+   * Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the
+   * disk.
+   */
   readonly limitBytes: number | undefined;
   /** false: nothing is synced. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
@@ -63,7 +66,10 @@ const GATHER_MS = 2;
 /** Expired objects that are removed at once: others get their turn in between. */
 const SLICE = 128;
 
-/** Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks as long as the disk takes. */
+/**
+ * Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks
+ * as long as the disk takes.
+ */
 export class FileStore implements StoreCalls {
   /** What was found when the folder was opened. */
   readonly recovery: Recovery;
@@ -86,7 +92,10 @@ export class FileStore implements StoreCalls {
   #pendingKeys: Set<string> = new Set();
   #timer: { readonly cancel: () => void; readonly isUrgent: boolean } | undefined;
 
-  /** Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because another process uses it. */
+  /**
+   * Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because
+   * another process uses it.
+   */
   constructor(options: FileStoreOptions) {
     const { name, path, clock, publish, disk = systemDisk } = options;
     const layout = new Layout(path);
@@ -220,7 +229,10 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  /** Removes a bounded number of objects whose time is up, and moves the records of one half-empty segment together; to be called now and then. */
+  /**
+   * Removes a bounded number of objects whose time is up, and moves the records of one half-empty segment together; to
+   * be called now and then.
+   */
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
@@ -271,7 +283,10 @@ export class FileStore implements StoreCalls {
     publish("l2.removed", { tier, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
   }
 
-  /** Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id that is meant; undefined if there is nothing. */
+  /**
+   * Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id
+   * that is meant; undefined if there is nothing.
+   */
   #beginClear(tenant: string | undefined): number | undefined {
     if (this.#segments.areNone) return undefined;
     const record = encodeRecord({ kind: "clear", tenant });

@@ -14,9 +14,10 @@ export interface IndexTotals {
 const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
 
 /**
- * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object. Blocking, and for one thread: while it
- * is open nobody else can lock the database. It is never ahead of what the segments hold, and never loses its own consistency in a power loss
- * (WAL with synchronous=NORMAL); what it has not seen it is told at the next start.
+ * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object.
+ * Blocking, and for one thread: while it is open nobody else can lock the database. It is never ahead of what the
+ * segments hold, and never loses its own consistency in a power loss (WAL with synchronous=NORMAL); what it has not
+ * seen it is told at the next start.
  */
 export class ObjectIndex {
   readonly #db: DatabaseSync;
@@ -98,7 +99,10 @@ export class ObjectIndex {
     return replaced;
   }
 
-  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because free ids are given out again after a restart. */
+  /**
+   * Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question
+   * because free ids are given out again after a restart.
+   */
   remove(row: IndexRow): boolean {
     const removed = Number(this.#deleteId.run(row.id, row.record.segment, row.record.offset).changes) > 0;
     if (removed) this.#forget(row);
@@ -121,9 +125,14 @@ export class ObjectIndex {
     this.#used.delete(row.id);
   }
 
-  /** Up to `limit` entries, those whose records are the oldest first. */
-  oldest(limit: number): readonly IndexRow[] {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).all(limit).map(parseRow);
+  /**
+   * Up to `limit` entries, those whose records are the oldest first. Nothing may be changed until the last one has been
+   * taken.
+   */
+  *oldest(limit: number): Generator<IndexRow, void, void> {
+    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).iterate(limit)) {
+      yield parseRow(row);
+    }
   }
 
   /** Notes a use, for eviction. */
@@ -143,7 +152,10 @@ export class ObjectIndex {
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
+  /**
+   * Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their
+   * ids.
+   */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -235,7 +247,9 @@ export class ObjectIndex {
     return rows.length;
   }
 
-  /** Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were. */
+  /**
+   * Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were.
+   */
   cutSegment(id: number, bytes: number): number {
     const rows = this.inSegment(id).filter(({ record }) => record.offset + record.bytes > bytes);
     for (const row of rows) this.remove(row);
@@ -269,7 +283,9 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up. */
+  /**
+   * Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up.
+   */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
     const before = this.totals;
@@ -287,7 +303,10 @@ export class ObjectIndex {
     }
   }
 
-  /** Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed afterwards. */
+  /**
+   * Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed
+   * afterwards.
+   */
   finish(liveBytes: ReadonlyMap<number, number>): void {
     this.transaction(() => {
       for (const [id, bytes] of liveBytes) {
@@ -352,7 +371,10 @@ function decode(bytes: unknown): string {
   return decoder.decode(bytes);
 }
 
-/** The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last byte can always go up. */
+/**
+ * The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last
+ * byte can always go up.
+ */
 function successor(prefix: Uint8Array): Uint8Array | undefined {
   const end = prefix.slice();
   const last = end.at(-1);

@@ -9,7 +9,10 @@ const CACHE_KIB = 32 * 1024;
 /** SQLite's words for a file that is no sound index. */
 const UNSOUND = /not a database|malformed|schema version|no such table|file format|unable to open/;
 
-/** The last run's index, or an empty one, to be filled from the segments, if there is none that can be used. Throws tier_failed. */
+/**
+ * The last run's index, or an empty one, to be filled from the segments, if there is none that can be used. Throws
+ * tier_failed.
+ */
 export function openIndex(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
   try {
     return withDatabase(path, (db) => {

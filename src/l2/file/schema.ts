@@ -2,10 +2,12 @@
 export const SCHEMA_VERSION = 5;
 
 /**
- * The index's tables. Keys are blobs, so that SQLite orders them by bytes. Ids grow with the log, so their order is that of the records. `segment`, `offset`
- * and `bytes` say where an object's record lies; `name` and `file_bytes` name the file that holds its bytes, if the record does not. `late` is 1 if an object before it
- * in the log is younger. A row of `segments` says how far into a segment the index has got, and which id its first record had; one of `clears` which entries a
- * clear is about to remove that has begun (without a tenant: those of all). `totals` has a row only after a clean end.
+ * The index's tables. Keys are blobs, so that SQLite orders them by bytes. Ids grow with the log, so their order is
+ * that of the records. `segment`, `offset` and `bytes` say where an object's record lies; `name` and `file_bytes` name
+ * the file that holds its bytes, if the record does not. `late` is 1 if an object before it in the log is younger. A
+ * row of `segments` says how far into a segment the index has got, and which id its first record had; one of `clears`
+ * which entries a clear is about to remove that has begun (without a tenant: those of all). `totals` has a row only
+ * after a clean end.
  */
 export const SCHEMA: string = `
 BEGIN;

@@ -28,7 +28,8 @@ export class L2Logging implements Subscriber {
   constructor(log: Log, monotonicMs: () => number) {
     const outages = new Outages(QUIET_MS);
     const component = "l2";
-    this.detail = log.writes("debug") ? CALLS : [];
+    // A group of these has lost its causes.
+    this.detail = log.writes("debug") ? [...CALLS, "l2.state.changed"] : ["l2.state.changed"];
     const onCompleted = (event: Completed) => {
       const { name, tier, tenant, outcome, keys, seconds, error, count, timeMs, requestId } = event;
       const hasFailed = outcome === "failed" || outcome === "error";
@@ -66,6 +67,13 @@ export class L2Logging implements Subscriber {
           attributes: { call: exceptionType, count },
           requestId,
         }),
+      "l2.cleanup_failed": ({ tier, error, count, timeMs }) => {
+        const cause = error ?? "";
+        const failures = outages.failed(`clean up ${tier}`, { cause, monotonicMs: monotonicMs(), count });
+        if (failures === undefined) return;
+        const attributes = { tier, error: cause, failures };
+        log.line({ level: "warn", component, message: "a tier failed to clean up", timeMs, attributes });
+      },
       "l2.state.changed": ({ tier, state, cause, timeMs }) =>
         log.line({
           level: state === "unusable" ? "error" : "info",
@@ -73,14 +81,6 @@ export class L2Logging implements Subscriber {
           message: state === "unusable" ? "a tier cannot be used" : "a tier can be used again",
           timeMs,
           attributes: { tier, cause: cause ?? "" },
-        }),
-      "l2.cleanup_failed": ({ tier, error, count, timeMs }) =>
-        log.line({
-          level: "warn",
-          component,
-          message: "a tier could not tidy up",
-          timeMs,
-          attributes: { tier, ...(error === undefined ? {} : { error }), count },
         }),
       "l2.removed": ({ tier, tenant, reason, keys, bytes, timeMs }) =>
         log.line({

@@ -97,7 +97,7 @@ export class TierServer {
   }
 }
 
-/** What the cases read of /status. */
+/** The part of /status that the cases read. */
 export interface Status {
   readonly worker_restarts: number;
   readonly storage_thread?: { readonly state: string; readonly restarts: number };

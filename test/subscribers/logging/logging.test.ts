@@ -122,7 +122,7 @@ const WARNINGS = [
   "a request was refused",
   "a tier failed to delete",
   "a tier failed to load",
-  "a tier could not tidy up",
+  "a tier failed to clean up",
   "a worker is gone",
   "an object that was found could not be read",
   "bad objects were removed",
@@ -170,17 +170,16 @@ test("loggingSubscribers tell why and for how long when the storage thread ends 
   const { bus, lines } = logging("info");
   bus.publish("storage_thread.resumed", { seconds: 8.25 });
   bus.publish("storage_thread.gone", { cause: "threw", error: "write: EIO" });
-  bus.publish("l2.cleanup_failed", { tier: "fs", error: "remove: EBUSY" });
   await bus.flush();
-  expect(lines).toHaveLength(3);
+  expect(lines).toHaveLength(2);
   expect(lines).toContainEqual(expect.objectContaining({ level: "info", seconds: 8.25 }));
   expect(lines).toContainEqual(expect.objectContaining({ level: "error", cause: "threw", error: "write: EIO" }));
-  expect(lines).toContainEqual(expect.objectContaining({ level: "warn", tier: "fs", error: "remove: EBUSY" }));
 });
 
 test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
   const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);
-  expect(wanted("info").filter((name) => name !== "lookup.finished" && name !== "sm.write.finished")).toEqual([]);
+  const perRequest = ["lookup.finished", "sm.write.finished"];
+  expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual(["l2.state.changed"]);
   expect(wanted("debug")).toContain("http.request.end");
 });
 
@@ -300,4 +299,27 @@ test("lineOutput refuses lines when a mebibyte waits, when the stream is gone, a
   });
   expect(broken("d")).toBe(false);
   expect(texts).toEqual(["a\n"]);
+});
+
+test("loggingSubscribers tell as an error with its cause that a tier cannot be used, and that it can be used again", async () => {
+  const { bus, lines } = logging("info");
+  bus.publish("l2.state.changed", { tier: "fs", state: "unusable", cause: "/data has gone" });
+  bus.publish("l2.state.changed", { tier: "fs", state: "usable", cause: "" });
+  await bus.flush();
+  expect(lines).toMatchObject([
+    { level: "error", message: "a tier cannot be used", tier: "fs", cause: "/data has gone" },
+    { level: "info", message: "a tier can be used again", tier: "fs" },
+  ]);
+});
+
+test("loggingSubscribers tell once with its cause that a tier cannot clean up", async () => {
+  const { bus, lines } = logging("info");
+  for (let i = 0; i < 3; i++) bus.publish("l2.cleanup_failed", { tier: "fs", error: "unlink: EPERM" });
+  await bus.flush();
+  expect(lines).toMatchObject([{
+    level: "warn",
+    message: "a tier failed to clean up",
+    tier: "fs",
+    error: "unlink: EPERM",
+  }]);
 });
