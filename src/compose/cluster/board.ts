@@ -69,7 +69,10 @@ export class Board {
     return Atomics.load(this.#words, STORAGE_THREAD);
   }
 
-  /** Main says for how many seconds the storage thread has been stuck, or "gone" between its end and the next one's start; undefined: it is well, or there is none. */
+  /**
+   * Main says for how many seconds the storage thread has been stuck, or "gone" between its end and the next one's
+   * start; undefined: it is well, or there is none.
+   */
   setStorageOutage(outage: StorageOutage | undefined): void {
     Atomics.store(this.#words, STORAGE_OUTAGE, outage === "gone" ? -1 : outage?.seconds ?? 0);
   }

@@ -22,7 +22,7 @@ export interface StorageThreadOptions extends StorageWatchOptions {
 
 /** The storage thread for /status. */
 export interface StorageThreadStatus {
-  /** stuck: its event loop has stood still for some seconds; gone: it has ended, and the next has not opened the folders yet. */
+  /** stuck: its event loop has stood still for some seconds; gone: it has ended, and the next is not ready yet. */
   readonly state: "starting" | "ready" | "stuck" | "gone";
   /** For how long its event loop has stood still; 0 while it turns. */
   readonly stuckSeconds: number;

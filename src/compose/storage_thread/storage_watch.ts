@@ -18,8 +18,9 @@ export interface StorageWatchOptions {
 }
 
 /**
- * Notices that the storage thread stands still or is not there, and tells it: by events, and on the board for whoever answers /readyz. The time that it stands still is
- * counted like a worker's silence (Silence): a thread that is given no core, or a process that is stopped, is not stuck.
+ * Notices that the storage thread stands still or is not there, and tells it: by events, and on the board for whoever
+ * answers /readyz. The time that it stands still is counted like a worker's silence (Silence): a thread that is given
+ * no core, or a process that is stopped, is not stuck.
  */
 export class StorageWatch {
   readonly #options: StorageWatchOptions;
@@ -31,7 +32,7 @@ export class StorageWatch {
     this.#options = options;
   }
 
-  /** For how long the event loop has stood still, in seconds; 0 if it has turned since the last look, or there is none. */
+  /** The seconds that the event loop has stood still; 0 if it has turned since the last look, or there is none. */
   get stuckSeconds(): number {
     return (this.#silence?.ms ?? 0) / 1000;
   }

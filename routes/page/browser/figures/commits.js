@@ -7,7 +7,8 @@ const duration = "vitrine_l2_commit_duration_seconds_bucket";
 const syncDuration = "vitrine_l2_commit_sync_duration_seconds_bucket";
 
 /**
- * How the storage thread changes the folders of all file tiers, and whether it does. What is measured on commits is undefined where there were none.
+ * The commits of the storage thread in the folders of all file tiers, and the state of that thread. Numbers that are
+ * measured on commits are undefined where there were none.
  * @param {View} view
  */
 export function commitsOf({ now, grown }) {
