@@ -8,7 +8,7 @@ import type { Clears } from "./clears.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
-import type { IndexEntry, IndexRow } from "./place.ts";
+import type { IndexRow } from "./place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import type { Removals } from "./removals.ts";
@@ -257,7 +257,7 @@ function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
       return [encodeRecord({ kind: "file", key: change.key, meta: change.meta, fileBytes: change.bytes })];
     case "delete":
       return hasSegments ? [encodeRecord({ kind: "tombstone", key: change.key })] : [];
-    case "damaged":
+    default:
       return [];
   }
 }
