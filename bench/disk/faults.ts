@@ -1,0 +1,137 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as wait } from "node:timers/promises";
+import { inParallel } from "../../test/e2e/support/in_parallel.ts";
+import { runWrk } from "../support/wrk.ts";
+import type { DiskPart, PartRun, Row } from "./disk_part.ts";
+import { type DiskServer, withServers } from "./disk_server.ts";
+import { PutStream } from "./put_stream.ts";
+import { atLeast, atMost, coresText, perSecond, ratioRow, seconds, valueRow } from "./rows.ts";
+
+const PATH = "/v1/objects/faults/hot";
+const SIZE_BYTES = 4096;
+const PUTS_PER_SECOND = 100;
+const FROZEN_SECONDS = 8;
+const LOCKED_SECONDS = 3;
+
+/** Something that happens to the tier for some seconds. */
+interface Fault {
+  readonly name: string;
+  readonly forSeconds: number;
+  /** Returns how to end it, and what is to be said of it. */
+  readonly begin: () => { readonly end: () => void; readonly note: string };
+}
+
+/** A disk that stands still, and an index that another process has locked, while hits and PUTs go on. */
+export const faults: DiskPart = {
+  name: "faults",
+  async run(run) {
+    const disk = `${run.folder}/disk`;
+    return await withOwnDisk(run.folder, disk, async () => {
+      const server = { l2: `${disk}/tier`, flags: { "worker-timeout": "5s", "l1-size": "256MiB" } };
+      return await withServers(run, { server }, async (servers) => [
+        ...await suffer(run, servers.server, frozen(disk)),
+        ...await suffer(run, servers.server, locked(`${disk}/tier/index.sqlite`)),
+      ]);
+    });
+  },
+};
+
+function frozen(disk: string): Fault {
+  return {
+    name: `disk frozen for ${FROZEN_SECONDS} s`,
+    forSeconds: FROZEN_SECONDS,
+    begin: () => {
+      execFileSync("fsfreeze", ["--freeze", disk]);
+      return { end: () => execFileSync("fsfreeze", ["--unfreeze", disk]), note: "" };
+    },
+  };
+}
+
+function locked(indexPath: string): Fault {
+  return {
+    name: `index locked for ${LOCKED_SECONDS} s`,
+    forSeconds: LOCKED_SECONDS,
+    begin: () => {
+      const other = new DatabaseSync(indexPath);
+      const close = () => other.close();
+      try {
+        other.exec("BEGIN IMMEDIATE");
+        return { end: close, note: "" };
+      } catch {
+        return { end: close, note: " (refused: the server alone has it)" };
+      }
+    },
+  };
+}
+
+/** Hits before and during the fault, and what is left of the PUTs that were acknowledged meanwhile. */
+async function suffer(run: PartRun, server: DiskServer, { name, forSeconds, begin }: Fault): Promise<readonly Row[]> {
+  await server.put(PATH, new Uint8Array(SIZE_BYTES).fill(120));
+  const load = { port: server.port, method: "GET", path: PATH, keys: 0, sendBytes: 0, connections: 32 } as const;
+  const path = `/v1/objects/faults/${forSeconds}`;
+  const stream = new PutStream(server.process.address, { path, perSecond: PUTS_PER_SECOND, sizeBytes: SIZE_BYTES });
+  await runWrk({ ...load, seconds: 1 });
+  const before = await runWrk({ ...load, seconds: 3 });
+  const { end, note } = begin();
+  const startMs = performance.now();
+  let during: typeof before;
+  try {
+    during = await runWrk({ ...load, seconds: forSeconds - 1 });
+    await wait(startMs + forSeconds * 1000 - performance.now());
+  } finally {
+    end();
+  }
+  const endMs = performance.now();
+  const after = await runWrk({ ...load, seconds: 3 });
+  const { acknowledged, failed } = await stream.stop();
+  await server.untilStored();
+  await server.untilReady(60_000);
+  const recoveredSeconds = (performance.now() - endMs) / 1000;
+  await server.clearL1();
+  let missing = 0;
+  await inParallel(acknowledged, 8, async (each) => {
+    if (await server.get(each) !== 200) missing += 1;
+  });
+  const title = `${name}${note}`;
+  const { runtime } = run;
+  return [
+    ratioRow(`${title}: hits a second, during / before`, runtime, {
+      pairs: [[during.requestsPerSecond, before.requestsPerSecond]],
+      text: perSecond,
+      aim: atLeast(0.8),
+      generator: `wrk ${coresText([during.generatorCores])}`,
+    }),
+    ratioRow(`${name}: hits a second, after / before`, runtime, {
+      pairs: [[after.requestsPerSecond, before.requestsPerSecond]],
+      text: perSecond,
+      aim: atLeast(0.8),
+    }),
+    count(`${name}: workers replaced`, runtime, await server.restarts()),
+    count(`${name}: missing of ${acknowledged.length} acknowledged PUTs`, runtime, missing),
+    count(`${name}: PUTs that failed`, runtime, failed),
+    valueRow(`${name}: until all is stored and /readyz is 200, with 3 s of hits`, runtime, {
+      value: recoveredSeconds,
+      text: seconds,
+    }),
+  ];
+}
+
+function count(name: string, runtime: string, value: number): Row {
+  return valueRow(name, runtime, { value, text: String, aim: atMost(0) });
+}
+
+/** Runs `body` with an ext4 of its own in a file that is mounted as a loop device. Throws if it cannot be mounted. */
+async function withOwnDisk<T>(folder: string, path: string, body: () => Promise<T>): Promise<T> {
+  const image = `${folder}/image`;
+  execFileSync("truncate", ["--size", "1G", image]);
+  execFileSync("mkfs.ext4", ["-q", image]);
+  mkdirSync(path);
+  execFileSync("mount", ["--options", "loop", image, path]);
+  try {
+    return await body();
+  } finally {
+    execFileSync("umount", ["--lazy", path]);
+  }
+}
