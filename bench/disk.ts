@@ -85,7 +85,9 @@ try {
   rmSync(sharedFolder, { recursive: true, force: true });
 }
 const commit = execFileSync("git", ["-C", tree, "rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? "unknown processor"}, load average ${loadavg()[2]?.toFixed(1)}`;
+const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? "unknown processor"}, load average ${
+  loadavg()[2]?.toFixed(1)
+}`;
 const turns = `${rounds} rounds of ${seconds} s`;
 const text = `${machine}, commit ${commit}, ${turns}, ${new Date().toISOString().slice(0, 10)}\n\n${table(rows)}`;
 console.log(text);

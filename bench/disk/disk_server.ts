@@ -3,8 +3,7 @@ import { inParallel } from "../../test/e2e/support/in_parallel.ts";
 import { untilStored } from "../../test/e2e/support/server_api.ts";
 import { ServerProcess } from "../../test/e2e/support/server_process.ts";
 import { until } from "../../test/e2e/support/until.ts";
-import type { Row } from "./disk_part.ts";
-import type { PartRun } from "./disk_part.ts";
+import type { PartRun, Row } from "./disk_part.ts";
 
 const ledger = { record: () => {} };
 const storedTimeoutMs = 60_000;

@@ -16,7 +16,6 @@ export interface Peer {
   stop(): void;
 }
 
-
 const STAND_IN = new URL("file_per_object.go", import.meta.url).pathname;
 
 /** bazel-remote if it is on the PATH, else the program in file_per_object.go, which does the same work on the disk; its name says which. */
@@ -24,14 +23,25 @@ export async function startPeer(folder: string): Promise<Peer> {
   mkdirSync(folder, { recursive: true });
   const [port = 0] = await freePorts(1);
   if (isThere("bazel-remote")) {
-    const flags = ["--dir", folder, "--max_size", "10", "--http_address", `127.0.0.1:${port}`, "--grpc_address", "none"];
+    const flags = [
+      "--dir",
+      folder,
+      "--max_size",
+      "10",
+      "--http_address",
+      `127.0.0.1:${port}`,
+      "--grpc_address",
+      "none",
+    ];
     const child = start("bazel-remote", [...flags, "--disable_http_ac_validation", "--access_log_level", "none"]);
     return await listening(child, { name: "bazel-remote", port, path: "/ac/" });
   }
   console.error(
     "bench:disk: BAZEL-REMOTE IS NOT HERE: put it on the PATH to compare with it; a stand-in in Go takes its place, if there is Go",
   );
-  if (!isThere("go")) return { name: "neither bazel-remote nor go is on the PATH", port: undefined, path: "", stop() {} };
+  if (!isThere("go")) {
+    return { name: "neither bazel-remote nor go is on the PATH", port: undefined, path: "", stop() {} };
+  }
   const binary = `${folder}/stand-in`;
   const { status, stderr } = spawnSync("go", ["build", "-o", binary, STAND_IN], { encoding: "utf8" });
   if (status !== 0) throw new Error(`build stand-in for bazel-remote: ${stderr}`);

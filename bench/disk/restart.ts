@@ -13,7 +13,9 @@ const AIM = atMost(5);
 export const restart: DiskPart = {
   name: "restart",
   async run(run) {
-    if (run.tree !== process.cwd()) return [missingRow("restart", run.runtime, "the folder is filled by this tree alone")];
+    if (run.tree !== process.cwd()) {
+      return [missingRow("restart", run.runtime, "the folder is filled by this tree alone")];
+    }
     const objects = run.isShort ? 100_000 : 1_000_000;
     const folder = `${run.sharedFolder}/many`;
     if (!existsSync(folder)) await fill(folder, objects);
@@ -58,7 +60,9 @@ async function changeSome(server: DiskServer): Promise<void> {
 
 async function fill(folder: string, objects: number): Promise<void> {
   const script = new URL("fill_folder.ts", import.meta.url).pathname;
-  const child = spawn("bun", [script, folder, String(objects), String(SIZE_BYTES)], { stdio: ["ignore", "inherit", "inherit"] });
+  const child = spawn("bun", [script, folder, String(objects), String(SIZE_BYTES)], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`fill folder: ${code}`);
 }

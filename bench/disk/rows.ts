@@ -61,7 +61,10 @@ export function missingRow(name: string, runtime: string, why: string): Row {
   return [name, runtime, "", "", "", "", `**not measured**: ${why.replaceAll(/[\n|]+/g, " ").slice(0, 200)}`, ""];
 }
 
-export const perSecond = (value: number): string => value < 1e3 ? `${value.toFixed(0)} /s` : `${(value / 1e3).toFixed(1)} k/s`;
+export const perSecond = (value: number): string =>
+  value < 1e3 ? `${value.toFixed(0)} /s` : `${(value / 1e3).toFixed(1)} k/s`;
+/** Of a number of seconds. */
+export const microseconds = (value: number): string => `${(value * 1e6).toFixed(0)} us`;
 export const milliseconds = (value: number): string => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
 export const bytesPerSecond = (value: number): string => `${(value / 1e6).toFixed(0)} MB/s`;
 export const seconds = (value: number): string => `${value.toFixed(2)} s`;
