@@ -7,10 +7,10 @@ import { Calls } from "./calls.ts";
 import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
 import { FileStore, type FileStoreOptions, recordLimitBytes } from "./file/file_store.ts";
 import { Layout } from "./file/layout.ts";
-import type { IndexRow } from "./file/place.ts";
+import { type IndexRow, isSameRow } from "./file/place.ts";
 import { BlockReader } from "./file/reader.ts";
 import { payloadOf } from "./file/reclaim.ts";
-import type { Recovery } from "./file/recover.ts";
+import type { Recovery } from "./file/recovery.ts";
 import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import { ObjectWriter } from "./file/writer.ts";
@@ -112,13 +112,13 @@ export class FileAdapter implements L2Adapter {
   }
 
   async #open(row: IndexRow, range: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    if (row.place.kind === "record") {
-      const { segment, offset } = row.place;
-      const bytes = await this.#segments.read(segment, offset, row.bytes);
+    if (row.file === undefined) {
+      const { segment, offset, bytes: length } = row.record;
+      const bytes = await this.#segments.read(segment, offset, length);
       const payload = bytes === undefined ? undefined : payloadOf(bytes, row);
       return payload && { meta: row.meta, chunks: this.#once(payload.subarray(range.start, range.end)) };
     }
-    const file = await this.#disk.open(this.#layout.objectPath(row.place.name));
+    const file = await this.#disk.open(this.#layout.objectPath(row.file.name));
     const chunks = file && await BlockReader.start(file, row, {
       range,
       onDamage: () => this.#store.change({ kind: "damaged", row }),
@@ -134,7 +134,7 @@ export class FileAdapter implements L2Adapter {
 
   async #isStill(row: IndexRow): Promise<boolean> {
     const now = await this.#store.find(row.key, false);
-    return now !== undefined && now.id === row.id && JSON.stringify(now.place) === JSON.stringify(row.place);
+    return now !== undefined && isSameRow(now, row);
   }
 
   async #put(key: ObjectKey, { source }: WatchedSource): Promise<ObjectMeta> {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { adapterConformance } from "./conformance.ts";
 import { Gate } from "../support/gate.ts";
 import { FileAdapter } from "../../src/l2/file.ts";
@@ -30,7 +31,8 @@ test("FileAdapter accounts exactly the bytes of its files when objects come and 
     for (let n = 0; n < 40; n += 1) {
       folder.clock.advance(1);
       await adapter.store(key(`${n % 13}`), sourceOf(pattern(n * 700, n), { sized: n % 3 === 0 }));
-      const onDisk = folder.files().reduce((sum, file) => sum + statSync(file).size, 0);
+      const segments = readdirSync(join(folder.path, "segments")).map((name) => join(folder.path, "segments", name));
+      const onDisk = [...folder.files(), ...segments].reduce((sum, file) => sum + statSync(file).size, 0);
       expect((await adapter.usage()).usedBytes).toBe(onDisk);
       expect(onDisk <= 100_000).toBe(true);
     }

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Publish } from "../../core/publish.ts";
-import type { ObjectKey } from "../../core/key.ts";
+import { VitrineError } from "../../core/errors.ts";
 import { isExpired } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
@@ -45,9 +45,11 @@ interface Outcome {
   readonly reason: "replaced" | "deleted" | "corrupt" | "cleared";
 }
 
-/** A change with its record, and the record's place behind the start of the batch. */
+/** A change with its record, which is empty if it needs none, and the record's place behind the start of the batch. */
 interface Planned extends PendingChange {
   readonly record: readonly Uint8Array[];
+  /** Room that is held for the record until all records of the batch are written. */
+  readonly heldBytes: number;
   /** The final name of a file that has been renamed to it. */
   readonly name: string;
   offset: number;
@@ -74,9 +76,8 @@ export class Commits {
     } catch (error) {
       for (const { reject } of planned) reject(error);
     } finally {
-      for (const { change, record } of planned) {
-        if (change.kind === "record") this.#options.space.release(lengthOf(record));
-        if (change.kind === "file") this.#options.space.release(change.heldBytes);
+      for (const { change, heldBytes } of planned) {
+        this.#options.space.release(heldBytes + (change.kind === "file" ? change.heldBytes : 0));
       }
     }
   }
@@ -91,13 +92,27 @@ export class Commits {
         pending.resolve(true);
         return undefined;
       }
-      // Held until all records of the batch are written: one may not take the room of another.
-      if (change.kind === "record") space.hold(lengthOf(record), 0);
-      return { ...pending, record, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
+      const heldBytes = this.#hold(change, lengthOf(record));
+      try {
+        return { ...pending, record, heldBytes, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
+      } catch (error) {
+        space.release(heldBytes);
+        throw error;
+      }
     } catch (error) {
       if (change.kind === "file") space.release(change.heldBytes);
       pending.reject(error);
       return undefined;
+    }
+  }
+
+  /** Holds room for a record; one may not take the room of another. A tombstone takes what it needs: it makes room. */
+  #hold(change: Change, bytes: number): number {
+    try {
+      return bytes === 0 ? 0 : this.#options.space.hold(bytes, 0);
+    } catch (error) {
+      if (change.kind !== "delete" || !(error instanceof VitrineError) || error.code !== "no_room") throw error;
+      return 0;
     }
   }
 
@@ -119,7 +134,7 @@ export class Commits {
     let outcomes: readonly Outcome[];
     try {
       const syncMs = performance.now();
-      // Before the tombstones of what these files replace: a power loss must not leave those alone.
+      // A record must not reach the disk before the file that it names.
       if (durable) {
         for (const folder of new Set(renamed.map((name) => layout.folderOf(name)))) {
           this.#options.disk.syncFolder(folder);
@@ -127,6 +142,7 @@ export class Commits {
         syncSeconds = (performance.now() - syncMs) / 1000;
       }
       appended = this.#append(planned);
+      segments.pinned = appended?.id;
       if (durable) {
         const appendedMs = performance.now();
         segments.sync();
@@ -136,13 +152,16 @@ export class Commits {
       outcomes = space.relieved(0, () =>
         index.transaction(() => {
           const made = planned.map((plan) => this.#apply(plan, appended));
-          if (appended !== undefined) index.noteSegment(appended.id, segments.bytesOf(appended.id));
+          const segment = segments.get(appended?.id ?? 0);
+          if (appended !== undefined && segment !== undefined) index.noteSegment(appended.id, segment);
           return made;
         }));
     } catch (error) {
       if (appended !== undefined) segments.cutBack(appended);
       removals.removeNames(renamed);
       throw error;
+    } finally {
+      segments.pinned = undefined;
     }
     this.#settle(planned, outcomes, appended);
     publish("l2.committed", {
@@ -189,31 +208,23 @@ export class Commits {
   }
 
   /** One change in the index. */
-  #apply(
-    { change, record, offset }: Planned,
-    appended: Appended | undefined,
-  ): Outcome {
-    const { index, layout } = this.#options;
+  #apply({ change, record, offset, name }: Planned, appended: Appended | undefined): Outcome {
+    const { index } = this.#options;
     if (change.kind === "damaged") {
       return { old: index.remove(change.row) ? change.row : undefined, reason: "corrupt" };
     }
-    const segment = appended?.id ?? 0;
-    if (change.kind !== "record" && record.length > 0) index.addEnd(segment, { kind: "tombstone", key: change.key });
     if (change.kind === "delete") {
-      const old = index.find(change.key);
-      if (old !== undefined) index.remove(old);
+      const old = index.removeKey(change.key);
       return { old, reason: this.#reasonOf(old, "deleted") };
     }
     const { key, meta } = change;
-    const entry: IndexEntry = change.kind === "file"
-      ? { key, meta, place: { kind: "file", name: layout.objectName(key, meta.version) }, bytes: change.bytes }
-      : {
-        key,
-        meta,
-        place: { kind: "record", segment, offset: (appended?.position ?? 0) + offset },
-        bytes: lengthOf(record),
-      };
-    const old = index.put(entry);
+    const position = (appended?.position ?? 0) + offset;
+    const old = index.put({
+      key,
+      meta,
+      record: { segment: appended?.id ?? 0, offset: position, bytes: lengthOf(record) },
+      file: change.kind === "file" ? { name, bytes: change.bytes } : undefined,
+    });
     return { old, reason: this.#reasonOf(old, "replaced") };
   }
 
@@ -222,62 +233,35 @@ export class Commits {
     return old !== undefined && this.#options.clears.isHidden(old) ? "cleared" : reason;
   }
 
-  /** What follows a transaction: live bytes, files that are no longer needed, folders that must be synced. */
-  #settle(
-    planned: readonly Planned[],
-    outcomes: readonly Outcome[],
-    appended: Appended | undefined,
-  ): void {
-    const { segments, removals, reclaim, layout } = this.#options;
-    for (const [at, { change, record }] of planned.entries()) {
+  /** What follows a transaction: live bytes, and files that are no longer needed. */
+  #settle(planned: readonly Planned[], outcomes: readonly Outcome[], appended: Appended | undefined): void {
+    const { segments, removals, reclaim } = this.#options;
+    for (const [at, { change, record, name }] of planned.entries()) {
       const old = outcomes[at]?.old;
-      if (change.kind === "record" && appended !== undefined) {
-        segments.addLive(appended.id, lengthOf(record));
-      }
-      if (old !== undefined) {
-        reclaim.removed(old.place, old.bytes);
-        this.#syncSuccessor(change, old);
-      }
+      if (change.kind === "record" || change.kind === "file") segments.addLive(appended?.id ?? 0, lengthOf(record));
+      if (old === undefined) continue;
+      reclaim.removed(old);
       // A file of the same version was renamed over.
-      const isOverwritten = change.kind === "file" && old?.meta.version === change.meta.version;
-      if (old !== undefined && !isOverwritten) removals.removeFiles([old]);
-      if (!this.#mustStayGone(change, old)) continue;
-      const key: ObjectKey = change.kind === "damaged" ? change.row.key : change.key;
-      removals.sync(layout.folderOf(layout.objectName(key, 0)));
+      if (old.file?.name !== name) removals.removeFiles([old]);
     }
-  }
-
-  /** An object goes for good only when what replaces it is on stable storage: a power loss must not take both. A record is synced before its segment goes. */
-  #syncSuccessor(change: Change, old: IndexRow): void {
-    const { disk, layout, segments } = this.#options;
-    if (change.kind === "record" && !change.durable && old.place.kind === "file") segments.sync();
-    if (change.kind !== "file" || change.durable) return;
-    const name = layout.objectName(change.key, change.meta.version);
-    disk.syncPath(layout.objectPath(name));
-    disk.syncFolder(layout.folderOf(name));
-  }
-
-  /**
-   * After a power loss the higher version wins. So a file must be gone for good before a deletion is acknowledged, or a store with a lower version, which takes
-   * a clock that stepped back.
-   */
-  #mustStayGone(change: Change, old: IndexRow | undefined): boolean {
-    if (change.kind === "damaged" || !change.durable) return false;
-    if (change.kind === "delete") return true;
-    return old !== undefined && old.place.kind === "file" && old.meta.version > change.meta.version;
   }
 }
 
 /**
- * The record that a change appends. A deletion, and a file that replaces what may lie in a segment, end earlier records by a tombstone: also those that
- * the index has evicted and a rebuild would find again.
+ * The record that a change appends. A deletion ends earlier records by a tombstone: also those that the index has evicted, and would find again if it had to
+ * be built anew. What is damaged is found damaged again.
  */
 function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
-  if (change.kind === "record") {
-    const { key, meta, payload } = change;
-    return [encodeRecord({ kind: "object", key, meta }), payload];
+  switch (change.kind) {
+    case "record":
+      return [encodeRecord({ kind: "object", key: change.key, meta: change.meta }), change.payload];
+    case "file":
+      return [encodeRecord({ kind: "file", key: change.key, meta: change.meta, fileBytes: change.bytes })];
+    case "delete":
+      return hasSegments ? [encodeRecord({ kind: "tombstone", key: change.key })] : [];
+    case "damaged":
+      return [];
   }
-  return change.kind === "damaged" || !hasSegments ? [] : [encodeRecord({ kind: "tombstone", key: change.key })];
 }
 
 function lengthOf(record: readonly Uint8Array[]): number {

@@ -20,7 +20,8 @@ import { FolderLock } from "./lock.ts";
 import type { IndexRow } from "./place.ts";
 import { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
-import { recover, type Recovery } from "./recover.ts";
+import { recover } from "./recover.ts";
+import type { Recovery } from "./recovery.ts";
 import { Removals } from "./removals.ts";
 import { Reserve } from "./reserve.ts";
 import { Segments } from "./segments.ts";
@@ -46,16 +47,19 @@ export interface FileStoreOptions {
   readonly onSegmentDropped?: ((segment: number) => void) | undefined;
   /** Default: the real file system. */
   readonly disk?: BlockingDisk | undefined;
+  /** A segment is full at this length (default: by the limit). */
+  readonly segmentBytes?: number | undefined;
 }
 
 const MIB = 1024 * 1024;
-const MAX_SEGMENT_BYTES = 32 * MIB;
+const MIN_SEGMENT_BYTES = 4096;
+const MAX_SEGMENT_BYTES = 16 * MIB;
 /** The most changes in one commit, and the most bytes of their records. */
 const MAX_BATCH = 512;
 const MAX_BATCH_BYTES = 8 * MIB;
 /** How long changes for which nobody waits may gather. */
 const GATHER_MS = 2;
-/** Entries that are removed in one step when many are: others get their turn in between. */
+/** Expired objects that are removed at once: others get their turn in between. */
 const SLICE = 128;
 
 /** Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks as long as the disk takes. */
@@ -74,7 +78,7 @@ export class FileStore implements StoreCalls {
   readonly #reserve: Reserve;
   readonly #space: Space;
   readonly #commits: Commits;
-  readonly #clears = new Clears();
+  readonly #clears: Clears;
   readonly #batchBytes: number;
   #pending: PendingChange[] = [];
   /** Keys that a pending change is about: whoever asks for one of them afterwards must see the change. */
@@ -98,7 +102,8 @@ export class FileStore implements StoreCalls {
       makeFolders(layout);
       const syncing = options.sync ? disk : withoutSync(disk);
       const limitBytes = options.limitBytes ?? defaultLimitBytes(disk.space(path)?.capacityBytes ?? 0);
-      const segments = new Segments({ disk: syncing, layout, segmentBytes: segmentBytesFor(limitBytes) });
+      const segmentBytes = options.segmentBytes ?? segmentBytesFor(limitBytes);
+      const segments = new Segments({ disk: syncing, layout, segmentBytes });
       segments.open();
       this.#batchBytes = limitBytes === 0 ? MAX_BATCH_BYTES : Math.min(MAX_BATCH_BYTES, limitBytes / 4);
       this.#segments = segments;
@@ -110,6 +115,7 @@ export class FileStore implements StoreCalls {
         this.#removals = new Removals({ tier: name, disk: syncing, layout, publish, onRemoved: options.onRemoved });
         const parts = { tier: name, index, segments, removals: this.#removals, clock, publish, layout, disk: syncing };
         this.#reclaim = new Reclaim({ ...parts, onDropped: (segment) => options.onSegmentDropped?.(segment) });
+        this.#clears = new Clears({ index, removals: this.#removals, reclaim: this.#reclaim });
         this.#reserve = new Reserve(layout.reservePath);
         const free = new FreeSpace({ disk, path, clock, hasOwnLimit: options.limitBytes !== undefined });
         const rooms = { ...parts, reclaim: this.#reclaim, clears: this.#clears, identity: this.#identity };
@@ -148,8 +154,7 @@ export class FileStore implements StoreCalls {
         this.#space.removeExpired(SLICE);
         return undefined;
       }
-      // A clear goes by ids, which a use changes.
-      if (use && !this.#clears.areRunning) this.#index.touch(row.id);
+      if (use) this.#index.use(row);
       return row;
     });
   }
@@ -178,12 +183,15 @@ export class FileStore implements StoreCalls {
   async clear(tenant: string | undefined, onInvisible: () => void = () => {}): Promise<number> {
     return await this.#calls.run("clear tier", async () => {
       this.#flush();
-      this.#index.flushTouched();
-      this.#beginClear(tenant);
-      const clear = this.#clears.begin(tenant, this.#index.lastId);
+      const lastId = this.#beginClear(tenant);
+      if (lastId === undefined) return 0;
+      const clear = this.#clears.begin(tenant, lastId);
       try {
         onInvisible();
-        return await this.#removeCleared(clear);
+        while (this.#space.relieved(0, () => this.#clears.step(clear))) await nextTurn();
+        this.#index.endClear(tenant, lastId);
+        if (this.#index.totals.objects === 0) this.#space.sealAndReclaim();
+        return this.#cleared(clear);
       } finally {
         this.#clears.end(clear);
       }
@@ -215,6 +223,8 @@ export class FileStore implements StoreCalls {
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
+    // What a clear has put out of sight must not be moved behind its record.
+    if (this.#clears.first !== undefined) return;
     this.#space.tidy(() => {
       this.#segments.sealIfSparse();
       this.#reclaim.compactSparsest();
@@ -260,46 +270,29 @@ export class FileStore implements StoreCalls {
     publish("l2.removed", { tier, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
   }
 
-  /** The log must say that what came before is gone, before anything that comes after: a rebuild reads it in order. */
-  #beginClear(tenant: string | undefined): void {
-    if (this.#segments.ids.length === 0) return;
-    if (tenant === undefined) return this.#segments.seal();
+  /** Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id that is meant; undefined if there is nothing. */
+  #beginClear(tenant: string | undefined): number | undefined {
+    if (this.#segments.ids.length === 0) return undefined;
     const record = encodeRecord({ kind: "clear", tenant });
-    const { id } = this.#space.relieved(record.length, () => this.#segments.append([record]));
-    this.#segments.sync();
-    this.#space.relieved(0, () =>
-      this.#index.transaction(() => {
-        this.#index.addEnd(id, { kind: "clear", key: { tenant, key: "" } });
-        this.#index.noteSegment(id, this.#segments.bytesOf(id));
-      }));
+    return this.#space.relieved(record.length, () => {
+      const { id } = this.#segments.append([record]);
+      this.#segments.sync();
+      this.#segments.noteClear(id);
+      const segment = this.#segments.get(id);
+      return this.#index.transaction(() => {
+        if (segment !== undefined) this.#index.noteSegment(id, segment);
+        return this.#index.beginClear(tenant);
+      });
+    });
   }
 
-  /** Removes what a clear has put out of sight, in steps; returns how many that were. */
-  async #removeCleared(clear: Clear): Promise<number> {
-    const { tenant, lastId: last, removed } = clear;
-    for (let after = 0; after < last;) {
-      const rows = this.#index.entries(tenant, { after, last, limit: SLICE });
-      after = rows.at(-1)?.id ?? last;
-      this.#space.relieved(0, () =>
-        this.#index.transaction(() => {
-          for (const row of rows) this.#index.remove(row);
-        }));
-      this.#removals.removeFiles(rows);
-      this.#removals.tell(rows, "cleared");
-      for (const row of rows) {
-        this.#reclaim.removed(row.place, row.bytes);
-        this.#clears.count(row);
-      }
-      this.#reclaim.dropEmpty();
-      if (rows.length > 0) await nextTurn();
-    }
-    this.#removals.sync();
-    this.#reclaim.dropEmpty();
+  /** Publishes what a clear has removed; returns how many objects that were. */
+  #cleared({ removed }: Clear): number {
+    const { name: tier, publish } = this.#options;
     let count = 0;
-    for (const [name, { keys, bytes }] of removed) {
+    for (const [tenant, { keys, bytes }] of removed) {
       count += keys;
-      const { name: tier, publish } = this.#options;
-      publish("l2.removed", { tier, tenant: name, reason: "cleared", keys, bytes });
+      publish("l2.removed", { tier, tenant, reason: "cleared", keys, bytes });
     }
     return count;
   }
@@ -350,7 +343,9 @@ export function recordLimitBytes(limitBytes: number): number {
 
 /** A thirty-second of the limit, so that one segment more or less does not matter. */
 function segmentBytesFor(limitBytes: number): number {
-  return limitBytes === 0 ? MAX_SEGMENT_BYTES : Math.min(MAX_SEGMENT_BYTES, Math.max(256 * 1024, limitBytes / 32));
+  return limitBytes === 0
+    ? MAX_SEGMENT_BYTES
+    : Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, limitBytes / 32));
 }
 
 /** SQLite's words for a file that is no sound index. */

@@ -6,7 +6,7 @@ import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierUsage } from "../adapter.ts";
 import type { FileStore } from "./file_store.ts";
 import type { IndexRow } from "./place.ts";
-import type { Recovery } from "./recover.ts";
+import type { Recovery } from "./recovery.ts";
 import type { Change, StoreCalls } from "./store_calls.ts";
 
 /** Settings of a FolderKeeper. */

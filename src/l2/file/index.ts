@@ -2,16 +2,9 @@ import { rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
-import { faultOf } from "./faults.ts";
 import { parseMeta } from "./format.ts";
-import type { IndexEntry, IndexRow, Place } from "./place.ts";
+import type { IndexEntry, IndexRow, RecordPlace } from "./place.ts";
 import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
-
-/** A tombstone or a clear whose record must be kept as long as an older segment is there. */
-export interface EndRow {
-  readonly kind: "tombstone" | "clear";
-  readonly key: ObjectKey;
-}
 
 /** Totals over all objects. */
 export interface IndexTotals {
@@ -20,9 +13,7 @@ export interface IndexTotals {
   readonly fileBytes: number;
 }
 
-const COLUMNS = "id, tenant, key, segment, offset, name, bytes, meta";
-/** Uses are written down in batches of this size. */
-const TOUCH_BATCH = 256;
+const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
 /** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
 const CACHE_KIB = 32 * 1024;
 
@@ -38,10 +29,10 @@ export class ObjectIndex {
   readonly #deleteKey: StatementSync;
   readonly #deleteId: StatementSync;
   readonly #oldest: StatementSync;
-  readonly #touchRow: StatementSync;
   readonly #move: StatementSync;
   readonly #segment: StatementSync;
-  readonly #touched = new Set<number>();
+  /** Entries that were loaded since their record was written. */
+  readonly #used = new Set<number>();
   #objects = 0;
   #fileBytes = 0;
   #lastId = 0;
@@ -51,16 +42,15 @@ export class ObjectIndex {
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#lastId = Number(db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
     this.#insert = db.prepare(
-      "INSERT INTO objects (id, tenant, key, segment, offset, name, bytes, created_ms, expires_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (id, tenant, key, segment, offset, bytes, name, file_bytes, created_ms, expires_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
-    this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ? AND name = ?");
+    this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ?");
     this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
-    this.#touchRow = db.prepare("UPDATE objects SET id = ? WHERE id = ?");
     this.#move = db.prepare("UPDATE objects SET segment = ?, offset = ? WHERE id = ?");
-    this.#segment = db.prepare("INSERT OR REPLACE INTO segments (id, bytes) VALUES (?, ?)");
+    this.#segment = db.prepare("INSERT OR REPLACE INTO segments (id, nonce, bytes) VALUES (?, ?, ?)");
     const totals = db.prepare(
-      "SELECT count(*) AS objects, coalesce(sum(bytes) FILTER (WHERE segment = 0), 0) AS file_bytes FROM objects",
+      "SELECT count(*) AS objects, coalesce(sum(file_bytes), 0) AS file_bytes FROM objects",
     ).get();
     this.#objects = Number(totals?.["objects"]);
     this.#fileBytes = Number(totals?.["file_bytes"]);
@@ -106,54 +96,64 @@ export class ObjectIndex {
 
   /** Puts an entry in the place of whatever the key had, which is returned. */
   put(entry: IndexEntry): IndexRow | undefined {
-    const { key, meta, place, bytes } = entry;
+    const { key, meta, record, file } = entry;
     const name = encode(key.key);
     const old = this.#deleteKey.get(key.tenant, name);
     const replaced = old === undefined ? undefined : parseRow(old);
-    if (replaced !== undefined) this.#count(replaced, -1);
+    if (replaced !== undefined) this.#forget(replaced);
     this.#lastId += 1;
     this.#insert.run(
       this.#lastId,
       key.tenant,
       name,
-      ...columnsOf(place),
-      bytes,
+      record.segment,
+      record.offset,
+      record.bytes,
+      file?.name ?? "",
+      file?.bytes ?? 0,
       meta.createdMs,
       meta.expiresMs,
       JSON.stringify(meta),
     );
-    this.#count(entry, 1);
+    this.#objects += 1;
+    this.#fileBytes += file?.bytes ?? 0;
     return replaced;
   }
 
-  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because SQLite gives free ids out again. */
+  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because free ids are given out again after a restart. */
   remove(row: IndexRow): boolean {
-    const removed = Number(this.#deleteId.run(row.id, ...columnsOf(row.place)).changes) > 0;
-    if (removed) this.#count(row, -1);
+    const removed = Number(this.#deleteId.run(row.id, row.record.segment, row.record.offset).changes) > 0;
+    if (removed) this.#forget(row);
     return removed;
   }
 
-  /** The object lies somewhere else now. */
-  move(row: IndexRow, to: { readonly segment: number; readonly offset: number }): void {
-    this.#move.run(to.segment, to.offset, row.id);
+  /** Removes whatever a key has. */
+  removeKey(key: ObjectKey): IndexRow | undefined {
+    const old = this.#deleteKey.get(key.tenant, encode(key.key));
+    const removed = old === undefined ? undefined : parseRow(old);
+    if (removed !== undefined) this.#forget(removed);
+    return removed;
   }
 
-  /** Entries to evict, until they make up `bytes` (at most `limit`): expired ones first, then those not used for longest. */
-  victims(bytes: number, { nowMs, limit }: { readonly nowMs: number; readonly limit: number }): readonly IndexRow[] {
-    this.flushTouched();
-    const victims = new Map<number, IndexRow>();
-    let freed = 0;
-    for (const order of ["expires_ms > 0 AND expires_ms <= ?1 ORDER BY expires_ms", "?1 >= 0 ORDER BY id"]) {
-      const rows = this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE ${order} LIMIT ?2`).iterate(nowMs, limit);
-      for (const row of rows) {
-        if (freed >= bytes || victims.size >= limit) break;
-        const victim = parseRow(row);
-        if (victims.has(victim.id)) continue;
-        victims.set(victim.id, victim);
-        freed += victim.bytes;
-      }
-    }
-    return [...victims.values()];
+  /** The record lies somewhere else now, and has not been used there. */
+  move(row: IndexRow, to: Pick<RecordPlace, "segment" | "offset">): void {
+    this.#move.run(to.segment, to.offset, row.id);
+    this.#used.delete(row.id);
+  }
+
+  /** Up to `limit` entries, those whose records are the oldest first. */
+  oldest(limit: number): readonly IndexRow[] {
+    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY segment, offset LIMIT ?`).all(limit).map(parseRow);
+  }
+
+  /** Notes a use, for eviction. */
+  use(row: IndexRow): void {
+    this.#used.add(row.id);
+  }
+
+  /** Whether an entry was used since its record was written. Forgotten when the index is closed. */
+  isUsed(row: IndexRow): boolean {
+    return this.#used.has(row.id);
   }
 
   /** Up to `limit` entries whose time was up at `nowMs`. */
@@ -163,7 +163,7 @@ export class ObjectIndex {
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. A use of one gives it a new id. */
+  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -179,16 +179,10 @@ export class ObjectIndex {
     return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? ORDER BY offset`).all(id).map(parseRow);
   }
 
-  /** Bytes by segment of what the index refers to. */
+  /** Bytes by segment of the records that the index refers to. */
   liveBytes(): ReadonlyMap<number, number> {
-    const rows = this.#db.prepare("SELECT segment, sum(bytes) AS bytes FROM objects WHERE segment > 0 GROUP BY segment")
-      .all();
+    const rows = this.#db.prepare("SELECT segment, sum(bytes) AS bytes FROM objects GROUP BY segment").all();
     return new Map(rows.map((row) => [Number(row["segment"]), Number(row["bytes"])]));
-  }
-
-  /** The highest id so far; ids only grow. */
-  get lastId(): number {
-    return this.#lastId;
   }
 
   /** One page of unexpired entries in the byte order of their keys, without those up to an id that are out of sight. */
@@ -216,33 +210,9 @@ export class ObjectIndex {
     return typeof oldest === "number" ? oldest : undefined;
   }
 
-  /** Notes a use for eviction's order; written in batches, so a crash forgets the last few. */
-  touch(id: number): void {
-    this.#touched.add(id);
-    if (this.#touched.size >= TOUCH_BATCH) this.flushTouched();
-  }
-
-  /** Writes down the uses that were noted. */
-  flushTouched(): void {
-    if (this.#touched.size === 0) return;
-    const touched = [...this.#touched];
-    this.#touched.clear();
-    try {
-      this.transaction(() => {
-        for (const id of touched) {
-          this.#lastId += 1;
-          this.#touchRow.run(this.#lastId, id);
-        }
-      });
-    } catch (error) {
-      // A full disk must not keep anything from being evicted, in whatever order.
-      if (faultOf(error) !== "full") throw error;
-    }
-  }
-
   /** The file names in one folder ("00" to "ff") with their entries' ids. */
   names(folder: string): Map<string, number> {
-    const rows = this.#db.prepare("SELECT name, id FROM objects WHERE segment = 0 AND name >= ? AND name < ?").all(
+    const rows = this.#db.prepare("SELECT name, id FROM objects WHERE name <> '' AND name >= ? AND name < ?").all(
       folder,
       `${folder}g`,
     );
@@ -252,18 +222,20 @@ export class ObjectIndex {
   /** Forgets an entry whose file is not there. */
   forgetFile(id: number): void {
     const row = this.#db.prepare(`DELETE FROM objects WHERE id = ? RETURNING ${COLUMNS}`).get(id);
-    if (row !== undefined) this.#count(parseRow(row), -1);
+    if (row !== undefined) this.#forget(parseRow(row));
   }
 
-  /** How far the index has read each segment it knows. */
-  segments(): ReadonlyMap<number, number> {
-    const rows = this.#db.prepare("SELECT id, bytes FROM segments").all();
-    return new Map(rows.map((row) => [Number(row["id"]), Number(row["bytes"])]));
+  /** The segments that the index knows, and how far it has read each. */
+  segments(): ReadonlyMap<number, { readonly nonce: string; readonly bytes: number }> {
+    const rows = this.#db.prepare("SELECT id, nonce, bytes FROM segments").all();
+    return new Map(
+      rows.map((row) => [Number(row["id"]), { nonce: String(row["nonce"]), bytes: Number(row["bytes"]) }]),
+    );
   }
 
   /** Notes that everything in a segment up to `bytes` is in the index. */
-  noteSegment(id: number, bytes: number): void {
-    this.#segment.run(id, bytes);
+  noteSegment(id: number, { nonce, bytes }: { readonly nonce: string; readonly bytes: number }): void {
+    this.#segment.run(id, nonce, bytes);
   }
 
   /** Forgets a segment that is gone, with the entries that still lay in it; returns how many those were. */
@@ -271,35 +243,42 @@ export class ObjectIndex {
     const rows = this.inSegment(id);
     for (const row of rows) this.remove(row);
     this.#db.prepare("DELETE FROM segments WHERE id = ?").run(id);
-    this.#db.prepare("DELETE FROM ends WHERE segment = ?").run(id);
     return rows.length;
   }
 
-  /** Notes that a tombstone or a clear lies in a segment. */
-  addEnd(segment: number, { kind, key }: EndRow): void {
-    this.#db.prepare("INSERT INTO ends (segment, kind, tenant, key) VALUES (?, ?, ?, ?)").run(
-      segment,
-      kind,
-      key.tenant,
-      encode(key.key),
-    );
+  /** Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were. */
+  cutSegment(id: number, bytes: number): number {
+    const rows = this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? AND offset + bytes > ?`)
+      .all(id, bytes).map(parseRow);
+    for (const row of rows) this.remove(row);
+    return rows.length;
   }
 
-  /** The tombstones and clears that lie in a segment. */
-  endsIn(segment: number): readonly EndRow[] {
-    return this.#db.prepare("SELECT kind, tenant, key FROM ends WHERE segment = ? ORDER BY id").all(segment).map((
-      row,
-    ) => ({
-      kind: row["kind"] === "clear" ? "clear" : "tombstone",
-      key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
-    }));
+  /** Removes everything that is known of one tenant's objects, or of all. */
+  clear(tenant: string | undefined): void {
+    this.#clear(tenant, this.#lastId);
   }
 
-  /** Removes everything that is known of one tenant's objects in segments. */
-  clearRecords(tenant: string): void {
-    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND segment > 0`).all(tenant)) {
-      this.remove(parseRow(row));
+  /** Notes that a clear of what is there now has begun; returns the highest id that it is about. */
+  beginClear(tenant: string | undefined): number {
+    this.#db.prepare("INSERT INTO clears (tenant, last_id) VALUES (?, ?)").run(tenant ?? null, this.#lastId);
+    return this.#lastId;
+  }
+
+  /** A clear has removed everything. */
+  endClear(tenant: string | undefined, lastId: number): void {
+    this.#db.prepare("DELETE FROM clears WHERE tenant IS ? AND last_id = ?").run(tenant ?? null, lastId);
+  }
+
+  /** Removes what the clears have left that a crash cut short; returns how many entries. */
+  finishClears(): number {
+    let removed = 0;
+    for (const row of this.#db.prepare("SELECT tenant, last_id FROM clears").all()) {
+      const tenant = typeof row["tenant"] === "string" ? row["tenant"] : undefined;
+      removed += this.#clear(tenant, Number(row["last_id"]));
     }
+    this.#db.exec("DELETE FROM clears");
+    return removed;
   }
 
   /** Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up. */
@@ -322,7 +301,6 @@ export class ObjectIndex {
 
   /** Brings everything written so far onto stable storage and into the main file. */
   sync(): void {
-    this.flushTouched();
     this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
   }
 
@@ -330,9 +308,22 @@ export class ObjectIndex {
     this.#db.close();
   }
 
-  #count({ place, bytes }: IndexEntry, sign: 1 | -1): void {
-    this.#objects += sign;
-    if (place.kind === "file") this.#fileBytes += sign * bytes;
+  #clear(tenant: string | undefined, lastId: number): number {
+    let removed = 0;
+    for (let after = 0;;) {
+      const rows = this.entries(tenant, { after, last: lastId, limit: 1024 });
+      const last = rows.at(-1);
+      if (last === undefined) return removed;
+      for (const row of rows) this.remove(row);
+      removed += rows.length;
+      after = last.id;
+    }
+  }
+
+  #forget({ id, file }: IndexRow): void {
+    this.#objects -= 1;
+    this.#fileBytes -= file?.bytes ?? 0;
+    this.#used.delete(id);
   }
 }
 
@@ -344,10 +335,6 @@ function setUp(db: DatabaseSync, sync: boolean): void {
   db.exec(`PRAGMA synchronous = ${sync ? "NORMAL" : "OFF"}`);
   db.exec("PRAGMA wal_autocheckpoint = 4000");
   db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
-}
-
-function columnsOf(place: Place): [number, number, string] {
-  return place.kind === "file" ? [0, 0, place.name] : [place.segment, place.offset, ""];
 }
 
 const encoder = new TextEncoder();
@@ -373,16 +360,14 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
 }
 
 function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
-  const segment = Number(row["segment"]);
   const meta = parseMeta(JSON.parse(String(row["meta"])));
   if (meta === undefined) throw new Error("read index: a row without metadata");
+  const name = String(row["name"]);
   return {
     id: Number(row["id"]),
     key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
-    place: segment === 0
-      ? { kind: "file", name: String(row["name"]) }
-      : { kind: "record", segment, offset: Number(row["offset"]) },
-    bytes: Number(row["bytes"]),
+    record: { segment: Number(row["segment"]), offset: Number(row["offset"]), bytes: Number(row["bytes"]) },
+    file: name === "" ? undefined : { name, bytes: Number(row["file_bytes"]) },
     meta,
   };
 }

@@ -2,7 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { ObjectKey } from "../../core/key.ts";
 
-const FINAL_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}$/;
+const FILE_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}\.object$/;
+const UNLOGGED_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}$/;
 const SEGMENT_NAME = /^[0-9a-f]{12}\.segment$/;
 const TEMP_SUFFIX = ".tmp";
 
@@ -31,15 +32,20 @@ export class Layout {
     this.segmentsPath = join(root, "segments");
   }
 
-  /** The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36. */
+  /** The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36, ".object". */
   objectName(key: ObjectKey, version: number): string {
     const hash = createHash("sha256").update(`${key.tenant}\0${key.key}`).digest("hex");
-    return `${hash}-${version.toString(36)}`;
+    return `${hash}-${version.toString(36)}.object`;
   }
 
   /** Whether a file could have been named by `objectName`. */
   isObjectName(fileName: string): boolean {
-    return FINAL_NAME.test(fileName);
+    return FILE_NAME.test(fileName);
+  }
+
+  /** Whether a file has a name that 0.1.0 gave, which had no segments: the name of today without ".object". */
+  isUnloggedName(fileName: string): boolean {
+    return UNLOGGED_NAME.test(fileName);
   }
 
   /** Whether a file is an unfinished write. */

@@ -1,18 +1,26 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 
-/** Where an object's bytes lie: in a file of its own, or as a record in a segment. */
-export type Place =
-  | { readonly kind: "file"; readonly name: string }
-  | { readonly kind: "record"; readonly segment: number; readonly offset: number };
+/** Where a record lies: a part of a segment. */
+export interface RecordPlace {
+  readonly segment: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** A file that holds one object. */
+export interface ObjectFile {
+  readonly name: string;
+  readonly bytes: number;
+}
 
 /** One stored object, as the index knows it. */
 export interface IndexEntry {
   readonly key: ObjectKey;
   readonly meta: ObjectMeta;
-  readonly place: Place;
-  /** Length of the whole file, or of the whole record. */
-  readonly bytes: number;
+  readonly record: RecordPlace;
+  /** The file in which the bytes lie; undefined if they are in the record. */
+  readonly file: ObjectFile | undefined;
 }
 
 /** An entry of the index with its row number. */
@@ -20,8 +28,8 @@ export interface IndexRow extends IndexEntry {
   readonly id: number;
 }
 
-/** Whether two places are the same bytes. */
-export function isSamePlace(a: Place, b: Place): boolean {
-  if (a.kind === "file") return b.kind === "file" && a.name === b.name;
-  return b.kind === "record" && a.segment === b.segment && a.offset === b.offset;
+/** Whether two rows are the same object whose bytes lie in the same place. */
+export function isSameRow(a: IndexRow, b: IndexRow): boolean {
+  if (a.id !== b.id || a.file?.name !== b.file?.name) return false;
+  return a.file !== undefined || (a.record.segment === b.record.segment && a.record.offset === b.record.offset);
 }

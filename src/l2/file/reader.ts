@@ -42,19 +42,20 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
     this.#lastBlock = Math.ceil(options.range.end / BLOCK_BYTES) - 1;
   }
 
-  /** Checks the file's tail and first wanted block; undefined, with the file closed, if anything is damaged or is not the entry's object. */
+  /** Checks the tail and the first wanted block of an entry's file; undefined, with the file closed, if anything is damaged or is not the entry's object. */
   static async start(
     file: DiskFile,
     entry: IndexEntry,
     options: ReaderOptions,
   ): Promise<BlockReader | undefined> {
     let started: BlockReader | undefined;
+    const fileBytes = entry.file?.bytes ?? 0;
     try {
-      const whole = entry.bytes <= WHOLE_BYTES ? await readExactly(file, 0, entry.bytes) : undefined;
+      const whole = fileBytes <= WHOLE_BYTES ? await readExactly(file, 0, fileBytes) : undefined;
       const tailAt = entry.meta.sizeBytes;
       const tailBytes = whole?.subarray(tailAt) ??
-        (entry.bytes <= WHOLE_BYTES ? undefined : await readExactly(file, tailAt, entry.bytes - tailAt));
-      const tail = tailBytes === undefined ? undefined : decodeTail(tailBytes, entry.bytes);
+        (fileBytes <= WHOLE_BYTES ? undefined : await readExactly(file, tailAt, fileBytes - tailAt));
+      const tail = tailBytes === undefined ? undefined : decodeTail(tailBytes, fileBytes);
       if (tail === undefined || !isSame(tail, entry)) return undefined;
       const reader = new BlockReader(file, tail, options);
       if (!await reader.#begin(whole)) return undefined;

@@ -1,10 +1,12 @@
 import { crc32 } from "node:zlib";
+import { keyId, type ObjectKey } from "../../core/key.ts";
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow, Place } from "./place.ts";
-import { decodeRecord, encodeRecord, type RecordHead } from "./record.ts";
+import type { IndexRow } from "./place.ts";
+import { decodeRecord, encodeRecord, SEGMENT_HEADER_BYTES } from "./record.ts";
 import type { Removals } from "./removals.ts";
+import { scanRecords } from "./scan.ts";
 import type { Segments } from "./segments.ts";
 
 /** What Reclaim is made of. */
@@ -18,12 +20,16 @@ export interface ReclaimOptions {
   readonly onDropped: (segment: number) => void;
 }
 
-interface Moved {
+/** A live record with its bytes. */
+interface Live {
   readonly row: IndexRow;
   readonly bytes: Uint8Array;
 }
 
-/** Gives the room of dead records back: drops segments in which nothing lives, and moves what lives out of those that are half empty. */
+/**
+ * Gives the room of dead records back. The oldest segment may go as soon as nothing in it lives. A later one takes its live records to the end of the log,
+ * and a tombstone for every key that it speaks of and that has no object: without it an older segment would bring an older object back when the index is lost.
+ */
 export class Reclaim {
   readonly #options: ReclaimOptions;
 
@@ -31,106 +37,154 @@ export class Reclaim {
     this.#options = options;
   }
 
-  /** An entry has left the index, or lies somewhere else now. */
-  removed(place: Place, bytes: number): void {
-    if (place.kind === "record") this.#options.segments.addLive(place.segment, -bytes);
+  /** An entry has left the index. */
+  removed({ record }: IndexRow): void {
+    this.#options.segments.addLive(record.segment, -record.bytes);
   }
 
-  /** Drops every sealed segment in which nothing lives. */
+  /** Drops the oldest segments, as long as nothing in them lives. */
   dropEmpty(): void {
-    for (const id of this.#options.segments.empty()) this.#empty(id, []);
+    const { segments } = this.#options;
+    for (let id = segments.emptyOldest(); id !== undefined; id = segments.emptyOldest()) this.#drop(id, 0);
   }
 
   /** Drops the oldest segment with all that lives in it: for a disk on which nothing can be written, not even what was removed. */
   dropOldest(): void {
     const { index, segments, removals, onDropped } = this.#options;
     const [id] = segments.ids;
-    if (id === undefined) return;
+    if (id === undefined || id === segments.pinned) return;
     const rows = index.inSegment(id);
+    removals.removeFiles(rows);
     segments.drop(id);
     index.transaction(() => index.forgetSegment(id));
     removals.publish(rows, "capacity");
     onDropped(id);
   }
 
-  /** Moves the live records out of the sealed segment that frees most; false if none is half empty. */
+  /** Empties the sealed segment that frees most; false if none is half empty. */
   compactSparsest(): boolean {
-    const { index, segments, removals } = this.#options;
-    const id = segments.sparsest();
-    if (id === undefined) return false;
-    const { sound, damaged } = this.#liveIn(id);
-    if (damaged.length > 0) {
-      index.transaction(() => {
-        for (const row of damaged) index.remove(row);
-      });
-      for (const row of damaged) this.removed(row.place, row.bytes);
-      removals.publish(damaged, "corrupt");
+    const { segments } = this.#options;
+    for (let id = segments.sparsest(); id !== undefined; id = segments.sparsest()) {
+      if (this.#compact(id)) return true;
     }
-    this.#empty(id, sound);
+    return false;
+  }
+
+  /** Writes the records of entries again, at the end of the log, durably. */
+  moveToEnd(rows: readonly IndexRow[]): void {
+    const { segments } = this.#options;
+    const moved: Live[] = [];
+    const damaged: IndexRow[] = [];
+    for (const row of rows) {
+      const { segment, offset, bytes: length } = row.record;
+      const bytes = segments.read(segment, offset, length);
+      if (bytes !== undefined && isRecordOf(bytes, row)) moved.push({ row, bytes });
+      else damaged.push(row);
+    }
+    this.#remove(damaged);
+    this.#move(moved, []);
+  }
+
+  /** Whether the segment is gone. */
+  #compact(id: number): boolean {
+    const { index, segments } = this.#options;
+    const all = segments.read(id, 0, segments.bytesOf(id)) ?? new Uint8Array();
+    const ended = this.#endedIn(id, all);
+    if (ended === undefined) return false;
+    const moved: Live[] = [];
+    const damaged: IndexRow[] = [];
+    for (const row of index.inSegment(id)) {
+      const bytes = all.subarray(row.record.offset, row.record.offset + row.record.bytes);
+      if (isRecordOf(bytes, row)) moved.push({ row, bytes });
+      else damaged.push(row);
+    }
+    this.#remove(damaged);
+    if (segments.hasOlder(id)) { for (const { key } of damaged) ended.set(keyId(key), key); }
+    this.#move(moved, [...ended.values()]);
+    this.#drop(id, moved.reduce((sum, { bytes }) => sum + bytes.length, 0));
     return true;
   }
 
-  /** Moves records, and the tombstones that older segments need, to the end of the log, durably; then drops the segment. */
-  #empty(id: number, moved: readonly Moved[]): void {
+  /** The keys of a segment that have no object and may have had one in an older segment; undefined if a clear lies between. */
+  #endedIn(id: number, all: Uint8Array): Map<string, ObjectKey> | undefined {
     const { index, segments } = this.#options;
-    const ends = segments.ids.some((other) => other < id) ? index.endsIn(id) : [];
-    const heads: readonly RecordHead[] = ends.map(({ kind, key }) =>
-      kind === "clear" ? { kind, tenant: key.tenant } : { kind, key }
-    );
-    const buffers = [...moved.map(({ bytes }) => bytes), ...heads.map((head) => encodeRecord(head))];
-    const to = buffers.length > 0 ? segments.append(buffers) : undefined;
-    // What replaced the dead records may not be on stable storage yet.
-    segments.sync();
-    if (to !== undefined) {
-      index.transaction(() => {
-        let offset = to.position;
-        for (const { row, bytes } of moved) {
-          index.move(row, { segment: to.id, offset });
-          offset += bytes.length;
-        }
-        for (const end of ends) index.addEnd(to.id, end);
-        index.noteSegment(to.id, segments.bytesOf(to.id));
-      });
-      for (const { row, bytes } of moved) {
-        segments.addLive(to.id, bytes.length);
-        this.removed(row.place, row.bytes);
+    const ended = new Map<string, ObjectKey>();
+    if (!segments.hasOlder(id)) return ended;
+    const range = { start: SEGMENT_HEADER_BYTES, end: all.length };
+    for (const { head } of scanRecords((position, length) => all.subarray(position, position + length), range)) {
+      if (head.kind === "clear") {
+        segments.noteClear(id);
+        return undefined;
       }
+      const name = keyId(head.key);
+      if (!ended.has(name) && index.find(head.key) === undefined) ended.set(name, head.key);
     }
-    const copiedBytes = moved.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    this.#options.publish("l2.reclaimed", { tier: this.#options.tier, bytes: segments.bytesOf(id), copiedBytes });
-    segments.drop(id);
-    index.transaction(() => index.forgetSegment(id));
-    this.#options.onDropped(id);
+    return ended;
   }
 
-  /** The records of a segment that the index refers to, verified. */
-  #liveIn(id: number): { readonly sound: readonly Moved[]; readonly damaged: readonly IndexRow[] } {
+  #remove(damaged: readonly IndexRow[]): void {
+    const { index, removals } = this.#options;
+    if (damaged.length === 0) return;
+    index.transaction(() => {
+      for (const row of damaged) index.remove(row);
+    });
+    for (const row of damaged) this.removed(row);
+    removals.removeFiles(damaged);
+    removals.publish(damaged, "corrupt");
+  }
+
+  #move(moved: readonly Live[], ended: readonly ObjectKey[]): void {
     const { index, segments } = this.#options;
-    const all = segments.read(id, 0, segments.bytesOf(id)) ?? new Uint8Array();
-    const sound: Moved[] = [];
-    const damaged: IndexRow[] = [];
-    for (const row of index.inSegment(id)) {
-      const offset = row.place.kind === "record" ? row.place.offset : 0;
-      const bytes = all.subarray(offset, offset + row.bytes);
-      if (holdsObject(bytes, row)) sound.push({ row, bytes });
-      else damaged.push(row);
+    const buffers = [
+      ...moved.map(({ bytes }) => bytes),
+      ...ended.map((key) => encodeRecord({ kind: "tombstone", key })),
+    ];
+    if (buffers.length === 0) return;
+    const to = segments.append(buffers);
+    // The index must not be ahead of the log: it would lose what a power loss leaves in the old place.
+    segments.sync();
+    index.transaction(() => {
+      let offset = to.position;
+      for (const { row, bytes } of moved) {
+        index.move(row, { segment: to.id, offset });
+        offset += bytes.length;
+      }
+      const segment = segments.get(to.id);
+      if (segment !== undefined) index.noteSegment(to.id, segment);
+    });
+    for (const { row, bytes } of moved) {
+      segments.addLive(to.id, bytes.length);
+      this.removed(row);
     }
-    return { sound, damaged };
+  }
+
+  #drop(id: number, copiedBytes: number): void {
+    const { index, segments, publish, tier, onDropped } = this.#options;
+    const bytes = segments.bytesOf(id);
+    // What replaced its dead records may not be on stable storage yet.
+    segments.sync();
+    segments.drop(id);
+    index.transaction(() => index.forgetSegment(id));
+    publish("l2.reclaimed", { tier, bytes, copiedBytes });
+    onDropped(id);
   }
 }
 
 /** The payload of a record if it is whole and the one that the index means. */
-export function payloadOf(bytes: Uint8Array, { key, meta }: Pick<IndexRow, "key" | "meta">): Uint8Array | undefined {
+export function payloadOf(bytes: Uint8Array, row: Pick<IndexRow, "key" | "meta">): Uint8Array | undefined {
   const record = decodeRecord(bytes);
   if (record?.head.kind !== "object" || record.headBytes + record.payloadBytes !== bytes.length) return undefined;
-  const { head } = record;
-  if (head.key.key !== key.key || head.key.tenant !== key.tenant || head.meta.version !== meta.version) {
-    return undefined;
-  }
+  if (!isAbout(record.head, row)) return undefined;
   const payload = bytes.subarray(record.headBytes);
-  return crc32(payload) === meta.crc32 ? payload : undefined;
+  return crc32(payload) === row.meta.crc32 ? payload : undefined;
 }
 
-function holdsObject(bytes: Uint8Array, row: IndexRow): boolean {
-  return payloadOf(bytes, row) !== undefined;
+function isRecordOf(bytes: Uint8Array, row: IndexRow): boolean {
+  if (row.file === undefined) return payloadOf(bytes, row) !== undefined;
+  const head = decodeRecord(bytes)?.head;
+  return head?.kind === "file" && isAbout(head, row);
+}
+
+function isAbout(head: Pick<IndexRow, "key" | "meta">, { key, meta }: Pick<IndexRow, "key" | "meta">): boolean {
+  return head.key.key === key.key && head.key.tenant === key.tenant && head.meta.version === meta.version;
 }

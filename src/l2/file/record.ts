@@ -5,20 +5,24 @@ import { parseObject, type StoredObject } from "./format.ts";
 
 /** Bytes of the fixed header before every record's head. */
 export const RECORD_HEADER_BYTES = 24;
-/** Bytes of the header of a segment file: "VTRS" and the version of the format. */
-export const SEGMENT_HEADER_BYTES = 8;
+/** Bytes of the header of a segment file: "VTRS", the version of the format, and a random number that tells it from any other. */
+export const SEGMENT_HEADER_BYTES = 16;
 /** The version of the segment format that this code writes; a higher one is refused. */
 export const SEGMENT_FORMAT = 1;
 
 const SEGMENT_MAGIC = 0x53525456; // "VTRS", little-endian
 const RECORD_MAGIC = 0x52525456; // "VTRR", little-endian
-const KIND = { object: 1, tombstone: 2, clear: 3 } as const;
+const KIND = { object: 1, tombstone: 2, clear: 3, file: 4, clearAll: 5 } as const;
 
-/** An object with its bytes; a tombstone, which ends every earlier record of its key; or a clear, which ends every earlier record of a tenant. */
+/**
+ * An object with its bytes, or one whose bytes lie in a file; a tombstone, which ends every earlier record of its key; or a clear, which ends every earlier
+ * record of a tenant, or of all tenants.
+ */
 export type RecordHead =
   | ({ readonly kind: "object" } & StoredObject)
+  | ({ readonly kind: "file"; readonly fileBytes: number } & StoredObject)
   | { readonly kind: "tombstone"; readonly key: ObjectKey }
-  | { readonly kind: "clear"; readonly tenant: string };
+  | { readonly kind: "clear"; readonly tenant: string | undefined };
 
 /** A record as it was found in a segment. */
 export interface FoundRecord {
@@ -28,20 +32,32 @@ export interface FoundRecord {
   readonly payloadBytes: number;
 }
 
-/** The header of a segment file. */
-export function segmentHeader(): Uint8Array {
+/** What the header of a segment file says. */
+export interface SegmentHeader {
+  readonly format: number;
+  /** Sixteen hex digits. */
+  readonly nonce: string;
+}
+
+/** The header of a new segment file. */
+export function newSegmentHeader(): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, SEGMENT_MAGIC, true);
   view.setUint32(4, SEGMENT_FORMAT, true);
+  crypto.getRandomValues(bytes.subarray(8));
   return bytes;
 }
 
-/** The format version of a segment file; undefined if it is no segment. */
-export function segmentFormat(bytes: Uint8Array): number | undefined {
+/** The header at the start of a segment file; undefined if it is none. */
+export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
-  return view.getUint32(0, true) === SEGMENT_MAGIC ? view.getUint32(4, true) : undefined;
+  if (view.getUint32(0, true) !== SEGMENT_MAGIC) return undefined;
+  return {
+    format: view.getUint32(4, true),
+    nonce: view.getBigUint64(8, true).toString(16).padStart(16, "0"),
+  };
 }
 
 /**
@@ -55,7 +71,7 @@ export function encodeRecord(head: RecordHead): Uint8Array {
   bytes.set(json, RECORD_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, RECORD_MAGIC, true);
-  view.setUint32(4, KIND[head.kind], true);
+  view.setUint32(4, kindOf(head), true);
   view.setUint32(8, json.length, true);
   view.setUint32(12, payloadBytes, true);
   view.setUint32(16, crc32(json), true);
@@ -88,18 +104,34 @@ export function decodeRecord(bytes: Uint8Array): FoundRecord | undefined {
       return { head: { kind: "object", ...stored }, headBytes, payloadBytes };
     case KIND.tombstone:
       return { head: { kind: "tombstone", key: stored.key }, headBytes, payloadBytes };
+    case KIND.file:
+      return { head: { kind: "file", ...stored, fileBytes: fileBytesOf(json) }, headBytes, payloadBytes };
     case KIND.clear:
       return { head: { kind: "clear", tenant: stored.key.tenant }, headBytes, payloadBytes };
+    case KIND.clearAll:
+      return { head: { kind: "clear", tenant: undefined }, headBytes, payloadBytes };
     default:
       return undefined;
   }
 }
 
+function kindOf(head: RecordHead): number {
+  return head.kind === "clear" && head.tenant === undefined ? KIND.clearAll : KIND[head.kind];
+}
+
 /** Every kind of head has the fields of an object, so that one parser reads them all. */
 function fieldsOf(head: RecordHead): object {
   if (head.kind === "object") return { ...plain(head.key), ...head.meta };
-  const key = head.kind === "clear" ? { tenant: head.tenant, key: "" } : plain(head.key);
+  if (head.kind === "file") return { ...plain(head.key), ...head.meta, fileBytes: head.fileBytes };
+  const key = head.kind === "clear" ? { tenant: head.tenant ?? "", key: "" } : plain(head.key);
   return { ...key, ...NO_META };
+}
+
+/** The length of the file that a sound head of kind "file" names. */
+function fileBytesOf(json: Uint8Array): number {
+  const raw: unknown = JSON.parse(new TextDecoder().decode(json));
+  const bytes: unknown = typeof raw === "object" && raw !== null ? Reflect.get(raw, "fileBytes") : undefined;
+  return typeof bytes === "number" ? bytes : 0;
 }
 
 const NO_META: ObjectMeta = {

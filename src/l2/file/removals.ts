@@ -17,8 +17,6 @@ export interface RemovalsOptions {
 /** What follows when entries have left the index: their files go, and the fact is published. */
 export class Removals {
   readonly #options: RemovalsOptions;
-  /** Folders out of which files were removed, and not yet durably. */
-  readonly #unsynced = new Set<string>();
 
   constructor(options: RemovalsOptions) {
     this.#options = options;
@@ -26,30 +24,18 @@ export class Removals {
 
   /** Removes the files of entries that lay in files. */
   removeFiles(entries: readonly IndexEntry[]): void {
-    this.removeNames(
-      entries.map(({ place }) => place).filter((place) => place.kind === "file").map(({ name }) => name),
-    );
+    this.removeNames(entries.map(({ file }) => file).filter((file) => file !== undefined).map(({ name }) => name));
   }
 
-  /** Removes object files. One that cannot be removed goes at the next start: the index does not have it. */
+  /** Removes object files. One that cannot be removed, or comes back in a power loss, goes at the next start: no record names it. */
   removeNames(names: readonly string[]): void {
     const { disk, layout, publish, tier } = this.#options;
     for (const name of names) {
-      this.#unsynced.add(layout.folderOf(name));
       try {
         disk.remove(layout.objectPath(name));
       } catch (error) {
         publish("l2.cleanup_failed", { tier, error: error instanceof Error ? error.message : String(error) });
       }
-    }
-  }
-
-  /** Makes removals durable: in one folder, or in all. */
-  sync(folder?: string): void {
-    const folders = folder === undefined ? [...this.#unsynced] : this.#unsynced.has(folder) ? [folder] : [];
-    for (const path of folders) {
-      this.#options.disk.syncFolder(path);
-      this.#unsynced.delete(path);
     }
   }
 

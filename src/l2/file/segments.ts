@@ -1,14 +1,17 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
 import type { Layout } from "./layout.ts";
-import { SEGMENT_FORMAT, SEGMENT_HEADER_BYTES, segmentFormat, segmentHeader } from "./record.ts";
+import { decodeSegmentHeader, newSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "./record.ts";
 
 /** One segment file, by its number. */
 interface Segment {
+  readonly nonce: string;
   /** Length of the file. */
   bytes: number;
   /** Bytes of the records that the index refers to. */
   liveBytes: number;
+  /** A clear lies in it: it must not be dropped before all older ones, nor be moved behind what was stored after it. */
+  hasClear: boolean;
 }
 
 /** Records that were appended as one write. */
@@ -20,7 +23,7 @@ export interface Appended {
   readonly end: number;
 }
 
-/** Dead bytes for which a segment is sealed before it is full. */
+/** Dead bytes for which a segment is sealed before it is full; half a segment if that is less. */
 const WORTHWHILE_BYTES = 64 * 1024;
 
 interface Head {
@@ -47,8 +50,11 @@ export interface SegmentsOptions {
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #segments = new Map<number, Segment>();
+  /** A segment that must stay: records were appended to it that the index does not know yet. */
+  pinned: number | undefined;
   #head: Head | undefined;
   #lastId = 0;
+  #bytes = 0;
 
   constructor(options: SegmentsOptions) {
     this.#options = options;
@@ -56,9 +62,7 @@ export class Segments {
 
   /** Length of all segment files together. */
   get bytes(): number {
-    let sum = 0;
-    for (const { bytes } of this.#segments.values()) sum += bytes;
-    return sum;
+    return this.#bytes;
   }
 
   /** The numbers of all segments, oldest first. */
@@ -73,25 +77,34 @@ export class Segments {
     for (const id of ids.toSorted((a, b) => a - b)) {
       this.#lastId = id;
       const bytes = disk.size(layout.segmentPath(id)) ?? 0;
-      const format = segmentFormat(this.read(id, 0, SEGMENT_HEADER_BYTES) ?? new Uint8Array());
-      if (format !== undefined && format > SEGMENT_FORMAT) {
+      const header = decodeSegmentHeader(this.read(id, 0, SEGMENT_HEADER_BYTES) ?? new Uint8Array());
+      if (header !== undefined && header.format > SEGMENT_FORMAT) {
         throw new VitrineError(
           "tier_failed",
-          `open tier: ${layout.segmentPath(id)} has format ${format}, this version reads up to ${SEGMENT_FORMAT}`,
+          `open tier: ${
+            layout.segmentPath(id)
+          } has format ${header.format}, this version reads up to ${SEGMENT_FORMAT}`,
         );
       }
       // Without a header there is nothing in it: it was cut off when it was made.
-      if (format === undefined) disk.remove(layout.segmentPath(id));
-      else this.#segments.set(id, { bytes, liveBytes: 0 });
+      if (header === undefined) disk.remove(layout.segmentPath(id));
+      else this.#add(id, header.nonce, bytes);
     }
   }
 
-  has(id: number): boolean {
-    return this.#segments.has(id);
+  /** The length of a segment and the random number in its header; undefined if there is no such segment. */
+  get(id: number): { readonly nonce: string; readonly bytes: number } | undefined {
+    return this.#segments.get(id);
   }
 
   bytesOf(id: number): number {
     return this.#segments.get(id)?.bytes ?? 0;
+  }
+
+  /** Notes that a clear lies in a segment. */
+  noteClear(id: number): void {
+    const segment = this.#segments.get(id);
+    if (segment !== undefined) segment.hasClear = true;
   }
 
   /** Notes that the index refers to so many bytes more, or less, of a segment. */
@@ -108,25 +121,24 @@ export class Segments {
     const { disk, segmentBytes } = this.#options;
     if (this.#head !== undefined && (this.#head.isBroken || this.bytesOf(this.#head.id) >= segmentBytes)) this.seal();
     const head = this.#head ??= this.#create();
-    const segment = this.#segments.get(head.id) ?? { bytes: 0, liveBytes: 0 };
-    const position = segment.bytes;
+    const position = this.bytesOf(head.id);
     try {
       disk.write(head.file, buffers, position);
     } catch (error) {
       this.cutBack({ id: head.id, position, end: position });
       throw error;
     }
-    segment.bytes += buffers.reduce((sum, bytes) => sum + bytes.length, 0);
-    return { id: head.id, position, end: segment.bytes };
+    const end = position + buffers.reduce((sum, bytes) => sum + bytes.length, 0);
+    this.#setBytes(head.id, end);
+    return { id: head.id, position, end };
   }
 
   /** Takes back what was appended last. If something else was appended behind it, it stays, as dead bytes that the index has noted as seen. */
   cutBack({ id, position, end }: Appended): void {
-    const segment = this.#segments.get(id);
-    if (segment === undefined || this.#head?.id !== id || segment.bytes !== end) return;
+    if (this.#head?.id !== id || this.bytesOf(id) !== end) return;
     try {
       this.#options.disk.truncate(this.#head.file, position);
-      segment.bytes = position;
+      this.#setBytes(id, position);
       this.#head.syncedBytes = Math.min(this.#head.syncedBytes, position);
     } catch {
       // What lies behind the last sound record is never read: the next records go into a segment of their own.
@@ -161,18 +173,31 @@ export class Segments {
     if (this.#head?.id === id) this.#close(this.#head);
     disk.remove(layout.segmentPath(id));
     disk.syncFolder(layout.segmentsPath);
+    this.#bytes -= this.bytesOf(id);
     this.#segments.delete(id);
+  }
+
+  /** Whether there is a segment that is older than this one. */
+  hasOlder(id: number): boolean {
+    const [oldest] = this.#segments.keys();
+    return oldest !== undefined && oldest < id;
   }
 
   /** The sealed segment that frees most of what it takes when its live records are moved on; undefined if none frees half. */
   sparsest(): number | undefined {
     let best: { readonly id: number; readonly deadBytes: number } | undefined;
-    for (const [id, { bytes, liveBytes }] of this.#segments) {
+    for (const [id, { bytes, liveBytes, hasClear }] of this.#segments) {
       const deadBytes = bytes - liveBytes;
-      if (id === this.#head?.id || deadBytes * 2 < bytes) continue;
+      if (!this.#mayGo(id) || deadBytes * 2 < bytes || (hasClear && this.hasOlder(id))) continue;
       if (best === undefined || deadBytes > best.deadBytes) best = { id, deadBytes };
     }
     return best?.id;
+  }
+
+  /** The oldest segment, if it is sealed and the index refers to nothing in it. */
+  emptyOldest(): number | undefined {
+    const [oldest] = this.#segments;
+    return oldest !== undefined && this.#mayGo(oldest[0]) && oldest[1].liveBytes === 0 ? oldest[0] : undefined;
   }
 
   /** Seals the segment that is being written if half of it is dead and that is worth the while. */
@@ -180,13 +205,9 @@ export class Segments {
     const segment = this.#head && this.#segments.get(this.#head.id);
     if (segment === undefined) return;
     const deadBytes = segment.bytes - segment.liveBytes;
-    if (deadBytes >= WORTHWHILE_BYTES && deadBytes * 2 >= segment.bytes) this.seal();
-  }
-
-  /** Sealed segments that the index no longer refers to. */
-  empty(): readonly number[] {
-    return [...this.#segments].filter(([id, { liveBytes }]) => liveBytes === 0 && id !== this.#head?.id)
-      .map(([id]) => id);
+    if (deadBytes >= Math.min(WORTHWHILE_BYTES, this.#options.segmentBytes / 2) && deadBytes * 2 >= segment.bytes) {
+      this.seal();
+    }
   }
 
   /** A part of a segment; undefined if the file is not there or shorter. */
@@ -217,10 +238,32 @@ export class Segments {
     const id = this.#lastId + 1;
     const file = disk.create(layout.segmentPath(id));
     this.#lastId = id;
-    disk.write(file, [segmentHeader()], 0);
-    disk.syncFolder(layout.segmentsPath);
-    this.#segments.set(id, { bytes: SEGMENT_HEADER_BYTES, liveBytes: 0 });
+    const header = newSegmentHeader();
+    try {
+      disk.write(file, [header], 0);
+      disk.syncFolder(layout.segmentsPath);
+    } catch (error) {
+      disk.close(file);
+      throw error;
+    }
+    this.#add(id, decodeSegmentHeader(header)?.nonce ?? "", header.length);
     return { id, file, syncedBytes: 0, isBroken: false };
+  }
+
+  #mayGo(id: number): boolean {
+    return id !== this.#head?.id && id !== this.pinned;
+  }
+
+  #add(id: number, nonce: string, bytes: number): void {
+    this.#segments.set(id, { nonce, bytes, liveBytes: 0, hasClear: false });
+    this.#bytes += bytes;
+  }
+
+  #setBytes(id: number, bytes: number): void {
+    const segment = this.#segments.get(id);
+    if (segment === undefined) return;
+    this.#bytes += bytes - segment.bytes;
+    segment.bytes = bytes;
   }
 
   #close(head: Head): void {

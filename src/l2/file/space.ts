@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { isExpired } from "../../core/object.ts";
+import type { Clears } from "./clears.ts";
 import { faultOf } from "./faults.ts";
 import type { FreeSpace } from "./free_space.ts";
 import type { ObjectIndex } from "./index.ts";
@@ -12,8 +13,8 @@ import type { Segments } from "./segments.ts";
 
 /** Freed at least when the disk itself is full. */
 const RELIEF_BYTES = 8 * 1024 * 1024;
-/** The most entries that are evicted in one step. */
-const EVICTION_BATCH = 1024;
+/** The most entries that are looked at in one step of an eviction. */
+const EVICTION_BATCH = 256;
 
 /** What Space is made of. */
 export interface SpaceOptions {
@@ -25,12 +26,13 @@ export interface SpaceOptions {
   readonly segments: Segments;
   readonly reclaim: Reclaim;
   readonly removals: Removals;
+  readonly clears: Clears;
   readonly clock: Clock;
 }
 
 /**
- * The size limit over segments and files, half-written files included. What was not loaded for longest goes first: L1 in front absorbs the frequent
- * reads, so what still reaches this tier is worth keeping by its last use. An evicted record frees its room when its segment is reclaimed.
+ * The size limit over segments and files, half-written files included. Expired objects go first. Then the log is taken from its oldest end: an object that was
+ * not used since its record was written goes, one that was used is written again at the end (FIFO with a second chance). A record's room comes free with its segment.
  */
 export class Space {
   readonly limitBytes: number;
@@ -84,11 +86,19 @@ export class Space {
     this.#heldBytes = Math.max(0, this.#heldBytes - bytes);
   }
 
-  /** Frees about so many bytes, by moving records together where that frees enough, else by eviction; false if there is nothing left to free. */
+  /** Frees some of the bytes that are needed; false if there is nothing left to free. */
   free(bytes: number): boolean {
+    const { clears, segments, reclaim } = this.#options;
+    const clear = clears.first;
+    if (clear !== undefined && this.#removing(() => clears.step(clear), [])) return true;
     const before = this.usedBytes;
-    if (this.#options.reclaim.compactSparsest() && this.usedBytes < before) return true;
-    return this.#evict(bytes) || this.#sealAndReclaim();
+    this.removeExpired(EVICTION_BATCH);
+    if (this.usedBytes < before) return true;
+    this.tidy(() => {
+      segments.sealIfSparse();
+      reclaim.compactSparsest();
+    });
+    return this.usedBytes < before || this.#evict(bytes) || this.sealAndReclaim();
   }
 
   /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
@@ -124,10 +134,36 @@ export class Space {
     return expired.length;
   }
 
+  /** Goes through some entries of the oldest segment; false if there is none. */
   #evict(bytes: number): boolean {
-    const victims = this.#options.index.victims(bytes, { nowMs: this.#options.clock.nowMs(), limit: EVICTION_BATCH });
-    this.#remove(victims);
-    return victims.length > 0;
+    const { index, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    const victims: IndexRow[] = [];
+    const used: IndexRow[] = [];
+    let freedBytes = 0;
+    const oldest = index.oldest(EVICTION_BATCH);
+    for (const row of oldest) {
+      if (freedBytes >= bytes || row.record.segment !== oldest[0]?.record.segment) break;
+      if (index.isUsed(row) && !isExpired(row.meta, nowMs)) used.push(row);
+      else {
+        victims.push(row);
+        freedBytes += row.file?.bytes ?? 0;
+      }
+    }
+    this.#remove([...victims, ...this.#unmovable(used)]);
+    return oldest.length > 0;
+  }
+
+  /** Gives used entries their second chance; returns those for which the disk has no room. */
+  #unmovable(used: readonly IndexRow[]): readonly IndexRow[] {
+    if (used.length === 0) return [];
+    try {
+      this.#options.reclaim.moveToEnd(used);
+      return [];
+    } catch (error) {
+      if (faultOf(error) !== "full") throw error;
+      return used;
+    }
   }
 
   #remove(victims: readonly IndexRow[]): void {
@@ -136,22 +172,27 @@ export class Space {
       index.transaction(() => {
         for (const victim of victims) index.remove(victim);
       });
-    // The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then go first.
-    tryInTurn(forget, [
-      () => this.#options.reserve.giveUp(),
-      () => removals.removeFiles(victims),
-      () => reclaim.dropOldest(),
-    ]);
+    this.#removing(forget, victims);
     const nowMs = clock.nowMs();
     removals.removeFiles(victims);
-    for (const victim of victims) reclaim.removed(victim.place, victim.bytes);
+    for (const victim of victims) reclaim.removed(victim);
     reclaim.dropEmpty();
     removals.publish(victims.filter(({ meta }) => isExpired(meta, nowMs)), "expired");
     removals.publish(victims.filter(({ meta }) => !isExpired(meta, nowMs)), "capacity");
   }
 
-  /** The segment that is being written may be all that is left, with nothing in it that lives. */
-  #sealAndReclaim(): boolean {
+  /** The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then go first. */
+  #removing<T>(work: () => T, victims: readonly IndexRow[]): T {
+    const { reserve, removals, reclaim } = this.#options;
+    return tryInTurn(work, [
+      () => reserve.giveUp(),
+      () => removals.removeFiles(victims),
+      () => reclaim.dropOldest(),
+    ]);
+  }
+
+  /** Gives back the segment that is being written, too, if nothing in it lives; whether that freed anything. */
+  sealAndReclaim(): boolean {
     const before = this.usedBytes;
     this.#options.segments.seal();
     this.#options.reclaim.dropEmpty();
@@ -166,7 +207,7 @@ export class Space {
 }
 
 /** Runs `work`; while the disk is too full for it, once more after each of the steps. */
-function tryInTurn(work: () => void, steps: readonly (() => unknown)[]): void {
+function tryInTurn<T>(work: () => T, steps: readonly (() => unknown)[]): T {
   for (const step of steps) {
     try {
       return work();
@@ -175,5 +216,5 @@ function tryInTurn(work: () => void, steps: readonly (() => unknown)[]): void {
       step();
     }
   }
-  work();
+  return work();
 }

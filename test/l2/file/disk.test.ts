@@ -5,7 +5,16 @@ import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
 import { withFolder } from "./folder.ts";
 
 /** What the threads that use a folder do with large files, and what its owner does. */
-type DiskCall = "create" | "write" | "sync" | "open" | "remove" | "rename" | "syncFolder" | "owner removes";
+type DiskCall =
+  | "create"
+  | "write"
+  | "sync"
+  | "open"
+  | "remove"
+  | "rename"
+  | "syncFolder"
+  | "owner syncs"
+  | "owner removes";
 
 /** Both disks of a folder, on which `fails` decides about every call, by name and path. */
 function brokenDisk(
@@ -51,6 +60,10 @@ function brokenDisk(
       remove(path) {
         check("owner removes", path);
         systemDisk.remove(path);
+      },
+      sync(file) {
+        check("owner syncs", "");
+        systemDisk.sync(file);
       },
       syncFolder(path) {
         check("syncFolder", path);
@@ -116,17 +129,24 @@ test("FileAdapter fails and does not remove the object when a file cannot be ope
   });
 });
 
-test("FileAdapter syncs file and folder before it acknowledges when fsync is on", async () => {
+test("FileAdapter syncs the file, its folder and the record, in this order, before it acknowledges when fsync is on", async () => {
   await withFolder(async (folder) => {
     const calls: string[] = [];
     const disks = brokenDisk((call, path) => {
-      if (call !== "write") calls.push(`${call} ${path.endsWith(".tmp") ? "temp" : ""}`.trim());
+      if (call !== "write") calls.push(`${call} ${/tmp$|segments/.exec(path)?.[0] ?? ""}`.trim());
       return undefined;
     });
     const adapter = await folder.open({ ...disks, sync: true });
     await adapter.store(key("a"), sourceOf(pattern(10)));
-    expect(calls.splice(0)).toEqual(["create temp", "sync temp", "rename", "syncFolder"]);
+    expect(calls.splice(0)).toEqual([
+      "create tmp",
+      "sync tmp",
+      "rename",
+      "syncFolder",
+      "syncFolder segments",
+      "owner syncs",
+    ]);
     await adapter.delete(key("a"));
-    expect(calls).toEqual(["owner removes", "syncFolder"]);
+    expect(calls).toEqual(["owner syncs", "owner removes"]);
   });
 });

@@ -4,11 +4,11 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   decodeRecord,
+  decodeSegmentHeader,
   encodeRecord,
+  newSegmentHeader,
   type RecordHead,
   SEGMENT_FORMAT,
-  segmentFormat,
-  segmentHeader,
 } from "../../../src/l2/file/record.ts";
 import { VitrineError } from "../../../src/core/errors.ts";
 import { flipBit, loseIndex, withFolder } from "./folder.ts";
@@ -25,7 +25,13 @@ const head: fc.Arbitrary<RecordHead> = fc.oneof(
     kind: "tombstone" as const,
     key: key(each.key, each.tenant),
   })),
-  text.map((tenant) => ({ kind: "clear" as const, tenant })),
+  fc.option(text, { nil: undefined }).map((tenant) => ({ kind: "clear" as const, tenant })),
+  fc.record({ tenant: text, key: text, fileBytes: fc.nat() }).map((each) => ({
+    kind: "file" as const,
+    key: key(each.key, each.tenant),
+    meta: metaOf(pattern(9)),
+    fileBytes: each.fileBytes,
+  })),
 );
 
 test("decodeRecord gives back what encodeRecord was given, whatever follows", () => {
@@ -53,10 +59,13 @@ test("decodeRecord refuses a head in which any bit is flipped, or of which any b
   }
 });
 
-test("segmentFormat knows its own header, and no other file's", () => {
-  expect(segmentFormat(segmentHeader())).toBe(SEGMENT_FORMAT);
-  expect(segmentFormat(segmentHeader().subarray(1))).toBe(undefined);
-  expect(segmentFormat(pattern(8))).toBe(undefined);
+test("decodeSegmentHeader knows a new header, no two of which are the same, and no other file's", () => {
+  const [one, other] = [newSegmentHeader(), newSegmentHeader()].map(decodeSegmentHeader);
+  expect([one?.format, other?.format]).toEqual([SEGMENT_FORMAT, SEGMENT_FORMAT]);
+  expect(one?.nonce).toMatch(/^[0-9a-f]{16}$/);
+  expect(one?.nonce).not.toBe(other?.nonce);
+  expect(decodeSegmentHeader(newSegmentHeader().subarray(1))).toBe(undefined);
+  expect(decodeSegmentHeader(pattern(16))).toBe(undefined);
 });
 
 const records = { recordLimitBytes: 100_000, sync: true };
@@ -69,7 +78,7 @@ test("FileStore refuses a segment of a later format in one line", async () => {
   await withFolder(async (folder) => {
     mkdirSync(join(folder.path, "segments"));
     const path = join(folder.path, "segments", "000000000001.segment");
-    const later = segmentHeader();
+    const later = newSegmentHeader();
     later[4] = SEGMENT_FORMAT + 1;
     writeFileSync(path, later);
     const error: unknown = await folder.open().catch((why: unknown) => why);

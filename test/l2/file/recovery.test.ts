@@ -55,7 +55,7 @@ test("FileAdapter removes the leftovers and keeps foreign files when it starts",
   });
 });
 
-test("FileAdapter keeps the newer object when it was killed between rename and index", async () => {
+test("FileAdapter keeps the newer object when the index was set back", async () => {
   await withFolder(async (folder) => {
     const first = await folder.open();
     await first.store(key("a"), sourceOf(pattern(100, 1)));
@@ -70,30 +70,60 @@ test("FileAdapter keeps the newer object when it was killed between rename and i
     copyFileSync(join(folder.path, "old"), old);
     copyFileSync(join(folder.path, "index.old"), join(folder.path, "index.sqlite"));
     const third = await folder.open();
-    expect(folder.opened.recovery.superseded).toBe(1);
+    expect(folder.opened.recovery).toMatchObject({ leftovers: 1, adopted: 1, missing: 1, corrupt: 0 });
     expect(await holds(third, key("a"), pattern(100, 2))).toBe(true);
     expect(folder.files().length).toBe(1);
   });
 });
 
 for (const rebuild of [false, true]) {
-  test(`FileAdapter does not bring the old object back when it was killed before its removal${rebuild ? " and the index is lost" : ""}`, async () => {
-    await withFolder(async (folder) => {
-      const first = await folder.open();
-      await first.store(key("a"), sourceOf(pattern(100, 1)));
-      const old = folder.file();
-      copyFileSync(old, join(folder.path, "old"));
-      await first.store(key("a"), sourceOf(pattern(100, 2)));
-      await first.close();
-      copyFileSync(join(folder.path, "old"), old);
-      if (rebuild) loseIndex(folder);
-      const second = await folder.open();
-      expect(folder.opened.recovery.superseded).toBe(1);
-      expect(await holds(second, key("a"), pattern(100, 2))).toBe(true);
-      expect(folder.files().length).toBe(1);
+  for (const next of ["replaced", "deleted"] as const) {
+    test(`FileAdapter does not bring an object back whose file is there again after it was ${next}${rebuild ? " and the index is lost" : ""}`, async () => {
+      await withFolder(async (folder) => {
+        const first = await folder.open();
+        await first.store(key("a"), sourceOf(pattern(100, 1)));
+        const old = folder.file();
+        copyFileSync(old, join(folder.path, "old"));
+        if (next === "replaced") await first.store(key("a"), sourceOf(pattern(100, 2)));
+        else await first.delete(key("a"));
+        await first.close();
+        copyFileSync(join(folder.path, "old"), old);
+        if (rebuild) loseIndex(folder);
+        const second = await folder.open();
+        expect(folder.opened.recovery.leftovers).toBe(1);
+        expect(await holds(second, key("a"), pattern(100, 2))).toBe(next === "replaced");
+        expect(folder.files().length).toBe(next === "replaced" ? 1 : 0);
+      });
     });
-  });
+  }
 }
+
+test("FileAdapter takes a segment for another one when the random number in its header is another", async () => {
+  await withFolder(async (folder) => {
+    const records = { recordLimitBytes: 1000 };
+    const first = await folder.open(records);
+    for (let n = 0; n < 5; n += 1) await first.store(key(`${n}`), sourceOf(pattern(500, n)));
+    await first.close();
+    for (const suffix of ["", "-wal"]) {
+      const from = join(folder.path, `index.sqlite${suffix}`);
+      if (existsSync(from)) copyFileSync(from, `${from}.old`);
+    }
+    const second = await folder.open(records);
+    await second.clear();
+    await second.close();
+    expect(readdirSync(join(folder.path, "segments"))).toEqual([]);
+    const third = await folder.open(records);
+    await third.store(key("new"), sourceOf(pattern(700, 7)));
+    await third.close();
+    // The index of before the clear knows a longer segment of this number.
+    expect(readdirSync(join(folder.path, "segments"))).toEqual(["000000000001.segment"]);
+    copyFileSync(join(folder.path, "index.sqlite.old"), join(folder.path, "index.sqlite"));
+    const fourth = await folder.open(records);
+    expect(folder.opened.recovery).toMatchObject({ adopted: 1, missing: 5 });
+    expect(await holds(fourth, key("new"), pattern(700, 7))).toBe(true);
+    for (let n = 0; n < 5; n += 1) expect(await fourth.lookup(key(`${n}`))).toBe(undefined);
+  });
+});
 
 test("FileAdapter drops the entry when its file is gone at the start", async () => {
   await withFolder(async (folder) => {
@@ -101,7 +131,7 @@ test("FileAdapter drops the entry when its file is gone at the start", async () 
     const adapter = await folder.open();
     expect(folder.opened.recovery.missing).toBe(1);
     expect(await adapter.lookup(key("a", "t"))).toBe(undefined);
-    expect((await adapter.usage()).usedBytes).toBe(0);
+    expect((await adapter.usage()).objects).toBe(0);
   });
 });
 

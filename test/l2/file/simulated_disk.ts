@@ -1,6 +1,10 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type BlockingDisk, systemDisk } from "../../../src/l2/file/blocking_disk.ts";
+
+/** Nothing of what a simulated disk keeps has to reach a real one. */
+export const MEMORY_DISK: string = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 /** Thrown by every call from the moment of the crash on. */
 export class Crash extends Error {}
@@ -117,7 +121,11 @@ export class SimulatedDisk {
       const change = this.#unsynced[this.#unsynced.length - undo];
       if (change !== undefined) undoChange(change, moved);
     }
-    const index = pick(this.#indexes + 1);
+    // As it was at the crash, set back, or of no use at all.
+    const index = pick(this.#indexes + 2);
+    if (index > this.#indexes) {
+      for (const suffix of ["", "-wal"]) rmSync(join(to, `index.sqlite${suffix}`), { force: true });
+    }
     if (index < this.#indexes) {
       for (const suffix of ["", "-wal"]) {
         rmSync(join(to, `index.sqlite${suffix}`), { force: true });
