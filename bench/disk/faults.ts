@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as wait } from "node:timers/promises";
@@ -20,8 +21,8 @@ const LOCKED_SECONDS = 3;
 interface Fault {
   readonly name: string;
   readonly forSeconds: number;
-  /** Returns how to end it, and what is to be said of it. */
-  readonly begin: () => { readonly end: () => void; readonly note: string };
+  /** Returns how to wait for its end, and what is to be said of it. */
+  readonly begin: () => { readonly ended: () => Promise<void>; readonly note: string };
 }
 
 /** A disk that stands still, and an index that another process has locked, while hits and PUTs go on. */
@@ -45,7 +46,16 @@ function frozen(disk: string): Fault {
     forSeconds: FROZEN_SECONDS,
     begin: () => {
       execFileSync("fsfreeze", ["--freeze", disk]);
-      return { end: () => execFileSync("fsfreeze", ["--unfreeze", disk]), note: "" };
+      // A process of its own, so that the disk thaws whatever becomes of this one.
+      const thaw = `sleep ${FROZEN_SECONDS}; fsfreeze --unfreeze "$0"`;
+      const child = spawn("sh", ["-c", thaw, disk], { stdio: "ignore", detached: true });
+      const exit = once(child, "exit");
+      return {
+        async ended() {
+          await exit;
+        },
+        note: "",
+      };
     },
   };
 }
@@ -56,12 +66,16 @@ function locked(indexPath: string): Fault {
     forSeconds: LOCKED_SECONDS,
     begin: () => {
       const other = new DatabaseSync(indexPath);
-      const close = () => other.close();
+      const exit = wait(LOCKED_SECONDS * 1000);
+      const ended = async () => {
+        await exit;
+        other.close();
+      };
       try {
         other.exec("BEGIN IMMEDIATE");
-        return { end: close, note: "" };
+        return { ended, note: "" };
       } catch {
-        return { end: close, note: " (refused: the server alone has it)" };
+        return { ended, note: " (refused: the server alone has it)" };
       }
     },
   };
@@ -75,15 +89,9 @@ async function suffer(run: PartRun, server: DiskServer, { name, forSeconds, begi
   const stream = new PutStream(server.process.address, { path, perSecond: PUTS_PER_SECOND, sizeBytes: SIZE_BYTES });
   await runWrk({ ...load, seconds: 1 });
   const before = await runWrk({ ...load, seconds: 3 });
-  const { end, note } = begin();
-  const startMs = performance.now();
-  let during: typeof before;
-  try {
-    during = await runWrk({ ...load, seconds: forSeconds - 1 });
-    await wait(startMs + forSeconds * 1000 - performance.now());
-  } finally {
-    end();
-  }
+  const { ended, note } = begin();
+  const during = await runWrk({ ...load, seconds: forSeconds - 1 });
+  await ended();
   const [after, recoveredSeconds] = await Promise.all([runWrk({ ...load, seconds: 3 }), recovery(server)]);
   const { acknowledged, failed } = await stream.stop();
   await server.untilStored();
