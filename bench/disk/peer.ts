@@ -18,7 +18,7 @@ export interface Peer {
 
 const STAND_IN = new URL("file_per_object.go", import.meta.url).pathname;
 
-/** bazel-remote if it is on the PATH, else the program in file_per_object.go, which stores a synced file for each object too; the name says which. */
+/** bazel-remote if it is on the PATH, else file_per_object.go, which stores a synced file for each object too; the name says which. */
 export async function startPeer(folder: string): Promise<Peer> {
   mkdirSync(folder, { recursive: true });
   const [port = 0] = await freePorts(1);
@@ -37,7 +37,7 @@ export async function startPeer(folder: string): Promise<Peer> {
     return await listening(child, { name: "bazel-remote", port, path: "/ac/" });
   }
   console.error(
-    "bench:disk: BAZEL-REMOTE IS NOT HERE: put it on the PATH to compare with it; a stand-in in Go takes its place, if there is Go",
+    "find bazel-remote: IT IS NOT ON THE PATH, SO NOTHING IS COMPARED WITH IT; a stand-in in Go takes its place if there is Go",
   );
   if (!isThere("go")) {
     return { name: "neither bazel-remote nor go is on the PATH", port: undefined, path: "", stop() {} };
