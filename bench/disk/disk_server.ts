@@ -56,6 +56,11 @@ export class DiskServer {
     return (await this.#client.request({ method: "GET", path })).status;
   }
 
+  /** Status of a DELETE. */
+  async delete(path: string): Promise<number> {
+    return (await this.#client.request({ method: "DELETE", path })).status;
+  }
+
   /** Takes everything out of memory that a tier has. */
   async clearL1(): Promise<void> {
     const { status } = await this.#client.request({ method: "DELETE", path: "/v1/objects?clear=all&tier=l1" });

@@ -14,6 +14,8 @@ const PATH = "/v1/objects/faults/hot";
 const SIZE_BYTES = 4096;
 /** More in the time of a fault than the store queue takes, so that some have to wait. */
 const PUTS_PER_SECOND = 200;
+/** They wait for the tier. */
+const DELETES = 20;
 const FROZEN_SECONDS = 8;
 const LOCKED_SECONDS = 3;
 
@@ -89,14 +91,25 @@ async function suffer(run: PartRun, server: DiskServer, { name, forSeconds, begi
     const path = `/v1/objects/faults/${forSeconds}-${when}`;
     return new PutStream(server.process.address, { path, perSecond: PUTS_PER_SECOND, sizeBytes: SIZE_BYTES });
   };
+  const removedPath = `/v1/objects/faults/${forSeconds}-removed`;
+  await server.fill(removedPath, { keys: DELETES, sizeBytes: SIZE_BYTES });
+  await server.untilStored();
   const stream = putting("during");
   await runWrk({ ...load, seconds: 1 });
   const before = await runWrk({ ...load, seconds: 3 });
   const { ended, note } = begin();
-  const during = await runWrk({ ...load, seconds: forSeconds - 1 });
+  const removed = Promise.all(
+    Array.from({ length: DELETES }, (_, key) => server.delete(`${removedPath}-${key}`).catch(() => 0)),
+  );
+  // A server that answers nothing for so long is a finding, too.
+  const during = await runWrk({ ...load, seconds: forSeconds - 1 }).catch((error: unknown) => {
+    console.error(error);
+    return { requestsPerSecond: 0, generatorCores: 0 };
+  });
   await ended();
   const endMs = performance.now();
   const { acknowledged, failed } = await stream.stop();
+  const undeleted = (await removed).filter((status) => status !== 204).length;
   await server.untilStored();
   await server.untilReady(60_000);
   const recoveredSeconds = (performance.now() - endMs) / 1000;
@@ -120,8 +133,9 @@ async function suffer(run: PartRun, server: DiskServer, { name, forSeconds, begi
     }),
     count(`${name}: workers replaced`, runtime, await server.restarts()),
     count(`${name}: PUTs that failed`, runtime, failed),
+    count(`${name}: DELETEs that failed, of ${DELETES} asked for meanwhile`, runtime, undeleted),
     count(`${name}: missing of ${acknowledged.length} acknowledged PUTs`, runtime, missing),
-    valueRow(`${name}: afterwards, until all PUTs are answered and stored and /readyz is 200`, runtime, {
+    valueRow(`${name}: afterwards, until all is answered and stored and /readyz is 200`, runtime, {
       value: recoveredSeconds,
       text: seconds,
       aim: atMost(5),
