@@ -1,6 +1,7 @@
 /**
- * How long the folder of a file tier takes to be ready again with many small objects: after a clean stop, after kill -9, and when a power loss took
- * the index, which is then built again. Usage: `bun bench/file_restart.ts [objects] [folder]`, `deno run -A bench/file_restart.ts …`.
+ * How long the folder of a file tier takes to be ready again with many small objects: after a clean stop, after kill
+ * -9, and when a power loss took the index, which is then built again. Usage: `bun bench/file_restart.ts [objects]
+ * [folder]`, `deno run -A bench/file_restart.ts …`.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,6 +1,7 @@
 /**
  * Vitrine against bare servers and nginx: each server on one core, wrk on the other, rounds interleaved.
- * `bun run bench [--rounds N] [--seconds N] [--only GET] [--update]`; --update writes the tables into docs/BENCHMARKS.md.
+ * `bun run bench [--rounds N] [--seconds N] [--only GET] [--update]`; --update writes the tables into
+ * docs/BENCHMARKS.md.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";

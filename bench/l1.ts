@@ -1,7 +1,7 @@
 /**
- * What L1 costs, printed: hits a second of one thread (reserveRead + finishRead of one key), writes of 4 KiB, control memory for one object,
- * and the payload's share of the arena after ten turnovers. `bun bench/l1.ts` or `deno run -A bench/l1.ts`.
- * `--threads 2`: hits of one thread and of so many at once instead. `--repair`: how long a repair takes.
+ * What L1 costs, printed: hits a second of one thread (reserveRead + finishRead of one key), writes of 4 KiB, control
+ * memory for one object, and the payload's share of the arena after ten turnovers. `bun bench/l1.ts` or `deno run -A
+ * bench/l1.ts`. `--threads 2`: hits of one thread and of so many at once instead. `--repair`: how long a repair takes.
  * `--list`: what a page of a listing costs, and for how long it keeps others from their turn.
  */
 import { systemClock } from "../src/core/clock.ts";

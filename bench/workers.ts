@@ -1,7 +1,7 @@
 /**
- * What workers and observability cost a hit of 4 KiB: processor time a request with two workers and with one; throughput of one core with events and
- * metrics on and off.
- * `bun run bench:workers [--rounds N] [--seconds N] [--update]`; --update writes the table into docs/BENCHMARKS.md.
+ * What workers and observability cost a hit of 4 KiB: processor time a request with two workers and with one;
+ * throughput of one core with events and metrics on and off. `bun run bench:workers [--rounds N] [--seconds N]
+ * [--update]`; --update writes the table into docs/BENCHMARKS.md.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";

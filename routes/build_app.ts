@@ -7,7 +7,7 @@ import { Call, type CallOptions } from "./call.ts";
 import { authorize } from "./http/authorize.ts";
 import { refuseForeign } from "./http/foreign_origin.ts";
 import { HostGate } from "./http/host_gate.ts";
-import { NOWHERE, PathTable } from "./http/path_table.ts";
+import { type Located, NOWHERE, PathTable } from "./http/path_table.ts";
 import { problem, type Refusal } from "./http/problem.ts";
 import { targetOf } from "./http/request_target.ts";
 import type { Route } from "./route.ts";
@@ -19,7 +19,10 @@ export interface App {
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
-  /** Those of them whose response has no end of its own: a server that stops need not wait until their readers have read. */
+  /**
+   * Those of them whose response has no end of its own: a server that stops need not wait until their readers have
+   * read.
+   */
   endlessRequests(): number;
   /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
   readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
@@ -27,7 +30,10 @@ export interface App {
   readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
-/** Makes an app of routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would make every answer wait. */
+/**
+ * Makes an app of routes. Around Hono, not inside as middleware, stand the start and end events: a middleware would
+ * make every answer wait.
+ */
 export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   const hosts = new HostGate(options.allowedHosts);
   const table = new PathTable(routes.map(({ template }) => template));
@@ -44,6 +50,12 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   }
   hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
+
+  const methods = new Map(routes.map(({ template }) => [template, new Set(methodsOf(routes, template))]));
+  /** Requests that reach no route are counted as one: they could be of any method. */
+  function countedRoute({ method }: Request, { template }: Located): string {
+    return methods.get(template)?.has(method) === true ? template : NOWHERE.template;
+  }
 
   function answer(call: Call, request: Request): Response | Promise<Response> {
     const isRead = request.method === "GET" || request.method === "HEAD";
@@ -82,7 +94,10 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
       active++;
       onActiveRequests?.(active);
       const target = targetOf(request.url);
-      const call = new Call(request.method, target === undefined ? NOWHERE : table.locate(target), {
+      const located = target === undefined ? NOWHERE : table.locate(target);
+      const refusal = misaddressed(request, { target, hosts, context });
+      const call = new Call(request.method, located, {
+        route: refusal === undefined ? countedRoute(request, located) : NOWHERE.template,
         publish: options.publish,
         clock: options.clock,
         context,
@@ -90,14 +105,15 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         onOver,
         onEndless,
       });
-      const refusal = misaddressed(request, { target, hosts, context });
       const response = refusal === undefined ? answer(call, request) : problem(call, request, refusal);
       return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
     },
   };
 }
 
-/** What makes a request none of ours, whatever its path (RFC 9112, 3.2): it is refused here, after its start is counted. */
+/**
+ * What makes a request none of ours, whatever its path (RFC 9112, 3.2): it is refused here, after its start is counted.
+ */
 function misaddressed(
   { headers }: Request,
   { target, hosts, context }: {
@@ -122,6 +138,12 @@ function followedCall({ follow }: AdminOptions, { headers }: Request): CallOptio
   return { ...followed, tenant: headers.get("vitrine-tenant")?.slice(0, MAX_TENANT_BYTES) ?? "" };
 }
 
+/** The methods of the routes with this template; HEAD is where GET is. */
+function methodsOf(routes: readonly Route[], template: string): readonly string[] {
+  return routes.filter((route) => route.template === template)
+    .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
+}
+
 function specifiedResponses({ method, template, spec }: Route): App["responses"] {
   const methods = method === "GET" ? ["GET", "HEAD"] : [method];
   const statuses = Object.keys(spec.responses ?? {});
@@ -130,9 +152,9 @@ function specifiedResponses({ method, template, spec }: Route): App["responses"]
 
 function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {
   const { template } = call.located;
-  const methods = routes.filter((route) => route.template === template).map(({ method }) => method);
+  const methods = methodsOf(routes, template);
   if (methods.length === 0) return problem(call, request, { code: "not_found", message: "find route: no such path" });
-  const allow = methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]).join(", ");
+  const allow = methods.join(", ");
   const message = `find route: ${request.method} is not one of ${allow}`;
   return problem(call, request, { code: "method_not_allowed", message }, { allow });
 }

@@ -15,6 +15,8 @@ const MAX_TIER_TIMES = 1024;
 
 /** What a call needs of its app. */
 export interface CallOptions {
+  /** What is counted as its route. */
+  readonly route: string;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly context: RequestContext;
@@ -53,7 +55,7 @@ export class Call implements LookupListener {
     this.method = KNOWN_METHODS.has(method) ? method : "_OTHER";
     this.#options = options;
     this.#startMs = options.clock.monotonicMs();
-    const start = { route: located.template, method: this.method };
+    const start = { route: options.route, method: this.method };
     if (options.followed === undefined) options.publish("http.request.start", start);
     else {
       const { requestId, traceParent } = options.followed;
@@ -91,15 +93,18 @@ export class Call implements LookupListener {
   }
 
   /**
-   * Server-Timing of an answer: the milliseconds until its headers, and before that those until the first tier was asked ("l1") and each tier took to answer. `inMemory`: L1
-   * answered, so all of it is L1's. Who joins another request's load knows the total alone.
+   * Server-Timing of an answer: the milliseconds until its headers, and before that those until the first tier was
+   * asked ("l1") and each tier took to answer. `inMemory`: L1 answered, so all of it is L1's. Who joins another
+   * request's load knows the total alone.
    */
   serverTiming(inMemory: boolean = false): string {
     const total = milliseconds(this.elapsedMs());
     return inMemory ? `l1;dur=${total}, total;dur=${total}` : `${this.#tierTimes}total;dur=${total}`;
   }
 
-  /** Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event. */
+  /**
+   * Milliseconds from the start to the first time this is asked: the clock is read once for the header and the event.
+   */
   elapsedMs(): number {
     return this.#elapsedMs ??= this.#options.clock.monotonicMs() - this.#startMs;
   }
@@ -119,7 +124,10 @@ export class Call implements LookupListener {
     this.#outcome = "aborted";
   }
 
-  /** It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with the span of its caller (`traceParent`, if that is valid), to be found by. */
+  /**
+   * It is answered with a failure of ours, whose causes its end tells: where it is not followed, its end is told with
+   * the span of its caller (`traceParent`, if that is valid), to be found by.
+   */
   failedFor(traceParent: string | null, error: string): void {
     this.#error = error;
     if (this.#options.followed !== undefined || traceParent === null) return;
@@ -139,7 +147,9 @@ export class Call implements LookupListener {
     this.#bodyPending = true;
   }
 
-  /** As bodyFollows, of a body that goes on until somebody ends it: a server that stops does not wait for its reader. */
+  /**
+   * As bodyFollows, of a body that goes on until somebody ends it: a server that stops does not wait for its reader.
+   */
   endlessBodyFollows(): void {
     this.#bodyPending = true;
     this.#isEndless = true;
@@ -170,8 +180,8 @@ export class Call implements LookupListener {
   }
 
   #over(): void {
-    const { publish, followed, onOver } = this.#options;
-    const answer = { route: this.located.template, method: this.method, status: String(this.#status) };
+    const { route, publish, followed, onOver } = this.#options;
+    const answer = { route, method: this.method, status: String(this.#status) };
     this.#publishBody("request", this.#requestBytes, answer);
     this.#publishBody("response", this.#responseBytes, answer);
     const failure = this.#error === undefined ? undefined : { error: this.#error };

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
 import { qualityOf } from "./http/accept.ts";
 import { countedBody } from "./http/counted_body.ts";
-import { problemSchema } from "./http/problem_schema.ts";
+import { refusal } from "./http/refusal.ts";
 import { parseQuery } from "./http/query.ts";
 import type { AdminOptions } from "./app_options.ts";
 import type { Call } from "./call.ts";
@@ -13,6 +13,7 @@ const query = v.strictObject({
   type: v.optional(
     v.pipe(
       v.string(),
+      v.nonEmpty("type is empty"),
       v.description("Names of events, separated by commas or repeated; `*` stands for any characters."),
     ),
   ),
@@ -37,10 +38,6 @@ const TYPES: Readonly<Record<EventFormat, string>> = { sse: "text/event-stream",
 
 /** The events, as they happen. */
 export function eventRoutes({ events }: AdminOptions): readonly Route[] {
-  const refusal = (description: string) => ({
-    description,
-    content: { "application/problem+json": { schema: resolver(problemSchema) } },
-  });
   return [{
     method: "GET",
     template: "/v1/events",

@@ -4,6 +4,7 @@ import { replyText } from "./http/reply.ts";
 import type { Route } from "./route.ts";
 
 const TEXT = "text/plain; charset=utf-8";
+const content = { "text/plain": { schema: { type: "string" as const } } };
 
 /** Liveness and readiness. */
 export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route[] {
@@ -15,8 +16,8 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
         summary: "Whether the process is worth keeping",
         tags: ["health"],
         responses: {
-          200: { description: "Yes" },
-          503: { description: "A worker hangs and cannot be stopped: restart" },
+          200: { description: "Yes", content },
+          503: { description: "A worker hangs and cannot be stopped: restart", content },
         },
       },
       handler: (call) => tell(call, isAlive(), "ok"),
@@ -28,8 +29,8 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
         summary: "Whether traffic may come",
         tags: ["health"],
         responses: {
-          200: { description: "Ready" },
-          503: { description: "Starting, shutting down, or a tier cannot be used" },
+          200: { description: "Ready", content },
+          503: { description: "Starting, shutting down, or a tier cannot be used", content },
         },
       },
       handler: (call) => tell(call, isReady(), "ready"),

@@ -5,11 +5,17 @@ export interface RequestContext {
   readonly completed?: Promise<void>;
   /** Set if the URL's path is another than was sent. */
   readonly isResolved?: true;
-  /** Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees to its clients itself. */
+  /**
+   * Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees
+   * to its clients itself.
+   */
   readonly waitsForBody?: (waits: boolean) => void;
 }
 
-/** Makes a Response of an object's bytes and releases it when the runtime reads them no more; src/runtime has one for each runtime. */
+/**
+ * Makes a Response of an object's bytes and releases it when the runtime reads them no more; src/runtime has one for
+ * each runtime.
+ */
 export interface Sender {
   /** Bodies above this many bytes are streamed (on Bun without a Content-Length). */
   readonly copyLimitBytes: number;

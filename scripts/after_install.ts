@@ -1,9 +1,12 @@
-/** Runs after every `bun install`: readies Deno and leaves the stamp that scripts/ensure.ts looks for. Imports nothing from npm. */
+/**
+ * Runs after every `bun install`: readies Deno and leaves the stamp that scripts/ensure.ts looks for. Imports nothing
+ * from npm.
+ */
 import { existsSync } from "node:fs";
 import { writeStamp } from "./install_stamp.ts";
 
-// Bun does not run Deno's own install script. It makes node_modules/.bin/deno the program itself instead of a script for Node that starts it:
-// a signal then reaches the server, and no Node is needed.
+// Bun does not run Deno's own install script. It makes node_modules/.bin/deno the program itself instead of a script
+// for Node that starts it: a signal then reaches the server, and no Node is needed.
 const denoInstallScript = "node_modules/deno/install.cjs";
 if (existsSync(denoInstallScript)) await import(`../${denoInstallScript}`);
 writeStamp();

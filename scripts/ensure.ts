@@ -1,13 +1,17 @@
 /**
- * Installs the dependencies with the runtime that runs this script, unless node_modules is already made from the lock file as it is.
- * With `--lock`, on Deno, it writes deno.lock anew instead. Imports nothing from npm: it runs before anything is installed.
+ * Installs the dependencies with the runtime that runs this script, unless node_modules is already made from the lock
+ * file as it is. With `--lock`, on Deno, it writes deno.lock anew instead. Imports nothing from npm: it runs before
+ * anything is installed.
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import process from "node:process";
 import { isInstalled, writeStamp } from "./install_stamp.ts";
 
-/** Deno installs what the server and the tests import: a machine with Deno alone has no use for the other development tools. */
+/**
+ * Deno installs what the server and the tests import: a machine with Deno alone has no use for the other development
+ * tools.
+ */
 function denoInstall(): readonly string[] {
   return ["install", "--quiet", "--prod", "--entrypoint", ...globSync("test/**/*.test.ts").toSorted()];
 }

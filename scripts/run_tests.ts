@@ -1,6 +1,6 @@
 /**
- * Runs test files on the runtime that runs this script and prints a closing line, `bun: N passed, N failed` or `deno: …`.
- * Arguments are files or folders; without any it runs the quick suite, everything in test/ outside `longSuites`.
+ * Runs test files on the runtime that runs this script and prints a closing line, `bun: N passed, N failed` or `deno:
+ * …`. Arguments are files or folders; without any it runs the quick suite, everything in test/ outside `longSuites`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";

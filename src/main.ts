@@ -1,96 +1,32 @@
-import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
-import manifest from "../package.json" with { type: "json" };
-import { type Config, loadConfig } from "./config.ts";
-import { ConfigError } from "./config/config_error.ts";
-import { exposureWarning } from "./config/exposure_warning.ts";
-import { publicConfig } from "./config/public_config.ts";
-import { formatSize } from "./core/size.ts";
-import { shownUrl } from "./l2/shown_url.ts";
-import { Descriptors } from "./runtime/descriptors.ts";
-import { assumedText, type HostFacts, hostFacts } from "./runtime/host_facts.ts";
-import { type RunningCluster, startCluster } from "./compose/cluster.ts";
 import { IGNORED_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
-import { GivenUp, Stopper } from "./compose/stop/stopper.ts";
-import { VitrineError } from "./core/errors.ts";
-import { causeText } from "./core/cause_text.ts";
-import { checkTiers } from "./l2/mod.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 import { print } from "./runtime/print.ts";
 
-/** The settings, or undefined if a flag asked for a text, which is printed. */
-function settings(host: HostFacts): Config | undefined {
-  const loaded = loadConfig({
-    args: process.argv.slice(2),
-    env: process.env,
-    readFile: (path) => existsSync(path) ? readFileSync(path, "utf8") : undefined,
-    ...host,
-    version: manifest.version,
-    checkTiers,
-  });
-  if ("config" in loaded) return loaded.config;
-  print(console.log, loaded.text);
-  return undefined;
-}
-
-/** The one line that says where the server is and what it works with. */
-function startLine(
-  config: Config,
-  { address, adminAddress, assumptions }: RunningCluster & HostFacts,
-): string {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  const l2 = publicConfig(config).l2.map(shownUrl).join(",") || "none";
-  return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
-    `admin=${adminAddress.port} workers=${config.workers} l1=${
-      formatSize(config.l1SizeBytes)
-    } l2=${l2} write=${config.write} ` +
-    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
-      assumedText(assumptions)
-    }${exposureWarning(config)}`;
-}
-
-function reportError(error: unknown): void {
-  print(console.error, error);
-}
-
-/** Says in one line why the server does not start. */
-function refuse(error: unknown): never {
-  print(console.error, `vitrine: ${causeText(error)}`);
-  if (error instanceof GivenUp) process.exit(EXIT.done);
-  const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
-  process.exit(isUsage ? EXIT.usage : EXIT.failed);
-}
-
-/** Listens to the signals that ask for a stop. As process 1 of a container they would have no effect otherwise. */
-function stopOnSignals(timeoutMs: number): Stopper {
-  const stopper = new Stopper({
-    timeoutMs,
-    nowMs: () => performance.now(),
-    after: (ms, callback) => void setTimeout(callback, ms),
-    say: (line) => print(console.error, line),
-    exit: (code) => process.exit(code),
-  });
-  const ignored = hangupIsIgnored();
-  for (const signal of STOP_SIGNALS) {
-    // Whoever started it with nohup wants it to survive its terminal.
-    process.on(signal, () => signal === "SIGHUP" && ignored ? undefined : stopper.heard(signal));
-  }
-  for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
-  return stopper;
-}
-
 // A closed terminal or pipe, or a full disk, costs lines, not the server.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
-try {
-  const host = hostFacts();
-  const config = settings(host);
-  if (config !== undefined) {
-    const stopper = stopOnSignals(config.shutdownTimeoutMs);
-    const { giveUp } = stopper;
-    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
-    if (stopper.started(server)) print(console.log, startLine(config, { ...server, ...host }));
-  }
-} catch (error) {
-  refuse(error);
+
+/** Ends the process at once: before the server is loaded, there is nothing to finish. */
+function endAtOnce(signal: NodeJS.Signals): void {
+  print(console.error, `vitrine: stopped before it served: ${signal}`);
+  process.exit(EXIT.done);
 }
+
+// A process that nohup starts outlives its terminal.
+const isHangupIgnored = hangupIsIgnored();
+const signals = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isHangupIgnored);
+// As soon as Deno listens to any signal, a hang-up without a listener of its own ends it, although it is set to be
+// ignored.
+const ignored = isHangupIgnored ? [...IGNORED_SIGNALS, "SIGHUP"] : IGNORED_SIGNALS;
+for (const signal of ignored) process.on(signal, () => {});
+for (const signal of signals) process.on(signal, endAtOnce);
+// Loading the server takes some hundred milliseconds. Without a handler, a signal would end the runtime in that time,
+// or be ignored in process 1 of a container.
+const { serve } = await import("./compose/serve.ts");
+await serve({
+  signals,
+  onListening() {
+    for (const signal of signals) process.off(signal, endAtOnce);
+  },
+});

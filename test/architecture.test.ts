@@ -4,13 +4,18 @@ import { basename, extname } from "node:path";
 import * as v from "valibot";
 import { findCycle, type Import, importsOf, withoutComments } from "./support/imports.ts";
 
-/** What a folder may import besides itself: folders or files of src, package names (a trailing * stands for any rest). */
+/**
+ * What a folder may import besides itself: folders or files of src, package names (a trailing * stands for any rest).
+ */
 interface Layer {
   readonly may: readonly string[];
   readonly mayTypes?: readonly string[];
 }
 
-/** Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core and the browser. main.ts and src/compose put everything together and are not held to it. */
+/**
+ * Who may know whom; ARCHITECTURE.md tells why. node:* is open to all but core and the browser. main.ts and src/compose
+ * put everything together and are not held to it.
+ */
 const layers: Readonly<Record<string, Layer>> = {
   "src/core": { may: [] },
   "src/events": { may: ["src/core"] },
@@ -45,7 +50,7 @@ function matches(target: string, allowed: string): boolean {
   return target === allowed || (allowed.startsWith("src/") && target.startsWith(`${allowed}/`));
 }
 
-function isAllowed(path: string, { target, typeOnly }: Import): boolean {
+function isAllowed(path: string, { target, typeOnly }: Omit<Import, "isDynamic">): boolean {
   const name = layerOf(path);
   const layer = layers[name];
   if (layer === undefined) return false;
@@ -87,6 +92,18 @@ test("the import table refuses when an arrow is forbidden", () => {
 test("the sources have no cycle when every import is followed", () => {
   expect(findCycle(new Map(Array.from(graph, ([path, imports]) => [path, imports.map(({ target }) => target)]))))
     .toBeUndefined();
+});
+
+test("src/main.ts loads a handful of files and no package before it handles signals", () => {
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    for (const { target, typeOnly, isDynamic } of graph.get(path) ?? []) if (!typeOnly && !isDynamic) load(target);
+  };
+  load("src/main.ts");
+  expect([...loaded].filter((target) => !/^(?:src\/|node:)/.test(target))).toEqual([]);
+  expect(loaded.size).toBeLessThan(10);
 });
 
 test("findCycle names the files of a cycle when there is one", () => {

@@ -1,4 +1,7 @@
-/** The bare handler on the runtime that runs this file; the answers come as JSON in the first argument. Prints its address. */
+/**
+ * The bare handler on the runtime that runs this file; the answers come as JSON in the first argument. Prints its
+ * address.
+ */
 import process from "node:process";
 import { type BareAnswers, bareHandler } from "./bare_handler.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The bare handler in as many threads on one port as `--workers` says: what threads cost without a cache between them. Takes the flags of
- * src/main.ts, of which it obeys this one, and prints its start line.
+ * The bare handler in as many threads on one port as `--workers` says: what threads cost without a cache between them.
+ * Takes the flags of src/main.ts, of which it obeys this one, and prints its start line.
  */
 import process from "node:process";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";

@@ -33,7 +33,10 @@ http {
 }
 `;
 
-/** Writes the files and the settings of an nginx that sends them from `folder` (memory: /dev/shm); the command to start it, and its port. */
+/**
+ * Writes the files and the settings of an nginx that sends them from `folder` (memory: /dev/shm); the command to start
+ * it, and its port.
+ */
 export async function prepareNginx(
   folder: string,
   answers: BareAnswers,

@@ -1,5 +1,6 @@
 /**
- * How much an `Accept` wants a media type, 0 (not) to 1 (RFC 9110 12.5.1); undefined if it does not name it. Ranges such as `*`/`*` name nothing.
+ * The weight that an `Accept` gives a media type, 0 (refused) to 1 (RFC 9110 12.5.1); undefined if it does not name it.
+ * Ranges such as `*`/`*` name nothing.
  */
 export function qualityOf(accept: string, mediaType: string): number | undefined {
   for (const element of accept.split(",")) {

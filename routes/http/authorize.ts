@@ -1,7 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { VitrineError } from "../../src/core/errors.ts";
 
-/** Throws VitrineError (unauthorized) unless the request brings the token as a bearer. How long it takes tells nothing of the token. */
+/**
+ * Throws VitrineError (unauthorized) unless the request brings the token as a bearer. How long it takes tells nothing
+ * of the token.
+ */
 export function authorize(request: Request, token: string): void {
   const [, given] = /^bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given === undefined) throw new VitrineError("unauthorized", "authorize: no bearer token in Authorization");

@@ -14,8 +14,9 @@ interface Directive {
 }
 
 /**
- * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. The shorter of `max-age` and `s-maxage` counts, of each the first
- * (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, and for an age that is no whole number.
+ * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. The shorter of `max-age` and
+ * `s-maxage` counts, of each the first (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, and
+ * for an age that is no whole number.
  */
 export function parseTtl(header: string | null): number {
   if (header === null) return 0;
@@ -30,7 +31,10 @@ export function parseTtl(header: string | null): number {
   return Math.min(...ages.values()) || AT_ONCE_SECONDS;
 }
 
-/** `#( token [ "=" ( token / quoted-string ) ] )` (RFC 9111 5.2), whose elements may be empty. No character is looked at more than twice. */
+/**
+ * `#( token [ "=" ( token / quoted-string ) ] )` (RFC 9111 5.2), whose elements may be empty. No character is looked at
+ * more than twice.
+ */
 function parseDirectives(header: string): readonly Directive[] {
   const directives: Directive[] = [];
   const separators = /[ \t,]*/y;

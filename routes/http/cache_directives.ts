@@ -4,7 +4,10 @@ const MEMBER =
 /** Directives of requests (RFC 9111 5.2.1), and those with a meaning of their own here. */
 const NOT_KEPT: ReadonlySet<string> = new Set(["max-age", "no-store", "max-stale", "min-fresh", "only-if-cached"]);
 
-/** What of the `Cache-Control` of a PUT is for those who get the object: the directives of responses as they were given, without `max-age`. "" if there is nothing; what is malformed is left out. */
+/**
+ * The response directives of a PUT's `Cache-Control` as they were given, without `max-age`: they are sent with the
+ * object. "" if there are none; malformed ones are left out.
+ */
 export function responseDirectives(header: string): string {
   const kept: string[] = [];
   for (let at = 0; at < header.length;) {

@@ -6,8 +6,8 @@ const MEDIA_TYPE =
   /^[!#$%&'*+.^`|~\w-]+\/[!#$%&'*+.^`|~\w-]+(?:[ \t]*;[ \t]*(?:[!#$%&'*+.^`|~\w-]+=(?:[!#$%&'*+.^`|~\w-]+|"(?:[\t !#-[\]-~]|\\[\t -~])*"))?)*[ \t]*$/;
 
 /**
- * The `Content-Type` of a PUT as it is kept; "" without one. Throws bad_request for what is no media type, such as two of them, and for bytes that
- * are not ASCII, of which the runtimes make different things.
+ * The `Content-Type` of a PUT as it is kept; "" without one. Throws bad_request for what is no media type, such as two
+ * of them, and for bytes that are not ASCII, of which the runtimes make different things.
  */
 export function parseContentType(header: string | null): string {
   if (header === null) return "";

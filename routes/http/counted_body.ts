@@ -1,6 +1,9 @@
 import type { Call } from "../call.ts";
 
-/** An endless body, its bytes counted as it is read. A client that goes away ends it as well as its own end does: it has no length to fall short of. */
+/**
+ * An endless body, its bytes counted as it is read. A client that goes away ends it as well as its own end does: it has
+ * no length to fall short of.
+ */
 export function countedBody(call: Call, body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   let bytesSent = 0;

@@ -1,8 +1,8 @@
 import type { Refusal } from "./problem.ts";
 
 /**
- * Why a request is refused; undefined unless the page of another origin sends it (Fetch Standard 3.2, Fetch Metadata). Programs send neither field. A link
- * to here that somebody follows passes.
+ * Gives the reason to refuse a request that a page of another origin sends (Fetch Standard 3.2, Fetch Metadata), else
+ * undefined. Programs send neither field. A link to here that somebody follows passes.
  */
 export function refuseForeign({ method, headers }: Pick<Request, "method" | "headers">): Refusal | undefined {
   const origin = headers.get("origin");
@@ -15,7 +15,7 @@ export function refuseForeign({ method, headers }: Pick<Request, "method" | "hea
   return isVisit ? undefined : { code: "foreign_origin", message: `check Sec-Fetch-Site: ${site}` };
 }
 
-/** Whether an Origin is that of the server under this Host. `null` is nobody's; several in one field are none. */
+/** True if an Origin is that of the server under this Host. `null` is nobody's; several in one field are none. */
 function isOwn(origin: string, host: string): boolean {
   const parsed = URL.parse(origin);
   if (parsed === null || parsed.origin !== origin.toLowerCase()) return false;

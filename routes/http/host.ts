@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 
-/** What a Host field names. */
+/** The parts of a Host field. */
 export interface Host {
   /** In lower case; an IPv6 address in its brackets. */
   readonly name: string;
@@ -8,7 +8,10 @@ export interface Host {
   readonly port: string;
 }
 
-/** `uri-host [ ":" port ]` of RFC 9110, 7.2, with the parts of RFC 3986, 3.2.2. The alternatives exclude each other, so it takes linear time. */
+/**
+ * `uri-host [ ":" port ]` of RFC 9110, 7.2, with the parts of RFC 3986, 3.2.2. The alternatives exclude each other, so
+ * it takes linear time.
+ */
 const HOST = /^(?:\[([^[\]]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})+)(?::(\d*))?$/i;
 const FUTURE_ADDRESS = /^v[\da-f]+\.[\w.~!$&'()*+,;=:-]+$/i;
 

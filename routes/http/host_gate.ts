@@ -6,8 +6,9 @@ import type { Refusal } from "./problem.ts";
 const MAX_REMEMBERED = 64;
 
 /**
- * Looks at the Host of each request. A server without tokens that answers to any name can be read and emptied by every page that its user visits: the
- * page's own name is made to point here (DNS rebinding). Loopback names and addresses cannot be made to.
+ * Looks at the Host of each request. A server without tokens that answers to any name can be read and emptied by every
+ * page that its user visits: the page's own name is made to point here (DNS rebinding). Loopback names and addresses
+ * cannot be made to.
  */
 export class HostGate {
   readonly #names = new Set(["localhost"]);
@@ -17,7 +18,10 @@ export class HostGate {
   /** Most requests name one that was looked at already. */
   readonly #remembered = new Set<string>();
 
-  /** `allowedHosts`: names beside the loopback's and addresses; `*.` before one stands for all below it, `*` alone for every name. */
+  /**
+   * `allowedHosts`: names beside the loopback's and addresses; `*.` before one stands for all below it, `*` alone for
+   * every name.
+   */
   constructor(allowedHosts: readonly string[]) {
     this.#takesAny = allowedHosts.includes("*");
     for (const host of allowedHosts) {
@@ -28,8 +32,8 @@ export class HostGate {
   }
 
   /**
-   * Why a request with this Host is refused; undefined if the field is missing (HTTP/1.0 needs none, and no browser sends such a request) or names one host that
-   * is ours.
+   * Gives the reason to refuse a request with this Host; undefined if the field is missing (HTTP/1.0 needs none, and no
+   * browser sends such a request) or names one host that is ours.
    */
   refuse(field: string | null): Refusal | undefined {
     if (field === null || this.#remembered.has(field)) return undefined;

@@ -9,14 +9,17 @@ import {
 } from "../../src/core/kept_headers.ts";
 import { responseDirectives } from "./cache_directives.ts";
 
-/** What a client may say of an object in words of its own. */
+/** The prefix of metadata fields that clients name themselves. */
 const META_PREFIX = "vitrine-meta-";
 
 const AS_GIVEN = ["content-disposition", "content-language", "expires"] as const;
 const SERVED: ReadonlySet<string> = new Set([...AS_GIVEN, "cache-control", "content-encoding"]);
 const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
 
-/** The header fields of a PUT that are kept with its object, packed; undefined if there are none. Throws bad_request, metadata_too_large. */
+/**
+ * The header fields of a PUT that are kept with its object, packed; undefined if there are none. Throws bad_request,
+ * metadata_too_large.
+ */
 export function parseKeptHeaders(headers: Headers): string | undefined {
   const fields: HeaderField[] = [];
   const keep = (name: string, value: string): void => {
@@ -38,7 +41,10 @@ export function parseKeptHeaders(headers: Headers): string | undefined {
   return fields.length === 0 ? undefined : packBounded(fields);
 }
 
-/** Adds the kept fields to those of an answer: all of them, or what a 304 has of them (RFC 9110 15.4.5). A name that this version does not keep is not sent. */
+/**
+ * Adds the kept fields to those of an answer: all of them, or what a 304 has of them (RFC 9110 15.4.5). A name that
+ * this version does not keep is not sent.
+ */
 export function addKeptHeaders(headers: Record<string, string>, packed: string, only?: "for caches"): void {
   for (const [name, value] of unpackHeaders(packed)) {
     const isSent = only === undefined ? SERVED.has(name) || name.startsWith(META_PREFIX) : FOR_CACHES.has(name);

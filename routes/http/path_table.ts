@@ -35,7 +35,10 @@ export class PathTable {
     this.#patterns = patterns;
   }
 
-  /** The template `_other` if no route has the path of a request target. A parameter may be empty: it is never taken for the path above it. */
+  /**
+   * The template `_other` if no route has the path of a request target. A parameter may be empty: it is never taken for
+   * the path above it.
+   */
   locate(target: string): Located {
     const path = pathOf(target);
     for (const { template, prefix, suffix } of this.#patterns) {

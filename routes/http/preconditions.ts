@@ -13,7 +13,10 @@ export function matchNames(header: string, etag: string): boolean {
   return header === "*" || parseEtags(header).includes(etag);
 }
 
-/** What `If-Match` and `If-None-Match` of a write ask of the object that is there; undefined without them. Throws bad_request. */
+/**
+ * What `If-Match` and `If-None-Match` of a write ask of the object that is there; undefined without them. Throws
+ * bad_request.
+ */
 export function writePrecondition(headers: Headers): Precondition | undefined {
   const match = headers.get("if-match");
   const noneMatch = headers.get("if-none-match");
@@ -27,8 +30,8 @@ export function writePrecondition(headers: Headers): Precondition | undefined {
 }
 
 /**
- * A list of entity tags (RFC 9110 5.6.1.2, 8.8.3). Several lines of the field are one list; elements of it may be empty, all of them too. A
- * backslash in a tag is a character like any other.
+ * A list of entity tags (RFC 9110 5.6.1.2, 8.8.3). Several lines of the field are one list; elements of it may be
+ * empty, all of them too. A backslash in a tag is a character like any other.
  */
 function parseEtags(header: string): readonly string[] {
   const tags: string[] = [];

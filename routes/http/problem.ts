@@ -3,7 +3,10 @@ import type { ErrorCode } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
 import { pathOf, targetOf } from "./request_target.ts";
 
-/** What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no exception). */
+/**
+ * What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no
+ * exception).
+ */
 export interface Refusal {
   readonly code: ErrorCode | "internal_error";
   readonly message: string;

@@ -6,8 +6,8 @@ import { queryOf } from "./request_target.ts";
 const MAX_PARAMETERS = 256;
 
 /**
- * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request, as do more than 256. A parameter that is named
- * in `lists` may be repeated, which means the same as commas between its values.
+ * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request, as do more
+ * than 256. A parameter that is named in `lists` may be repeated, which means the same as commas between its values.
  */
 export function parseQuery<Schema extends v.GenericSchema>(
   schema: Schema,

@@ -5,8 +5,9 @@ export interface ByteRange {
 }
 
 /**
- * Reads a `Range` header (RFC 9110 14.1.2) against an object's size. undefined: send everything, because more than one range of it is there, or
- * because the header counts in another unit or makes no sense; a server may ignore all of these. "unsatisfiable": no byte of it is there.
+ * Reads a `Range` header (RFC 9110 14.1.2) against an object's size. undefined: send everything, because more than one
+ * range of it is there, or because the header counts in another unit or makes no sense; a server may ignore all of
+ * these. "unsatisfiable": no byte of it is there.
  */
 export function parseRange(header: string, sizeBytes: number): ByteRange | "unsatisfiable" | undefined {
   const unitEnd = header.indexOf("=");

@@ -2,9 +2,10 @@
 const AUTHORITY = /^https?:\/\/[^/?#\\]*/i;
 
 /**
- * The request target of a request's URL in origin form: path and query, from the slash on. Undefined if there is none (CONNECT, another scheme,
- * a backslash in the host) or if it has a fragment, which RFC 9112, 3.2 does not know and which would make one name of many.
- * Bun's URL of a request without a usable Host is the bare target (oven-sh/bun#33721), Deno's of an absolute target is that target, as it came.
+ * The request target of a request's URL in origin form: path and query, from the slash on. Undefined if there is none
+ * (CONNECT, another scheme, a backslash in the host) or if it has a fragment, which RFC 9112, 3.2 does not know and
+ * which would make one name of many. Bun's URL of a request without a usable Host is the bare target
+ * (oven-sh/bun#33721), Deno's of an absolute target is that target, as it came.
  */
 export function targetOf(url: string): string | undefined {
   if (url.includes("#")) return undefined;
@@ -16,7 +17,10 @@ export function targetOf(url: string): string | undefined {
   return target.startsWith("\\") ? undefined : `/${target}`;
 }
 
-/** The path of a target as it stands there: Bun has resolved dot segments and backslashes in it, Deno has not (docs/RUNTIMES.md). */
+/**
+ * The path of a target as it stands there: Bun has resolved dot segments and backslashes in it, Deno has not
+ * (docs/RUNTIMES.md).
+ */
 export function pathOf(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);

@@ -7,12 +7,15 @@ import { etagOf } from "../../src/core/object.ts";
 import type { ListEntry, Storage } from "../../src/storage/types.ts";
 import { parseTenant } from "../http/object_key.ts";
 import { parseQuery } from "../http/query.ts";
+import { refusal } from "../http/refusal.ts";
 import { replyJson } from "../http/reply.ts";
 import type { AppOptions } from "../app_options.ts";
 import type { Route } from "../route.ts";
 
 const TEMPLATE = "/v1/objects";
-const tier = v.optional(v.pipe(v.string(), v.description("Only this tier: l1, or an L2 adapter's name.")));
+const tier = v.optional(
+  v.pipe(v.string(), v.nonEmpty("tier is empty"), v.description("Only this tier: l1, or an L2 adapter's name.")),
+);
 
 const listQuery = v.strictObject({
   tier,
@@ -30,19 +33,19 @@ const listQuery = v.strictObject({
     ),
     "100",
   ),
-  cursor: v.optional(v.pipe(v.string(), v.description("next_cursor of the page before."))),
+  cursor: v.optional(
+    v.pipe(v.string(), v.nonEmpty("cursor is empty"), v.description("next_cursor of the page before.")),
+  ),
 });
+const NOT_ALL =
+  "clear objects: add ?clear=all to remove every object of the tenant, or a key to the path to remove one";
 const clearQuery = v.strictObject({
   clear: v.pipe(
-    v.optional(v.string(), ""),
-    v.literal(
-      "all",
-      "clear objects: add ?clear=all to remove every object of the tenant, or a key to the path to remove one",
-    ),
+    v.literal("all", NOT_ALL),
     v.metadata({ description: "`all`: says that every object is meant, and not one whose key was left out." }),
   ),
   tier,
-});
+}, (issue) => v.getDotPath(issue) === "clear" ? NOT_ALL : issue.message);
 
 const objectSchema = v.object({
   key: v.string(),
@@ -68,7 +71,11 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
       spec: {
         summary: "List a tenant's objects in the byte order of their keys",
         tags: ["objects"],
-        responses: { 200: { description: "One page", content: json(listSchema) } },
+        responses: {
+          200: { description: "One page", content: json(listSchema) },
+          400: refusal("Bad query, such as a tier that is not there"),
+          503: refusal("A tier failed"),
+        },
       },
       async handler(call, request) {
         const query = parseQuery(listQuery, request);
@@ -91,7 +98,11 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
       spec: {
         summary: "Remove a tenant's objects, from one tier or all",
         tags: ["objects"],
-        responses: { 200: { description: "Removed", content: json(clearSchema) } },
+        responses: {
+          200: { description: "Removed", content: json(clearSchema) },
+          400: refusal("No clear=all, or a tier that is not there"),
+          503: refusal("A tier failed"),
+        },
       },
       async handler(call, request) {
         const query = parseQuery(clearQuery, request);

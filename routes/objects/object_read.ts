@@ -13,7 +13,10 @@ import type { Handler } from "../route.ts";
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
 
-/** What a stranger stored is taken for nothing but its type, runs nothing as a page of this server, and is no part of the pages of others. */
+/**
+ * What a stranger stored is taken for nothing but its type, runs nothing as a page of this server, and is no part of
+ * the pages of others.
+ */
 const HARMLESS = {
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -156,7 +159,9 @@ function objectHeaders(
   return headers;
 }
 
-/** `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it. */
+/**
+ * `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it.
+ */
 function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
   headers["age"] = String(Math.max(0, Math.floor((call.nowMs() - meta.createdMs) / 1000)));
   const kept = headers["cache-control"];

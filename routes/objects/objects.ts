@@ -3,7 +3,7 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { explainSpec } from "./explain.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { writePrecondition } from "../http/preconditions.ts";
-import { problemSchema } from "../http/problem_schema.ts";
+import { refusal } from "../http/refusal.ts";
 import { readObject } from "./object_read.ts";
 import { writeObject } from "./object_write.ts";
 import type { AppOptions } from "../app_options.ts";
@@ -26,10 +26,6 @@ const keyParameter = {
 };
 const tenant = header("Vitrine-Tenant", "Whose object it is; at most 128 characters.");
 const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
-const refusal = (description: string) => ({
-  description,
-  content: { "application/problem+json": { schema: resolver(problemSchema) } },
-});
 
 /** One object: PUT, GET, HEAD, DELETE. */
 export function objectRoutes(options: AppOptions): readonly Route[] {
@@ -91,7 +87,12 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           header("Vitrine-Meta-*", "Kept: metadata of your own. At most 64 kept fields and 4096 bytes together."),
           header("If-Match", "ETags, or *: replace only these."),
           header("If-None-Match", "*: create only."),
-          header("Vitrine-Durability", "l1: acknowledge from memory; l2: acknowledge when the tiers have it."),
+          {
+            in: "header",
+            name: "Vitrine-Durability",
+            description: "l1: acknowledge from memory; l2: acknowledge when the tiers have it.",
+            schema: { type: "string", enum: ["l1", "l2"] },
+          },
         ],
         requestBody: { required: true, content: bytes },
         responses: {
@@ -116,6 +117,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
         parameters: [keyParameter, tenant, header("If-Match", "ETags, or *.")],
         responses: {
           204: { description: "Deleted" },
+          400: refusal("Bad key or header"),
           404: refusal("No such object"),
           412: refusal("A precondition failed"),
           503: refusal("A tier failed"),

@@ -11,7 +11,10 @@ export interface PageFile {
   readonly etag: string;
 }
 
-/** The port it is served on: the admin port has no objects and no description of the interface, and the page does not point to them there. */
+/**
+ * The port it is served on: the admin port has no objects and no description of the interface, and the page does not
+ * point to them there.
+ */
 export type PagePort = "service" | "admin";
 
 const types = new Map([

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
 import { noneMatchNames } from "../http/preconditions.ts";
+import { refusal } from "../http/refusal.ts";
 import { type PageFile, type PagePort, readPageFiles } from "./page_files.ts";
 import type { Route } from "../route.ts";
 
@@ -55,7 +56,7 @@ export function pageRoutes(port: PagePort): readonly Route[] {
       spec: {
         summary: "What the page consists of",
         tags: ["status"],
-        responses: { 200: { description: "A file" }, 304: unchanged, 404: { description: "No such file" } },
+        responses: { 200: { description: "A file" }, 304: unchanged, 404: refusal("No such file") },
       },
       handler: (call, request) => {
         const file = files.get(call.located.parameter);

@@ -43,7 +43,10 @@ const ADMIN_PATIENCE_MS = 1000;
 export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly adminAddress: RunningServer["address"];
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
-  /** As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what it could not do. */
+  /**
+   * As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what
+   * it could not do.
+   */
   stop(): Promise<StopResult>;
   /** Acknowledged objects that wait for their store. */
   unsaved(): ObjectAmount;
@@ -51,13 +54,16 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
 
 /** What a cluster is started with. */
 export interface ClusterOptions extends ServerOptions {
-  /** Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process is to end. Default: never. */
+  /**
+   * Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process
+   * is to end. Default: never.
+   */
   readonly giveUp?: AbortSignal;
 }
 
 /**
- * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin port. All or nothing.
- * Throws StartFailure with what a worker said, or the system's error if a port is taken.
+ * Starts the workers and, in this thread, the supervisor and the collector: the OTel SDK, its subscribers, the admin
+ * port. All or nothing. Throws StartFailure with what a worker said, or the system's error if a port is taken.
  */
 export async function startCluster(
   { config, version, env, reportError, giveUp }: ClusterOptions,

@@ -45,7 +45,10 @@ export interface Node {
   readonly listen: (options: { readonly port: number; readonly reusePort: boolean }) => ReturnType<Runtime["serve"]>;
 }
 
-/** Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be opened. */
+/**
+ * Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be
+ * opened.
+ */
 export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({

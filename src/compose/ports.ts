@@ -4,10 +4,13 @@ import { ConfigError } from "../config/config_error.ts";
 import { causeText } from "../core/cause_text.ts";
 import { freePort } from "../runtime/free_port.ts";
 
-/** What the system says of an address that this machine does not have. */
+/** The system's error codes for an address that this machine does not have. */
 const NOT_HERE: ReadonlySet<unknown> = new Set(["EADDRNOTAVAIL", "EINVAL"]);
 
-/** The ports to listen on, service and admin, 0 standing for any free one. Throws ConfigError for a host that is none, and an error that names the setting if a port cannot be had. */
+/**
+ * The ports to listen on, service and admin, 0 standing for any free one. Throws ConfigError for a host that is none,
+ * and an error that names the setting if a port cannot be had.
+ */
 export async function findPorts(
   { host, port, adminPort }: Pick<Config, "host" | "port" | "adminPort">,
 ): Promise<readonly [port: number, adminPort: number]> {

@@ -48,7 +48,10 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
   }
 }
 
-/** Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot be used. */
+/**
+ * Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot
+ * be used.
+ */
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
   // Whatever is pushed before there is a log is not known to have failed.
   const log: { pushed?: Logging["pushed"] } = {};

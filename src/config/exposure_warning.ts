@@ -1,7 +1,9 @@
 import { isIP, isIPv6 } from "node:net";
 import type { Config } from "../config.ts";
 
-/** What the start line says where others than this machine may reach a server that has no tokens; "" where they cannot. */
+/**
+ * The warning of the start line for a server without tokens that others than this machine may reach; "" if they cannot.
+ */
 export function exposureWarning({ host }: Pick<Config, "host">): string {
   if (isLoopback(host)) return "";
   return ` (warning: ${host} is more than this machine's loopback: whoever reaches it may read, write and remove every object)`;

@@ -67,7 +67,9 @@ function readVariables(env: SettingSources["env"], names: readonly string[]): Wr
   return written;
 }
 
-/** The entries of an object in JSON, all of them: `v.record` takes arrays, and leaves out keys such as `constructor`. */
+/**
+ * The entries of an object in JSON, all of them: `v.record` takes arrays, and leaves out keys such as `constructor`.
+ */
 function parseFile(path: string, content: string): readonly (readonly [string, unknown])[] {
   try {
     const json = content.startsWith(BYTE_ORDER_MARK) ? content.slice(BYTE_ORDER_MARK.length) : content;
@@ -112,7 +114,10 @@ function readSettingsFile(
   return written;
 }
 
-/** Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that cannot be read. */
+/**
+ * Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that
+ * cannot be read.
+ */
 export function readSettings(sources: SettingSources, names: readonly string[]): WrittenSettings {
   if (sources.args.some((arg) => arg === "--help" || arg === "-h")) return { asked: "help", settings: new Map() };
   if (sources.args.includes("--version")) return { asked: "version", settings: new Map() };

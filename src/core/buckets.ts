@@ -1,4 +1,7 @@
-/** The index of the bucket that holds `value`: bounds are inclusive upper bounds, ascending, as in OpenTelemetry; the last bucket has none. */
+/**
+ * The index of the bucket that holds `value`: bounds are inclusive upper bounds, ascending, as in OpenTelemetry; the
+ * last bucket has none.
+ */
 export function bucketOf(value: number, bounds: readonly number[]): number {
   let bucket = 0;
   for (const bound of bounds) {
@@ -9,9 +12,9 @@ export function bucketOf(value: number, bounds: readonly number[]): number {
 }
 
 /**
- * The mean of `count` non-negative values that all lie in `bucket`, never outside it. So whoever counts the mean `count` times gets the
- * same bucket counts as from the single values, and the same sum to rounding. Without the clamp three values of 0.1 have the mean
- * 0.10000000000000002, which belongs to the next bucket.
+ * The mean of `count` non-negative values that all lie in `bucket`, never outside it. So whoever counts the mean
+ * `count` times gets the same bucket counts as from the single values, and the same sum to rounding. Without the clamp
+ * three values of 0.1 have the mean 0.10000000000000002, which belongs to the next bucket.
  */
 export function meanIn(
   bucket: number,

@@ -2,8 +2,8 @@ const MAX_CAUSES = 6;
 const MAX_TEXT = 500;
 
 /**
- * Why something failed, in one line: the error's message and those of its causes, from the outside to the inside, with the system's code where no
- * message has it. Credentials in URLs are left out. At most 500 characters.
+ * Tells in one line why something failed: the error's message and those of its causes, from the outside to the inside,
+ * with the system's code where no message has it. Credentials in URLs are left out. At most 500 characters.
  */
 export function causeText(error: unknown): string {
   const parts: string[] = [];

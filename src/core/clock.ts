@@ -1,11 +1,15 @@
 /** Where time comes from; tests give their own. */
 export interface Clock {
   /**
-   * Wall time: milliseconds since the epoch, with fractions. It steps, in both directions, when somebody sets the system's clock or a laptop wakes
-   * up. For what clients see and what is stored: creation, expiry, age, times of events.
+   * Wall time: milliseconds since the epoch, with fractions. It steps, in both directions, when somebody sets the
+   * system's clock or a laptop wakes up. For what clients see and what is stored: creation, expiry, age, times of
+   * events.
    */
   nowMs(): number;
-  /** Milliseconds that pass evenly, whatever happens to wall time; the same in all threads of a server, and nothing outside it. For durations, deadlines and leases. */
+  /**
+   * Milliseconds that pass evenly, whatever happens to wall time; the same in all threads of a server, and nothing
+   * outside it. For durations, deadlines and leases.
+   */
   monotonicMs(): number;
 }
 
@@ -22,13 +26,19 @@ const TOLERANCE_MS = 2;
 /** What the start of a thread can take; beyond it wall time has stepped meanwhile. */
 const MAX_START_MS = 30_000;
 
-/** The clocks of the system: monotonic time as the runtime has it, and wall time as fine as that, never more than a few milliseconds from Date.now(). */
+/**
+ * The clocks of the system: monotonic time as the runtime has it, and wall time as fine as that, never more than a few
+ * milliseconds from Date.now().
+ */
 export class SystemClock implements Clock {
   readonly #monotonicOffsetMs: number;
   #wallOffsetMs = performance.timeOrigin;
   #checkedMs = -Infinity;
 
-  /** `reading`: of the thread that starts this one, taken right before; runtimes count each thread's monotonic time from its own start. */
+  /**
+   * `reading`: of the thread that starts this one, taken right before; runtimes count each thread's monotonic time from
+   * its own start.
+   */
   constructor(reading?: ClockReading) {
     const atMs = performance.now();
     this.#monotonicOffsetMs = reading === undefined
@@ -70,5 +80,8 @@ function startedFor(byWallMs: number, ageMs: number): number {
   return byWallMs >= 0 && byWallMs <= MAX_START_MS ? byWallMs : ageMs;
 }
 
-/** This thread's clock, in step with the other threads of the process as long as nobody sets the system's clock between their starts. */
+/**
+ * This thread's clock, in step with the other threads of the process as long as nobody sets the system's clock between
+ * their starts.
+ */
 export const systemClock = new SystemClock();

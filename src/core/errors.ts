@@ -1,4 +1,6 @@
-/** Every way in which Vitrine refuses or fails a call, as a closed union; HTTP maps each to one status and problem type. */
+/**
+ * Every way in which Vitrine refuses or fails a call, as a closed union; HTTP maps each to one status and problem type.
+ */
 export type ErrorCode =
   | "bad_request"
   | "bad_key"

@@ -10,7 +10,10 @@ export const MAX_KEPT_HEADER_BYTES = 4096;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const PACKED = /^(?:[!#$%&'*+.^_`|~0-9a-z-]+:[\t\x20-\x7e\x80-\xff]*\n)+$/;
 
-/** Whether text may stand as the value of a header field (RFC 9110 5.5): no control character but HTAB, and nothing that is no byte. */
+/**
+ * True if text may stand as the value of a header field (RFC 9110 5.5): no control character but HTAB, and nothing that
+ * is no byte.
+ */
 export function isFieldValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }
@@ -33,7 +36,7 @@ export function unpackHeaders(packed: string): readonly HeaderField[] {
   return fields;
 }
 
-/** Whether `packHeaders` can have made a text that is not empty: what it holds cannot break out of a header field. */
+/** True if `packHeaders` can have made this text, which is not empty: its values cannot break out of a header field. */
 export function isPackedHeaders(text: string): boolean {
   return PACKED.test(text);
 }

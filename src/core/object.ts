@@ -20,7 +20,10 @@ export interface ObjectMeta {
 /** Most bytes a kept Content-Type may take in UTF-8. */
 export const MAX_CONTENT_TYPE_BYTES = 255;
 
-/** The strong entity tag (RFC 9110 8.8.3) with its quotes: checksum and unique version, so two different contents of one key never share it. */
+/**
+ * The strong entity tag (RFC 9110 8.8.3) with its quotes: checksum and unique version, so two different contents of one
+ * key never share it.
+ */
 export function etagOf(meta: ObjectMeta): string {
   return `"${meta.crc32.toString(16).padStart(8, "0")}-${meta.version.toString(36)}"`;
 }

@@ -1,6 +1,7 @@
 /**
- * The function with at most one call running at a time. Who calls while it runs shares the call that begins after it, with all others who do:
- * what a caller gets was always begun after it asked, and however many ask at once, two calls serve them.
+ * The function with at most one call running at a time. Who calls while it runs shares the call that begins after it,
+ * with all others who do: what a caller gets was always begun after it asked, and however many ask at once, two calls
+ * serve them.
  */
 export function shareRuns<T>(run: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;

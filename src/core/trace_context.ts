@@ -9,7 +9,10 @@ export interface TraceContext {
 
 const SHAPE = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** The context of a `traceparent`; undefined if it is none (W3C Trace Context 3.2). Of versions to come it takes the part that is known. */
+/**
+ * The context of a `traceparent`; undefined if it is none (W3C Trace Context 3.2). Of versions to come it takes the
+ * part that is known.
+ */
 export function parseTraceParent(text: string): TraceContext | undefined {
   const [, version, traceId = "", spanId = "", flags = "", rest] = SHAPE.exec(text) ?? [];
   if (version === undefined || version === "ff" || (version === "00" && rest !== undefined)) return undefined;

@@ -32,7 +32,10 @@ export interface BusStats extends WayNumbers {
   readonly flushTimeouts: number;
 }
 
-/** The whole bus on one thread: a producer, a collector, and a direct call between them. Nothing is dispatched inside publish. */
+/**
+ * The whole bus on one thread: a producer, a collector, and a direct call between them. Nothing is dispatched inside
+ * publish.
+ */
 export class EventBus {
   /** States a fact; can be handed on without the bus. */
   readonly publish: Publish<EventMap>;

@@ -5,7 +5,8 @@ import { MISS_REASONS } from "../core/miss_reason.ts";
  * A field is one of
  * - label: a string from a small set; kept under folding, so counts stay exact per label.
  * - sum: a number that is added up when events are folded.
- * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so bucket counts and the sum stay exact.
+ * - histogram: a number >= 0 measured against bounds, at most one per event; folding keeps one group per bucket, so
+ *   bucket counts and the sum stay exact.
  * - detail: a string that only a single event carries; folding sheds it.
  */
 export type FieldKind = "label" | "sum" | "histogram" | "detail";
@@ -77,13 +78,14 @@ const key = detail(
 const error = detail(
   "Why it failed: the messages of the error and its causes in one line. An event that carries it comes one by one to whoever follows its type.",
 );
+const route = label("The route's template; _other if no route has the path and the method, or the host is refused.");
 const requestId = detail("The HTTP request this belongs to: the `traceparent` of its response, if it is followed.");
 
 export const catalogue = {
   "http.request.start": {
     doc: "A request reached its route.",
     fields: {
-      route: label("The route's template."),
+      route,
       method: label("Known HTTP method, else _OTHER."),
       requestId,
       traceParent: detail("The `traceparent` that came with it, if it is followed and had a valid one."),
@@ -92,7 +94,7 @@ export const catalogue = {
   "http.request.end": {
     doc: "A response has left completely, or broke off.",
     fields: {
-      route: label("The route's template."),
+      route,
       method: label("Known HTTP method, else _OTHER."),
       status: label("Status code in digits."),
       outcome: oneOf(["complete", "aborted"], "aborted: the body broke off on either side."),
@@ -112,7 +114,7 @@ export const catalogue = {
     doc: "A body that is not empty went over the wire, whole or in part; published with the end of its request.",
     fields: {
       direction: oneOf(["request", "response"], "Which way."),
-      route: label("The route's template."),
+      route,
       method: label("Known HTTP method, else _OTHER."),
       status: label("Status code in digits."),
       bytes: size("Its length."),

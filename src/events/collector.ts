@@ -4,8 +4,8 @@ import { eventNames } from "./schema.ts";
 import type { Closeness, Interest, Subscriber, Subscriptions } from "./subscriber.ts";
 
 /**
- * The receiving end of the bus: keeps the subscribers, tells the producers what is listened to, and hands every event and group
- * to everyone who listens to its type.
+ * The receiving end of the bus: keeps the subscribers, tells the producers what is listened to, and hands every event
+ * and group to everyone who listens to its type.
  */
 export class Collector {
   readonly #subscribers = new Set<Subscriber>();
@@ -13,7 +13,9 @@ export class Collector {
   readonly #exceptions = new Map<string, number>();
   readonly #onException: (name: string, error: unknown) => void;
 
-  /** `onException`: told the first exception of each subscriber; further ones are only counted. Default: nobody is told. */
+  /**
+   * `onException`: told the first exception of each subscriber; further ones are only counted. Default: nobody is told.
+   */
   constructor(onException: (name: string, error: unknown) => void = () => {}) {
     this.#onException = onException;
   }

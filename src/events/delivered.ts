@@ -13,13 +13,17 @@ export type Envelope<Name extends EventName> = {
 };
 
 /**
- * What a subscriber receives, the same shape for a single event and for a group of folded ones. In a group, sums are totals, a
- * histogram field is the mean of its values (which all lie in one bucket, as the mean does), and details are missing.
+ * What a subscriber receives, the same shape for a single event and for a group of folded ones. In a group, sums are
+ * totals, a histogram field is the mean of its values (which all lie in one bucket, as the mean does), and details are
+ * missing.
  */
 export type Delivered<Name extends EventName> = { [N in Name]: Envelope<N> & EventMap[N] }[Name];
 
-/** Puts an event together from fields that come from the catalogue's own schema: the one place where the compiler has to be told. */
+/**
+ * Puts an event together from fields that come from the catalogue's own schema: the one place where the compiler has to
+ * be told.
+ */
 export function deliver(envelope: Envelope<EventName>, fields: FieldValues): Delivered<EventName> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- names and kinds of the fields were looked up in the catalogue at run time
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields were looked up in the catalogue
   return { ...fields, ...envelope } as Delivered<EventName>;
 }

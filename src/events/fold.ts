@@ -25,8 +25,9 @@ interface Node {
 }
 
 /**
- * Adds up the events of one type, exactly, per label values and histogram bucket. `add` is the hot path of the whole bus: once a
- * label set has been seen it allocates nothing, and the set of the event before is recognized by comparing strings.
+ * Adds up the events of one type, exactly, per label values and histogram bucket. `add` is the hot path of the whole
+ * bus: once a label set has been seen it allocates nothing, and the set of the event before is recognized by comparing
+ * strings.
  */
 export class Fold {
   readonly #schema: EventSchema;

@@ -20,7 +20,10 @@ export interface ProducerOptions {
   readonly batchSize: number;
   /** How long a single event may wait before it is on its way. */
   readonly flushIntervalMs: number;
-  /** The same for folded ones: nobody waits for them, and a batch costs both threads the same however much was folded into it. */
+  /**
+   * The same for folded ones: nobody waits for them, and a batch costs both threads the same however much was folded
+   * into it.
+   */
   readonly foldIntervalMs: number;
   readonly schedule: Schedule;
 }
@@ -54,9 +57,9 @@ interface Mark {
 }
 
 /**
- * The publishing end of the bus, one per thread. An event is either queued with its time stamp and details (someone wants them and
- * the queue has room) or folded into exact totals on the spot; a timer takes both to the transport. Until it knows who wants what it
- * folds everything.
+ * The publishing end of the bus, one per thread. An event is either queued with its time stamp and details (someone
+ * wants them and the queue has room) or folded into exact totals on the spot; a timer takes both to the transport.
+ * Until it knows who wants what it folds everything.
  */
 export class EventProducer {
   readonly #transport: Transport;
@@ -81,10 +84,15 @@ export class EventProducer {
   /** When the oldest of `#singles` was published. */
   #singlesSinceMs = 0;
   #groups: readonly Delivered<EventName>[] = [];
-  /** When the oldest event in the folds was published, and in `#groups`; all these in monotonic milliseconds, as how long they wait must not depend on wall time. */
+  /**
+   * When the oldest event in the folds was published, and in `#groups`; all these in monotonic milliseconds, as how
+   * long they wait must not depend on wall time.
+   */
   #foldedSinceMs: number | undefined;
   #groupsSinceMs: number | undefined;
-  /** Events since the beginning: queued and taken out of the queue; folded, taken out of the folds, and sent as groups. */
+  /**
+   * Events since the beginning: queued and taken out of the queue; folded, taken out of the folds, and sent as groups.
+   */
   readonly #totals = { queued: 0, taken: 0, folded: 0, drained: 0, sent: 0 };
   /** Whether something waits and a timer or the transport will see to it. */
   #awake = false;
@@ -103,7 +111,10 @@ export class EventProducer {
     transport.onInterest((interest) => this.#listen(interest));
   }
 
-  /** States a fact: see Publish. `fields` must not be changed afterwards. A field of its own, so that it can be handed on without its producer. */
+  /**
+   * States a fact: see Publish. `fields` must not be changed afterwards. A field of its own, so that it can be handed
+   * on without its producer.
+   */
   readonly publish: Publish<EventMap> = (name, fields) => {
     const lane = this.#heard[name];
     if (lane === undefined) return;
@@ -205,7 +216,10 @@ export class EventProducer {
     this.#timer = { delayMs, cancel };
   }
 
-  /** Only what had to wait for room goes on at once: the rest has its timer, or every acknowledgement would call for the next batch. */
+  /**
+   * Only what had to wait for room goes on at once: the rest has its timer, or every acknowledgement would call for the
+   * next batch.
+   */
   #onProgress(): void {
     if (this.#blocked) this.#drain();
     else this.#tellOldest();

@@ -1,7 +1,10 @@
 import type { EventName } from "./catalogue.ts";
 import type { Delivered } from "./delivered.ts";
 
-/** Called on the collector's thread, never inside publish. A throw is counted under the subscriber's name and goes no further. */
+/**
+ * Called on the collector's thread, never inside publish. A throw is counted under the subscriber's name and goes no
+ * further.
+ */
 export type Handler<Name extends EventName> = (event: Delivered<Name>) => void;
 
 /** Which events a subscriber takes, and what it does with them. */
@@ -13,15 +16,23 @@ export interface Subscriber {
   readonly name: string;
   /** Read once, when it is subscribed. */
   readonly subscriptions: Subscriptions;
-  /** The events it wants one by one with their details while there is room; for all others exact groups do, and are far cheaper. */
+  /**
+   * The events it wants one by one with their details while there is room; for all others exact groups do, and are far
+   * cheaper.
+   */
   readonly detail?: readonly EventName[];
-  /** The events it wants one by one where they belong to a followed request (they carry a `requestId`) or say why something failed (they carry an `error`); the others come in groups. */
+  /**
+   * The events it wants one by one where they belong to a followed request (they carry a `requestId`) or say why
+   * something failed (they carry an `error`); the others come in groups.
+   */
   readonly followed?: readonly EventName[];
   /** Called once, after the last event. A throw is counted like a handler's. */
   shutdown?(): void | Promise<void>;
 }
 
-/** How closely an event type is listened to: in groups, one by one for followed requests and failures, or one by one. */
+/**
+ * How closely an event type is listened to: in groups, one by one for followed requests and failures, or one by one.
+ */
 export type Closeness = "folded" | "followed" | "detail";
 
 /** How closely each event type is listened to; a type that is not in the map is not listened to at all. */

@@ -25,7 +25,10 @@ export interface Batch {
   readonly singles: readonly Single[];
   /** Folded events, in no order. */
   readonly groups: readonly Delivered<EventName>[];
-  /** Counted at publish, so that the collector can tell when events went missing on the way; types that never occurred are absent. */
+  /**
+   * Counted at publish, so that the collector can tell when events went missing on the way; types that never occurred
+   * are absent.
+   */
   readonly counts: ReadonlyMap<EventName, HandedOver>;
   /** When the oldest event in it was published, in monotonic milliseconds. */
   readonly sinceMs: number;

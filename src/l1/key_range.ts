@@ -18,7 +18,7 @@ export class EncodedRange {
     this.#through = through === undefined ? undefined : encoder.encode(through);
   }
 
-  /** Whether an entry's key is in the range. */
+  /** True if an entry's key is in the range. */
   has({ arena, entries }: Tables, entry: number): boolean {
     const tenantLength = entries.get(entry, FIELD.lengths) & 255;
     const length = entries.get(entry, FIELD.keyBytes);

@@ -272,8 +272,9 @@ export class L1Manager implements L1 {
   }
 
   /**
-   * For main: ends a holder whose thread is gone, for good. What it was doing to the tables is finished or undone, its leases lapse, as events of this thread.
-   * `stillRuns` (default false): its runtime gave the thread up but may not have stopped it, so its memory is kept as it is for 5 s.
+   * For main: ends a holder whose thread is gone, for good. What it was doing to the tables is finished or undone, its
+   * leases lapse, as events of this thread. `stillRuns` (default false): its runtime gave the thread up but may not
+   * have stopped it, so its memory is kept as it is for 5 s.
    */
   async takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
     await takeOver(

@@ -30,8 +30,8 @@ export interface AdmitOptions extends WriteCommit {
 }
 
 /**
- * How an object comes and goes: staged, admitted, detached, freed. Every step leaves tables, index and policy consistent, and what left
- * is in the tally. Not locked: the caller holds the arena's lock.
+ * How an object comes and goes: staged, admitted, detached, freed. Every step leaves tables, index and policy
+ * consistent, and what left is in the tally. Not locked: the caller holds the arena's lock.
  */
 export class Lifecycle {
   readonly #t: Tables;
@@ -80,7 +80,10 @@ export class Lifecycle {
     return this.#t.entries.create(key, head, { extents, granules, flags });
   }
 
-  /** Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or AGAIN. */
+  /**
+   * Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or
+   * AGAIN.
+   */
   extend(entry: number, sizeBytes: number, spareBytes: number): number {
     const { entries, allocator, counters } = this.#t;
     const granules = entries.get(entry, FIELD.granules);
@@ -170,7 +173,8 @@ export class Lifecycle {
     const { entries } = this.#t;
     const pins = entries.get(entry, FIELD.pins) - count;
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
-    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was to leave.
+    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was
+    // to leave.
     if (isLast && entries.hasFlag(entry, FLAG.temporary)) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
     this.#freeIfUnused(entry);
@@ -212,7 +216,10 @@ export class Lifecycle {
     return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
-  /** Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier has. */
+  /**
+   * Ends the leases for which `which` holds, as expired; never one without a deadline: it holds an object that no tier
+   * has.
+   */
   expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
     let readLeases = 0;
     for (const lease of this.#t.leases.live(which)) {
@@ -227,7 +234,10 @@ export class Lifecycle {
     if (readLeases > 0) this.#tally.expired("read", readLeases);
   }
 
-  /** Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them out of sight. */
+  /**
+   * Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them
+   * out of sight.
+   */
   disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
     const { leases, entries } = this.#t;
     for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
@@ -246,7 +256,9 @@ export class Lifecycle {
     this.abort(entry);
   }
 
-  /** How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted. */
+  /**
+   * How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted.
+   */
   get stageableGranules(): number {
     return Math.max(0, this.#maxStagingGranules - this.#t.counters.get(COUNTER.stagingGranules));
   }

@@ -7,7 +7,10 @@ import type { KeyRange, RecentKeys } from "./types.ts";
 /** Entries looked at in one locked section. */
 const SECTION_ENTRIES = 512;
 
-/** What looks at all entries: one short locked section for each step, so that whoever takes the steps lets others have their turn in between. */
+/**
+ * Passes over all entries in short locked sections, one for each step, so that other threads get the lock between two
+ * steps.
+ */
 export class Passes {
   readonly #p: Parts;
   readonly #locked: Locked;

@@ -1,7 +1,9 @@
 import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 
-/** Drops what `publish` throws, which it promises not to do: a caller gets its lease even if nobody could be told of it. */
+/**
+ * Drops what `publish` throws, which it promises not to do: a caller gets its lease even if nobody could be told of it.
+ */
 export function quietPublish(publish: Publish<EventMap>): Publish<EventMap> {
   return (name, fields) => {
     try {

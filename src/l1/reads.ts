@@ -74,7 +74,10 @@ export class Reads {
     return { state, filledBytes: entries.getDouble(entry, FIELD.filledBytes) };
   }
 
-  /** Whether each token was live. One past its deadline is, as long as nobody has ended it: its object was held all the time. */
+  /**
+   * Whether each token was live. One past its deadline is, as long as nobody has ended it: its object was held all the
+   * time.
+   */
   finish(tokens: readonly Lease[], count: number): boolean[] {
     const { tables: { entries, leases }, lifecycle, tally } = this.#p;
     const done: boolean[] = [];

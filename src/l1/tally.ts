@@ -27,7 +27,10 @@ const SAMPLED = 128;
 
 type Sample = EventMap["l1.key.sampled"];
 
-/** Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that differs only in numbers. */
+/**
+ * Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that
+ * differs only in numbers.
+ */
 export class Tally {
   readonly #publish: Publish<EventMap>;
   readonly #monotonicMs: () => number;

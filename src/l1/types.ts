@@ -21,12 +21,16 @@ export interface EncodedKey {
 }
 
 /**
- * Told of every object that leaves L1, before it is out of sight, so that a thread that dies in between has told of it. Called under the arena's lock: must be short,
- * must not throw or call L1, and must not keep the key, which is overwritten.
+ * Told of every object that leaves L1, before it is out of sight, so that a thread that dies in between has told of it.
+ * Called under the arena's lock: must be short, must not throw or call L1, and must not keep the key, which is
+ * overwritten.
  */
 export type L1RemovalListener = (key: EncodedKey, reason: RemovalReason) => void;
 
-/** A reservation's token: the lease slot and the generation it was given in. A stale token is refused, and never touches memory that was reused. */
+/**
+ * A reservation's token: the lease slot and the generation it was given in. A stale token is refused, and never touches
+ * memory that was reused.
+ */
 export interface Lease {
   readonly slot: number;
   readonly generation: number;
@@ -46,25 +50,37 @@ export interface WriteRequest {
   readonly headers?: string | undefined;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;
-  /** Metadata of an object that is being loaded, of the same size: lets other readers follow the staging before it is admitted. */
+  /**
+   * Metadata of an object that is being loaded, of the same size: lets other readers follow the staging before it is
+   * admitted.
+   */
   readonly loading?: ObjectMeta;
 }
 
 /** A write reservation: memory that only its holder sees until it is admitted. */
 export interface Staging {
   readonly lease: Lease;
-  /** The reserved memory in order, together at least `sizeBytes` long; views over the shared arena. Stop using them when the lease ends. */
+  /**
+   * The reserved memory in order, together at least `sizeBytes` long; views over the shared arena. Stop using them when
+   * the lease ends.
+   */
   readonly extents: readonly Uint8Array[];
 }
 
-/** Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings together hold their share; above the admission limit. */
+/**
+ * Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings
+ * together hold their share; above the admission limit.
+ */
 export type WriteRefusal = "staging" | "no_room" | "too_large";
 
 /** A read reservation. */
 export interface Resident {
   readonly lease: Lease;
   readonly meta: ObjectMeta;
-  /** The object's bytes in order, exactly meta.sizeBytes long together; views over the shared arena, valid until finishRead. */
+  /**
+   * The object's bytes in order, exactly meta.sizeBytes long together; views over the shared arena, valid until
+   * finishRead.
+   */
   readonly extents: readonly Uint8Array[];
 }
 
@@ -82,7 +98,10 @@ export interface Following extends Resident {
   state(): "loading" | "done" | "failed";
 }
 
-/** What a finished write became: admitted; dropped because the key was already resident ("keep" only); dropped because the key was deleted or replaced since the load began; refused because the lease is stale. */
+/**
+ * What a finished write became: admitted; dropped because the key was already resident ("keep" only); dropped because
+ * the key was deleted or replaced since the load began; refused because the lease is stale.
+ */
 export type WriteOutcome = "admitted" | "duplicate" | "superseded" | "stale";
 
 /** What is known when a write is finished. */
@@ -109,7 +128,10 @@ export interface L1Usage {
   /** As many as the live tokens stand for. */
   readonly readLeases: number;
   readonly writeLeases: number;
-  /** Time since the resident that was admitted first was admitted; 0 if there is none. Reads do not matter; what is replaced is admitted anew. */
+  /**
+   * Time since the resident that was admitted first was admitted; 0 if there is none. Reads do not matter; what is
+   * replaced is admitted anew.
+   */
   readonly oldestAgeSeconds: number;
   /** How often the tables were repaired after a section that was cut off. */
   readonly repairs: number;
@@ -133,15 +155,22 @@ export interface RecentKeys {
 }
 
 /**
- * The memory tier. Everything is synchronous; a batch is atomic towards other callers and results are per key, in the order asked.
- * Any thread that maps the arena has one of these, with its own holder number; leases of one holder lapse together.
+ * The memory tier. Everything is synchronous; a batch is atomic towards other callers and results are per key, in the
+ * order asked. Any thread that maps the arena has one of these, with its own holder number; leases of one holder lapse
+ * together.
  */
 export interface L1 {
   /** Largest object L1 admits, in bytes. */
   readonly admissionLimitBytes: number;
-  /** A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is refused. `tag` excludes itself and nobody else. */
+  /**
+   * A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is
+   * refused. `tag` excludes itself and nobody else.
+   */
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[];
-  /** Grows a staging of this holder to at least `sizeBytes` in all, and by spare bytes as in a WriteRequest; the new list of extents (earlier ones unchanged), or the refusal. */
+  /**
+   * Grows a staging of this holder to at least `sizeBytes` in all, and by spare bytes as in a WriteRequest; the new
+   * list of extents (earlier ones unchanged), or the refusal.
+   */
   extend(
     lease: Lease,
     sizeBytes: number,
@@ -152,35 +181,52 @@ export interface L1 {
   /** Tells followers of a loading staging that the first `filledBytes` are there and verified. */
   filled(lease: Lease, filledBytes: number): void;
   /**
-   * Admits, atomically. An object already resident is replaced ("replace": a PUT; running loads of the key become superseded) or kept ("keep": a load; the staged copy is dropped).
-   * Batches are given head first; the tail is evicted first. Throws length_mismatch, and ends nothing, if an object is larger than its memory.
+   * Admits, atomically. An object already resident is replaced ("replace": a PUT; running loads of the key become
+   * superseded) or kept ("keep": a load; the staged copy is dropped). Batches are given head first; the tail is evicted
+   * first. Throws length_mismatch, and ends nothing, if an object is larger than its memory.
    */
   finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[];
-  /** Like finishWrite, and takes `count` read leases in the same step, on the resident copy if the staged one was dropped. undefined where nothing is resident afterwards. */
+  /**
+   * Like finishWrite, and takes `count` read leases in the same step, on the resident copy if the staged one was
+   * dropped. undefined where nothing is resident afterwards.
+   */
   finishWriteAndReserveRead(
     commits: readonly WriteCommit[],
     onResident: "replace" | "keep",
     count?: number,
   ): readonly (Resident | undefined)[];
   /**
-   * Admits, replacing what is there, an object that no tier has yet, with one read lease that has no deadline; undefined if the write lease was stale.
-   * Until that lease is given back L1 keeps the object, out of lookups' sight once it has expired. A delete, clear or newer write removes it as ever.
-   * Throws no_room, and ends nothing, if no lease is left.
+   * Admits, replacing what is there, an object that no tier has yet, with one read lease that has no deadline;
+   * undefined if the write lease was stale. Until that lease is given back L1 keeps the object, out of lookups' sight
+   * once it has expired. A delete, clear or newer write removes it as ever. Throws no_room, and ends nothing, if no
+   * lease is left.
    */
   admitUnsaved(commit: WriteCommit): Resident | undefined;
-  /** Whether the key's object has expired before its lease without a deadline was given back: then it is a miss, and what tiers have is older still. */
+  /**
+   * Whether the key's object has expired before its lease without a deadline was given back: then it is a miss, and
+   * what tiers have is older still.
+   */
   isExpiredUnsaved(key: ObjectKey): boolean;
-  /** Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among them (isCurrent tells). */
+  /**
+   * Takes over all leases without a deadline of a holder that is dead; objects replaced or removed meanwhile are among
+   * them (isCurrent tells).
+   */
   adoptUnsaved(holder: number): readonly UnsavedObject[];
   /** The objects that no tier has yet, of all holders. Without the lock, as `usage`. */
   unsaved(): { readonly objects: number; readonly bytes: number };
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
-  /** `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes nothing, when the lease table is full. */
+  /**
+   * `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes
+   * nothing, when the lease table is full.
+   */
   reserveRead(keys: readonly ObjectKey[], count?: number): readonly (Resident | undefined)[];
   /** A read lease on an object that someone stages with `tag` and `loading` metadata; undefined if nobody does. */
   follow(key: ObjectKey, tag: string): Following | undefined;
-  /** Gives `count` of a token's read leases back. False if the token was stale: given back, or ended after its deadline. True means that its object was held until now. */
+  /**
+   * Gives `count` of a token's read leases back. False if the token was stale: given back, or ended after its deadline.
+   * True means that its object was held until now.
+   */
   finishRead(leases: readonly Lease[], count?: number): readonly boolean[];
   /** Pushes a live lease's deadline out again. False if it was stale. */
   renew(lease: Lease): boolean;
@@ -188,20 +234,30 @@ export interface L1 {
   isCurrent(lease: Lease): boolean;
   /** Metadata without a lease and without counting as an access. */
   peek(key: ObjectKey): ObjectMeta | undefined;
-  /** Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True where there was an object. */
+  /**
+   * Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True
+   * where there was an object.
+   */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
-  /** Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which says how many. Others should have their turn between steps. */
+  /**
+   * Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which
+   * says how many. Others should have their turn between steps.
+   */
   clear(tenant?: string, which?: "all" | "saved"): Generator<number, void, void>;
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
   /** How many objects were admitted so far, modulo 2^32. */
   readonly admissions: number;
   /**
-   * The keys of a range, in no order: each step looks at some entries, with the range as it is then, and a pass costs as much as there are entries of all tenants.
-   * Keys that are there from the first step to the last are found if they are not admitted anew meanwhile (recentKeys); others perhaps, and expired ones.
+   * The keys of a range, in no order: each step looks at some entries, with the range as it is then, and a pass costs
+   * as much as there are entries of all tenants. Keys that are there from the first step to the last are found if they
+   * are not admitted anew meanwhile (recentKeys); others perhaps, and expired ones.
    */
   keys(range: () => KeyRange): Generator<readonly string[], void, void>;
-  /** All keys of a range that were admitted since `admissions` was so much and are there, and perhaps some others; undefined if that means a look at more than `most` entries. */
+  /**
+   * All keys of a range that were admitted since `admissions` was so much and are there, and perhaps some others;
+   * undefined if that means a look at more than `most` entries.
+   */
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
   /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */

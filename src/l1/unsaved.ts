@@ -7,7 +7,10 @@ import type { Writes } from "./writes.ts";
 
 const NONE = -1;
 
-/** Objects that no tier has yet: a lease without a deadline keeps each of them until its holder, or who adopts it, gives it back. Not locked: the caller holds the arena's lock. */
+/**
+ * Objects that no tier has yet: a lease without a deadline keeps each of them until its holder, or who adopts it, gives
+ * it back. Not locked: the caller holds the arena's lock.
+ */
 export class Unsaved {
   readonly #p: Parts;
   readonly #writes: Writes;

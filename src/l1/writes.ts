@@ -64,8 +64,9 @@ export class Writes {
   }
 
   /**
-   * Ends a batch of stagings, its head last, so that its tail is the first to be evicted. `each` is told every outcome while the key at hand
-   * is that write's. Throws length_mismatch, before anything has changed, if an object is larger than what was reserved for it.
+   * Ends a batch of stagings, its head last, so that its tail is the first to be evicted. `each` is told every outcome
+   * while the key at hand is that write's. Throws length_mismatch, before anything has changed, if an object is larger
+   * than what was reserved for it.
    */
   finish(
     commits: readonly WriteCommit[],

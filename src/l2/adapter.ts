@@ -14,13 +14,20 @@ export interface StoreSource {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The size if it is known before the last chunk. */
   readonly sizeBytes?: number;
-  /** Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take its time. */
+  /**
+   * Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take
+   * its time.
+   */
   readonly durable?: boolean;
-  /** Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts the store and leaves the tier as it was. */
+  /**
+   * Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts
+   * the store and leaves the tier as it was.
+   */
   meta(): ObjectMeta;
   /**
-   * Asked in the very step in which the object becomes visible, with nothing awaited in between; a throw (nobody waits for this store any more) aborts it
-   * and leaves the tier as it was. A tier that commits elsewhere, where this cannot be one step, must refuse there what is older than what it holds or held.
+   * Asked in the very step in which the object becomes visible, with nothing awaited in between; a throw (nobody waits
+   * for this store any more) aborts it and leaves the tier as it was. A tier that commits elsewhere, where this cannot
+   * be one step, must refuse there what is older than what it holds or held.
    */
   assertWanted?(): void;
 }
@@ -29,10 +36,11 @@ export interface StoreSource {
 export interface L2Load {
   readonly meta: ObjectMeta;
   /**
-   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before it is handed out, and
-   * stays valid until the next but one is asked for: its memory may be used again.
-   * Throws VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all bytes were right.
-   * Abandoning the iteration (return) frees what the load holds; a load is to be iterated or returned, never just dropped.
+   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before
+   * it is handed out, and stays valid until the next but one is asked for: its memory may be used again. Throws
+   * VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all
+   * bytes were right. Abandoning the iteration (return) frees what the load holds; a load is to be iterated or
+   * returned, never just dropped.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
 }
@@ -61,7 +69,10 @@ export interface TierUsage {
   readonly usedBytes: number;
   /** 0 = no limit of ours. */
   readonly limitBytes: number;
-  /** Age (now minus createdMs) of the oldest object that takes up room, expired ones included; 0 if there is none. Missing if the tier cannot tell cheaply. */
+  /**
+   * Age (now minus createdMs) of the oldest object that takes up room, expired ones included; 0 if there is none.
+   * Missing if the tier cannot tell cheaply.
+   */
   readonly oldestAgeSeconds?: number;
   /** Unfinished writes of an earlier run that were removed when the tier was opened, where a tier can have such. */
   readonly leftoversRemoved?: number;
@@ -69,10 +80,13 @@ export interface TierUsage {
 
 /**
  * One kind of L2. The promise, failure included:
- * - A miss is `undefined` (or false); a tier that cannot answer throws VitrineError("tier_failed") with the cause. A failure is never reported as a miss.
- * - Readers see whole objects only: a store is visible all at once or not at all, and a failed store leaves what was there.
+ * - A miss is `undefined` (or false); a tier that cannot answer throws VitrineError("tier_failed") with the cause. A
+ *   failure is never reported as a miss.
+ * - Readers see whole objects only: a store is visible all at once or not at all, and a failed store leaves what was
+ *   there.
  * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
- * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never handed out.
+ * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never
+ *   handed out.
  * - Whatever leaves is published as l2.removed, and its key told to the listener that the tier was opened with.
  * - Calls for different keys run side by side; the caller orders calls for one key.
  * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
@@ -84,19 +98,26 @@ export interface L2Adapter {
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
   /** The bytes from `start` (default 0) to `end` (exclusive, default the size; both inside the object). */
   load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
-  /** Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the metadata that was stored. */
+  /**
+   * Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the
+   * metadata that was stored.
+   */
   store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta>;
   /** True if there was such an object. */
   delete(key: ObjectKey): Promise<boolean>;
   /**
-   * Removes every object, or one tenant's; returns how many, once they are gone for good. That may take long: as soon as none of them is visible any more,
-   * `onInvisible` is called, and from then on other calls go on side by side with the rest, which touches nothing that is stored later.
+   * Removes every object, or one tenant's; returns how many, once they are gone for good. That may take long: as soon
+   * as none of them is visible any more, `onInvisible` is called, and from then on other calls go on side by side with
+   * the rest, which touches nothing that is stored later.
    */
   clear(tenant?: string, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
   /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
   readonly trouble?: string | undefined;
-  /** Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is still being read. */
+  /**
+   * Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is
+   * still being read.
+   */
   close(): Promise<void>;
 }

@@ -17,7 +17,10 @@ export class Calls {
     return this.#closed;
   }
 
-  /** Runs one call; throws tier_failed after `close`. A failure that is not a VitrineError becomes tier_failed (no_room if the disk is full) with its cause, unless `spare` says it is none of the tier's. */
+  /**
+   * Runs one call; throws tier_failed after `close`. A failure that is not a VitrineError becomes tier_failed (no_room
+   * if the disk is full) with its cause, unless `spare` says it is none of the tier's.
+   */
   async run<T>(
     action: string,
     work: () => T | Promise<T>,

@@ -32,8 +32,9 @@ export interface FileAdapterOptions {
 }
 
 /**
- * Objects in a folder. The folder's owner (`StoreCalls`) makes every change; this side, of which each thread has one, reads the bytes and writes those of large
- * objects into temp files, so that no thread waits for another's disk. docs/L2_FILE.md describes the folder.
+ * Objects in a folder. The folder's owner (`StoreCalls`) makes every change; this side, of which each thread has one,
+ * reads the bytes and writes those of large objects into temp files, so that no thread waits for another's disk.
+ * docs/L2_FILE.md describes the folder.
  */
 export class FileAdapter implements L2Adapter {
   readonly name: string;
@@ -74,7 +75,8 @@ export class FileAdapter implements L2Adapter {
         if (row === undefined) return undefined;
         const load = await this.#open(row, range ?? { start: 0, end: row.meta.sizeBytes });
         if (load !== undefined) return load;
-        // It may have been replaced, moved or removed while this thread opened it; only what the index still says is damaged.
+        // It may have been replaced, moved or removed while this thread opened it; only what the index still says is
+        // damaged.
         if (await this.#isStill(row)) await this.#store.change({ kind: "damaged", row });
       }
     });

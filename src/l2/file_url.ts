@@ -7,7 +7,10 @@ import { openStore } from "./file/open_store.ts";
 import type { TierContext, TierPlan } from "./kind.ts";
 import type { TierUrl } from "./url.ts";
 
-/** `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk), `fsync` (on | off, default on). */
+/**
+ * `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk), `fsync` (on
+ * | off, default on).
+ */
 export function planFileUrl(url: TierUrl): TierPlan {
   if (url.path === "") throw new VitrineError("bad_request", "Reading an L2 URL: file: needs a folder");
   const limitBytes = url.takeBytes("max");

@@ -6,7 +6,10 @@ import type { FolderKeeper } from "./file/folder_keeper.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
 
-/** The folders that another thread owns, by the number of their tier. `onDropped` is told of segments whose files are gone. */
+/**
+ * The folders that another thread owns, by the number of their tier. `onDropped` is told of segments whose files are
+ * gone.
+ */
 export interface FolderOwner {
   store(tier: number, onDropped: (segment: number) => void): StoreCalls;
 }

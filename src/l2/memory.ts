@@ -39,7 +39,10 @@ interface Entry {
   readonly bytes: Uint8Array;
 }
 
-/** Objects in this thread's memory: for tests and trials. Volatile, the one exception to the promise that a stored object survives kill -9. */
+/**
+ * Objects in this thread's memory: for tests and trials. Volatile, the one exception to the promise that a stored
+ * object survives kill -9.
+ */
 export class MemoryAdapter implements L2Adapter {
   readonly name: string;
   readonly #options: MemoryAdapterOptions;

@@ -40,8 +40,8 @@ export function checkTiers(urls: readonly string[], threads: number): void {
 }
 
 /**
- * Opens the tiers in the order of their URLs; `folders` owns those of file tiers if it is not this thread. Throws bad_request for a bad URL, tier_failed if
- * a tier cannot be opened; then none stays open.
+ * Opens the tiers in the order of their URLs; `folders` owns those of file tiers if it is not this thread. Throws
+ * bad_request for a bad URL, tier_failed if a tier cannot be opened; then none stays open.
  */
 export async function openTiers(
   urls: readonly string[],
@@ -60,7 +60,10 @@ export async function openTiers(
   }
 }
 
-/** Opens the folders of the tiers that have one, as their owner; undefined in the place of every other tier. Throws like openTiers. */
+/**
+ * Opens the folders of the tiers that have one, as their owner; undefined in the place of every other tier. Throws like
+ * openTiers.
+ */
 export async function openFolders(
   urls: readonly string[],
   context: TiersContext & {

@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /**
- * Names a folder in a way that does not depend on the path to it, also if it is still to be made: symbolic links, bind mounts and differently written paths
- * to one folder give one name.
+ * Names a folder in a way that does not depend on the path to it, also if it is still to be made: symbolic links, bind
+ * mounts and differently written paths to one folder give one name.
  */
 export function placeOf(path: string): string {
   try {

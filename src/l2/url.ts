@@ -2,7 +2,9 @@ import { VitrineError } from "../core/errors.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
-/** A tier's URL taken apart: `scheme:[//]path[?name=value&…]`. Not WHATWG, for which `file://./x` has no relative path. */
+/**
+ * A tier's URL taken apart: `scheme:[//]path[?name=value&…]`. Not WHATWG, for which `file://./x` has no relative path.
+ */
 export class TierUrl {
   /** With its colon, e.g. "file:". */
   readonly scheme: string;

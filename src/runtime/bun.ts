@@ -50,7 +50,10 @@ const ROOM_MS = 250;
 /** How often a stop looks whether only endless responses are left. */
 const LOOK_MS = 50;
 
-/** JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is made to collect. */
+/**
+ * JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is
+ * made to collect.
+ */
 const COLLECT_BYTES = 16 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
@@ -146,7 +149,10 @@ const SENDER: Sender = {
   send: (source, options) => smallBody(source, options, COPY_LIMIT_BYTES) ?? stream(source, options),
 };
 
-/** A direct stream copies inside `write`, so the hold ends with the last write. Bun drops Content-Length and frames the body as chunked. */
+/**
+ * A direct stream copies inside `write`, so the hold ends with the last write. Bun drops Content-Length and frames the
+ * body as chunked.
+ */
 function stream(source: ByteSource, options: SendOptions): Response {
   const hold = new Hold(source, options);
   let started = false;

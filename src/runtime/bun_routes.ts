@@ -9,8 +9,8 @@ export type RoutedRequest = Request & { readonly params: Readonly<Record<string,
 type Handler = (request: RoutedRequest) => Response | Promise<Response>;
 
 /**
- * Bun gives no request target but a URL in which dot segments and backslashes are resolved; its router still sees what was sent. So one route for each
- * number of segments takes the requests whose path has to be exact.
+ * Bun gives no request target but a URL in which dot segments and backslashes are resolved; its router still sees what
+ * was sent. So one route for each number of segments takes the requests whose path has to be exact.
  */
 export function exactRoutes(
   { prefix, methods }: ExactPaths,
@@ -21,7 +21,7 @@ export function exactRoutes(
   return Object.fromEntries(paths.map((segments) => [prefix + segments.join("/"), handlers]));
 }
 
-/** Whether the URL of a request that came by a route is another than was sent. */
+/** True if the URL of a request that came by a route differs from the one that was sent. */
 export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: ExactPaths): boolean {
   const path = pathIn(url);
   if (!path.startsWith(prefix)) return true;
@@ -35,8 +35,8 @@ export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: Ex
 }
 
 /**
- * Whether the URL of a request that came by no route is another than was sent: it would have come by one. Where empty segments are left, or too many,
- * nobody can tell.
+ * True if the URL of a request that came by no route differs from the one that was sent, which would have come by one.
+ * Where empty segments are left, or too many, nobody can tell.
  */
 export function isStrayed({ url, method }: Request, { prefix, methods }: ExactPaths): boolean {
   if (!methods.includes(method)) return false;

@@ -19,8 +19,8 @@ export interface ChunkStream<Chunk extends Uint8Array> {
 }
 
 /**
- * A default stream of a source's chunks, one for each pull. It closes with the last byte, not with the pull after it: a server that has sent
- * Content-Length bytes need not pull again.
+ * A default stream of a source's chunks, one for each pull. It closes with the last byte, not with the pull after it: a
+ * server that has sent Content-Length bytes need not pull again.
  */
 export function chunkStream<Chunk extends Uint8Array>(
   source: ByteSource,

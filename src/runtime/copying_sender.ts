@@ -4,8 +4,9 @@ import { smallBody } from "./small_body.ts";
 import type { ByteSource, Sender, SendOptions } from "./types.ts";
 
 /**
- * Sends private copies only, so the source is released with the last chunk whatever the runtime does: for tests, for edge isolates, and for
- * Deno when slow readers pin too much. A reader that asks for nothing for `idleTimeoutSeconds` (0: for ever) loses the rest.
+ * Sends private copies only, so the source is released with the last chunk whatever the runtime does: for tests, for
+ * edge isolates, and for Deno when slow readers pin too much. A reader that asks for nothing for `idleTimeoutSeconds`
+ * (0: for ever) loses the rest.
  */
 export class CopyingSender implements Sender {
   readonly copyLimitBytes: number;

@@ -4,7 +4,10 @@ export interface CpuSources {
   readonly cores: number;
 }
 
-/** Cores this process may keep busy: the machine's, or the quota of its control group (version 2, 1) if that is less, rounded up; at least 1. */
+/**
+ * Cores this process may keep busy: the machine's, or the quota of its control group (version 2, 1) if that is less,
+ * rounded up; at least 1.
+ */
 export function findCpuCount({ readFile, cores }: CpuSources): number {
   const [quota, period] = readFile("/sys/fs/cgroup/cpu.max")?.split(/\s/) ??
     [readFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), readFile("/sys/fs/cgroup/cpu/cpu.cfs_period_us")];

@@ -32,7 +32,10 @@ function serve(options: ServeOptions): Server {
 
 const discard = collector();
 
-/** V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it collects them. */
+/**
+ * V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it
+ * collects them.
+ */
 function collector(): (bytes: number) => void {
   const gc: unknown = Reflect.get(globalThis, "gc");
   let discarded = 0;
@@ -52,8 +55,9 @@ function stable(chunk: Uint8Array): Uint8Array {
 }
 
 /**
- * Streams views over the source's own memory, which Deno reads until `completed` settles: only then is the source released. Deno cannot close
- * the connection of a reader that stalls, so what such readers pin is limited; beyond it, bodies are copied.
+ * Streams views over the source's own memory, which Deno reads until `completed` settles: only then is the source
+ * released. Deno cannot close the connection of a reader that stalls, so what such readers pin is limited; beyond it,
+ * bodies are copied.
  */
 class DenoSender implements Sender {
   readonly copyLimitBytes = COPY_LIMIT_BYTES;

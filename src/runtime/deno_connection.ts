@@ -1,6 +1,6 @@
 import type { RequestContext, ServeOptions } from "./types.ts";
 
-/** How Deno serves one connection. */
+/** Deno's function that serves one connection. */
 export type ServeConnection = (
   conn: object,
   signal: AbortSignal,
@@ -14,10 +14,13 @@ interface Served {
   readonly finished: Promise<void>;
 }
 
-/** How long a request may be on its way to a connection that is about to close. */
+/** Milliseconds that a request may be on its way to a connection that is about to close. */
 const ON_ITS_WAY_MS = 200;
 
-/** One connection: which requests it has in hand, and how long nothing has been going on in it but waiting for its client. */
+/**
+ * One connection: which requests it has in hand, and how long nothing has been going on in it but waiting for its
+ * client.
+ */
 export class DenoConnection {
   /** Settles when it is closed. */
   readonly ended: Promise<void>;
@@ -59,8 +62,8 @@ export class DenoConnection {
   }
 
   /**
-   * Milliseconds, from the first look on, for which all that is missing should have come from the client: a request, or the rest of its body. 0 while
-   * the server has something to do.
+   * Milliseconds, from the first look on, for which all that is missing should have come from the client: a request, or
+   * the rest of its body. 0 while the server has something to do.
    */
   idleMs(): number {
     if (this.#waitingForBodies < this.#inHand || this.#abort.signal.aborted) return 0;
@@ -69,8 +72,8 @@ export class DenoConnection {
   }
 
   /**
-   * Closes it when no request is in hand: Deno's shutdown breaks off bodies that are still arriving. A request that is on its way meanwhile gets a 503 that
-   * says so, not a connection that closes under it.
+   * Closes it when no request is in hand: Deno's shutdown breaks off bodies that are still arriving. A request that is
+   * on its way meanwhile gets a 503 that says so, not a connection that closes under it.
    */
   endAfterRequests(): void {
     this.#endsAfterRequests = true;

@@ -23,12 +23,15 @@ declare const Deno: {
   };
 };
 
-/** How often a stop looks for what is still in hand. */
+/** Milliseconds between two looks of a stop at the requests in hand. */
 const LOOK_MS = 20;
 
 let isTold = !isMainThread;
 
-/** Deno.serve, for a Deno that does not serve connections one by one: idle connections are not closed, and an accept that fails ends it. */
+/**
+ * Deno.serve, for a Deno that does not serve connections one by one: idle connections are not closed, and an accept
+ * that fails ends it.
+ */
 export function servePlainly(options: ServeOptions): Server {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const abort = new AbortController();

@@ -18,13 +18,13 @@ declare const Deno: {
   };
 };
 
-/** How often is looked for idle connections. */
+/** Milliseconds between two looks for idle connections. */
 const LOOK_MS = 1000;
-/** How long is waited for a connection to end before it is looked again. */
+/** Milliseconds to wait for a connection to end before the next look. */
 const WAIT_MS = 100;
-/** How long a connection without a request may take to close. */
+/** Milliseconds that a connection without a request may take to close. */
 const CLOSE_MS = 2000;
-/** How often a failure to accept is told. */
+/** Milliseconds between two reports of a failure to accept. */
 const TELL_MS = 60_000;
 /** Most connections that are accepted without a look at the descriptors. */
 const MOST_UNSEEN = 16;
@@ -32,8 +32,9 @@ const MOST_UNSEEN = 16;
 const MOST_THREADS = 64;
 
 /**
- * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for good when an accept fails (denoland/deno#10148), and closes no
- * idle connection (denoland/deno#3515). Served alone, one can be ended without the others. A request costs the same.
+ * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for
+ * good when an accept fails (denoland/deno#10148), and closes no idle connection (denoland/deno#3515). Served alone,
+ * one can be ended without the others. A request costs the same.
  */
 export class DenoServer implements Server {
   readonly #options: ServeOptions;
@@ -100,7 +101,10 @@ export class DenoServer implements Server {
     }
   }
 
-  /** Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes first, as in nginx. */
+  /**
+   * Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes
+   * first, as in nginx.
+   */
   async #untilRoom(): Promise<void> {
     if (this.#unseen > 0) {
       this.#unseen--;
@@ -176,7 +180,9 @@ export class DenoServer implements Server {
   }
 }
 
-/** Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none. */
+/**
+ * Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none.
+ */
 export function parseServeConnection(): ServeConnection | undefined {
   const internals: unknown = Reflect.get(Deno, Deno.internal);
   const serve: unknown = typeof internals === "object" && internals !== null

@@ -1,13 +1,15 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 
-/** Descriptors that connections may not take, so that tiers and the admin port find some: a quarter, at most this many. */
+/**
+ * Descriptors that connections may not take, so that tiers and the admin port find some: a quarter, at most this many.
+ */
 const MOST_RESERVED = 256;
 
-/** How many descriptors this process may have open, and whether connections have taken what they may. */
+/** The limit of this process's descriptors, and the part of it that connections may take. */
 export class Descriptors {
   /** Undefined where the system does not tell. */
   readonly limit: number | undefined;
-  /** Whether one could be opened at the start: where that is not permitted nothing is ever low. */
+  /** True if a descriptor could be opened at the start; where that is not permitted, descriptors are never low. */
   readonly #canLook = lowestFree() !== undefined;
 
   constructor(limit: number | undefined) {
@@ -19,13 +21,13 @@ export class Descriptors {
     return new Descriptors(limitOf(readLimits()));
   }
 
-  /** How many connections fit beside what is open now. */
+  /** The number of connections that fit beside the open descriptors. */
   room(): number | undefined {
     const free = lowestFree();
     return this.limit === undefined ? undefined : Math.max(0, this.limit - reserved(this.limit) - (free ?? this.limit));
   }
 
-  /** Whether what is left is kept for others than connections. */
+  /** True if the free descriptors are reserved for others than connections. */
   areLow(): boolean {
     if (!this.#canLook) return false;
     const free = lowestFree();

@@ -3,11 +3,11 @@ import { findCpuCount } from "./cpu_count.ts";
 import { HostFiles } from "./host_files.ts";
 import { findMemoryLimit } from "./memory_limit.ts";
 
-/** What the system lets this process use. */
+/** The resources that the system lets this process use. */
 export interface HostFacts {
   readonly memoryLimitBytes: number;
   readonly cpuCount: number;
-  /** What is taken for true because a file that would tell cannot be read; empty if all could be. */
+  /** Assumptions that stand in for files that cannot be read; empty if all can. */
   readonly assumptions: readonly string[];
 }
 
@@ -29,7 +29,7 @@ export function hostFacts(files: HostFiles = new HostFiles()): HostFacts {
   return { memoryLimitBytes, cpuCount, assumptions };
 }
 
-/** What the start line says of assumptions: nothing if there are none. */
+/** The part of the start line about assumptions; "" if there are none. */
 export function assumedText(assumptions: readonly string[]): string {
   if (assumptions.length === 0) return "";
   return ` assumed="${assumptions.join(", ")}" (/proc and /sys cannot be read; on Deno they need --allow-all)`;

@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 
-/** Reads the files in which the system tells what a process may use, and remembers those that it was not allowed to read: a fact in there is unknown, not absent. */
+/**
+ * Reads the files in which the system tells what a process may use, and remembers those that it was not allowed to
+ * read: a fact in there is unknown, not absent.
+ */
 export class HostFiles {
   readonly #unreadable = new Map<string, string>();
   readonly #readText: (path: string) => string;
@@ -20,7 +23,7 @@ export class HostFiles {
     }
   };
 
-  /** Why files could not be read, by path. */
+  /** The causes for which files could not be read, by path. */
   get unreadable(): ReadonlyMap<string, string> {
     return this.#unreadable;
   }

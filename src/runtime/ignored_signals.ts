@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 /** SIGHUP's bit in the masks of /proc/self/status. */
 const HANGUP = 1n;
 
-/** Whether whoever started this process wants it to survive the end of its terminal, as `nohup` does. `status`: the text of /proc/self/status. */
+/**
+ * True if the process was started to survive the end of its terminal, as by `nohup`. `status`: the text of
+ * /proc/self/status.
+ */
 export function ignoresHangup(status: string): boolean {
   const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status) ?? [];
   return (BigInt(`0x${mask}`) & HANGUP) !== 0n;

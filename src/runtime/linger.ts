@@ -1,8 +1,11 @@
-/** How long the rest of a body is waited for: in all, and without a byte of it. As nginx's lingering_time and lingering_timeout. */
+/**
+ * Limits of the wait for the rest of a body: in all, and without a byte of it, as nginx's lingering_time and
+ * lingering_timeout.
+ */
 const LINGER_MS = 30_000;
 const SILENCE_MS = 5_000;
 
-/** How patient `linger` is, where not as usual. */
+/** Options of `afterBody`; the limits have defaults. */
 export interface LingerOptions {
   readonly lingerMs?: number;
   readonly silenceMs?: number;
@@ -11,9 +14,10 @@ export interface LingerOptions {
 }
 
 /**
- * The answer once the rest of the request's body is read and thrown away. Bun closes a connection that is not kept alive as soon as the answer is written: bytes that have
- * arrived and are unread then make the kernel reset it, and the client loses the answer (RFC 9112, 9.6).
- * Who asks for `100-continue` has HTTP/1.1 and may wait for the answer before sending, so it comes at once unless the connection is to be closed.
+ * The answer once the rest of the request's body is read and thrown away. Bun closes a connection that is not kept
+ * alive as soon as the answer is written: bytes that have arrived and are unread then make the kernel reset it, and the
+ * client loses the answer (RFC 9112, 9.6). A client that asks for `100-continue` may wait for the answer before it
+ * sends the body, so the answer comes at once unless the connection is to be closed.
  */
 export function afterBody(
   request: Request,

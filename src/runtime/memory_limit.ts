@@ -11,7 +11,10 @@ function lineage(group: string): readonly string[] {
   return group === "/" || group === "." ? ["/"] : [group, ...lineage(dirname(group))];
 }
 
-/** Files that may hold this process's limit, of control groups version 2 and version 1. A container sees its own group as the root. */
+/**
+ * Files that may hold this process's limit, of control groups version 2 and version 1. A container sees its own group
+ * as the root.
+ */
 function limitFiles(ownGroups: string): readonly string[] {
   const [, unified = "/"] = /^0::(\/.*)$/m.exec(ownGroups) ?? [];
   const [, memory = "/"] = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(\/.*)$/m.exec(ownGroups) ?? [];
@@ -21,7 +24,9 @@ function limitFiles(ownGroups: string): readonly string[] {
   ];
 }
 
-/** The smallest limit in bytes that control groups set, or the machine's memory where there is none or it is smaller. */
+/**
+ * The smallest limit in bytes that control groups set, or the machine's memory where there is none or it is smaller.
+ */
 export function findMemoryLimit({ readFile, totalBytes }: MemorySources): number {
   // "max" and "" are not limits; version 1 writes "no limit" as a number beyond any machine's memory.
   const limits = limitFiles(readFile("/proc/self/cgroup") ?? "").map((path) =>

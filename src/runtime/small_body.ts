@@ -1,6 +1,9 @@
 import type { ByteSource, SendOptions } from "./types.ts";
 
-/** The response of one private copy, already released, if the body is at most `limitBytes` long and at hand; else undefined. */
+/**
+ * The response of one private copy, already released, if the body is at most `limitBytes` long and at hand; else
+ * undefined.
+ */
 export function smallBody(source: ByteSource, options: SendOptions, limitBytes: number): Response | undefined {
   const { start, end } = options;
   const sizeBytes = end - start;

@@ -5,7 +5,10 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 export interface Thread<ToThread> {
   /** `ports` in the message go to the other thread. */
   post(message: ToThread, ports?: readonly MessagePort[]): void;
-  /** Asks the runtime to stop it. Resolves when the runtime says it has; Deno says so at once and cannot stop a busy thread (docs/RUNTIMES.md). */
+  /**
+   * Asks the runtime to stop it. Resolves when the runtime says it has; Deno says so at once and cannot stop a busy
+   * thread (docs/RUNTIMES.md).
+   */
   terminate(): Promise<void>;
 }
 
@@ -49,7 +52,10 @@ export interface Port<Out, In> {
   close(): void;
 }
 
-/** Wraps the end of a channel. `onmessage`, because `on("message")` makes a round trip take milliseconds on Deno (docs/RUNTIMES.md). */
+/**
+ * Wraps the end of a channel. `onmessage`, because `on("message")` makes a round trip take milliseconds on Deno
+ * (docs/RUNTIMES.md).
+ */
 export function portOf<Out, In>(port: MessagePort): Port<Out, In> {
   return {
     post: (message) => port.postMessage(message),

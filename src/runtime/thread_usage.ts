@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** What the system knows of a thread of this process. */
+/** The system's account of a thread of this process. */
 export interface ThreadUsage {
   /** Tells it from an earlier thread with the same number. */
   readonly startedAt: number;
@@ -22,7 +22,10 @@ export function ownThreadId(): number {
   }
 }
 
-/** Looks at a thread by its number from `ownThreadId`. "ended": there is none any more. Undefined where /proc does not tell. */
+/**
+ * Looks at a thread by its number from `ownThreadId`. "ended": there is none any more. Undefined where /proc does not
+ * tell.
+ */
 export function threadUsage(id: number): ThreadUsage | "ended" | undefined {
   if (id === 0) return undefined;
   try {

@@ -3,19 +3,27 @@ export interface ByteSource {
   /** The bytes [start, end) in fresh private memory if they are all at hand now, else undefined. */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
   /**
-   * The bytes [start, end) in order. A chunk over shared memory stays valid until `release`, one in private memory until the next is asked for.
-   * A throw breaks the response off.
+   * The bytes [start, end) in order. A chunk over shared memory stays valid until `release`, one in private memory
+   * until the next is asked for. A throw breaks the response off.
    */
   chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
-  /** Gives the hold back; called exactly once, when the runtime reads the memory no more. `finished`: every byte was handed over. */
+  /**
+   * Gives the hold back; called exactly once, when the runtime reads the memory no more. `finished`: every byte was
+   * handed over.
+   */
   release(outcome: "finished" | "aborted"): void;
 }
 
 /** What a runtime knows of the request beside the Request itself. */
 export interface RequestContext {
-  /** Settles when the response has left completely or its connection is gone; undefined where the runtime does not tell. */
+  /**
+   * Settles when the response has left completely or its connection is gone; undefined where the runtime does not tell.
+   */
   readonly completed?: Promise<void>;
-  /** Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees to its clients itself. */
+  /**
+   * Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees
+   * to its clients itself.
+   */
   readonly waitsForBody?: (waits: boolean) => void;
   /** Set if the runtime has resolved the path that was sent into another (Bun; see `exactPaths`). */
   readonly isResolved?: true;
@@ -64,7 +72,10 @@ export interface ServeOptions {
   readonly port: number;
   /** Several servers, of several threads, on one port. */
   readonly reusePort: boolean;
-  /** A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno only where it waits for the client to send. */
+  /**
+   * A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno only where
+   * it waits for the client to send.
+   */
   readonly idleTimeoutSeconds: number;
   /** Requests that are told of if their path is not what was sent; default: none. */
   readonly exactPaths?: ExactPaths;
@@ -81,8 +92,9 @@ export interface ServeOptions {
 export interface Server {
   readonly address: { readonly host: string; readonly port: number };
   /**
-   * Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers do not read. Requests that still run
-   * after `patienceMs` (default: for ever) are broken off; resolves with how many those were.
+   * Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers
+   * do not read. Requests that still run after `patienceMs` (default: for ever) are broken off; resolves with how many
+   * those were.
    */
   stop(options?: { readonly patienceMs?: number }): Promise<number>;
 }
@@ -91,7 +103,10 @@ export interface Server {
 export interface SenderOptions {
   /** As in ServeOptions. */
   readonly idleTimeoutSeconds: number;
-  /** Deno: most bytes of objects pinned by unfinished responses at a time; beyond, bodies are copied chunk by chunk (default 256 MiB). */
+  /**
+   * Deno: most bytes of objects pinned by unfinished responses at a time; beyond, bodies are copied chunk by chunk
+   * (default 256 MiB).
+   */
   readonly pinnedLimitBytes?: number;
 }
 

@@ -27,7 +27,10 @@ const FAMILIES = /^OTEL_(?:EXPORTER_|BSP_|BLRP_|METRICS?_|LOGS_|TRACES_|RESOURCE
 /** A name of a header (RFC 9110 5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Notes what the SDK's exporters would pass over in silence: they read these variables from the process's environment by themselves. */
+/**
+ * Notes what the SDK's exporters would pass over in silence: they read these variables from the process's environment
+ * by themselves.
+ */
 export function checkExporterEnv(env: OtelEnv, signal: Signal): void {
   for (const prefix of ["OTEL_EXPORTER_OTLP_", `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_`]) {
     env.number(`${prefix}TIMEOUT`, 10_000);

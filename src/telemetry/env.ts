@@ -14,8 +14,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_VALUE_CHARS = 200;
 
 /**
- * The standard OTEL_* variables. What cannot be used counts as not set, as the OpenTelemetry specification asks, and is noted once for each variable.
- * An empty value is no value.
+ * The standard OTEL_* variables. What cannot be used counts as not set, as the OpenTelemetry specification asks, and is
+ * noted once for each variable. An empty value is no value.
  */
 export class OtelEnv {
   readonly #env: Env;

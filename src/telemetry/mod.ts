@@ -58,14 +58,20 @@ export interface Observability {
   exports(): ReadonlyMap<Signal, ExportNumbers>;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
-  /** Pushes once more where pushing is on, and ends; tells by signal whether that arrived. Never throws, and never takes longer than its timeout. */
+  /**
+   * Pushes once more where pushing is on, and ends; tells by signal whether that arrived. Never throws, and never takes
+   * longer than its timeout.
+   */
   shutdown(): Promise<ReadonlyMap<Signal, boolean>>;
 }
 
 const SCOPE = "vitrine";
 const SIGNALS = ["metrics", "logs", "traces"] as const satisfies readonly Signal[];
 
-/** Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are pushed where the environment says so, and what pushes is loaded only then. */
+/**
+ * Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are
+ * pushed where the environment says so, and what pushes is loaded only then.
+ */
 export async function initObservability(config: ObservabilityConfig): Promise<Observability> {
   const { clock, onPush = () => {}, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
   const env = new OtelEnv(config.env);

@@ -14,9 +14,10 @@ const DEFAULT_PROTOCOL = "http/protobuf";
 const EXPORTERS = ["otlp", "none", "console", "prometheus", "zipkin", "jaeger"];
 
 /**
- * Where the environment wants a signal pushed to: OTEL_EXPORTER_OTLP_<SIGNAL>_ENDPOINT as it is, or OTEL_EXPORTER_OTLP_ENDPOINT with
- * the signal's path. Undefined if neither is set, if OTEL_<SIGNAL>_EXPORTER is set and has no `otlp` in it, or if OTEL_SDK_DISABLED is
- * `true`. With `otlp` and no endpoint it is http://localhost:4318. An endpoint that is no http URL is pushed nothing, and noted.
+ * Where the environment wants a signal pushed to: OTEL_EXPORTER_OTLP_<SIGNAL>_ENDPOINT as it is, or
+ * OTEL_EXPORTER_OTLP_ENDPOINT with the signal's path. Undefined if neither is set, if OTEL_<SIGNAL>_EXPORTER is set and
+ * has no `otlp` in it, or if OTEL_SDK_DISABLED is `true`. With `otlp` and no endpoint it is http://localhost:4318. An
+ * endpoint that is no http URL is pushed nothing, and noted.
  */
 export function otlpTarget(env: OtelEnv, signal: Signal): OtlpTarget | undefined {
   const name = signal.toUpperCase();

@@ -22,9 +22,9 @@ interface Sampler {
 }
 
 /**
- * Decides when a request begins whether it is followed, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG: one that is not followed costs
- * nothing more than this. Undefined where no request ever is, because no traces are pushed. Loads nothing of the SDK, so that it can
- * work in every thread that serves.
+ * Decides when a request begins whether it is followed, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG: one that is
+ * not followed costs nothing more than this. Undefined where no request ever is, because no traces are pushed. Loads
+ * nothing of the SDK, so that it can work in every thread that serves.
  */
 export function requestFollower(options: FollowerOptions): Follow | undefined {
   const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
@@ -84,7 +84,10 @@ function ratioOf(env: OtelEnv): number {
   return 1;
 }
 
-/** Whether a trace belongs to the sampled part, the same way as OpenTelemetry's TraceIdRatioBased sampler for JavaScript: every service of it decides alike. */
+/**
+ * Whether a trace belongs to the sampled part, the same way as OpenTelemetry's TraceIdRatioBased sampler for
+ * JavaScript: every service of it decides alike.
+ */
 function isBelow(traceId: string, ratio: number): boolean {
   let mixed = 0;
   for (let at = 0; at < 32; at += 8) mixed = (mixed ^ Number.parseInt(traceId.slice(at, at + 8), 16)) >>> 0;

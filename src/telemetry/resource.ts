@@ -4,8 +4,8 @@ import type { OtelEnv } from "./env.ts";
 const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
 
 /**
- * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds or overrides
- * (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
+ * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds
+ * or overrides (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
  */
 export function resourceOf(
   env: OtelEnv,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { duration, integer, ratio, size, urls } from "../../src/config/value_format.ts";
+import { duration, hostNames, integer, ratio, size, urls } from "../../src/config/value_format.ts";
 
 test("size reads bytes when the text has a binary unit or none", () => {
   const { parse } = size("1B");
@@ -59,4 +59,12 @@ test("ratio refuses when the text is not above 0 and up to 1", () => {
 test("urls refuses when one of the list is not a URL", () => {
   const { parse } = urls();
   expect(["", "/var/lib", "file:///a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("hostNames reads names, wildcards and none, and refuses anything that is no host name", () => {
+  const { parse } = hostNames();
+  expect(parse("a.example, *.b.example,*")).toEqual(["a.example", "*.b.example", "*"]);
+  expect(parse("none")).toEqual([]);
+  const texts = ["", "a b", "a:80", "a,", "*x", "http://a"];
+  expect(texts.filter((text) => parse(text) !== undefined)).toEqual([]);
 });

@@ -8,7 +8,7 @@ const expressions: readonly string[] = [...JSON.stringify(dashboard).matchAll(/"
 test("no expression of the dashboard is NaN when there is no data", () => {
   expect(expressions.length > 20).toBe(true);
   for (const expression of expressions) {
-    // What it divides by, if it divides, is above zero, or there is no sample.
+    // Each divisor is above zero, or there is no sample.
     const [, ...divisors] = expression.split(" / ");
     for (const divisor of divisors) expect(divisor.endsWith(" > 0)") ? "" : expression).toBe("");
     // A quantile of nothing is NaN, which compares with nothing.

@@ -9,7 +9,7 @@ function ruleExpressions(): readonly string[] {
   );
 }
 
-/** What stands in the brackets that open at an index. */
+/** The text in the brackets that open at an index. */
 function inBrackets(text: string, open: number): string {
   let depth = 0;
   for (let at = open; at < text.length; at++) {

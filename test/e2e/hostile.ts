@@ -1,6 +1,6 @@
 /**
- * Signals, disks, clocks, sockets, descriptors and control groups used against a real server: one case for each kind of fault.
- * `bun run e2e:hostile [--runtime bun|deno] [--seed N] [--only CASE]`
+ * Signals, disks, clocks, sockets, descriptors and control groups used against a real server: one case for each kind of
+ * fault. `bun run e2e:hostile [--runtime bun|deno] [--seed N] [--only CASE]`
  */
 import { mkdirSync } from "node:fs";
 import { hostileCases } from "./hostile/mod.ts";

@@ -1,7 +1,7 @@
 /**
- * Hunt for torn, foreign and outdated bytes: many clients over a few keys and four workers whose memory is far too small, workers killed now and
- * then; at the end nothing is leaked.
- * `bun run e2e:hunt [--runtime bun|deno] [--seed N] [--seconds N] [--clients N] [--keys N] [--kills N]`
+ * Hunt for torn, foreign and outdated bytes: many clients over a few keys and four workers whose memory is far too
+ * small, workers killed now and then; at the end nothing is leaked. `bun run e2e:hunt [--runtime bun|deno] [--seed N]
+ * [--seconds N] [--clients N] [--keys N] [--kills N]`
  */
 import { setTimeout as wait } from "node:timers/promises";
 import { Hunter } from "./hunt/hunter.ts";

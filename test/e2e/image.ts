@@ -1,7 +1,7 @@
 /**
- * The images, really built from their Dockerfiles and started: the HTTP contract, health check, push to a real Collector, graceful stop as an
- * engine does it, and a new container over the old one's volume.
- * `bun run e2e:image [--runtime bun|deno] [--seed N]`; needs root.
+ * The images, really built from their Dockerfiles and started: the HTTP contract, health check, push to a real
+ * Collector, graceful stop as an engine does it, and a new container over the old one's volume. `bun run e2e:image
+ * [--runtime bun|deno] [--seed N]`; needs root.
  */
 import { chownSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -57,7 +57,8 @@ async function checkContract({ runtime, checks }: SuiteRun, port: number): Promi
 
 /** What the Collector was pushed must become what the server shows, for everything that lookups and writes count. */
 async function checkPush(client: Client, collector: Collector, checks: Checks): Promise<void> {
-  // None of them by tenant: the contract has more tenants than have labels of their own, and the Collector shows a label that is gone a while longer.
+  // None of them by tenant: the contract has more tenants than have labels of their own, and the Collector shows a
+  // label that is gone a while longer.
   const names = ["vitrine_lookups_total", "vitrine_written_bytes_total", "lmcache_mp_l1_write_keys_total"] as const;
   const sums = (text: string) => {
     if (!text.includes(names[0])) return [];

@@ -1,6 +1,6 @@
 /**
- * `kill -9` under load with write through, again and again over the same folder; then a graceful stop under load with write back.
- * `bun run e2e:kill [--runtime bun|deno] [--seed N] [--rounds N] [--keys N] [--concurrency N]`
+ * `kill -9` under load with write through, again and again over the same folder; then a graceful stop under load with
+ * write back. `bun run e2e:kill [--runtime bun|deno] [--seed N] [--rounds N] [--keys N] [--concurrency N]`
  */
 import { KeyHistory } from "./kill/key_history.ts";
 import { runLoad } from "./kill/load.ts";
@@ -26,7 +26,10 @@ function newHistories(): readonly KeyHistory[] {
   return Array.from({ length: options.number("keys") }, (_, i) => new KeyHistory(`group ${i % 7}/key ${i}`));
 }
 
-/** One load with one end by SIGKILL, sometimes a second SIGKILL while the next start recovers, and the comparison afterwards. */
+/**
+ * One load with one end by SIGKILL, sometimes a second SIGKILL while the next start recovers, and the comparison
+ * afterwards.
+ */
 async function killRound(round: number, histories: readonly KeyHistory[], run: SuiteRun): Promise<void> {
   const folder = `${run.folder}/through`;
   const server = await start(run, folder, "through");

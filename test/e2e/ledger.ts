@@ -1,7 +1,7 @@
 /**
- * Mixed operations over many workers, and the clients' ledger against /metrics: in peace, with details shed all the time, with subscribers that
- * throw and that hold the collector up, with a worker killed half-way.
- * `bun run e2e:ledger [--runtime bun|deno] [--seed N] [--operations N] [--connections N]`
+ * Mixed operations over many workers, and the clients' ledger against /metrics: in peace, with details shed all the
+ * time, with subscribers that throw and that hold the collector up, with a worker killed half-way. `bun run e2e:ledger
+ * [--runtime bun|deno] [--seed N] [--operations N] [--connections N]`
  */
 import { join } from "node:path";
 import { killVariant } from "./ledger/kill/kill_variant.ts";

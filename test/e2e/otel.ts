@@ -1,13 +1,13 @@
 /**
- * The server against a real OpenTelemetry Collector and a real Prometheus, with the compose stack's own configuration: the same series pushed
- * and pulled, dashboards that show data, rules that hold, and a Collector that dies, hangs and comes back.
- * `bun run e2e:otel [--runtime bun|deno] [--seed N] [--requests N] [--rounds N]`
+ * The server against a real OpenTelemetry Collector and a real Prometheus, with the compose stack's own configuration:
+ * the same series pushed and pulled, dashboards that show data, rules that hold, and a Collector that dies, hangs and
+ * comes back. `bun run e2e:otel [--runtime bun|deno] [--seed N] [--requests N] [--rounds N]`
  */
 import { globSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { compareWays } from "./otel/compare_ways.ts";
 import { checkDisturbance } from "./otel/disturbance.ts";
-import { emptyExpressions, expressions } from "./otel/expressions.ts";
+import { emptyExpressions, expressions, notNumbers } from "./otel/expressions.ts";
 import { checkMetricsPage } from "./otel/lint.ts";
 import { loadFlags, sendLoad, tierLimit, turnOver } from "./otel/load.ts";
 import { checkLogsAndTraces } from "./otel/logs_and_traces.ts";
@@ -69,6 +69,7 @@ await runSuite("otel", options, async (run) => {
   await checkMetricsPage("fresh", client, checks);
   // Rates need a sample from before the load.
   await compareWays("fresh", prometheus, checks);
+  checks.equal("fresh: samples that are no number", { actual: await notNumbers(prometheus), expected: [] });
   tell("fresh server compared");
   await sendLoad(client, new Random(options.seed), { requests: options.number("requests"), keys: 1500 });
   await turnOver(client, 1500);
@@ -76,6 +77,7 @@ await runSuite("otel", options, async (run) => {
   tell("load sent");
   await checkMetricsPage("loaded", client, checks);
   await compareWays("loaded", prometheus, checks);
+  checks.equal("loaded: samples that are no number", { actual: await notNumbers(prometheus), expected: [] });
   checks.equal("expressions that show nothing", { actual: await emptyExpressions(prometheus), expected: [] });
   tell(`compared; ${expressions.length} expressions of dashboards asked`);
   await checkLogsAndTraces({ client, collector, address: server.address }, checks);

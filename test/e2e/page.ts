@@ -1,7 +1,8 @@
 /**
- * The page at `/` in headless Chromium, over a loaded server: it loads, its numbers move and are those of /metrics, live events come, nothing that a
- * client names becomes markup, nothing is wider than a phone. Needs root where Chromium is not installed yet.
- * `bun run e2e:page [--runtime bun|deno] [--seed N] [--screenshots 1]`; the last one writes docs/images instead, after a longer load.
+ * The page at `/` in headless Chromium, over a loaded server: it loads, its numbers move and are those of /metrics,
+ * live events come, nothing that a client names becomes markup, nothing is wider than a phone. Needs root where
+ * Chromium is not installed yet. `bun run e2e:page [--runtime bun|deno] [--seed N] [--screenshots 1]`; the last one
+ * writes docs/images instead, after a longer load.
  */
 import { isDeepStrictEqual } from "node:util";
 import { setTimeout as wait } from "node:timers/promises";

@@ -5,6 +5,7 @@ import { Call } from "../../routes/call.ts";
 function begun() {
   const clock = { ms: 1000, nowMs: () => clock.ms, monotonicMs: () => clock.ms };
   const call = new Call("GET", { template: "/v1/objects/{key}", parameter: "a", hasQuery: false }, {
+    route: "/v1/objects/{key}",
     publish: () => {},
     clock,
     context: {},

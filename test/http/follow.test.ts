@@ -7,7 +7,10 @@ import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
 const REQUEST = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/** An app that follows as it is told, over a storage with nothing in it; the clock moves a millisecond each time it is read. */
+/**
+ * An app that follows as it is told, over a storage with nothing in it; the clock moves a millisecond each time it is
+ * read.
+ */
 function app(follow: (traceParent: string | null) => FollowedRequest | undefined) {
   let nowMs = 1000;
   const clock = { nowMs: () => nowMs++, monotonicMs: () => nowMs++ };

@@ -6,7 +6,7 @@ import { RawSocket } from "./raw_socket.ts";
 /** A MemoryApp that listens on this runtime's own server. */
 export interface MemoryServer extends MemoryApp {
   readonly server: Server;
-  /** What the runtime reported beside responses. */
+  /** The failures that the runtime reported beside responses. */
   readonly reported: readonly unknown[];
   open(): RawSocket;
   fetch(path: string, init?: RequestInit): Promise<Response>;

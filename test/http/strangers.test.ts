@@ -3,7 +3,7 @@ import { currentRuntime } from "../../src/runtime/mod.ts";
 import { memoryApp } from "./memory_app.ts";
 import { RawSocket } from "./raw_socket.ts";
 
-/** What the pages of strangers send through a browser, over a real socket; the server is told of the name `ours` alone. */
+/** Requests of strangers' pages, over a real socket. The server allows the host name `ours` alone. */
 const runtime = currentRuntime();
 const { app, events, storage } = memoryApp(runtime.createSender({ idleTimeoutSeconds: 60 }), {
   allowedHosts: ["ours"],

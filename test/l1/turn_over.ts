@@ -7,7 +7,10 @@ export interface TurnedOver {
   readonly objects: number;
 }
 
-/** Writes objects of log-uniform sizes, always the same ones, a tenth of them read, until the arena was written `turnovers` times over. */
+/**
+ * Writes objects of log-uniform sizes, always the same ones, a tenth of them read, until the arena was written
+ * `turnovers` times over.
+ */
 export function turnOver(
   l1: L1,
   options: { readonly turnovers: number; readonly minBytes: number; readonly maxBytes: number },

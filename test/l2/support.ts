@@ -101,7 +101,10 @@ export function metaOf(bytes: Uint8Array, over: Partial<ObjectMeta> = {}): Objec
   };
 }
 
-/** A source whose chunks lie over one reused piece of shared memory, as the arena's do, and are wiped once the next is asked for. */
+/**
+ * A source whose chunks lie over one reused piece of shared memory, as the arena's do, and are wiped once the next is
+ * asked for.
+ */
 export function sourceOf(
   bytes: Uint8Array,
   options: { readonly meta?: Partial<ObjectMeta>; readonly chunkBytes?: number; readonly sized?: boolean } = {},

@@ -1,6 +1,7 @@
 /**
- * Checks the models of the lock and of the leases exhaustively with spin, and that spin finds each fault that can be put into them. `bun run model` prints
- * `model: N passed, N failed` at the end. Needs spin and gcc; installs them where apt-get can.
+ * Checks the models of the lock and of the leases exhaustively with spin, and that spin finds each fault that can be
+ * put into them. `bun run model` prints `model: N passed, N failed` at the end. Needs spin and gcc; installs them where
+ * apt-get can.
  */
 import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";

@@ -24,6 +24,18 @@ test("afterBody answers when the body is read to its end, and tells its bytes", 
   expect([answer.status, bytes]).toEqual([412, 5000]);
 });
 
+test("afterBody reads the body first when a success has left it unread, or its connection is to be closed", async () => {
+  const read = async (status: number, headers: Record<string, string>) => {
+    let bytes = 0;
+    const init = { method: "PUT", body: new Uint8Array(5000), headers };
+    const request = new Request("http://vitrine/", init);
+    await afterBody(request, new Response(null, { status }), { ...never, discard: (each) => bytes += each });
+    return bytes;
+  };
+  expect(await read(204, {})).toBe(5000);
+  expect(await read(412, { expect: "100-continue", connection: "close" })).toBe(5000);
+});
+
 test("afterBody answers when the client falls silent", async () => {
   const answer = await afterBody(upload({ chunks: 3 }), refusal(), { ...never, silenceMs: 1, discard() {} });
   expect(answer.status).toBe(412);

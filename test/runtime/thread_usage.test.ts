@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { ownThreadId, parseThreadStat, threadUsage } from "../../src/runtime/thread_usage.ts";
 
 const STAT = (name: string, state: string) =>
@@ -14,6 +15,7 @@ test("parseThreadStat reads state, time on a core and start whatever the thread 
 test("threadUsage tells of this thread, of none that has ended, and nothing of one that is not known", () => {
   expect(threadUsage(0)).toBe(undefined);
   const id = ownThreadId();
+  expect(id > 0).toBe(existsSync("/proc/thread-self"));
   if (id === 0) return;
   expect(threadUsage(id)).toMatchObject({ isRunnable: true });
   expect(threadUsage(2 ** 22 + 1)).toBe("ended");

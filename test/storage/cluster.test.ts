@@ -25,7 +25,10 @@ interface Cluster {
   readonly kill: () => Promise<void>;
 }
 
-/** Two managers over one L1 and one tier; what one thread waits for in the other is looked at in each turn of the event loop. */
+/**
+ * Two managers over one L1 and one tier; what one thread waits for in the other is looked at in each turn of the event
+ * loop.
+ */
 function twoManagers(options: BenchOptions = {}): Cluster {
   const parts = clusterParts({ ...options, places: 2 });
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));

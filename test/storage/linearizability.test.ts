@@ -42,7 +42,10 @@ const ops: fc.Arbitrary<Op[]> = fc.array(
 const GET: Op = { kind: "get", large: false, create: false, durability: "l1" };
 const PUT: Op = { ...GET, kind: "put", durability: "l2" };
 
-/** Runs one call and notes it. `lossy`: tiers fail, so an object may be lost (never come back), and an answer may be an error. */
+/**
+ * Runs one call and notes it. `lossy`: tiers fail, so an object may be lost (never come back), and an answer may be an
+ * error.
+ */
 async function run(
   bench: StorageBench,
   op: Op,

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { causeText } from "../../src/core/cause_text.ts";
 import { VitrineError } from "../../src/core/errors.ts";
 import { Gate } from "../support/gate.ts";
 import {
@@ -190,11 +191,62 @@ test("StorageManager.get never hands out all bytes when their checksum is wrong"
     const consume = async (): Promise<void> => {
       for await (const chunk of read?.chunks(0, size) ?? []) seen += chunk.length;
     };
-    await expect(consume()).rejects.toThrow(VitrineError);
+    const failure: unknown = await consume().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(VitrineError);
+    expect(causeText(failure)).toContain("wrong checksum from t1");
     read?.release("aborted");
     expect(seen < size).toBe(true);
     expect(bench.l1.peek(key("a"))).toBe(undefined);
+    const [load] = bench.named("l2.load.completed").slice(-1);
+    expect(load).toMatchObject({ tier: "t1", outcome: "failed", error: "load from tier: wrong checksum from t1" });
   }
+});
+
+test("StorageManager.get does not take an empty rest from the next tier for an object whose checksum is wrong", async () => {
+  const bench = storageBench({ tiers: 2 });
+  await seed(bench, "a", pattern(5000));
+  const stored = bench.tier(0).objects.get("\0a");
+  if (stored !== undefined) stored.bytes[7] = 99;
+  await expect(getBytes(bench.storage, "a")).rejects.toThrow("no tier could give all of its bytes");
+});
+
+test("StorageManager.get counts a load that cannot be opened as failed when it goes on in the next tier", async () => {
+  const bench = storageBench({ tiers: 2 });
+  await seed(bench, "a", pattern(400));
+  let chunks = 0;
+  bench.tier(0).gate = (step) => {
+    if (step === "chunk" && (chunks += 1) === 3) throw new Error("disk gone");
+  };
+  bench.tier(1).gate = (step) => {
+    if (step === "load") throw new Error("host gone");
+  };
+  const failure: unknown = await getBytes(bench.storage, "a").catch((error: unknown) => error);
+  expect(causeText(failure)).toContain("host gone");
+  expect(bench.named("l2.load.submitted").map(({ tier, bytes }) => [tier, bytes])).toEqual([["t1", 400], ["t2", 368]]);
+  expect(
+    bench.named("l2.load.completed").map(({ tier, outcome, requestedBytes, error }) => [
+      tier,
+      outcome,
+      requestedBytes,
+      error,
+    ]),
+  ).toEqual([["t1", "failed", 400, "disk gone"], ["t2", "failed", 368, "host gone"]]);
+});
+
+test("StorageManager.get counts a load as failed when it cannot be opened again for a second reader", async () => {
+  const bench = storageBench();
+  await seed(bench, "a", pattern(5000));
+  const gate = gateAt(bench, "load", 0);
+  const readings = [getBytes(bench.storage, "a"), getBytes(bench.storage, "a")];
+  await gate.reached;
+  let loads = 0;
+  bench.tier(0).gate = (step) => {
+    if (step === "load" && (loads += 1) === 2) throw new Error("disk gone");
+  };
+  gate.open();
+  expect(await Promise.all(readings)).toEqual([pattern(5000), pattern(5000)]);
+  expect(bench.named("l2.load.completed").filter(({ outcome }) => outcome === "failed").map(({ error }) => error))
+    .toEqual(["disk gone"]);
 });
 
 test("StorageManager.get throws tier_failed when a tier fails and no other has the object", async () => {

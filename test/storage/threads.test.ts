@@ -84,7 +84,8 @@ test("StorageManagers go on when a thread dies with latches, unsaved objects and
     await thread.stalled(unsaved.length + 2);
     const deleting = storage.delete(key("latched"));
     const reading = getBytes(storage, "load").then((bytes) => bytes?.length, () => "broken off");
-    // Main reads meanwhile, which it does in tests alone: fenced first, so that it can take a lock that dies with the thread.
+    // Main reads meanwhile, which it does in tests alone: fenced first, so that it can take a lock that dies with the
+    // thread.
     const fenced = l1.takeOver(dead.holder, { stillRuns: true });
     await thread.terminate();
     await fenced;

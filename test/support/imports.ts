@@ -4,8 +4,10 @@ import { posix } from "node:path";
 export interface Import {
   /** The path from the repository's root for a file of ours, else the bare name: `hono`, `node:fs`. */
   readonly target: string;
-  /** Whether only types are taken. */
+  /** True if only types are imported. */
   readonly typeOnly: boolean;
+  /** True for a call of `import`, which loads the target when it runs. */
+  readonly isDynamic: boolean;
 }
 
 const statement =
@@ -28,10 +30,12 @@ export function importsOf(path: string, source: string): readonly Import[] {
   const statements = Array.from(source.matchAll(statement), ({ groups = {} }): Import => ({
     target: resolve(groups["target"] ?? ""),
     typeOnly: groups["type"] !== undefined || onlyTypes(groups["clause"] ?? ""),
+    isDynamic: false,
   }));
   const calls = Array.from(source.matchAll(dynamic), ({ groups = {} }): Import => ({
     target: resolve(groups["target"] ?? ""),
     typeOnly: false,
+    isDynamic: true,
   }));
   return [...statements, ...calls];
 }

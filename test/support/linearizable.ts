@@ -3,7 +3,10 @@ export interface Call {
   readonly start: number;
   readonly end: number;
   readonly label: string;
-  /** The key's possible values after the call if it happened at a moment when the key had `value`; [] if its answer was impossible then. */
+  /**
+   * The key's possible values after the call if it happened at a moment when the key had `value`; [] if its answer was
+   * impossible then.
+   */
   apply(value: string | undefined): readonly (string | undefined)[];
 }
 
@@ -14,8 +17,9 @@ interface World {
 }
 
 /**
- * Whether there is an order of the calls, each at one moment between its start and its end, that explains all answers. Goes through the ends in order with all
- * worlds that are possible, so it takes histories of any length if few calls run at once (Wing and Gong's search, breadth first).
+ * Whether there is an order of the calls, each at one moment between its start and its end, that explains all answers.
+ * Goes through the ends in order with all worlds that are possible, so it takes histories of any length if few calls
+ * run at once (Wing and Gong's search, breadth first).
  */
 export function isLinearizable(calls: readonly Call[]): boolean {
   let worlds: readonly World[] = [{ value: undefined, happened: new Set() }];

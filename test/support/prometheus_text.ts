@@ -35,7 +35,10 @@ function parseSample(line: string): Sample {
   return { name, labels: parseLabels(labels), value: parseValue(value) };
 }
 
-/** The samples of one exposition in text format 0.0.4, in order; throws on a line that is neither sample, comment nor empty. */
+/**
+ * The samples of one exposition in text format 0.0.4, in order; throws on a line that is neither sample, comment nor
+ * empty.
+ */
 export function parsePrometheusText(text: string): readonly Sample[] {
   return text.split("\n").filter((line) => line !== "" && !line.startsWith("#")).map(parseSample);
 }

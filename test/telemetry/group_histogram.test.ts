@@ -17,7 +17,10 @@ const value = fc.oneof(
   fc.double({ min: 0, max: 12, noNaN: true }),
 );
 
-/** Records the values through a fold into a GroupHistogram, and one by one into the SDK's own histogram; returns what a reader sees of both. */
+/**
+ * Records the values through a fold into a GroupHistogram, and one by one into the SDK's own histogram; returns what a
+ * reader sees of both.
+ */
 async function recordBothWays(values: readonly number[]) {
   const histograms = new GroupMetrics("test", { nowMs: () => 0, monotonicMs: () => 0 });
   const reader = new PeriodicExportingMetricReader({

@@ -1,8 +1,10 @@
 // @ts-check
 
 /**
- * Lines over time as uPlot takes them: `times` in seconds, and for each label one value a time, null where there is none.
- * @typedef {{ readonly times: readonly number[], readonly lines: ReadonlyMap<string, readonly (number | null)[]> }} Lines
+ * Lines over time as uPlot takes them: `times` in seconds, and for each label one value a time, null where there is
+ * none.
+ * @typedef {{ readonly times: readonly number[], readonly lines: ReadonlyMap<string, readonly (number | null)[]> }}
+ *   Lines
  */
 
 /** The last minutes of one chart. Labels may come later; they have no values before. */
@@ -14,7 +16,10 @@ export class History {
   /** @type {Map<string, (number | null)[]>} */
   #lines = new Map();
 
-  /** @param {{ readonly keepSeconds: number, readonly gapSeconds: number }} options points further apart than the gap are not joined */
+  /**
+   * @param {{ readonly keepSeconds: number, readonly gapSeconds: number }} options points further apart than the gap
+   *   are not joined
+   */
   constructor({ keepSeconds, gapSeconds }) {
     this.#keepSeconds = keepSeconds;
     this.#gapSeconds = gapSeconds;

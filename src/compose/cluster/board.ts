@@ -11,8 +11,9 @@ const THREAD = 2;
 const TROUBLE = 3;
 
 /**
- * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it alone writes to its row.
- * Rows belong to a worker's place, not to the thread that fills it: a replacement goes on where the one before it stopped.
+ * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it
+ * alone writes to its row. Rows belong to a worker's place, not to the thread that fills it: a replacement goes on
+ * where the one before it stopped.
  */
 export class Board {
   readonly buffer: SharedArrayBuffer;

@@ -17,7 +17,10 @@ export interface ClusterStorageOptions {
   readonly ghosts: GhostIndex;
 }
 
-/** The storage of all workers as one: L1 as main sees it, the tiers as the first worker that answers, queues and loads of all together. */
+/**
+ * The storage of all workers as one: L1 as main sees it, the tiers as the first worker that answers, queues and loads
+ * of all together.
+ */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 

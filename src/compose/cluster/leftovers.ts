@@ -2,7 +2,7 @@ import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
 import type { Seat } from "./seat.ts";
 
-/** What leftovers are judged by. */
+/** Options of Leftovers. */
 export interface LeftoversOptions {
   readonly board: Board;
   readonly threadUsage: (threadId: number) => ThreadUsage | "ended" | undefined;
@@ -13,13 +13,15 @@ export interface LeftoversOptions {
 interface Leftover {
   readonly seat: Seat;
   readonly threadId: number;
-  /** When its thread began, by the system's account. */
+  /** The start time of its thread, by the system's account. */
   readonly startedAt: number | undefined;
   ageMs: number;
   isStuck: boolean;
 }
 
-/** Threads that were told to end and have not, as far as is known: whether they are gone after all, and which of them are stuck. */
+/**
+ * Threads that were told to end and are not known to have ended. Finds out which of them are gone and which are stuck.
+ */
 export class Leftovers {
   readonly #options: LeftoversOptions;
   readonly #leftovers = new Map<number, Leftover>();
@@ -37,7 +39,7 @@ export class Leftovers {
     }));
   }
 
-  /** Whether one of them may still write to a place. */
+  /** True if one of them may still write to a place. */
   has(place: number): boolean {
     return [...this.#leftovers.values()].some(({ seat }) => seat.place === place);
   }

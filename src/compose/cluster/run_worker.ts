@@ -23,7 +23,10 @@ import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
-/** How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an error. */
+/**
+ * How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an
+ * error.
+ */
 const ANSWER_MS = 15_000;
 /** How long what was published may take to be delivered when the worker stops. */
 const DELIVER_MS = 5000;
@@ -38,7 +41,10 @@ export interface RunningWorker {
   adopt(holder: number): void;
   /** The storage thread is reached through this port from now on. */
   connectStorage(port: MessagePort): void;
-  /** Finishes running requests, or breaks them off when two thirds of the time for a stop are over; stores what is queued, delivers what was published. */
+  /**
+   * Finishes running requests, or breaks them off when two thirds of the time for a stop are over; stores what is
+   * queued, delivers what was published.
+   */
   stop(): Promise<Stopped>;
 }
 

@@ -1,6 +1,6 @@
 import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 
-/** What a look at a worker shows. */
+/** The observations of one look at a worker. */
 export interface Look {
   readonly heartbeat: number;
   /** Time since the last look that the onlooker was not kept waiting itself. */
@@ -9,12 +9,16 @@ export interface Look {
   readonly usage: () => ThreadUsage | "ended" | undefined;
 }
 
-/** Of the time in which a thread was runnable and had no core, this part counts all the same: no accounting is trusted for ever. */
+/**
+ * Of the time in which a thread was runnable and had no core, this part counts all the same: no accounting is trusted
+ * for ever.
+ */
 const STARVED_SHARE = 1 / 20;
 
 /**
- * How long a worker has been silent, in time that it could have used. A thread that is runnable is charged for its time on a core only, since the rest was the machine's;
- * one that waits in a blocking call is charged for all of it, and so is one of which the system says nothing.
+ * Measures how long a worker has been silent, in time that it could have used. A thread that is runnable is charged for
+ * its time on a core only, since the rest was the machine's; one that waits in a blocking call is charged for all of
+ * it, and so is one of which the system says nothing.
  */
 export class Silence {
   #heartbeat: number;
@@ -30,12 +34,12 @@ export class Silence {
     return this.#ms;
   }
 
-  /** Whether the thread was busy at the last look: one that waits may do so because of one that is busy. */
+  /** True if the thread was busy at the last look: a thread that waits may wait for one that is busy. */
   get isBusy(): boolean {
     return this.#isRunnable;
   }
 
-  /** Whether the worker has said nothing since the last look. */
+  /** True if the worker's heartbeat has not changed since the last look. */
   isUnbroken(heartbeat: number): boolean {
     return heartbeat === this.#heartbeat;
   }

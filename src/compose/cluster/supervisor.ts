@@ -15,7 +15,10 @@ export interface WorkerThread {
 /** What a supervisor is made of. */
 export interface SupervisorOptions {
   readonly workers: number;
-  /** Seats in shared memory. With one more than workers, the replacement of a worker that hangs starts before that worker is ended. */
+  /**
+   * Seats in shared memory. With one more than workers, the replacement of a worker that hangs starts before that
+   * worker is ended.
+   */
   readonly places: number;
   readonly board: Board;
   /** How long a worker's heartbeat may stand still, in time that the worker could have used (Silence). */
@@ -41,8 +44,8 @@ export interface SupervisorOptions {
   /** How many acknowledged objects wait for their store, in all workers. */
   readonly unsaved: () => number;
   /**
-   * Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to adopt. `mayRun`: its thread was told to end and
-   * may not have.
+   * Tidies up after a worker, before its place is filled again; what it left unsaved, a living worker is then told to
+   * adopt. `mayRun`: its thread was told to end and may not have.
    */
   readonly onGone: (seat: Seat, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
   /** A thread that was told to end is still there after one more time-out. */
@@ -80,8 +83,9 @@ const START_TIMEOUTS = 6;
 const LAST_TIMEOUTS = 2;
 
 /**
- * Starts the workers, all or none, watches them, and fills the place of one that is gone. Of those that hang one is replaced at a time, and only when its replacement
- * is ready: a machine too busy to start a worker is too busy to judge one by.
+ * Starts the workers, all or none, watches them, and fills the place of one that is gone. Of those that hang one is
+ * replaced at a time, and only when its replacement is ready: a machine too busy to start a worker is too busy to judge
+ * one by.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -125,7 +129,10 @@ export class Supervisor {
     return [...members, ...this.#leftovers.status()];
   }
 
-  /** Resolves, with what the first said, when every worker is ready; if one fails, ends them all and throws what it said. */
+  /**
+   * Resolves, with what the first said, when every worker is ready; if one fails, ends them all and throws what it
+   * said.
+   */
   async start(): Promise<Ready> {
     const starting = Array.from({ length: this.#options.workers }, (_, place) => this.#fill(place).started.promise);
     let first: Ready | undefined;
@@ -144,8 +151,8 @@ export class Supervisor {
   }
 
   /**
-   * Lets every worker finish; resolves with what they said when all have, or are gone. What a worker left unsaved that died meanwhile, or shortly before, a worker
-   * that is started for it stores.
+   * Lets every worker finish; resolves with what they said when all have, or are gone. What a worker left unsaved that
+   * died meanwhile, or shortly before, a worker that is started for it stores.
    */
   async stop(): Promise<readonly Stopped[]> {
     this.#running = false;
@@ -189,7 +196,10 @@ export class Supervisor {
     }
   }
 
-  /** Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and tests. */
+  /**
+   * Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and
+   * tests.
+   */
   async kill(place: number): Promise<void> {
     const member = this.#members.get(place);
     if (member === undefined) return;
@@ -370,7 +380,10 @@ export class Supervisor {
     return places.find((place) => !this.#members.has(place) && !this.#leftovers.has(place));
   }
 
-  /** Fills a place that is empty, if a worker is missing: at once, or, if replacements keep failing, after a pause that doubles up to 5 s. */
+  /**
+   * Fills a place that is empty, if a worker is missing: at once, or, if replacements keep failing, after a pause that
+   * doubles up to 5 s.
+   */
   #refill(empty: number): void {
     const others = [...this.#members.values()].filter(({ seat, state }) =>
       seat.place !== empty && state !== "stopping"

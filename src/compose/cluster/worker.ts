@@ -1,8 +1,8 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { causeText } from "../../core/cause_text.ts";
-import { print } from "../../runtime/print.ts";
 import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { reportError } from "../report_error.ts";
 import { Board } from "./board.ts";
 import { runWorker } from "./run_worker.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
@@ -14,10 +14,6 @@ if (port === null) throw new Error("run as a worker: this is the main thread");
 const data: WorkerData = workerData;
 new Board(data.board).setThreadId(data.seat.place, ownThreadId());
 const say = (message: FromWorker) => port.postMessage(message);
-
-function reportError(error: unknown): void {
-  print(console.error, error);
-}
 
 try {
   const worker = await runWorker(data, reportError);

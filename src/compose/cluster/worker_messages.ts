@@ -1,20 +1,20 @@
 import type { MessagePort } from "node:worker_threads";
 import type { EventMap } from "../../events/catalogue.ts";
 
-/** What main posts to a worker. */
+/** A message from main to a worker. */
 export type ToWorker =
   | { readonly kind: "stop" }
   | { readonly kind: "adopt"; readonly from: number }
   /** The storage thread was started again and is reached here. */
   | { readonly kind: "storage"; readonly port: MessagePort };
 
-/** What a worker posts to main. */
+/** A message from a worker to main. */
 export type FromWorker =
   | Ready
   | { readonly kind: "failed"; readonly message: string }
   | Stopped;
 
-/** What a worker says when it has stopped. */
+/** The report of a worker that has stopped. */
 export interface Stopped {
   readonly kind: "stopped";
   /** Objects that waited when it was told to stop, and are stored; objects that no tier took. */
@@ -22,11 +22,11 @@ export interface Stopped {
   readonly refused: number;
   /** Requests that it broke off. */
   readonly cutRequests: number;
-  /** Why it could not end something, in one line. */
+  /** The cause in one line, if it could not end something. */
   readonly failure?: string;
 }
 
-/** What a worker says when it serves: the names of its tiers, the answers its routes give. */
+/** The report of a worker that serves: the names of its tiers, the answers its routes give. */
 export interface Ready {
   readonly kind: "ready";
   readonly tiers: readonly string[];
@@ -34,7 +34,7 @@ export interface Ready {
 }
 
 /**
- * Why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was ended as a drill; it ended before it was
- * ready; it was told to stop.
+ * The reason why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was
+ * ended as a drill; it ended before it was ready; it was told to stop.
  */
 export type Cause = EventMap["worker.gone"]["cause"];

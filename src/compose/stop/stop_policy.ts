@@ -1,4 +1,7 @@
-/** The signals that ask for a stop: those of people and service managers, and those whose default would end the process at once. */
+/**
+ * The signals that ask for a stop: those of people and service managers, and those whose default would end the process
+ * at once.
+ */
 export const STOP_SIGNALS = [
   "SIGTERM",
   "SIGINT",
@@ -16,15 +19,19 @@ export const IGNORED_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGXFSZ"] as const;
 /** A signal that asks for a stop. */
 export type StopSignal = typeof STOP_SIGNALS[number];
 
-/** How long a stop must have lasted before it can be forced, in milliseconds. */
+/** A stop can be forced once it has lasted this many milliseconds. */
 export const FORCE_AFTER_MS = 5000;
 
-/** Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and passed on by a task runner. */
+/**
+ * Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and
+ * passed on by a task runner.
+ */
 const SAME_PRESS_MS = 1000;
 
 /**
- * What a signal means. The first one asks for a graceful stop. None of the following does anything, except an interrupt (Ctrl-C) that comes when the stop has
- * lasted for 5 s and is no copy of an earlier one: it ends the process without waiting.
+ * Decides what a signal does. The first one asks for a graceful stop. None of the following does anything, except an
+ * interrupt (Ctrl-C) that comes when the stop has lasted for 5 s and is no copy of an earlier one: it ends the process
+ * without waiting.
  */
 export class StopPolicy {
   readonly #nowMs: () => number;

@@ -1,6 +1,9 @@
 import { formatSize } from "../../core/size.ts";
 
-/** Exit codes: all was done; something failed, or acknowledged objects were lost; settings that cannot be used; every object is stored, but something else was left undone. */
+/**
+ * Exit codes: all was done; something failed, or acknowledged objects were lost; settings that cannot be used; every
+ * object is stored, but something else was left undone.
+ */
 export const EXIT = { done: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
 /** Objects, and the bytes of their bodies. */
@@ -9,7 +12,7 @@ export interface ObjectAmount {
   readonly bytes: number;
 }
 
-/** What a stop did. */
+/** The result of a stop. */
 export interface StopResult {
   readonly seconds: number;
   /** Objects that waited for their store when the stop began, and are stored now. */
@@ -20,9 +23,9 @@ export interface StopResult {
   readonly unsaved: ObjectAmount;
   /** Requests that were broken off. */
   readonly cutRequests: number;
-  /** What could not be ended: one line each. */
+  /** One line for each part that could not be ended. */
   readonly failures: readonly string[];
-  /** Whether the last push of each signal arrived; empty if nothing is pushed. */
+  /** True for each signal whose last push arrived; empty if nothing is pushed. */
   readonly pushes: ReadonlyMap<string, boolean>;
 }
 

@@ -2,12 +2,12 @@ import type { RunningCluster } from "../cluster.ts";
 import { FORCE_AFTER_MS, StopPolicy, type StopSignal } from "./stop_policy.ts";
 import { EXIT, exitCodeOf, forcedLine, stillLine, stopLine } from "./stop_result.ts";
 
-/** What a stop may take beyond the time that workers have: the last push, the admin port, the bus. */
+/** Time that a stop may take beyond that of the workers, for the last push, the admin port and the bus. */
 const REST_MS = 5000;
 
-/** What a Stopper is made of. */
+/** Options of a Stopper. */
 export interface StopperOptions {
-  /** What the settings give workers to finish. */
+  /** The time that the settings give workers to finish. */
   readonly timeoutMs: number;
   /** A clock that does not jump. */
   readonly nowMs: () => number;
@@ -17,7 +17,10 @@ export interface StopperOptions {
   readonly exit: (code: number) => void;
 }
 
-/** Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for it. */
+/**
+ * Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for
+ * it.
+ */
 export class Stopper {
   readonly #options: StopperOptions;
   readonly #policy: StopPolicy;

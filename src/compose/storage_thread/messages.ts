@@ -3,13 +3,13 @@ import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 
-/** What the storage thread is given when it starts. */
+/** The start data of the storage thread. */
 export interface StorageThreadData {
   readonly config: Config;
   /** Main's clock, so that all threads agree. */
   readonly clock: ClockReading;
   readonly sharedKeys: SharedKeysMemory;
-  /** Where the thread shows that its event loop turns. */
+  /** The memory of the thread's heartbeat. */
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
   readonly channelName: string;
@@ -17,13 +17,13 @@ export interface StorageThreadData {
   readonly countersRow: SharedArrayBuffer;
 }
 
-/** What main posts to the storage thread. */
+/** A message from main to the storage thread. */
 export type ToStorageThread =
   | { readonly kind: "connect"; readonly holder: number; readonly port: MessagePort }
   | { readonly kind: "disconnect"; readonly holder: number }
   | { readonly kind: "stop" };
 
-/** What the storage thread posts to main. */
+/** A message from the storage thread to main. */
 export type FromStorageThread =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }

@@ -10,11 +10,11 @@ import { lossListeners } from "../../storage/loss_listeners.ts";
 import { GhostIndex } from "../../storage/shared/ghost_index.ts";
 import type { StorageThreadData, ToStorageThread } from "./messages.ts";
 
-/** How often the thread shows that its event loop turns. */
+/** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
-/** How often it looks after its folders: whether they are there, what has expired, what can be moved together. */
+/** Milliseconds between two looks at the folders: whether they are there, what has expired, what can be compacted. */
 const LOOK_MS = 500;
-/** How long the bus may take to deliver at the end. */
+/** Milliseconds that the bus may take to deliver at the end. */
 const FLUSH_MS = 5000;
 
 /** The running storage thread. */

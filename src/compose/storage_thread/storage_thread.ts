@@ -4,9 +4,9 @@ import type { Board } from "../cluster/board.ts";
 import { StartFailure } from "../cluster/supervisor.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 
-/** What StorageThread needs. */
+/** Options of a StorageThread. */
 export interface StorageThreadOptions {
-  /** What a new thread is given: each has a producer of its own on the bus. */
+  /** Makes the start data of a new thread: each has a producer of its own on the bus. */
   readonly newData: (generation: number) => StorageThreadData;
   /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
   readonly onGone: (generation: number) => Promise<void>;
@@ -21,8 +21,9 @@ export interface StorageThreadOptions {
 const MAX_PAUSE_MS = 5000;
 
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to it, and starts it again when it has ended. A
- * thread that stands still in a system call is not replaced, because the next would stand still there too; `stuckMs` tells for how long.
+ * Main's side of the storage thread, which owns the folders of the file tiers: starts it, gives every worker a line to
+ * it, and starts it again when it has ended. A thread that stands still in a system call is not replaced, because the
+ * next would stand still there too; `stuckMs` tells for how long.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
@@ -46,7 +47,7 @@ export class StorageThread {
     this.#stopped.promise.catch(() => {});
   }
 
-  /** How often the thread was started again. */
+  /** The number of times that the thread was started again. */
   get restarts(): number {
     return this.#restarts;
   }

@@ -1,6 +1,8 @@
 import type { Message } from "./messages.ts";
 
-/** One of the two ends of a way between a producer and the collector. It may lose, repeat and reorder what is posted. */
+/**
+ * One of the two ends of a way between a producer and the collector. It may lose, repeat and reorder what is posted.
+ */
 export interface Channel {
   post(message: Message | ArrayBuffer): void;
   /** Calls back with each message of the other end; there is one listener. */

@@ -93,7 +93,10 @@ export class ChannelProducer {
     return this.#questions.ask({ topic, ...question });
   }
 
-  /** Flushes and closes the channel; what is published from now on is ignored. Answers whether everything was dispatched within the deadline. */
+  /**
+   * Flushes and closes the channel; what is published from now on is ignored. Answers whether everything was dispatched
+   * within the deadline.
+   */
   async stop({ deadlineMs = 2000 }: { readonly deadlineMs?: number } = {}): Promise<boolean> {
     const complete = await within(this.#producer.stop(), { schedule: this.#settings.schedule, deadlineMs });
     this.#endHello();

@@ -20,7 +20,10 @@ import { channelOf, type ChannelOptions, channelSettings } from "./settings.ts";
 export interface CollectorHubOptions extends ChannelOptions {
   /** What producers may ask, by topic. */
   readonly answers?: Readonly<Record<string, Answer>>;
-  /** Producers keep everything until `tellInterest`: for subscribers that come after the producers have begun. Default false. */
+  /**
+   * Producers keep everything until `tellInterest`: for subscribers that come after the producers have begun. Default
+   * false.
+   */
   readonly holdInterest?: boolean;
   /** How long dispatching may hold the thread at a time. Default 4. */
   readonly sliceMs?: number;
@@ -34,7 +37,10 @@ export interface HubStats extends BusStats {
   readonly producers: ReadonlyMap<string, ReadonlyMap<EventName, EventCounts>>;
 }
 
-/** The bus's end in the main thread: subscribers here, producers here (`publish`) and on other threads (ChannelProducer). */
+/**
+ * The bus's end in the main thread: subscribers here, producers here (`publish`) and on other threads
+ * (ChannelProducer).
+ */
 export class CollectorHub {
   /** States a fact of this thread; can be handed on without the hub. */
   readonly publish: Publish<EventMap>;
@@ -45,7 +51,10 @@ export class CollectorHub {
   readonly #pump: Pump;
   readonly #local: EventProducer;
   readonly #peers = new Map<string, Peer>();
-  /** Open as long as the hub: a thread that closes its last channel and opens another at once has a dead one then (seen in 2.9.6). */
+  /**
+   * Open as long as the hub: a thread that closes its last channel and opens another at once has a dead one then (seen
+   * in 2.9.6).
+   */
   readonly #anchor: Channel;
   readonly #ignored = { duplicate: 0, gap: 0 };
   #interest: VersionedInterest = { version: 0, interest: new Map() };
@@ -89,7 +98,10 @@ export class CollectorHub {
     return this.#collector.subscribe(subscriber);
   }
 
-  /** Expects a producer; best before its thread starts. `id`: never used before. `countersRow`: from CounterRow.allocate. */
+  /**
+   * Expects a producer; best before its thread starts. `id`: never used before. `countersRow`: from
+   * CounterRow.allocate.
+   */
   addProducer(id: string, countersRow: SharedArrayBuffer): void {
     const { channelName, schedule, retryMs, open } = this.#settings;
     if (this.#peers.has(id)) throw new VitrineError("bad_request", `add a producer: there already: ${id}`);
@@ -111,8 +123,8 @@ export class CollectorHub {
   }
 
   /**
-   * Closes the account of a producer whose thread has ended, well or not: what has arrived is dispatched first, what it had published
-   * beyond that is lost. Whatever comes later is ignored.
+   * Closes the account of a producer whose thread has ended, well or not: what has arrived is dispatched first, what it
+   * had published beyond that is lost. Whatever comes later is ignored.
    */
   async producerGone(id: string): Promise<void> {
     // Messages that have arrived and not been heard come first.
@@ -124,8 +136,8 @@ export class CollectorHub {
   }
 
   /**
-   * Resolves when everything that was published before has been dispatched. Answers the producers that did not make it in time; one
-   * that has nothing, maybe because its thread has not started yet, is not waited for.
+   * Resolves when everything that was published before has been dispatched. Answers the producers that did not make it
+   * in time; one that has nothing, maybe because its thread has not started yet, is not waited for.
    */
   async flush(deadlineMs = 500): Promise<readonly string[]> {
     const { schedule } = this.#settings;
@@ -156,7 +168,10 @@ export class CollectorHub {
     return await peer.ask(question);
   }
 
-  /** Flushes, closes every channel and shuts the subscribers down. Stop the producers before, or what they publish from now on is lost. */
+  /**
+   * Flushes, closes every channel and shuts the subscribers down. Stop the producers before, or what they publish from
+   * now on is lost.
+   */
   async stop(deadlineMs = 500): Promise<void> {
     await this.flush(deadlineMs);
     await Promise.all([...this.#peers.keys()].map((id) => this.producerGone(id)));

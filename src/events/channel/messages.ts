@@ -12,7 +12,10 @@ export type Message =
   | { readonly kind: "flush"; readonly id: number }
   /** Producer: all I had when I was asked is in the batches up to this one. */
   | { readonly kind: "flushed"; readonly id: number; readonly sequence: number }
-  /** Either: a question. `oldest`: the first that is still open at this end; the answers to those before it may be forgotten. */
+  /**
+   * Either: a question. `oldest`: the first that is still open at this end; the answers to those before it may be
+   * forgotten.
+   */
   | {
     readonly kind: "ask";
     readonly id: number;

@@ -33,7 +33,10 @@ interface Flush {
   readonly reached: () => void;
 }
 
-/** The collector's side of one producer: accepts its batches, each once and in order, and sees to it that it knows what is listened to. */
+/**
+ * The collector's side of one producer: accepts its batches, each once and in order, and sees to it that it knows what
+ * is listened to.
+ */
 export class Peer {
   readonly #options: PeerOptions;
   readonly #questions: Questions;
@@ -55,7 +58,10 @@ export class Peer {
     if (interest !== undefined) this.tell(interest);
   }
 
-  /** Whether all that the producer has published by now has been dispatched: its counters are shared, so nobody need be asked. */
+  /**
+   * Whether all that the producer has published by now has been dispatched: its counters are shared, so nobody need be
+   * asked.
+   */
   get settled(): boolean {
     return this.#options.account.settled;
   }

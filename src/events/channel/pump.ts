@@ -75,7 +75,10 @@ export class Pump {
     this.#running = false;
   }
 
-  /** Whether this slice is over. A slice lasts until timers have had their turn, since a runtime may hand over many messages before that. */
+  /**
+   * Whether this slice is over. A slice lasts until timers have had their turn, since a runtime may hand over many
+   * messages before that.
+   */
   #isLate(): boolean {
     const monotonicMs = this.#options.clock.monotonicMs();
     if (!this.#sliceOpen) {

@@ -33,8 +33,9 @@ interface Open {
 }
 
 /**
- * Questions over a channel that loses messages: each is asked until it is answered, and answered by one call however often it comes. A repetition that
- * comes while the call runs changes nothing; one that comes later gets the answer that was kept.
+ * Questions over a channel that loses messages: each is asked until it is answered, and answered by one call however
+ * often it comes. A repetition that comes while the call runs changes nothing; one that comes later gets the answer
+ * that was kept.
  */
 export class Questions {
   readonly #options: QuestionsOptions;

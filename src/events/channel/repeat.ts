@@ -10,8 +10,8 @@ export interface RepeatOptions {
 const MAX_BACKOFF = 16;
 
 /**
- * Runs a function now and again and again, for a way that loses messages; returns what ends it. The pauses grow, because what does not answer is more often
- * busy than deaf, and each repetition is more work for it.
+ * Runs a function now and again and again, for a way that loses messages; returns what ends it. The pauses grow,
+ * because what does not answer is more often busy than deaf, and each repetition is more work for it.
  */
 export function repeat(run: () => void, { schedule, everyMs }: RepeatOptions): () => void {
   let cancel = () => {};

@@ -10,7 +10,10 @@ export interface SenderOptions extends Pick<ChannelSettings, "clock" | "schedule
   readonly post: (buffer: ArrayBuffer) => void;
   /** Most batches that are sent and not acknowledged. */
   readonly window: number;
-  /** How long an acknowledgement may take before everything unacknowledged is sent again; doubles each time in vain, up to 16 times. */
+  /**
+   * How long an acknowledgement may take before everything unacknowledged is sent again; doubles each time in vain, up
+   * to 16 times.
+   */
   readonly resendMs: number;
 }
 
@@ -22,7 +25,10 @@ interface Sent {
 
 const MAX_BACKOFF = 16;
 
-/** Gets batches to the collector, each once and in order, over a channel that loses messages: go-back-N with a bounded window. */
+/**
+ * Gets batches to the collector, each once and in order, over a channel that loses messages: go-back-N with a bounded
+ * window.
+ */
 export class BatchSender {
   readonly #options: SenderOptions;
   readonly #encoder = new BatchEncoder();

@@ -6,7 +6,10 @@ import { type FieldPlan, HEADER, plans } from "./layout.ts";
 
 type Values = Record<string, string | number | undefined>;
 
-/** An event of each type with all its fields, to be copied: filling in a copy is far cheaper than growing an object field by field. */
+/**
+ * An event of each type with all its fields, to be copied: filling in a copy is far cheaper than growing an object
+ * field by field.
+ */
 const blanks: readonly Readonly<Values>[] = plans.map(({ fields }) =>
   Object.fromEntries(fields.map(({ name, kind }) => [name, kind === "number" ? 0 : kind === "label" ? "" : undefined]))
 );

@@ -70,7 +70,8 @@ export class BatchEncoder {
   }
 
   #join(): ArrayBuffer {
-    // JSON keeps every string as it is, lone surrogates too, and makes strings that do not hold on to the text of the whole batch.
+    // JSON keeps every string as it is, lone surrogates too, and makes strings that do not hold on to the text of the
+    // whole batch.
     const strings = this.#text.encode(JSON.stringify(this.#strings));
     this.#strings = [];
     this.#ids.clear();

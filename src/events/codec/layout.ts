@@ -9,8 +9,8 @@ import { eventNames } from "../schema.ts";
  *     singles    type, timeMs, the fields
  *     groups     type, timeMs, count, the fields without details
  *
- * A type is its place in the catalogue, the fields are in the catalogue's order, a string is its place in the array of strings
- * (ABSENT if there is none).
+ * A type is its place in the catalogue, the fields are in the catalogue's order, a string is its place in the array of
+ * strings (ABSENT if there is none).
  */
 export const HEADER = {
   sequence: 0,

@@ -57,7 +57,10 @@ export class Account {
     return this.pending() === 0 && eventNames.every((_, type) => this.row.undecided(type) === 0);
   }
 
-  /** The last word on a producer that is gone: what it published and did not deliver is lost. `wanted`: what the collector listens to. */
+  /**
+   * The last word on a producer that is gone: what it published and did not deliver is lost. `wanted`: what the
+   * collector listens to.
+   */
   close(wanted: { has(name: EventName): boolean }): ReadonlyMap<EventName, EventCounts> {
     return new Map(eventNames.map((name, type) => {
       const { published, delivered, rolledUp, shed, pending } = this.counts(name);

@@ -10,8 +10,8 @@ const WINDOW_FULL_MS = OLDEST + 2;
 const LENGTH = OLDEST + 3;
 
 /**
- * One producer's counters in memory that outlives it, so that a collector knows what a dead worker had published. Only the producer
- * writes. Counters run over at 2^32; the reader sees to that. Types go by their place in the catalogue.
+ * One producer's counters in memory that outlives it, so that a collector knows what a dead worker had published. Only
+ * the producer writes. Counters run over at 2^32; the reader sees to that. Types go by their place in the catalogue.
  */
 export class CounterRow {
   /** Bytes a row needs. */

@@ -17,7 +17,10 @@ export interface WayNumbers {
   readonly windowFullSeconds: number;
 }
 
-/** The accounts of all producers. What a producer that is gone has counted stays in the sums, so that they never step back. */
+/**
+ * The accounts of all producers. What a producer that is gone has counted stays in the sums, so that they never step
+ * back.
+ */
 export class Ledger {
   readonly #live = new Map<string, Account>();
   #retired: CountsByType = new Map();

@@ -14,7 +14,10 @@ export interface EventStreamOptions {
 /** Most records in one chunk of a stream. */
 const CHUNK_RECORDS = 64;
 
-/** Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is cancelled. */
+/**
+ * Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is
+ * cancelled.
+ */
 export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenEvents {
   return async ({ format, ...wanted }, signal) => {
     const listener = feed.listen(wanted);

@@ -1,6 +1,7 @@
 /**
- * Whether a glob, in which `*` stands for any characters, names all of `text`. The first place where a part fits is as good as any later one, so
- * nothing is tried twice: the cost is the length of the two multiplied at worst, and no expression is made of what a client sends.
+ * True if a glob, in which `*` stands for any characters, matches all of `text`. The first place where a part fits is
+ * as good as any later one, so nothing is tried twice: the cost is the length of the two multiplied at worst, and no
+ * expression is made of what a client sends.
  */
 export function globMatches(glob: string, text: string): boolean {
   const [head = "", ...rest] = glob.split("*");

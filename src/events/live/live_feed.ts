@@ -136,7 +136,10 @@ export class LiveFeed {
     this.#retune();
   }
 
-  /** Subscribes to what is wanted by now. A subscription is read once, so it is replaced: the new one first, and nothing is dispatched in between. */
+  /**
+   * Subscribes to what is wanted by now. A subscription is read once, so it is replaced: the new one first, and nothing
+   * is dispatched in between.
+   */
   #retune(): void {
     const { source } = this.#options;
     const holders = [this.#lingering, ...Array.from(this.#listeners, ({ types }) => types)];

@@ -20,7 +20,10 @@ export interface WantedEvents {
   readonly lastEventId: string | undefined;
 }
 
-/** Opens a live stream of what is wanted. Throws VitrineError: not_found where there are no events, too_many_listeners, shutting_down. */
+/**
+ * Opens a live stream of what is wanted. Throws VitrineError: not_found where there are no events, too_many_listeners,
+ * shutting_down.
+ */
 export type OpenEvents = (
   wanted: WantedEvents,
   /** Ends the stream. */
@@ -28,9 +31,9 @@ export type OpenEvents = (
 ) => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
 
 /**
- * The event types that some of the globs name (`*` stands for any characters), every type if there is no glob; with a tenant, those of them that
- * carry one. Throws VitrineError (bad_request) that names a glob which fits no event of the catalogue, and for more than 256 globs or one of more
- * than 128 characters.
+ * The event types that some of the globs name (`*` stands for any characters), every type if there is no glob; with a
+ * tenant, those of them that carry one. Throws VitrineError (bad_request) that names a glob which fits no event of the
+ * catalogue, and for more than 256 globs or one of more than 128 characters.
  */
 export function typesOf(globs: readonly string[], tenant?: string): readonly EventName[] {
   if (globs.length > MAX_GLOBS) throw new VitrineError("bad_request", `parse query: type: more than ${MAX_GLOBS}`);

@@ -12,7 +12,10 @@ const LOOKS = 8;
 /** What a repair adds to the count of admissions: more than anybody looks back. */
 const REPAIR_STEP = 1 << 24;
 
-/** All residents in the order in which they were admitted, whatever the eviction policy does. The caller of all but `oldestMs` holds the arena's lock. */
+/**
+ * All residents in the order in which they were admitted, whatever the eviction policy does. The caller of all but
+ * `oldestMs` holds the arena's lock.
+ */
 export class AdmissionOrder {
   readonly #entries: EntryTable;
   readonly #list: EntryList;
@@ -37,7 +40,10 @@ export class AdmissionOrder {
     return this.#counters.get(COUNTER.admissions);
   }
 
-  /** All residents that were admitted since `count` was so much, and perhaps some that came before; undefined if that may be more than `most`. */
+  /**
+   * All residents that were admitted since `count` was so much, and perhaps some that came before; undefined if that
+   * may be more than `most`.
+   */
   since(count: number, most: number): readonly number[] | undefined {
     const admitted = (this.count - count) >>> 0;
     if (admitted > most) return undefined;
@@ -67,8 +73,8 @@ export class AdmissionOrder {
   }
 
   /**
-   * When the resident that was admitted first came, in monotonic milliseconds; undefined if there is none. Needs no lock: it is the time of an
-   * entry that was the oldest before and after the look.
+   * When the resident that was admitted first came, in monotonic milliseconds; undefined if there is none. Needs no
+   * lock: it is the time of an entry that was the oldest before and after the look.
    */
   oldestMs(): number | undefined {
     let admittedMs: number | undefined;

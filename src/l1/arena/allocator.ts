@@ -20,9 +20,9 @@ const SAME_CLASS_PROBES = 8;
 
 /**
  * Hands out the arena in blocks, lists of which (extents) make up an object. Two-level segregated fit
- * (Masmano et al., "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write reaches them. When no single
- * free block is large enough, a large request is scattered over several of at least 16 KiB, so free memory is never lost to fragmentation
- * for long. Not locked: the caller holds the arena's lock.
+ * (Masmano et al., "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write reaches them.
+ * When no single free block is large enough, a large request is scattered over several of at least 16 KiB, so free
+ * memory is never lost to fragmentation for long. Not locked: the caller holds the arena's lock.
  */
 export class Allocator {
   readonly #w: Int32Array;
@@ -53,8 +53,8 @@ export class Allocator {
   }
 
   /**
-   * Makes rows, neighbours and free lists anew around the blocks that objects own, which are given in address order and do not overlap.
-   * Their start, length and link are taken as they are, everything else is free.
+   * Makes rows, neighbours and free lists anew around the blocks that objects own, which are given in address order and
+   * do not overlap. Their start, length and link are taken as they are, everything else is free.
    */
   rebuild(owned: Iterable<number>): void {
     const w = this.#w;
@@ -81,7 +81,9 @@ export class Allocator {
     }
   }
 
-  /** The blocks of a chain, or undefined if it is broken: not in use, outside the arena, across segments or without end. */
+  /**
+   * The blocks of a chain, or undefined if it is broken: not in use, outside the arena, across segments or without end.
+   */
   chainOf(first: number): readonly number[] | undefined {
     const top = this.#counters.get(COUNTER.blocksTop);
     const blocks: number[] = [];
@@ -243,7 +245,10 @@ export class Allocator {
     this.#counters.set(COUNTER.blocksFree, block);
   }
 
-  /** Takes a free block out of its list, cuts it to `granules` and returns it as a chain of one. A spare row must exist if it is longer. */
+  /**
+   * Takes a free block out of its list, cuts it to `granules` and returns it as a chain of one. A spare row must exist
+   * if it is longer.
+   */
   #carve(block: number, granules: number): number {
     this.#removeFree(block);
     if (this.length(block) > granules) this.#insertFree(this.#splitAt(block, granules));

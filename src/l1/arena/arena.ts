@@ -7,7 +7,10 @@ export interface ArenaMemory {
   readonly segments: readonly ArrayBufferLike[];
 }
 
-/** Allocates an arena, zeroed and not yet formatted: shared between threads, or private to this isolate. Pages are backed when first touched. */
+/**
+ * Allocates an arena, zeroed and not yet formatted: shared between threads, or private to this isolate. Pages are
+ * backed when first touched.
+ */
 export function allocateArena(options: ArenaOptions, sharing: "shared" | "private" = "shared"): ArenaMemory {
   const buffer = (bytes: number) => sharing === "shared" ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
   const layout = planArena(options);

@@ -3,7 +3,7 @@ import type { KeyBytes } from "./key_bytes.ts";
 /** Bytes of a base64 SHA-256. */
 export const SHA256_BASE64_BYTES = 44;
 
-/** What lies in front of an object's bytes, behind its key. */
+/** The metadata between an object's key and its bytes. */
 export interface EntryHead {
   readonly contentType: Uint8Array;
   /** 44 characters of base64, or "". */
@@ -13,7 +13,10 @@ export interface EntryHead {
   readonly tag: Uint8Array;
 }
 
-/** Bytes that key and head take in front of an object. They always fit its first block: the allocator gives less than 16 KiB in one piece. */
+/**
+ * Bytes that key and head take in front of an object. They always fit its first block: the allocator gives less than 16
+ * KiB in one piece.
+ */
 export function headBytes(key: KeyBytes, head: EntryHead): number {
   return key.length + head.contentType.length + head.sha256.length + head.headers.length + head.tag.length;
 }

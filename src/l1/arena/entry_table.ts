@@ -49,7 +49,10 @@ export const FIELD = {
   headerBytes: 30,
 } as const;
 
-/** free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry is made, first when it ends. */
+/**
+ * free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry
+ * is made, first when it ends.
+ */
 export const STATE = { free: 0, staging: 1, resident: 2, detached: 3 } as const;
 
 export const FLAG = {
@@ -71,8 +74,8 @@ export const FLAG = {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The objects of L1, one row each, and the hash index over them. Key, content type, digest, kept headers and writer's tag lie at the head of
- * the object's own memory. Not locked: the caller holds the arena's lock.
+ * The objects of L1, one row each, and the hash index over them. Key, content type, digest, kept headers and writer's
+ * tag lie at the head of the object's own memory. Not locked: the caller holds the arena's lock.
  */
 export class EntryTable {
   readonly #arena: Arena;

@@ -3,7 +3,10 @@ import { VitrineError } from "../../core/errors.ts";
 
 const encoder = new TextEncoder();
 
-/** Encodes one object key at a time into UTF-8 (tenant, then key) with its hash; the result is overwritten by the next `set`. */
+/**
+ * Encodes one object key at a time into UTF-8 (tenant, then key) with its hash; the result is overwritten by the next
+ * `set`.
+ */
 export class KeyBytes {
   readonly bytes: Uint8Array = new Uint8Array(3 * (MAX_TENANT_BYTES + MAX_KEY_BYTES));
   readonly #seed: number;

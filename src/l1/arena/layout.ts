@@ -38,7 +38,9 @@ export interface ArenaOptions {
   readonly segmentBytes?: number;
 }
 
-/** Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same. */
+/**
+ * Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same.
+ */
 export interface ArenaLayout {
   readonly granules: number;
   readonly segmentGranules: number;
@@ -99,7 +101,10 @@ function powerOfTwoAtLeast(n: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(2, n)));
 }
 
-/** Lays the control buffer out, tables at 128-byte boundaries so that an entry takes two cache lines. Per object it costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes, beside key, metadata and rounding in the arena. */
+/**
+ * Lays the control buffer out, tables at 128-byte boundaries so that an entry takes two cache lines. Per object it
+ * costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes, beside key, metadata and rounding in the arena.
+ */
 export function planArena(options: ArenaOptions): ArenaLayout {
   const granules = Math.floor(options.sizeBytes / GRANULE_BYTES);
   const maxObjects = options.maxObjects;

@@ -27,8 +27,8 @@ export interface LiveLease {
 }
 
 /**
- * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when the row is given
- * back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
+ * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when
+ * the row is given back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
  */
 export class LeaseTable {
   readonly #w: Int32Array;
@@ -152,7 +152,10 @@ export class LeaseTable {
     }
   }
 
-  /** Ends the leases for which `isSound` does not hold, whoever holds them, and makes counts and the list of free rows anew. */
+  /**
+   * Ends the leases for which `isSound` does not hold, whoever holds them, and makes counts and the list of free rows
+   * anew.
+   */
   rebuild(isSound: (lease: { readonly slot: number; readonly kind: number; readonly entry: number }) => boolean): void {
     const top = this.#counters.get(COUNTER.leasesTop);
     this.format();

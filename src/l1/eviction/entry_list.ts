@@ -14,7 +14,10 @@ export interface Links {
   readonly older: number;
 }
 
-/** A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list with the same links. */
+/**
+ * A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list with the same
+ * links.
+ */
 export class EntryList {
   readonly #w: Int32Array;
   readonly #at: number;
@@ -56,8 +59,8 @@ export class EntryList {
   }
 
   /**
-   * Makes the list anew out of `members`, in the order that can still be read from both its ends: all of it, but for the few
-   * entries that a dead thread was moving. Those come to the head.
+   * Makes the list anew out of `members`, in the order that can still be read from both its ends: all of it, but for
+   * the few entries that a dead thread was moving. Those come to the head.
    */
   rebuild(members: readonly number[]): void {
     const left = new Set(members);

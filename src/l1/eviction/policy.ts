@@ -2,8 +2,8 @@ import type { Arena } from "../arena/arena.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
 
 /**
- * Decides who leaves. Its state lies in the shared arena, so every thread sees the same; the caller holds the arena's lock.
- * A policy proposes, the manager disposes: an entry is forgotten only through `removed`.
+ * Decides who leaves. Its state lies in the shared arena, so every thread sees the same; the caller holds the arena's
+ * lock. A policy proposes, the manager disposes: an entry is forgotten only through `removed`.
  */
 export interface EvictionPolicy {
   /** The entry became resident. */

@@ -8,15 +8,22 @@ import type { EvictionPolicy } from "./policy.ts";
 const READS = 3;
 const IN_MAIN = 4;
 
-/** Entries that one eviction looks at before it spares nobody for having been read: it happens under a lock that others need. */
+/**
+ * Entries that one eviction looks at before it spares nobody for having been read: it happens under a lock that others
+ * need.
+ */
 const MAX_LOOKS = 4096;
 
-/** The small queue's share of the bytes that are resident (not of the arena: the limit may be the number of objects), as in the paper. */
+/**
+ * The small queue's share of the bytes that are resident (not of the arena: the limit may be the number of objects), as
+ * in the paper.
+ */
 const SMALL_SHARE = 0.1;
 
 /**
  * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with queues measured in bytes.
- * New objects pass a small queue; only those read more than once there, or back soon after they left it (ghost), get into the main one.
+ * New objects pass a small queue; only those read more than once there, or back soon after they left it (ghost), get
+ * into the main one.
  */
 export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
   const small = new EntryList(arena, entries, 0);
@@ -36,7 +43,10 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     main.pushHead(entry);
   }
 
-  /** One round of the small queue: promotes what was read more than once (after many looks nothing more), passes by what is leased. */
+  /**
+   * One round of the small queue: promotes what was read more than once (after many looks nothing more), passes by what
+   * is leased.
+   */
   function victimOfSmall(mayLeave: (entry: number) => boolean): number {
     const count = small.count;
     for (let looks = 0; looks < count; looks++) {
@@ -50,7 +60,9 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     return -1;
   }
 
-  /** Rounds of the main queue until every entry's reads are used up, each round one; after many looks whoever may leave. */
+  /**
+   * Rounds of the main queue until every entry's reads are used up, each round one; after many looks whoever may leave.
+   */
   function victimOfMain(mayLeave: (entry: number) => boolean): number {
     for (let looks = 0; looks < (READS + 1) * main.count; looks++) {
       const entry = main.tail;
@@ -89,8 +101,9 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
 }
 
 /**
- * Which hashes left the small queue lately: a direct-mapped table of hash and time, time counting the ghosts. A ghost is as old as the number
- * of ghosts made since, and counts while that is at most the length of the main queue; nothing is ever deleted.
+ * Which hashes left the small queue lately: a direct-mapped table of hash and time, time counting the ghosts. A ghost
+ * is as old as the number of ghosts made since, and counts while that is at most the length of the main queue; nothing
+ * is ever deleted.
  */
 class GhostTable {
   readonly #w: Int32Array;

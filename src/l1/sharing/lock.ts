@@ -5,7 +5,10 @@ import { FENCE_WORDS, MAX_HOLDER } from "../arena/layout.ts";
 const SPINS = 1000;
 const SLEEP_MS = 10;
 
-/** How long a dead thread that may still run is seen to hold the lock before it loses it: sections take microseconds, being preempted takes some tens of milliseconds. */
+/**
+ * How long a dead thread that may still run is seen to hold the lock before it loses it: sections take microseconds,
+ * being preempted takes some tens of milliseconds.
+ */
 const PATIENCE_MS = 500;
 
 /** Bit of the lock word: somebody may sleep on it. The bits below hold the owner's number. */
@@ -14,9 +17,10 @@ const WAITED = MAX_HOLDER + 1;
 const NOBODY = 0;
 
 /**
- * A mutex between threads in one shared word: the owner (0 = free) and whether somebody may sleep. A bit for each holder says whether it
- * was declared dead (fenced): it is kept out for good, and whoever waits takes the lock out of its hands. A thread that dies while it waits leaves nothing behind.
- * Sections are short, synchronous and never nested. On private memory it never contends and never sleeps.
+ * A mutex between threads in one shared word: the owner (0 = free) and whether somebody may sleep. A bit for each
+ * holder says whether it was declared dead (fenced): it is kept out for good, and whoever waits takes the lock out of
+ * its hands. A thread that dies while it waits leaves nothing behind. Sections are short, synchronous and never nested.
+ * On private memory it never contends and never sleeps.
  */
 export class SharedLock {
   readonly #words: Int32Array;
@@ -42,7 +46,10 @@ export class SharedLock {
     this.#myBit = 1 << (holder & 31);
   }
 
-  /** The dead holder that it was taken from, whose section was cut off; 0 if it was free. Throws shutting_down if this thread was declared dead. */
+  /**
+   * The dead holder that it was taken from, whose section was cut off; 0 if it was free. Throws shutting_down if this
+   * thread was declared dead.
+   */
   acquire(): number {
     const isFree = Atomics.compareExchange(this.#words, this.#owner, NOBODY, this.#me) === NOBODY;
     const dead = isFree ? NOBODY : this.#contend();

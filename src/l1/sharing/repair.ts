@@ -7,7 +7,10 @@ import type { Tables } from "../arena/tables.ts";
 
 const NONE = -1;
 
-/** What the leases say of every entry: how many read it, whether one of these is endless, and the slot of its writer (-1: none). */
+/**
+ * What the leases say of every entry: how many read it, whether one of these is endless, and the slot of its writer
+ * (-1: none).
+ */
 interface Claims {
   readonly pins: Int32Array;
   readonly endless: Uint8Array;
@@ -15,9 +18,10 @@ interface Claims {
 }
 
 /**
- * Makes consistent what a section left that was cut off at any write. Truth are the entries' state words and flags, their chains and the leases;
- * all else is made anew from them. An entry that was half made, or whose chain is broken, is dropped; one that was half removed is
- * gone; an admission that had become visible is finished. The caller holds the arena's lock.
+ * Makes consistent what a section left that was cut off at any write. Truth are the entries' state words and flags,
+ * their chains and the leases; all else is made anew from them. An entry that was half made, or whose chain is broken,
+ * is dropped; one that was half removed is gone; an admission that had become visible is finished. The caller holds the
+ * arena's lock.
  */
 export function repair({ tables, lifecycle, key }: {
   readonly tables: Tables;

@@ -1,12 +1,16 @@
 import type { SharedLock } from "./lock.ts";
 import type { Parts } from "../parts.ts";
 
-/** How long the memory of a thread that cannot be stopped is kept as it is. A runtime that was told to end it does so within 2 s of its next step. */
+/**
+ * How long the memory of a thread that cannot be stopped is kept as it is. A runtime that was told to end it does so
+ * within 2 s of its next step.
+ */
 const AFTERLIFE_MS = 5000;
 
 /**
- * Ends a holder for good: fences it, and ends its leases as expired; whoever gets the lock out of its hands repairs the tables. With `stillRuns`, its thread may be at
- * work: its stagings are out of everybody's sight at once, but what it has leased stays as it is for some seconds more.
+ * Ends a holder for good: fences it, and ends its leases as expired; whoever gets the lock out of its hands repairs the
+ * tables. With `stillRuns`, its thread may be at work: its stagings are out of everybody's sight at once, but what it
+ * has leased stays as it is for some seconds more.
  */
 export async function takeOver(
   { parts, lock, mend }: { readonly parts: Parts; readonly lock: SharedLock; readonly mend: () => void },

@@ -23,8 +23,8 @@ export interface DiskSpace {
 }
 
 /**
- * The file system as the thread that owns a folder uses it: every call blocks. Tests put a failing or a forgetful one in its place. Errors are those
- * of node:fs.
+ * The file system as the thread that owns a folder uses it: every call blocks. Tests put a failing or a forgetful one
+ * in its place. Errors are those of node:fs.
  */
 export interface BlockingDisk {
   /** A new file, open for appending and reading; it must not exist. */
@@ -48,7 +48,9 @@ export interface BlockingDisk {
   remove(path: string): void;
   /** Makes new names, renames and removals in a folder durable. */
   syncFolder(path: string): void;
-  /** How full the file system is that a path lies on; undefined if it does not say, as some network file systems do not. */
+  /**
+   * How full the file system is that a path lies on; undefined if it does not say, as some network file systems do not.
+   */
   space(path: string): DiskSpace | undefined;
   /** The names in a folder. */
   names(path: string): readonly string[];

@@ -56,8 +56,9 @@ interface Planned extends PendingChange {
 }
 
 /**
- * Makes many changes in one step: their records in one write, one fdatasync for all that must be durable, one transaction of the index. Readers see all of
- * a batch or nothing of it. If a step fails, the whole batch fails and the folder is as it was.
+ * Makes many changes in one step: their records in one write, one fdatasync for all that must be durable, one
+ * transaction of the index. Readers see all of a batch or nothing of it. If a step fails, the whole batch fails and the
+ * folder is as it was.
  */
 export class Commits {
   readonly #options: CommitsOptions;
@@ -86,7 +87,7 @@ export class Commits {
   #plan(pending: PendingChange): Planned | undefined {
     const { space, segments } = this.#options;
     const { change } = pending;
-    const record = recordOf(change, segments.ids.length > 0);
+    const record = recordOf(change, !segments.areNone);
     try {
       if (this.#isRepeated(change)) {
         pending.resolve(true);
@@ -248,8 +249,8 @@ export class Commits {
 }
 
 /**
- * The record that a change appends. A deletion ends earlier records by a tombstone: also those that the index has evicted, and would find again if it had to
- * be built anew. What is damaged is found damaged again.
+ * The record that a change appends. A deletion ends earlier records by a tombstone: also those that the index has
+ * evicted, and would find again if it had to be built anew. What is damaged is found damaged again.
  */
 function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
   switch (change.kind) {

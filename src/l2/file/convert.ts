@@ -12,8 +12,9 @@ const BATCH = 1024;
 type FileEntry = Omit<IndexEntry, "record" | "file"> & { readonly fileBytes: number };
 
 /**
- * Takes up the files of 0.1.0, which had no segments: each gets a record, then its name of today. Interrupted at any point, the next start goes on: a file
- * with its old name gets another record. When this returns, no file has an old name any more, durably, because such a file would be taken up again later.
+ * Takes up the files of 0.1.0, which had no segments: each gets a record, then its name of today. Interrupted at any
+ * point, the next start goes on: a file with its old name gets another record. When this returns, no file has an old
+ * name any more, durably, because such a file would be taken up again later.
  */
 export function takeUpFiles(options: RecoverOptions, names: readonly string[], found: Found): void {
   const { layout, disk } = options;

@@ -1,6 +1,9 @@
 import { errorCode } from "./disk.ts";
 
-/** What an error of SQLite or of the file system means for those who want to go on. SQLite's errors have only their words in common on both runtimes. */
+/**
+ * What an error of SQLite or of the file system means for those who want to go on. SQLite's errors have only their
+ * words in common on both runtimes.
+ */
 export type Fault = "busy" | "full" | "broken" | "other";
 
 const SQLITE_WORDS: readonly (readonly [string, Fault])[] = [
@@ -17,7 +20,9 @@ const SQLITE_WORDS: readonly (readonly [string, Fault])[] = [
   ["no such table", "broken"],
 ];
 
-/** Tells errors apart: `busy` passes by itself, `full` with room, `broken` only with another connection to the index. */
+/**
+ * Tells errors apart: `busy` passes by itself, `full` with room, `broken` only with another connection to the index.
+ */
 export function faultOf(error: unknown): Fault {
   const code = errorCode(error);
   if (code === "ENOSPC" || code === "EDQUOT") return "full";

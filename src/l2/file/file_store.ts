@@ -14,9 +14,10 @@ import { Commits, type PendingChange } from "./commits.ts";
 import { makeFolders, setAside } from "./folders.ts";
 import { defaultLimitBytes, FreeSpace } from "./free_space.ts";
 import { Identity, writeProtection } from "./identity.ts";
-import { ObjectIndex } from "./index.ts";
+import type { ObjectIndex } from "./index.ts";
 import { Layout } from "./layout.ts";
 import { FolderLock } from "./lock.ts";
+import { openIndex } from "./open_index.ts";
 import type { IndexRow } from "./place.ts";
 import { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
@@ -33,7 +34,10 @@ export interface FileStoreOptions {
   /** The tier's name. */
   readonly name: string;
   readonly path: string;
-  /** Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the disk. */
+  /**
+   * Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the
+   * disk.
+   */
   readonly limitBytes: number | undefined;
   /** false: nothing is synced. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
@@ -62,7 +66,10 @@ const GATHER_MS = 2;
 /** Expired objects that are removed at once: others get their turn in between. */
 const SLICE = 128;
 
-/** Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks as long as the disk takes. */
+/**
+ * Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks
+ * as long as the disk takes.
+ */
 export class FileStore implements StoreCalls {
   /** What was found when the folder was opened. */
   readonly recovery: Recovery;
@@ -85,7 +92,10 @@ export class FileStore implements StoreCalls {
   #pendingKeys: Set<string> = new Set();
   #timer: { readonly cancel: () => void; readonly isUrgent: boolean } | undefined;
 
-  /** Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because another process uses it. */
+  /**
+   * Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because
+   * another process uses it.
+   */
   constructor(options: FileStoreOptions) {
     const { name, path, clock, publish, disk = systemDisk } = options;
     const layout = new Layout(path);
@@ -107,7 +117,7 @@ export class FileStore implements StoreCalls {
       segments.open();
       this.#batchBytes = limitBytes === 0 ? MAX_BATCH_BYTES : Math.min(MAX_BATCH_BYTES, limitBytes / 4);
       this.#segments = segments;
-      this.#index = openIndex(layout, options);
+      this.#index = openIndex(layout.indexPath, options);
       try {
         const index = this.#index;
         this.recovery = recover({ layout, index, segments, disk });
@@ -219,7 +229,10 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  /** Removes a bounded number of objects whose time is up, and moves the records of one half-empty segment together; to be called now and then. */
+  /**
+   * Removes a bounded number of objects whose time is up, and moves the records of one half-empty segment together; to
+   * be called now and then.
+   */
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
@@ -239,7 +252,7 @@ export class FileStore implements StoreCalls {
     try {
       this.#segments.close();
       // On a full disk the index stays in its log, from which the next start takes it.
-      if (this.#options.sync) this.#space.tidy(() => this.#index.sync());
+      if (this.#options.sync) this.#space.tidy(() => this.#index.finish(this.#segments.liveBytes));
     } finally {
       this.#release();
     }
@@ -270,9 +283,12 @@ export class FileStore implements StoreCalls {
     publish("l2.removed", { tier, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
   }
 
-  /** Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id that is meant; undefined if there is nothing. */
+  /**
+   * Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id
+   * that is meant; undefined if there is nothing.
+   */
   #beginClear(tenant: string | undefined): number | undefined {
-    if (this.#segments.ids.length === 0) return undefined;
+    if (this.#segments.areNone) return undefined;
     const record = encodeRecord({ kind: "clear", tenant });
     return this.#space.relieved(record.length, () => {
       const { id } = this.#segments.append([record]);
@@ -346,20 +362,6 @@ function segmentBytesFor(limitBytes: number): number {
   return limitBytes === 0
     ? MAX_SEGMENT_BYTES
     : Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, limitBytes / 32));
-}
-
-/** SQLite's words for a file that is no sound index. */
-const UNSOUND = /not a database|malformed|schema version|no such table|file format|unable to open/;
-
-/** The last run's index, or an empty one that recovery fills from the folder if there is none that can be used. */
-function openIndex({ indexPath }: Layout, options: { readonly sync: boolean }): ObjectIndex {
-  try {
-    return ObjectIndex.open(indexPath, options);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    if (UNSOUND.test(why)) return ObjectIndex.create(indexPath, options);
-    throw new VitrineError("tier_failed", `open tier: ${indexPath}: ${why}`, { cause });
-  }
 }
 
 function opening(path: string, work: () => void): void {

@@ -15,14 +15,17 @@ export interface FolderKeeperOptions {
   readonly publish: Publish<EventMap>;
   /** Told why the folder cannot be used, and with undefined when it can be used again. Default: nobody is. */
   readonly onTrouble?: ((trouble: string | undefined) => void) | undefined;
-  /** Opens the folder; `mayMake` only at the start: what was taken away from a running server may be a file system that comes back. Throws tier_failed. */
+  /**
+   * Opens the folder; `mayMake` only at the start: what was taken away from a running server may be a file system that
+   * comes back. Throws tier_failed.
+   */
   readonly open: (mayMake: boolean) => FileStore;
 }
 
 /**
- * Keeps a folder open that others may take away and bring back. Now and then, and when a call fails, it looks whether the folder is still the one that was
- * opened; if not, it leaves it, fails calls with the reason, and tries to open it again. Says both with `l2.state.changed`, also of a folder that cannot be
- * written for a while.
+ * Keeps a folder open that others may take away and bring back. Now and then, and when a call fails, it looks whether
+ * the folder is still the one that was opened; if not, it leaves it, fails calls with the reason, and tries to open it
+ * again. Says both with `l2.state.changed`, also of a folder that cannot be written for a while.
  */
 export class FolderKeeper implements StoreCalls {
   readonly recovery: Recovery;
@@ -76,7 +79,10 @@ export class FolderKeeper implements StoreCalls {
     return this.#run((store) => store.usage());
   }
 
-  /** To be called about once a second: leaves the folder if it is lost, opens it again if it was, and lets it tidy up. Never throws. */
+  /**
+   * To be called about once a second: leaves the folder if it is lost, opens it again if it was, and lets it tidy up.
+   * Never throws.
+   */
   look(): void {
     if (this.#closed) return;
     const lost = this.#store?.lost;
@@ -86,7 +92,8 @@ export class FolderKeeper implements StoreCalls {
     try {
       this.#store?.tidy();
     } catch (error) {
-      // It is done later. A failure that lasts shows in the calls of clients; of one that lets calls through only this tells.
+      // It is done later. A failure that lasts shows in the calls of clients; of one that lets calls through only this
+      // tells.
       this.#options.publish("l2.cleanup_failed", { tier: this.#options.name, error: causeText(error) });
     }
   }

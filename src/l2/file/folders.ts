@@ -2,7 +2,10 @@ import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, rena
 import { dirname, join } from "node:path";
 import type { Layout } from "./layout.ts";
 
-/** Makes the folders that are always there, durably: a file is no safer than the folder entry that leads to it. What stands in the place of one is moved aside. */
+/**
+ * Makes the folders that are always there, durably: a file is no safer than the folder entry that leads to it. What
+ * stands in the place of one is moved aside.
+ */
 export function makeFolders(layout: Layout): void {
   makeFolder(join(layout.root, "objects"));
   makeFolder(layout.incomingPath);
@@ -20,7 +23,10 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Moves what is neither missing nor of the wanted kind (a folder called index.sqlite, a pipe called lock.sqlite) to a name of its own: it may be somebody's. */
+/**
+ * Moves what is neither missing nor of the wanted kind (a folder called index.sqlite, a pipe called lock.sqlite) to a
+ * name of its own: it may be somebody's.
+ */
 export function setAside(path: string, wanted: "file" | "folder"): void {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
   const found = statSync(path, { throwIfNoEntry: false });

@@ -14,7 +14,10 @@ export const FOOTER_BYTES = 28;
 const MAGIC = 0x30525456;
 const VERSION_UNIT = 0x01000000;
 
-/** 1 has no kept headers, and is what 0.1.0 writes and reads; 2 has them in its metadata. A file has the lowest version that can say what it holds. */
+/**
+ * 1 has no kept headers, and is what 0.1.0 writes and reads; 2 has them in its metadata. A file has the lowest version
+ * that can say what it holds.
+ */
 const KNOWN_VERSIONS = 2;
 
 /** What an object file says about itself. */
@@ -31,8 +34,9 @@ export interface Tail extends StoredObject {
 
 /**
  * Block table, metadata and footer: what follows the payload in a file.
- * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of the footer before it u32; all little-endian.
- * Whatever a later version changes, its last 28 bytes begin with its magic and end with their CRC-32, so that it is told from damage.
+ * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of
+ * the footer before it u32; all little-endian. Whatever a later version changes, its last 28 bytes begin with its magic
+ * and end with their CRC-32, so that it is told from damage.
  */
 export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify({ ...object.key, ...object.meta }));
@@ -51,7 +55,10 @@ export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): 
   return tail;
 }
 
-/** Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if there is no sound footer. Throws tier_failed if a later version of Vitrine wrote it. */
+/**
+ * Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if
+ * there is no sound footer. Throws tier_failed if a later version of Vitrine wrote it.
+ */
 export function tailLength(bytes: Uint8Array, fileBytes: number): number | undefined {
   if (bytes.length < FOOTER_BYTES) return undefined;
   const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
@@ -66,7 +73,10 @@ export function tailLength(bytes: Uint8Array, fileBytes: number): number | undef
   return sizeBytes + length === fileBytes ? length : undefined;
 }
 
-/** The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if anything in it is damaged. Throws as tailLength does. */
+/**
+ * The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if
+ * anything in it is damaged. Throws as tailLength does.
+ */
 export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefined {
   const length = tailLength(bytes, fileBytes);
   if (length === undefined || length > bytes.length) return undefined;
@@ -88,7 +98,10 @@ export function parseObject(json: Uint8Array): StoredObject | undefined {
   return { key: { tenant: text("tenant"), key: text("key") }, meta };
 }
 
-/** Metadata from its JSON; undefined if it is no object, a field that must be a number is none, or headers could break out of a field. */
+/**
+ * Metadata from its JSON; undefined if it is no object, a field that must be a number is none, or headers could break
+ * out of a field.
+ */
 export function parseMeta(raw: unknown): ObjectMeta | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;
   const { text, number } = fieldsOf(raw);

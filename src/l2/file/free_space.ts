@@ -12,7 +12,10 @@ const DEFAULT_SHARE = 4 / 5;
 const KEEP_FREE_LEAST_SHARE = 1 / 20;
 const KEEP_FREE_LEAST_BYTES = 16 * 1024 * 1024;
 
-/** The limit of a tier that was given none: a share of the disk's capacity; 0 (none) if the file system does not tell it. */
+/**
+ * The limit of a tier that was given none: a share of the disk's capacity; 0 (none) if the file system does not tell
+ * it.
+ */
 export function defaultLimitBytes(capacityBytes: number): number {
   // Whole MiB, which are easier to read.
   return Math.floor(capacityBytes * DEFAULT_SHARE / MIB) * MIB;
@@ -47,7 +50,9 @@ export class FreeSpace {
     return this.#headroomBytes;
   }
 
-  /** Takes `bytes` if there is so much; otherwise returns how many are missing. Asks the file system before it says so. */
+  /**
+   * Takes `bytes` if there is so much; otherwise returns how many are missing. Asks the file system before it says so.
+   */
   take(bytes: number): number {
     const isPlenty = this.#headroomBytes >= 4 * bytes && this.#clock.monotonicMs() - this.#askedMs < FRESH_MS;
     if (!isPlenty) this.look();

@@ -1,9 +1,12 @@
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
 import { VitrineError } from "../../core/errors.ts";
 import { errorCode } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 
-/** Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others remove, replace, unmount and restore it. */
+/**
+ * Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others
+ * remove, replace, unmount and restore it.
+ */
 export class Identity {
   readonly #layout: Layout;
   readonly #index: string | undefined;
@@ -36,10 +39,13 @@ export class Identity {
 export function writeProtection(layout: Layout): string | undefined {
   try {
     accessSync(layout.root, constants.R_OK | constants.W_OK | constants.X_OK);
-    // Deno's access looks at permissions only, not at the file system's.
-    closeSync(openSync(layout.lockPath, "r+"));
+    // Deno's access looks at permissions only. No file of SQLite may be opened here: closing any descriptor of a file
+    // drops all POSIX locks that the process has on it.
+    closeSync(openSync(layout.reservePath, "r+"));
     return undefined;
   } catch (error) {
+    // The reserve is given away on a full disk.
+    if (errorCode(error) === "ENOENT" && existsSync(layout.root)) return undefined;
     return `${layout.root} cannot be written: ${errorCode(error)}`;
   }
 }

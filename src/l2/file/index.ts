@@ -1,10 +1,8 @@
-import { rmSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ListPage, ListQuery } from "../adapter.ts";
 import { parseMeta } from "./format.ts";
 import type { IndexEntry, IndexRow, RecordPlace } from "./place.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 
 /** Totals over all objects. */
 export interface IndexTotals {
@@ -14,13 +12,12 @@ export interface IndexTotals {
 }
 
 const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
-/** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
-const CACHE_KIB = 32 * 1024;
 
 /**
- * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object. Blocking, and for one thread: while it
- * is open nobody else can lock the database. It is never ahead of what the segments hold, and never loses its own consistency in a power loss
- * (WAL with synchronous=NORMAL); what it has not seen it is told at the next start.
+ * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object.
+ * Blocking, and for one thread: while it is open nobody else can lock the database. It is never ahead of what the
+ * segments hold, and never loses its own consistency in a power loss (WAL with synchronous=NORMAL); what it has not
+ * seen it is told at the next start.
  */
 export class ObjectIndex {
   readonly #db: DatabaseSync;
@@ -28,64 +25,43 @@ export class ObjectIndex {
   readonly #insert: StatementSync;
   readonly #deleteKey: StatementSync;
   readonly #deleteId: StatementSync;
-  readonly #oldest: StatementSync;
   readonly #move: StatementSync;
   readonly #segment: StatementSync;
   /** Entries that were loaded since their record was written. */
   readonly #used = new Set<number>();
   #objects = 0;
   #fileBytes = 0;
-  #lastId = 0;
+  #lastId: number;
+  /** The rows up to this id lie in segments that have been noted. */
+  #notedId: number;
+  /** When the youngest object was made that is younger than all before it. */
+  #youngestMs: number;
+  /** Whether the totals in the database hold. */
+  #isClean: boolean;
 
-  private constructor(db: DatabaseSync) {
+  /** Takes over the connection. */
+  constructor(db: DatabaseSync) {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
-    this.#lastId = Number(db.prepare("SELECT max(id) AS id FROM objects").get()?.["id"] ?? 0);
     this.#insert = db.prepare(
-      "INSERT INTO objects (id, tenant, key, segment, offset, bytes, name, file_bytes, created_ms, expires_ms, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (id, tenant, key, segment, offset, bytes, name, file_bytes, created_ms, expires_ms, late, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ?");
-    this.#oldest = db.prepare("SELECT min(created_ms) AS oldest FROM objects");
-    this.#move = db.prepare("UPDATE objects SET segment = ?, offset = ? WHERE id = ?");
-    this.#segment = db.prepare("INSERT OR REPLACE INTO segments (id, nonce, bytes) VALUES (?, ?, ?)");
-    const totals = db.prepare(
-      "SELECT count(*) AS objects, coalesce(sum(file_bytes), 0) AS file_bytes FROM objects",
-    ).get();
-    this.#objects = Number(totals?.["objects"]);
-    this.#fileBytes = Number(totals?.["file_bytes"]);
-  }
-
-  /** Opens what is there. Throws if it is not a sound index of this schema, or if somebody else has it. */
-  static open(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
-      if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
-      // Without syncs a power loss may have torn it.
-      if (!sync && db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
-        throw new Error("open index: malformed");
-      }
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
-  }
-
-  /** Removes what is there and makes an empty index. */
-  static create(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
-    const db = new DatabaseSync(path);
-    try {
-      setUp(db, sync);
-      db.exec(SCHEMA);
-      return new ObjectIndex(db);
-    } catch (error) {
-      db.close();
-      throw error;
-    }
+    this.#move = db.prepare("UPDATE objects SET id = ?, segment = ?, offset = ?, late = 1 WHERE id = ?");
+    this.#segment = db.prepare(
+      "INSERT INTO segments (id, nonce, bytes, first_id, live_bytes) VALUES (?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes",
+    );
+    this.#lastId = numberOf(db, "SELECT max(id) AS value FROM objects");
+    this.#notedId = this.#lastId;
+    this.#youngestMs = numberOf(db, "SELECT created_ms AS value FROM objects WHERE late = 0 ORDER BY id DESC LIMIT 1");
+    this.#isClean = numberOf(db, "SELECT count(*) AS value FROM totals") === 1;
+    const totals = this.#isClean
+      ? "SELECT objects, file_bytes FROM totals"
+      : "SELECT count(*) AS objects, coalesce(sum(file_bytes), 0) AS file_bytes FROM objects";
+    const row = db.prepare(totals).get();
+    this.#objects = Number(row?.["objects"]);
+    this.#fileBytes = Number(row?.["file_bytes"]);
   }
 
   /** The entry of a key, expired or not. */
@@ -98,6 +74,7 @@ export class ObjectIndex {
   put(entry: IndexEntry): IndexRow | undefined {
     const { key, meta, record, file } = entry;
     const name = encode(key.key);
+    this.#changing();
     const old = this.#deleteKey.get(key.tenant, name);
     const replaced = old === undefined ? undefined : parseRow(old);
     if (replaced !== undefined) this.#forget(replaced);
@@ -113,14 +90,19 @@ export class ObjectIndex {
       file?.bytes ?? 0,
       meta.createdMs,
       meta.expiresMs,
+      meta.createdMs < this.#youngestMs ? 1 : 0,
       JSON.stringify(meta),
     );
+    this.#youngestMs = Math.max(this.#youngestMs, meta.createdMs);
     this.#objects += 1;
     this.#fileBytes += file?.bytes ?? 0;
     return replaced;
   }
 
-  /** Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question because free ids are given out again after a restart. */
+  /**
+   * Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question
+   * because free ids are given out again after a restart.
+   */
   remove(row: IndexRow): boolean {
     const removed = Number(this.#deleteId.run(row.id, row.record.segment, row.record.offset).changes) > 0;
     if (removed) this.#forget(row);
@@ -135,15 +117,22 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** The record lies somewhere else now, and has not been used there. */
+  /** The record lies at the end of the log now, and has not been used there. */
   move(row: IndexRow, to: Pick<RecordPlace, "segment" | "offset">): void {
-    this.#move.run(to.segment, to.offset, row.id);
+    this.#changing();
+    this.#lastId += 1;
+    this.#move.run(this.#lastId, to.segment, to.offset, row.id);
     this.#used.delete(row.id);
   }
 
-  /** Up to `limit` entries, those whose records are the oldest first. */
-  oldest(limit: number): readonly IndexRow[] {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY segment, offset LIMIT ?`).all(limit).map(parseRow);
+  /**
+   * Up to `limit` entries, those whose records are the oldest first. Nothing may be changed until the last one has been
+   * taken.
+   */
+  *oldest(limit: number): Generator<IndexRow, void, void> {
+    for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).iterate(limit)) {
+      yield parseRow(row);
+    }
   }
 
   /** Notes a use, for eviction. */
@@ -163,7 +152,10 @@ export class ObjectIndex {
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /** Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their ids. */
+  /**
+   * Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their
+   * ids.
+   */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -174,15 +166,20 @@ export class ObjectIndex {
     ).all(tenant ?? "", after, last, limit).map(parseRow);
   }
 
-  /** All entries that lie in a segment. */
+  /** All entries that lie in a segment, in the order of their records. */
   inSegment(id: number): readonly IndexRow[] {
-    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? ORDER BY offset`).all(id).map(parseRow);
+    return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? AND ${ID_IN_SEGMENT} ORDER BY id`)
+      .all(id, id, id).map(parseRow);
   }
 
   /** Bytes by segment of the records that the index refers to. */
   liveBytes(): ReadonlyMap<number, number> {
-    const rows = this.#db.prepare("SELECT segment, sum(bytes) AS bytes FROM objects GROUP BY segment").all();
-    return new Map(rows.map((row) => [Number(row["segment"]), Number(row["bytes"])]));
+    const live = this.#isClean
+      ? "live_bytes"
+      : `(SELECT coalesce(sum(o.bytes), 0) FROM objects o WHERE o.id >= s.first_id AND o.segment = s.id AND
+          o.id < coalesce((SELECT n.first_id FROM segments n WHERE n.id > s.id ORDER BY n.id LIMIT 1), 1 << 53))`;
+    const rows = this.#db.prepare(`SELECT s.id, ${live} AS bytes FROM segments s`).all();
+    return new Map(rows.map((row) => [Number(row["id"]), Number(row["bytes"])]));
   }
 
   /** One page of unexpired entries in the byte order of their keys, without those up to an id that are out of sight. */
@@ -204,10 +201,13 @@ export class ObjectIndex {
     return { objects: this.#objects, fileBytes: this.#fileBytes };
   }
 
-  /** When the oldest object was made, in milliseconds since the epoch; undefined if there is none. One look into an index. */
+  /** When the oldest object was made, in milliseconds since the epoch; undefined if there is none. */
   oldestMs(): number | undefined {
-    const oldest = this.#oldest.get()?.["oldest"];
-    return typeof oldest === "number" ? oldest : undefined;
+    const rows = ["WHERE late = 0 ORDER BY id", "WHERE late = 1 ORDER BY created_ms"].map((order) =>
+      this.#db.prepare(`SELECT created_ms FROM objects ${order} LIMIT 1`).get()
+    );
+    const ages = rows.filter((row) => row !== undefined).map((row) => Number(row["created_ms"]));
+    return ages.length === 0 ? undefined : Math.min(...ages);
   }
 
   /** The file names in one folder ("00" to "ff") with their entries' ids. */
@@ -235,7 +235,8 @@ export class ObjectIndex {
 
   /** Notes that everything in a segment up to `bytes` is in the index. */
   noteSegment(id: number, { nonce, bytes }: { readonly nonce: string; readonly bytes: number }): void {
-    this.#segment.run(id, nonce, bytes);
+    this.#segment.run(id, nonce, bytes, this.#notedId + 1);
+    this.#notedId = this.#lastId;
   }
 
   /** Forgets a segment that is gone, with the entries that still lay in it; returns how many those were. */
@@ -246,10 +247,11 @@ export class ObjectIndex {
     return rows.length;
   }
 
-  /** Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were. */
+  /**
+   * Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were.
+   */
   cutSegment(id: number, bytes: number): number {
-    const rows = this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? AND offset + bytes > ?`)
-      .all(id, bytes).map(parseRow);
+    const rows = this.inSegment(id).filter(({ record }) => record.offset + record.bytes > bytes);
     for (const row of rows) this.remove(row);
     return rows.length;
   }
@@ -281,7 +283,9 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up. */
+  /**
+   * Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up.
+   */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
     const before = this.totals;
@@ -299,8 +303,18 @@ export class ObjectIndex {
     }
   }
 
-  /** Brings everything written so far onto stable storage and into the main file. */
-  sync(): void {
+  /**
+   * Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed
+   * afterwards.
+   */
+  finish(liveBytes: ReadonlyMap<number, number>): void {
+    this.transaction(() => {
+      for (const [id, bytes] of liveBytes) {
+        this.#db.prepare("UPDATE segments SET live_bytes = ? WHERE id = ?").run(bytes, id);
+      }
+      this.#db.exec("DELETE FROM totals");
+      this.#db.prepare("INSERT INTO totals (objects, file_bytes) VALUES (?, ?)").run(this.#objects, this.#fileBytes);
+    });
     this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
   }
 
@@ -320,21 +334,28 @@ export class ObjectIndex {
     }
   }
 
+  /** The totals in the database do not hold any more. */
+  #changing(): void {
+    if (!this.#isClean) return;
+    this.#isClean = false;
+    this.#db.exec("DELETE FROM totals");
+  }
+
   #forget({ id, file }: IndexRow): void {
+    this.#changing();
     this.#objects -= 1;
     this.#fileBytes -= file?.bytes ?? 0;
     this.#used.delete(id);
   }
 }
 
-function setUp(db: DatabaseSync, sync: boolean): void {
-  // Somebody may look into it at this moment; afterwards nobody can.
-  db.exec("PRAGMA busy_timeout = 5000");
-  db.exec("PRAGMA locking_mode = EXCLUSIVE");
-  db.exec("PRAGMA journal_mode = WAL");
-  db.exec(`PRAGMA synchronous = ${sync ? "NORMAL" : "OFF"}`);
-  db.exec("PRAGMA wal_autocheckpoint = 4000");
-  db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
+/** The ids that rows of a segment may have; takes the segment's number twice. */
+const ID_IN_SEGMENT = `id >= (SELECT first_id FROM segments WHERE id = ?) AND
+  id < coalesce((SELECT first_id FROM segments WHERE id > ? ORDER BY id LIMIT 1), 1 << 53)`;
+
+/** The one number that a query gives; 0 if it gives none. */
+function numberOf(db: DatabaseSync, query: string): number {
+  return Number(db.prepare(query).get()?.["value"] ?? 0);
 }
 
 const encoder = new TextEncoder();
@@ -350,7 +371,10 @@ function decode(bytes: unknown): string {
   return decoder.decode(bytes);
 }
 
-/** The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last byte can always go up. */
+/**
+ * The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last
+ * byte can always go up.
+ */
 function successor(prefix: Uint8Array): Uint8Array | undefined {
   const end = prefix.slice();
   const last = end.at(-1);

@@ -32,7 +32,10 @@ export class Layout {
     this.segmentsPath = join(root, "segments");
   }
 
-  /** The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36, ".object". */
+  /**
+   * The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36,
+   * ".object".
+   */
   objectName(key: ObjectKey, version: number): string {
     const hash = createHash("sha256").update(`${key.tenant}\0${key.key}`).digest("hex");
     return `${hash}-${version.toString(36)}.object`;

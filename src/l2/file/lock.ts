@@ -4,8 +4,8 @@ import { VitrineError } from "../../core/errors.ts";
 import { faultOf } from "./faults.ts";
 
 /**
- * Keeps a second process out of a folder, by SQLite's exclusive lock on a tiny database of its own. The kernel drops such a lock when its process dies,
- * so there is no stale lock file, and no guess whether a pid is alive or was reused.
+ * Keeps a second process out of a folder, by SQLite's exclusive lock on a tiny database of its own. The kernel drops
+ * such a lock when its process dies, so there is no stale lock file, and no guess whether a pid is alive or was reused.
  */
 export class FolderLock {
   readonly #db: DatabaseSync;

@@ -21,7 +21,8 @@ export interface ReaderOptions {
 }
 
 /**
- * Verified blocks of an open object file, with one block of read-ahead, in memory that is used again. Owns the file: it is closed after the last block, a failure or `return`.
+ * Verified blocks of an open object file, with one block of read-ahead, in memory that is used again. Owns the file: it
+ * is closed after the last block, a failure or `return`.
  */
 export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   readonly #file: DiskFile;
@@ -42,7 +43,10 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
     this.#lastBlock = Math.ceil(options.range.end / BLOCK_BYTES) - 1;
   }
 
-  /** Checks the tail and the first wanted block of an entry's file; undefined, with the file closed, if anything is damaged or is not the entry's object. */
+  /**
+   * Checks the tail and the first wanted block of an entry's file; undefined, with the file closed, if anything is
+   * damaged or is not the entry's object.
+   */
   static async start(
     file: DiskFile,
     entry: IndexEntry,
@@ -103,7 +107,10 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
     return { done: true, value: undefined };
   }
 
-  /** False if the first block is damaged. Closes the file if no more is needed from it, so that a small load that nobody iterates holds nothing. */
+  /**
+   * False if the first block is damaged. Closes the file if no more is needed from it, so that a small load that nobody
+   * iterates holds nothing.
+   */
   async #begin(whole: Uint8Array | undefined): Promise<boolean> {
     if (this.#options.range.start === this.#options.range.end) {
       await this.#close();

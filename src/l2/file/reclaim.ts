@@ -27,8 +27,9 @@ interface Live {
 }
 
 /**
- * Gives the room of dead records back. The oldest segment may go as soon as nothing in it lives. A later one takes its live records to the end of the log,
- * and a tombstone for every key that it speaks of and that has no object: without it an older segment would bring an older object back when the index is lost.
+ * Gives the room of dead records back. The oldest segment may go as soon as nothing in it lives. A later one takes its
+ * live records to the end of the log, and a tombstone for every key that it speaks of and that has no object: without
+ * it an older segment would bring an older object back when the index is lost.
  */
 export class Reclaim {
   readonly #options: ReclaimOptions;
@@ -48,7 +49,10 @@ export class Reclaim {
     for (let id = segments.emptyOldest(); id !== undefined; id = segments.emptyOldest()) this.#drop(id, 0);
   }
 
-  /** Drops the oldest segment with all that lives in it: for a disk on which nothing can be written, not even what was removed. */
+  /**
+   * Drops the oldest segment with all that lives in it: for a disk on which nothing can be written, not even what was
+   * removed.
+   */
   dropOldest(): void {
     const { index, segments, removals, onDropped } = this.#options;
     const [id] = segments.ids;
@@ -61,9 +65,13 @@ export class Reclaim {
     onDropped(id);
   }
 
-  /** Empties the sealed segment that frees most; false if none is half empty. */
+  /**
+   * Empties the sealed segment that frees most; false if none is half empty, or records wait for the index: ids must
+   * grow with the log.
+   */
   compactSparsest(): boolean {
     const { segments } = this.#options;
+    if (segments.pinned !== undefined) return false;
     for (let id = segments.sparsest(); id !== undefined; id = segments.sparsest()) {
       if (this.#compact(id)) return true;
     }
@@ -105,7 +113,10 @@ export class Reclaim {
     return true;
   }
 
-  /** The keys of a segment that have no object and may have had one in an older segment; undefined if a clear lies between. */
+  /**
+   * The keys of a segment that have no object and may have had one in an older segment; undefined if a clear lies
+   * between.
+   */
   #endedIn(id: number, all: Uint8Array): Map<string, ObjectKey> | undefined {
     const { index, segments } = this.#options;
     const ended = new Map<string, ObjectKey>();

@@ -5,7 +5,10 @@ import { parseObject, type StoredObject } from "./format.ts";
 
 /** Bytes of the fixed header before every record's head. */
 export const RECORD_HEADER_BYTES = 24;
-/** Bytes of the header of a segment file: "VTRS", the version of the format, and a random number that tells it from any other. */
+/**
+ * Bytes of the header of a segment file: "VTRS", the version of the format, and a random number that tells it from any
+ * other.
+ */
 export const SEGMENT_HEADER_BYTES = 16;
 /** The version of the segment format that this code writes; a higher one is refused. */
 export const SEGMENT_FORMAT = 1;
@@ -15,8 +18,8 @@ const RECORD_MAGIC = 0x52525456; // "VTRR", little-endian
 const KIND = { object: 1, tombstone: 2, clear: 3, file: 4, clearAll: 5 } as const;
 
 /**
- * An object with its bytes, or one whose bytes lie in a file; a tombstone, which ends every earlier record of its key; or a clear, which ends every earlier
- * record of a tenant, or of all tenants.
+ * An object with its bytes, or one whose bytes lie in a file; a tombstone, which ends every earlier record of its key;
+ * or a clear, which ends every earlier record of a tenant, or of all tenants.
  */
 export type RecordHead =
   | ({ readonly kind: "object" } & StoredObject)
@@ -61,8 +64,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefine
 }
 
 /**
- * Header and head of a record; the payload follows. The header is magic u32, kind u32, head length u32, payload length u32, CRC-32 of the head u32,
- * CRC-32 of the header before it u32; all little-endian. The payload's checksum is the object's own, in its metadata.
+ * Header and head of a record; the payload follows. The header is magic u32, kind u32, head length u32, payload length
+ * u32, CRC-32 of the head u32, CRC-32 of the header before it u32; all little-endian. The payload's checksum is the
+ * object's own, in its metadata.
  */
 export function encodeRecord(head: RecordHead): Uint8Array {
   const payloadBytes = head.kind === "object" ? head.meta.sizeBytes : 0;
@@ -79,7 +83,10 @@ export function encodeRecord(head: RecordHead): Uint8Array {
   return bytes;
 }
 
-/** How many bytes the record at the start of `bytes` takes before its payload; undefined if no sound header starts there. */
+/**
+ * How many bytes the record at the start of `bytes` takes before its payload; undefined if no sound header starts
+ * there.
+ */
 export function recordHeadBytes(bytes: Uint8Array): number | undefined {
   if (bytes.length < RECORD_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_HEADER_BYTES);

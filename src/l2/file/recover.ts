@@ -7,8 +7,8 @@ import type { Found, RecoverOptions, Recovery } from "./recovery.ts";
 import { scanRecords } from "./scan.ts";
 
 /**
- * Makes index and folder agree; the segments, read in order, are the truth. Takes into the index what it has not seen of them, removes files that no record
- * names, and takes up the files of 0.1.0, which had no segments.
+ * Makes index and folder agree; the segments, read in order, are the truth. Takes into the index what it has not seen
+ * of them, removes files that no record names, and takes up the files of 0.1.0, which had no segments.
  */
 export function recover(options: RecoverOptions): Recovery {
   const found: Found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };

@@ -27,7 +27,10 @@ export class Removals {
     this.removeNames(entries.map(({ file }) => file).filter((file) => file !== undefined).map(({ name }) => name));
   }
 
-  /** Removes object files. One that cannot be removed, or comes back in a power loss, goes at the next start: no record names it. */
+  /**
+   * Removes object files. One that cannot be removed, or comes back in a power loss, goes at the next start: no record
+   * names it.
+   */
   removeNames(names: readonly string[]): void {
     const { disk, layout, publish, tier } = this.#options;
     for (const name of names) {

@@ -5,7 +5,10 @@ const MOST_BYTES = 2 * 1024 * 1024;
 const SHARE = 1 / 32;
 const PIECE_BYTES = 64 * 1024;
 
-/** A file that takes room on the disk for no other reason than to be removed when the disk is full, so that the index can note what else is removed. */
+/**
+ * A file that takes room on the disk for no other reason than to be removed when the disk is full, so that the index
+ * can note what else is removed.
+ */
 export class Reserve {
   readonly #path: string;
 
@@ -24,7 +27,10 @@ export class Reserve {
     }
   }
 
-  /** Writes the file unless it is there or there is no room for it yet. Never throws: without a reserve everything works until the disk is full. */
+  /**
+   * Writes the file unless it is there or there is no room for it yet. Never throws: without a reserve everything works
+   * until the disk is full.
+   */
   fill(): void {
     if (existsSync(this.#path)) return;
     const temp = `${this.#path}.${process.pid}.new`;

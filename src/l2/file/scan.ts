@@ -18,8 +18,8 @@ export type ReadPart = (position: number, length: number) => Uint8Array | undefi
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**
- * The records of a segment from `start` to `end`, in order. Ends at the first record whose head is damaged or which is cut off: that one, and what
- * follows it, was never finished.
+ * The records of a segment from `start` to `end`, in order. Ends at the first record whose head is damaged or which is
+ * cut off: that one, and what follows it, was never finished.
  */
 export function* scanRecords(
   readPart: ReadPart,

@@ -44,8 +44,8 @@ export interface SegmentsOptions {
 }
 
 /**
- * The files in which small objects lie one behind the other. Records are only ever appended, to the newest segment, so whoever reads a segment may go on
- * reading it. Blocking; for the one thread that owns the folder.
+ * The files in which small objects lie one behind the other. Records are only ever appended, to the newest segment, so
+ * whoever reads a segment may go on reading it. Blocking; for the one thread that owns the folder.
  */
 export class Segments {
   readonly #options: SegmentsOptions;
@@ -68,6 +68,16 @@ export class Segments {
   /** The numbers of all segments, oldest first. */
   get ids(): readonly number[] {
     return [...this.#segments.keys()];
+  }
+
+  /** Bytes by segment of the records that the index refers to. */
+  get liveBytes(): ReadonlyMap<number, number> {
+    return new Map([...this.#segments].map(([id, { liveBytes }]) => [id, liveBytes]));
+  }
+
+  /** Whether there is no segment. */
+  get areNone(): boolean {
+    return this.#segments.size === 0;
   }
 
   /** Takes up the segments that are in the folder. Throws tier_failed if one was written by a newer version. */
@@ -114,8 +124,8 @@ export class Segments {
   }
 
   /**
-   * Appends records as one write and returns the segment and the position of the first. A failure leaves nothing behind that a later start could take for
-   * a record: the segment is cut back, or sealed where even that fails.
+   * Appends records as one write and returns the segment and the position of the first. A failure leaves nothing behind
+   * that a later start could take for a record: the segment is cut back, or sealed where even that fails.
    */
   append(buffers: readonly Uint8Array[]): Appended {
     const { disk, segmentBytes } = this.#options;
@@ -133,7 +143,10 @@ export class Segments {
     return { id: head.id, position, end };
   }
 
-  /** Takes back what was appended last. If something else was appended behind it, it stays, as dead bytes that the index has noted as seen. */
+  /**
+   * Takes back what was appended last. If something else was appended behind it, it stays, as dead bytes that the index
+   * has noted as seen.
+   */
   cutBack({ id, position, end }: Appended): void {
     if (this.#head?.id !== id || this.bytesOf(id) !== end) return;
     try {
@@ -183,7 +196,10 @@ export class Segments {
     return oldest !== undefined && oldest < id;
   }
 
-  /** The sealed segment that frees most of what it takes when its live records are moved on; undefined if none frees half. */
+  /**
+   * The sealed segment that frees most of what it takes when its live records are moved on; undefined if none frees
+   * half.
+   */
   sparsest(): number | undefined {
     let best: { readonly id: number; readonly deadBytes: number } | undefined;
     for (const [id, { bytes, liveBytes, hasClear }] of this.#segments) {

@@ -31,8 +31,9 @@ export interface SpaceOptions {
 }
 
 /**
- * The size limit over segments and files, half-written files included. Expired objects go first. Then the log is taken from its oldest end: an object that was
- * not used since its record was written goes, one that was used is written again at the end (FIFO with a second chance). A record's room comes free with its segment.
+ * The size limit over segments and files, half-written files included. Expired objects go first. Then the log is taken
+ * from its oldest end: an object that was not used since its record was written goes, one that was used is written
+ * again at the end (FIFO with a second chance). A record's room comes free with its segment.
  */
 export class Space {
   readonly limitBytes: number;
@@ -141,9 +142,10 @@ export class Space {
     const victims: IndexRow[] = [];
     const used: IndexRow[] = [];
     let freedBytes = 0;
-    const oldest = index.oldest(EVICTION_BATCH);
-    for (const row of oldest) {
-      if (freedBytes >= bytes || row.record.segment !== oldest[0]?.record.segment) break;
+    let segment: number | undefined;
+    for (const row of index.oldest(EVICTION_BATCH)) {
+      segment ??= row.record.segment;
+      if (freedBytes >= bytes || row.record.segment !== segment) break;
       if (index.isUsed(row) && !isExpired(row.meta, nowMs)) used.push(row);
       else {
         victims.push(row);
@@ -151,12 +153,15 @@ export class Space {
       }
     }
     this.#remove([...victims, ...this.#unmovable(used)]);
-    return oldest.length > 0;
+    return segment !== undefined;
   }
 
-  /** Gives used entries their second chance; returns those for which the disk has no room. */
+  /**
+   * Gives used entries their second chance; returns those that cannot have it: the disk has no room, or records wait
+   * for the index.
+   */
   #unmovable(used: readonly IndexRow[]): readonly IndexRow[] {
-    if (used.length === 0) return [];
+    if (used.length === 0 || this.#options.segments.pinned !== undefined) return used;
     try {
       this.#options.reclaim.moveToEnd(used);
       return [];
@@ -181,7 +186,10 @@ export class Space {
     removals.publish(victims.filter(({ meta }) => !isExpired(meta, nowMs)), "capacity");
   }
 
-  /** The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then go first. */
+  /**
+   * The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then
+   * go first.
+   */
   #removing<T>(work: () => T, victims: readonly IndexRow[]): T {
     const { reserve, removals, reclaim } = this.#options;
     return tryInTurn(work, [

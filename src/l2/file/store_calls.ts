@@ -39,15 +39,23 @@ export interface StoreCalls {
   readonly trouble: string | undefined;
   /** The entry of a key, unless its time is up. `use`: note it as used, for eviction's order. */
   find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined>;
-  /** Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws no_room, tier_failed. */
+  /**
+   * Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws
+   * no_room, tier_failed.
+   */
   change(change: Change): Promise<boolean>;
-  /** Keeps room for a file that is being written, evicting as needed; returns what is held for it now. Throws no_room. */
+  /**
+   * Keeps room for a file that is being written, evicting as needed; returns what is held for it now. Throws no_room.
+   */
   hold(bytes: number, heldBytes: number): Promise<number>;
   /** Gives room back for a file that was not finished. */
   release(bytes: number): void;
   /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
   relieve(bytes: number): Promise<boolean>;
-  /** Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is visible any more. */
+  /**
+   * Removes one tenant's objects, or all; how many, once they are gone for good. `onInvisible`: nothing of them is
+   * visible any more.
+   */
   clear(tenant: string | undefined, onInvisible?: () => void): Promise<number>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;

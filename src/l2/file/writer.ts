@@ -51,7 +51,10 @@ export class ObjectWriter {
     return this.#heldBytes;
   }
 
-  /** Payload, then block table, metadata and footer. Throws what the source throws, no_room, tier_failed if bytes and metadata disagree, and node:fs errors. */
+  /**
+   * Payload, then block table, metadata and footer. Throws what the source throws, no_room, tier_failed if bytes and
+   * metadata disagree, and node:fs errors.
+   */
   async write(key: ObjectKey, source: StoreSource): Promise<Written> {
     const { sizeBytes } = source;
     this.#announcedBytes = sizeBytes ?? 0;
@@ -117,7 +120,9 @@ export class ObjectWriter {
     this.#flushedBytes = end;
   }
 
-  /** Room for `end` bytes, and ahead of them at most as much again: what is announced and does not come evicts nothing. */
+  /**
+   * Room for `end` bytes, and ahead of them at most as much again: what is announced and does not come evicts nothing.
+   */
   async #hold(end: number): Promise<void> {
     const wanted = Math.max(end, Math.min(2 * end, this.#announcedBytes));
     this.#heldBytes = await this.#room.hold(wanted - this.#heldBytes, this.#heldBytes);

@@ -18,8 +18,10 @@ export interface FaultCall {
  * What goes wrong.
  * - fail: the call throws before the adapter sees it.
  * - delay: the call waits for `gate` first (a rejected gate fails it).
- * - break: a load's bytes, or a store's source, end with an error after `afterBytes`, if they are longer. Other calls pass.
- * - corrupt: one bit of a load's first chunk is flipped, which breaks the adapter's promise: for testing what stands behind it.
+ * - break: a load's bytes, or a store's source, end with an error after `afterBytes`, if they are longer. Other calls
+ *   pass.
+ * - corrupt: one bit of a load's first chunk is flipped, which breaks the adapter's promise: for testing what stands
+ *   behind it.
  */
 export type Fault =
   | { readonly kind: "fail"; readonly error?: Error }
@@ -56,7 +58,10 @@ export class FaultAdapter implements L2Adapter {
     this.#random = options.seed ?? 1;
   }
 
-  /** Adds a rule; the returned function takes it away again and returns how often it hit. Rules apply in the order in which they were added. */
+  /**
+   * Adds a rule; the returned function takes it away again and returns how often it hit. Rules apply in the order in
+   * which they were added.
+   */
   inject(rule: FaultRule): () => number {
     this.#rules.set(rule, 0);
     return () => {

@@ -18,9 +18,10 @@ interface Call {
 }
 
 /**
- * Gives up what an adapter does not answer in time: a lookup, a load's opening and each of its chunks, a store between one chunk taken and the next, a deletion,
- * a listing, the usage. Such a call fails with tier_failed. What the adapter does later is without effect: a late load is freed, a late store never becomes visible,
- * because it asks its source (`assertWanted`). Clearing takes as long as it takes, and `close` waits for what hangs.
+ * Gives up what an adapter does not answer in time: a lookup, a load's opening and each of its chunks, a store between
+ * one chunk taken and the next, a deletion, a listing, the usage. Such a call fails with tier_failed. What the adapter
+ * does later is without effect: a late load is freed, a late store never becomes visible, because it asks its source
+ * (`assertWanted`). Clearing takes as long as it takes, and `close` waits for what hangs.
  */
 export class TimeoutAdapter implements L2Adapter {
   readonly name: string;

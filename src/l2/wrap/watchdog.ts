@@ -19,7 +19,10 @@ export interface Watch {
   end(): boolean;
 }
 
-/** Notices work that makes no progress, with one timer for all of it that runs only while there is some. Counts looks, not time: a thread that stood still blames nobody. */
+/**
+ * Notices work that makes no progress, with one timer for all of it that runs only while there is some. Counts looks,
+ * not time: a thread that stood still blames nobody.
+ */
 export class Watchdog {
   readonly #options: WatchdogOptions;
   /** What is waited for, and how often it has been seen so. */

@@ -1,4 +1,3 @@
-import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
@@ -55,7 +54,7 @@ export class Flight {
   #found: Found | undefined;
   #readers = 0;
   #draining = false;
-  #failed = false;
+  #failure: { readonly cause: unknown } | undefined;
 
   constructor(context: StorageContext, options: FlightOptions) {
     this.#context = context;
@@ -134,7 +133,7 @@ export class Flight {
     await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found, reader.key))));
   }
 
-  /** The last bytes are shown only after the checksum of the whole was right: whoever gets all bytes has the right ones. */
+  /** The last bytes are shown only after the load has ended well: whoever gets all bytes has the right ones. */
   async #fill(staging: Staging, found: Found, opened: L2Load): Promise<void> {
     const { l1, keeper, latch } = this.#context;
     const { key } = this.#options;
@@ -143,27 +142,24 @@ export class Flight {
     keeper.keep(lease);
     try {
       let at = 0;
-      let crc = 0;
       const request = { key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
       for await (const chunk of loadChunks(this.#context, request)) {
         // Renewed in the same turn as the copy: memory of a lease that has run out may belong to somebody else.
         if (!l1.renew(lease)) throw new VitrineError("tier_failed", "load object: its write lease has run out");
         if (this.#isUnwanted()) throw new VitrineError("shutting_down", "load object: nobody wants it");
         copyInto(extents, at, chunk);
-        crc = crc32(chunk, crc);
         at += chunk.length;
         if (at < meta.sizeBytes) l1.filled(lease, at);
         this.#wake();
       }
-      if (crc !== meta.crc32) throw new VitrineError("tier_failed", "load object: checksum mismatch");
       l1.filled(lease, at);
       const { sizeBytes, version, createdMs, expiresMs } = meta;
-      const commit = { lease, sizeBytes, crc32: crc, version, createdMs, expiresMs };
+      const commit = { lease, sizeBytes, crc32: meta.crc32, version, createdMs, expiresMs };
       // In a turn, so that whoever stages a load either is refused, or sees the object.
       const [outcome] = latch.turn(key, () => l1.finishWrite([commit], "keep"));
-      this.#failed = outcome === "stale";
-    } catch {
-      this.#failed = true;
+      if (outcome === "stale") this.#failure = { cause: undefined };
+    } catch (cause) {
+      this.#failure = { cause };
       l1.abort([lease]);
     } finally {
       keeper.drop(lease);
@@ -188,10 +184,11 @@ export class Flight {
     const filling: Filling = {
       readableBytes: () => {
         const state = following.state();
-        if (this.#failed || state === "failed") return undefined;
+        if (this.#failure !== undefined || state === "failed") return undefined;
         return state === "done" ? found.meta.sizeBytes : following.filledBytes();
       },
       changed: () => this.#changed.promise,
+      failure: () => this.#failure?.cause,
     };
     return new MemoryRead(this.#context, {
       key,

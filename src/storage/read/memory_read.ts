@@ -12,6 +12,8 @@ export interface Filling {
   readableBytes(): number | undefined;
   /** Resolves when more than `beyond` bytes may be there, or the load may have failed. */
   changed(beyond: number): Promise<void>;
+  /** Why the load has failed, where this thread knows. */
+  failure?(): unknown;
 }
 
 /** What a MemoryRead is made of. */
@@ -107,9 +109,14 @@ export class MemoryRead implements ObjectRead {
   }
 
   #readableBytes(): number {
-    if (this.#options.filling === undefined) return this.meta.sizeBytes;
-    const readable = this.#options.filling.readableBytes();
+    const { filling } = this.#options;
+    if (filling === undefined) return this.meta.sizeBytes;
+    const readable = filling.readableBytes();
     if (readable !== undefined) return readable;
-    throw new VitrineError("tier_failed", "read object: its load failed half-way", { details: { tier: this.tier } });
+    const details = { tier: this.tier };
+    throw new VitrineError("tier_failed", "read object: its load failed half-way", {
+      cause: filling.failure?.(),
+      details,
+    });
   }
 }

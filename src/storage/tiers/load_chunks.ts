@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { causeText } from "../../core/cause_text.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
@@ -22,48 +23,69 @@ export interface LoadRequest {
 }
 
 /**
- * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the same version goes on.
- * Throws tier_failed when none can; ends only if all bytes came.
+ * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the same
+ * version goes on. Throws tier_failed when none can; ends only if all bytes came and, of a whole object, have the checksum
+ * of its metadata: the last chunk may be used only after that.
  */
 export async function* loadChunks(
   context: StorageContext,
   request: LoadRequest,
 ): AsyncGenerator<Uint8Array, void, void> {
-  let at = request.start;
+  const { meta, start, end } = request;
+  const crc = start === 0 && end === meta.sizeBytes ? new RunningCrc() : undefined;
+  let at = start;
   let failure: unknown;
   for (const [index, tier] of request.tiers.entries()) {
     let opened = index === 0 ? request.opened : undefined;
     try {
-      opened ??= await tier.openRange(request.key, { start: at, end: request.end });
+      opened ??= await tier.openRange(request.key, { start: at, end });
     } catch (error) {
       failure = error;
       continue;
     }
     if (opened === undefined) continue;
-    if (opened.meta.version !== request.meta.version) {
+    if (opened.meta.version !== meta.version) {
       await discardLoad(opened);
       continue;
     }
     try {
-      for await (const chunk of measured(context, tier, request, opened, request.end - at)) {
+      for await (const chunk of measured(context, tier, request, { load: opened, sizeBytes: end - at, crc })) {
         at += chunk.length;
         if (chunk.length > 0) yield chunk;
       }
       return;
     } catch (error) {
       failure = error;
+      // No tier can replace bytes that were handed out.
+      if (at === end) break;
     }
   }
   throw new VitrineError("tier_failed", "load object: no tier could give all of its bytes", { cause: failure });
 }
 
-/** One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for. */
+/** The CRC-32 of bytes that come in chunks. */
+class RunningCrc {
+  value = 0;
+
+  add(chunk: Uint8Array): void {
+    this.value = crc32(chunk, this.value);
+  }
+}
+
+/** One tier's part of a load. */
+interface Part {
+  readonly load: L2Load;
+  readonly sizeBytes: number;
+  /** The checksum of the parts before this one, which goes on with it; undefined for a range. */
+  readonly crc: RunningCrc | undefined;
+}
+
+/** One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for, or wrong ones. */
 async function* measured(
   context: StorageContext,
   tier: Tier,
   request: LoadRequest,
-  load: L2Load,
-  sizeBytes: number,
+  { load, sizeBytes, crc }: Part,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { publish, clock } = context;
   const label = { tier: tier.name, tenant: request.key.tenant, keys: 1, requestId: request.key.requestId };
@@ -76,9 +98,11 @@ async function* measured(
     for await (const chunk of load.chunks) {
       bytes += chunk.length;
       if (bytes > sizeBytes) throw wrongLength(tier.name, sizeBytes);
+      crc?.add(chunk);
       yield chunk;
     }
     if (bytes < sizeBytes) throw wrongLength(tier.name, sizeBytes);
+    if (crc !== undefined && crc.value !== request.meta.crc32) throw wrongChecksum(tier.name);
     outcome = "ok";
   } catch (error) {
     outcome = "failed";
@@ -94,4 +118,8 @@ function wrongLength(tier: string, sizeBytes: number): VitrineError {
   return new VitrineError("tier_failed", `load from tier: wrong length from ${tier}`, {
     details: { tier, expected: sizeBytes },
   });
+}
+
+function wrongChecksum(tier: string): VitrineError {
+  return new VitrineError("tier_failed", `load from tier: wrong checksum from ${tier}`, { details: { tier } });
 }

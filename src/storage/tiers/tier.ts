@@ -67,15 +67,29 @@ export class Tier {
     });
   }
 
-  /** Opens a load of the bytes [start, end) of an object that a lookup has found. Throws tier_failed. */
+  /**
+   * Opens a load of the bytes [start, end) of an object that a lookup has found; counts as a load once it is read
+   * (loadChunks), or if it fails. Throws tier_failed.
+   */
   async openRange(
     key: ObjectKey,
     range: { readonly start: number; readonly end: number },
   ): Promise<L2Load | undefined> {
-    if (!this.#readable(key)) return undefined;
+    const startMs = this.#clock.monotonicMs();
     try {
-      return await this.#adapter.load(key, range);
+      return this.#readable(key) ? await this.#adapter.load(key, range) : undefined;
     } catch (error) {
+      const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+      const requestedBytes = range.end - range.start;
+      this.#publish("l2.load.submitted", { ...label, bytes: requestedBytes });
+      this.#publish("l2.load.completed", {
+        ...label,
+        outcome: "failed",
+        bytes: 0,
+        requestedBytes,
+        seconds: this.#since(startMs),
+        error: causeText(error),
+      });
       throw this.#failure("load", error);
     }
   }

@@ -23,12 +23,13 @@ export class L2Logging implements Subscriber {
   readonly name = "logging.l2";
   readonly subscriptions: Subscriptions;
   readonly detail: readonly EventName[];
-  readonly followed: readonly EventName[] = CALLS;
+  readonly followed: readonly EventName[] = [...CALLS, "l2.cleanup_failed"];
 
   constructor(log: Log, monotonicMs: () => number) {
     const outages = new Outages(QUIET_MS);
     const component = "l2";
-    this.detail = log.writes("debug") ? CALLS : [];
+    // A group of these has lost its causes.
+    this.detail = log.writes("debug") ? [...CALLS, "l2.state.changed"] : ["l2.state.changed"];
     const onCompleted = (event: Completed) => {
       const { name, tier, tenant, outcome, keys, seconds, error, count, timeMs, requestId } = event;
       const hasFailed = outcome === "failed" || outcome === "error";
@@ -66,6 +67,13 @@ export class L2Logging implements Subscriber {
           attributes: { call: exceptionType, count },
           requestId,
         }),
+      "l2.cleanup_failed": ({ tier, error, count, timeMs }) => {
+        const cause = error ?? "";
+        const failures = outages.failed(`clean up ${tier}`, { cause, monotonicMs: monotonicMs(), count });
+        if (failures === undefined) return;
+        const attributes = { tier, error: cause, failures };
+        log.line({ level: "warn", component, message: "a tier failed to clean up", timeMs, attributes });
+      },
       "l2.state.changed": ({ tier, state, cause, timeMs }) =>
         log.line({
           level: state === "unusable" ? "error" : "info",

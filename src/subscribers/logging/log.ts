@@ -34,13 +34,19 @@ export interface Line {
   /** Milliseconds since the epoch, of the event. */
   readonly timeMs: number;
   readonly attributes: Readonly<Record<string, string | number>>;
-  /** What it is limited with, besides its component and message: lines that differ in it are of different kinds. Few values only. */
+  /**
+   * What it is limited with, besides its component and message: lines that differ in it are of different kinds. Few
+   * values only.
+   */
   readonly limitedAs?: string;
   /** The `traceparent` of the request, where it is known. */
   readonly requestId?: string | undefined;
 }
 
-/** Writes structured lines, one JSON object each, and OpenTelemetry log records. Errors and warnings of one kind are limited in number; how many were kept back is told with the next one. */
+/**
+ * Writes structured lines, one JSON object each, and OpenTelemetry log records. Errors and warnings of one kind are
+ * limited in number; how many were kept back is told with the next one.
+ */
 export class Log {
   readonly #options: LogOptions;
   readonly #limit = new RateLimit();

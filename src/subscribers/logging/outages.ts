@@ -7,12 +7,15 @@ interface Outage {
   failedMs: number;
 }
 
-/** How long an outage that goes on for the same cause is not told again. */
+/** Milliseconds for which an outage with the same cause is not logged again. */
 const AGAIN_MS = 60_000;
 /** Causes are texts of others: what lasts is told once a minute, however they vary. */
 const CHANGED_MS = 10_000;
 
-/** Keeps what fails from filling the log: the first failure is told, then one in a minute or where the cause is another, and that it is over. Kinds are few. */
+/**
+ * Keeps what fails from filling the log: the first failure is told, then one in a minute or where the cause is another,
+ * and that it is over. Kinds are few.
+ */
 export class Outages {
   readonly #quietMs: number;
   readonly #outages = new Map<string, Outage>();
@@ -22,7 +25,10 @@ export class Outages {
     this.#quietMs = quietMs;
   }
 
-  /** Notes a failure. The number of failures since the last that was told, this one included, if it is to be told; else undefined. */
+  /**
+   * Notes a failure. The number of failures since the last that was told, this one included, if it is to be told; else
+   * undefined.
+   */
   failed(
     kind: string,
     { cause, monotonicMs, count }: { readonly cause: string; readonly monotonicMs: number; readonly count: number },

@@ -5,7 +5,10 @@ interface Window {
   suppressed: number;
 }
 
-/** What a line is told when it asks: whether it may pass, and how many of its kind were kept back since the last that passed. */
+/**
+ * What a line is told when it asks: whether it may pass, and how many of its kind were kept back since the last that
+ * passed.
+ */
 export type Admission = { readonly passes: true; readonly suppressed: number } | { readonly passes: false };
 
 const WINDOW_MS = 10_000;

@@ -24,8 +24,8 @@ interface Story {
 const MAX_TIER_CALLS = 64;
 
 /**
- * Writes a line of JSON for each followed request: who asked for what (a hash of tenant and key, never the key), which tiers were tried,
- * what came of it, bytes, and the time each tier took. Follows only what carries a request id.
+ * Writes a line of JSON for each followed request: who asked for what (a hash of tenant and key, never the key), which
+ * tiers were tried, what came of it, bytes, and the time each tier took. Follows only what carries a request id.
  */
 export class RequestLog implements Subscriber {
   readonly name = "logging.request_log";

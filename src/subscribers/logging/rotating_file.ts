@@ -16,7 +16,10 @@ export interface RotatingFileOptions {
 /** Most bytes that wait to be written. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
-/** A file of lines that never grows beyond its size: full ones are put aside, the oldest are deleted. Lines are written together; after a failure they are lost until one succeeds. */
+/**
+ * A file of lines that never grows beyond its size: full ones are put aside, the oldest are deleted. Lines are written
+ * together; after a failure they are lost until one succeeds.
+ */
 export class RotatingFile {
   readonly #options: RotatingFileOptions;
   #file: number | undefined;

@@ -1,12 +1,12 @@
 import type { Log } from "./log.ts";
 import { Outages } from "./outages.ts";
 
-/** How a push to the collector ended. */
+/** The end of a push to the collector. */
 export interface PushEnd {
   readonly signal: string;
-  /** Why it did not arrive. */
+  /** The cause, if it did not arrive. */
   readonly error?: string | undefined;
-  /** What the collector said of those it did not take. */
+  /** The collector's words about the records that it rejected. */
   readonly rejected?: { readonly items: number; readonly message: string } | undefined;
 }
 

@@ -5,7 +5,7 @@ import type { Instruments } from "./support/instruments.ts";
 /** A kind of answer that a server is known to give, so that its series exist at zero. */
 export interface KnownResponse {
   readonly method: string;
-  /** The route's template. */
+  /** The route's template, or _other. */
   readonly route: string;
   /** In digits. */
   readonly status: string;

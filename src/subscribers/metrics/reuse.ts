@@ -7,13 +7,18 @@ import { RecentKeys } from "./support/recent_keys.ts";
 const MAX_KEYS = 65_536;
 const MAX_TENANTS = 4096;
 
-/** A client's last use of an object: when, in monotonic milliseconds, and how many objects its tenant had used by then. */
+/**
+ * A client's last use of an object: when, in monotonic milliseconds, and how many objects its tenant had used by then.
+ */
 interface Use {
   readonly timeMs: number;
   readonly objects: number;
 }
 
-/** Measures, on sampled objects, how far apart a tenant's uses of one object are: in time and in objects used in between. */
+/**
+ * Measures, on sampled objects, how far apart a tenant's uses of one object are: in time and in objects used in
+ * between.
+ */
 export class ReuseMetrics implements Subscriber {
   readonly name = "metrics.reuse";
   readonly subscriptions: Subscriptions;

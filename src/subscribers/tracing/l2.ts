@@ -6,7 +6,10 @@ type Completed = Delivered<
   "l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed"
 >;
 
-/** Makes spans of what the tiers do for a request, also of the store behind a write, which may begin when its request is over. */
+/**
+ * Makes spans of what the tiers do for a request, also of the store behind a write, which may begin when its request is
+ * over.
+ */
 export class L2Tracing implements Subscriber {
   readonly name = "tracing.l2";
   readonly subscriptions: Subscriptions;

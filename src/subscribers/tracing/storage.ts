@@ -3,7 +3,10 @@ import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import { Pending } from "../pending.ts";
 import { type RecordSpan, traceOf } from "./span.ts";
 
-/** Makes spans of what a request holds in L1: from the reservation of a write to its admission, and from the probe of a read to its release. */
+/**
+ * Makes spans of what a request holds in L1: from the reservation of a write to its admission, and from the probe of a
+ * read to its release.
+ */
 export class StorageTracing implements Subscriber {
   readonly name = "tracing.storage";
   readonly subscriptions: Subscriptions;

@@ -22,7 +22,10 @@ export class GroupCounter {
     this.#series.of(attributes).total += value;
   }
 
-  /** Adds every series whose label has the value `from` to the one with the value `to`, and forgets it: sums over the label stay. */
+  /**
+   * Adds every series whose label has the value `from` to the one with the value `to`, and forgets it: sums over the
+   * label stay.
+   */
   fold(label: string, { from, to }: { readonly from: string; readonly to: string }): void {
     for (const { into, value } of this.#series.take(label, from, to)) this.add(value.total, into);
   }

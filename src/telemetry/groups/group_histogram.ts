@@ -32,7 +32,10 @@ export class GroupHistogram {
     this.#series = new SeriesMap(() => ({ counts: [0, ...options.bounds.map(() => 0)], count: 0, sum: 0 }));
   }
 
-  /** Counts `value` `count` times. A count of 0 makes the series exist. Give the attributes of a series in the same order each time. */
+  /**
+   * Counts `value` `count` times. A count of 0 makes the series exist. Give the attributes of a series in the same
+   * order each time.
+   */
   record(value: number, { count, attributes }: { readonly count: number; readonly attributes: Attributes }): void {
     const series = this.#series.of(attributes);
     const bucket = bucketOf(value, this.options.bounds);

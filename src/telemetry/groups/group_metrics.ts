@@ -13,9 +13,10 @@ import { type CounterOptions, GroupCounter } from "./group_counter.ts";
 import { GroupHistogram, type HistogramOptions } from "./group_histogram.ts";
 
 /**
- * Cumulative metrics that the SDK's own instruments cannot be: histograms that take a value with a count (the SDK's take one value per
- * call, 0.35 us each, and cannot show a series before its first value), and counters and histograms whose series can be folded into one
- * another (the SDK's never forget a series). Readers pull these in beside the SDK's.
+ * Cumulative metrics that the SDK's own instruments cannot be: histograms that take a value with a count (the SDK's
+ * take one value per call, 0.35 us each, and cannot show a series before its first value), and counters and histograms
+ * whose series can be folded into one another (the SDK's never forget a series). Readers pull these in beside the
+ * SDK's.
  */
 export class GroupMetrics implements MetricProducer {
   readonly #scope: { readonly name: string };

@@ -28,8 +28,8 @@ export interface ItemNumbers {
 }
 
 /**
- * Items on their way to a collector, in batches, one batch at a time. The SDK's own batch processors do the same and do not tell how
- * much they dropped. What fails is not tried again here: the exporter has done so within its timeout.
+ * Items on their way to a collector, in batches, one batch at a time. The SDK's own batch processors do the same and do
+ * not tell how much they dropped. What fails is not tried again here: the exporter has done so within its timeout.
  */
 export class BatchQueue<Item> {
   readonly #options: BatchOptions<Item>;

@@ -23,9 +23,10 @@ export interface MetricsPush {
 }
 
 /**
- * A reader that pushes metrics in an interval. Nothing is queued: values are cumulative, so the next push makes up for one that failed.
- * The exporter is loaded only here, because loading it takes about as long as the rest of the SDK. It reads headers, compression,
- * certificates and its request timeout (OTEL_EXPORTER_OTLP_*) from the process's own environment.
+ * A reader that pushes metrics in an interval. Nothing is queued: values are cumulative, so the next push makes up for
+ * one that failed. The exporter is loaded only here, because loading it takes about as long as the rest of the SDK. It
+ * reads headers, compression, certificates and its request timeout (OTEL_EXPORTER_OTLP_*) from the process's own
+ * environment.
  */
 export async function metricsPush(
   env: OtelEnv,

@@ -6,14 +6,17 @@ const SUCCESS = 0;
 const PARTIAL = "Received Partial Success response:";
 /** From the exporter of protobuf, and from that of JSON. */
 const UNREADABLE = /could not deserialize response|Failed to parse \w+ export response/;
-/** What the exporter says of an answer after which it may be tried again, and does not say which. */
+/** The exporter's message for any answer after which a push may be tried again. */
 const RETRYABLE = "Export failed with retryable status";
 
-/** What was said last and belongs to no push yet. The API has one diagnostic logger for the whole process, and so this is one too. */
+/**
+ * The last diagnostic message, which belongs to no push yet. The API has one diagnostic logger for the whole process.
+ */
 const said: { rejected: PushEnd["rejected"] } = { rejected: undefined };
 
 /**
- * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in the turn in which they then call back.
+ * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in
+ * the turn in which they then call back.
  */
 export function listenToExporters(): void {
   const warn = (...[message, ...rest]: readonly unknown[]) => {
@@ -26,7 +29,7 @@ export function listenToExporters(): void {
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
 
-/** How a push ended, to be asked in the exporter's callback. */
+/** The end of a push; to be called in the exporter's callback. */
 export function pushEnd({ code, error }: { readonly code: number; readonly error?: Error }): PushEnd {
   const { rejected } = said;
   said.rejected = undefined;
@@ -44,7 +47,10 @@ function describe(error: Error): Error {
   return status === undefined ? error : new Error(`the collector answered ${status} ${error.message}`.trim());
 }
 
-/** `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to say. */
+/**
+ * `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to
+ * say.
+ */
 function rejectedOf(json: string): PushEnd["rejected"] {
   const fields: unknown = JSON.parse(json);
   if (typeof fields !== "object" || fields === null) return undefined;

@@ -4,8 +4,9 @@ import type { Clock } from "../../core/clock.ts";
 import { hrTime } from "../hr_time.ts";
 
 /**
- * Sees to it that the times of a series never go back, nor before its start: what stores series refuses points that come from before the last one. While
- * wall time is behind the last push, because it was set back, a push is a millisecond after it.
+ * Sees to it that the times of a series never go back, nor before its start: what stores series refuses points that
+ * come from before the last one. While wall time is behind the last push, because it was set back, a push is a
+ * millisecond after it.
  */
 export class SteadyTimes {
   readonly #clock: Clock;

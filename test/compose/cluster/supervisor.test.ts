@@ -85,7 +85,10 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
     usages,
     supervisor,
     states: () => supervisor.status().map(({ place, state }) => `${place} ${state}`).join(),
-    /** Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the look. */
+    /**
+     * Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the
+     * look.
+     */
     pass: async (ms: number, beating: readonly number[], usage: () => void = () => {}) => {
       for (let passed = 0; passed < ms; passed += 100) {
         nowMs += 100;
@@ -453,4 +456,19 @@ test("Supervisor.stop lets a replacement finish its start when it is told to sto
   expect(supervisor.status().map(({ state }) => state)).toEqual(["stopping"]);
   threads[1]?.say(stopped);
   expect((await stopping).length).toBe(1);
+});
+
+test("Supervisor.post reaches the worker of the holder alone, and nobody when that has gone", async () => {
+  const { threads, supervisor, start } = fakeCluster(2);
+  await start();
+  const [first, second] = threads;
+  const message: ToWorker = { kind: "stop" };
+  const before = threads.map(({ heard }) => heard.length);
+  supervisor.post(first?.seat.holder ?? 0, message, []);
+  supervisor.post(99, message, []);
+  expect(threads.map(({ heard }, index) => heard.length - (before[index] ?? 0))).toEqual([1, 0]);
+  second?.exit();
+  const heard = second?.heard.length;
+  supervisor.post(second?.seat.holder ?? 0, message, []);
+  expect(second?.heard.length).toBe(heard);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { StopPolicy, type StopSignal } from "../../../src/compose/stop/stop_policy.ts";
 
-/** What each signal means, at its time in milliseconds. */
+/** The policy's decision about each signal, given with its time in milliseconds. */
 function meanings(...signals: readonly (readonly [number, StopSignal])[]): readonly string[] {
   let nowMs = 0;
   const policy = new StopPolicy(() => nowMs);

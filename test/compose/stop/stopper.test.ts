@@ -119,6 +119,23 @@ test("Stopper ends with what is lost when a stop never comes to its end", () => 
   expect(codes).toEqual([1]);
 });
 
+test("Stopper says nothing more when the stop has ended before its timers", async () => {
+  const { stopper, server, lines, finish, pass } = bench();
+  stopper.started(server);
+  stopper.heard("SIGTERM");
+  await finish({});
+  pass(5000);
+  expect(lines).toHaveLength(1);
+});
+
+test("Stopper waits for the workers' time and five seconds more when a stop does not end", () => {
+  const { stopper, server, codes, pass } = bench();
+  stopper.started(server);
+  stopper.heard("SIGTERM");
+  pass(34_999);
+  expect(codes).toEqual([]);
+});
+
 test("Stopper gives the start up, or stops as soon as it is over, when a signal comes during it", () => {
   const { stopper, server, stops } = bench();
   expect(stopper.giveUp.aborted).toBe(false);

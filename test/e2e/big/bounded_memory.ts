@@ -11,9 +11,14 @@ import { sendOnce } from "./send_once.ts";
 
 const mib = 1024 ** 2;
 const l1Mib = 256;
-/** What process and streaming may take beyond a full L1: the bounds that docs/RUNTIMES.md ("Memory") states, short of the 128 MiB that are aimed at. */
+/**
+ * What process and streaming may take beyond a full L1: the bounds that docs/RUNTIMES.md ("Memory") states, short of
+ * the 128 MiB that are aimed at.
+ */
 const aboveL1Mib = { bun: { sized: 160, chunked: 256 }, deno: { sized: 192, chunked: 384 } } as const;
-/** Readers of the big object at a time, and what each may take beyond the 128 MiB: a few chunks of 1 MiB on their way. */
+/**
+ * Readers of the big object at a time, and what each may take beyond the 128 MiB: a few chunks of 1 MiB on their way.
+ */
 const readers = 32;
 const eachReaderMib = { bun: 4, deno: 8 } as const;
 
@@ -73,8 +78,9 @@ async function readLittle(address: Address, key: string): Promise<void> {
 }
 
 /**
- * An object larger than L1 goes to the tier and back, in both framings, whole and in parts, and the process stays within L1 and a stated bound; many readers
- * at a time take little more. Counted is the memory that holds data: the pages of the runtime's own file can be dropped at any time.
+ * An object larger than L1 goes to the tier and back, in both framings, whole and in parts, and the process stays
+ * within L1 and a stated bound; many readers at a time take little more. Counted is the memory that holds data: the
+ * pages of the runtime's own file can be dropped at any time.
  */
 export async function boundedMemory(run: SuiteRun, sizeMib: number): Promise<void> {
   const { checks, runtime, folder } = run;

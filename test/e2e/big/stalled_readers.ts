@@ -13,7 +13,10 @@ import { ServerProcess } from "../support/server_process.ts";
 import { until } from "../support/until.ts";
 import { BigBody } from "./big_body.ts";
 
-/** Far more than the kernel's socket buffers take, so that a stalled reader really holds the object; at most an eighth of L1. */
+/**
+ * Far more than the kernel's socket buffers take, so that a stalled reader really holds the object; at most an eighth
+ * of L1.
+ */
 const objectMib = 24;
 const l1Mib = 256;
 const keys = ["overwritten", "deleted", "evicted"];
@@ -64,8 +67,9 @@ async function disturb(client: Client, round: number): Promise<void> {
 }
 
 /**
- * Readers that stall for `stallSeconds` or read slowly while their objects are overwritten, deleted and evicted get the bytes they began with or a
- * broken connection; readers that go away leave nothing behind. In the end no read lease is left.
+ * Readers that stall for `stallSeconds` or read slowly while their objects are overwritten, deleted and evicted get the
+ * bytes they began with or a broken connection; readers that go away leave nothing behind. In the end no read lease is
+ * left.
  */
 export async function stalledReaders(
   run: SuiteRun,

@@ -12,7 +12,10 @@ const MIB = 1024 * 1024;
 const OBJECTS = 40;
 const IDLE = 16;
 
-/** PUTs that announce much and send one byte, or a little at a time: they cost others nothing, in L1 and in the file tier. */
+/**
+ * PUTs that announce much and send one byte, or a little at a time: they cost others nothing, in L1 and in the file
+ * tier.
+ */
 export const announcedCase: HostileCase = {
   name: "announced",
   async run(run: SuiteRun) {

@@ -6,7 +6,10 @@ import { CLEAR, TierServer } from "./tier_server.ts";
 const KEYS = 4000;
 const BODY = new Uint8Array(500).fill(9);
 
-/** Everything is cleared from a tier of many objects; others are answered meanwhile, and nothing that was cleared comes back. */
+/**
+ * Everything is cleared from a tier of many objects; others are answered meanwhile, and nothing that was cleared comes
+ * back.
+ */
 export const clear: HostileCase = {
   name: "clear",
   async run({ runtime, folder, checks }) {

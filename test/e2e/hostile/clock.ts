@@ -18,8 +18,8 @@ interface Seen {
 }
 
 /**
- * Wall time that is set an hour forward, two back and one forward again under a server, by libfaketime, which leaves the monotonic clock alone: as NTP, an
- * administrator, or a laptop that wakes up does.
+ * Wall time that is set an hour forward, two back and one forward again under a server, by libfaketime, which leaves
+ * the monotonic clock alone: as NTP, an administrator, or a laptop that wakes up does.
  */
 export const clock: HostileCase = {
   name: "clock",
@@ -104,7 +104,10 @@ async function attack({ checks }: SuiteRun, server: ServerProcess, step: (second
   await numbersAreSane(server, checks);
 }
 
-/** Durations, lags and ages of what is in memory are those of the few seconds that the case takes; no worker was taken for dead. */
+/**
+ * Durations, lags and ages of what is in memory are those of the few seconds that the case takes; no worker was taken
+ * for dead.
+ */
 async function numbersAreSane(server: ServerProcess, checks: SuiteRun["checks"]): Promise<void> {
   const admin = `http://127.0.0.1:${server.adminAddress.port}`;
   const readMetrics = async () => await (await fetch(`${admin}/metrics`)).text();

@@ -12,7 +12,7 @@ const limit = 256;
 const strangers = 400;
 const keys = Array.from({ length: 8 }, (_, i) => `o${i}`);
 
-/** How many descriptors the process has open. */
+/** The number of descriptors that the process has open. */
 const openDescriptors = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
 
 /** Reads every object on a new connection; the keys that did not come, in at most 20 s. */

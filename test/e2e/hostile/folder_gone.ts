@@ -107,7 +107,7 @@ async function writeProtected({ runtime, folder, checks }: SuiteRun): Promise<vo
   await server.put("a", BODY);
   // Not SQLite's files: the system ends a process that writes to a mapped file after it became immutable.
   const protect = (sign: "+" | "-"): void => {
-    execFileSync("chattr", [`${sign}i`, path, `${path}/lock.sqlite`]);
+    execFileSync("chattr", [`${sign}i`, path, `${path}/reserve`]);
     execFileSync("chattr", ["-R", `${sign}i`, `${path}/objects`, `${path}/segments`]);
   };
   protect("+");

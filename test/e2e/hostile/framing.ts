@@ -12,11 +12,14 @@ import { ToolProcess } from "../tools/tool_process.ts";
 import type { HostileCase } from "./hostile_case.ts";
 
 const mib = 1024 * 1024;
-/** How often an upload of so many bytes is tried. */
+/** Sizes of uploads, each with the number of tries. */
 const tries = [[1024, 50], [mib, 50], [64 * mib, 3]] as const;
 const refusals = { "If-None-Match: *": 412, "Vitrine-Durability: never": 400 };
 
-/** nginx as its manual begins: HTTP/1.0 to the server, each body read before it is passed on. And once without reading it before. */
+/**
+ * nginx as its manual begins: HTTP/1.0 to the server, each body read before it is passed on. And once without reading
+ * it before.
+ */
 function configuration(
   folder: string,
   { upstream, ports }: { readonly upstream: number; readonly ports: readonly number[] },
@@ -76,5 +79,5 @@ async function run({ runtime, folder, checks }: SuiteRun): Promise<void> {
   checks.equal("the server stops gracefully", { actual: await server.stop(), expected: 0 });
 }
 
-/** What stands between a client and the server. */
+/** Refused uploads, sent directly and through nginx. */
 export const framing: HostileCase = { name: "framing", run };

@@ -5,7 +5,7 @@ import type { HostileCase } from "./hostile_case.ts";
 /** Of a server that cannot print which one it took. */
 const PORT = "17461";
 
-/** What the server prints goes to a full disk: lines are lost, nothing else is. */
+/** The server's output goes to a full disk: lines are lost, nothing else is. */
 export const fullOutput: HostileCase = {
   name: "full_output",
   async run({ runtime, folder, checks }) {

@@ -1,7 +1,9 @@
 import { appendFileSync, cpSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** How a worker hangs: a loop; a RegExp that backtracks, which Bun cannot end; a call that waits for ever. */
+/**
+ * The ways in which a worker hangs: a loop; a RegExp that backtracks, which Bun cannot end; a call that waits for ever.
+ */
 export type Hang = "loop" | "regexp" | "wait";
 
 const HANGS: Readonly<Record<Hang, string>> = {

@@ -5,7 +5,10 @@ import { TierServer } from "./tier_server.ts";
 
 const BODY = new Uint8Array(1000).fill(3);
 
-/** Another process wants the lock of the file tier's index: while a server runs it does not get it, and one that has it at the start is waited for. */
+/**
+ * Another process wants the lock of the file tier's index: while a server runs it does not get it, and one that has it
+ * at the start is waited for.
+ */
 export const indexLocked: HostileCase = {
   name: "index-locked",
   async run({ runtime, folder, checks }) {

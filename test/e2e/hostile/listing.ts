@@ -14,7 +14,9 @@ const statusSchema = v.object({ worker_restarts: v.number() });
 const pageSchema = v.object({ objects: v.array(v.object({ key: v.string() })) });
 const removedSchema = v.object({ removed: v.object({ l1: v.number() }) });
 
-/** 60 000 objects in L1, 32 listings at once, then all cleared: other requests go on, and no worker is taken for hung. */
+/**
+ * 60 000 objects in L1, 32 listings at once, then all cleared: other requests go on, and no worker is taken for hung.
+ */
 export const listingCase: HostileCase = {
   name: "listing",
   async run({ runtime, checks }: SuiteRun) {
@@ -75,7 +77,10 @@ async function fill(client: Client): Promise<void> {
   });
 }
 
-/** Runs `work` for some seconds, or until it ends, while eight others read and write in a tenant of their own; all of that must succeed. */
+/**
+ * Runs `work` for some seconds, or until it ends, while eight others read and write in a tenant of their own; all of
+ * that must succeed.
+ */
 async function whileOthersWork<T>(
   client: Client,
   checks: SuiteRun["checks"],

@@ -11,13 +11,15 @@ const L1_BYTES = 16 * MIB;
 const REQUESTS = 3000;
 const CLIENTS = 6;
 
-/** What docs/RUNTIMES.md states: beyond a full L1, for the process and for each worker. */
+/** The bounds of docs/RUNTIMES.md: bytes beyond a full L1, for the process and for each worker. */
 const BOUNDS: Readonly<Record<RuntimeName, { readonly process: number; readonly worker: number }>> = {
   bun: { process: 128 * MIB, worker: 64 * MIB },
   deno: { process: 96 * MIB, worker: 64 * MIB },
 };
 
-/** Small and middle objects, written, read, in part too, and deleted, over connections that stay and some that do not. */
+/**
+ * Small and middle objects, written, read, in part too, and deleted, over connections that stay and some that do not.
+ */
 async function mixedLoad(server: ServerProcess): Promise<void> {
   const random = new Random(8);
   const bytes = pattern(2 * MIB);

@@ -11,7 +11,7 @@ const REJECTED = JSON.stringify({
   partialSuccess: { rejectedDataPoints: "1", rejectedLogRecords: "1", rejectedSpans: "1", errorMessage: "too old" },
 });
 
-/** How a collector treats pushes, and what the one line of each signal must say. */
+/** A collector's treatment of pushes, and the text that the one line of each signal must contain. */
 interface Trouble {
   readonly name: string;
   readonly answer: { readonly status: number; readonly body: string } | "hang" | "refuse";
@@ -33,7 +33,10 @@ const TROUBLES: readonly Trouble[] = [
   },
 ];
 
-/** Whatever fails is said once, with its cause, and once when it is over: a tier on a full disk, and a collector in every kind of trouble. */
+/**
+ * Whatever fails is said once, with its cause, and once when it is over: a tier on a full disk, and a collector in
+ * every kind of trouble.
+ */
 export const saysWhy: HostileCase = {
   name: "says_why",
   async run(run) {

@@ -8,7 +8,10 @@ import { until } from "../support/until.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { missing, putMany, ServerGroup } from "./stops/server_group.ts";
 
-/** Signals, with milliseconds of pause before each, to the whole process group of a task runner, as terminals and service managers send them. */
+/**
+ * Signals, with milliseconds of pause before each, to the whole process group of a task runner, as terminals and
+ * service managers send them.
+ */
 const bursts: readonly (readonly [string, readonly (readonly [pauseMs: number, signal: NodeJS.Signals])[]])[] = [
   ["one SIGINT", [[0, "SIGINT"]]],
   ["three SIGINT at once", [[0, "SIGINT"], [0, "SIGINT"], [0, "SIGINT"]]],
@@ -18,7 +21,10 @@ const bursts: readonly (readonly [string, readonly (readonly [pauseMs: number, s
   ["SIGQUIT", [[0, "SIGQUIT"]]],
 ];
 
-/** Every way in which a person, a terminal or a service manager ends a process: what was acknowledged is there afterwards, and exit code and line tell what was done. */
+/**
+ * Every way in which a person, a terminal or a service manager ends a process: what was acknowledged is there
+ * afterwards, and exit code and line tell what was done.
+ */
 export const stops: HostileCase = {
   name: "stops",
   async run(run) {
@@ -100,7 +106,10 @@ async function lastPush(run: SuiteRun): Promise<void> {
   }
 }
 
-/** A reader that does not read and an upload that does not go on hold a stop for two thirds of its time, and cost nobody else anything. */
+/**
+ * A reader that does not read and an upload that does not go on hold a stop for two thirds of its time, and cost nobody
+ * else anything.
+ */
 async function slowClients(run: SuiteRun): Promise<void> {
   const folder = `${run.folder}/slow_clients`;
   const server = await ServerGroup.start({ ...run, folder, by: "program", flags: { "shutdown-timeout": "3s" } });
@@ -162,6 +171,13 @@ async function duringStart(run: SuiteRun): Promise<void> {
     const ended = code === "SIGTERM" || code === 0;
     run.checks.that(`signal ${pauseMs} ms after the start: it ends`, ended, () => `${code}: ${output}`);
   }
+  const { code, output } = await ServerGroup.interrupted({ ...run, folder, by: "program" }, "handled");
+  run.checks.equal("signal while the server is loaded: exit code", { actual: code, expected: 0 });
+  run.checks.that(
+    "signal while the server is loaded: one line tells",
+    output === "vitrine: stopped before it served: SIGTERM\n",
+    () => output,
+  );
 }
 
 async function send(port: number, text: string): Promise<Socket> {

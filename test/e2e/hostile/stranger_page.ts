@@ -23,7 +23,10 @@ const TYPES = [
   "",
 ];
 
-/** Real Chromium: what strangers store does not run as ours, and their pages read and change nothing, also under a name that points here. */
+/**
+ * Real Chromium: what strangers store does not run as ours, and their pages read and change nothing, also under a name
+ * that points here.
+ */
 export const strangerPage: HostileCase = {
   name: "stranger_page",
   async run({ runtime, folder, checks }) {
@@ -75,7 +78,7 @@ async function openStored(
       actual: await put("stored", body, type),
       expected: type === TYPES[0] ? 201 : 200,
     });
-    // What the browser does not show it downloads, which ends the visit with an error.
+    // A body that the browser does not show is downloaded, which ends the visit with an error.
     const shown = await page.goto(`${url}/v1/objects/stored`).then(() => true, () => false);
     const ran = shown && await page.evaluate("document.documentElement.outerHTML.includes('>ran<')").catch(() => false);
     checks.equal(`a stored page runs as ${type}`, { actual: ran, expected: false });
@@ -126,7 +129,8 @@ async function rebind(browser: Browser, { address, adminAddress }: ServerProcess
   for (const { port } of [address, adminAddress]) {
     const url = `http://${STRANGER}:${port}`;
     const page = await browser.newPage();
-    // The refusal is a document of that origin; a page served in its place would be one of a public network to Chromium, which guards us against those itself.
+    // The refusal is a document of that origin; a page served in its place would be one of a public network to
+    // Chromium, which guards us against those itself.
     checks.equal("a page by such a name", { actual: (await page.goto(`${url}/`))?.status(), expected: 421 });
     const asked = [
       "GET /v1/objects",

@@ -91,7 +91,7 @@ export class TierServer {
   }
 }
 
-/** What the cases read of /status. */
+/** The part of /status that the cases read. */
 export interface Status {
   readonly worker_restarts: number;
   readonly l2: readonly { readonly objects?: number; readonly usedBytes?: number; readonly error?: string }[];

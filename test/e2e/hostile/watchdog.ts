@@ -62,7 +62,10 @@ async function load(server: ServerProcess, until: AbortSignal): Promise<Readonly
   return counts;
 }
 
-/** A quota of half a core, shared with ten busy processes, under load; scrapes on the service port from four clients at once; a process that is stopped for a while. */
+/**
+ * A quota of half a core, shared with ten busy processes, under load; scrapes on the service port from four clients at
+ * once; a process that is stopped for a while.
+ */
 async function starved({ runtime, checks, folder }: SuiteRun): Promise<void> {
   const group = new CpuGroup(runtime);
   const l2 = `file://${folder}/starved`;

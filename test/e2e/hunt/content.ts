@@ -6,7 +6,10 @@ const maxBytes = 8 * mib;
 const headerBytes = 16;
 const block = new Random(1).bytes(2 * maxBytes);
 
-/** Bytes by key and version: a header (key, version, size, CRC-32 of the rest) and a part of one random block that differs from version to version. */
+/**
+ * Bytes by key and version: a header (key, version, size, CRC-32 of the rest) and a part of one random block that
+ * differs from version to version.
+ */
 export interface Content {
   readonly header: Uint8Array;
   readonly pattern: Uint8Array;

@@ -37,7 +37,10 @@ export class Hunter {
     this.#registers = Array.from({ length: options.keys }, (_, key) => new Register(key));
   }
 
-  /** Throws if this is no answer to go by: a refusal, or what a dying worker's runtime says in its place (on Bun a bare 204). */
+  /**
+   * Throws if this is no answer to go by: a refusal, or what a dying worker's runtime says in its place (on Bun a bare
+   * 204).
+   */
   assertAnswered(method: string, { status }: HttpResponse): void {
     if (status >= 500 || (status === 204 && method !== "DELETE")) throw new Error(`${method}: status ${status}`);
   }

@@ -64,7 +64,8 @@ export async function readPart(register: Register, connection: Connection, optio
   try {
     await readPartOf(register, connection, { ...options, read });
   } catch (error) {
-    // A part of an object that L1 does not admit is a second load: it breaks off if the object has been replaced in between (docs/STORAGE.md).
+    // A part of an object that L1 does not admit is a second load: it breaks off if the object has been replaced in
+    // between (docs/STORAGE.md).
     const { tally, admissionLimitBytes } = options.hunter;
     if (!read.mayBe((content) => content !== undefined && sizeOf(content) > admissionLimitBytes)) throw error;
     tally.end("part broken by a replacement");

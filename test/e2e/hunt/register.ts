@@ -18,15 +18,19 @@ export interface PendingWrite {
 
 /** A read under way. */
 export interface PendingRead {
-  /** Whether a write that fits what was found (undefined: nothing) may be the current one at some moment since the read began. */
+  /**
+   * Whether a write that fits what was found (undefined: nothing) may be the current one at some moment since the read
+   * began.
+   */
   accepts(fits: (content: Content | undefined) => boolean): boolean;
   /** The same, when nothing was found that could be taken as seen. */
   mayBe(fits: (content: Content | undefined) => boolean): boolean;
 }
 
 /**
- * One key as a register that may be written and read by many at a time. A write is outdated for a read if it had ended before another write began
- * that had taken effect when the read began: because it was acknowledged, or because somebody had read it.
+ * One key as a register that may be written and read by many at a time. A write is outdated for a read if it had ended
+ * before another write began that had taken effect when the read began: because it was acknowledged, or because
+ * somebody had read it.
  */
 export class Register {
   readonly key: number;

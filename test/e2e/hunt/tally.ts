@@ -1,6 +1,9 @@
 import { Counts } from "../support/counts.ts";
 
-/** Counts operations as they end, lets others wait for that, and knows which broken connections a worker's death explains. */
+/**
+ * Counts operations as they end, lets others wait for that, and knows which broken connections a worker's death
+ * explains.
+ */
 export class Tally {
   /** Ended operations by kind. */
   readonly ended = new Counts();

@@ -60,7 +60,10 @@ export class Container {
     return await Container.#ready(new ToolProcess("buildah", [...storeArgs(), ...args]), options, cleanUp);
   }
 
-  /** As an engine runs it, the server being process 1 of a process table of its own; no tool stands between it and signals. */
+  /**
+   * As an engine runs it, the server being process 1 of a process table of its own; no tool stands between it and
+   * signals.
+   */
   static async startAsProcessOne(options: ContainerOptions): Promise<Container> {
     const container = buildah("from", "--pull-never", options.image);
     const root = buildah("mount", container);

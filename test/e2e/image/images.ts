@@ -54,7 +54,10 @@ function ensureRuntimeImage(runtime: RuntimeName): string {
   return name;
 }
 
-/** Builds the image of a runtime from its Dockerfile as it is, with images made here as the ones it starts from. Returns its name. */
+/**
+ * Builds the image of a runtime from its Dockerfile as it is, with images made here as the ones it starts from. Returns
+ * its name.
+ */
 export function buildImage(runtime: RuntimeName): string {
   ensureInstalled({ buildah: "buildah" });
   ensureBase();

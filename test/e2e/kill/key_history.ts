@@ -4,8 +4,8 @@ import { contentOf } from "./content.ts";
 export type WriteKind = "put" | "delete";
 
 /**
- * One key's writes, one at a time, numbered from 1; state n is what the key holds after write n, state 0 is nothing. A read may show any state
- * between the one acknowledged when it began and the one last asked for when it ended.
+ * One key's writes, one at a time, numbered from 1; state n is what the key holds after write n, state 0 is nothing. A
+ * read may show any state between the one acknowledged when it began and the one last asked for when it ended.
  */
 export class KeyHistory {
   readonly key: string;

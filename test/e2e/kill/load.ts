@@ -18,7 +18,10 @@ export interface LoadOptions {
 
 const refused = new Set([503]);
 
-/** Writes, deletes and reads random keys until the server is gone or shuts down. Returns how many writes were acknowledged. */
+/**
+ * Writes, deletes and reads random keys until the server is gone or shuts down. Returns how many writes were
+ * acknowledged.
+ */
 export async function runLoad(options: LoadOptions): Promise<number> {
   const { client, histories, random, checks } = options;
   const busy = new Set<KeyHistory>();

@@ -30,7 +30,10 @@ async function put(address: Address, key: string, bytes: Uint8Array): Promise<nu
   return response.status;
 }
 
-/** Starts transfers and leaves each half-way: its head has been answered (downloads) or half of its body is sent (uploads). */
+/**
+ * Starts transfers and leaves each half-way: its head has been answered (downloads) or half of its body is sent
+ * (uploads).
+ */
 export async function startSlowTransfers(address: Address, checks: Checks): Promise<SlowTransfers> {
   const gate = Promise.withResolvers<void>();
   const contents = Array.from({ length: transfers }, (_, i) => new Random(100 + i).bytes(sizeBytes));

@@ -26,7 +26,10 @@ async function verifyKey(history: KeyHistory, { client, checks }: VerifyOptions)
   history.settle(state ?? acknowledged);
 }
 
-/** Compares a restarted server with what was acknowledged before, key by key, in its listing and in its folder; takes what it finds as the state to go on from. */
+/**
+ * Compares a restarted server with what was acknowledged before, key by key, in its listing and in its folder; takes
+ * what it finds as the state to go on from.
+ */
 export async function verify(histories: readonly KeyHistory[], options: VerifyOptions): Promise<void> {
   const { client, checks, folder } = options;
   await inParallel(histories, 16, (history) => verifyKey(history, options));

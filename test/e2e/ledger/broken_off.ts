@@ -26,7 +26,9 @@ export async function breakUpload(operation: Operation, address: Address, ledger
   throw new Error(`break upload: an answer came: ${path}`);
 }
 
-/** Reads the head and some bytes of an answer that is far larger than what fits in between, then closes the connection. */
+/**
+ * Reads the head and some bytes of an answer that is far larger than what fits in between, then closes the connection.
+ */
 export async function breakDownload(operation: Operation, address: Address, ledger: Ledger): Promise<void> {
   const { method, headers } = operation;
   const path = pathOf(operation);

@@ -20,7 +20,10 @@ export interface PageOptions {
 /** How long the last requests may take to end and their events to arrive. */
 const timeoutMs = 60_000;
 
-/** Compares a page, asked through `client`, with the ledger: every counter, to the last count and byte. Waits until the requests that were broken off have ended. */
+/**
+ * Compares a page, asked through `client`, with the ledger: every counter, to the last count and byte. Waits until the
+ * requests that were broken off have ended.
+ */
 export async function comparePage(client: Client, { ledger, checks, ...options }: PageOptions): Promise<MetricsPage> {
   const scrape = async () => {
     // A page shows what had ended when it was asked for, itself not included.

@@ -1,4 +1,7 @@
-/** A server as src/main.ts starts it, but among the subscribers of its bus are one that throws at every event and one that is slow. */
+/**
+ * A server as src/main.ts starts it, but among the subscribers of its bus are one that throws at every event and one
+ * that is slow.
+ */
 import { CollectorHub } from "../../../src/events/channel/collector_hub.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
 import { serve } from "./serve.ts";
@@ -30,7 +33,8 @@ const slow: Subscriber = {
   },
 };
 
-// The composition has no place for strangers: they come in with the last of its own subscribers, before interest is told.
+// The composition has no place for strangers: they come in with the last of its own subscribers, before interest is
+// told.
 const tellInterest = Reflect.get(CollectorHub.prototype, "tellInterest");
 CollectorHub.prototype.tellInterest = function () {
   for (const subscriber of [throwing, slow]) this.subscribe(subscriber);

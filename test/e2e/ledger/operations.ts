@@ -9,7 +9,9 @@ const blockBytes = 2 * mib;
 /** Sizes of uploads that are broken off. */
 const brokenUpload = { minBytes: 2048, maxBytes: mib } as const;
 
-/** Which downloads are broken off: the others of that status are then the only ones whose bytes cannot be known exactly. */
+/**
+ * Which downloads are broken off: the others of that status are then the only ones whose bytes cannot be known exactly.
+ */
 export type Breaks = "whole" | "part" | "none";
 
 /** One thing that a client does. */
@@ -86,7 +88,8 @@ export class Operations {
 
   #refusedPut(key: string): Operation {
     const put = { kind: "request", method: "PUT", key } as const;
-    // A precondition fails before the body is read: whether the runtime takes it nevertheless is no business of the ledger's.
+    // A precondition fails before the body is read: whether the runtime takes it nevertheless is no business of the
+    // ledger's.
     if (this.#random.below(2) === 0) return { ...put, headers: { "if-match": '"none"' }, body: new Uint8Array() };
     return {
       ...put,

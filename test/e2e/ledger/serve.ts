@@ -3,7 +3,10 @@ import { type RunningCluster, startCluster } from "../../../src/compose/cluster.
 import { loadConfig } from "../../../src/config.ts";
 import { hostFacts } from "../../../src/runtime/host_facts.ts";
 
-/** Starts a cluster in this process as src/main.ts does, from the same flags and with the same start line; SIGTERM stops it gracefully. */
+/**
+ * Starts a cluster in this process as src/main.ts does, from the same flags and with the same start line; SIGTERM stops
+ * it gracefully.
+ */
 export async function serve(): Promise<RunningCluster> {
   const loaded = loadConfig({
     args: process.argv.slice(2),

@@ -12,8 +12,8 @@ export const waivers: readonly { readonly series: RegExp; readonly reason: strin
 ];
 
 /**
- * Job and instance tell the two ways apart; all else must be the same. Bucket bounds are the same number: Go writes 5e-05 where
- * JavaScript writes 0.00005, and Prometheus makes them alike from its version 3 on.
+ * Job and instance tell the two ways apart; all else must be the same. Bucket bounds are the same number: Go writes
+ * 5e-05 where JavaScript writes 0.00005, and Prometheus makes them alike from its version 3 on.
  */
 function identity(labels: PromSeries["labels"]): string {
   const pairs = Object.entries(labels).filter(([label]) => !["__name__", "job", "instance"].includes(label))
@@ -39,8 +39,9 @@ export interface SeriesComparison {
 }
 
 /**
- * Compares pulled with pushed series. `pulled` holds the samples of some seconds, `pushed` the last one, which shows the server as it was
- * within these seconds: it must lie between the smallest and the largest that was pulled. For a series that stands still that is exact.
+ * Compares pulled with pushed series. `pulled` holds the samples of some seconds, `pushed` the last one, which shows
+ * the server as it was within these seconds: it must lie between the smallest and the largest that was pulled. For a
+ * series that stands still that is exact.
  */
 export function compareSeries(pulled: readonly PromSeries[], pushed: readonly PromSeries[]): SeriesComparison {
   const ours = byIdentity(pulled);

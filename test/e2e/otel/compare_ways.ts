@@ -21,7 +21,9 @@ function isGood({ pulledOnly, pushedOnly, different, exact, moving }: SeriesComp
   return pulledOnly.length + pushedOnly.length + different.length === 0 && exact > 20 * moving.length;
 }
 
-/** Waits until Prometheus holds the same series with the same values from the server's own page and from the Collector. */
+/**
+ * Waits until Prometheus holds the same series with the same values from the server's own page and from the Collector.
+ */
 export async function compareWays(when: string, prometheus: Prometheus, checks: Checks): Promise<void> {
   const found = await until(() => compare(prometheus), isGood, { timeoutMs: 90_000, everyMs: 500 });
   const { exact, moving, ...wrong } = found;

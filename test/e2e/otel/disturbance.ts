@@ -76,7 +76,8 @@ function median(rounds: readonly Readonly<Record<Condition, number>>[], conditio
 }
 
 /**
- * The collector hangs, dies and comes back under load: memory stays, and afterwards the numbers are whole; how much longer requests took is told, as the median of all rounds.
+ * The collector hangs, dies and comes back under load: memory stays, and afterwards the numbers are whole; how much
+ * longer requests took is told, as the median of all rounds.
  */
 export async function checkDisturbance(
   parts: DisturbanceParts,

@@ -62,8 +62,8 @@ export async function sendLoad(
 }
 
 /**
- * Writes so many objects, more than memory holds together, each read at once; then reads them all again. The lifecycles of few
- * objects are looked at, so some of each kind are among these only if there are many.
+ * Writes so many objects, more than memory holds together, each read at once; then reads them all again. The lifecycles
+ * of few objects are looked at, so some of each kind are among these only if there are many.
  */
 export async function turnOver(client: Client, objects: number): Promise<void> {
   const body = new Uint8Array(16 * 1024);

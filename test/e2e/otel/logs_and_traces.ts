@@ -69,7 +69,9 @@ function logsOf(collector: Collector) {
   return collector.lines("logs").flatMap((line) => v.parse(logsLine, JSON.parse(line)).resourceLogs);
 }
 
-/** An object that only the tier holds is read within a client's trace: one span for the request, and the load inside it. */
+/**
+ * An object that only the tier holds is read within a client's trace: one span for the request, and the load inside it.
+ */
 async function checkTraces({ client, collector }: SignalParts, checks: Checks): Promise<void> {
   const path = objectPath("traced");
   await client.request({ method: "PUT", path, body: new Uint8Array(5 * 1024 ** 2) });

@@ -39,7 +39,9 @@ export async function checkEvents(
   await isOpen.waitFor({ timeout: timeoutMs });
 }
 
-/** Where the server asks for a token, the page does too, also on the admin port; and it says why a filter is refused. */
+/**
+ * Where the server asks for a token, the page does too, also on the admin port; and it says why a filter is refused.
+ */
 export async function checkToken(
   browser: Browser,
   { runtime, checks }: SuiteRun,

@@ -23,7 +23,7 @@ export class CpuGroup {
     return ["sh", "-c", `echo $$ > ${this.#folder}/cgroup.procs && exec "$@"`, "sh"];
   }
 
-  /** How much of one core its processes get together; undefined: as much as they want. */
+  /** Limits the share of one core that its processes get together; undefined removes the limit. */
   limit(cores: number | undefined): void {
     const quotaUs = cores === undefined ? undefined : Math.round(cores * PERIOD_US);
     if (this.#isUnified) writeFileSync(`${this.#folder}/cpu.max`, `${quotaUs ?? "max"} ${PERIOD_US}`);

@@ -1,4 +1,7 @@
-/** Runs `work` over the items in order, `concurrency` at a time. The first failure is thrown after the work under way has ended. */
+/**
+ * Runs `work` over the items in order, `concurrency` at a time. The first failure is thrown after the work under way
+ * has ended.
+ */
 export async function inParallel<T>(
   items: Iterable<T>,
   concurrency: number,

@@ -49,7 +49,7 @@ export class Ledger {
   /** Enters one finished exchange. */
   record(exchange: Exchange): void {
     const { method, path, status } = exchange;
-    const route = routeOf(path);
+    const route = routeOf(path, status);
     this.requests.add(`${method} ${route} ${status}`);
     this.requestBytes += exchange.requestBytes;
     this.responseBytes += exchange.responseBytes;
@@ -64,7 +64,7 @@ export class Ledger {
   /** Enters a request that was broken off on purpose. */
   recordBrokenOff(request: BrokenOff): void {
     const { method, path, status } = request;
-    const label = `${method} ${routeOf(path)} ${status}`;
+    const label = `${method} ${routeOf(path, status)} ${status}`;
     this.requests.add(label);
     this.aborted.add(label);
     this.abortedBytesAtMost.add(`request ${label}`, request.requestBytesAtMost);
@@ -94,7 +94,9 @@ export class Ledger {
 /** The template of the objects' route, as the label http_route shows it. */
 export const objectRoute = "/v1/objects/{key}";
 
-function routeOf(path: string): string {
+/** A method that a path does not have is counted under no path. */
+function routeOf(path: string, status: number): string {
+  if (status === 405) return "_other";
   const [bare = ""] = path.split("?");
   return bare.startsWith("/v1/objects/") ? objectRoute : bare;
 }

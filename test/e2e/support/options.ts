@@ -32,8 +32,8 @@ function onlyOf(value: string, parts: readonly string[]): string {
 }
 
 /**
- * Reads the command line; `defaults` names the suite's own numbers, `only` the parts that `--only` may pick. Throws on an unknown flag or a
- * bad value.
+ * Reads the command line; `defaults` names the suite's own numbers, `only` the parts that `--only` may pick. Throws on
+ * an unknown flag or a bad value.
  */
 export function suiteOptions<Name extends string>(
   defaults: Readonly<Record<Name, number>>,

@@ -14,7 +14,10 @@ export interface SuiteRun {
   readonly checks: Checks;
 }
 
-/** Runs a suite on each runtime that was asked for and prints a closing line for each; the exit code is 1 if anything failed. */
+/**
+ * Runs a suite on each runtime that was asked for and prints a closing line for each; the exit code is 1 if anything
+ * failed.
+ */
 export async function runSuite(
   name: string,
   { runtimes, seed }: SuiteOptions<never>,

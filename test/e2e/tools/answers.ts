@@ -1,7 +1,10 @@
 import { until } from "../support/until.ts";
 import type { ToolProcess } from "./tool_process.ts";
 
-/** Waits until a GET of `url` is answered well. Throws with the program's output if it ends before, or takes longer than 30 s. */
+/**
+ * Waits until a GET of `url` is answered well. Throws with the program's output if it ends before, or takes longer than
+ * 30 s.
+ */
 export async function untilAnswers(url: string, program: ToolProcess): Promise<void> {
   const ask = async () => {
     if (program.hasEnded) return false;

@@ -7,7 +7,10 @@ import { ToolProcess } from "./tool_process.ts";
 /** The signals whose records a collector keeps in files. */
 export type FiledSignal = "logs" | "traces";
 
-/** What must be changed in the stack's own configuration to run beside other things on one machine, and to look into logs and traces. */
+/**
+ * What must be changed in the stack's own configuration to run beside other things on one machine, and to look into
+ * logs and traces.
+ */
 function overlay({ folder, ports }: { readonly folder: string; readonly ports: CollectorPorts }): string {
   const file = (signal: FiledSignal) => ({
     path: join(folder, `${signal}.jsonl`),

@@ -7,9 +7,9 @@ import { run } from "./run.ts";
 const manifest = "test/e2e/tools/otelcol.yaml";
 
 /**
- * The path of an OpenTelemetry Collector, built with the project's own builder on the first call (some minutes) and kept in the cache.
- * The builder's own module step (`go mod tidy`) wants even what only the tests of modules import, of which not all can be had: so it only
- * writes the sources here.
+ * The path of an OpenTelemetry Collector, built with the project's own builder on the first call (some minutes) and
+ * kept in the cache. The builder's own module step (`go mod tidy`) wants even what only the tests of modules import, of
+ * which not all can be had: so it only writes the sources here.
  */
 export function collectorProgram(): string {
   const text = readFileSync(manifest, "utf8");

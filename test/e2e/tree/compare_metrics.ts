@@ -145,7 +145,10 @@ function compareInside(page: MetricsPage, { ledger, held, heldAtStart }: Expecte
   checks.equal("no event was lost", { actual: lost, expected: 0 });
 }
 
-/** Compares the ledger with /metrics, to the last count and byte. Scrapes again while the last answers are still being counted, at most `timeoutMs` long. */
+/**
+ * Compares the ledger with /metrics, to the last count and byte. Scrapes again while the last answers are still being
+ * counted, at most `timeoutMs` long.
+ */
 export async function compareMetrics(
   client: Client,
   expected: Expected,

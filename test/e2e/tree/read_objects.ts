@@ -53,7 +53,10 @@ const readAbsent: Read = async ({ key }, { client, checks }) => {
   }
 };
 
-/** Reads an object back and compares it; some are also asked for their head, a part, a change, what lies beyond their end, or under a key that is not there. */
+/**
+ * Reads an object back and compares it; some are also asked for their head, a part, a change, what lies beyond their
+ * end, or under a key that is not there.
+ */
 export async function readObject(object: StoredObject, index: number, pass: Pass): Promise<void> {
   await readWhole(object, pass);
   if (index % 8 === 1) await readHead(object, pass);

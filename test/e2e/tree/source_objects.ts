@@ -21,7 +21,10 @@ function filesUnder(folder: string): readonly SourceObject[] {
   });
 }
 
-/** The extremes: sizes around page, copy limit and admission limit, up to 100 MB; keys with everything that a path may not hold. */
+/**
+ * The extremes: sizes around page, copy limit and admission limit, up to 100 MB; keys with everything that a path may
+ * not hold.
+ */
 function syntheticObjects(admissionLimitBytes: number): readonly SourceObject[] {
   const sizes = [0, 1, 4095, 4096, 4097, 256 * 1024, 256 * 1024 + 1, mib - 1, mib + 1];
   const large = [admissionLimitBytes - 4096, admissionLimitBytes, admissionLimitBytes + 1, 100_000_000];
@@ -32,7 +35,10 @@ function syntheticObjects(admissionLimitBytes: number): readonly SourceObject[] 
   }));
 }
 
-/** What node_modules lacks: objects of some MiB, together four times an L1 of 256 MiB, so that most bytes cycle through both tiers. */
+/**
+ * What node_modules lacks: objects of some MiB, together four times an L1 of 256 MiB, so that most bytes cycle through
+ * both tiers.
+ */
 function middlingObjects(admissionLimitBytes: number): readonly SourceObject[] {
   const random = new Random(1);
   return Array.from({ length: 128 }, (_, i) => {

@@ -29,7 +29,10 @@ function pieces(bytes: Uint8Array): readonly Uint8Array[] {
   return Array.from({ length: count }, (_, i) => bytes.subarray(i * pieceBytes, (i + 1) * pieceBytes));
 }
 
-/** PUTs an object; every tenth replaces another content of the same key, every fifth is chunked, every third carries its digest. */
+/**
+ * PUTs an object; every tenth replaces another content of the same key, every fifth is chunked, every third carries its
+ * digest.
+ */
 export async function storeObject(source: SourceObject, index: number, pass: Pass): Promise<StoredObject> {
   const random = new Random(index);
   const { key } = source;

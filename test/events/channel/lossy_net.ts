@@ -43,7 +43,9 @@ export class LossyNet {
     return this.#posted.length;
   }
 
-  /** Sends off what was posted until now, each message with the fate that is its turn; "deliver" when there are no more. */
+  /**
+   * Sends off what was posted until now, each message with the fate that is its turn; "deliver" when there are no more.
+   */
   async deliver(fates: Iterator<Fate> = [][Symbol.iterator]()): Promise<void> {
     const posted = this.#posted;
     this.#posted = [];

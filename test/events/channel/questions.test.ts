@@ -62,7 +62,10 @@ test("CollectorHub.request fails when nobody answers, the answer throws, or the 
   ]);
 });
 
-/** Two ends whose messages arrive at once, unless `loses` says otherwise; `posted` keeps the kinds of all that were posted. */
+/**
+ * Two ends whose messages arrive at once, unless `loses` says otherwise; `posted` keeps the kinds of all that were
+ * posted.
+ */
 function ends(answer: () => string | Promise<string>, loses: (message: Message) => boolean = () => false) {
   const time = new FakeTime();
   const posted: string[] = [];

@@ -31,6 +31,14 @@ test("typesOf refuses at once what would keep a pattern busy, and more or longer
   expect(() => typesOf(["*".repeat(129)])).toThrow("longer than 128 characters");
 });
 
+test("globMatches takes no character for two parts", () => {
+  expect([globMatches("*ab*ab*", "ab"), globMatches("*a*a*", "a"), globMatches("*a*a*", "aa")]).toEqual([
+    false,
+    false,
+    true,
+  ]);
+});
+
 test("globMatches agrees with the obvious recursion", () => {
   const slow = (glob: string, text: string): boolean => {
     if (glob === "") return text === "";

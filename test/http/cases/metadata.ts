@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { MAX_KEPT_HEADER_BYTES, MAX_KEPT_HEADERS } from "../../../src/core/kept_headers.ts";
 import { type ContractCase, pattern, refusal } from "../contract_client.ts";
 
-/** What a header of a PUT becomes in the answers; null: nothing. */
+/** Headers of a PUT, and their values in the answers; null: not sent. */
 const kept: readonly (readonly [header: string, given: string, sent: string | null])[] = [
   ["content-encoding", "x-test", "x-test"],
   ["content-encoding", "X-One , x-two", "x-one, x-two"],
@@ -28,7 +28,7 @@ const kept: readonly (readonly [header: string, given: string, sent: string | nu
   ["set-cookie2", "b", null],
 ];
 
-/** What is kept of a PUT besides bytes and type. */
+/** The metadata of a PUT that is kept besides bytes and type. */
 export const metadataCases: readonly ContractCase[] = [
   ...kept.map(([header, given, sent]): ContractCase => ({
     name: `GET, HEAD and a range send ${JSON.stringify(sent)} when PUT had ${header}: ${JSON.stringify(given)}`,
@@ -131,7 +131,7 @@ export const metadataCases: readonly ContractCase[] = [
       const names = ["content-encoding", "content-length", "content-type"];
       expect(names.map((name) => head.headers.get(name))).toEqual(["gzip", String(gzip.length), "text/plain"]);
       const body = new Uint8Array(await (await client.get("a")).arrayBuffer());
-      // What fetch gets over a socket it decodes.
+      // Over a socket, fetch decodes the body.
       expect(Buffer.compare(body, client.fixture.overSockets ? pattern(bytes) : gzip)).toBe(0);
     },
   })),

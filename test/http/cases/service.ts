@@ -45,6 +45,10 @@ export const serviceCases: readonly ContractCase[] = [
       const { parameters, responses } = spec.paths["/v1/objects"].get;
       expect(parameters.map(({ name }: { name: string }) => name)).toEqual(["tier", "prefix", "limit", "cursor"]);
       expect(responses["200"].content["application/json"].schema.properties.objects.type).toBe("array");
+      expect(Object.keys(responses["400"].content)).toEqual(["application/problem+json"]);
+      const clearing = spec.paths["/v1/objects"].delete;
+      expect(clearing.parameters[0]).toMatchObject({ name: "clear", required: true, schema: { const: "all" } });
+      expect(Object.keys(clearing.responses["400"].content)).toEqual(["application/problem+json"]);
       expect(spec.paths["/v1/events"].get.security).toEqual([{ admin: [] }]);
       expect(spec.components.securitySchemes.admin).toMatchObject({ type: "http", scheme: "bearer" });
     },
@@ -121,6 +125,18 @@ export const serviceCases: readonly ContractCase[] = [
       expect(await end("HEAD", {})).toEqual(["200", 0]);
     },
   },
+  ...["POST", "PATCH", "OPTIONS", "PROPFIND"].map((method): ContractCase => ({
+    name: `${method} is counted under the route _other on every path that does not have it`,
+    needs: ["events"],
+    async run(client) {
+      for (const path of ["/v1/objects/a", "/v1/objects", "/healthz", "/metrics", "/page/x"]) {
+        client.events.clear();
+        expect((await client.fetch(path, { method })).status).toBe(405);
+        const labels = { route: "_other", method: method === "PROPFIND" ? "_OTHER" : method };
+        expect(await client.events.requestEnd(labels.method)).toMatchObject({ ...labels, status: "405" });
+      }
+    },
+  })),
   {
     name: "GET publishes the route _other and the bytes of the problem when the path is unknown",
     needs: ["events"],

@@ -35,7 +35,9 @@ function piecesOf(allocator: Allocator, first: number): { start: number; length:
   return pieces;
 }
 
-/** Throws if blocks overlap, leave gaps, cross segments, are not merged, or do not agree with `held` and the counters. */
+/**
+ * Throws if blocks overlap, leave gaps, cross segments, are not merged, or do not agree with `held` and the counters.
+ */
 function check({ allocator, counters, granules, segmentGranules }: Made, held: ReadonlyMap<number, number>): void {
   const blocks = [...allocator.blocks()].sort((a, b) => a.start - b.start);
   let end = 0;

@@ -21,7 +21,10 @@ import {
 const DEAD = 2;
 const AFTERLIFE_MS = 5000;
 
-/** L1 of main (holder 1), and of a thread that will die; leases last longer than what is kept of a thread that may still run. */
+/**
+ * L1 of main (holder 1), and of a thread that will die; leases last longer than what is kept of a thread that may still
+ * run.
+ */
 function makePair() {
   const options = { readLeaseMs: 60_000, writeLeaseMs: 60_000 };
   const { l1: main, clock, told, memory } = makeL1({}, options);

@@ -1,4 +1,6 @@
-/** A thread of threads.test.ts: random operations on a shared L1, every byte checked, until it is told to stop or dies. */
+/**
+ * A thread of threads.test.ts: random operations on a shared L1, every byte checked, until it is told to stop or dies.
+ */
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
@@ -101,7 +103,10 @@ function step(): void {
   else l1.tick();
 }
 
-/** Views over the arena whose tables can be written a few times more; at the next write the thread stands still, lock in hand. */
+/**
+ * Views over the arena whose tables can be written a few times more; at the next write the thread stands still, lock in
+ * hand.
+ */
 function doomedArena(): Arena {
   const arena = new Arena(memory);
   let left = random.below(400);

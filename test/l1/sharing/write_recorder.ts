@@ -8,7 +8,10 @@ interface RecordedWrite {
   readonly segment: Uint8Array;
 }
 
-/** Views over an arena of one private segment that note every write into its tables, so that a thread's death after any of them can be replayed. */
+/**
+ * Views over an arena of one private segment that note every write into its tables, so that a thread's death after any
+ * of them can be replayed.
+ */
 export class WriteRecorder {
   readonly arena: Arena;
   readonly #memory: ArenaMemory;

@@ -1,4 +1,7 @@
-/** A process that stores objects durably, one after the other, and prints the number of each one acknowledged, until it is killed. */
+/**
+ * A process that stores objects durably, one after the other, and prints the number of each one acknowledged, until it
+ * is killed.
+ */
 import process from "node:process";
 import { openOwnFolder } from "../../../src/l2/file.ts";
 import { key, newBench, pattern, sourceOf } from "../support.ts";

@@ -88,7 +88,10 @@ test("FileStore evicts once and goes on when the disk is full while a batch is a
   });
 });
 
-/** Stores an old object, lets storing a new one fail, and looks that the old one stays, now and after every kind of restart. */
+/**
+ * Stores an old object, lets storing a new one fail, and looks that the old one stays, now and after every kind of
+ * restart.
+ */
 async function keepsOld(folder: Folder, store: (name: string) => Promise<unknown>): Promise<void> {
   expect(await codeOf(store("a"))).toBe("tier_failed");
   for (const restart of ["no", "clean", "index lost"] as const) {

@@ -106,7 +106,8 @@ async function run(
       const value = now.do === "put" ? crc32(bytes) : 0;
       // Until it is acknowledged it may have happened or not.
       for (const id of ids) for (const allowed of [kill, power]) allowed.get(id)?.add(value);
-      // The index may reach the disk before the record that it says replaced another. Whoever stores without durability has been answered before.
+      // The index may reach the disk before the record that it says replaced another. Whoever stores without durability
+      // has been answered before.
       if (now.do === "put" && !now.durable) { for (const id of ids) power.get(id)?.add(0); }
       await make(now, folder, bytes);
       if (simulated.hasCrashed) break;
@@ -142,7 +143,9 @@ function bury({ store }: OwnFolder): void {
   }
 }
 
-/** Opens what the crash has left, and looks that every key holds what it may; afterwards that is all that it may hold. */
+/**
+ * Opens what the crash has left, and looks that every key holds what it may; afterwards that is all that it may hold.
+ */
 async function check(path: string, limitBytes: number, allowed: Allowed): Promise<void> {
   const { adapter } = open(path, limitBytes);
   try {

@@ -2,7 +2,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
-/** The two object files of a folder that Vitrine 0.1.0 (8b57d13) left behind, as they were: `empty`, and `models/é.json` of the tenant `team-a`. */
+/**
+ * The two object files of a folder that Vitrine 0.1.0 (8b57d13) left behind, as they were: `empty`, and `models/é.json`
+ * of the tenant `team-a`.
+ */
 const files: readonly { readonly name: string; readonly base64: string }[] = [
   {
     name: "bb505e5f87d323a731d016a7fc865c625ce60cda69ec88ee863efbeb61da42fb-h528h9vj7k",

@@ -178,7 +178,8 @@ for (const [where, recordLimitBytes] of [["files", 0], ["segments", 100_000]] as
       for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
       const adapter = await folder.open();
       for (let n = Math.max(0, stored - 9); n <= stored; n += 1) {
-        // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may be there and not acknowledged.
+        // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may
+        // be there and not acknowledged.
         if (n % 5 === 0) continue;
         const allowed = n + 10 === stored + 1 ? [n, n + 10] : [n];
         const held = await Promise.all(allowed.map((each) => holds(adapter, key(`${n % 10}`), pattern(50_000, each))));

@@ -16,8 +16,8 @@ type Unsynced =
   | { readonly kind: "removed"; readonly path: string; readonly copy: string };
 
 /**
- * The real file system of one folder, which crashes at a given step, and knows what a power loss would take away: bytes that were not synced, and names whose
- * folder was not.
+ * The real file system of one folder, which crashes at a given step, and knows what a power loss would take away: bytes
+ * that were not synced, and names whose folder was not.
  */
 export class SimulatedDisk {
   readonly #root: string;

@@ -30,7 +30,9 @@ function contrast(one: string, other: string): number {
   return (bright + 0.05) / (dim + 0.05);
 }
 
-/** Pairs of a foreground and what it stands on, with the ratio that WCAG's level AA asks: 4.5 for text, 3 for graphics. */
+/**
+ * Pairs of a foreground and what it stands on, with the ratio that WCAG's level AA asks: 4.5 for text, 3 for graphics.
+ */
 const text = ["ink", "muted", "link", "good", "bad", "c3"].flatMap((name) =>
   ["panel", "ground"].map((ground) => [name, ground, 4.5] as const)
 );

@@ -151,7 +151,8 @@ for (const [level, messages] of written) {
 
 test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
   const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);
-  expect(wanted("info").filter((name) => name !== "lookup.finished" && name !== "sm.write.finished")).toEqual([]);
+  const perRequest = ["lookup.finished", "sm.write.finished"];
+  expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual(["l2.state.changed"]);
   expect(wanted("debug")).toContain("http.request.end");
 });
 
@@ -271,4 +272,27 @@ test("lineOutput refuses lines when a mebibyte waits, when the stream is gone, a
   });
   expect(broken("d")).toBe(false);
   expect(texts).toEqual(["a\n"]);
+});
+
+test("loggingSubscribers tell as an error with its cause that a tier cannot be used, and that it can be used again", async () => {
+  const { bus, lines } = logging("info");
+  bus.publish("l2.state.changed", { tier: "fs", state: "unusable", cause: "/data has gone" });
+  bus.publish("l2.state.changed", { tier: "fs", state: "usable", cause: "" });
+  await bus.flush();
+  expect(lines).toMatchObject([
+    { level: "error", message: "a tier cannot be used", tier: "fs", cause: "/data has gone" },
+    { level: "info", message: "a tier can be used again", tier: "fs" },
+  ]);
+});
+
+test("loggingSubscribers tell once with its cause that a tier cannot clean up", async () => {
+  const { bus, lines } = logging("info");
+  for (let i = 0; i < 3; i++) bus.publish("l2.cleanup_failed", { tier: "fs", error: "unlink: EPERM" });
+  await bus.flush();
+  expect(lines).toMatchObject([{
+    level: "warn",
+    message: "a tier failed to clean up",
+    tier: "fs",
+    error: "unlink: EPERM",
+  }]);
 });

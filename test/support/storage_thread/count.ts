@@ -2,7 +2,10 @@ import { VitrineError } from "../../../src/core/errors.ts";
 import { drainRead, key, put } from "../storage_bench.ts";
 import type { Member } from "./member.ts";
 
-/** Adds 1 to the number in an object so many times, each by a write on condition that the object is the one that was read. */
+/**
+ * Adds 1 to the number in an object so many times, each by a write on condition that the object is the one that was
+ * read.
+ */
 export async function count(
   { storage }: Member,
   task: { readonly name: string; readonly times: number },

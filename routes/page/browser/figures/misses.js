@@ -5,7 +5,8 @@
 const misses = "vitrine_lookup_misses_total";
 
 /**
- * Why lookups found nothing, since the server's start and a second now; the most frequent first. Reasons that never occurred are left out.
+ * Why lookups found nothing, since the server's start and a second now; the most frequent first. Reasons that never
+ * occurred are left out.
  * @param {View} view
  */
 export function missesOf({ now, grown, seconds }) {

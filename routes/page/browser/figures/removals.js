@@ -8,7 +8,8 @@ const levels = [
 ];
 
 /**
- * Why objects left, since the server's start and a second now; the most frequent first. Reasons that never occurred are there with zeros.
+ * Why objects left, since the server's start and a second now; the most frequent first. Reasons that never occurred are
+ * there with zeros.
  * @param {View} view
  */
 export function removalsOf({ now, grown, seconds }) {

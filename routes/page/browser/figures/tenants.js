@@ -15,7 +15,8 @@ const delivered = "lmcache_mp_num_chunks_loaded_total";
 const byTenant = (scrape, name) => scrape.by(name, "cache_salt");
 
 /**
- * The tenants by their number of lookups and objects since the server's start, without those that had neither; by name where they are equal. The tenant without a name is "".
+ * The tenants by their number of lookups and objects since the server's start, without those that had neither; by name
+ * where they are equal. The tenant without a name is "".
  * @param {View} view
  */
 export function tenantsOf({ now, grown, seconds }) {

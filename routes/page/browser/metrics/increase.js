@@ -12,8 +12,9 @@ function valuesById(scrape, name) {
 }
 
 /**
- * By how much each series of the newest scrape has grown since the oldest, never negative: a value below the one before it means that the counter
- * began anew, and a series that was not there before began at zero (every start of the server has series of its own, by `service_instance_id`).
+ * By how much each series of the newest scrape has grown since the oldest, never negative: a value below the one before
+ * it means that the counter began anew, and a series that was not there before began at zero (every start of the server
+ * has series of its own, by `service_instance_id`).
  * @param {readonly Scrape[]} scrapes oldest first; of fewer than two nothing is known
  * @returns {Scrape}
  */

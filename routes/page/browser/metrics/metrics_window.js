@@ -4,7 +4,8 @@ import { increase } from "./increase.js";
 /** @typedef {import("./scrape.js").Scrape} Scrape */
 
 /**
- * What the figures are made of: the newest scrape, and by how much its counters have grown in the last `seconds`, which are 0 at first.
+ * What the figures are made of: the newest scrape, and by how much its counters have grown in the last `seconds`, which
+ * are 0 at first.
  * @typedef {{ readonly now: Scrape, readonly grown: Scrape, readonly seconds: number }} View
  */
 

@@ -14,8 +14,9 @@ function cumulativeBuckets(samples) {
 }
 
 /**
- * Prometheus' `histogram_quantile` over the `_bucket` samples of series with the same bounds: straight lines between the bounds, the first
- * bucket begins at 0, and what lies above the last bound counts as that bound. Undefined if nothing was observed.
+ * Prometheus' `histogram_quantile` over the `_bucket` samples of series with the same bounds: straight lines between
+ * the bounds, the first bucket begins at 0, and what lies above the last bound counts as that bound. Undefined if
+ * nothing was observed.
  * @param {number} q from 0 to 1
  * @param {readonly Sample[]} samples
  * @returns {number | undefined}

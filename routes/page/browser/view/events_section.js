@@ -32,8 +32,8 @@ const wait = (milliseconds, signal) =>
   });
 
 /**
- * The live events. Somebody who listens makes the server send these events one by one instead of added up, so the stream is open only while the
- * section can be seen and is not paused.
+ * The live events. Somebody who listens makes the server send these events one by one instead of added up, so the
+ * stream is open only while the section can be seen and is not paused.
  */
 export class EventsSection {
   #stream;

@@ -1,8 +1,8 @@
 // @ts-check
 
 /**
- * Each line with those below it added, as areas that lie on each other are drawn. Where a line has no value it is not drawn, and those above it
- * lie on what is below it.
+ * Each line with those below it added, as areas that lie on each other are drawn. Where a line has no value it is not
+ * drawn, and those above it lie on what is below it.
  * @param {readonly (readonly (number | null)[])[]} lines
  * @returns {(number | null)[][]}
  */

@@ -20,7 +20,8 @@ import { timeLabel, timeMarks } from "./time_axis.js";
  * @typedef {object} Drawn
  * @property {{ readonly width: number, readonly height: number }} size CSS pixels
  * @property {readonly { readonly label: string, readonly color: string }[]} lines colours as #rrggbb
- * @property {() => { readonly newest: number, readonly span: number }} range seconds since the epoch, and seconds before
+ * @property {() => { readonly newest: number, readonly span: number }} range seconds since the epoch, and seconds
+ *   before
  * @property {() => void} onPointer called when the pointer moves over this chart or another
  */
 

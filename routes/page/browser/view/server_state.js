@@ -34,7 +34,9 @@ export class ServerState {
     });
   }
 
-  /** @param {{ readonly state: string, readonly text: string, readonly age?: string, readonly reason?: string }} line */
+  /**
+   * @param {{ readonly state: string, readonly text: string, readonly age?: string, readonly reason?: string }} line
+   */
   #tell({ state, text, age = "", reason = "" }) {
     document.documentElement.dataset["state"] = state;
     // Read out when it changes; the age changes all the time and is not.

@@ -1,7 +1,8 @@
 // @ts-check
 
 /**
- * Where the axis of a chart has its marks, in seconds before now: full minutes, or half ones as long as there are few; the oldest first.
+ * Where the axis of a chart has its marks, in seconds before now: full minutes, or half ones as long as there are few;
+ * the oldest first.
  * @param {number} spanSeconds
  * @returns {readonly number[]}
  */

@@ -21,9 +21,10 @@ interface StoreState {
 }
 
 /**
- * This thread's line to the owner of the folders. Calls are answered in any order, and take effect in the order in which they are made. If the owner ends,
- * calls wait for the next one, which gets those that were not answered once more: a change that its predecessor had made is then made a second time, which
- * changes nothing but the answer of a deletion.
+ * This thread's line to the owner of the folders. Calls are answered in any order, and take effect in the order in
+ * which they are made. If the owner ends, calls wait for the next one, which gets those that were not answered once
+ * more: a change that its predecessor had made is then made a second time, which changes nothing but the answer of a
+ * deletion.
  */
 export class OwnerLine {
   readonly #waiting = new Map<number, Waiting>();

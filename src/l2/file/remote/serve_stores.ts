@@ -19,7 +19,10 @@ export class StoreServer {
     this.#stores = stores;
   }
 
-  /** Serves one thread until the port closes or the function that it returns is called: then what the thread held is given back. */
+  /**
+   * Serves one thread until the port closes or the function that it returns is called: then what the thread held is
+   * given back.
+   */
   attach(port: Port<FromOwner, ToOwner>): () => void {
     const line = new Line(port, this.#stores);
     this.#lines.add(line);

@@ -4,7 +4,10 @@ export interface AbsentSeries {
   readonly why: string;
 }
 
-/** What LMCache's multiprocess mode exports and Vitrine does not, and why; all its other series are in the table of metrics. */
+/**
+ * What LMCache's multiprocess mode exports and Vitrine does not, and why; all its other series are in the table of
+ * metrics.
+ */
 export const lmcacheAbsent: readonly AbsentSeries[] = [
   {
     prefixes: ["lmcache_mp_l0_l1_", "lmcache_mp_transfer_"],

@@ -3,8 +3,8 @@ import type { Subscriber, Subscriptions } from "../../../events/subscriber.ts";
 import type { GroupHistogram, Instruments } from "../support/instruments.ts";
 
 /**
- * Measures how fast objects move between L1 and each tier, by LMCache's names. It wants the events one by one, because rates cannot be
- * added up; a group of shed ones counts with the rate of all its bytes in all its time.
+ * Measures how fast objects move between L1 and each tier, by LMCache's names. It wants the events one by one, because
+ * rates cannot be added up; a group of shed ones counts with the rate of all its bytes in all its time.
  */
 export class L2ThroughputMetrics implements Subscriber {
   readonly name = "metrics.l2_throughput";

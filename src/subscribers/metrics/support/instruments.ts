@@ -3,7 +3,10 @@ import { metricsTable, type NameOf } from "../catalogue/table.ts";
 import type { LabelValues, MetricRow, SeriesSet } from "../catalogue/table_row.ts";
 import type { Foldable, Tenants } from "./tenants.ts";
 
-/** A histogram that takes a whole group at once: OpenTelemetry's own takes one value per call, and cannot show a series at zero. */
+/**
+ * A histogram that takes a whole group at once: OpenTelemetry's own takes one value per call, and cannot show a series
+ * at zero.
+ */
 export interface GroupHistogram extends Foldable {
   /** Counts `value` `count` times. A count of 0 makes the series exist. */
   record(value: number, group: { readonly count: number; readonly attributes: Attributes }): void;

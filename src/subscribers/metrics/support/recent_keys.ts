@@ -1,4 +1,7 @@
-/** What was last known of each of the most recently used keys: a map that forgets the key that was set longest ago when it is full. */
+/**
+ * What was last known of each of the most recently used keys: a map that forgets the key that was set longest ago when
+ * it is full.
+ */
 export class RecentKeys<Value> {
   readonly #values = new Map<string, Value>();
   readonly #limit: number;

@@ -13,7 +13,10 @@ export interface L1State {
 /** What a worker is doing. */
 export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";
 
-/** How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no numbers. */
+/**
+ * How full the tiers and the store queue are; storage's StorageStatus fits. A tier that could not answer has no
+ * numbers.
+ */
 export interface StorageState {
   readonly l2: readonly {
     readonly tier: string;
@@ -25,7 +28,10 @@ export interface StorageState {
   readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly oldestAgeSeconds: number };
 }
 
-/** Where the gauges look when the metrics are collected. L1 apart from the rest, so that a tier that hangs does not take L1's numbers along. */
+/**
+ * Where the gauges look when the metrics are collected. L1 apart from the rest, so that a tier that hangs does not take
+ * L1's numbers along.
+ */
 export interface StateSource {
   l1(): L1State;
   storage(): Promise<StorageState>;

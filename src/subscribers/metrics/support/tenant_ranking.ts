@@ -1,7 +1,10 @@
 import type { Subscriber, Subscriptions } from "../../../events/subscriber.ts";
 import type { Tenants } from "./tenants.ts";
 
-/** Ranks tenants by the objects they look up and write. Subscribed before all who show tenants, so that a label is decided before it is used. */
+/**
+ * Ranks tenants by the objects they look up and write. Subscribed before all who show tenants, so that a label is
+ * decided before it is used.
+ */
 export class TenantRanking implements Subscriber {
   readonly name = "metrics.tenants";
   readonly subscriptions: Subscriptions;

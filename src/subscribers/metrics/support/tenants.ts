@@ -23,10 +23,10 @@ const CANDIDATES_PER_LABEL = 16;
 const HALVE_AFTER = 65_536;
 
 /**
- * Which tenants have a label of their own: the first N, and then whoever has more traffic for certain than twice the least of them,
- * whose series are folded into `_other`. So sums over all tenants stay exact, there are never more than N + 2 series (`_other`, and no
- * label for the tenant ""), and the same events in the same order give the same labels. Traffic is ranked by Space-Saving (Metwally,
- * Agrawal, El Abbadi 2005) in a table of fixed size.
+ * Which tenants have a label of their own: the first N, and then whoever has more traffic for certain than twice the
+ * least of them, whose series are folded into `_other`. So sums over all tenants stay exact, there are never more than
+ * N + 2 series (`_other`, and no label for the tenant ""), and the same events in the same order give the same labels.
+ * Traffic is ranked by Space-Saving (Metwally, Agrawal, El Abbadi 2005) in a table of fixed size.
  */
 export class Tenants {
   readonly #limit: number;

@@ -1,13 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { Client } from "../../support/http/client.ts";
 import type { Address } from "../../support/http/connection.ts";
 import { objectPath } from "../../support/keys.ts";
 import { type RuntimeName, ServerProcess } from "../../support/server_process.ts";
+import { until } from "../../support/until.ts";
 
-/** How a server is started, in a process group of its own. */
+/** Options of a server that is started in a process group of its own. */
 export interface GroupOptions {
   readonly runtime: RuntimeName;
   /** The folder of its tier. */
@@ -27,6 +29,8 @@ const commands = {
 } as const;
 const fixed = { port: "0", "admin-port": "0", workers: "2", "l1-size": "256MiB", "worker-timeout": "10s" };
 const startLine = /on http:\/\/127\.0\.0\.1:(?<port>\d+) admin=(?<admin>\d+)/;
+/** SIGTERM's bit in the masks of /proc/PID/status. */
+const TERMINATION = 1n << 14n;
 const nobody = { record: () => {} };
 
 /** A server and whatever started it, signalled together. */
@@ -52,13 +56,14 @@ export class ServerGroup {
     return new ServerGroup(child, { port: Number(groups["port"]), admin: Number(groups["admin"]) });
   }
 
-  /** Starts it, sends SIGTERM after a pause and waits for the end. */
+  /** Starts it, sends SIGTERM after a pause, or as soon as the program handles it, and waits for the end. */
   static async interrupted(
     options: GroupOptions,
-    pauseMs: number,
+    pauseMs: number | "handled",
   ): Promise<{ readonly code: number | string; readonly output: string }> {
     const child = launch(options);
-    await wait(pauseMs);
+    if (pauseMs === "handled") await until(() => child.handlesTermination(), Boolean, { timeoutMs: 10_000 });
+    else await wait(pauseMs);
     child.signal("SIGTERM");
     return { code: await child.exit, output: child.output() };
   }
@@ -101,6 +106,8 @@ interface Running {
   output(): string;
   line(pattern: RegExp): Promise<Readonly<Record<string, string>>>;
   signal(name: NodeJS.Signals): void;
+  /** True if the process has a handler for SIGTERM. */
+  handlesTermination(): Promise<boolean>;
 }
 
 function launch({ runtime, folder, by, flags = {}, env = {} }: GroupOptions): Running {
@@ -147,6 +154,11 @@ function launch({ runtime, folder, by, flags = {}, env = {} }: GroupOptions): Ru
       return found.promise;
     },
     signal,
+    async handlesTermination() {
+      const status = await readFile(`/proc/${child.pid}/status`, "utf8");
+      const [, mask = "0"] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(status) ?? [];
+      return (BigInt(`0x${mask}`) & TERMINATION) !== 0n;
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-/** What a page of another origin tries, in its own words: one sentence for each attempt that came to something. Runs in a browser. */
+/** The attempts of a page of another origin: gives one sentence for each that succeeded. Runs in a browser. */
 export const ATTACK = `(async (server) => {
   const done = [];
   const tries = {

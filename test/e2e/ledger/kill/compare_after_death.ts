@@ -22,8 +22,9 @@ interface Known {
 }
 
 /**
- * Everything as without a death, but for what `lost` states and for the requests that got no answer: what was counted is exactly what was
- * published less what was lost; what was published is what clients know of, but for those requests; and no more is lost than was in flight.
+ * Everything as without a death, but for what `lost` states and for the requests that got no answer: what was counted
+ * is exactly what was published less what was lost; what was published is what clients know of, but for those requests;
+ * and no more is lost than was in flight.
  */
 export function compareAfterDeath(page: MetricsPage, { ledger, unknown, checks }: AfterDeath): void {
   const all = sumOf(unknown.requests.toObject(), /./);

@@ -9,7 +9,10 @@ export interface Unknown {
   readonly requests: Counts;
   /** Bodies of the PUTs among them. */
   readonly writtenBytes: number;
-  /** Requests that the broken connections had finished since the mark: the dead worker answered them, their events may not have left it. */
+  /**
+   * Requests that the broken connections had finished since the mark: the dead worker answered them, their events may
+   * not have left it.
+   */
   readonly finished: number;
   /** Bodies of the PUTs among these. */
   readonly finishedBytes: number;
@@ -50,7 +53,9 @@ export class DoomedLoad {
     return this.#unknown;
   }
 
-  /** What is answered from here on may be lost with a worker; what was answered before is in a scrape that begins now. */
+  /**
+   * What is answered from here on may be lost with a worker; what was answered before is in a scrape that begins now.
+   */
   mark(): void {
     this.#since = new Map();
   }

@@ -1,4 +1,7 @@
-/** A server as src/main.ts starts it, of which each line `kill PLACE` on standard input ends one worker in the middle of what it does. */
+/**
+ * A server as src/main.ts starts it, of which each line `kill PLACE` on standard input ends one worker in the middle of
+ * what it does.
+ */
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { serve } from "../serve.ts";

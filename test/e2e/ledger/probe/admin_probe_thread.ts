@@ -1,4 +1,7 @@
-/** The thread of an AdminProbe: one request at a time, twenty to /healthz for each to /metrics, until it is told to finish. */
+/**
+ * The thread of an AdminProbe: one request at a time, twenty to /healthz for each to /metrics, until it is told to
+ * finish.
+ */
 import { setTimeout as wait } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { type Address, Connection } from "../../support/http/connection.ts";

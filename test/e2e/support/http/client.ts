@@ -8,7 +8,10 @@ export interface Answer {
   readonly body: Uint8Array;
 }
 
-/** Keeps connections open between requests and writes every exchange into a ledger. Throws when a connection breaks; never tries again. */
+/**
+ * Keeps connections open between requests and writes every exchange into a ledger. Throws when a connection breaks;
+ * never tries again.
+ */
 export class Client {
   readonly #address: Address;
   readonly #ledger: Pick<Ledger, "record">;

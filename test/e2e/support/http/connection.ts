@@ -27,8 +27,8 @@ export interface Address {
 }
 
 /**
- * One HTTP/1.1 connection without retries, redirects or buffers of its own: what is sent and received is exactly known, and a reader can be slow.
- * One request at a time; its body must be read to the end before the next.
+ * One HTTP/1.1 connection without retries, redirects or buffers of its own: what is sent and received is exactly known,
+ * and a reader can be slow. One request at a time; its body must be read to the end before the next.
  */
 export class Connection {
   readonly #socket: Socket;

@@ -3,7 +3,10 @@ import type { Socket } from "node:net";
 const CR = 13;
 const LF = 10;
 
-/** Reads lines and bytes from a socket on demand: nothing is read from the connection while nobody asks, beyond what the kernel and one stream buffer hold. */
+/**
+ * Reads lines and bytes from a socket on demand: nothing is read from the connection while nobody asks, beyond what the
+ * kernel and one stream buffer hold.
+ */
 export class SocketReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array();

@@ -3,7 +3,10 @@ import { cases } from "./row.ts";
 
 const LONG = Array.from({ length: 300 }, (_, i) => `"${i}"`).join(",");
 
-/** RFC 9110, 13: conditional requests. The server sends no Last-Modified, so that nobody guesses a lifetime, and knows no dates. */
+/**
+ * RFC 9110, 13: conditional requests. The server sends no Last-Modified, so that nobody guesses a lifetime, and knows
+ * no dates.
+ */
 export const conditionTable: readonly ContractCase[] = cases([
   {
     rfc: "9110 5.6.1.2",

@@ -1,9 +1,12 @@
 import { expect } from "bun:test";
 import { type ContractCase, pattern } from "../../contract_client.ts";
 
-/** One line of a table: a request about the object `a`, which holds ten bytes (or `size`) unless it is a PUT of a new one, and the status it has to get. */
+/**
+ * One line of a table: a request about the object `a`, which holds ten bytes (or `size`) unless it is a PUT of a new
+ * one, and the status it has to get.
+ */
 export interface Row {
-  /** Where it is written, e.g. "9110 13.1.1". */
+  /** The number and section of the RFC, e.g. "9110 13.1.1". */
   readonly rfc: string;
   readonly what: string;
   readonly method?: "GET" | "HEAD" | "PUT" | "DELETE";
@@ -14,11 +17,11 @@ export interface Row {
   readonly answer?: Readonly<Record<string, string | null>>;
   /** Fields of a HEAD of the object afterwards. */
   readonly after?: Readonly<Record<string, string | null>>;
-  /** What `max-age` a GET has afterwards, whatever else stands beside it. */
+  /** The `max-age` of a GET afterwards, other directives aside. */
   readonly maxAge?: number | null;
   readonly body?: string;
   readonly size?: number;
-  /** Whether there is no object before. */
+  /** True if there is no object before. */
   readonly isNew?: true;
 }
 

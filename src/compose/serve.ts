@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from "node:fs";
+import process from "node:process";
+import manifest from "../../package.json" with { type: "json" };
+import { type Config, loadConfig } from "../config.ts";
+import { ConfigError } from "../config/config_error.ts";
+import { exposureWarning } from "../config/exposure_warning.ts";
+import { publicConfig } from "../config/public_config.ts";
+import { formatSize } from "../core/size.ts";
+import { shownUrl } from "../l2/shown_url.ts";
+import { Descriptors } from "../runtime/descriptors.ts";
+import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
+import { type RunningCluster, startCluster } from "./cluster.ts";
+import { reportError } from "./report_error.ts";
+import type { StopSignal } from "./stop/stop_policy.ts";
+import { EXIT } from "./stop/stop_result.ts";
+import { GivenUp, Stopper } from "./stop/stopper.ts";
+import { VitrineError } from "../core/errors.ts";
+import { causeText } from "../core/cause_text.ts";
+import { checkTiers } from "../l2/mod.ts";
+import { print } from "../runtime/print.ts";
+
+/** Options of `serve`. */
+export interface ServeOptions {
+  /** The signals that stop the server. */
+  readonly signals: readonly StopSignal[];
+  /** Called when `serve` has set its own handlers for the signals. */
+  readonly onListening: () => void;
+}
+
+/** The settings, or undefined if a flag asked for a text, which is printed. */
+function settings(host: HostFacts): Config | undefined {
+  const loaded = loadConfig({
+    args: process.argv.slice(2),
+    env: process.env,
+    readFile: (path) => existsSync(path) ? readFileSync(path, "utf8") : undefined,
+    ...host,
+    version: manifest.version,
+    checkTiers,
+  });
+  if ("config" in loaded) return loaded.config;
+  print(console.log, loaded.text);
+  return undefined;
+}
+
+/** The line that is printed when the server has started: its addresses and its main settings. */
+function startLine(
+  config: Config,
+  { address, adminAddress, assumptions }: RunningCluster & HostFacts,
+): string {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  const l2 = publicConfig(config).l2.map(shownUrl).join(",") || "none";
+  return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
+    `admin=${adminAddress.port} workers=${config.workers} l1=${
+      formatSize(config.l1SizeBytes)
+    } l2=${l2} write=${config.write} ` +
+    `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
+      assumedText(assumptions)
+    }${exposureWarning(config)}`;
+}
+
+/** Says in one line why the server does not start. */
+function refuse(error: unknown): never {
+  print(console.error, `vitrine: ${causeText(error)}`);
+  if (error instanceof GivenUp) process.exit(EXIT.done);
+  const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
+  process.exit(isUsage ? EXIT.usage : EXIT.failed);
+}
+
+/** Sets the handlers of the signals that stop the server. */
+function stopOnSignals(timeoutMs: number, signals: readonly StopSignal[]): Stopper {
+  const stopper = new Stopper({
+    timeoutMs,
+    nowMs: () => performance.now(),
+    after: (ms, callback) => void setTimeout(callback, ms),
+    say: (line) => print(console.error, line),
+    exit: (code) => process.exit(code),
+  });
+  for (const signal of signals) process.on(signal, () => stopper.heard(signal));
+  return stopper;
+}
+
+/**
+ * Runs the server of the command line: reads the settings, starts, prints the start line and stops at a signal.
+ * Never throws: a failure is printed, and ends the process.
+ */
+export async function serve({ signals, onListening }: ServeOptions): Promise<void> {
+  try {
+    const host = hostFacts();
+    const config = settings(host);
+    if (config === undefined) return;
+    const stopper = stopOnSignals(config.shutdownTimeoutMs, signals);
+    onListening();
+    const { giveUp } = stopper;
+    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
+    if (stopper.started(server)) print(console.log, startLine(config, { ...server, ...host }));
+  } catch (error) {
+    refuse(error);
+  }
+}
