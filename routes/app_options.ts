@@ -26,8 +26,8 @@ export interface AdminOptions {
   readonly allowedHosts: readonly string[];
   /** Whether the process is worth keeping, for /healthz. */
   readonly isAlive: () => boolean;
-  /** Whether traffic may come, for /readyz. */
-  readonly isReady: () => boolean;
+  /** Why traffic may not come, for /readyz; undefined: it may. */
+  readonly unready: () => string | undefined;
   /** Told how many requests are in hand whenever that changes. */
   readonly onActiveRequests?: (count: number) => void;
   /** Told of errors that became a 500. */

@@ -7,7 +7,7 @@ const TEXT = "text/plain; charset=utf-8";
 const content = { "text/plain": { schema: { type: "string" as const } } };
 
 /** Liveness and readiness. */
-export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route[] {
+export function healthRoutes({ isAlive, unready }: AdminOptions): readonly Route[] {
   return [
     {
       method: "GET",
@@ -20,7 +20,10 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
           503: { description: "A worker hangs and cannot be stopped: restart", content },
         },
       },
-      handler: (call) => tell(call, isAlive(), "ok"),
+      handler: (call) => {
+        const yes = isAlive();
+        return tell(call, yes ? "ok" : "not ok", yes);
+      },
     },
     {
       method: "GET",
@@ -30,14 +33,21 @@ export function healthRoutes({ isAlive, isReady }: AdminOptions): readonly Route
         tags: ["health"],
         responses: {
           200: { description: "Ready", content },
-          503: { description: "Starting, shutting down, or a tier cannot be used", content },
+          503: {
+            description:
+              "Starting, stopping, a tier cannot be used, or the storage thread stands still: the text says why",
+            content,
+          },
         },
       },
-      handler: (call) => tell(call, isReady(), "ready"),
+      handler: (call) => {
+        const why = unready();
+        return tell(call, why === undefined ? "ready" : `not ready: ${why}`, why === undefined);
+      },
     },
   ];
 }
 
-function tell(call: Call, yes: boolean, word: string): Response {
-  return replyText(call, yes ? `${word}\n` : `not ${word}\n`, { type: TEXT, status: yes ? 200 : 503 });
+function tell(call: Call, text: string, yes: boolean): Response {
+  return replyText(call, `${text}\n`, { type: TEXT, status: yes ? 200 : 503 });
 }

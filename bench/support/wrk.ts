@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import * as v from "valibot";
+import { childSeconds, WITH_TIMES } from "./shell_times.ts";
 
 /** One load on one server. */
 export interface Load {
@@ -13,6 +14,8 @@ export interface Load {
   readonly sendBytes: number;
   readonly connections: number;
   readonly seconds: number;
+  /** How long each connection waits before a request (default: not at all). */
+  readonly delayMs?: number;
 }
 
 /** What wrk measured. */
@@ -21,26 +24,41 @@ export interface LoadResult {
   readonly requestsPerSecond: number;
   /** Bytes received. */
   readonly bytesPerSecond: number;
+  /** Latencies: the median and the 99th percentile. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Processor time that wrk itself took, in cores. */
+  readonly generatorCores: number;
 }
 
 const resultSchema = v.object({
   requests: v.number(),
   bytes: v.number(),
   microseconds: v.number(),
+  p50: v.number(),
+  p99: v.number(),
   errors: v.number(),
 });
 
-/** Runs wrk on one core. Throws if any request failed. */
-export async function runWrk(load: Load, core: number): Promise<LoadResult> {
+/** Runs wrk on one core, or on any without `core`. Throws if any request failed. */
+export async function runWrk(load: Load, core?: number): Promise<LoadResult> {
   const url = `http://127.0.0.1:${load.port}${load.path}`;
   const script = new URL("wrk.lua", import.meta.url).pathname;
   const options = ["-t1", `-c${load.connections}`, `-d${load.seconds}s`, "--timeout", "10s", "-s", script];
-  const scriptArgs = [load.method, load.path, load.keys, load.sendBytes].map(String);
-  const command = ["-c", String(core), "wrk", ...options, url, "--", ...scriptArgs];
-  const { stdout } = await promisify(execFile)("taskset", command);
+  const scriptArgs = [load.method, load.path, load.keys, load.sendBytes, load.delayMs ?? 0].map(String);
+  const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
+  const command = [...pin, "wrk", ...options, url, "--", ...scriptArgs];
+  const { stdout } = await promisify(execFile)("sh", ["-c", WITH_TIMES, "sh", ...command]);
   const line = /^\{.*\}$/m.exec(stdout)?.[0] ?? "";
-  const { requests, bytes, microseconds, errors } = v.parse(resultSchema, JSON.parse(line));
+  const { requests, bytes, microseconds, p50, p99, errors } = v.parse(resultSchema, JSON.parse(line));
   if (errors > 0 || requests === 0) throw new Error(`wrk ${url}: ${errors} errors, ${requests} requests`);
   const seconds = microseconds / 1e6;
-  return { requests, requestsPerSecond: requests / seconds, bytesPerSecond: bytes / seconds };
+  return {
+    requests,
+    requestsPerSecond: requests / seconds,
+    bytesPerSecond: bytes / seconds,
+    p50Ms: p50 / 1e3,
+    p99Ms: p99 / 1e3,
+    generatorCores: childSeconds(stdout) / seconds,
+  };
 }

@@ -246,6 +246,91 @@ export const rows: readonly Row[] = [
         unit: "s",
         queries: [{ expr: of("vitrine_store_queue_oldest_age_seconds"), legend: "{{service_instance_id}}" }],
       },
+      {
+        title: "Store queue bytes",
+        question: "How many acknowledged bytes are in no tier yet?",
+        action: "Near VITRINE_STORE_QUEUE_BYTES: writes wait; find out why L2 is slow.",
+        unit: "bytes",
+        queries: [{ expr: of("vitrine_store_queue_bytes"), legend: "{{service_instance_id}}" }],
+      },
+    ],
+  },
+  {
+    title: "Storage thread (file tiers)",
+    panels: [
+      {
+        title: "Commits",
+        question: "How often does the storage thread change a folder, and how many syncs does that take?",
+        action:
+          "As many syncs as commits, with one change each: clients write durably, one after the other; nothing is wrong.",
+        unit: "ops",
+        queries: [
+          { expr: sumRate("tier", "vitrine_l2_commit_changes_count"), legend: "commits of {{tier}}" },
+          { expr: sumRate("tier", "vitrine_l2_commit_sync_duration_seconds_count"), legend: "syncs of {{tier}}" },
+        ],
+      },
+      {
+        title: "Changes in a commit",
+        question: "How many objects share a write, a sync and a transaction?",
+        action: "512, the most, all the time: the disk is the limit; see Time of a commit.",
+        unit: "short",
+        queries: [{
+          expr: `${sumRate("tier", "vitrine_l2_commit_changes_sum")} / (${
+            sumRate("tier", "vitrine_l2_commit_changes_count")
+          } > 0)`,
+          legend: "{{tier}}",
+        }],
+      },
+      {
+        title: "Time of a commit",
+        question: "How long does a commit keep the next one waiting?",
+        action:
+          "Much of it is Time of a sync: the disk; else the machine is short of processor time, or commits are large.",
+        unit: "s",
+        queries: quantiles("vitrine_l2_commit_duration_seconds", "tier", "{{tier}}"),
+      },
+      {
+        title: "Time of a sync",
+        question: "How fast does the disk make things durable?",
+        action:
+          "Look at what else writes to the disk; a disk of its own for the tier; fsync=off in VITRINE_L2 if a power loss may cost objects.",
+        unit: "s",
+        queries: quantiles("vitrine_l2_commit_sync_duration_seconds", "tier", "{{tier}}"),
+      },
+      {
+        title: "Reclaim",
+        question: "How fast does the room of dead objects come back, and how much has to be copied for it?",
+        action: "Copied near reclaimed: segments are dropped half full of living objects; raise max= of the tier.",
+        unit: "Bps",
+        queries: [
+          { expr: sumRate("tier", "vitrine_l2_reclaimed_bytes_total"), legend: "reclaimed in {{tier}}" },
+          { expr: sumRate("tier", "vitrine_l2_reclaim_copied_bytes_total"), legend: "copied in {{tier}}" },
+        ],
+      },
+      {
+        title: "Storage thread stuck",
+        question: "Does the storage thread stand still? Above 5 s /readyz is 503; L1 hits go on.",
+        action:
+          "A call to the disk does not return: look at the disk and the kernel's log. Restarting the server does not help a frozen disk, and loses the store queue.",
+        unit: "s",
+        queries: [{ expr: of("vitrine_storage_thread_stuck_seconds"), legend: "{{service_instance_id}}" }],
+      },
+      {
+        title: "Storage thread restarts, failed clean-ups",
+        question: "Does the storage thread die, or does rubbish stay on the disk? Both should stay at zero.",
+        action: "Read the log of that time: it has the cause.",
+        unit: "short",
+        queries: [
+          {
+            expr: `sum by (cause) (increase(${of("vitrine_storage_thread_restarts_total")}[$__rate_interval]))`,
+            legend: "restart: {{cause}}",
+          },
+          {
+            expr: `sum by (tier) (increase(${of("vitrine_l2_cleanup_failures_total")}[$__rate_interval]))`,
+            legend: "failed clean-up in {{tier}}",
+          },
+        ],
+      },
     ],
   },
   {

@@ -16,7 +16,9 @@ import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { causeText } from "../core/cause_text.ts";
 import { MAX_HOLDER } from "../l1/arena/layout.ts";
 import { hasFolders } from "../l2/mod.ts";
+import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
+import { unready } from "./unready.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
 import { EventRelay } from "./cluster/event_relay.ts";
@@ -46,7 +48,7 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly adminAddress: RunningServer["address"];
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
   /** Missing where no tier needs one. */
-  readonly storageThread: Pick<StorageThread, "kill" | "restarts"> | undefined;
+  readonly storageThread: Pick<StorageThread, "kill" | "status"> | undefined;
   /**
    * As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what
    * it could not do.
@@ -87,7 +89,7 @@ export async function startCluster(
     hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   });
   const channelName = `vitrine-${crypto.randomUUID()}`;
-  const hub = new CollectorHub({
+  const hub: CollectorHub = new CollectorHub({
     channelName,
     clock,
     // Traffic may come before the subscribers are there: not an event of it is missed.
@@ -105,11 +107,11 @@ export async function startCluster(
   const relay = new EventRelay(live.open);
 
   const storageThread = !hasFolders(config.l2) ? undefined : new StorageThread({
-    newData(generation) {
+    spawn(generation, events) {
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();
       hub.addProducer(producer, countersRow);
-      return {
+      const data: StorageThreadData = {
         config,
         clock: clock.read(),
         arena,
@@ -120,6 +122,7 @@ export async function startCluster(
         producer,
         countersRow,
       };
+      return startThread(new URL("./storage_thread/entry.ts", import.meta.url), data, events);
     },
     async onGone(generation) {
       const dead = storageSeat(generation);
@@ -129,8 +132,9 @@ export async function startCluster(
     },
     board,
     onConnected: (holder, lines) => supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.storing]),
+    publish,
     reportError,
-    nowMs: () => performance.now(),
+    ...systemTime,
   });
   // Behind the workers' places; numbers from the other end than theirs.
   const storageSeat = (generation: number): Seat => ({ place: places, holder: MAX_HOLDER - generation });
@@ -140,13 +144,7 @@ export async function startCluster(
     board,
     timeoutMs: config.workerTimeoutMs,
     stopsThreads: runtime.stopsThreads,
-    nowMs: () => performance.now(),
-    threadUsage,
-    every: (ms, callback) => {
-      const timer = setInterval(callback, ms);
-      return () => clearInterval(timer);
-    },
-    after: (ms, callback) => void setTimeout(callback, ms),
+    ...systemTime,
     spawn(seat, events) {
       const producer = producerOf(seat);
       const countersRow = CounterRow.allocate();
@@ -206,6 +204,8 @@ export async function startCluster(
   });
 
   const status = shareRuns(async (): Promise<object> => {
+    // What takes longest first, so that all is from one moment.
+    const tiers = await storage.status();
     const workers = supervisor.status();
     return {
       version,
@@ -214,8 +214,9 @@ export async function startCluster(
       active_requests: activeRequests(),
       workers,
       worker_restarts: supervisor.restarts,
+      storage_thread: storageThread?.status(),
       event_streams: live.streams(),
-      ...await storage.status(),
+      ...tiers,
       events: busStatus(hub.stats()),
     };
   });
@@ -235,7 +236,12 @@ export async function startCluster(
     adminToken: config.adminToken,
     allowedHosts: config.allowedHosts,
     isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
-    isReady: () => board.isReady && !supervisor.status().some(({ place }) => board.isInTrouble(place)),
+    unready: () =>
+      unready({
+        isServing: board.isReady,
+        storageOutage: board.storageOutage,
+        hasTrouble: supervisor.status().some(({ place }) => board.isInTrouble(place)),
+      }),
     reportError,
   });
   const [opening, starting] = await Promise.race([
@@ -264,6 +270,7 @@ export async function startCluster(
       storage: () => asked ?? storage.status(),
       activeRequests,
       workers: () => supervisor.status().map(({ state }) => state),
+      storageThreadStuckSeconds: () => storageThread?.status().stuckSeconds ?? 0,
     },
     busStats: () => hub.stats(),
     build,
@@ -327,6 +334,17 @@ export async function startCluster(
     },
   };
 }
+
+/** How main tells time and looks at threads. */
+const systemTime = {
+  nowMs: () => performance.now(),
+  threadUsage,
+  every(ms: number, callback: () => void) {
+    const timer = setInterval(callback, ms);
+    return () => clearInterval(timer);
+  },
+  after: (ms: number, callback: () => void) => void setTimeout(callback, ms),
+};
 
 /** The storage thread's name on the bus. */
 function storageProducer(generation: number): string {

@@ -26,7 +26,8 @@ export interface NodeOptions {
   readonly status: () => Promise<object>;
   readonly metricsText: () => Promise<string>;
   readonly events: OpenEvents;
-  readonly isReady: () => boolean;
+  /** Why traffic may not come; undefined: it may. `hasTrouble`: a tier of this node cannot be used. */
+  readonly unready: (hasTrouble: boolean) => string | undefined;
   /** This thread's part in what workers share. */
   readonly shared: SharedKeys;
   readonly onTierRemoved: LossListeners["tier"];
@@ -75,7 +76,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({
     ...options,
-    isReady: () => options.isReady() && storage.trouble === undefined,
+    unready: () => options.unready(storage.trouble !== undefined),
     storage,
     sender: runtime.createSender({ idleTimeoutSeconds }),
     discard: runtime.discard,

@@ -12,6 +12,7 @@ import { composeNode, runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
+import { unready } from "./unready.ts";
 
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
@@ -41,7 +42,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     reportError,
     follow: followerOf(config, env),
     events: events.open,
-    isReady: () => ready,
+    unready: (hasTrouble) => unready({ isServing: ready, storageOutage: undefined, hasTrouble }),
     status: async () => ({
       version,
       runtime: runtimeName(runtime),
@@ -65,6 +66,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
         storage: () => storage.status(),
         activeRequests: () => app.activeRequests(),
         workers: () => [],
+        storageThreadStuckSeconds: () => 0,
       },
       busStats: () => bus.stats(),
       build: { version, runtime: runtimeName(runtime), startMs },

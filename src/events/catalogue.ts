@@ -66,7 +66,11 @@ export const LATENCY_BOUNDS: readonly number[] = [
   10,
 ];
 
+/** How many of something, from 1 to the most changes of one commit: powers of two. */
+export const COUNT_BOUNDS: readonly number[] = Array.from({ length: 10 }, (_, power) => 2 ** power);
+
 const size = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: SIZE_BOUNDS });
+const count = (doc: string): Field<"histogram", number> => ({ kind: "histogram", doc, bounds: COUNT_BOUNDS });
 
 const tenant = openLabel('The object\'s tenant, "" by default.');
 const tier = label("The L2 adapter's name.");
@@ -313,6 +317,30 @@ export const catalogue = {
       "The thread of a worker that hung is still there one time-out after it was told to end: the process wants a restart.",
     fields: { place: label("The worker's place, 0 and up.") },
   },
+  "storage_thread.started": {
+    doc:
+      "The storage thread has opened the folders of the file tiers: at the start of the server, or after the one before it has ended.",
+    fields: {},
+  },
+  "storage_thread.gone": {
+    doc: "The storage thread has ended without being told to; another is started.",
+    fields: {
+      cause: oneOf(
+        ["threw", "ended", "not_started"],
+        "threw: what nobody caught; ended: by itself; not_started: before it had opened the folders.",
+      ),
+      error,
+    },
+  },
+  "storage_thread.stuck": {
+    doc:
+      "The storage thread's event loop has stood still for 5 s, e.g. in a call to a disk that does not answer. It is left alone.",
+    fields: {},
+  },
+  "storage_thread.resumed": {
+    doc: "The storage thread's event loop turns again.",
+    fields: { seconds: sum("How long it stood still.") },
+  },
   "l2.removed": {
     doc: "Objects left a tier.",
     fields: {
@@ -336,9 +364,18 @@ export const catalogue = {
       "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",
     fields: {
       tier,
-      changes: sum("How many changes."),
-      seconds: seconds("How long the step took."),
-      syncSeconds: sum("How much of that was waiting for stable storage."),
+      changes: count("How many changes: objects stored, deleted, found damaged."),
+    },
+  },
+  "l2.commit.timed": {
+    doc: "How long a part of such a step took; published with it.",
+    fields: {
+      tier,
+      part: oneOf(
+        ["commit", "sync"],
+        "commit: all of the step; sync: its wait for stable storage, of steps that have to wait for it.",
+      ),
+      seconds: seconds("Time it took."),
     },
   },
   "l2.reclaimed": {
@@ -350,8 +387,8 @@ export const catalogue = {
     },
   },
   "l2.cleanup_failed": {
-    doc: "A file that is no longer needed could not be removed; the next start removes it.",
-    fields: { tier, error: detail("Why.") },
+    doc: "A file that is no longer needed could not be removed, or a folder not be tidied up: that is tried again.",
+    fields: { tier, error },
   },
 } as const satisfies Record<
   string,

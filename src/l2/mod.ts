@@ -80,7 +80,7 @@ export async function openFolders(
     }
     return open;
   } catch (error) {
-    await Promise.all(open.filter((folder) => folder !== undefined).map((folder) => folder.close()));
+    await Promise.all(open.map(async (store) => await store?.close()));
     throw error;
   }
 }

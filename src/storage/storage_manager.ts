@@ -30,6 +30,9 @@ import { StoreController } from "./write/store_controller.ts";
 import { StoreRoom } from "./write/store_room.ts";
 import { WriteController } from "./write/write_controller.ts";
 
+/** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
+const USAGE_MS = 750;
+
 /** What a StorageManager is made of. */
 export interface StorageManagerOptions extends ContextOptions {
   /** back: acknowledge from L1, store in the background; through: acknowledge when all tiers have it. */
@@ -143,7 +146,7 @@ export class StorageManager implements Storage {
   async status(): Promise<StorageStatus> {
     const usages = this.#context.tiers.map(async (tier) => {
       try {
-        return { tier: tier.name, ...await tier.usage() };
+        return { tier: tier.name, ...await this.#soon(tier.usage()) };
       } catch (error) {
         return { tier: tier.name, error: error instanceof Error ? error.message : String(error) };
       }
@@ -155,6 +158,17 @@ export class StorageManager implements Storage {
       loadsInFlight: this.#loads.inFlight,
       ghostsForgotten: this.#context.shared.ghosts.forgotten,
     };
+  }
+
+  /** What a tier answers, if it does so while others still wait for the status. */
+  #soon<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.#context.timers.every(USAGE_MS, () => {
+        stop();
+        reject(new VitrineError("tier_failed", `measure tier: no answer within ${USAGE_MS} ms`));
+      });
+      void answer.then(resolve, reject).finally(stop);
+    });
   }
 
   /** How many objects were stored in the background by this thread, and how many no tier took. */

@@ -128,7 +128,7 @@ test(
     const stopping = doomed.stop();
     void storageThread?.kill();
     expect(await stopping).toMatchObject({ refused: 0, unsaved: { objects: 0 }, failures: [] });
-    expect(storageThread?.restarts).toBeGreaterThanOrEqual(3);
+    expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(3);
     const again = await start(...tier);
     for (const [i, key] of keys.entries()) {
       const body = await (await visit(again.address.port, `/v1/objects/${key}`)).arrayBuffer();

@@ -56,7 +56,14 @@ async function checkEmpty({ page }: WatchedPage, checks: Checks): Promise<void> 
 }
 
 async function checkMoves({ page }: WatchedPage, checks: Checks): Promise<void> {
-  const figures = ["hit-rate-number", "requests-number", "throughput-number", "latency-number", "l1-number"];
+  const figures = [
+    "hit-rate-number",
+    "requests-number",
+    "throughput-number",
+    "latency-number",
+    "l1-number",
+    "commit-changes",
+  ];
   for (const id of figures) {
     const shown = await until(
       async () => await page.locator(`#${id}`).textContent() ?? "",

@@ -23,7 +23,7 @@ const app = createAdminApp({
   events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 15_000 }),
   allowedHosts: ["vitrine", "v"],
   isAlive: () => true,
-  isReady: () => true,
+  unready: () => undefined,
   reportError: (error) => errors.push(error),
 });
 const server = currentRuntime().serve({

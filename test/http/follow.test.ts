@@ -31,7 +31,7 @@ function app(follow: (traceParent: string | null) => FollowedRequest | undefined
     allowedHosts: ["vitrine", "v"],
     isAlive: () => true,
     events: () => Promise.reject(new Error("no events")),
-    isReady: () => true,
+    unready: () => undefined,
     reportError: () => {},
     discard: () => {},
   });

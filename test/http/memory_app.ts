@@ -57,7 +57,7 @@ export function memoryApp(
     discard() {},
     allowedHosts,
     isAlive: () => true,
-    isReady: () => ready,
+    unready: () => ready ? undefined : "on purpose",
     reportError: (error) => errors.push(error),
   });
   return {

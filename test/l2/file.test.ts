@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { adapterConformance } from "./conformance.ts";
-import { Gate } from "../support/gate.ts";
 import { FileAdapter } from "../../src/l2/file.ts";
 import { callsOf, withFolder } from "./file/folder.ts";
 import { fixtures } from "./fixtures.ts";

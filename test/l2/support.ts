@@ -53,7 +53,7 @@ export function newBench(): Bench {
     left,
     onRemoved: ({ tenant, key: name }, reason) => void left.push(`${reason} ${tenant} ${name}`),
     publish(name, fields) {
-      if (name === "l2.committed" || name === "l2.reclaimed") return;
+      if (name === "l2.committed" || name === "l2.commit.timed" || name === "l2.reclaimed") return;
       const { reason, tenant, keys, bytes } = Object.assign({ reason: "", tenant: "", keys: 0, bytes: 0 }, fields);
       removed.push(`${name === "l2.removed" ? "" : name}${reason} ${tenant} ${keys} ${bytes}`);
     },

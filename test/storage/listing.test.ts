@@ -98,3 +98,14 @@ test("StorageManager.status reports a tier that fails when it is asked for its u
     ["t2", undefined, 0],
   ]);
 });
+
+test("StorageManager.status goes without a tier that does not say its usage within 750 ms", async () => {
+  const bench = storageBench();
+  const gate = new Gate();
+  bench.tier(0).gate = (step) => step === "usage" ? gate.wait() : undefined;
+  const asking = bench.storage.status();
+  await gate.reached;
+  bench.time.advance(750);
+  expect((await asking).l2).toEqual([{ tier: "t1", error: "measure tier: no answer within 750 ms" }]);
+  gate.open();
+});

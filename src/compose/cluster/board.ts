@@ -1,14 +1,19 @@
 /** Words of the header and of one worker's row. */
-const HEADER_WORDS = 4;
+const HEADER_WORDS = 8;
 const ROW_WORDS = 16;
 const READY = 0;
 const TICKED = 1;
 const SERVES = 2;
 const STORAGE_BEAT = 3;
+const STORAGE_THREAD = 4;
+const STORAGE_OUTAGE = 5;
 const HEARTBEAT = 0;
 const ACTIVE = 1;
 const THREAD = 2;
 const TROUBLE = 3;
+
+/** Why nobody can rely on the storage thread: it has ended, or has stood still for so many seconds, 1 and up. */
+export type StorageOutage = "gone" | { readonly seconds: number };
 
 /**
  * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it
@@ -52,6 +57,29 @@ export class Board {
   /** Moves on with every beat of the storage thread. */
   get storageBeat(): number {
     return Atomics.load(this.#words, STORAGE_BEAT);
+  }
+
+  /** The storage thread says which thread it is, by the system's number. */
+  setStorageThreadId(id: number): void {
+    Atomics.store(this.#words, STORAGE_THREAD, id);
+  }
+
+  /** 0 if it is not known. */
+  get storageThreadId(): number {
+    return Atomics.load(this.#words, STORAGE_THREAD);
+  }
+
+  /**
+   * Main says for how many seconds the storage thread has been stuck, or "gone" between its end and the next one's
+   * start; undefined: it is well, or there is none.
+   */
+  setStorageOutage(outage: StorageOutage | undefined): void {
+    Atomics.store(this.#words, STORAGE_OUTAGE, outage === "gone" ? -1 : outage?.seconds ?? 0);
+  }
+
+  get storageOutage(): StorageOutage | undefined {
+    const word = Atomics.load(this.#words, STORAGE_OUTAGE);
+    return word === 0 ? undefined : word < 0 ? "gone" : { seconds: word };
   }
 
   /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */

@@ -19,6 +19,7 @@ import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { TICK_MS } from "../observe.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
+import { unready } from "../unready.ts";
 import { QUESTION } from "./questions.ts";
 import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
@@ -93,7 +94,7 @@ export async function runWorker(
     metricsText: askMetrics,
     follow: followerOf(config, data.env),
     events: relayedEvents(data.relay),
-    isReady: () => board.isReady,
+    unready: (hasTrouble) => unready({ isServing: board.isReady, storageOutage: board.storageOutage, hasTrouble }),
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,
   });

@@ -2,6 +2,8 @@ import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { VitrineError } from "../../core/errors.ts";
 import { print } from "../../runtime/print.ts";
+import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { Board } from "../cluster/board.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 import { runStorageThread } from "./run.ts";
 
@@ -9,6 +11,7 @@ import { runStorageThread } from "./run.ts";
 const port = parentPort;
 if (port === null) throw new Error("run the storage thread: this is the main thread");
 const data: StorageThreadData = workerData;
+new Board(data.board).setStorageThreadId(ownThreadId());
 const say = (message: FromStorageThread) => port.postMessage(message);
 
 try {

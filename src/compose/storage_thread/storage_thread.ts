@@ -1,19 +1,31 @@
-import { openChannel, startThread, type Thread } from "../../runtime/thread.ts";
-import type { Board } from "../cluster/board.ts";
+import { causeText } from "../../core/cause_text.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import { openChannel, type Thread, type ThreadEvents } from "../../runtime/thread.ts";
 import { StartFailure } from "../cluster/supervisor.ts";
-import type { FromStorageThread, StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
+import type { FromStorageThread, StorageLines, ToStorageThread } from "./messages.ts";
+import { LOOK_MS, StorageWatch, type StorageWatchOptions } from "./storage_watch.ts";
 
 /** Options of a StorageThread. */
-export interface StorageThreadOptions {
-  /** Makes the start data of a new thread: each has a producer of its own on the bus. */
-  readonly newData: (generation: number) => StorageThreadData;
+export interface StorageThreadOptions extends StorageWatchOptions {
+  /** Starts a thread: each has a producer of its own on the bus. */
+  readonly spawn: (generation: number, events: ThreadEvents<FromStorageThread>) => Thread<ToStorageThread>;
   /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
   readonly onGone: (generation: number) => Promise<void>;
   /** A new thread serves; a worker reaches it through these lines. */
   readonly onConnected: (holder: number, lines: StorageLines) => void;
-  readonly board: Board;
   readonly reportError: (error: unknown) => void;
-  readonly nowMs: () => number;
+  /** Calls back at an interval until the function it returns is called. */
+  readonly every: (ms: number, callback: () => void) => () => void;
+  readonly after: (ms: number, callback: () => void) => void;
+}
+
+/** The storage thread for /status. */
+export interface StorageThreadStatus {
+  /** stuck: its event loop has stood still for some seconds; gone: it has ended, and the next is not ready yet. */
+  readonly state: "starting" | "ready" | "stuck" | "gone";
+  /** For how long its event loop has stood still; 0 while it turns. */
+  readonly stuckSeconds: number;
+  readonly restarts: number;
 }
 
 /** The longest pause before a thread that keeps failing is started again. */
@@ -28,10 +40,11 @@ type Stored = Pick<FromStorageThread & { readonly kind: "stopped" }, "stored" | 
 /**
  * Main's side of the storage thread, which owns the folders of the file tiers and stores what L1 holds: starts it,
  * gives every worker lines to it, and starts it again when it has ended. A thread that stands still in a system call is
- * not replaced, because the next would stand still there too; `stuckMs` tells for how long.
+ * not replaced, because the next would stand still there too; StorageWatch tells of it.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
+  readonly #watch: StorageWatch;
   readonly #holders = new Set<number>();
   #thread: Thread<ToStorageThread> | undefined;
   readonly #started = Promise.withResolvers<void>();
@@ -44,24 +57,31 @@ export class StorageThread {
   #generation = 0;
   #failures = 0;
   #restarts = 0;
-  #lastBeat = 0;
-  #lastBeatMs = 0;
+  /** Why the thread has ended, as far as that is known before it has. */
+  #end: EventMap["storage_thread.gone"] = { cause: "not_started" };
+  #stopLooking = () => {};
 
   constructor(options: StorageThreadOptions) {
     this.#options = options;
-    this.#lastBeatMs = options.nowMs();
+    this.#watch = new StorageWatch(options);
     // Nobody may be stopping it when it fails.
     this.#stopped.promise.catch(() => {});
   }
 
-  /** The number of times that the thread was started again. */
-  get restarts(): number {
-    return this.#restarts;
+  status(): StorageThreadStatus {
+    const { isStuck, stuckSeconds } = this.#watch;
+    const idle = this.#hasStarted ? "gone" : "starting";
+    return {
+      state: this.#isReady ? (isStuck ? "stuck" : "ready") : idle,
+      stuckSeconds,
+      restarts: this.#restarts,
+    };
   }
 
   /** Resolves when the folders are open. Throws StartFailure. */
   start(): Promise<void> {
     this.#spawn();
+    this.#stopLooking = this.#options.every(LOOK_MS, () => this.#watch.look());
     return this.#started.promise;
   }
 
@@ -82,17 +102,6 @@ export class StorageThread {
     await this.#thread?.terminate();
   }
 
-  /** For how long the thread's event loop has stood still, in milliseconds; to be asked now and then. */
-  stuckMs(): number {
-    const now = this.#options.nowMs();
-    const beat = this.#options.board.storageBeat;
-    if (beat !== this.#lastBeat) {
-      this.#lastBeat = beat;
-      this.#lastBeatMs = now;
-    }
-    return now - this.#lastBeatMs;
-  }
-
   /** A stop begins: what is stored from now on is told at its end. */
   stopSoon(): void {
     if (this.#isReady) this.#thread?.post({ kind: "stopSoon" });
@@ -107,7 +116,11 @@ export class StorageThread {
     let stored: Stored = { stored: 0, refused: 0 };
     if (this.#hasStarted) {
       if (this.#isReady) this.#thread?.post({ kind: "stop" });
-      stored = await this.#stopped.promise;
+      try {
+        stored = await this.#stopped.promise;
+      } finally {
+        this.#stopLooking();
+      }
     }
     await this.#thread?.terminate();
     return stored;
@@ -116,11 +129,13 @@ export class StorageThread {
   #spawn(): void {
     this.#generation += 1;
     const generation = this.#generation;
-    const data = this.#options.newData(generation);
-    const url = new URL("./entry.ts", import.meta.url);
-    this.#thread = startThread<ToStorageThread, FromStorageThread>(url, data, {
+    this.#end = { cause: "not_started" };
+    this.#thread = this.#options.spawn(generation, {
       onMessage: (message) => this.#hear(message),
-      onError: this.#options.reportError,
+      onError: (error) => {
+        this.#end = { cause: "threw", error: causeText(error) };
+        this.#options.reportError(error);
+      },
       onExit: () => void this.#exited(generation),
     });
   }
@@ -130,6 +145,8 @@ export class StorageThread {
       this.#isReady = true;
       this.#hasStarted = true;
       this.#failures = 0;
+      this.#end = { cause: "ended" };
+      this.#watch.begin();
       this.#started.resolve();
       if (this.#generation > 1) {
         for (const holder of this.#holders) this.#options.onConnected(holder, this.#lines(holder));
@@ -139,9 +156,13 @@ export class StorageThread {
       this.#isDone = true;
       this.#stopped.resolve(message);
     } else {
+      this.#end = { cause: "not_started", error: message.message };
       this.#started.reject(new StartFailure(message.message));
-      if (this.#isStopping) this.#stopped.reject(new Error(`stop storage thread: ${message.message}`));
-      else if (this.#generation > 1) this.#options.reportError(new Error(`start storage thread: ${message.message}`));
+      // One that did not start in a stop is followed by another.
+      if (this.#isStopping && this.#isReady) {
+        this.#isDone = true;
+        this.#stopped.reject(new Error(`stop storage thread: ${message.message}`));
+      } else if (this.#generation > 1) this.#options.reportError(new Error(`start storage thread: ${message.message}`));
     }
   }
 
@@ -151,10 +172,11 @@ export class StorageThread {
     if (!this.#hasStarted || this.#isDone) return;
     this.#restarts += 1;
     this.#failures += 1;
+    this.#watch.end(this.#end);
     await this.#options.onGone(generation);
     if (this.#isStopping && ++this.#stopFailures > STOP_ATTEMPTS) {
       this.#stopped.reject(new Error("stop storage thread: it ended before it had finished"));
-    } else setTimeout(() => this.#spawn(), Math.min(MAX_PAUSE_MS, 20 * 2 ** this.#failures));
+    } else this.#options.after(Math.min(MAX_PAUSE_MS, 20 * 2 ** this.#failures), () => this.#spawn());
   }
 
   #lines(holder: number): StorageLines {

@@ -8,7 +8,7 @@ import type { Clears } from "./clears.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
-import type { IndexEntry, IndexRow } from "./place.ts";
+import type { IndexRow } from "./place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import type { Removals } from "./removals.ts";
@@ -165,12 +165,9 @@ export class Commits {
       segments.pinned = undefined;
     }
     this.#settle(planned, outcomes, appended);
-    publish("l2.committed", {
-      tier,
-      changes: planned.length,
-      seconds: (performance.now() - startMs) / 1000,
-      syncSeconds,
-    });
+    publish("l2.committed", { tier, changes: planned.length });
+    publish("l2.commit.timed", { tier, part: "commit", seconds: (performance.now() - startMs) / 1000 });
+    if (durable) publish("l2.commit.timed", { tier, part: "sync", seconds: syncSeconds });
     const cleared = rowsOf(outcomes.filter(({ reason }) => reason === "cleared"), () => true);
     removals.tell(cleared, "cleared");
     for (const row of cleared) clears.count(row);
@@ -260,7 +257,7 @@ function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
       return [encodeRecord({ kind: "file", key: change.key, meta: change.meta, fileBytes: change.bytes })];
     case "delete":
       return hasSegments ? [encodeRecord({ kind: "tombstone", key: change.key })] : [];
-    case "damaged":
+    default:
       return [];
   }
 }

@@ -124,11 +124,11 @@ export function parseMeta(raw: unknown): ObjectMeta | undefined {
 function fieldsOf(raw: unknown) {
   const fields: object = typeof raw === "object" && raw !== null ? raw : {};
   return {
-    text(name: string): string {
+    text: (name: string): string => {
       const value: unknown = Reflect.get(fields, name);
       return typeof value === "string" ? value : "";
     },
-    number(name: string): number {
+    number: (name: string): number => {
       const value: unknown = Reflect.get(fields, name);
       return typeof value === "number" ? value : Number.NaN;
     },

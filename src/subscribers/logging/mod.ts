@@ -7,6 +7,7 @@ import { Log, type LogOptions } from "./log.ts";
 import { RequestLog } from "./request_log.ts";
 import { RotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
 import { StorageLogging } from "./storage.ts";
+import { StorageThreadLogging } from "./storage_thread.ts";
 import { type EnvProblem, type PushEnd, TelemetryLogging } from "./telemetry.ts";
 import { WorkerLogging } from "./workers.ts";
 
@@ -63,7 +64,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
   };
   const telemetry = new TelemetryLogging(log, options);
   const components = [
-    ...[HttpLogging, L1Logging, StorageLogging, WorkerLogging].map((Each) => new Each(log)),
+    ...[HttpLogging, L1Logging, StorageLogging, StorageThreadLogging, WorkerLogging].map((Each) => new Each(log)),
     new L2Logging(log, options.monotonicMs),
   ];
   return {

@@ -4,6 +4,7 @@ import { HttpMetrics, type KnownResponse } from "./http.ts";
 import { Instruments, type InstrumentSource } from "./support/instruments.ts";
 import { L1Metrics } from "./l1.ts";
 import { L2Metrics } from "./l2/l2.ts";
+import { L2CommitMetrics } from "./l2/l2_commits.ts";
 import { L2PrefetchMetrics } from "./l2/l2_prefetch.ts";
 import { L2ThroughputMetrics } from "./l2/l2_throughput.ts";
 import { L1LifecycleMetrics } from "./lifecycle.ts";
@@ -63,6 +64,7 @@ export function metricsSubscribers(options: MetricsOptions): readonly Subscriber
     new ReuseMetrics(instruments),
     new LookupMetrics(instruments),
     new L2Metrics(instruments, adapters),
+    new L2CommitMetrics(instruments),
     new L2PrefetchMetrics(instruments, adapters),
     new L2ThroughputMetrics(instruments),
     new TrafficMetrics(instruments),

@@ -65,6 +65,8 @@ export class StateMetrics implements Subscriber {
         result.observe(workers.filter((worker) => worker === each).length, { state: each });
       }
     });
+    instruments.gauge("vitrine_storage_thread_stuck_seconds")
+      .addCallback((result) => result.observe(state.storageThreadStuckSeconds()));
     const { version, runtime, startMs } = build;
     instruments.gauge("vitrine_build_info").addCallback((result) => result.observe(1, { version, runtime }));
     instruments.gauge("vitrine_start_time_seconds").addCallback((result) => result.observe(startMs / 1000));

@@ -13,6 +13,7 @@ import { listingCase } from "./listing.ts";
 import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
+import { storageStuck } from "./storage_stuck.ts";
 import { strangerPage } from "./stranger_page.ts";
 import { watchdog } from "./watchdog.ts";
 
@@ -33,5 +34,6 @@ export const hostileCases: readonly HostileCase[] = [
   expiry,
   folderGone,
   indexLocked,
+  storageStuck,
   fullOutput,
 ];

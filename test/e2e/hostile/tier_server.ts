@@ -70,6 +70,12 @@ export class TierServer {
     return (await this.#admin.request({ method: "GET", path: "/readyz" })).status;
   }
 
+  /** Status and text of /readyz on the admin port. */
+  async readyText(): Promise<string> {
+    const { status, body } = await this.#admin.request({ method: "GET", path: "/readyz" });
+    return `${status} ${new TextDecoder().decode(body)}`;
+  }
+
   /** The server's /status. */
   async status(): Promise<Status> {
     const { body } = await this.#admin.request({ method: "GET", path: "/status" });
@@ -94,6 +100,8 @@ export class TierServer {
 /** The part of /status that the cases read. */
 export interface Status {
   readonly worker_restarts: number;
+  readonly storage_thread?: { readonly state: string; readonly restarts: number };
+  readonly storeQueue: { readonly entries: number };
   readonly l2: readonly { readonly objects?: number; readonly usedBytes?: number; readonly error?: string }[];
 }
 

@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { formatPercent } from "../../../routes/page/browser/format.js";
+import { formatAge, formatPercent } from "../../../routes/page/browser/format.js";
 import type { MetricsPage } from "../support/metrics_page.ts";
 
 const texts = [
@@ -10,6 +10,8 @@ const texts = [
   "bus-lost",
   "workers",
   "store-queue",
+  "store-queue-age",
+  "storage-restarts",
 ] as const;
 
 /** What the page shows that holds still while nobody asks the cache for anything. */
@@ -40,6 +42,8 @@ export async function shownOn(page: Page): Promise<Shown> {
       "bus-lost": of("bus-lost"),
       workers: of("workers"),
       "store-queue": of("store-queue"),
+      "store-queue-age": of("store-queue-age"),
+      "storage-restarts": of("storage-restarts"),
     },
     tenants: (await rowsOf(page, "tenants")).map(([tenant = "", _perSecond, ...rest]) => [tenant, ...rest]),
     removals: Object.fromEntries(
@@ -86,6 +90,8 @@ export function expectedOf(
       "bus-lost": lost,
       workers: `${workers} of ${workers}`,
       "store-queue": `${grouped(metrics.sum("vitrine_store_queue_entries"))} objects`,
+      "store-queue-age": formatAge(metrics.sum("vitrine_store_queue_oldest_age_seconds")),
+      "storage-restarts": grouped(metrics.sum("vitrine_storage_thread_restarts_total")),
     },
     tenants: tenantRows(metrics),
     removals: Object.fromEntries([...removed("l1"), ...removed("l2")]),

@@ -15,6 +15,8 @@ export interface ServerOptions {
   readonly prefix?: readonly string[];
   /** Another program that takes the same flags and prints the same start line (default: src/main.ts). */
   readonly program?: string;
+  /** How long it may take until it listens (default: 20 s). */
+  readonly startTimeoutMs?: number;
 }
 
 /** Memory of a process in bytes. */
@@ -25,7 +27,7 @@ export interface ProcessMemory {
   readonly peakBytes: number;
 }
 
-const startTimeoutMs = 20_000;
+const defaultStartTimeoutMs = 20_000;
 /** A machine that is busy with other things must not make a worker look dead. */
 const workerTimeout = "10s";
 /** As in the task `start` of deno.json. */
@@ -72,6 +74,7 @@ export class ServerProcess {
 
   /** Resolves when the start line with the address is printed. Throws with the output if the process ends before. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
+    const { startTimeoutMs = defaultStartTimeoutMs } = options;
     const [command = "", ...args] = commandLine(options);
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
     process.once("exit", () => child.kill("SIGKILL"));

@@ -10,12 +10,13 @@ export const serviceCases: readonly ContractCase[] = [
     },
   },
   {
-    name: "GET /readyz answers 503 when the server is not ready",
+    name: "GET /readyz answers 503 and why when the server is not ready",
     needs: ["setReady"],
     async run(client) {
       expect((await client.fetch("/readyz")).status).toBe(200);
       client.fixture.setReady?.(false);
-      expect((await client.fetch("/readyz")).status).toBe(503);
+      const refused = await client.fetch("/readyz");
+      expect([refused.status, await refused.text()]).toEqual([503, "not ready: on purpose\n"]);
       client.fixture.setReady?.(true);
     },
   },

@@ -15,14 +15,14 @@ export class Owner {
   #detach: () => void = () => {};
 
   constructor(options: Omit<FileStoreOptions, "onSegmentDropped">) {
-    let server: StoreServer | undefined;
+    const opened: { server?: StoreServer } = {};
     // Segments are dropped while the folder is being opened, too.
-    const onSegmentDropped = (segment: number): void => server?.tell({ kind: "dropped", tier: 0, segment });
+    const onSegmentDropped = (segment: number): void => opened.server?.tell({ kind: "dropped", tier: 0, segment });
     const open = (mayMake: boolean): FileStore =>
       this.#store = new FileStore({ ...options, mayMake, onSegmentDropped });
     this.keeper = new FolderKeeper({ name: options.name, publish: options.publish, open });
-    server = new StoreServer([this.keeper]);
-    this.#server = server;
+    this.#server = new StoreServer([this.keeper]);
+    opened.server = this.#server;
   }
 
   /** Serves a new channel; the end that the other side gets. */

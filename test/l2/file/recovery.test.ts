@@ -145,7 +145,7 @@ test("FileAdapter refuses a file under another object's name when it adopts", as
     mkdirSync(zero, { recursive: true });
     const [source = ""] = folder.files();
     copyFileSync(source, join(zero, `${"0".repeat(64)}-abc`));
-    const again = await folder.open();
+    await folder.open();
     expect(folder.opened.recovery.corrupt).toBe(1);
     expect(existsSync(join(zero, `${"0".repeat(64)}-abc`))).toBe(false);
   });

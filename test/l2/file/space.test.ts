@@ -86,13 +86,13 @@ test("FileStore.clear spares what is stored meanwhile, and nothing else, even if
   await withRecords(0, async ({ adapter }) => {
     const names = Array.from({ length: 1500 }, (_, n) => `${n}`);
     await Promise.all(names.map((name) => adapter.store(key(name), sourceOf(pattern(10)))));
-    let isCleared = false;
+    const state = { isCleared: false };
     const clearing = adapter.clear().then((count) => {
-      isCleared = true;
+      state.isCleared = true;
       return count;
     });
     let stored = 0;
-    while (!isCleared) {
+    while (!state.isCleared) {
       const uses = names.slice(-20).map(async (name) =>
         await (await adapter.load(key(name)))?.chunks[Symbol.asyncIterator]().return?.()
       );

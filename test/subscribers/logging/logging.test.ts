@@ -108,6 +108,11 @@ function publishAll(bus: EventBus): void {
   bus.publish("worker.gone", { place: "0", cause: "hung" });
   bus.publish("worker.gone", { place: "0", cause: "stopped" });
   bus.publish("worker.stuck", { place: "0" });
+  bus.publish("storage_thread.started", {});
+  bus.publish("storage_thread.stuck", {});
+  bus.publish("storage_thread.resumed", { seconds: 8 });
+  bus.publish("storage_thread.gone", { cause: "threw", error: "on purpose" });
+  bus.publish("l2.cleanup_failed", { tier: "fs", error: "remove: EBUSY" });
   bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 });
   bus.publish("sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1 });
 }
@@ -117,6 +122,7 @@ const WARNINGS = [
   "a request was refused",
   "a tier failed to delete",
   "a tier failed to load",
+  "a tier failed to clean up",
   "a worker is gone",
   "an object that was found could not be read",
   "bad objects were removed",
@@ -131,8 +137,19 @@ const DEBUGGING = [
   "objects left a tier",
   "objects left memory",
 ];
-const TELLING = ["a body broke off", "a worker has stopped", "a worker is ready"];
-const ERRORS = ["a request failed", "a worker's thread cannot be ended: restart the process"];
+const TELLING = [
+  "a body broke off",
+  "a worker has stopped",
+  "a worker is ready",
+  "the storage thread goes on",
+  "the storage thread is ready",
+];
+const ERRORS = [
+  "a request failed",
+  "a worker's thread cannot be ended: restart the process",
+  "the storage thread has ended and is started again",
+  "the storage thread stands still: its disk does not answer, or is very slow",
+];
 const written: readonly (readonly [Level, readonly string[]])[] = [
   ["error", ERRORS],
   ["warn", [...ERRORS, ...WARNINGS]],
@@ -148,6 +165,16 @@ for (const [level, messages] of written) {
     expect(entries.map(({ message }) => message).toSorted()).toEqual([...messages].toSorted());
   });
 }
+
+test("loggingSubscribers tell why and for how long when the storage thread ends or has stood still", async () => {
+  const { bus, lines } = logging("info");
+  bus.publish("storage_thread.resumed", { seconds: 8.25 });
+  bus.publish("storage_thread.gone", { cause: "threw", error: "write: EIO" });
+  await bus.flush();
+  expect(lines).toHaveLength(2);
+  expect(lines).toContainEqual(expect.objectContaining({ level: "info", seconds: 8.25 }));
+  expect(lines).toContainEqual(expect.objectContaining({ level: "error", cause: "threw", error: "write: EIO" }));
+});
 
 test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
   const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);

@@ -25,6 +25,7 @@ async function freshServer() {
         }),
       activeRequests: () => 0,
       workers: () => [],
+      storageThreadStuckSeconds: () => 0,
     },
     busStats: () => harness.bus.stats(),
     build: { version: "1", runtime: "test", startMs: 0 },

@@ -17,6 +17,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
       }),
     activeRequests: () => 3,
     workers: () => ["ready", "ready", "gone"] as const,
+    storageThreadStuckSeconds: () => 6.25,
   };
   harness.bus.subscribe(new StateMetrics(harness.instruments, { state, build }));
   usedBytes = 50;
@@ -42,6 +43,7 @@ test("StateMetrics shows the state at the time of the collection", async () => {
     'vitrine_workers{state="stopping"}': 0,
     'vitrine_workers{state="gone"}': 1,
     'vitrine_workers{state="stuck"}': 0,
+    vitrine_storage_thread_stuck_seconds: 6.25,
     http_server_active_requests: 3,
     'vitrine_build_info{version="1.2.3",runtime="bun 1"}': 1,
     vitrine_start_time_seconds: 5.5,
@@ -55,6 +57,7 @@ test("StateMetrics leaves out a tier that has no numbers, and gives ratio 0 for 
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
     workers: () => [],
+    storageThreadStuckSeconds: () => 0,
   };
   harness.bus.subscribe(new StateMetrics(harness.instruments, { state, build }));
   const series = await harness.series();

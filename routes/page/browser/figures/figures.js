@@ -1,5 +1,6 @@
 // @ts-check
 import { busOf } from "./bus.js";
+import { commitsOf } from "./commits.js";
 import { missesOf } from "./misses.js";
 import { removalsOf } from "./removals.js";
 import { serverOf } from "./server.js";
@@ -19,6 +20,7 @@ export function figuresOf(view) {
     server: serverOf(view),
     traffic: trafficOf(view),
     tiers: tiersOf(view),
+    commits: commitsOf(view),
     misses: missesOf(view),
     removals: removalsOf(view),
     tenants: tenantsOf(view),

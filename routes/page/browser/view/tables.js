@@ -7,8 +7,11 @@ import { fillTable } from "./table.js";
 
 const tenantLimit = 12;
 
+/** @param {number | undefined} seconds */
+const latency = (seconds) => seconds === undefined ? "–" : formatLatency(seconds);
+
 /** @param {Figures} figures */
-function showTiers({ tiers, server }) {
+function showTiers({ tiers, server, commits }) {
   fillTable(
     "tiers",
     tiers.map(({ tier, objects, usedBytes, limitBytes, oldestSeconds, failures }) => [
@@ -23,6 +26,13 @@ function showTiers({ tiers, server }) {
   write("store-queue", `${formatCount(server.storeQueueEntries)} objects`);
   write("store-queue-bytes", formatBytes(server.storeQueueBytes));
   write("store-queue-age", formatAge(server.storeQueueAgeSeconds));
+  write("commit-time", `${latency(commits.p50)} · ${latency(commits.p99)}`);
+  write("commit-sync", latency(commits.syncP99));
+  write("commit-changes", commits.changes === undefined ? "–" : formatRate(commits.changes));
+  write("storage-stuck", formatAge(commits.stuckSeconds));
+  byId("storage-stuck", HTMLElement).dataset["zero"] = String(commits.stuckSeconds < 1);
+  write("storage-restarts", formatCount(commits.restarts));
+  byId("storage-restarts", HTMLElement).dataset["zero"] = String(commits.restarts === 0);
   write("workers", `${formatCount(server.workersReady)} of ${formatCount(server.workers)}`);
   write("workers-replaced", formatCount(server.workersReplaced));
   byId("workers-replaced", HTMLElement).dataset["zero"] = String(server.workersReplaced === 0);

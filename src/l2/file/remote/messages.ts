@@ -15,8 +15,20 @@ export type StoreCall =
   | { readonly method: "list"; readonly query: ListQuery }
   | { readonly method: "usage" };
 
-/** What a call gives. */
-export type StoreAnswer = IndexRow | undefined | boolean | number | ListPage | TierUsage;
+/** What each call gives. */
+export interface StoreAnswers {
+  readonly find: IndexRow | undefined;
+  readonly change: boolean;
+  readonly hold: number;
+  readonly release: undefined;
+  readonly relieve: boolean;
+  readonly clear: number;
+  readonly list: ListPage;
+  readonly usage: TierUsage;
+}
+
+/** What a call gives, whichever. */
+export type StoreAnswer = StoreAnswers[StoreCall["method"]];
 
 /** Calls of one thread to the owner of the folders, in order. `tier` counts the tiers from 0. */
 export interface ToOwner {

@@ -1,9 +1,16 @@
 import { VitrineError } from "../../../core/errors.ts";
 import type { ObjectKey } from "../../../core/key.ts";
-import type { ListPage, ListQuery, TierUsage } from "../../adapter.ts";
-import type { IndexRow } from "../place.ts";
+import type { ListQuery } from "../../adapter.ts";
 import type { Change, StoreCalls } from "../store_calls.ts";
-import { errorOf, type FromOwner, type Port, type StoreAnswer, type StoreCall, type ToOwner } from "./messages.ts";
+import {
+  errorOf,
+  type FromOwner,
+  type Port,
+  type StoreAnswer,
+  type StoreAnswers,
+  type StoreCall,
+  type ToOwner,
+} from "./messages.ts";
 
 interface Waiting {
   readonly tier: number;
@@ -59,21 +66,28 @@ export class OwnerLine {
   store(tier: number, onDropped: (segment: number) => void): StoreCalls {
     const state: StoreState = { onDropped, heldBytes: 0, trouble: undefined };
     this.#stores.set(tier, state);
-    const ask = (call: StoreCall, onInvisible?: () => void) => this.#ask(tier, call, onInvisible);
+    const ask = async <M extends StoreCall["method"]>(
+      call: StoreCall & { readonly method: M },
+      onInvisible?: () => void,
+    ): Promise<StoreAnswers[M]> => {
+      const answer = await this.#ask(tier, call, onInvisible);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each call with what it gives
+      return answer as StoreAnswers[M];
+    };
     return {
       get trouble() {
         return state.trouble;
       },
-      find: async (key: ObjectKey, use: boolean) => await ask({ method: "find", key, use }) as IndexRow | undefined,
+      find: (key: ObjectKey, use: boolean) => ask({ method: "find", key, use }),
       change: async (change: Change) => {
         try {
-          return await ask({ method: "change", change }) as boolean;
+          return await ask({ method: "change", change });
         } finally {
           if (change.kind === "file") state.heldBytes -= change.heldBytes;
         }
       },
       hold: async (bytes: number, heldBytes: number) => {
-        const held = await ask({ method: "hold", bytes, heldBytes }) as number;
+        const held = await ask({ method: "hold", bytes, heldBytes });
         state.heldBytes += held - heldBytes;
         return held;
       },
@@ -81,11 +95,10 @@ export class OwnerLine {
         state.heldBytes -= bytes;
         void ask({ method: "release", bytes }).catch(() => undefined);
       },
-      relieve: async (bytes: number) => await ask({ method: "relieve", bytes }) as boolean,
-      clear: async (tenant: string | undefined, onInvisible?: () => void) =>
-        await ask({ method: "clear", tenant }, onInvisible) as number,
-      list: async (query: ListQuery) => await ask({ method: "list", query }) as ListPage,
-      usage: async () => await ask({ method: "usage" }) as TierUsage,
+      relieve: (bytes: number) => ask({ method: "relieve", bytes }),
+      clear: (tenant: string | undefined, onInvisible?: () => void) => ask({ method: "clear", tenant }, onInvisible),
+      list: (query: ListQuery) => ask({ method: "list", query }),
+      usage: () => ask({ method: "usage" }),
       close: () => Promise.resolve(),
     };
   }

@@ -111,6 +111,8 @@ class Line {
         return await store.list(call.query);
       case "usage":
         return await store.usage();
+      default:
+        throw new RangeError(`ask storage thread: ${JSON.stringify(call satisfies never)}`);
     }
   }
 

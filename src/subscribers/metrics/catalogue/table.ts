@@ -1,6 +1,7 @@
 import { eventBusTable } from "./tables/event_bus.ts";
 import { l1Table } from "./tables/l1.ts";
 import { l2Table } from "./tables/l2.ts";
+import { l2CommitsTable } from "./tables/l2_commits.ts";
 import { l2PrefetchTable } from "./tables/l2_prefetch.ts";
 import { lifecycleTable } from "./tables/lifecycle.ts";
 import { lookupTable } from "./tables/lookup.ts";
@@ -18,6 +19,7 @@ export const metricsTable = {
   ...smTable,
   ...lookupTable,
   ...l2Table,
+  ...l2CommitsTable,
   ...l2PrefetchTable,
   ...requestsTable,
   ...stateTable,

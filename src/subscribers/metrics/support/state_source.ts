@@ -38,4 +38,6 @@ export interface StateSource {
   activeRequests(): number;
   /** One for each worker; a single isolate has none. */
   workers(): readonly WorkerState[];
+  /** The time that the storage thread's event loop has stood still; 0 while it turns, or if there is none. */
+  storageThreadStuckSeconds(): number;
 }

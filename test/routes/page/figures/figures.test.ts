@@ -39,12 +39,42 @@ test("trafficOf tells the hit rate of the window, by tier, when there were looku
   expect(Object.fromEntries(traffic.hitRates)).toEqual({ l1: 0.6, fs: 0.2 });
 });
 
+test("commitsOf tells how long the commits and syncs of the window took, and how much was in them, of all tiers", () => {
+  const buckets = (name: string, tier: string, fast: number, all: number) =>
+    [["0.001", fast], ["0.01", all], ["+Inf", all]].map(([le, count]) =>
+      `vitrine_l2_${name}_duration_seconds_bucket{tier="${tier}",le="${le}"} ${count}\n`
+    ).join("");
+  const page = (fast: number, all: number, changes: number) =>
+    ["a", "b"].map((tier) =>
+      buckets("commit", tier, fast, all) + buckets("commit_sync", tier, 0, all) +
+      `vitrine_l2_commit_changes_count{tier="${tier}"} ${all}\nvitrine_l2_commit_changes_sum{tier="${tier}"} ${changes}\n`
+    ).join("") +
+    `vitrine_storage_thread_stuck_seconds 6.5\nvitrine_storage_thread_restarts_total{cause="threw"} 1\n` +
+    `vitrine_storage_thread_restarts_total{cause="ended"} 2\n`;
+  const { p50, p99, syncP99, ...rest } = figures(page(10, 10, 100), page(18, 20, 125)).commits;
+  expect(p50).toBeCloseTo(0.000625);
+  expect(p99).toBeCloseTo(0.00955);
+  expect(syncP99).toBeCloseTo(0.00991);
+  expect(rest).toEqual({ changes: 2.5, stuckSeconds: 6.5, restarts: 3 });
+});
+
 test("figuresOf has zeros and unknowns but no NaN when nothing has happened", () => {
   for (
-    const { traffic, bus } of [figures("", ""), figuresOf(new MetricsWindow({ windowMs: 1 }).add(parseMetrics(""), 0))]
+    const { traffic, bus, commits } of [
+      figures("", ""),
+      figuresOf(new MetricsWindow({ windowMs: 1 }).add(parseMetrics(""), 0)),
+    ]
   ) {
     expect(traffic).toMatchObject({ hitRate: undefined, p99: undefined, requestsPerSecond: 0, outPerSecond: 0 });
     expect(Object.values(bus).every((value) => value === 0)).toBe(true);
+    expect(commits).toEqual({
+      p50: undefined,
+      p99: undefined,
+      syncP99: undefined,
+      changes: undefined,
+      stuckSeconds: 0,
+      restarts: 0,
+    });
   }
 });
 

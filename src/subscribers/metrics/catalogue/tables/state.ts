@@ -84,6 +84,13 @@ export const stateTable = {
     answers: "Do all workers serve?",
     zero: [{ state: ["starting", "ready", "stopping", "gone", "stuck"] }],
   },
+  vitrine_storage_thread_stuck_seconds: {
+    ...L1,
+    unit: "s",
+    help:
+      "For how long the event loop of the storage thread has stood still, e.g. in a call to a disk that does not answer; 0 while it turns. Above 5 it counts as stuck.",
+    answers: "Is the disk frozen?",
+  },
   http_server_active_requests: {
     ...L1,
     unit: "{request}",

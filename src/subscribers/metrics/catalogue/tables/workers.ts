@@ -1,6 +1,7 @@
+import { catalogue } from "../../../../events/catalogue.ts";
 import type { MetricRow } from "../table_row.ts";
 
-/** What became of the workers. */
+/** What became of the workers and the storage thread. */
 export const workersTable = {
   vitrine_worker_restarts_total: {
     kind: "counter",
@@ -10,5 +11,15 @@ export const workersTable = {
     from: ["worker.gone"],
     labels: ["cause"],
     zero: [{ cause: ["threw", "ended", "hung", "killed", "not_started"] }],
+  },
+  vitrine_storage_thread_restarts_total: {
+    kind: "counter",
+    unit: "{restart}",
+    help:
+      "Times that the storage thread, which owns the folders of the file tiers, ended and was started again; by cause.",
+    answers: "Does the storage thread die, and of what? The log says more.",
+    from: ["storage_thread.gone"],
+    labels: ["cause"],
+    zero: [{ cause: catalogue["storage_thread.gone"].fields.cause.values }],
   },
 } as const satisfies Record<string, MetricRow>;
