@@ -1,9 +1,9 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { VitrineError } from "../../core/errors.ts";
-import { print } from "../../runtime/print.ts";
 import { ownThreadId } from "../../runtime/thread_usage.ts";
 import { Board } from "../cluster/board.ts";
+import { reportError } from "../report_error.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 import { runStorageThread } from "./run.ts";
 
@@ -27,7 +27,7 @@ try {
   });
   say({ kind: "ready" });
 } catch (error) {
-  if (!(error instanceof VitrineError)) print(console.error, error);
+  if (!(error instanceof VitrineError)) reportError(error);
   say({ kind: "failed", message: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
 }
