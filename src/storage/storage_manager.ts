@@ -1,4 +1,5 @@
 import { VitrineError } from "../core/errors.ts";
+import { shareRuns } from "../core/share_runs.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
@@ -30,6 +31,12 @@ import { StoreController } from "./write/store_controller.ts";
 import { StoreRoom } from "./write/store_room.ts";
 import { WriteController } from "./write/write_controller.ts";
 
+/**
+ * How often a thread that stores nothing tries again to delete outdated copies that it could not delete, in
+ * milliseconds.
+ */
+const REPAIR_MS = 5000;
+
 /** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
 const USAGE_MS = 750;
 
@@ -56,6 +63,7 @@ export class StorageManager implements Storage {
   readonly #loads: LoadController;
   /** Of this thread, if it stores. */
   readonly #stores: StoreController | undefined;
+  readonly #stopRepairing: () => void;
   readonly #writes: WriteController;
   readonly #remover: Remover;
   readonly #listing: L1Listing;
@@ -74,6 +82,10 @@ export class StorageManager implements Storage {
       void learnKeys(this.#context);
     }
     const storing = options.storing ?? storingHere(this.#stores);
+    const repair = shareRuns(() => repairStale(this.#context));
+    this.#stopRepairing = this.#stores === undefined
+      ? this.#context.timers.every(REPAIR_MS, () => void repair())
+      : () => undefined;
     const loads = new LoadController(this.#context);
     this.#loads = loads;
     this.#remover = new Remover(this.#context, storing);
@@ -183,8 +195,8 @@ export class StorageManager implements Storage {
 
   async #drain(): Promise<void> {
     await this.#writes.drain();
-    await this.#stores?.end();
-    await repairStale(this.#context);
+    this.#stopRepairing();
+    await (this.#stores?.end() ?? repairStale(this.#context));
     await this.#loads.drain();
     const closing = await Promise.allSettled(this.#context.tiers.map((tier) => tier.close()));
     const failed = closing.find((outcome) => outcome.status === "rejected");

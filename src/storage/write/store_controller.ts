@@ -1,5 +1,6 @@
 import type { ObjectKey } from "../../core/key.ts";
 import { VitrineError } from "../../core/errors.ts";
+import { shareRuns } from "../../core/share_runs.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
@@ -42,6 +43,7 @@ export class StoreController {
   readonly #concurrency: number;
   readonly #onRoom: () => void;
   readonly #idle = new IdleCounter();
+  readonly #repair: () => Promise<void>;
   readonly #requests = new FollowedWrites();
   readonly #stopLooking: () => void;
   #running = 0;
@@ -53,6 +55,7 @@ export class StoreController {
     this.#context = context;
     this.#concurrency = concurrency;
     this.#onRoom = onRoom;
+    this.#repair = shareRuns(() => repairStale(context));
     const { timers, shared, tiers } = context;
     this.#stopLooking = shared.isShared && tiers.length > 0
       ? timers.every(LOOK_MS, () => this.#look())
@@ -69,14 +72,15 @@ export class StoreController {
       const most = Math.min(TAKE, Math.ceil(this.#concurrency - this.#running));
       const taken = most < 1 ? [] : l1.takeUnsaved(most);
       for (const object of taken) void this.#run(object);
-      if (taken.length < TAKE) return;
+      if (most < 1 || taken.length < most) return;
     }
   }
 
-  /** Stores what there is, and looks for nothing more. */
+  /** Stores what there is, tries to delete outdated copies once more, and looks for nothing more. */
   async end(): Promise<void> {
     await this.flush();
     this.#stopLooking();
+    await this.#repair();
   }
 
   /** A write that waits belongs to a request whose events carry details. */
@@ -124,19 +128,20 @@ export class StoreController {
     await latch.run(key, () => this.#store(key, resident));
     this.#ended.push({ lease: resident.lease, weight });
     // All that end in one turn, as those of one commit do, are given back together.
-    if (this.#ended.length === 1) queueMicrotask(() => void this.#giveBack());
+    if (this.#ended.length === 1) queueMicrotask(() => this.#giveBack());
   }
 
-  async #giveBack(): Promise<void> {
+  #giveBack(): void {
     const ended = this.#ended;
     this.#ended = [];
     this.#context.l1.finishRead(ended.map(({ lease }) => lease));
-    this.#onRoom();
-    await repairStale(this.#context);
     for (const { weight } of ended) {
       this.#running -= weight;
       this.#idle.leave();
     }
+    this.#onRoom();
+    // Beside what is stored next: a tier that hangs may take long.
+    if (this.#context.tiers.some((tier) => tier.firstStale() !== undefined)) void this.#repair();
     this.wake();
   }
 
