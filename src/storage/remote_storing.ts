@@ -2,11 +2,8 @@ import type { Clock } from "../core/clock.ts";
 import type { L1 } from "../l1/types.ts";
 import { Poller } from "./poller.ts";
 import type { SharedKeys } from "./shared/shared_keys.ts";
-import type { FollowedWrite, Storing } from "./storing.ts";
+import { allStored, type FollowedWrite, type Storing } from "./storing.ts";
 import { systemTimers } from "./timers.ts";
-
-/** How long `settle` waits, in milliseconds. */
-const SETTLE_MS = 1000;
 
 /** What a worker says to the thread that stores for all. */
 export interface ToStorer {
@@ -46,9 +43,6 @@ export class RemoteStoring implements Storing {
     const { l1, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     this.wake();
-    await this.#poller.until(() => {
-      const { oldestMs = Infinity } = l1.unsavedUsage();
-      return oldestMs > nowMs || clock.monotonicMs() >= nowMs + SETTLE_MS;
-    });
+    await allStored({ l1, clock, poller: this.#poller }, nowMs);
   }
 }

@@ -12,7 +12,7 @@ import { LoadController } from "./read/load_controller.ts";
 import { missReason } from "./read/miss_reason.ts";
 import { Remover } from "./remover.ts";
 import { storeQueueStatus } from "./store_queue_status.ts";
-import type { Storing } from "./storing.ts";
+import { allStored, type Storing } from "./storing.ts";
 import { learnKeys } from "./tiers/learn_keys.ts";
 import { repairStale } from "./tiers/repair_stale.ts";
 import type {
@@ -81,7 +81,7 @@ export class StorageManager implements Storage {
       if (this.#context.tiers.length > 0) this.#stores.wake();
       void learnKeys(this.#context);
     }
-    const storing = options.storing ?? storingHere(this.#stores);
+    const storing = options.storing ?? storingHere(this.#context, this.#stores);
     const repair = shareRuns(() => repairStale(this.#context));
     this.#stopRepairing = this.#stores === undefined
       ? this.#context.timers.every(REPAIR_MS, () => void repair())
@@ -252,12 +252,17 @@ interface Place {
   readonly tier: string;
 }
 
-function storingHere(stores: StoreController | undefined): Storing {
+function storingHere(context: StorageContext, stores: StoreController | undefined): Storing {
   return {
     wake(followed) {
       if (followed !== undefined) stores?.note(followed);
       stores?.wake();
     },
-    settle: () => stores?.flush() ?? Promise.resolve(),
+    async settle() {
+      const nowMs = context.clock.monotonicMs();
+      await stores?.flush();
+      // Another thread may have some of it in hand.
+      await allStored(context, nowMs);
+    },
   };
 }
