@@ -24,12 +24,17 @@ export function openIndex(path: string, { sync }: { readonly sync: boolean }): O
     const why = cause instanceof Error ? cause.message : String(cause);
     if (!UNSOUND.test(why)) throw new VitrineError("tier_failed", `open tier: ${path}: ${why}`, { cause });
   }
-  for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
+  removeIndex(path);
   return withDatabase(path, (db) => {
     setUp(db, sync);
     db.exec(SCHEMA);
     return new ObjectIndex(db);
   });
+}
+
+/** Removes the index, whatever stands there. */
+export function removeIndex(path: string): void {
+  for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
 }
 
 function withDatabase<T>(path: string, use: (db: DatabaseSync) => T): T {

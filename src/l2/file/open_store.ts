@@ -3,6 +3,7 @@ import { faultOf } from "./faults.ts";
 import { FileStore, type FileStoreOptions } from "./file_store.ts";
 import { fileNames } from "./folders.ts";
 import { Layout } from "./layout.ts";
+import { removeIndex } from "./open_index.ts";
 import { Reserve } from "./reserve.ts";
 
 /** On a full disk without a reserve: files removed before a start is tried again, and tries. */
@@ -27,7 +28,9 @@ export function openStore(options: FileStoreOptions): FileStore {
       if (reserve.giveUp()) continue;
       const keys = removeFiles(layout, START_REMOVES);
       if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
-      else segments += removeOldestSegment(layout);
+      else if (removeOldestSegment(layout)) segments += 1;
+      // Without segments there is nothing that it could know, and a new one is smaller.
+      else removeIndex(layout.indexPath);
     }
   }
 }
@@ -50,9 +53,10 @@ function removeFiles(layout: Layout, most: number): number {
   return removed;
 }
 
-function removeOldestSegment(layout: Layout): number {
+/** Whether there was one. */
+function removeOldestSegment(layout: Layout): boolean {
   const ids = readdirSync(layout.segmentsPath).map((name) => layout.segmentId(name)).filter((id) => id !== undefined);
-  if (ids.length === 0) return 0;
+  if (ids.length === 0) return false;
   unlinkSync(layout.segmentPath(Math.min(...ids)));
-  return 1;
+  return true;
 }
