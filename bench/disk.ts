@@ -1,9 +1,9 @@
 /**
- * A server with a file tier against the same server without it, against the disk itself and against a peer. It has two workers; every ratio is of
- * one run, the sides in turns.
- * `bun run bench:disk [--runtime bun|deno] [--only NAME] [--short] [--rounds N] [--seconds N] [--folder DIR] [--tree DIR] [--update]`: `--folder` is on
- * the disk to measure (default: the temp folder), `--tree` the root of another checkout whose server is measured; `--update` writes the table into
- * docs/BENCHMARKS.md.
+ * A server with a file tier against the same server without it, against the disk itself and against a peer. It has two
+ * workers; every ratio is of one run, the sides in turns. `bun run bench:disk [--runtime bun|deno] [--only NAME]
+ * [--short] [--rounds N] [--seconds N] [--folder DIR] [--tree DIR] [--update]`: `--folder` is on the disk to measure
+ * (default: the temp folder), `--tree` the root of another checkout whose server is measured; `--update` writes the
+ * table into docs/BENCHMARKS.md.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

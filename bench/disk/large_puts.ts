@@ -11,7 +11,9 @@ const CLIENTS = 8;
 const modes = ["back", "through"] as const;
 const runFile = promisify(execFile);
 
-/** PUTs of large objects from some clients until all are in the tier, against dd, which writes and syncs as many bytes. */
+/**
+ * PUTs of large objects from some clients until all are in the tier, against dd, which writes and syncs as many bytes.
+ */
 export const largePuts: DiskPart = {
   name: "large",
   run: (run) => {

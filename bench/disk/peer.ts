@@ -18,7 +18,10 @@ export interface Peer {
 
 const STAND_IN = new URL("file_per_object.go", import.meta.url).pathname;
 
-/** bazel-remote if it is on the PATH, else file_per_object.go, which stores a synced file for each object too; the name says which. */
+/**
+ * bazel-remote if it is on the PATH, else file_per_object.go, which stores a synced file for each object too; the name
+ * says which.
+ */
 export async function startPeer(folder: string): Promise<Peer> {
   mkdirSync(folder, { recursive: true });
   const [port = 0] = await freePorts(1);

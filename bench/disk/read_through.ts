@@ -22,7 +22,10 @@ const sizes: readonly Size[] = [
   { name: "64 MiB", sizeBytes: 64 * MIB, keys: 24, shortKeys: 12, connections: 4 },
 ];
 
-/** Objects that are in the tier and not in L1, against plain reads of as many bytes, and against L1. The page cache has all of them. */
+/**
+ * Objects that are in the tier and not in L1, against plain reads of as many bytes, and against L1. The page cache has
+ * all of them.
+ */
 export const readThrough: DiskPart = {
   name: "reads",
   async run(run) {

@@ -9,7 +9,10 @@ import { atMost, missingRow, seconds, valueRow } from "./rows.ts";
 const SIZE_BYTES = 100;
 const AIM = atMost(5);
 
-/** How long a server over many small objects takes to be ready: after a clean stop, after kill -9, and without its index. */
+/**
+ * How long a server over many small objects takes to be ready: after a clean stop, after kill -9, and without its
+ * index.
+ */
 export const restart: DiskPart = {
   name: "restart",
   async run(run) {

@@ -29,7 +29,10 @@ export function coresText(cores: readonly number[]): string {
   return cores.length === 0 ? "" : `${median(cores).toFixed(2)} cores`;
 }
 
-/** A row about two values that were measured in turns; the ratio is first / second, turn by turn: both halves then saw the same noise. */
+/**
+ * A row about two values that were measured in turns; the ratio is first / second, turn by turn: both halves then saw
+ * the same noise.
+ */
 export function ratioRow(
   name: string,
   runtime: string,

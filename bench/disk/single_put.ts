@@ -9,7 +9,9 @@ const SIZE_BYTES = 4096;
 const KEYS = 4096;
 const aims = { bun: atMost(1.6), deno: atMost(2.2) };
 
-/** One client alone whose PUTs are acknowledged by the tier, against appending as many bytes to a file with fdatasync. */
+/**
+ * One client alone whose PUTs are acknowledged by the tier, against appending as many bytes to a file with fdatasync.
+ */
 export const singlePut: DiskPart = {
   name: "single",
   run: (run) =>

@@ -8,9 +8,10 @@ export interface Watch {
 }
 
 /**
- * Orders the changes of one key in the tiers, over all threads: one at a time; different keys run side by side, but for those few that share a stripe.
- * Within this thread it is first come, first served; then the stripe is taken from the other threads.
- * Readers do not take the latch: they wait while it is held and watch whether it was taken while they looked (as with a seqlock).
+ * Orders the changes of one key in the tiers, over all threads: one at a time; different keys run side by side, but for
+ * those few that share a stripe. Within this thread it is first come, first served; then the stripe is taken from the
+ * other threads. Readers do not take the latch: they wait while it is held and watch whether it was taken while they
+ * looked (as with a seqlock).
  */
 export class KeyLatch {
   readonly #stripes: Stripes;
@@ -23,7 +24,10 @@ export class KeyLatch {
     this.#poller = poller;
   }
 
-  /** Runs `change` alone among the changes of this key; starts synchronously if nobody is before it. Must not be nested, whatever the keys. */
+  /**
+   * Runs `change` alone among the changes of this key; starts synchronously if nobody is before it. Must not be nested,
+   * whatever the keys.
+   */
   async run<T>(key: ObjectKey, change: () => Promise<T> | T): Promise<T> {
     const stripe = this.#stripes.of(key);
     const before = this.#tails.get(stripe);
@@ -46,7 +50,9 @@ export class KeyLatch {
     }
   }
 
-  /** Runs `change` alone among the changes of all keys and all turns: waits for those begun, holds back those that come. */
+  /**
+   * Runs `change` alone among the changes of all keys and all turns: waits for those begun, holds back those that come.
+   */
   async exclusive<T>(change: () => Promise<T>): Promise<T> {
     while (this.#exclusive !== undefined) await this.#exclusive;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -83,7 +89,10 @@ export class KeyLatch {
     }
   }
 
-  /** Runs a section without await so that no commit of the key in another thread falls into it. Must not be nested; may be in a `run`. */
+  /**
+   * Runs a section without await so that no commit of the key in another thread falls into it. Must not be nested; may
+   * be in a `run`.
+   */
   turn<T>(key: ObjectKey, section: () => T): T {
     return this.#stripes.turn(this.#stripes.of(key), section);
   }

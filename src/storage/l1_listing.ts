@@ -19,8 +19,9 @@ const TURN_SECTIONS = 4;
 const TURN_KEYS = 256;
 
 /**
- * Lists L1, which has no order of keys: a look through all of it, in short steps, gathers the next keys after the one asked for, more than a page of them. They are kept
- * as a window. Later pages come out of it, with what L1 admitted since; every key is looked up before it is shown. One look at a time.
+ * Lists L1, which has no order of keys: a look through all of it, in short steps, gathers the next keys after the one
+ * asked for, more than a page of them. They are kept as a window. Later pages come out of it, with what L1 admitted
+ * since; every key is looked up before it is shown. One look at a time.
  */
 export class L1Listing {
   readonly #l1: L1;

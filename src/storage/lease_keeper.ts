@@ -1,7 +1,10 @@
 import type { L1, Lease } from "../l1/types.ts";
 import type { Timers } from "./timers.ts";
 
-/** Renews every lease in use long before it runs out, with one timer for all of them, so that a stalled client keeps its memory. */
+/**
+ * Renews every lease in use long before it runs out, with one timer for all of them, so that a stalled client keeps its
+ * memory.
+ */
 export class LeaseKeeper {
   readonly #l1: L1;
   readonly #everyMs: number;

@@ -20,7 +20,10 @@ export interface ListingOptions {
   readonly tier: string | undefined;
 }
 
-/** One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the tiers) tells it. Throws tier_failed, busy. */
+/**
+ * One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the
+ * tiers) tells it. Throws tier_failed, busy.
+ */
 export async function listObjects(context: StorageContext, options: ListingOptions): Promise<ListPage> {
   const { query } = options;
   const entries: ListEntry[] = [];
@@ -71,7 +74,10 @@ async function* entriesOf(level: Level, query: ListQuery): AsyncGenerator<ListEn
   }
 }
 
-/** Merges ordered levels; of equal keys the first level's entry is kept. The first is asked before the others: what it has lost is in them. */
+/**
+ * Merges ordered levels; of equal keys the first level's entry is kept. The first is asked before the others: what it
+ * has lost is in them.
+ */
 async function* merge(levels: readonly AsyncGenerator<ListEntry, void, void>[]): AsyncGenerator<ListEntry, void, void> {
   const open = async (level: AsyncGenerator<ListEntry, void, void>) => ({ level, entry: (await level.next()).value });
   const first = await Promise.all(levels.slice(0, 1).map(open));

@@ -1,7 +1,10 @@
 /** Largest chunk handed out at once, in bytes: so that a lease is checked often and no single write is long. */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 
-/** Views of the bytes [start, end) of an object that lies in `extents`, in order, none empty, none above MAX_CHUNK_BYTES. */
+/**
+ * Views of the bytes [start, end) of an object that lies in `extents`, in order, none empty, none above
+ * MAX_CHUNK_BYTES.
+ */
 export function* memoryChunks(
   extents: readonly Uint8Array[],
   start: number,

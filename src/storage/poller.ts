@@ -10,8 +10,8 @@ interface Waiting {
 }
 
 /**
- * Waits for what other threads do in shared memory. They send no message, and Atomics.waitAsync is not to be relied on (docs/STORAGE.md), so it looks
- * every few milliseconds, with one timer for all that wait.
+ * Waits for what other threads do in shared memory. They send no message, and Atomics.waitAsync is not to be relied on
+ * (docs/STORAGE.md), so it looks every few milliseconds, with one timer for all that wait.
  */
 export class Poller {
   readonly #timers: Timers;

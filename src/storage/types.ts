@@ -8,7 +8,8 @@ import type { ObjectMeta } from "../core/object.ts";
 export type MaybePromise<T> = T | Promise<T>;
 
 /**
- * One reader's hold on one object. Exactly one `release` must follow, when the runtime has really finished with the memory.
+ * One reader's hold on one object. Exactly one `release` must follow, when the runtime has really finished with the
+ * memory.
  */
 export interface ObjectRead {
   readonly meta: ObjectMeta;
@@ -17,9 +18,9 @@ export interface ObjectRead {
   /** The bytes [start, end) in fresh private memory if all of them are in L1 now, else undefined. For small bodies. */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
   /**
-   * The bytes [start, end) in order, in chunks that are never empty and at most 1 MiB. A chunk over shared memory stays valid until `release`, one in
-   * private memory until the next is asked for.
-   * Throws VitrineError("tier_failed") if the tier fails half-way; then the response must break off.
+   * The bytes [start, end) in order, in chunks that are never empty and at most 1 MiB. A chunk over shared memory stays
+   * valid until `release`, one in private memory until the next is asked for. Throws VitrineError("tier_failed") if the
+   * tier fails half-way; then the response must break off.
    */
   chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
   /** Gives the hold back. Idempotent. `finished`: all bytes that were wanted have been handed over. */
@@ -41,16 +42,24 @@ export interface PutRequest {
   readonly headers?: string | undefined;
   /** Time to live from admission; 0 = for ever. */
   readonly ttlSeconds: number;
-  /** l1: acknowledge from memory, store behind; l2: acknowledge when the tiers have it; undefined: the server's setting. */
+  /**
+   * l1: acknowledge from memory, store behind; l2: acknowledge when the tiers have it; undefined: the server's setting.
+   */
   readonly durability: "l1" | "l2" | undefined;
   readonly precondition: Precondition | undefined;
 }
 
 /** A write that has got its room. Ends with `finish` or `abort`, exactly one of them. */
 export interface Upload {
-  /** Takes the next bytes; the memory may be reused after the promise resolves (at once, if there is none). Throws length_mismatch, too_large, no_room, tier_failed. */
+  /**
+   * Takes the next bytes; the memory may be reused after the promise resolves (at once, if there is none). Throws
+   * length_mismatch, too_large, no_room, tier_failed.
+   */
   write(chunk: Uint8Array): MaybePromise<void>;
-  /** Checks length and digest, admits, stores according to the durability. Throws length_mismatch, digest_mismatch, precondition_failed, no_room, tier_failed; the key then holds what it held. */
+  /**
+   * Checks length and digest, admits, stores according to the durability. Throws length_mismatch, digest_mismatch,
+   * precondition_failed, no_room, tier_failed; the key then holds what it held.
+   */
   finish(): Promise<PutResult>;
   /** Gives the room back; the key holds what it held. Idempotent. */
   abort(): void;
@@ -72,7 +81,10 @@ export interface ListEntry {
 /** Told, before the answer, how a lookup went that L1 could not answer. */
 export interface LookupListener {
   missed(reason: MissReason): void;
-  /** A tier has said whether it has the object, or failed to; not told to a lookup that joins another one's load. `startMs`: monotonic milliseconds. */
+  /**
+   * A tier has said whether it has the object, or failed to; not told to a lookup that joins another one's load.
+   * `startMs`: monotonic milliseconds.
+   */
   asked(tier: string, took: { readonly startMs: number; readonly seconds: number }): void;
 }
 
@@ -104,20 +116,34 @@ export interface Explanation {
 
 /** The two levels as one cache. The one thing that routes talk to. */
 export interface Storage {
-  /** An L1 hit is answered synchronously. undefined = miss. Throws tier_failed when a tier could not answer and no other had the object. */
+  /**
+   * An L1 hit is answered synchronously. undefined = miss. Throws tier_failed when a tier could not answer and no other
+   * had the object.
+   */
   get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined>;
   /** Like get, without reading: the metadata and the tier. */
   head(
     key: ObjectKey,
     listener?: LookupListener,
   ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined>;
-  /** What a get would find now, level by level. Counts as no lookup, and changes nothing but what any look removes: what is expired or damaged. */
+  /**
+   * What a get would find now, level by level. Counts as no lookup, and changes nothing but what any look removes: what
+   * is expired or damaged.
+   */
   explain(key: ObjectKey): Promise<Explanation>;
-  /** Asks for room before the body is read. Throws precondition_failed, too_large, no_room, tier_failed, shutting_down. */
+  /**
+   * Asks for room before the body is read. Throws precondition_failed, too_large, no_room, tier_failed, shutting_down.
+   */
   reserve(request: PutRequest): MaybePromise<Upload>;
-  /** Removes from all tiers; false if no tier had it. Throws precondition_failed, tier_failed (it may then still be there), shutting_down. */
+  /**
+   * Removes from all tiers; false if no tier had it. Throws precondition_failed, tier_failed (it may then still be
+   * there), shutting_down.
+   */
   delete(key: ObjectKey, precondition?: Precondition): Promise<boolean>;
-  /** Removes everything (or one tenant's) from all tiers or one; returns how many objects left each of them. Throws tier_failed, shutting_down. */
+  /**
+   * Removes everything (or one tenant's) from all tiers or one; returns how many objects left each of them. Throws
+   * tier_failed, shutting_down.
+   */
   clear(
     options: { readonly tenant: string | undefined; readonly tier: string | undefined },
   ): Promise<Readonly<Record<string, number>>>;
@@ -150,6 +176,9 @@ export interface StorageStatus {
     readonly oldestAgeSeconds: number;
   };
   readonly loadsInFlight: number;
-  /** Losses that were remembered and are not any more, because there were newer ones: misses of their keys are "unknown". */
+  /**
+   * Losses that were remembered and are not any more, because there were newer ones: misses of their keys are
+   * "unknown".
+   */
   readonly ghostsForgotten: number;
 }

@@ -19,7 +19,10 @@ export interface BypassReadOptions {
   readonly opened?: L2Load | undefined;
 }
 
-/** A read that streams from the tiers and leaves L1 alone: for objects above the admission limit, or when L1 has no room. */
+/**
+ * A read that streams from the tiers and leaves L1 alone: for objects above the admission limit, or when L1 has no
+ * room.
+ */
 export class BypassRead implements ObjectRead {
   readonly meta: ObjectMeta;
   readonly tier: string;

@@ -7,8 +7,9 @@ import { missReason } from "./miss_reason.ts";
 import { peek } from "./peek.ts";
 
 /**
- * What a GET of the key would try now, in order, up to the level that answers, and why the others do not. Asks L1 without a lease or a touch, and the tiers by a lookup each,
- * in the same order and under the same watch as a real lookup. Never rejects because of a tier.
+ * What a GET of the key would try now, in order, up to the level that answers, and why the others do not. Asks L1
+ * without a lease or a touch, and the tiers by a lookup each, in the same order and under the same watch as a real
+ * lookup. Never rejects because of a tier.
  */
 export async function explain(context: StorageContext, key: ObjectKey): Promise<Explanation> {
   for (;;) {

@@ -17,7 +17,10 @@ import { LOAD_TAG } from "./load_tag.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
 import { peek } from "./peek.ts";
 
-/** What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so start over. */
+/**
+ * What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so
+ * start over.
+ */
 export type Boarded = ObjectRead | "miss" | "again";
 
 /** What a Flight is made of. */
@@ -61,7 +64,10 @@ export class Flight {
     this.#options = options;
   }
 
-  /** The object for one more reader, with a read lease of its own; "again" if it is not the current one any more. Rejects with tier_failed. Not to be called after `onFull`. */
+  /**
+   * The object for one more reader, with a read lease of its own; "again" if it is not the current one any more.
+   * Rejects with tier_failed. Not to be called after `onFull`.
+   */
   board(key: ObjectKey): Promise<Boarded> | Boarded {
     if (this.#found !== undefined) return this.#readOf(this.#found, key);
     return new Promise((resolve, reject) => this.#waiting.push({ key, resolve, reject }));
@@ -105,8 +111,8 @@ export class Flight {
   }
 
   /**
-   * Room in L1. In one turn with the last look at the watch: a commit in any thread is either seen there, or comes later and supersedes the staging,
-   * which then is neither found nor admitted.
+   * Room in L1. In one turn with the last look at the watch: a commit in any thread is either seen there, or comes
+   * later and supersedes the staging, which then is neither found nor admitted.
    */
   #reserve(meta: ObjectMeta, tier: number): Staging | "again" | "staging" | "past" {
     const { l1, latch, publish, shared } = this.#context;
@@ -125,7 +131,10 @@ export class Flight {
     return staged === "no_room" || staged === "too_large" ? "past" : staged;
   }
 
-  /** A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later change of the key cannot break it. */
+  /**
+   * A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later
+   * change of the key cannot break it.
+   */
   async #streamPast(found: Found, opened: L2Load, tier: Tier): Promise<void> {
     this.#options.onFull();
     const [first, ...others] = this.#waiting.splice(0);

@@ -6,8 +6,9 @@ import { LOAD_TAG } from "./load_tag.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
 
 /**
- * A read of what another thread loads at this moment, bytes as they come; undefined if nobody loads the key's current object.
- * If that thread dies before any byte was handed out, the tiers are asked for the same version; after that the read breaks off.
+ * A read of what another thread loads at this moment, bytes as they come; undefined if nobody loads the key's current
+ * object. If that thread dies before any byte was handed out, the tiers are asked for the same version; after that the
+ * read breaks off.
  */
 export function followLoad(context: StorageContext, key: ObjectKey): ObjectRead | undefined {
   const { l1, tiers, shared, poller } = context;

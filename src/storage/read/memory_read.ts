@@ -103,7 +103,10 @@ export class MemoryRead implements ObjectRead {
     this.#options.onRelease?.();
   }
 
-  /** Asks L1 itself and not the keeper: after a stall of the whole process the memory may be gone before the keeper could notice. */
+  /**
+   * Asks L1 itself and not the keeper: after a stall of the whole process the memory may be gone before the keeper
+   * could notice.
+   */
   #alive(): boolean {
     return !this.#released && this.#context.l1.renew(this.#options.resident.lease);
   }

@@ -1,6 +1,9 @@
 import type { EncodedKey } from "../../l1/types.ts";
 
-/** A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are made in different ways; the next `set` overwrites it. */
+/**
+ * A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are made in different ways; the next `set`
+ * overwrites it.
+ */
 export class Fingerprint {
   readonly #seed: number;
   high = 0;

@@ -14,8 +14,9 @@ export interface Loss {
 const HIGH_WORD = 2 ** 32;
 
 /**
- * The losses that are remembered: for each key and tier the last one, until its set is full and it is the oldest there. For all threads, without a lock:
- * a row that two threads wrote at once, or that a dying one left half written, does not match its check word and counts as empty.
+ * The losses that are remembered: for each key and tier the last one, until its set is full and it is the oldest there.
+ * For all threads, without a lock: a row that two threads wrote at once, or that a dying one left half written, does
+ * not match its check word and counts as empty.
  */
 export class GhostTable {
   readonly #words: Int32Array;

@@ -6,8 +6,9 @@ import type { WordLock } from "./word_lock.ts";
 const NONE = -1;
 
 /**
- * The keys of which tiers hold an outdated copy that could not be deleted, for all threads: a hash table of 64-bit fingerprints with a bit for each tier.
- * A row whose bits are gone stays as a stepping stone until no key is left. Marks of a key are changed under the key's latch.
+ * The keys of which tiers hold an outdated copy that could not be deleted, for all threads: a hash table of 64-bit
+ * fingerprints with a bit for each tier. A row whose bits are gone stays as a stepping stone until no key is left.
+ * Marks of a key are changed under the key's latch.
  */
 export class StaleTable {
   readonly #words: Int32Array;

@@ -2,8 +2,9 @@ import type { Fingerprint } from "./fingerprint.ts";
 import { type SharedKeysLayout, STORED } from "./memory.ts";
 
 /**
- * The keys that were ever stored, or lost, since the server started, as a Bloom filter (Bloom 1970) whose bits of one key share a cache line (Putze et al. 2007): it may take a key for one
- * of them, never the other way round. Bits are only ever set, each in one atomic step, by any thread.
+ * The keys that were ever stored, or lost, since the server started, as a Bloom filter (Bloom 1970) whose bits of one
+ * key share a cache line (Putze et al. 2007): it may take a key for one of them, never the other way round. Bits are
+ * only ever set, each in one atomic step, by any thread.
  */
 export class StoredKeys {
   readonly #words: Int32Array;

@@ -14,9 +14,10 @@ export interface StripesOptions {
 }
 
 /**
- * The keys' latches across threads: each key belongs to a stripe, each stripe to at most one thread at a time. A stripe has a sequence number that moves with
- * every take and every commit, for readers that take nothing; and a lock for turns: sections without await that no other thread's turn interrupts.
- * One thread asks for a stripe it does not have only once at a time.
+ * The keys' latches across threads: each key belongs to a stripe, each stripe to at most one thread at a time. A stripe
+ * has a sequence number that moves with every take and every commit, for readers that take nothing; and a lock for
+ * turns: sections without await that no other thread's turn interrupts. One thread asks for a stripe it does not have
+ * only once at a time.
  */
 export class Stripes {
   readonly #words: Int32Array;
@@ -41,7 +42,9 @@ export class Stripes {
     return keyHash(key, this.#seed) & this.#mask;
   }
 
-  /** Takes a stripe; false if it is another's or somebody has them all: then ask again, it will be handed over in turn. */
+  /**
+   * Takes a stripe; false if it is another's or somebody has them all: then ask again, it will be handed over in turn.
+   */
   tryTake(stripe: number): boolean {
     const owner = this.#word(stripe, STRIPE.owner);
     let isMine = Atomics.load(this.#words, owner) === this.#me;
@@ -120,7 +123,10 @@ export class Stripes {
     Atomics.compareExchange(this.#words, HEAD.exclusive, this.#me, 0);
   }
 
-  /** Runs a section alone among the turns of the stripe in all threads, as if there were one event loop. Must not be nested. */
+  /**
+   * Runs a section alone among the turns of the stripe in all threads, as if there were one event loop. Must not be
+   * nested.
+   */
   turn<T>(stripe: number, section: () => T): T {
     return new WordLock(this.#words, this.#word(stripe, STRIPE.turn), this.#me).run(section);
   }

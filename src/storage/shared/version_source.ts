@@ -1,7 +1,10 @@
 import { HEAD } from "./memory.ts";
 import type { WordLock } from "./word_lock.ts";
 
-/** Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number; grows strictly over all threads, also while a clock stands still or steps back. */
+/**
+ * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number; grows strictly over all threads, also
+ * while a clock stands still or steps back.
+ */
 export class VersionSource {
   readonly #doubles: Float64Array;
   readonly #lock: WordLock;

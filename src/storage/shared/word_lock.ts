@@ -3,8 +3,9 @@ const SPINS = 200;
 const SLEEP_MS = 5;
 
 /**
- * A mutex between threads over two shared words: the owner's holder number (0 = free) and how many sleep. For short synchronous sections that are never nested.
- * What a dead thread held is freed by releaseSeat: sections are written so that one cut off in the middle harms nothing that lasts.
+ * A mutex between threads over two shared words: the owner's holder number (0 = free) and how many sleep. For short
+ * synchronous sections that are never nested. What a dead thread held is freed by releaseSeat: sections are written so
+ * that one cut off in the middle harms nothing that lasts.
  */
 export class WordLock {
   readonly #words: Int32Array;

@@ -7,7 +7,10 @@ export interface TierAnswer<T> {
   readonly tier: Tier;
 }
 
-/** Asks the tiers in order until one has it. undefined: all answered and none has it. Throws tier_failed if none has it and one could not answer. */
+/**
+ * Asks the tiers in order until one has it. undefined: all answered and none has it. Throws tier_failed if none has it
+ * and one could not answer.
+ */
 export async function askTiers<T>(
   tiers: readonly Tier[],
   ask: (tier: Tier) => Promise<T | undefined>,

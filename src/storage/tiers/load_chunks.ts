@@ -23,9 +23,9 @@ export interface LoadRequest {
 }
 
 /**
- * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the same
- * version goes on. Throws tier_failed when none can; ends only if all bytes came and, of a whole object, have the checksum
- * of its metadata: the last chunk may be used only after that.
+ * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the
+ * same version goes on. Throws tier_failed when none can; ends only if all bytes came and, of a whole object, have the
+ * checksum of its metadata: the last chunk may be used only after that.
  */
 export async function* loadChunks(
   context: StorageContext,
@@ -80,7 +80,10 @@ interface Part {
   readonly crc: RunningCrc | undefined;
 }
 
-/** One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for, or wrong ones. */
+/**
+ * One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for, or wrong
+ * ones.
+ */
 async function* measured(
   context: StorageContext,
   tier: Tier,

@@ -2,8 +2,9 @@ import { keyId, type ObjectKey } from "../../core/key.ts";
 import type { StaleTable } from "../shared/stale_table.ts";
 
 /**
- * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there. All threads share the marks;
- * each remembers the names of those keys that it marked or met, to delete the copies with the next chance.
+ * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there. All
+ * threads share the marks; each remembers the names of those keys that it marked or met, to delete the copies with the
+ * next chance.
  */
 export class StaleKeys {
   readonly #table: StaleTable;
@@ -50,7 +51,10 @@ export class StaleKeys {
     return undefined;
   }
 
-  /** Forgets all, or of one tenant's those whose names are known here: the others' marks do no harm where there is no copy any more. */
+  /**
+   * Forgets all, or of one tenant's those whose names are known here: the others' marks do no harm where there is no
+   * copy any more.
+   */
   clear(tenant?: string): void {
     if (tenant === undefined) this.#table.clear(this.#tier);
     for (const key of this.#names.values()) if (tenant === undefined || key.tenant === tenant) this.remove(key);

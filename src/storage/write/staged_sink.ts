@@ -15,7 +15,10 @@ export interface StagedSinkOptions {
   readonly sizeBytes: number | undefined;
 }
 
-/** Takes an upload into memory staged in L1, which grows with the bytes that come: those that are only announced push nobody out. */
+/**
+ * Takes an upload into memory staged in L1, which grows with the bytes that come: those that are only announced push
+ * nobody out.
+ */
 export class StagedSink {
   readonly #options: StagedSinkOptions;
   #lease: Lease | undefined;
@@ -42,7 +45,10 @@ export class StagedSink {
     return this.#extents;
   }
 
-  /** Copies the chunk in, growing the staging if need be; refused, nothing of the chunk was taken. Throws no_room if the lease has run out. */
+  /**
+   * Copies the chunk in, growing the staging if need be; refused, nothing of the chunk was taken. Throws no_room if the
+   * lease has run out.
+   */
   append(chunk: Uint8Array): "taken" | "no_room" | "too_large" {
     const sizeBytes = this.#sizeBytes + chunk.length;
     const refusal = this.#lease === undefined ? this.#open(sizeBytes) : this.#grow(this.#lease, sizeBytes);

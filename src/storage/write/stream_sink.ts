@@ -20,7 +20,10 @@ export interface StreamSinkOptions {
   readonly needsAll: boolean;
 }
 
-/** Streams an upload to all tiers side by side, at the pace of the slowest, holding one chunk. Nothing is visible before `finish`. */
+/**
+ * Streams an upload to all tiers side by side, at the pace of the slowest, holding one chunk. Nothing is visible before
+ * `finish`.
+ */
 export class StreamSink {
   readonly #lanes: readonly Lane[];
   readonly #needsAll: boolean;
