@@ -250,16 +250,13 @@ export class Commits {
  * evicted, and would find again if it had to be built anew. What is damaged is found damaged again.
  */
 function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
-  switch (change.kind) {
-    case "record":
-      return [encodeRecord({ kind: "object", key: change.key, meta: change.meta }), change.payload];
-    case "file":
-      return [encodeRecord({ kind: "file", key: change.key, meta: change.meta, fileBytes: change.bytes })];
-    case "delete":
-      return hasSegments ? [encodeRecord({ kind: "tombstone", key: change.key })] : [];
-    default:
-      return [];
+  if (change.kind === "record") {
+    return [encodeRecord({ kind: "object", key: change.key, meta: change.meta }), change.payload];
   }
+  if (change.kind === "file") {
+    return [encodeRecord({ kind: "file", key: change.key, meta: change.meta, fileBytes: change.bytes })];
+  }
+  return change.kind === "delete" && hasSegments ? [encodeRecord({ kind: "tombstone", key: change.key })] : [];
 }
 
 function lengthOf(record: readonly Uint8Array[]): number {
