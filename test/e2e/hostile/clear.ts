@@ -43,8 +43,9 @@ export const clear: HostileCase = {
     checks.equal("answers meanwhile", { actual: wrong, expected: [] });
     checks.that(
       "others are answered meanwhile",
-      meanwhile > 5 && slowestMs < 2000,
-      () => `${meanwhile}, ${slowestMs}`,
+      // A clear that is over at once gives others no time.
+      (meanwhile > 5 || tookMs < 1000) && slowestMs < 2000,
+      () => `${meanwhile}, ${slowestMs}, ${tookMs}`,
     );
     const back: string[] = [];
     await inParallel(names.slice(0, 500), 16, async (n) => {
