@@ -11,7 +11,7 @@ export interface HostFacts {
   readonly assumptions: readonly string[];
 }
 
-/** Looks at the control groups, the cores, and at what the tiers look at when they recover. */
+/** Looks at the control groups and the cores. */
 export function hostFacts(files: HostFiles = new HostFiles()): HostFacts {
   const assumptions: string[] = [];
   const ask = <T>(assumption: string, look: () => T): T => {
@@ -25,7 +25,6 @@ export function hostFacts(files: HostFiles = new HostFiles()): HostFacts {
     () => findMemoryLimit({ readFile: files.read, totalBytes: totalmem() }),
   );
   const cpuCount = ask("no CPU quota", () => findCpuCount({ readFile: files.read, cores: availableParallelism() }));
-  ask("a power loss at every unclean stop", () => files.read("/proc/sys/kernel/random/boot_id"));
   return { memoryLimitBytes, cpuCount, assumptions };
 }
 

@@ -20,7 +20,6 @@ test("hostFacts tells what it assumes when files may not be read", () => {
   expect(hostFacts(new HostFiles(failing("EACCES"))).assumptions).toEqual([
     "no memory limit",
     "no CPU quota",
-    "a power loss at every unclean stop",
   ]);
 });
 
