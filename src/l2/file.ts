@@ -139,9 +139,12 @@ export class FileAdapter implements L2Adapter {
 
   async #open(row: IndexRow, range: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     if (row.file === undefined) {
-      const { segment, offset, bytes: length } = row.record;
-      const bytes = await this.#segments.read(segment, offset, length);
-      const payload = bytes === undefined ? undefined : payloadOf(bytes, row);
+      let payload = await this.#readRecord(row);
+      if (payload === undefined) {
+        // This thread may have another file of that number open: the owner's word that it is gone can be lost with it.
+        this.#segments.forget(row.record.segment);
+        payload = await this.#readRecord(row);
+      }
       return payload && { meta: row.meta, chunks: this.#once(payload.subarray(range.start, range.end)) };
     }
     const file = await this.#disk.open(this.#layout.objectPath(row.file.name));
@@ -151,6 +154,12 @@ export class FileAdapter implements L2Adapter {
       isClosed: () => this.#calls.closed,
     });
     return chunks && { meta: row.meta, chunks };
+  }
+
+  async #readRecord(row: IndexRow): Promise<Uint8Array | undefined> {
+    const { segment, offset, bytes: length } = row.record;
+    const bytes = await this.#segments.read(segment, offset, length);
+    return bytes === undefined ? undefined : payloadOf(bytes, row);
   }
 
   async *#once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {

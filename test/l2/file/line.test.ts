@@ -4,6 +4,11 @@ import process from "node:process";
 import type { FromOwner, Port, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
+import { join } from "node:path";
+import type { ObjectKey } from "../../../src/core/key.ts";
+import { FileAdapter, openOwnFolder } from "../../../src/l2/file.ts";
+import type { Change } from "../../../src/l2/file/store_calls.ts";
+import { callsOf } from "./folder.ts";
 import { holds, inFolder, key, metaOf, newBench, pattern, sourceOf } from "../support.ts";
 import { LineAdapter, Owner } from "./line.ts";
 
@@ -124,6 +129,32 @@ if (process.platform === "linux") {
     });
   });
 }
+
+test("FileAdapter opens a segment again before it takes an object for damaged: its owner may have died without a word", async () => {
+  await inFolder(async (path) => {
+    const bench = newBench();
+    const first = openOwnFolder({ ...bench, ...settings, path });
+    let owner = first;
+    const store = {
+      ...callsOf(first.store),
+      find: (at: ObjectKey, use: boolean) => owner.store.find(at, use),
+      change: (change: Change) => owner.store.change(change),
+    };
+    const reader = new FileAdapter({ ...settings, path, store });
+    await first.adapter.store(key("a"), sourceOf(pattern(10)));
+    expect(await holds(reader, key("a"), pattern(10))).toBe(true);
+    // The segment goes, and the next one gets its number, but the reader is not told.
+    await first.adapter.clear();
+    await first.adapter.close();
+    owner = openOwnFolder({ ...bench, ...settings, path });
+    await owner.adapter.store(key("a"), sourceOf(pattern(20, 2)));
+    expect(readdirSync(join(path, "segments"))).toEqual(["000000000001.segment"]);
+    expect(await holds(reader, key("a"), pattern(20, 2))).toBe(true);
+    expect(bench.left.filter((line) => line.startsWith("corrupt"))).toEqual([]);
+    await reader.close();
+    await owner.adapter.close();
+  });
+});
 
 test("a channel is closed with its line", async () => {
   const { port1, port2 } = openChannel();
