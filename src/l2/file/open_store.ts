@@ -26,6 +26,8 @@ export function openStore(options: FileStoreOptions): FileStore {
     } catch (error) {
       if (!isFull(error) || tries >= START_TRIES) throw error;
       if (reserve.giveUp()) continue;
+      // A folder of 0.1.0 is taken over when there is room for it; until then nothing of it is given up.
+      if (hasUnlogged(layout)) throw error;
       const keys = removeFiles(layout, START_REMOVES);
       if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
       else if (removeOldestSegment(layout)) segments += 1;
@@ -33,6 +35,12 @@ export function openStore(options: FileStoreOptions): FileStore {
       else removeIndex(layout.indexPath);
     }
   }
+}
+
+function hasUnlogged(layout: Layout): boolean {
+  return layout.folders.some((folder) =>
+    fileNames(layout.folderPath(folder)).some((name) => layout.isUnloggedName(name))
+  );
 }
 
 function isFull(error: unknown): boolean {

@@ -5,6 +5,8 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../../../src/core/errors.ts";
 import { decodeTail, encodeTail, FOOTER_BYTES, tailLength } from "../../../src/l2/file/format.ts";
 import { openOwnFolder } from "../../../src/l2/file.ts";
+import { type BlockingDisk, systemDisk } from "../../../src/l2/file/blocking_disk.ts";
+import { openStore } from "../../../src/l2/file/open_store.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { codeOf, holds, inFolder, key, metaOf, newBench, pattern, sourceOf } from "../support.ts";
 import { craft, type Folder, withFolder } from "./folder.ts";
@@ -108,6 +110,32 @@ test(
   },
   60_000,
 );
+
+test("a folder of 0.1.0 on a full disk loses nothing, and is taken over when there is room", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "tier");
+    const options = { ...newBench(), name: "fs", path, limitBytes: 0, sync: true };
+    writeOldFolder(path);
+    let isDiskFull = true;
+    let renames = 0;
+    const disk: BlockingDisk = {
+      ...systemDisk,
+      rename(from, to) {
+        renames += 1;
+        // One file has its new name already.
+        if (isDiskFull && renames > 1) throw Object.assign(new Error("ENOSPC: injected"), { code: "ENOSPC" });
+        systemDisk.rename(from, to);
+      },
+    };
+    expect(() => openStore({ ...options, disk })).toThrow("ENOSPC: injected");
+    isDiskFull = false;
+    const store = openStore({ ...options, disk });
+    expect(store.recovery.corrupt).toBe(0);
+    expect((await store.usage()).objects).toBe(2);
+    await store.close();
+    expect(options.left).toEqual([]);
+  });
+});
 
 test("FileAdapter writes version 1 of the format, which 0.1.0 reads, as long as there are no headers to keep", async () => {
   await withFolder(async (folder) => {
