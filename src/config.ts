@@ -112,9 +112,11 @@ const schema = v.object({
     "Lines of this gravity and graver ones are logged.",
     oneOf(["error", "warn", "info", "debug"]),
   ),
-  requestLog: setting("none", "File with a line of JSON for each request.", pathOrNone()),
-  requestLogSize: setting("64MiB", "Size at which the request log is put aside.", size("1KiB")),
-  requestLogFiles: setting("4", "Files of the request log that are kept aside.", integer(0, 1000)),
+  requestLog: setting(
+    "none",
+    "File with a line of JSON for each request; opened again at SIGUSR2, for logrotate.",
+    pathOrNone(),
+  ),
   eventQueue: setting("10000", "Events that may wait; more are rolled up.", integer(1, 10_000_000)),
 });
 
@@ -160,8 +162,6 @@ export interface Config {
   readonly logLevel: Settings["logLevel"];
   /** Undefined: there is none. */
   readonly requestLogPath: string | undefined;
-  readonly requestLogSizeBytes: number;
-  readonly requestLogFiles: number;
   readonly eventQueueEntries: number;
 }
 
@@ -239,8 +239,6 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     tenantLabels: settings.tenantLabels,
     logLevel: settings.logLevel,
     requestLogPath: settings.requestLog.path,
-    requestLogSizeBytes: settings.requestLogSize,
-    requestLogFiles: settings.requestLogFiles,
     eventQueueEntries: settings.eventQueue,
   };
 }

@@ -1,5 +1,5 @@
 import process from "node:process";
-import { IGNORED_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
+import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
 import { EXIT } from "./compose/stop/stop_result.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 import { print } from "./runtime/print.ts";
@@ -18,8 +18,8 @@ const isHangupIgnored = hangupIsIgnored();
 const signals = STOP_SIGNALS.filter((signal) => signal !== "SIGHUP" || !isHangupIgnored);
 // As soon as Deno listens to any signal, a hang-up without a listener of its own ends it, although it is set to be
 // ignored.
-const ignored = isHangupIgnored ? [...IGNORED_SIGNALS, "SIGHUP"] : IGNORED_SIGNALS;
-for (const signal of ignored) process.on(signal, () => {});
+const harmless = isHangupIgnored ? [...HARMLESS_SIGNALS, "SIGHUP"] : HARMLESS_SIGNALS;
+for (const signal of harmless) process.on(signal, () => {});
 for (const signal of signals) process.on(signal, endAtOnce);
 // Loading the server takes some hundred milliseconds. Without a handler, a signal would end the runtime in that time,
 // or be ignored in process 1 of a container.

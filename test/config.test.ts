@@ -64,8 +64,6 @@ test("loadConfig gives the defaults when nothing is written", () => {
     tenantLabels: 20,
     logLevel: "info",
     requestLogPath: undefined,
-    requestLogSizeBytes: 64 * 1024 ** 2,
-    requestLogFiles: 4,
     eventQueueEntries: 10_000,
     allowedHosts: ["127.0.0.1"],
     adminToken: undefined,
@@ -73,18 +71,10 @@ test("loadConfig gives the defaults when nothing is written", () => {
 });
 
 test("loadConfig takes how much is told: level, request log, tenants", () => {
-  const args = ["--log-level=debug", "--request-log=/var/log/v.jsonl", "--request-log-size", "1MiB"];
-  const { logLevel, requestLogPath, requestLogSizeBytes, requestLogFiles, tenantLabels } = configFrom({
-    args,
-    env: { VITRINE_REQUEST_LOG_FILES: "0", VITRINE_TENANT_LABELS: "3" },
-  });
-  expect([logLevel, requestLogPath, requestLogSizeBytes, requestLogFiles, tenantLabels]).toEqual([
-    "debug",
-    "/var/log/v.jsonl",
-    1024 ** 2,
-    0,
-    3,
-  ]);
+  const args = ["--log-level=debug", "--request-log=/var/log/v.jsonl"];
+  const env = { VITRINE_TENANT_LABELS: "3" };
+  const { logLevel, requestLogPath, tenantLabels } = configFrom({ args, env });
+  expect([logLevel, requestLogPath, tenantLabels]).toEqual(["debug", "/var/log/v.jsonl", 3]);
 });
 
 test("loadConfig takes at most 4 GiB for L1 when the memory limit is large", () => {
@@ -131,6 +121,16 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   ["a flag is unknown", { args: ["--l1-sise", "1GiB"] }, "unknown flag: --l1-sise"],
   ["a flag has no value", { args: ["--port"] }, "missing value for flag: --port"],
   ["there is an argument without a flag", { args: ["serve"] }, "unexpected argument: serve"],
+  [
+    "a flag was removed",
+    { args: ["--request-log-size", "1GiB"] },
+    "--request-log-size was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+  ],
+  [
+    "a variable was removed",
+    { env: { VITRINE_REQUEST_LOG_FILES: "4" } },
+    "VITRINE_REQUEST_LOG_FILES was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+  ],
   ["a variable is unknown", { env: { VITRINE_L1SIZE: "1GiB" } }, "unknown variable: VITRINE_L1SIZE"],
   [
     "a key of the file is unknown",

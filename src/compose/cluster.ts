@@ -56,6 +56,8 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
   stop(): Promise<StopResult>;
   /** Acknowledged objects that wait for their store. */
   unsaved(): ObjectAmount;
+  /** Opens log files again, whose names another program has changed. */
+  reopenLogs(): void;
 }
 
 /** What a cluster is started with. */
@@ -292,6 +294,7 @@ export async function startCluster(
     supervisor,
     storageThread,
     unsaved: () => l1.unsaved(),
+    reopenLogs: () => telemetry?.reopenFiles(),
     async stop() {
       const beganMs = performance.now();
       // Some of what follows waits for other threads or with timers that hold no event loop: this one keeps it turning.

@@ -11,7 +11,7 @@ import { Descriptors } from "../runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
 import { reportError } from "./report_error.ts";
-import type { StopSignal } from "./stop/stop_policy.ts";
+import { REOPEN_SIGNAL, type StopSignal } from "./stop/stop_policy.ts";
 import { EXIT } from "./stop/stop_result.ts";
 import { GivenUp, Stopper } from "./stop/stopper.ts";
 import { VitrineError } from "../core/errors.ts";
@@ -92,6 +92,7 @@ export async function serve({ signals, onListening }: ServeOptions): Promise<voi
     onListening();
     const { giveUp } = stopper;
     const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
+    process.on(REOPEN_SIGNAL, () => server.reopenLogs());
     if (stopper.started(server)) print(console.log, startLine(config, { ...server, ...host }));
   } catch (error) {
     refuse(error);

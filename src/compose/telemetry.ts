@@ -34,6 +34,8 @@ export interface Telemetry {
   ): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
+  /** Opens log files again, whose names another program has changed. */
+  reopenFiles(): void;
   /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
   shutdown(): Promise<ReadonlyMap<string, boolean>>;
 }
@@ -64,11 +66,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
     level: config.logLevel,
     write: lineOutput(process.stderr),
     emit: observability.emitLog,
-    requestLog: config.requestLogPath === undefined ? undefined : {
-      path: config.requestLogPath,
-      maxBytes: config.requestLogSizeBytes,
-      keep: config.requestLogFiles,
-    },
+    requestLogPath: config.requestLogPath,
     nowMs: () => options.clock.nowMs(),
     monotonicMs: () => options.clock.monotonicMs(),
     every(intervalMs, run) {
@@ -99,6 +97,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
       ];
       for (const subscriber of subscribers) bus.subscribe(subscriber);
     },
+    reopenFiles: () => logging.reopenFiles(),
     prometheusText: () => observability.prometheusText(),
     shutdown: () => observability.shutdown(),
   };

@@ -27,6 +27,13 @@ const defaultPath = "vitrine.json";
 const BYTE_ORDER_MARK = "\uFEFF";
 const valueSchema = v.union([v.string(), v.number()]);
 
+const LOGROTATE = "the request log is opened again at SIGUSR2, so that logrotate can rename it";
+/** Settings of earlier versions, and what took their place. */
+const REMOVED = new Map([
+  ["requestLogSize", LOGROTATE],
+  ["requestLogFiles", LOGROTATE],
+]);
+
 /** `l1Size` as a flag: `l1-size`. */
 export function flagName(setting: string): string {
   return setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -118,11 +125,17 @@ function readSettingsFile(
  * Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that
  * cannot be read.
  */
-export function readSettings(sources: SettingSources, names: readonly string[]): WrittenSettings {
+export function readSettings(sources: SettingSources, current: readonly string[]): WrittenSettings {
   if (sources.args.some((arg) => arg === "--help" || arg === "-h")) return { asked: "help", settings: new Map() };
   if (sources.args.includes("--version")) return { asked: "version", settings: new Map() };
+  const names = [...current, ...REMOVED.keys()];
   const flags = readFlags(sources.args, names);
   const variables = readVariables(sources.env, names);
   const file = readSettingsFile(sources, flags.get("config") ?? variables.get("config"), names);
-  return { asked: undefined, settings: new Map([...file, ...variables, ...flags]) };
+  const settings = new Map([...file, ...variables, ...flags]);
+  for (const [name, { origin }] of settings) {
+    const instead = REMOVED.get(name);
+    if (instead !== undefined) throw new ConfigError(`${origin} was removed: ${instead}`);
+  }
+  return { asked: undefined, settings };
 }

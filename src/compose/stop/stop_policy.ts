@@ -13,8 +13,11 @@ export const STOP_SIGNALS = [
   "SIGXCPU",
 ] as const;
 
-/** The signals that mean nothing here, and must not end the process. */
-export const IGNORED_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGXFSZ"] as const;
+/** The signal after which log files are opened again. */
+export const REOPEN_SIGNAL = "SIGUSR2";
+
+/** The signals whose default would end the process although they ask for no stop. */
+export const HARMLESS_SIGNALS = ["SIGUSR1", REOPEN_SIGNAL, "SIGXFSZ"] as const;
 
 /** A signal that asks for a stop. */
 export type StopSignal = typeof STOP_SIGNALS[number];

@@ -4,20 +4,20 @@ import { HttpLogging } from "./http.ts";
 import { L1Logging } from "./l1.ts";
 import { L2Logging } from "./l2.ts";
 import { Log, type LogOptions } from "./log.ts";
+import { LogFile } from "./log_file.ts";
 import { RequestLog } from "./request_log.ts";
-import { RotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
 import { StorageLogging } from "./storage.ts";
 import { StorageThreadLogging } from "./storage_thread.ts";
 import { type EnvProblem, type PushEnd, TelemetryLogging } from "./telemetry.ts";
 import { WorkerLogging } from "./workers.ts";
 
 export { lineOutput } from "./line_output.ts";
-export type { EnvProblem, LogOptions, PushEnd, RotatingFileOptions };
+export type { EnvProblem, LogOptions, PushEnd };
 
 /** What the logging subscribers need to know. */
 export interface LoggingOptions extends LogOptions {
-  /** The file of the request log; default: there is none. */
-  readonly requestLog?: RotatingFileOptions | undefined;
+  /** Path of the request log; default: there is none. */
+  readonly requestLogPath?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly nowMs: () => number;
   /** Calls `run` again and again without holding the process; returns what ends that. */
@@ -31,6 +31,8 @@ export interface Logging {
   readonly setting: (problem: EnvProblem) => void;
   /** Says how pushes to the collector end, where that is news. */
   readonly pushed: (end: PushEnd) => void;
+  /** Closes the request log's file; the next line opens whatever its path names then. */
+  readonly reopenFiles: () => void;
   /** What became of the lines, the request log's among them. */
   readonly logLines: () => { readonly written: number; readonly suppressed: number; readonly lost: number };
   /** By subscriber: what has begun and not ended, and what was given up. */
@@ -50,7 +52,8 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
       timeMs: options.nowMs(),
       attributes: { error: causeText(error) },
     });
-  const file = options.requestLog === undefined ? undefined : new RotatingFile({ ...options.requestLog, onFailure });
+  const { requestLogPath: path } = options;
+  const file = path === undefined ? undefined : new LogFile({ path, onFailure });
   const requests = file === undefined ? undefined : new RequestLog(file.write);
   const stopFlushing = file === undefined ? undefined : options.every(FLUSH_INTERVAL_MS, () => file.flush());
   const closing: Subscriber = {
@@ -71,6 +74,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
     subscribers: [...components, ...(requests === undefined ? [] : [requests]), closing],
     setting: (problem) => telemetry.setting(problem),
     pushed: (end) => telemetry.pushed(end),
+    reopenFiles: () => file?.close(),
     logLines() {
       const { written, suppressed, lost } = log.numbers();
       return { written, suppressed, lost: lost + (file?.lost ?? 0) };

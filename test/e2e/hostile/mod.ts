@@ -10,6 +10,7 @@ import { fullOutput } from "./full_output.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { indexLocked } from "./index_locked.ts";
 import { listingCase } from "./listing.ts";
+import { logrotate } from "./logrotate.ts";
 import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
@@ -22,6 +23,7 @@ export const hostileCases: readonly HostileCase[] = [
   stops,
   clock,
   saysWhy,
+  logrotate,
   descriptors,
   framing,
   announcedCase,

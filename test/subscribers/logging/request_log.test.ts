@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventBus } from "../../../src/events/bus.ts";
 import { RequestLog } from "../../../src/subscribers/logging/request_log.ts";
-import { RotatingFile } from "../../../src/subscribers/logging/rotating_file.ts";
+import { LogFile } from "../../../src/subscribers/logging/log_file.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const REQUEST = `00-${TRACE}-b7ad6b7169203331-00`;
@@ -97,36 +97,27 @@ test("RequestLog writes nothing for a request that is not followed", async () =>
   expect(lines).toEqual([]);
 });
 
-test("RotatingFile puts files aside before they grow too large and keeps the newest", () => {
-  const file = new RotatingFile({ path: join(folder, "log"), maxBytes: 8, keep: 2 });
-  for (let line = 1; line <= 9; line++) file.write(`l-${line}`);
-  file.close();
-  expect(files()).toEqual({ log: ["l-9"], "log.1": ["l-7", "l-8"], "log.2": ["l-5", "l-6"] });
-  expect(file.lost).toBe(0);
-});
-
-test("RotatingFile goes on in the file that is there, and gives a line that is too long a file of its own", () => {
-  const options = { path: join(folder, "log"), maxBytes: 8, keep: 1 };
-  const first = new RotatingFile(options);
+test("LogFile goes on in the file that is there, and in a new one after it was renamed and closed", () => {
+  const path = join(folder, "log");
+  const first = new LogFile({ path });
   first.write("old");
   first.close();
-  const second = new RotatingFile(options);
-  for (const line of ["new", "longer than a file", "x"]) second.write(line);
-  second.close();
-  expect(files()).toEqual({ log: ["x"], "log.1": ["longer than a file"] });
-});
-
-test("RotatingFile keeps no file but the current one when it is to keep none", () => {
-  const file = new RotatingFile({ path: join(folder, "log"), maxBytes: 4, keep: 0 });
-  for (const line of ["abc", "def"]) file.write(line);
+  const file = new LogFile({ path });
+  file.write("a");
+  file.flush();
+  renameSync(path, `${path}.1`);
+  // Until it is closed, the lines go where the file is now.
+  file.write("b");
   file.close();
-  expect(files()).toEqual({ log: ["def"] });
+  file.write("c");
+  file.close();
+  expect([files(), file.lost]).toEqual([{ log: ["c"], "log.1": ["old", "a", "b"] }, 0]);
 });
 
-test("RotatingFile counts lines as lost while the file cannot be written, and writes again when it can", () => {
+test("LogFile counts lines as lost while the file cannot be written, and writes again when it can", () => {
   const told: unknown[] = [];
   const onFailure = (error: unknown): void => void told.push(error);
-  const file = new RotatingFile({ path: join(folder, "later", "log"), maxBytes: 100, keep: 1, onFailure });
+  const file = new LogFile({ path: join(folder, "later", "log"), onFailure });
   file.write("a");
   file.flush();
   file.write("b");
