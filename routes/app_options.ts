@@ -40,6 +40,6 @@ export interface AdminOptions {
 export interface AppOptions extends AdminOptions {
   readonly storage: Storage;
   readonly sender: Sender;
-  /** Told of the bytes of each buffer of a large request body when it is no longer needed. */
-  readonly discard: (bytes: number) => void;
+  /** Told of each chunk of a streamed request body when it is no longer needed, and how much of the body has come. */
+  readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }

@@ -14,9 +14,6 @@ import type { Handler } from "../route.ts";
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 128 * 1024;
 
-/** What comes beyond this much of one body is told to be garbage: collecting it takes longer than a small body. */
-const LARGE_BODY_BYTES = 4 * 1024 * 1024;
-
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
 export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {
   return async (call, request) => {
@@ -74,7 +71,7 @@ async function receive(
     readonly upload: Upload;
     readonly call: Call;
     readonly sizeBytes: number | undefined;
-    readonly discard: (bytes: number) => void;
+    readonly discard: AppOptions["discard"];
   },
 ): Promise<void> {
   if (sizeBytes !== undefined && sizeBytes <= SMALL_BODY_BYTES) {
@@ -90,11 +87,11 @@ async function receive(
     for (;;) {
       const next = await arrival(call, reader.read());
       if (next.done) return;
+      receivedBytes += next.value.byteLength;
       call.received(next.value.byteLength);
       const written = upload.write(next.value);
       if (written !== undefined) await written;
-      receivedBytes += next.value.byteLength;
-      if (receivedBytes > LARGE_BODY_BYTES) discard(next.value.byteLength);
+      discard(next.value, receivedBytes);
     }
   } finally {
     reader.releaseLock();

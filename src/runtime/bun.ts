@@ -55,6 +55,8 @@ const LOOK_MS = 50;
  * made to collect.
  */
 const COLLECT_BYTES = 16 * 1024 * 1024;
+/** What comes beyond this much of one body counts: collecting takes longer than a small body. */
+const LARGE_BODY_BYTES = 4 * 1024 * 1024;
 
 /** Bun's side of what differs between the runtimes. */
 export function bunRuntime(): Runtime {
@@ -70,10 +72,11 @@ export function bunRuntime(): Runtime {
 
 const discard = collector();
 
-function collector(): (bytes: number) => void {
+function collector(): Runtime["discard"] {
   let discarded = 0;
-  return (bytes) => {
-    discarded += bytes;
+  return (chunk, bodyBytes) => {
+    if (bodyBytes <= LARGE_BODY_BYTES) return;
+    discarded += chunk.byteLength;
     if (discarded < COLLECT_BYTES) return;
     discarded = 0;
     Bun.gc(true);

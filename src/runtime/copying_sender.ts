@@ -1,4 +1,5 @@
 import { chunkStream } from "./chunk_stream.ts";
+import { Copies } from "./copies.ts";
 import { Hold } from "./hold.ts";
 import { smallBody } from "./small_body.ts";
 import type { ByteSource, Sender, SendOptions } from "./types.ts";
@@ -11,8 +12,17 @@ import type { ByteSource, Sender, SendOptions } from "./types.ts";
 export class CopyingSender implements Sender {
   readonly copyLimitBytes: number;
   readonly #idleTimeoutMs: number;
+  readonly #free: (copy: Uint8Array) => void;
 
-  constructor(options: { readonly copyLimitBytes: number; readonly idleTimeoutSeconds: number }) {
+  /** `free` gives the memory of a copy back that was handed over; by default, garbage collection does. */
+  constructor(
+    options: {
+      readonly copyLimitBytes: number;
+      readonly idleTimeoutSeconds: number;
+      readonly free?: (copy: Uint8Array) => void;
+    },
+  ) {
+    this.#free = options.free ?? (() => {});
     this.copyLimitBytes = options.copyLimitBytes;
     this.#idleTimeoutMs = options.idleTimeoutSeconds * 1000;
   }
@@ -23,13 +33,14 @@ export class CopyingSender implements Sender {
 
   #stream(source: ByteSource, options: SendOptions): Response {
     const hold = new Hold(source, options);
+    const copies = new Copies(this.#free);
     const idleTimeoutMs = this.#idleTimeoutMs;
     let idle: ReturnType<typeof setTimeout> | undefined;
     const stream = chunkStream(source, options, {
       hold,
       prepare(chunk) {
         clearTimeout(idle);
-        return chunk.slice();
+        return copies.of(chunk);
       },
       waiting() {
         if (idleTimeoutMs === 0) return;

@@ -1,4 +1,5 @@
 import { chunkStream } from "./chunk_stream.ts";
+import { Copies } from "./copies.ts";
 import { CopyingSender } from "./copying_sender.ts";
 import { servePlainly } from "./deno_plain_server.ts";
 import { DenoServer, parseServeConnection } from "./deno_server.ts";
@@ -12,7 +13,6 @@ declare const Deno: {
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 32 * 1024;
-const COLLECT_BYTES = 32 * 1024 * 1024;
 const DEFAULT_PINNED_LIMIT_BYTES = 256 * 1024 * 1024;
 
 /** Deno's side of what differs between the runtimes. */
@@ -22,7 +22,7 @@ export const denoRuntime = (): Runtime => ({
   stopsThreads: false,
   serve,
   createSender: (options) => new DenoSender(options),
-  discard: (bytes) => discard(bytes),
+  discard: free,
 });
 
 function serve(options: ServeOptions): Server {
@@ -30,28 +30,13 @@ function serve(options: ServeOptions): Server {
   return serveConnection === undefined ? servePlainly(options) : new DenoServer(options, serveConnection);
 }
 
-const discard = collector();
-
 /**
- * V8 lets the buffers of a stream pile up too; told to (`--v8-flags=--expose-gc`, as `deno task start` does), it
- * collects them.
+ * Gives the memory of a chunk back at once: as garbage, such buffers pile up outside V8. Bytes that Deno has yet to
+ * send it holds itself.
  */
-function collector(): (bytes: number) => void {
-  const gc: unknown = Reflect.get(globalThis, "gc");
-  let discarded = 0;
-  return (bytes) => {
-    discarded += bytes;
-    if (discarded < COLLECT_BYTES) return;
-    discarded = 0;
-    if (typeof gc === "function") Reflect.apply(gc, undefined, [{ type: "major", execution: "sync" }]);
-  };
-}
-
-/** Memory that Deno may read until the response has left: shared memory is pinned until then, private memory is not. */
-function stable(chunk: Uint8Array): Uint8Array {
-  if (chunk.buffer instanceof SharedArrayBuffer) return chunk;
-  discard(chunk.byteLength);
-  return chunk.slice();
+function free(chunk: Uint8Array): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /**
@@ -66,7 +51,7 @@ class DenoSender implements Sender {
   #pinnedBytes = 0;
 
   constructor(options: SenderOptions) {
-    this.#copying = new CopyingSender({ ...options, copyLimitBytes: COPY_LIMIT_BYTES });
+    this.#copying = new CopyingSender({ ...options, copyLimitBytes: COPY_LIMIT_BYTES, free });
     this.#pinnedLimitBytes = options.pinnedLimitBytes ?? DEFAULT_PINNED_LIMIT_BYTES;
   }
 
@@ -79,11 +64,15 @@ class DenoSender implements Sender {
     }
     this.#pinnedBytes += options.pinnedBytes;
     const hold = new Hold(source, options);
+    const copies = new Copies(free);
     const settle = (outcome: "complete" | "aborted") => {
       this.#pinnedBytes -= options.pinnedBytes;
+      copies.free();
       hold.settle(outcome);
     };
-    const { body } = chunkStream(source, options, { hold, prepare: stable });
+    // Shared memory is pinned until the response has left, private memory is not.
+    const prepare = (chunk: Uint8Array) => chunk.buffer instanceof SharedArrayBuffer ? chunk : copies.of(chunk);
+    const { body } = chunkStream(source, options, { hold, prepare });
     completed.then(() => settle(hold.complete ? "complete" : "aborted"), () => settle("aborted"));
     const headers = { ...options.headers, "content-length": String(options.end - options.start) };
     return new Response(body, { status: options.status, headers });

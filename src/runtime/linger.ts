@@ -9,8 +9,8 @@ const SILENCE_MS = 5_000;
 export interface LingerOptions {
   readonly lingerMs?: number;
   readonly silenceMs?: number;
-  /** Told of bytes that are garbage now. */
-  readonly discard: (bytes: number) => void;
+  /** Told of a chunk that is garbage now, and how much has come. */
+  readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }
 
 /**
@@ -45,12 +45,14 @@ async function drain(
 ): Promise<void> {
   const reader = body.getReader();
   const deadlineMs = performance.now() + lingerMs;
+  let bytes = 0;
   try {
     // The clock is asked too: timers wait for as long as there is always more to read.
     while (performance.now() < deadlineMs) {
       const next = await within(silenceMs, reader.read());
       if (next === undefined || next.done) return;
-      discard(next.value.byteLength);
+      bytes += next.value.byteLength;
+      discard(next.value, bytes);
     }
   } catch {
     // The client has gone; nobody is left to lose the answer.

@@ -118,6 +118,9 @@ export interface Runtime {
   readonly stopsThreads: boolean;
   serve(options: ServeOptions): Server;
   createSender(options: SenderOptions): Sender;
-  /** Told of large buffers that are soon garbage, in bytes, so that a runtime that lets them pile up collects them. */
-  readonly discard: (bytes: number) => void;
+  /**
+   * Told of a chunk of a request's body that nobody will look at again, and how much of the body has come, so that
+   * chunks do not pile up as garbage.
+   */
+  readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }

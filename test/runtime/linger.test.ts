@@ -20,7 +20,7 @@ const never = { lingerMs: 1_000_000, silenceMs: 1_000_000 };
 test("afterBody answers when the body is read to its end, and tells its bytes", async () => {
   let bytes = 0;
   const request = new Request("http://vitrine/", { method: "PUT", body: new Uint8Array(5000) });
-  const answer = await afterBody(request, refusal(), { ...never, discard: (each) => bytes += each });
+  const answer = await afterBody(request, refusal(), { ...never, discard: (_chunk, bodyBytes) => bytes = bodyBytes });
   expect([answer.status, bytes]).toEqual([412, 5000]);
 });
 
@@ -29,7 +29,10 @@ test("afterBody reads the body first when a success has left it unread, or its c
     let bytes = 0;
     const init = { method: "PUT", body: new Uint8Array(5000), headers };
     const request = new Request("http://vitrine/", init);
-    await afterBody(request, new Response(null, { status }), { ...never, discard: (each) => bytes += each });
+    await afterBody(request, new Response(null, { status }), {
+      ...never,
+      discard: (_chunk, bodyBytes) => bytes = bodyBytes,
+    });
     return bytes;
   };
   expect(await read(204, {})).toBe(5000);

@@ -20,13 +20,20 @@ class FakeObject implements ByteSource {
   releases = 0;
   readonly #failAt: number;
   readonly #endAt: number;
+  /** Where the bytes are put that come from a tier: chunk by chunk, each over the one before. */
+  readonly #buffer: Uint8Array | undefined;
   #resolve: (outcome: string) => void = () => {};
 
-  constructor(sizeBytes: number, options: { readonly failAt?: number; readonly endAt?: number } = {}) {
+  constructor(sizeBytes: number, options: {
+    readonly failAt?: number;
+    readonly endAt?: number;
+    readonly fromTier?: boolean;
+  } = {}) {
     this.memory = new Uint8Array(new SharedArrayBuffer(sizeBytes));
     for (let i = 0; i < sizeBytes; i += 4096) this.memory.fill(byteAt(i), i, i + 4096);
     this.#failAt = options.failAt ?? Infinity;
     this.#endAt = options.endAt ?? Infinity;
+    this.#buffer = options.fromTier === true ? new Uint8Array(CHUNK_BYTES) : undefined;
     this.released = new Promise((resolve) => this.#resolve = resolve);
   }
 
@@ -38,7 +45,9 @@ class FakeObject implements ByteSource {
     for (let at = start; at < end; at += CHUNK_BYTES) {
       if (at >= this.#failAt) throw new Error("the tier failed");
       if (at >= this.#endAt) return;
-      yield this.memory.subarray(at, Math.min(end, at + CHUNK_BYTES));
+      const chunk = this.memory.subarray(at, Math.min(end, at + CHUNK_BYTES));
+      this.#buffer?.set(chunk);
+      yield this.#buffer?.subarray(0, chunk.length) ?? chunk;
     }
   }
 
@@ -151,6 +160,22 @@ test("Sender.send never shows reused memory when a reader stalls half-way and go
   expect([await object.released, object.releases]).toEqual(["finished", 1]);
 });
 
+test("Sender.send sends the right bytes of a tier's memory when a reader stalls half-way and goes on", async () => {
+  for (const pinnedLimitBytes of [0, 64 * MIB]) {
+    const object = new FakeObject(48 * MIB, { fromTier: true });
+    const sender = currentRuntime().createSender({ idleTimeoutSeconds: 0, pinnedLimitBytes });
+    const { get, server } = serveObject(object, { sender });
+    const client = get();
+    const { headers } = await client.head();
+    await pings(server.address.port, 50);
+    const body = await client.body(headers);
+    client.destroy();
+    expect(body.length).toBe(48 * MIB);
+    expectRightBytes(body);
+    expect([await object.released, object.releases]).toEqual(["finished", 1]);
+  }
+});
+
 test("Sender.send releases once as aborted when the reader goes away", async () => {
   const object = new FakeObject(48 * MIB);
   const { get, ends } = serveObject(object);
@@ -193,6 +218,19 @@ test("Sender.send gives the memory of a reader back when it stalls past idleTime
   expect([await object.released, object.releases]).toEqual(["aborted", 1]);
   await expect(client.body(headers)).rejects.toThrow("the connection closed");
 }, 15_000);
+
+test("CopyingSender.send gives each copy back but the last when the runtime asks for more", async () => {
+  const object = new FakeObject(5 * MIB - 1);
+  const freed: number[] = [];
+  const free = (copy: Uint8Array) => freed.push(copy.length);
+  const { get } = serveObject(object, {
+    sender: new CopyingSender({ copyLimitBytes: 0, idleTimeoutSeconds: 0, free }),
+  });
+  const client = get();
+  await client.response();
+  client.destroy();
+  expect(freed).toEqual([MIB, MIB, MIB, MIB]);
+});
 
 test("CopyingSender.send sends the right bytes and releases with the last chunk when a reader is slow", async () => {
   const object = new FakeObject(12 * MIB);

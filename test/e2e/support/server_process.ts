@@ -36,9 +36,7 @@ const adminPort = /\badmin=(?<port>\d+)/;
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
 function commandLine({ runtime, flags, prefix = [], program = "src/main.ts" }: ServerOptions): readonly string[] {
-  const run = runtime === "bun"
-    ? ["bun"]
-    : ["deno", "run", ...denoPermissions, "--v8-flags=--expose-gc,--max-semi-space-size=4"];
+  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--max-semi-space-size=4"];
   const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", "worker-timeout": workerTimeout, ...flags };
   return [
     ...prefix,

@@ -24,7 +24,7 @@ const commands = {
   bun: { task: ["bun", "run", "start"], program: ["bun", "src/main.ts"] },
   deno: {
     task: ["deno", "task", "start"],
-    program: ["deno", "run", "--allow-all", "--v8-flags=--expose-gc", "src/main.ts"],
+    program: ["deno", "run", "--allow-all", "src/main.ts"],
   },
 } as const;
 const fixed = { port: "0", "admin-port": "0", workers: "2", "l1-size": "256MiB", "worker-timeout": "10s" };
