@@ -5,19 +5,17 @@ import type { Clock } from "../core/clock.ts";
 import type { ItemNumbers } from "./push/batch_queue.ts";
 import { checkExporterEnv, checkNames } from "./check_env.ts";
 import { type Env, type EnvProblem, OtelEnv } from "./env.ts";
-import type { CounterOptions, GroupCounter } from "./groups/group_counter.ts";
-import type { GroupHistogram, HistogramOptions } from "./groups/group_histogram.ts";
+import type { CounterOptions, GroupCounter, GroupHistogram, HistogramOptions } from "./groups/group_instruments.ts";
 import { GroupMetrics } from "./groups/group_metrics.ts";
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
 import { otlpTarget, type Signal } from "./otlp_target.ts";
-import type { PushEnd } from "./push/export_counts.ts";
-import { listenToExporters } from "./push/push_end.ts";
+import { listenToExporters, type PushEnd } from "./push/push_end.ts";
 import { samplerOf } from "./request_follower.ts";
 import { resourceOf } from "./resource.ts";
-import { type FinishedSpan, tracesPush } from "./push/traces_push.ts";
+import { type FinishedSpan, type SpanEvent, tracesPush } from "./push/traces_push.ts";
 
-export type { EnvProblem, FinishedSpan, LogEntry, PushEnd, Signal };
+export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, PushEnd, Signal, SpanEvent };
 
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { BatchQueue } from "../../src/telemetry/push/batch_queue.ts";
-import { ExportCounts, type PushEnd } from "../../src/telemetry/push/export_counts.ts";
+import { ExportCounts, type PushEnd } from "../../src/telemetry/push/push_end.ts";
 
 interface Timer {
   readonly run: () => void;

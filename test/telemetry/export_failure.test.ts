@@ -208,6 +208,15 @@ test("spans wait in a bounded queue and are dropped when the collector hangs, an
   });
 });
 
+test("shutdown pushes the spans and log records that wait", async () => {
+  const observability = await start({ OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "5", OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: "5" });
+  record(observability);
+  observability.emitLog?.(ENTRY);
+  const pushes = [receiver.next(), receiver.next()];
+  expect(await observability.shutdown()).toEqual(new Map([["logs", true], ["traces", true]]));
+  expect((await Promise.all(pushes)).map(({ path }) => path).toSorted()).toEqual(["/v1/logs", "/v1/traces"]);
+});
+
 test("a push counts as failed when there is no collector", async () => {
   process.env[TIMEOUT] = "100";
   const gone = receiver.url;

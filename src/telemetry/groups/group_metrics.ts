@@ -9,8 +9,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../../core/clock.ts";
 import { hrTime } from "../hr_time.ts";
-import { type CounterOptions, GroupCounter } from "./group_counter.ts";
-import { GroupHistogram, type HistogramOptions } from "./group_histogram.ts";
+import { type CounterOptions, GroupCounter, GroupHistogram, type HistogramOptions } from "./group_instruments.ts";
 
 /**
  * Cumulative metrics that the SDK's own instruments cannot be: histograms that take a value with a count (the SDK's

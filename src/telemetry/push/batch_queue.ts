@@ -1,4 +1,4 @@
-import type { ExportCounts, PushEnd } from "./export_counts.ts";
+import type { ExportCounts, PushEnd } from "./push_end.ts";
 
 /** Runs a function once, later; returns what calls it off. */
 export type Schedule = (run: () => void, delayMs: number) => () => void;
@@ -28,8 +28,8 @@ export interface ItemNumbers {
 }
 
 /**
- * Items on their way to a collector, in batches, one batch at a time. The SDK's own batch processors do the same and do
- * not tell how much they dropped. What fails is not tried again here: the exporter has done so within its timeout.
+ * Items on their way to a collector, in batches, one batch at a time. What fails is not tried again here: the exporter
+ * has done so within its timeout. Why not the SDK's own batch processors: docs/decisions/otlp-batch-queue.md.
  */
 export class BatchQueue<Item> {
   readonly #options: BatchOptions<Item>;

@@ -1,12 +1,10 @@
 import { type Attributes, ROOT_CONTEXT, SeverityNumber, trace, TraceFlags } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
-import { BatchQueue } from "./batch_queue.ts";
-import { batchSettings } from "./batch_settings.ts";
 import type { OtelEnv } from "../env.ts";
-import { ExportCounts, type PushEnd } from "./export_counts.ts";
-import { pushEnd } from "./push_end.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
+import { type BatchedPush, batchedPush } from "./batched_push.ts";
+import type { PushEnd } from "./push_end.ts";
 
 /** A log record. */
 export interface LogEntry {
@@ -20,10 +18,8 @@ export interface LogEntry {
 }
 
 /** The push of log records. */
-export interface LogsPush {
+export interface LogsPush extends Pick<BatchedPush<ReadableLogRecord>, "queue" | "counts"> {
   readonly emit: (entry: LogEntry) => void;
-  readonly queue: BatchQueue<ReadableLogRecord>;
-  readonly counts: ExportCounts;
   shutdown(): Promise<void>;
 }
 
@@ -49,22 +45,10 @@ export async function logsPush(
     ? await import("@opentelemetry/exporter-logs-otlp-http")
     : await import("@opentelemetry/exporter-logs-otlp-proto");
   const exporter = new OTLPLogExporter({ url: target.url });
-  const counts = new ExportCounts(onEnd);
-  const queue = new BatchQueue<ReadableLogRecord>({
-    ...batchSettings(env, "BLRP"),
-    counts,
-    send: (records, done) => exporter.export(records, (result) => done(pushEnd(result))),
-  });
+  const { queue, counts, processor } = batchedPush<ReadableLogRecord>(env, exporter, { kind: "BLRP", onEnd });
   const provider = new LoggerProvider({
     resource,
-    processors: [{
-      onEmit: (record) => queue.add(record),
-      forceFlush: () => queue.flush(),
-      shutdown: async () => {
-        await queue.flush();
-        await exporter.shutdown();
-      },
-    }],
+    processors: [{ ...processor, onEmit: (record) => queue.add(record) }],
   });
   const logger = provider.getLogger(scope);
   return {

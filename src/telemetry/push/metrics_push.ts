@@ -7,8 +7,7 @@ import {
   type PushMetricExporter,
 } from "@opentelemetry/sdk-metrics";
 import type { OtelEnv } from "../env.ts";
-import { ExportCounts, type PushEnd } from "./export_counts.ts";
-import { pushEnd } from "./push_end.ts";
+import { ExportCounts, type PushEnd, pushEnd } from "./push_end.ts";
 import { SteadyTimes } from "./steady_times.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
 

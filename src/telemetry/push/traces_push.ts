@@ -1,12 +1,18 @@
 import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
-import { BatchQueue } from "./batch_queue.ts";
-import { batchSettings } from "./batch_settings.ts";
 import type { OtelEnv } from "../env.ts";
-import { ExportCounts, type PushEnd } from "./export_counts.ts";
-import { pushEnd } from "./push_end.ts";
 import type { OtlpTarget } from "../otlp_target.ts";
+import { type BatchedPush, batchedPush } from "./batched_push.ts";
+import type { PushEnd } from "./push_end.ts";
+
+/** Something that happened within a span. */
+export interface SpanEvent {
+  readonly name: string;
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+  readonly attributes: Attributes;
+}
 
 /** A span that is over, with ids that were given out when it began. */
 export interface FinishedSpan {
@@ -21,16 +27,14 @@ export interface FinishedSpan {
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: Attributes;
-  readonly events?: readonly { readonly name: string; readonly timeMs: number; readonly attributes: Attributes }[];
+  readonly events?: readonly SpanEvent[];
   /** Whether it failed. */
   readonly failed: boolean;
 }
 
 /** The push of spans. */
-export interface TracesPush {
+export interface TracesPush extends Pick<BatchedPush<ReadableSpan>, "queue" | "counts"> {
   readonly record: (span: FinishedSpan) => void;
-  readonly queue: BatchQueue<ReadableSpan>;
-  readonly counts: ExportCounts;
   shutdown(): Promise<void>;
 }
 
@@ -51,12 +55,7 @@ export async function tracesPush(
     ? await import("@opentelemetry/exporter-trace-otlp-http")
     : await import("@opentelemetry/exporter-trace-otlp-proto");
   const exporter = new OTLPTraceExporter({ url: target.url });
-  const counts = new ExportCounts(onEnd);
-  const queue = new BatchQueue<ReadableSpan>({
-    ...batchSettings(env, "BSP"),
-    counts,
-    send: (spans, done) => exporter.export(spans, (result) => done(pushEnd(result))),
-  });
+  const { queue, counts, processor } = batchedPush<ReadableSpan>(env, exporter, { kind: "BSP", onEnd });
   const random = new RandomIdGenerator();
   let next: FinishedSpan | undefined;
   const provider = new TracerProvider({
@@ -67,15 +66,7 @@ export async function tracesPush(
       generateTraceId: () => next?.traceId ?? random.generateTraceId(),
       generateSpanId: () => next?.spanId ?? random.generateSpanId(),
     },
-    spanProcessors: [{
-      onStart: () => {},
-      onEnd: (span) => queue.add(span),
-      forceFlush: () => queue.flush(),
-      shutdown: async () => {
-        await queue.flush();
-        await exporter.shutdown();
-      },
-    }],
+    spanProcessors: [{ ...processor, onStart: () => {}, onEnd: (span) => queue.add(span) }],
   });
   const tracer = provider.getTracer(scope);
   return {
