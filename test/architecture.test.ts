@@ -22,7 +22,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/l1": { may: ["src/core"], mayTypes: ["src/events"] },
   "src/l2": { may: ["src/core"], mayTypes: ["src/events"] },
   "src/storage": { may: ["src/core", "src/l1", "src/l2/adapter.ts"], mayTypes: ["src/events"] },
-  "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"] },
+  "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"], mayTypes: ["src/telemetry"] },
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: [] },
   "src/config": { may: ["src/core", "valibot"] },

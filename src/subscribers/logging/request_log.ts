@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { parseTraceParent } from "../../core/trace_context.ts";
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import { Pending } from "../pending.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import type { WriteLine } from "./line_output.ts";
 
 /** A tier that was asked for a request. */
@@ -40,7 +40,7 @@ export class RequestLog implements Subscriber {
     "l2.store.completed",
     "l2.delete.completed",
   ] as const;
-  readonly #stories = new Pending<Story>();
+  readonly #stories = new BoundedMap<Story>();
   readonly #write: WriteLine;
 
   constructor(write: WriteLine) {
@@ -50,7 +50,7 @@ export class RequestLog implements Subscriber {
     ) => this.#addTier(event);
     this.subscriptions = {
       "http.request.start": ({ requestId }) => {
-        if (requestId !== undefined) this.#stories.add(requestId, { tiers: [] });
+        if (requestId !== undefined) this.#stories.set(requestId, { tiers: [] });
       },
       "lookup.finished": ({ requestId, tier, result, reason, bytes }) => {
         const story = this.#storyOf(requestId);
@@ -69,7 +69,7 @@ export class RequestLog implements Subscriber {
   }
 
   /** Requests that have begun and not ended, and those given up. */
-  numbers(): ReturnType<Pending<Story>["numbers"]> {
+  numbers(): ReturnType<BoundedMap<Story>["numbers"]> {
     return this.#stories.numbers();
   }
 

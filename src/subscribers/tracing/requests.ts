@@ -1,8 +1,9 @@
 import { parseTraceParent } from "../../core/trace_context.ts";
 import type { Delivered } from "../../events/delivered.ts";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import { Pending } from "../pending.ts";
-import { type RecordSpan, type SpanEvent, traceOf } from "./span.ts";
+import type { SpanEvent } from "../../telemetry/mod.ts";
+import { BoundedMap } from "../bounded_map.ts";
+import { type RecordSpan, traceOf } from "./span.ts";
 
 /** A request that has begun. */
 interface Begun {
@@ -26,7 +27,7 @@ export class RequestTracing implements Subscriber {
     "l1.read.failed",
     "timeout.raised",
   ] as const;
-  readonly #pending = new Pending<Begun>();
+  readonly #pending = new BoundedMap<Begun>();
   readonly #record: RecordSpan;
 
   constructor(record: RecordSpan) {
@@ -34,7 +35,7 @@ export class RequestTracing implements Subscriber {
     this.subscriptions = {
       "http.request.start": ({ requestId, traceParent, timeMs }) => {
         if (requestId === undefined || traceOf(requestId) === undefined) return;
-        this.#pending.add(requestId, { startMs: timeMs, traceParent, events: [] });
+        this.#pending.set(requestId, { startMs: timeMs, traceParent, events: [] });
       },
       "lookup.finished": ({ requestId, timeMs, tier, result, reason, bytes, tenant }) =>
         this.#add(requestId, {
@@ -67,7 +68,7 @@ export class RequestTracing implements Subscriber {
   }
 
   /** Requests that have begun and not ended, and those given up. */
-  numbers(): ReturnType<Pending<Begun>["numbers"]> {
+  numbers(): ReturnType<BoundedMap<Begun>["numbers"]> {
     return this.#pending.numbers();
   }
 

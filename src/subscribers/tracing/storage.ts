@@ -1,6 +1,6 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import { Pending } from "../pending.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { type RecordSpan, traceOf } from "./span.ts";
 
 /**
@@ -19,7 +19,7 @@ export class StorageTracing implements Subscriber {
     "sm.write.finished",
   ] as const;
   /** When it began, by kind and request. */
-  readonly #pending = new Pending<number>();
+  readonly #pending = new BoundedMap<number>();
   readonly #record: RecordSpan;
 
   constructor(record: RecordSpan) {
@@ -50,12 +50,12 @@ export class StorageTracing implements Subscriber {
   }
 
   /** Reads and writes that have begun and not ended, and those given up. */
-  numbers(): ReturnType<Pending<number>["numbers"]> {
+  numbers(): ReturnType<BoundedMap<number>["numbers"]> {
     return this.#pending.numbers();
   }
 
   #begin(kind: "read" | "write", requestId: string | undefined, timeMs: number): void {
-    if (traceOf(requestId) !== undefined) this.#pending.add(`${kind} ${requestId}`, timeMs);
+    if (traceOf(requestId) !== undefined) this.#pending.set(`${kind} ${requestId}`, timeMs);
   }
 
   #end(

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
 import { tracingSubscribers } from "../../../src/subscribers/tracing/mod.ts";
-import type { FinishedSpan } from "../../../src/subscribers/tracing/span.ts";
+import type { FinishedSpan } from "../../../src/telemetry/mod.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
