@@ -3,7 +3,7 @@ import { panelsMarkdown } from "../deploy/grafana/panel_docs.ts";
 import { settingDocs } from "../src/config.ts";
 import { settingsTable } from "../src/config/setting_docs.ts";
 import { eventsMarkdown } from "../src/events/docs.ts";
-import { metricsMarkdown } from "../src/subscribers/metrics/catalogue/docs.ts";
+import { metricsMarkdown } from "../src/subscribers/metrics/docs.ts";
 
 /** A file in which something is generated. */
 export interface GeneratedDoc {

@@ -4,7 +4,7 @@ import { rows } from "../../deploy/grafana/panels.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { settingDocs } from "../../src/config.ts";
 import { variableName } from "../../src/config/setting_sources.ts";
-import { metricsTable } from "../../src/subscribers/metrics/catalogue/table.ts";
+import { metricFamilies } from "../../src/subscribers/metrics/mod.ts";
 
 const read = (path: string) => readFileSync(path, "utf8");
 
@@ -48,8 +48,9 @@ test("dashboard and rules name only metrics that exist when they ask for series 
   const named = texts.flatMap((text) =>
     text.match(/(?<![:\w])(?:vitrine|lmcache_mp|http_server)_[a-z0-9_A-Z]+(?![:\w])/g) ?? []
   );
+  const metrics = new Set(metricFamilies.flatMap((family) => family.metrics).map(({ name }) => name));
   const unknown = named.filter((name) =>
-    !(name.replace(/_(?:bucket|sum|count)$/, "") in metricsTable) && !(name in metricsTable)
+    !metrics.has(name.replace(/_(?:bucket|sum|count)$/, "")) && !metrics.has(name)
   );
   expect(Array.from(new Set(unknown))).toEqual([]);
 });

@@ -1,35 +1,51 @@
+import process from "node:process";
+import { clearInterval, setInterval } from "node:timers";
 import type { Subscriber } from "../../events/subscriber.ts";
-import { type BusNumbers, EventBusMetrics } from "./event_bus.ts";
-import { HttpMetrics, type KnownResponse } from "./http.ts";
-import { Instruments, type InstrumentSource } from "./support/instruments.ts";
-import { L1Metrics } from "./l1.ts";
-import { L2Metrics } from "./l2/l2.ts";
-import { L2CommitMetrics } from "./l2/l2_commits.ts";
-import { L2PrefetchMetrics } from "./l2/l2_prefetch.ts";
-import { L2ThroughputMetrics } from "./l2/l2_throughput.ts";
-import { L1LifecycleMetrics } from "./lifecycle.ts";
-import { LookupMetrics } from "./lookup.ts";
-import { ProcessMetrics, type ProcessSource } from "./process.ts";
-import { thisProcess } from "./support/process_source.ts";
-import { ReuseMetrics } from "./reuse.ts";
-import { SmMetrics } from "./sm.ts";
-import { type Build, StateMetrics } from "./state.ts";
-import type { StateSource } from "./support/state_source.ts";
-import { TelemetryMetrics, type TelemetryNumbers } from "./telemetry.ts";
-import { TenantRanking } from "./support/tenant_ranking.ts";
-import { Tenants } from "./support/tenants.ts";
-import { TrafficMetrics } from "./traffic.ts";
-import { WorkerMetrics } from "./workers.ts";
+import { eventBusFamily } from "./families/event_bus.ts";
+import { l1Family } from "./families/l1.ts";
+import { l2Family } from "./families/l2.ts";
+import { l2CommitsFamily } from "./families/l2_commits.ts";
+import { l2PrefetchFamily, l2ThroughputFamily } from "./families/l2_prefetch.ts";
+import { livesFamily, reuseFamily } from "./families/lifetimes.ts";
+import { lookupFamily, smFamily } from "./families/lookup.ts";
+import { processFamily } from "./families/process.ts";
+import { httpFamily, trafficFamily } from "./families/requests.ts";
+import { stateFamily, workersFamily } from "./families/state.ts";
+import { telemetryFamily } from "./families/telemetry.ts";
+import { familySubscriber } from "./family_subscriber.ts";
+import type { InstrumentSource } from "./instruments.ts";
+import type { Family } from "./metric.ts";
+import { L1Lives, Uses } from "./sampled_objects.ts";
+import type { Build, BusNumbers, KnownResponse, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
+import { Tenants } from "./tenants.ts";
 
-export type { Build, BusNumbers, InstrumentSource, KnownResponse, ProcessSource, StateSource, TelemetryNumbers };
+/** Every metric there is, in the order of docs/METRICS.md. */
+export const metricFamilies: readonly Family[] = [
+  l1Family,
+  livesFamily,
+  reuseFamily,
+  smFamily,
+  lookupFamily,
+  l2Family,
+  l2CommitsFamily,
+  l2PrefetchFamily,
+  l2ThroughputFamily,
+  trafficFamily,
+  httpFamily,
+  stateFamily,
+  workersFamily,
+  processFamily,
+  eventBusFamily,
+  telemetryFamily,
+];
 
-/** What the metrics subscribers need to know. */
+/** Options of the metrics subscribers. */
 export interface MetricsOptions {
   /** initObservability's result fits. */
   readonly source: InstrumentSource;
   /** Names of the L2 adapters, in the order they are asked. */
   readonly adapters: readonly string[];
-  /** How many tenants have series of their own. Default 20. */
+  /** The number of tenants that have series of their own. Default 20. */
   readonly tenantLabels?: number;
   /** Answers whose series exist at zero from the start. */
   readonly responses: readonly KnownResponse[];
@@ -39,10 +55,12 @@ export interface MetricsOptions {
   readonly build: Build;
   /** Of the clock that events are timed by. */
   readonly monotonicMs: () => number;
-  /** What logs, traces and pushes count about themselves. Default: nothing. */
+  /** The numbers of logs, traces and pushes. By default all are zero. */
   readonly telemetry?: TelemetryNumbers;
   /** Default: this process. */
   readonly process?: ProcessSource;
+  /** Default: every metric there is. */
+  readonly families?: readonly Family[];
 }
 
 const NO_TELEMETRY: TelemetryNumbers = {
@@ -51,28 +69,46 @@ const NO_TELEMETRY: TelemetryNumbers = {
   logLines: () => ({ written: 0, suppressed: 0, lost: 0 }),
 };
 
+/** This process. */
+export const thisProcess: ProcessSource = {
+  cpuUsage: () => process.cpuUsage(),
+  residentBytes: () => process.memoryUsage.rss(),
+  nowMs: () => performance.now(),
+  every(intervalMs, run) {
+    const timer = setInterval(run, intervalMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};
+
 /** Every metrics subscriber, ready to be subscribed, in this order. */
 export function metricsSubscribers(options: MetricsOptions): readonly Subscriber[] {
-  const { adapters } = options;
+  const { source, adapters, responses, state, build, busStats } = options;
+  const { telemetry = NO_TELEMETRY, process: host = thisProcess, families = metricFamilies } = options;
   const tenants = new Tenants(options.tenantLabels ?? 20);
-  const instruments = new Instruments(options.source, { adapters, tenants });
-  return [
-    new TenantRanking(tenants),
-    new L1Metrics(instruments),
-    new L1LifecycleMetrics(instruments, options.monotonicMs),
-    new SmMetrics(instruments),
-    new ReuseMetrics(instruments),
-    new LookupMetrics(instruments),
-    new L2Metrics(instruments, adapters),
-    new L2CommitMetrics(instruments),
-    new L2PrefetchMetrics(instruments, adapters),
-    new L2ThroughputMetrics(instruments),
-    new TrafficMetrics(instruments),
-    new HttpMetrics(instruments, options.responses),
-    new StateMetrics(instruments, options),
-    new WorkerMetrics(instruments),
-    new ProcessMetrics(instruments, options.process ?? thisProcess),
-    new EventBusMetrics(instruments, options.busStats),
-    new TelemetryMetrics(instruments, options.telemetry ?? NO_TELEMETRY),
-  ];
+  const startMs = host.nowMs();
+  const making = {
+    source,
+    adapters,
+    responses,
+    tenants,
+    process: host,
+    context: { adapters, lives: new L1Lives(options.monotonicMs), uses: new Uses() },
+    readers: {
+      ...state,
+      ...telemetry,
+      bus: busStats,
+      build: () => build,
+      adapters: () => adapters,
+      process() {
+        const { user, system } = host.cpuUsage();
+        return {
+          cpuSeconds: { user: user / 1e6, system: system / 1e6 },
+          residentBytes: host.residentBytes(),
+          uptimeSeconds: (host.nowMs() - startMs) / 1000,
+        };
+      },
+    },
+  };
+  return [tenants.subscriber, ...families.map((family) => familySubscriber(family, making))];
 }

@@ -9,8 +9,9 @@ import {
 import { EventBus } from "../../../src/events/bus.ts";
 import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
-import { Instruments, type InstrumentSource } from "../../../src/subscribers/metrics/support/instruments.ts";
-import { Tenants } from "../../../src/subscribers/metrics/support/tenants.ts";
+import type { InstrumentSource } from "../../../src/subscribers/metrics/instruments.ts";
+import type { Family } from "../../../src/subscribers/metrics/metric.ts";
+import { type MetricsOptions, metricsSubscribers } from "../../../src/subscribers/metrics/mod.ts";
 import { GroupMetrics } from "../../../src/telemetry/groups/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */
@@ -23,44 +24,67 @@ export type SeriesValue = number | {
 /** An event ready to be published. */
 export type Published = { readonly [Name in EventName]: readonly [Name, EventMap[Name]] }[EventName];
 
-/** A metrics subscriber on a bus, and its series read through an in-memory reader. */
+/** A server of which nothing is known but that it runs. */
+const IDLE = {
+  adapters: ["fs"],
+  responses: [],
+  state: {
+    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 100, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
+    storage: () =>
+      Promise.resolve({
+        l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0, oldestAgeSeconds: 0 }],
+        storeQueue: { entries: 0, bytes: 0, oldestAgeSeconds: 0 },
+      }),
+    activeRequests: () => 0,
+    workers: () => [],
+    storageThreadStuckSeconds: () => 0,
+  },
+  build: { version: "1", runtime: "test", startMs: 0 },
+  process: {
+    cpuUsage: () => ({ user: 0, system: 0 }),
+    residentBytes: () => 0,
+    nowMs: () => 0,
+    every: () => () => {},
+  },
+} satisfies Partial<MetricsOptions>;
+
+/** Metrics on a bus, and their series read through an in-memory reader. */
 export class MetricsHarness {
   readonly bus: EventBus;
-  readonly source: InstrumentSource;
-  readonly instruments: Instruments;
+  readonly subscribers: readonly Subscriber[];
   readonly #reader: PeriodicExportingMetricReader;
-
-  readonly tenants: Tenants;
   /** Milliseconds since the epoch. */
   nowMs = 1000;
 
-  constructor(adapters: readonly string[] = ["fs"], tenantLabels = 20) {
+  /** `families`: default all. */
+  constructor(families?: readonly Family[], options: Partial<MetricsOptions> = {}) {
     this.bus = new EventBus({
       schedule: () => () => {},
       clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
     });
-    this.tenants = new Tenants(tenantLabels);
     const own = new GroupMetrics("test", { nowMs: () => 1000, monotonicMs: () => 1000 });
     this.#reader = new PeriodicExportingMetricReader({
       exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
       metricProducers: [own],
     });
-    const meter = new MeterProvider({ readers: [this.#reader] }).getMeter("test");
-    this.source = {
-      meter,
-      createHistogram: (name, options) => own.createHistogram(name, options),
-      createCounter: (name, options) => own.createCounter(name, options),
+    const source: InstrumentSource = {
+      meter: new MeterProvider({ readers: [this.#reader] }).getMeter("test"),
+      createHistogram: (name, described) => own.createHistogram(name, described),
+      createCounter: (name, described) => own.createCounter(name, described),
     };
-    this.instruments = new Instruments(this.source, { adapters, tenants: this.tenants });
+    this.subscribers = metricsSubscribers({
+      ...IDLE,
+      source,
+      busStats: () => this.bus.stats(),
+      monotonicMs: () => this.nowMs,
+      ...(families === undefined ? {} : { families }),
+      ...options,
+    });
+    for (const subscriber of this.subscribers) this.bus.subscribe(subscriber);
   }
 
-  /** Publishes to a subscriber, either folded or (its events wanted in detail by someone else) one by one. */
-  async publish(
-    subscriber: Subscriber,
-    events: readonly Published[],
-    how: "folded" | "single" = "folded",
-  ): Promise<void> {
-    this.bus.subscribe(subscriber);
+  /** Publishes, and waits until all is counted: either folded or (wanted in detail by someone else) one by one. */
+  async publish(events: readonly Published[], how: "folded" | "single" = "folded"): Promise<void> {
     if (how === "single") {
       const detail = events.map(([name]) => name);
       this.bus.subscribe({

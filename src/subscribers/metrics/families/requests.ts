@@ -1,0 +1,96 @@
+import { MISS_REASONS } from "../../../core/miss_reason.ts";
+import { LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
+import { counter, type Family, histogram } from "../metric.ts";
+import type { KnownResponse } from "../sources.ts";
+
+/** Lookups by clients, and the payload that came and went. */
+export const trafficFamily: Family = {
+  name: "metrics.traffic",
+  metrics: [
+    counter("vitrine_lookups_total", {
+      unit: "{lookup}",
+      help: "Objects looked up by GET and HEAD, by where they were found; tier none if nowhere.",
+      answers: "What is the hit rate, and which tier earns it? Divide the rate of result=hit by the rate of all.",
+      labels: ["tier", "result"],
+      zero: [{ tier: "tiers", result: ["hit"] }, { tier: ["none"], result: ["miss", "error"] }],
+    }).on("lookup.finished", ({ keys, tier, result }) => [keys, { tier: tier || "none", result }]),
+    counter("vitrine_lookup_misses_total", {
+      unit: "{lookup}",
+      help:
+        "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: stored, and how it was lost is forgotten.",
+      answers:
+        "Why do lookups miss? Evictions (watermark, pressure, capacity) mean that a tier is too small. The sum over all reasons is that of vitrine_lookups_total with result=miss.",
+      labels: ["reason"],
+      zero: [{ reason: MISS_REASONS }],
+    }).on("lookup.finished", ({ keys, result, reason }) => result === "miss" ? [keys, { reason }] : undefined),
+    counter("vitrine_read_bytes_total", {
+      unit: "By",
+      help: "Payload bytes read out of a tier: whole objects from L1, loads from the others.",
+      answers: "Which tier carries the traffic?",
+      labels: ["tier"],
+      zero: [{ tier: "tiers" }],
+    })
+      .on("l1.read.finished", ({ bytes }) => [bytes, { tier: "l1" }])
+      .on("l2.load.completed", ({ bytes, tier }) => [bytes, { tier }]),
+    counter("vitrine_written_bytes_total", {
+      unit: "By",
+      help: "Payload bytes of the objects that writes stored.",
+      answers: "How much new data comes in?",
+    }).on("sm.write.finished", ({ outcome, bytes }) => outcome === "stored" ? bytes : undefined),
+  ],
+};
+
+const BY_RESPONSE = ["http_request_method", "http_route", "http_response_status_code"] as const;
+
+const labelsOf = ({ method, route, status }: KnownResponse) => ({
+  http_request_method: method,
+  http_route: route,
+  http_response_status_code: status,
+});
+const mayHaveBody = ({ method }: KnownResponse) => method === "PUT" || method === "POST";
+
+/** HTTP requests, by the names of OpenTelemetry's semantic conventions. */
+export const httpFamily: Family = {
+  name: "metrics.http",
+  metrics: [
+    histogram("http_server_request_duration_seconds", {
+      unit: "s",
+      help: "Time from a request's arrival at its route to the end of its response.",
+      answers: "How many requests, how fast, and with which status?",
+      labels: BY_RESPONSE,
+      zero: (responses) => responses.map(labelsOf),
+      bounds: LATENCY_BOUNDS,
+    }).on("http.request.end", (end) => [end.seconds, labelsOf(end)]),
+    histogram("http_server_request_body_size_bytes", {
+      unit: "By",
+      help: "Length of the request bodies that are not empty.",
+      answers: "How large are the objects that come in?",
+      labels: BY_RESPONSE,
+      zero: (responses) => responses.filter(mayHaveBody).map(labelsOf),
+      bounds: SIZE_BOUNDS,
+    }).on("http.body", (body) => body.direction === "request" ? [body.bytes, labelsOf(body)] : undefined),
+    histogram("http_server_response_body_size_bytes", {
+      unit: "By",
+      help: "Length of the response bodies that are not empty.",
+      answers: "How large are the objects that go out?",
+      labels: BY_RESPONSE,
+      zero: (responses) => responses.map(labelsOf),
+      bounds: SIZE_BOUNDS,
+    }).on("http.body", (body) => body.direction === "response" ? [body.bytes, labelsOf(body)] : undefined),
+    counter("vitrine_http_request_body_bytes_total", {
+      unit: "By",
+      help: "Body bytes received.",
+      answers: "How much do clients send?",
+    }).on("http.request.end", ({ requestBytes }) => requestBytes),
+    counter("vitrine_http_response_body_bytes_total", {
+      unit: "By",
+      help: "Body bytes handed to the runtime for sending.",
+      answers: "How much do clients get?",
+    }).on("http.request.end", ({ responseBytes }) => responseBytes),
+    counter("vitrine_http_aborted_total", {
+      unit: "{request}",
+      help: "Requests whose body broke off on either side.",
+      answers: "Do clients or networks give up?",
+    }).on("http.request.end", ({ outcome, count }) => outcome === "aborted" ? count : undefined),
+  ],
+};

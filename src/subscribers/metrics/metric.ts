@@ -1,0 +1,186 @@
+import type { EventName } from "../../events/catalogue.ts";
+import type { Delivered } from "../../events/delivered.ts";
+import { OTHER } from "../../events/schema.ts";
+import type { L1Lives, Uses } from "./sampled_objects.ts";
+import type { KnownResponse, ProcessSource, Sources } from "./sources.ts";
+
+/** A value for each label. */
+export type Labels<Label extends string> = Readonly<Record<Label, string>>;
+
+/**
+ * A label's values that are known when the server starts: fixed ones, the names of the L2 adapters, or these and l1
+ * ("tiers").
+ */
+export type LabelValues = readonly string[] | "tiers" | "adapters";
+
+/** All combinations of the values of each label. */
+export type SeriesSet<Label extends string = string> = Readonly<Partial<Record<Label, LabelValues>>>;
+
+/** The description of a metric, for docs/METRICS.md and the exporters. */
+export interface About<Label extends string = string> {
+  /** UCUM. */
+  readonly unit: string;
+  readonly help: string;
+  /** The question it answers. */
+  readonly answers: string;
+  /** Default: none. */
+  readonly labels?: readonly Label[];
+  /** The series that exist at zero from the start. Default: the one without labels, if there are no labels. */
+  readonly zero?: readonly SeriesSet<Label>[] | ((responses: readonly KnownResponse[]) => readonly Labels<Label>[]);
+  /** Inclusive upper bounds of a histogram's buckets. */
+  readonly bounds?: readonly number[];
+}
+
+/** Everything that a measurement may use besides its event. */
+export interface MeasureContext {
+  /** Names of the L2 adapters, in the order they are asked. */
+  readonly adapters: readonly string[];
+  readonly lives: L1Lives;
+  readonly uses: Uses;
+}
+
+/**
+ * A number to add or to record, with its labels if the metric has any; a list of numbers is recorded one after the
+ * other; undefined is nothing. A histogram counts a number once for each event of a group, and those of a list once.
+ */
+export type Measured<Label extends string = string> =
+  | ([Label] extends [never] ? number | readonly number[] : readonly [number, Labels<Label>])
+  | undefined;
+
+/** A number, or one for each label set; undefined is not shown. */
+export type Shown<Label extends string> = [Label] extends [never] ? number | undefined
+  : readonly (readonly [number | undefined, Labels<Label>])[];
+
+/** The measurements of a metric, by the event that feeds it. */
+export type Measures = {
+  readonly [Name in EventName]?: (event: Delivered<Name>, context: MeasureContext) => Measured | Measured<never>;
+};
+
+/** The values that a metric shows when the metrics are collected, by the source that it reads. */
+export type Reads = { readonly [Key in keyof Sources]?: (value: Sources[Key]) => Shown<never> | Shown<string> };
+
+/** Begins to record without any event. Returns a function that ends that. */
+export type Run = (record: (value: number) => void, process: ProcessSource) => () => void;
+
+/** The origin of a metric's values. */
+interface Feed {
+  readonly measures: Measures;
+  /** Events that the metric needs one by one, with their details, while there is room. */
+  readonly detail: readonly EventName[];
+  readonly reads: Reads;
+  readonly run?: Run;
+}
+
+/** One metric, declared once. */
+export interface Metric {
+  readonly kind: "counter" | "gauge" | "histogram";
+  /** As /metrics and OTLP show it. The names are a contract. */
+  readonly name: string;
+  readonly about: About;
+  readonly feed: Feed;
+}
+
+/** A metric to which feeds can be added. Each method returns a new declaration. */
+class Declaration<Label extends string> implements Metric {
+  readonly kind: Metric["kind"];
+  readonly name: string;
+  readonly about: About;
+  readonly feed: Feed;
+
+  constructor({ kind, name, about, feed }: Metric) {
+    this.kind = kind;
+    this.name = name;
+    this.about = about;
+    this.feed = feed;
+  }
+
+  /** Measures the events of a type: single ones, and exact groups of them. */
+  on<Name extends EventName>(
+    event: Name,
+    measure: (event: Delivered<Name>, context: MeasureContext) => Measured<Label>,
+  ): Declaration<Label> {
+    const measures: Measures = { ...this.feed.measures, [event]: measure };
+    return this.#with({ measures });
+  }
+
+  /** Does the same with single events and their details, which costs far more than groups do. */
+  onEach<Name extends EventName>(
+    event: Name,
+    measure: (event: Delivered<Name>, context: MeasureContext) => Measured<Label>,
+  ): Declaration<Label> {
+    return this.on(event, measure).#with({ detail: [...this.feed.detail, event] });
+  }
+
+  /** Shows the state of something when the metrics are collected. */
+  read<Key extends keyof Sources>(source: Key, show: (value: Sources[Key]) => Shown<Label>): Declaration<Label> {
+    const reads: Reads = { ...this.feed.reads, [source]: show };
+    return this.#with({ reads });
+  }
+
+  /** Records by itself, without any event. */
+  runs(run: Run): Declaration<Label> {
+    return this.#with({ run });
+  }
+
+  #with(feed: Partial<Feed>): Declaration<Label> {
+    const { kind, name, about } = this;
+    return new Declaration({ kind, name, about, feed: { ...this.feed, ...feed } });
+  }
+}
+
+const NOTHING: Feed = { measures: {}, detail: [], reads: {} };
+
+/** Declares a number that only grows. */
+export function counter<const Label extends string = never>(name: string, about: About<Label>): Declaration<Label> {
+  return new Declaration<Label>({ kind: "counter", name, about, feed: NOTHING });
+}
+
+/** Declares a number that is read when the metrics are collected. */
+export function gauge<const Label extends string = never>(
+  name: string,
+  about: About<Label>,
+): Pick<Declaration<Label>, keyof Metric | "read"> {
+  return new Declaration<Label>({ kind: "gauge", name, about, feed: NOTHING });
+}
+
+/** Declares a distribution of values. */
+export function histogram<const Label extends string = never>(
+  name: string,
+  about: About<Label> & { readonly bounds: readonly number[] },
+): Declaration<Label> {
+  return new Declaration<Label>({ kind: "histogram", name, about, feed: NOTHING });
+}
+
+/**
+ * Declares a gauge of what has begun at each tier and not ended: beginnings are measured as positive numbers, ends as
+ * negative ones. It is shown by tier, under LMCache's two labels, or added up over all tiers if it has no labels.
+ */
+export function inFlight(name: string, about: About): Declaration<"tier"> {
+  return new Declaration<"tier">({ kind: "gauge", name, about, feed: NOTHING });
+}
+
+/** The label of tenants: LMCache's name for them. */
+export const TENANT_LABEL = "cache_salt";
+
+/** The labels of a metric by tenant. The tenant "" has no label. */
+export const BY_TENANT = {
+  labels: [TENANT_LABEL],
+  zero: [{}, { [TENANT_LABEL]: [OTHER] }],
+} as const satisfies Partial<About>;
+
+/** Measures the objects of an event, by tenant. */
+export function keysByTenant(
+  event: { readonly keys: number; readonly tenant: string },
+): [number, Labels<"cache_salt">] {
+  return [event.keys, { [TENANT_LABEL]: event.tenant }];
+}
+
+/**
+ * Metrics that one subscriber feeds. An exception in one of them is counted under the subscriber's name, and the
+ * metrics behind it miss that event.
+ */
+export interface Family {
+  /** The name of the subscriber. */
+  readonly name: string;
+  readonly metrics: readonly Metric[];
+}

@@ -1,0 +1,373 @@
+import { expect, test } from "bun:test";
+import { l1Family } from "../../../src/subscribers/metrics/families/l1.ts";
+import { l2Family } from "../../../src/subscribers/metrics/families/l2.ts";
+import { l2CommitsFamily } from "../../../src/subscribers/metrics/families/l2_commits.ts";
+import { l2PrefetchFamily, l2ThroughputFamily } from "../../../src/subscribers/metrics/families/l2_prefetch.ts";
+import { livesFamily, reuseFamily } from "../../../src/subscribers/metrics/families/lifetimes.ts";
+import { lookupFamily, smFamily } from "../../../src/subscribers/metrics/families/lookup.ts";
+import { httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
+import { workersFamily } from "../../../src/subscribers/metrics/families/state.ts";
+import type { Family } from "../../../src/subscribers/metrics/metric.ts";
+import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
+import { MetricsHarness, type Published, type SeriesValue } from "./harness.ts";
+
+/** Events, and every series of some families that is not zero after them. */
+interface Case {
+  readonly what: string;
+  readonly families: readonly Family[];
+  readonly adapters?: readonly string[];
+  /** Tenants that have a label when the events come. */
+  readonly labelled?: readonly string[];
+  readonly events: readonly Published[];
+  readonly expected: Readonly<Record<string, SeriesValue>>;
+}
+
+const SOME = { tenant: "t", keys: 2, bytes: 100 } as const;
+const FS = { tier: "fs", tenant: "", keys: 1 } as const;
+const OF_T = { ...FS, tenant: "t" } as const;
+const GET = { route: "/v1/objects/{key}", method: "GET", status: "200", outcome: "complete" } as const;
+const NONE = { tenant: "", tier: "", bytes: 0 } as const;
+
+const answer = (method: string, status: string) =>
+  `{http_request_method="${method}",http_route="/v1/objects/{key}",http_response_status_code="${status}"}`;
+
+const commit = (changes: number, seconds: number, syncSeconds?: number): readonly Published[] => [
+  ["l2.committed", { tier: "fs", changes }],
+  ["l2.commit.timed", { tier: "fs", part: "commit", seconds }],
+  ...(syncSeconds === undefined
+    ? []
+    : [["l2.commit.timed", { tier: "fs", part: "sync", seconds: syncSeconds }] as const]),
+];
+
+const gone = (["threw", "hung", "threw", "stopped", "killed"] as const)
+  .map((cause, place) => ["worker.gone", { place: String(place), cause }] as const);
+const ended = (["threw", "threw", "not_started"] as const).map((cause) => ["storage_thread.gone", { cause }] as const);
+
+const cases: readonly Case[] = [
+  {
+    what: "what L1 does",
+    families: [l1Family],
+    events: [
+      ["l1.read.reserved", SOME],
+      ["l1.read.finished", SOME],
+      ["l1.read.finished", { ...SOME, tenant: "other", keys: 3 }],
+      ["l1.write.reserved", SOME],
+      ["l1.write.finished", SOME],
+      ["l1.write_finished_and_read_reserved", { ...SOME, keys: 5 }],
+      ["l1.removed", { ...SOME, reason: "watermark" }],
+      ["l1.removed", { ...SOME, reason: "watermark", keys: 1, bytes: 11 }],
+      ["l1.removed", { ...SOME, reason: "replaced", keys: 1, bytes: 7 }],
+      ["l1.lease.expired", { kind: "write", keys: 4 }],
+      ["l1.allocation.failed", { during: "l2_prefetch", keys: 6, bytes: 1 }],
+      ["l1.read.failed", { during: "l2_store", reason: "not_found", keys: 7 }],
+      ["l1.eviction.tick", { triggered: "true", keys: 9, bytes: 9 }],
+      ["l1.eviction.tick", { triggered: "false", keys: 0, bytes: 0 }],
+      ["l1.eviction.tick", { triggered: "false", keys: 0, bytes: 0 }],
+    ],
+    expected: {
+      lmcache_mp_l1_read_keys_total: 5,
+      'lmcache_mp_l1_read_chunks_total{cache_salt="_other"}': 5,
+      lmcache_mp_l1_write_keys_total: 7,
+      'lmcache_mp_l1_write_chunks_total{cache_salt="_other"}': 7,
+      lmcache_mp_l1_evicted_keys_total: 4,
+      'lmcache_mp_l1_evicted_chunks_total{cache_salt="_other"}': 4,
+      'vitrine_l1_removed_objects_total{reason="watermark"}': 3,
+      'vitrine_l1_removed_objects_total{reason="replaced"}': 1,
+      'vitrine_l1_removed_bytes_total{reason="watermark"}': 111,
+      'vitrine_l1_removed_bytes_total{reason="replaced"}': 7,
+      'vitrine_l1_lease_expired_total{kind="write"}': 4,
+      'lmcache_mp_l1_allocation_failure_chunks_total{during="l2_prefetch"}': 6,
+      'lmcache_mp_l1_read_failure_chunks_total{during="l2_store",reason="not_found"}': 7,
+      lmcache_mp_l1_eviction_loop_ticks_total: 3,
+      lmcache_mp_l1_eviction_loop_triggered_total: 1,
+    },
+  },
+  {
+    what: "requests and keys of the storage manager",
+    families: [smFamily],
+    events: [
+      ["sm.read.prefetched", { tenant: "", succeeded: 1, failed: 0 }],
+      ["sm.read.prefetched", { tenant: "", succeeded: 3, failed: 4 }],
+      ["sm.write.reserved", { tenant: "", succeeded: 1, failed: 0 }],
+      ["sm.write.reserved", { tenant: "", succeeded: 0, failed: 1 }],
+      ["sm.write.reserved", { tenant: "a", succeeded: 5, failed: 1 }],
+    ],
+    expected: {
+      lmcache_mp_sm_read_requests_total: 2,
+      lmcache_mp_sm_read_succeed_keys_total: 4,
+      lmcache_mp_sm_read_failed_keys_total: 4,
+      lmcache_mp_sm_write_requests_total: 3,
+      lmcache_mp_sm_write_succeed_keys_total: 6,
+      lmcache_mp_sm_write_failed_keys_total: 2,
+    },
+  },
+  {
+    what: "both sides of the hit rate, bytes by tier, and only stored writes",
+    families: [lookupFamily, trafficFamily],
+    adapters: ["fs", "redis"],
+    labelled: ["a"],
+    events: [
+      ["lookup.finished", { tenant: "", tier: "l1", result: "hit", reason: "", keys: 2, bytes: 10 }],
+      ["lookup.finished", { tenant: "a", tier: "l1", result: "hit", reason: "", keys: 1, bytes: 10 }],
+      ["lookup.finished", { tenant: "", tier: "redis", result: "hit", reason: "", keys: 6, bytes: 10 }],
+      ["lookup.finished", { ...NONE, result: "miss", reason: "capacity", keys: 4 }],
+      ["lookup.finished", { ...NONE, result: "miss", reason: "never_stored", keys: 2 }],
+      ["lookup.finished", { ...NONE, result: "error", reason: "tier_failed", keys: 3 }],
+      ["sm.read.finished", { tenant: "b", keys: 7, bytes: 10 }],
+      ["l1.read.finished", { tenant: "", keys: 2, bytes: 10 }],
+      ["l2.load.completed", { ...FS, outcome: "ok", bytes: 100, requestedBytes: 100, seconds: 1 }],
+      ["l2.load.completed", { ...FS, outcome: "failed", bytes: 1, requestedBytes: 9, seconds: 1 }],
+      ["sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1000 }],
+      ["sm.write.finished", { tenant: "", outcome: "aborted", keys: 1, bytes: 500 }],
+    ],
+    expected: {
+      'vitrine_lookups_total{tier="l1",result="hit"}': 3,
+      'vitrine_lookups_total{tier="redis",result="hit"}': 6,
+      'vitrine_lookups_total{tier="none",result="miss"}': 6,
+      'vitrine_lookups_total{tier="none",result="error"}': 3,
+      'vitrine_lookup_misses_total{reason="capacity"}': 4,
+      'vitrine_lookup_misses_total{reason="never_stored"}': 2,
+      lmcache_mp_lookups_requests_total: 5,
+      'lmcache_mp_lookups_requests_total{cache_salt="a"}': 1,
+      lmcache_mp_lookup_requested_tokens_total: 17,
+      'lmcache_mp_lookup_requested_tokens_total{cache_salt="a"}': 1,
+      lmcache_mp_lookup_hit_tokens_total: 8,
+      'lmcache_mp_lookup_hit_tokens_total{cache_salt="a"}': 1,
+      lmcache_mp_lookup_hit_l1_tokens_total: 2,
+      'lmcache_mp_lookup_hit_l1_tokens_total{cache_salt="a"}': 1,
+      lmcache_mp_lookup_hit_l2_tokens_total: 6,
+      lmcache_mp_lookup_hit_l1_keys_total: 2,
+      'lmcache_mp_lookup_hit_l1_keys_total{cache_salt="a"}': 1,
+      lmcache_mp_lookup_hit_l2_keys_total: 6,
+      'lmcache_mp_num_chunks_loaded_total{cache_salt="_other"}': 7,
+      'vitrine_read_bytes_total{tier="l1"}': 10,
+      'vitrine_read_bytes_total{tier="fs"}': 101,
+      vitrine_written_bytes_total: 1000,
+    },
+  },
+  {
+    what: "requests and bytes, with a value on a bound in its bucket,",
+    families: [httpFamily],
+    events: [
+      ["http.request.start", GET],
+      ["http.request.end", { ...GET, seconds: 0.1, requestBytes: 0, responseBytes: 4096 }],
+      ["http.request.end", { ...GET, seconds: 0.1, requestBytes: 0, responseBytes: 4096 }],
+      ["http.request.end", { ...GET, seconds: 0.1, requestBytes: 0, responseBytes: 1 }],
+      ["http.request.end", { ...GET, outcome: "aborted", seconds: 0.00005, requestBytes: 7, responseBytes: 3 }],
+      ["http.request.end", { ...GET, method: "PUT", status: "201", seconds: 20, requestBytes: 100, responseBytes: 0 }],
+      ["http.body", { ...GET, direction: "response", bytes: 4096 }],
+      ["http.body", { ...GET, direction: "response", bytes: 4096 }],
+      ["http.body", { ...GET, direction: "response", bytes: 1 }],
+      ["http.body", { ...GET, direction: "request", method: "PUT", status: "201", bytes: 70_000_000 }],
+    ],
+    expected: {
+      [`http_server_request_duration_seconds${answer("GET", "200")}`]: {
+        count: 4,
+        sum: expect.any(Number),
+        buckets: { "0.00005": 1, "0.1": 3 },
+      },
+      [`http_server_request_duration_seconds${answer("PUT", "201")}`]: { count: 1, sum: 20, buckets: { "+Inf": 1 } },
+      [`http_server_response_body_size_bytes${answer("GET", "200")}`]: {
+        count: 3,
+        sum: 8193,
+        buckets: { "1024": 1, "4096": 2 },
+      },
+      [`http_server_request_body_size_bytes${answer("PUT", "201")}`]: {
+        count: 1,
+        sum: 70_000_000,
+        buckets: { "+Inf": 1 },
+      },
+      vitrine_http_request_body_bytes_total: 107,
+      vitrine_http_response_body_bytes_total: 8196,
+      vitrine_http_aborted_total: 1,
+    },
+  },
+  {
+    what: "calls to a tier, their time and what is under way",
+    families: [l2Family],
+    events: [
+      ["l2.store.submitted", { ...FS, bytes: 100 }],
+      ["l2.store.submitted", { ...FS, bytes: 100 }],
+      ["l2.store.submitted", { ...FS, bytes: 100 }],
+      ["l2.store.completed", { ...FS, outcome: "ok", bytes: 100, seconds: 0.5 }],
+      ["l2.store.completed", { ...FS, outcome: "failed", bytes: 0, seconds: 0.5 }],
+      ["l2.lookup.completed", { ...FS, outcome: "miss", seconds: 0.001 }],
+      ["l2.load.submitted", { ...FS, bytes: 50 }],
+      ["l2.load.submitted", { ...FS, bytes: 50 }],
+      ["l2.load.completed", { ...FS, outcome: "ok", bytes: 50, requestedBytes: 50, seconds: 0.25 }],
+      ["l2.load.completed", { ...FS, outcome: "aborted", bytes: 20, requestedBytes: 50, seconds: 16 }],
+      ["l2.delete.completed", { ...FS, outcome: "deleted", seconds: 0.002 }],
+      ["l2.removed", { ...FS, reason: "capacity", keys: 3, bytes: 30 }],
+      ["l2.removed", { ...FS, reason: "corrupt", bytes: 4 }],
+    ],
+    expected: {
+      lmcache_mp_l2_store_submitted_requests_total: 3,
+      lmcache_mp_l2_store_submitted_objects_chunks_total: 3,
+      'lmcache_mp_l2_store_completed_requests_total{l2_name="fs"}': 2,
+      lmcache_mp_l2_store_completed_objects_chunks_total: 1,
+      'lmcache_mp_l2_load_completed_requests_total{l2_name="fs"}': 2,
+      lmcache_mp_l2_evicted_objects_chunks_total: 3,
+      'lmcache_mp_num_inflight_l2_stores{l2_name="fs",adapter_index="0"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="store",outcome="ok"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="store",outcome="failed"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="load",outcome="ok"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="load",outcome="aborted"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="lookup",outcome="miss"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="delete",outcome="deleted"}': 1,
+      'vitrine_l2_duration_seconds{tier="fs",op="store"}': { count: 2, sum: 1, buckets: { "0.5": 2 } },
+      'vitrine_l2_duration_seconds{tier="fs",op="load"}': { count: 2, sum: 16.25, buckets: { "0.25": 1, "+Inf": 1 } },
+      'vitrine_l2_duration_seconds{tier="fs",op="lookup"}': { count: 1, sum: 0.001, buckets: { "0.001": 1 } },
+      'vitrine_l2_duration_seconds{tier="fs",op="delete"}': { count: 1, sum: 0.002, buckets: { "0.0025": 1 } },
+      'vitrine_l2_bytes_total{tier="fs",op="store"}': 100,
+      'vitrine_l2_bytes_total{tier="fs",op="load"}': 70,
+      'vitrine_l2_removed_objects_total{tier="fs",reason="capacity"}': 3,
+      'vitrine_l2_removed_objects_total{tier="fs",reason="corrupt"}': 1,
+      'vitrine_l2_removed_bytes_total{tier="fs",reason="capacity"}': 30,
+      'vitrine_l2_removed_bytes_total{tier="fs",reason="corrupt"}': 4,
+    },
+  },
+  {
+    what: "every commit in its bucket, and only real syncs",
+    families: [l2CommitsFamily],
+    events: [
+      ...commit(1, 0.001, 0.0008),
+      ...commit(1, 0.004),
+      ...commit(64, 0.5, 0.25),
+      ...commit(512, 16, 0.125),
+      ["l2.reclaimed", { tier: "fs", bytes: 1000, copiedBytes: 300 }],
+      ["l2.reclaimed", { tier: "fs", bytes: 500, copiedBytes: 0 }],
+      ["l2.cleanup_failed", { tier: "fs", error: "remove: EBUSY" }],
+      ["l2.cleanup_failed", { tier: "fs" }],
+    ],
+    expected: {
+      'vitrine_l2_commit_changes{tier="fs"}': { count: 4, sum: 578, buckets: { "1": 2, "64": 1, "512": 1 } },
+      'vitrine_l2_commit_duration_seconds{tier="fs"}': {
+        count: 4,
+        sum: 16.505,
+        buckets: { "0.001": 1, "0.005": 1, "0.5": 1, "+Inf": 1 },
+      },
+      'vitrine_l2_commit_sync_duration_seconds{tier="fs"}': {
+        count: 3,
+        sum: 0.3758,
+        buckets: { "0.001": 1, "0.25": 2 },
+      },
+      'vitrine_l2_reclaimed_bytes_total{tier="fs"}': 1500,
+      'vitrine_l2_reclaim_copied_bytes_total{tier="fs"}': 300,
+      'vitrine_l2_cleanup_failures_total{tier="fs"}': 2,
+    },
+  },
+  {
+    what: "rounds at the first tier, loads under way and their bytes",
+    families: [l2PrefetchFamily],
+    adapters: ["fs", "s3"],
+    labelled: ["t"],
+    events: [
+      ["l2.lookup.completed", { ...OF_T, seconds: 1, outcome: "miss" }],
+      ["l2.lookup.completed", { ...OF_T, seconds: 1, tier: "s3", outcome: "hit" }],
+      ["l2.lookup.completed", { ...FS, seconds: 1, outcome: "hit" }],
+      ["l2.load.submitted", { ...OF_T, bytes: 100 }],
+      ["l2.load.submitted", { ...OF_T, bytes: 30 }],
+      ["l2.load.submitted", { ...OF_T, tier: "s3", bytes: 7 }],
+      ["l2.load.submitted", { ...FS, bytes: 5 }],
+      ["l2.load.completed", { ...OF_T, seconds: 1, outcome: "ok", bytes: 100, requestedBytes: 100 }],
+      ["l2.load.completed", { ...FS, seconds: 1, outcome: "failed", bytes: 1, requestedBytes: 5 }],
+      ["l1.allocation.failed", { during: "l2_prefetch", keys: 2, bytes: 1 }],
+      ["l1.allocation.failed", { during: "l1_store", keys: 9, bytes: 1 }],
+    ],
+    expected: {
+      lmcache_mp_l2_prefetch_lookup_requests_total: 2,
+      'lmcache_mp_l2_prefetch_lookup_objects_chunks_total{cache_salt="t"}': 1,
+      lmcache_mp_l2_prefetch_lookup_objects_chunks_total: 1,
+      lmcache_mp_l2_prefetch_hit_chunks_total: 2,
+      lmcache_mp_l2_prefetch_load_submitted_requests_total: 4,
+      'lmcache_mp_l2_prefetch_load_submitted_objects_chunks_total{cache_salt="t"}': 3,
+      lmcache_mp_l2_prefetch_load_submitted_objects_chunks_total: 1,
+      'lmcache_mp_l2_prefetch_load_completed_chunks_total{cache_salt="t"}': 1,
+      'lmcache_mp_l2_prefetch_failure_chunks_total{reason="l1_oom"}': 2,
+      'lmcache_mp_l2_prefetch_failure_chunks_total{reason="tier_error"}': 1,
+      lmcache_mp_active_prefetch_jobs: 2,
+      'lmcache_mp_num_inflight_l2_loads{l2_name="fs",adapter_index="0"}': 1,
+      'lmcache_mp_num_inflight_l2_loads{l2_name="s3",adapter_index="1"}': 1,
+      'lmcache_mp_inflight_load_memory_usage_bytes{l2_name="fs",adapter_index="0"}': 30,
+      'lmcache_mp_inflight_load_memory_usage_bytes{l2_name="s3",adapter_index="1"}': 7,
+      'lmcache_mp_l2_prefetch_adapters{state="active"}': 2,
+    },
+  },
+  {
+    what: "the rate of each store and load that moved bytes in some time, and calls given up",
+    families: [l2ThroughputFamily],
+    events: [
+      ["l2.store.completed", { ...FS, outcome: "ok", bytes: 1e9, seconds: 0.5 }],
+      ["l2.store.completed", { ...FS, outcome: "ok", bytes: 4e9, seconds: 0.5 }],
+      ["l2.store.completed", { ...FS, outcome: "failed", bytes: 0, seconds: 0.5 }],
+      ["l2.load.completed", { ...FS, outcome: "ok", bytes: 25e6, requestedBytes: 25e6, seconds: 0.1 }],
+      ["l2.load.completed", { ...FS, outcome: "aborted", bytes: 1e9, requestedBytes: 2e9, seconds: 0.1 }],
+      ["l2.load.completed", { ...FS, outcome: "ok", bytes: 10, requestedBytes: 10, seconds: 0 }],
+      ["timeout.raised", { exceptionType: "l2_load" }],
+    ],
+    expected: {
+      'lmcache_mp_l2_store_throughput_GB_per_second{l2_name="fs"}': {
+        count: 2,
+        sum: 10,
+        buckets: { "2.5": 1, "10": 1 },
+      },
+      'lmcache_mp_l2_load_throughput_GB_per_second{l2_name="fs"}': { count: 1, sum: 0.25, buckets: { "0.25": 1 } },
+      'lmcache_mp_timeouts_total{exception_type="l2_load"}': 1,
+    },
+  },
+  {
+    what: "by cause the workers and storage threads that were replaced, not those that stopped,",
+    families: [workersFamily],
+    events: [...gone, ...ended],
+    expected: {
+      'vitrine_worker_restarts_total{cause="threw"}': 2,
+      'vitrine_worker_restarts_total{cause="hung"}': 1,
+      'vitrine_worker_restarts_total{cause="killed"}': 1,
+      'vitrine_storage_thread_restarts_total{cause="threw"}': 2,
+      'vitrine_storage_thread_restarts_total{cause="not_started"}': 1,
+    },
+  },
+];
+
+for (const { what, families, adapters = ["fs"], labelled = [], events, expected } of cases) {
+  for (const how of ["folded", "single"] as const) {
+    test(`metrics count ${what} when events come ${how}`, async () => {
+      const harness = new MetricsHarness(families, { adapters });
+      for (const tenant of labelled) harness.bus.publish("sm.write.reserved", { tenant, succeeded: 1, failed: 0 });
+      await harness.bus.flush();
+      await harness.publish(events, how);
+      expect(await harness.nonZero()).toEqual(expected);
+    });
+  }
+}
+
+test("httpFamily shows known answers at zero before the first request, without a request body where there is none", async () => {
+  const responses = [{ method: "GET", route: "/v1/objects/{key}", status: "200" }];
+  const zero = { count: 0, sum: 0, buckets: {} };
+  expect(await new MetricsHarness([httpFamily], { responses }).series()).toEqual({
+    [`http_server_request_duration_seconds${answer("GET", "200")}`]: zero,
+    [`http_server_response_body_size_bytes${answer("GET", "200")}`]: zero,
+    vitrine_http_request_body_bytes_total: 0,
+    vitrine_http_response_body_bytes_total: 0,
+    vitrine_http_aborted_total: 0,
+  });
+});
+
+test("what is in flight is never below zero when ends come before their beginnings", async () => {
+  const harness = new MetricsHarness([l2Family]);
+  const name = 'lmcache_mp_num_inflight_l2_stores{l2_name="fs",adapter_index="0"}';
+  await harness.publish([["l2.store.completed", { ...FS, outcome: "ok", bytes: 1, seconds: 1 }]]);
+  expect((await harness.series())[name]).toBe(0);
+  const submitted = ["l2.store.submitted", { ...FS, bytes: 1 }] as const;
+  await harness.publish([submitted, submitted]);
+  expect((await harness.series())[name]).toBe(1);
+});
+
+test("every metric that is fed by events is counted by a test", () => {
+  // The values of these are in lifetimes.test.ts.
+  const elsewhere = [livesFamily, reuseFamily];
+  const fed = metricFamilies.filter((family) => !elsewhere.includes(family)).flatMap(({ metrics }) => metrics)
+    .filter(({ feed }) => Object.keys(feed.measures).length > 0);
+  const counted = new Set(cases.flatMap(({ expected }) => Object.keys(expected)).map((one) => one.replace(/\{.*/, "")));
+  expect(fed.map(({ name }) => name).filter((name) => !counted.has(name))).toEqual([]);
+});
