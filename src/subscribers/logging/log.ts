@@ -1,18 +1,13 @@
-import type { Attributes } from "@opentelemetry/api";
-import { parseTraceParent, type TraceContext } from "../../core/trace_context.ts";
-import { isWritten, type Level } from "./level.ts";
+import { parseTraceParent } from "../../core/trace_context.ts";
+import type { LogEntry } from "../../telemetry/mod.ts";
 import type { WriteLine } from "./line_output.ts";
 import { RateLimit } from "./rate_limit.ts";
 
-/** A log record for OpenTelemetry; telemetry's emitLog takes it. */
-export interface LogEntry {
-  /** Milliseconds since the epoch. */
-  readonly timeMs: number;
-  readonly level: Level;
-  readonly message: string;
-  readonly attributes: Attributes;
-  readonly trace?: TraceContext | undefined;
-}
+/** The levels of lines, the gravest first. */
+const LEVELS = ["error", "warn", "info", "debug"] as const;
+
+/** The level of a line. */
+export type Level = (typeof LEVELS)[number];
 
 /** What a log is made with. */
 export interface LogOptions {
@@ -60,7 +55,7 @@ export class Log {
 
   /** Whether lines of a level are written: to be asked before an expensive one is made. */
   writes(level: Level): boolean {
-    return isWritten(level, this.#options.level);
+    return LEVELS.indexOf(level) <= LEVELS.indexOf(this.#options.level);
   }
 
   /** What became of the lines. */

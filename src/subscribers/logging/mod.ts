@@ -1,18 +1,15 @@
 import { causeText } from "../../core/cause_text.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import { HttpLogging } from "./http.ts";
-import { L1Logging } from "./l1.ts";
-import { L2Logging } from "./l2.ts";
+import type { EnvProblem } from "../../telemetry/mod.ts";
+import { componentSubscriber } from "./event_line.ts";
+import { components } from "./lines.ts";
 import { Log, type LogOptions } from "./log.ts";
 import { LogFile } from "./log_file.ts";
+import { Outages } from "./outages.ts";
 import { RequestLog } from "./request_log.ts";
-import { StorageLogging } from "./storage.ts";
-import { StorageThreadLogging } from "./storage_thread.ts";
-import { type EnvProblem, type PushEnd, TelemetryLogging } from "./telemetry.ts";
-import { WorkerLogging } from "./workers.ts";
+import { type PushEnd, TelemetryLogging } from "./telemetry.ts";
 
 export { lineOutput } from "./line_output.ts";
-export type { EnvProblem, LogOptions, PushEnd };
 
 /** What the logging subscribers need to know. */
 export interface LoggingOptions extends LogOptions {
@@ -40,6 +37,8 @@ export interface Logging {
 }
 
 const FLUSH_INTERVAL_MS = 200;
+/** Successes of before a failure may come after it, with the events that were added up. */
+const QUIET_MS = 5000;
 
 /** Every logging subscriber, ready to be subscribed. */
 export function loggingSubscribers(options: LoggingOptions): Logging {
@@ -66,12 +65,13 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
     },
   };
   const telemetry = new TelemetryLogging(log, options);
-  const components = [
-    ...[HttpLogging, L1Logging, StorageLogging, StorageThreadLogging, WorkerLogging].map((Each) => new Each(log)),
-    new L2Logging(log, options.monotonicMs),
-  ];
+  const sink = { log, outages: new Outages(QUIET_MS), monotonicMs: options.monotonicMs };
   return {
-    subscribers: [...components, ...(requests === undefined ? [] : [requests]), closing],
+    subscribers: [
+      ...components.map((each) => componentSubscriber(each, sink)),
+      ...(requests === undefined ? [] : [requests]),
+      closing,
+    ],
     setting: (problem) => telemetry.setting(problem),
     pushed: (end) => telemetry.pushed(end),
     reopenFiles: () => file?.close(),

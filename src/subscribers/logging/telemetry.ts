@@ -1,3 +1,4 @@
+import type { EnvProblem } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
 import { Outages } from "./outages.ts";
 
@@ -8,13 +9,6 @@ export interface PushEnd {
   readonly error?: string | undefined;
   /** The collector's words about the records that it rejected. */
   readonly rejected?: { readonly items: number; readonly message: string } | undefined;
-}
-
-/** A value of an environment variable that cannot be used, and what is used in its place. */
-export interface EnvProblem {
-  readonly variable: string;
-  readonly value: string;
-  readonly used: string;
 }
 
 /** Time, as a log needs it. */

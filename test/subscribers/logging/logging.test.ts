@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
-import type { Level } from "../../../src/subscribers/logging/level.ts";
+import type { Level } from "../../../src/subscribers/logging/log.ts";
 import { lineOutput } from "../../../src/subscribers/logging/line_output.ts";
-import type { LogEntry } from "../../../src/subscribers/logging/log.ts";
 import { loggingSubscribers } from "../../../src/subscribers/logging/mod.ts";
+import type { LogEntry } from "../../../src/telemetry/mod.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const REQUEST = `00-${TRACE}-b7ad6b7169203331-01`;
@@ -220,7 +220,7 @@ test("Log lets warnings pass again ten seconds later when wall time was set back
   expect(lines.length).toBe(11);
 });
 
-test("L2Logging tells a failure once, again where the cause is another or a minute has passed, and that the tier works again", async () => {
+test("loggingSubscribers tell a tier's failure once, again where the cause is another or a minute has passed, and that the tier works again", async () => {
   const { bus, clock, lines } = logging("info");
   const store = async (ms: number, error?: string) => {
     clock.ms = ms;
@@ -235,6 +235,11 @@ test("L2Logging tells a failure once, again where the cause is another or a minu
   await store(70_004, "EROFS");
   // Added up before the failure, perhaps.
   await store(70_005);
+  // Says nothing of the tier.
+  clock.ms = 75_004;
+  bus.publish("l2.store.completed", { ...FAILED, outcome: "aborted" });
+  await bus.flush();
+  expect(lines).toHaveLength(3);
   await store(75_004);
   await store(75_005);
   expect(lines).toMatchObject([

@@ -1,0 +1,155 @@
+import type { Delivered } from "../../events/delivered.ts";
+import { type Component, type Fields, on } from "./event_line.ts";
+
+/** For those who look closely, every single one; for all others only followed requests and failures. */
+const CLOSER_AT_DEBUG = { wants: "followed", wantsAtDebug: "detail" } as const;
+
+const causeOf = ({ error }: { readonly error?: string | undefined }): Fields => error === undefined ? {} : { error };
+
+const http: Component = {
+  component: "http",
+  lines: [
+    on("http.request.end", (end) => {
+      const { method, route, status, outcome, count, seconds } = end;
+      const fields = { method, route, status: Number(status), outcome, count, seconds, ...causeOf(end) };
+      if (status === "500") return ["error", "a request failed", fields];
+      if (status.startsWith("5")) return ["warn", "a request was refused", fields];
+      return outcome === "aborted" ? ["info", "a body broke off", fields] : ["debug", "a request was answered", fields];
+    }, CLOSER_AT_DEBUG),
+  ],
+};
+
+const l1: Component = {
+  component: "l1",
+  lines: [
+    on(
+      "l1.removed",
+      ({ tenant, reason, keys, bytes }) => ["debug", "objects left memory", { tenant, reason, keys, bytes }],
+      { wants: "nothing", wantsAtDebug: "folded" },
+    ),
+    on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases ran out", { kind, keys }]),
+    on(
+      "l1.allocation.failed",
+      ({ during, keys, bytes }) => ["warn", "no room in memory", { during, keys, bytes }],
+      { wants: "followed" },
+    ),
+    on(
+      "l1.read.failed",
+      ({ during, reason, keys }) => [
+        "warn",
+        "an object that was found could not be read",
+        { during, reason, keys },
+      ],
+      { wants: "followed" },
+    ),
+  ],
+};
+
+const storage: Component = {
+  component: "storage",
+  lines: [
+    on(
+      "lookup.finished",
+      ({ tenant, tier, result, reason, keys, bytes }) => [
+        "debug",
+        "a lookup was decided",
+        { tenant, tier, result, reason, keys, bytes },
+      ],
+      { wants: "nothing", wantsAtDebug: "detail" },
+    ),
+    on(
+      "sm.write.finished",
+      ({ tenant, outcome, keys, bytes }) => ["debug", "a write ended", { tenant, outcome, keys, bytes }],
+      { wants: "nothing", wantsAtDebug: "detail" },
+    ),
+  ],
+};
+
+const storageThread: Component = {
+  component: "storage_thread",
+  lines: [
+    on("storage_thread.started", () => ["info", "the storage thread is ready", {}]),
+    on(
+      "storage_thread.stuck",
+      () => ["error", "the storage thread stands still: its disk does not answer, or is very slow", {}],
+    ),
+    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread goes on", { seconds }]),
+    on(
+      "storage_thread.gone",
+      (gone) => [
+        "error",
+        "the storage thread has ended and is started again",
+        { cause: gone.cause, ...causeOf(gone) },
+      ],
+      { wants: "followed" },
+    ),
+  ],
+};
+
+const workers: Component = {
+  component: "workers",
+  lines: [
+    on("worker.started", ({ place }) => ["info", "a worker is ready", { place }]),
+    on("worker.stuck", ({ place }) => ["error", "a worker's thread cannot be ended: restart the process", { place }]),
+    on("worker.gone", ({ place, cause, count }) => {
+      const fields = { place, cause, count };
+      return cause === "stopped" ? ["info", "a worker has stopped", fields] : ["warn", "a worker is gone", fields];
+    }),
+  ],
+};
+
+type TierCall = Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">;
+
+const hasFailed = ({ outcome }: TierCall) => outcome === "failed" || outcome === "error";
+
+const tierCalls = (["lookup", "load", "store", "delete"] as const).map((op) =>
+  on(`l2.${op}.completed`, (call) => {
+    const { tier, tenant, outcome, keys, seconds } = call;
+    const fields = { tier, tenant, outcome, keys, seconds };
+    return hasFailed(call)
+      ? ["warn", `a tier failed to ${op}`, { ...fields, ...causeOf(call) }]
+      : ["debug", `a tier was called to ${op}`, fields];
+  }, {
+    ...CLOSER_AT_DEBUG,
+    outage: (call) => ({
+      kind: `${op} ${call.tier}`,
+      // A call that broke off says nothing of the tier.
+      state: hasFailed(call) ? "fails" : call.outcome === "aborted" ? "unknown" : "works",
+      cause: call.error ?? "",
+      over: ["a tier works again", { tier: call.tier, op }],
+    }),
+  })
+);
+
+const l2: Component = {
+  component: "l2",
+  lines: [
+    ...tierCalls,
+    on("timeout.raised", ({ exceptionType, count }) => ["warn", "a call was given up", { call: exceptionType, count }]),
+    on(
+      "l2.cleanup_failed",
+      ({ tier, error = "" }) => ["warn", "a tier failed to clean up", { tier, error }],
+      {
+        wants: "followed",
+        outage: ({ tier, error = "" }) => ({ kind: `clean up ${tier}`, state: "fails", cause: error }),
+      },
+    ),
+    on(
+      "l2.state.changed",
+      ({ tier, state, cause = "" }) =>
+        state === "unusable"
+          ? ["error", "a tier cannot be used", { tier, cause }]
+          : ["info", "a tier can be used again", { tier, cause }],
+      { wants: "detail" },
+    ),
+    on("l2.removed", ({ tier, tenant, reason, keys, bytes }) => {
+      const fields = { tier, tenant, reason, keys, bytes };
+      return reason === "corrupt"
+        ? ["warn", "bad objects were removed", fields]
+        : ["debug", "objects left a tier", fields];
+    }),
+  ],
+};
+
+/** Every line that an event makes. */
+export const components: readonly Component[] = [http, l1, storage, storageThread, workers, l2];
