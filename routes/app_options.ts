@@ -1,3 +1,4 @@
+import type { Access } from "../src/access/access.ts";
 import type { Clock } from "../src/core/clock.ts";
 import type { Follow } from "../src/core/followed_request.ts";
 import type { Publish } from "../src/core/publish.ts";
@@ -20,8 +21,14 @@ export interface AdminOptions {
   readonly metricsText: () => Promise<string>;
   /** Opens a live stream of events, for /v1/events. */
   readonly events: OpenEvents;
-  /** What a request must bring as a bearer to the routes of scope admin; undefined: they are open. */
-  readonly adminToken?: string | undefined;
+  /** Decides who a request comes from. */
+  readonly access: Access;
+  /** Whether everybody may read /metrics. */
+  readonly metricsAreOpen: boolean;
+  /** Whether it listens on more than its machine's loopback. */
+  readonly isExposed: boolean;
+  /** Origins whose pages may use the server, as browsers write them. */
+  readonly corsOrigins: readonly string[];
   /** Names that may stand in Host, beside the loopback's and addresses. */
   readonly allowedHosts: readonly string[];
   /** Whether the process is worth keeping, for /healthz. */

@@ -1,16 +1,16 @@
 import { Hono } from "hono";
 import { causeText } from "../src/core/cause_text.ts";
 import { VitrineError } from "../src/core/errors.ts";
-import { MAX_TENANT_BYTES } from "../src/core/key.ts";
 import type { AdminOptions } from "./app_options.ts";
-import { Call, type CallOptions } from "./call.ts";
-import { authorize } from "./http/authorize.ts";
+import { Call } from "./call.ts";
+import { guarded } from "./http/admit.ts";
+import { Cors } from "./http/cors.ts";
 import { refuseForeign } from "./http/foreign_origin.ts";
 import { HostGate } from "./http/host_gate.ts";
 import { type Located, NOWHERE, PathTable } from "./http/path_table.ts";
 import { problem, type Refusal } from "./http/problem.ts";
 import { targetOf } from "./http/request_target.ts";
-import type { Route } from "./route.ts";
+import type { Handler, Route } from "./route.ts";
 import type { RequestContext } from "./sender.ts";
 
 /** The HTTP interface. */
@@ -36,17 +36,17 @@ export interface App {
  */
 export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   const hosts = new HostGate(options.allowedHosts);
+  const cors = options.corsOrigins.length === 0 ? undefined : new Cors(options.corsOrigins);
   const table = new PathTable(routes.map(({ template }) => template));
-  const hot = new Map(routes.filter((route) => route.hot).map(({ template, handler }) => [template, handler]));
+  const hot = new Map<string, Handler>();
   // Hono is given the template in place of the path: keys stay as they were sent, and every route is a fixed string.
   const hono = new Hono<{ Bindings: Call }>({
     getPath: (_request, { env } = {}) => env?.located.template ?? "",
   });
-  for (const { method, template, handler, scope } of routes) {
-    hono.on(method, template, (c) => {
-      if (scope !== undefined && options.adminToken !== undefined) authorize(c.req.raw, options.adminToken);
-      return handler(c.env, c.req.raw);
-    });
+  for (const route of routes) {
+    const handler = guarded(route.handler, route.scopes, options.access);
+    hono.on(route.method, route.template, (c) => handler(c.env, c.req.raw));
+    if (route.hot) hot.set(route.template, handler);
   }
   hono.notFound((c) => notRouted(c.env, c.req.raw, routes));
   hono.onError((error, c) => failed(c.env, c.req.raw, { error, options }));
@@ -60,8 +60,10 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
   function answer(call: Call, request: Request): Response | Promise<Response> {
     const isRead = request.method === "GET" || request.method === "HEAD";
     const read = isRead ? hot.get(call.located.template) : undefined;
+    const preflight = cors?.preflight(call, request);
+    if (preflight !== undefined) return preflight;
     // Stored bytes say themselves to browsers that other origins may not use them.
-    const foreign = read === undefined ? refuseForeign(request) : undefined;
+    const foreign = read === undefined && cors?.allows(request) !== true ? refuseForeign(request) : undefined;
     if (foreign !== undefined) return problem(call, request, foreign);
     const handler = request.method === "GET" ? read : undefined;
     if (handler === undefined) return hono.fetch(request, call);
@@ -101,12 +103,13 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
         publish: options.publish,
         clock: options.clock,
         context,
-        followed: followedCall(options, request),
+        followed: options.follow?.(request.headers.get("traceparent")),
         onOver,
         onEndless,
       });
       const response = refusal === undefined ? answer(call, request) : problem(call, request, refusal);
-      return response instanceof Promise ? response.then((later) => call.answered(later)) : call.answered(response);
+      const finish = (made: Response) => call.answered(cors === undefined ? made : cors.mark(request, made));
+      return response instanceof Promise ? response.then(finish) : finish(response);
     },
   };
 }
@@ -130,12 +133,6 @@ function misaddressed(
     code: "bad_key",
     message: "parse path: a dot segment or a backslash in it: encode it, or the slash beside the dots",
   };
-}
-
-function followedCall({ follow }: AdminOptions, { headers }: Request): CallOptions["followed"] {
-  const followed = follow?.(headers.get("traceparent"));
-  if (followed === undefined) return undefined;
-  return { ...followed, tenant: headers.get("vitrine-tenant")?.slice(0, MAX_TENANT_BYTES) ?? "" };
 }
 
 /** The methods of the routes with this template; HEAD is where GET is. */

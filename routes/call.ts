@@ -1,3 +1,4 @@
+import { type Grant, OPEN_GRANT } from "../src/access/grant.ts";
 import type { Clock } from "../src/core/clock.ts";
 import type { FollowedRequest } from "../src/core/followed_request.ts";
 import type { MissReason } from "../src/core/miss_reason.ts";
@@ -20,8 +21,8 @@ export interface CallOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly context: RequestContext;
-  /** Set if its events carry details, with the tenant it asks for. */
-  readonly followed: (FollowedRequest & { readonly tenant: string }) | undefined;
+  /** Set if its events carry details. */
+  readonly followed: FollowedRequest | undefined;
   /** Called once, when the call is over. */
   readonly onOver: () => void;
   /** Told of a body without an end of its own: 1 when it begins, -1 when it is over. */
@@ -49,6 +50,8 @@ export class Call implements LookupListener {
   #error: string | undefined;
   #missReason: MissReason | undefined;
   #tierTimes = "";
+  #grant: Grant = OPEN_GRANT;
+  #tenant = "";
 
   constructor(method: string, located: Located, options: CallOptions) {
     this.located = located;
@@ -70,6 +73,36 @@ export class Call implements LookupListener {
 
   get context(): RequestContext {
     return this.#options.context;
+  }
+
+  /** What it may do, once it was let in. */
+  get grant(): Grant {
+    return this.#grant;
+  }
+
+  /** Whose objects it asks for, once it was let in. */
+  get tenant(): string {
+    return this.#tenant;
+  }
+
+  /** It is let in, for a tenant. */
+  admitted(grant: Grant, tenant: string): void {
+    this.#grant = grant;
+    this.#tenant = tenant;
+  }
+
+  /** It is refused for who it comes from. */
+  refused(reason: EventMap["access.refused"]["reason"], address: string): void {
+    const { route, publish, followed } = this.#options;
+    const { tokenId } = this.#grant;
+    publish("access.refused", {
+      reason,
+      route,
+      method: this.method,
+      address,
+      ...(tokenId === "" ? {} : { token: tokenId }),
+      ...(followed === undefined ? {} : { requestId: followed.requestId }),
+    });
   }
 
   /** Why its lookup was a miss, once it was. */
@@ -185,9 +218,11 @@ export class Call implements LookupListener {
     this.#publishBody("request", this.#requestBytes, answer);
     this.#publishBody("response", this.#responseBytes, answer);
     const failure = this.#error === undefined ? undefined : { error: this.#error };
+    const { tokenId } = this.#grant;
     const end = {
       ...answer,
       ...failure,
+      ...(tokenId === "" ? undefined : { token: tokenId }),
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
       requestBytes: this.#requestBytes,
@@ -198,8 +233,14 @@ export class Call implements LookupListener {
       publish("http.request.end", callerId === undefined ? end : { ...end, requestId: callerId });
     } else {
       const headersMs = milliseconds(this.#headersMs);
-      const { requestId, tenant } = followed;
-      publish("http.request.end", { ...end, requestId, tenant, parameter: this.located.parameter, headersMs });
+      const { requestId } = followed;
+      publish("http.request.end", {
+        ...end,
+        requestId,
+        tenant: this.#tenant,
+        parameter: this.located.parameter,
+        headersMs,
+      });
     }
     if (this.#isEndless) this.#options.onEndless(-1);
     onOver();

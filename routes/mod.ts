@@ -1,3 +1,4 @@
+import { accessRoutes } from "./access.ts";
 import type { AdminOptions, AppOptions } from "./app_options.ts";
 import { type App, buildApp } from "./build_app.ts";
 import { eventRoutes } from "./events.ts";
@@ -20,6 +21,7 @@ function adminRoutes(options: AdminOptions, port: PagePort): readonly Route[] {
     ...statusRoutes(options),
     ...metricsRoutes(options),
     ...eventRoutes(options),
+    ...accessRoutes(options),
     ...pageRoutes(port),
   ];
 }

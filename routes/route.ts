@@ -1,5 +1,6 @@
 import type { DescribeRouteOptions } from "hono-openapi";
 import type { GenericSchema } from "valibot";
+import type { Scope } from "../src/access/scope.ts";
 import type { Call } from "./call.ts";
 
 /** Answers a call; what it throws becomes a problem. */
@@ -12,8 +13,8 @@ export interface Route {
   /** The path; at most one `{name}`, which takes any characters, slashes included. */
   readonly template: string;
   readonly spec: DescribeRouteOptions;
-  /** admin: only for those who have the admin token, where one is set. Not for a `hot` route. */
-  readonly scope?: "admin";
+  /** Only for tokens with one of these, where tokens are configured; undefined: for everybody. */
+  readonly scopes?: readonly Scope[];
   /** Of the query string, for the specification; the handler parses with it. */
   readonly query?: GenericSchema;
   readonly handler: Handler;

@@ -9,18 +9,21 @@ export function statusRoutes({ status, config, version }: AdminOptions): readonl
     {
       method: "GET",
       template: "/status",
+      scopes: ["admin"],
       spec: about("Tiers, queues, event bus: a snapshot"),
       handler: async (call) => replyJson(call, await status()),
     },
     {
       method: "GET",
       template: "/config",
+      scopes: ["admin"],
       spec: about("The effective settings, without secrets"),
       handler: (call) => replyJson(call, config()),
     },
     {
       method: "GET",
       template: "/version",
+      scopes: ["admin"],
       spec: about("Version and runtime"),
       handler: (call) => replyJson(call, version),
     },

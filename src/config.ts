@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ConfigError, shown } from "./config/config_error.ts";
+import { isExposed } from "./config/exposure.ts";
 import { redactUrl } from "./config/redact_url.ts";
 import { causeText } from "./core/cause_text.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
@@ -11,10 +12,11 @@ import {
   nonEmpty,
   oneOf,
   orAuto,
+  origins,
   pathOrNone,
   ratio,
+  secretOrNone,
   size,
-  tokenOrNone,
   urls,
   type ValueFormat,
 } from "./config/value_format.ts";
@@ -96,10 +98,26 @@ const schema = v.object({
     "Names by which clients reach the server, beside localhost, addresses and the name in host; *.NAME is all below NAME, * every name.",
     hostNames(),
   ),
-  adminToken: setting(
+  tokensFile: setting(
     "none",
-    "Bearer token that /v1/events asks for; with none it is open to all who reach the server.",
-    tokenOrNone(),
+    "File of tokens, one a line (`token create` makes them), read again when it changes; with tokens, nobody gets in without one.",
+    pathOrNone(),
+  ),
+  tokens: setting("none", "The same lines themselves, in place of a file.", secretOrNone("lines of tokens, or none")),
+  insecureOpen: setting(
+    "off",
+    "Whether to listen on more than the loopback without tokens: whoever reaches it may do everything.",
+    oneOf(["on", "off"]),
+  ),
+  metricsAccess: setting(
+    "token",
+    "Where there are tokens, who may read /metrics: token, those of scope metrics or admin; open, everybody, and tenants are not named.",
+    oneOf(["token", "open"]),
+  ),
+  corsOrigins: setting(
+    "none",
+    "Origins whose pages may use the server, beside its own.",
+    origins(),
   ),
   observability: setting("on", "Whether events and metrics are made.", oneOf(["on", "off"])),
   tenantLabels: setting(
@@ -155,8 +173,16 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   /** What may stand in Host beside localhost and addresses; `*.` before a name: all below it; `*`: every name. */
   readonly allowedHosts: readonly string[];
-  /** A secret; undefined: there is none. */
-  readonly adminToken: string | undefined;
+  /** Where tokens are; one of the two at most. */
+  readonly tokensFile: string | undefined;
+  /** Their lines: not to be shown. */
+  readonly tokens: string | undefined;
+  /** Whether one of the two is there: nobody gets in without a token then. */
+  readonly hasTokens: boolean;
+  readonly insecureOpen: boolean;
+  readonly metricsAccess: Settings["metricsAccess"];
+  /** As browsers write them. */
+  readonly corsOrigins: readonly string[];
   readonly observability: boolean;
   readonly tenantLabels: number;
   readonly logLevel: Settings["logLevel"];
@@ -210,6 +236,7 @@ function orElse(value: number | "auto", auto: number): number {
 function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSources): Config {
   const quarterMib = Math.floor(memoryLimitBytes / 4 / mib);
   const l1SizeBytes = orElse(settings.l1Size, mib * clamp(quarterMib, 1, 4096));
+  const hasTokens = settings.tokensFile.path !== undefined || settings.tokens.secret !== undefined;
   return {
     host: settings.host,
     port: settings.port,
@@ -233,10 +260,16 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     storeConcurrency: settings.storeConcurrency,
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,
-    allowedHosts: [settings.host, ...settings.allowedHosts],
-    adminToken: settings.adminToken.token,
+    // A page that had its own name point here has no token.
+    allowedHosts: hasTokens && settings.allowedHosts.length === 0 ? ["*"] : [settings.host, ...settings.allowedHosts],
+    tokensFile: settings.tokensFile.path,
+    tokens: settings.tokens.secret,
+    hasTokens,
+    insecureOpen: settings.insecureOpen === "on",
+    metricsAccess: settings.metricsAccess,
+    corsOrigins: settings.corsOrigins,
     observability: settings.observability === "on",
-    tenantLabels: settings.tenantLabels,
+    tenantLabels: hasTokens && settings.metricsAccess === "open" ? 0 : settings.tenantLabels,
     logLevel: settings.logLevel,
     requestLogPath: settings.requestLog.path,
     eventQueueEntries: settings.eventQueue,
@@ -259,6 +292,14 @@ function checkTogether(config: Config): Config {
   if (config.write === "through" && config.l2.length === 0) {
     throw new ConfigError("write through needs a tier: l2 is none");
   }
+  if (config.tokensFile !== undefined && config.tokens !== undefined) {
+    throw new ConfigError("tokensFile and tokens are both set: one of them is enough");
+  }
+  if (!config.hasTokens && !config.insecureOpen && isExposed(config)) {
+    throw new ConfigError(
+      `host is more than this machine's loopback, and there are no tokens: ${config.host}: make one (token create) and name it with --tokens-file, or say --insecure-open`,
+    );
+  }
   return config;
 }
 
@@ -267,7 +308,7 @@ function checkTogether(config: Config): Config {
  * Throws ConfigError, its message one line, for anything unknown or bad.
  */
 export function loadConfig(sources: ConfigSources): { readonly config: Config } | { readonly text: string } {
-  const { asked, settings } = readSettings(sources, Object.keys(schema.entries));
+  const { asked, settings } = readSettings(sources, { names: Object.keys(schema.entries), switches: ["insecureOpen"] });
   if (asked === "help") return { text: helpText(settingDocs()) };
   if (asked === "version") return { text: sources.version };
   const config = checkTogether(resolve(parseSettings(settings), sources));

@@ -25,10 +25,21 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"], mayTypes: ["src/telemetry"] },
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: [] },
+  "src/access": { may: ["src/core", "valibot"] },
   "src/config": { may: ["src/core", "valibot"] },
   "routes/page/browser": { may: ["uplot"] },
   "routes": {
-    may: ["src/core", "src/storage", "src/events", "hono", "hono/*", "hono-openapi", "structured-headers", "valibot"],
+    may: [
+      "src/access",
+      "src/core",
+      "src/storage",
+      "src/events",
+      "hono",
+      "hono/*",
+      "hono-openapi",
+      "structured-headers",
+      "valibot",
+    ],
   },
 };
 

@@ -66,7 +66,12 @@ test("loadConfig gives the defaults when nothing is written", () => {
     requestLogPath: undefined,
     eventQueueEntries: 10_000,
     allowedHosts: ["127.0.0.1"],
-    adminToken: undefined,
+    tokensFile: undefined,
+    tokens: undefined,
+    hasTokens: false,
+    insecureOpen: false,
+    metricsAccess: "token",
+    corsOrigins: [],
   });
 });
 
@@ -75,6 +80,49 @@ test("loadConfig takes how much is told: level, request log, tenants", () => {
   const env = { VITRINE_TENANT_LABELS: "3" };
   const { logLevel, requestLogPath, tenantLabels } = configFrom({ args, env });
   expect([logLevel, requestLogPath, tenantLabels]).toEqual(["debug", "/var/log/v.jsonl", 3]);
+});
+
+test("loadConfig refuses a host beyond the loopback without tokens, unless that is said", () => {
+  for (const host of ["0.0.0.0", "::", "10.0.0.7", "vitrine"]) {
+    expect(refusal({ args: ["--host", host] })).toContain(`there are no tokens: ${host}: `);
+    const open = configFrom({ args: ["--host", host, "--insecure-open", "--port", "1"] });
+    expect([open.host, open.insecureOpen, open.port, open.hasTokens]).toEqual([host, true, 1, false]);
+    expect(configFrom({ args: ["--host", host, "--tokens-file", "t"] })).toMatchObject({ host, hasTokens: true });
+    expect(configFrom({ env: { VITRINE_HOST: host, VITRINE_TOKENS: "{}" } })).toMatchObject({ host, hasTokens: true });
+  }
+  expect(configFrom({ env: { VITRINE_HOST: "::", VITRINE_INSECURE_OPEN: "on" } }).insecureOpen).toBe(true);
+  expect(refusal({ args: ["--host=::", "--insecure-open=off"] })).toContain("there are no tokens");
+  expect(refusal({ args: ["--insecure-open=yes"] })).toContain('bad value for --insecure-open: "yes"');
+  expect(refusal({ args: ["--insecure-open", "on"] })).toBe("unexpected argument: on");
+});
+
+test("loadConfig takes tokens from one place, and shows none of them", () => {
+  expect(refusal({ args: ["--tokens-file", "t"], env: { VITRINE_TOKENS: "vit_secret" } })).toBe(
+    "tokensFile and tokens are both set: one of them is enough",
+  );
+  expect(refusal({ env: { VITRINE_ADMIN_TOKEN: "vit_secret" } })).toMatch(
+    /^VITRINE_ADMIN_TOKEN was removed: make a token/,
+  );
+});
+
+test("loadConfig looks at Host where there are tokens only if names are configured", () => {
+  const args = ["--tokens-file", "t"];
+  expect(configFrom({ args }).allowedHosts).toEqual(["*"]);
+  expect(configFrom({ args: [...args, "--allowed-hosts", "a"] }).allowedHosts).toEqual(["127.0.0.1", "a"]);
+});
+
+test("loadConfig names no tenants in metrics that everybody may read, where there are tokens", () => {
+  const args = ["--metrics-access", "open", "--tenant-labels", "5"];
+  expect(configFrom({ args }).tenantLabels).toBe(5);
+  expect(configFrom({ args: [...args, "--tokens-file", "t"] }).tenantLabels).toBe(0);
+});
+
+test("loadConfig takes origins as browsers write them, and no others", () => {
+  const origins = (text: string) => configFrom({ args: ["--cors-origins", text] }).corsOrigins;
+  expect(origins("https://a.example, http://localhost:3000")).toEqual(["https://a.example", "http://localhost:3000"]);
+  for (const bad of ["*", "a.example", "https://a.example/", "https://A.example", "null", "https://a:443", "file://"]) {
+    expect(refusal({ args: ["--cors-origins", bad] })).toContain("expected origins");
+  }
 });
 
 test("loadConfig takes at most 4 GiB for L1 when the memory limit is large", () => {
@@ -88,9 +136,9 @@ test("loadConfig takes 1 MiB for L1 and 1024 objects when the memory limit is ti
 
 test("loadConfig puts flags before variables before the file when all of them name a setting", () => {
   const readFile = fileWith(`{"host": "file", "port": 1, "storeConcurrency": 3}`);
-  const env = { VITRINE_HOST: "variable", VITRINE_PORT: "2", PATH: "/bin" };
-  const { host, port, storeConcurrency } = configFrom({ args: ["--host", "flag"], env, readFile });
-  expect([host, port, storeConcurrency]).toEqual(["flag", 2, 3]);
+  const env = { VITRINE_HOST: "::1", VITRINE_PORT: "2", PATH: "/bin" };
+  const { host, port, storeConcurrency } = configFrom({ args: ["--host", "localhost"], env, readFile });
+  expect([host, port, storeConcurrency]).toEqual(["localhost", 2, 3]);
 });
 
 test("loadConfig takes both ways of writing a flag when a value follows", () => {

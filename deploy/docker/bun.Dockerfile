@@ -17,7 +17,8 @@ FROM ${BASE}
 COPY --from=build /opt/bun /usr/local/bin/bun
 COPY --from=build /app /app
 COPY --from=build /var/lib/vitrine /var/lib/vitrine
-# Without tokens the server listens on loopback only, unless it is told: a container's loopback is of no use.
+# A container's loopback is of no use, so it listens on all addresses. Without tokens (VITRINE_TOKENS_FILE, VITRINE_TOKENS)
+# it does not start there, unless VITRINE_INSECURE_OPEN=on says that whoever reaches it may do everything.
 ENV VITRINE_HOST=0.0.0.0 \
     VITRINE_L2=file:///var/lib/vitrine
 USER 65532:65532

@@ -19,7 +19,8 @@ COPY --from=build /opt/deno /usr/local/bin/deno
 COPY --from=build /opt/deno-dir /opt/deno-dir
 COPY --from=build /app /app
 COPY --from=build /var/lib/vitrine /var/lib/vitrine
-# Without tokens the server listens on loopback only, unless it is told: a container's loopback is of no use.
+# A container's loopback is of no use, so it listens on all addresses. Without tokens (VITRINE_TOKENS_FILE, VITRINE_TOKENS)
+# it does not start there, unless VITRINE_INSECURE_OPEN=on says that whoever reaches it may do everything.
 ENV VITRINE_HOST=0.0.0.0 \
     VITRINE_L2=file:///var/lib/vitrine \
     DENO_DIR=/opt/deno-dir \

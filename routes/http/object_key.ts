@@ -1,29 +1,21 @@
 import { Buffer } from "node:buffer";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
-import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../src/core/key.ts";
+import { MAX_KEY_BYTES, type ObjectKey } from "../../src/core/key.ts";
+import { forbid } from "./admit.ts";
 
 /** What the URL standard resolves or cuts off. */
 const RESOLVABLE = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|[\\#]/i;
 
-/** The object a call names in the rest of its path. Throws bad_key, bad_request (tenant). */
-export function parseObjectKey(call: Pick<Call, "located" | "requestId">, request: Request): ObjectKey {
-  const object = { tenant: parseTenant(request), key: parseKey(call.located.parameter) };
+/**
+ * The object a call names in the rest of its path. Throws bad_key; forbidden if it is not one of those that the call's
+ * token is for.
+ */
+export function parseObjectKey(call: Call, request: Request): ObjectKey {
+  const key = parseKey(call.located.parameter);
+  if (!key.startsWith(call.grant.prefix)) forbid(call, request);
+  const object = { tenant: call.tenant, key };
   return call.requestId === undefined ? object : { ...object, requestId: call.requestId };
-}
-
-/** The tenant of a request, from `Vitrine-Tenant`, "" by default. Throws bad_request. */
-export function parseTenant(request: Request): string {
-  const tenant = request.headers.get("vitrine-tenant");
-  if (tenant === null) return "";
-  // What the runtimes make of other bytes in a header differs.
-  if (tenant.length > MAX_TENANT_BYTES || !/^[\x20-\x7e]*$/.test(tenant)) {
-    throw new VitrineError(
-      "bad_request",
-      `parse Vitrine-Tenant: not at most ${MAX_TENANT_BYTES} printable ASCII characters`,
-    );
-  }
-  return tenant;
 }
 
 function parseKey(encodedKey: string): string {

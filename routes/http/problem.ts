@@ -33,7 +33,9 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   no_room: { status: 507, title: "There is no room for the object" },
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },
-  unauthorized: { status: 401, title: "The request needs the admin token" },
+  unauthorized: { status: 401, title: "The request needs a token" },
+  forbidden: { status: 403, title: "The token does not allow this" },
+  too_many_failures: { status: 429, title: "Too many wrong tokens or passwords came from this address" },
   foreign_origin: { status: 403, title: "The page of another origin may not do this" },
   misdirected: { status: 421, title: "The host is not this server's" },
   too_many_listeners: { status: 503, title: "No more may listen at a time" },
@@ -43,6 +45,8 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
 };
 
 const RETRY_AFTER_SECONDS = "1";
+
+const CHALLENGES = 'Basic realm="vitrine", charset="UTF-8", Bearer realm="vitrine"';
 
 /** The one place where a refusal becomes a status and an RFC 9457 body. */
 export function problem(
@@ -69,7 +73,9 @@ export function problem(
     ...headers,
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;
-  if (refusal.code === "unauthorized") all["www-authenticate"] = 'Bearer realm="vitrine"';
+  if (status === 429) all["retry-after"] = String(refusal.details?.["retry_after_seconds"] ?? RETRY_AFTER_SECONDS);
+  // Basic first: there are clients that look at the beginning alone.
+  if (refusal.code === "unauthorized") all["www-authenticate"] = CHALLENGES;
   if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
   return new Response(body, { status, headers: all });
 }

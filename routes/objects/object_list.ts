@@ -5,10 +5,11 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEY_BYTES } from "../../src/core/key.ts";
 import { etagOf } from "../../src/core/object.ts";
 import type { ListEntry, Storage } from "../../src/storage/types.ts";
-import { parseTenant } from "../http/object_key.ts";
+import { forbid } from "../http/admit.ts";
 import { parseQuery } from "../http/query.ts";
 import { refusal } from "../http/refusal.ts";
 import { replyJson } from "../http/reply.ts";
+import type { Call } from "../call.ts";
 import type { AppOptions } from "../app_options.ts";
 import type { Route } from "../route.ts";
 
@@ -67,6 +68,7 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
     {
       method: "GET",
       template: TEMPLATE,
+      scopes: ["read"],
       query: listQuery,
       spec: {
         summary: "List a tenant's objects in the byte order of their keys",
@@ -80,8 +82,8 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
       async handler(call, request) {
         const query = parseQuery(listQuery, request);
         const { entries, more } = await storage.list({
-          tenant: parseTenant(request),
-          prefix: query.prefix,
+          tenant: call.tenant,
+          prefix: allowedPrefix(call, request, query.prefix),
           limit: query.limit,
           after: decodeCursor(query.cursor),
           tier: knownTier(storage, query.tier),
@@ -94,6 +96,7 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
     {
       method: "DELETE",
       template: TEMPLATE,
+      scopes: ["delete"],
       query: clearQuery,
       spec: {
         summary: "Remove a tenant's objects, from one tier or all",
@@ -106,8 +109,11 @@ export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
       },
       async handler(call, request) {
         const query = parseQuery(clearQuery, request);
-        const tenant = parseTenant(request);
-        return replyJson(call, { removed: await storage.clear({ tenant, tier: knownTier(storage, query.tier) }) });
+        // Of a part of the keys there is no clearing.
+        if (call.grant.prefix !== "") forbid(call, request);
+        return replyJson(call, {
+          removed: await storage.clear({ tenant: call.tenant, tier: knownTier(storage, query.tier) }),
+        });
       },
     },
   ];
@@ -122,6 +128,13 @@ function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
     created: new Date(meta.createdMs).toISOString(),
     ...(meta.expiresMs === 0 ? {} : { expires: new Date(meta.expiresMs).toISOString() }),
   };
+}
+
+/** The longer of the prefix that is asked for and that of the token, of which one has to begin with the other. */
+function allowedPrefix(call: Call, request: Request, asked: string): string {
+  const { prefix } = call.grant;
+  if (asked.startsWith(prefix)) return asked;
+  return prefix.startsWith(asked) ? prefix : forbid(call, request);
 }
 
 function knownTier(storage: Storage, name: string | undefined): string | undefined {

@@ -2,6 +2,7 @@ import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
 import type { ObjectRead } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { asksWhy, explainObject } from "./explain.ts";
+import { dispositionOf } from "../http/disposition.ts";
 import { addKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { matchNames, noneMatchNames } from "../http/preconditions.ts";
@@ -149,6 +150,8 @@ function objectHeaders(
     "server-timing": call.serverTiming(found.tier === "l1"),
   };
   if (meta.headers !== undefined) addKeptHeaders(headers, meta.headers);
+  const disposition = dispositionOf(meta.contentType, headers["content-disposition"]);
+  if (disposition !== undefined) headers["content-disposition"] = disposition;
   addFreshness(headers, call, meta);
   if (meta.sha256 !== "") headers["repr-digest"] = `sha-256=:${meta.sha256}:`;
   if (decision.status === 206) {
@@ -170,7 +173,9 @@ function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectM
     headers["cache-control"] = kept === undefined ? maxAge : `${maxAge}, ${kept}`;
   }
   // What a shared cache may keep is one tenant's.
-  if (meta.expiresMs !== 0 || meta.headers !== undefined) headers["vary"] = "Vitrine-Tenant";
+  if (meta.expiresMs !== 0 || meta.headers !== undefined) {
+    headers["vary"] = call.grant.tokenId === "" ? "Vitrine-Tenant" : "Authorization, Vitrine-Tenant";
+  }
 }
 
 function cacheStatus(call: Call, { meta, tier }: Found): string {

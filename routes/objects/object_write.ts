@@ -1,6 +1,6 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { etagOf } from "../../src/core/object.ts";
-import type { PutRequest, Upload } from "../../src/storage/types.ts";
+import type { Precondition, PutRequest, Upload } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";
 import { parseContentType } from "../http/content_type.ts";
@@ -43,8 +43,13 @@ function parsePut(call: Call, request: Request): PutRequest {
     headers: parseKeptHeaders(headers),
     ttlSeconds: parseTtl(headers.get("cache-control")),
     durability: parseDurability(headers.get("vitrine-durability")),
-    precondition: writePrecondition(headers),
+    precondition: call.grant.scopes.has("write") ? writePrecondition(headers) : createOnly(writePrecondition(headers)),
   };
+}
+
+/** For a token that may not replace: as with `If-None-Match: *`, checked in the step that admits the object. */
+function createOnly(precondition: Precondition | undefined): Precondition {
+  return (current) => current === undefined && (precondition === undefined || precondition(undefined));
 }
 
 function parseLength(request: Request): number | undefined {

@@ -24,7 +24,10 @@ const keyParameter = {
   description: "1-1024 bytes, percent-encoded UTF-8; slashes may stand as they are. Send dot segments as `a%2F..%2Fb`.",
   schema: { type: "string" as const },
 };
-const tenant = header("Vitrine-Tenant", "Whose object it is; at most 128 characters.");
+const tenant = header(
+  "Vitrine-Tenant",
+  "Whose object it is; at most 128 characters. Where tokens are configured, the token decides.",
+);
 const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
 
 /** One object: PUT, GET, HEAD, DELETE. */
@@ -33,6 +36,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
     {
       method: "GET",
       template: TEMPLATE,
+      scopes: ["read"],
       query: explainSpec.query,
       spec: {
         summary: "Read an object",
@@ -66,6 +70,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
     {
       method: "PUT",
       template: TEMPLATE,
+      scopes: ["write", "create-only"],
       spec: {
         summary: "Store an object",
         tags: ["objects"],
@@ -99,7 +104,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
           200: { description: "Replaced" },
           201: { description: "Created" },
           400: refusal("Bad key or header; length or digest mismatch"),
-          412: refusal("A precondition failed"),
+          412: refusal("A precondition failed, or the token only creates and the object is there"),
           413: refusal("Larger than this server takes"),
           431: refusal("More header fields or bytes than are kept with an object"),
           503: refusal("A tier failed, or the server is shutting down"),
@@ -111,6 +116,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
     {
       method: "DELETE",
       template: TEMPLATE,
+      scopes: ["delete"],
       spec: {
         summary: "Delete an object from all tiers",
         tags: ["objects"],

@@ -18,6 +18,8 @@ import { MAX_HOLDER } from "../l1/arena/layout.ts";
 import { hasFolders } from "../l2/mod.ts";
 import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
+import { accessOptions } from "./access_options.ts";
+import { openAccess } from "./open_access.ts";
 import { unready } from "./unready.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
@@ -80,6 +82,7 @@ export async function startCluster(
   const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
   const runtime = currentRuntime();
   const build = { version, runtime: runtimeName(runtime), startMs };
+  const access = await openAccess(config, { publish: (name, fields) => publish(name, fields), clock, reportError });
   const [port, adminPort] = await findPorts(config);
   if (config.observability) checkRequestLog(config);
   // One more than there are workers, for the replacement of one that hangs.
@@ -166,6 +169,7 @@ export async function startCluster(
         channelName,
         producer,
         countersRow,
+        access: access.shared(),
         relay: { host: config.host, port: adminPort, key: relay.admit(seat.holder) },
       };
       const url = new URL("./cluster/worker.ts", import.meta.url);
@@ -235,8 +239,8 @@ export async function startCluster(
     status,
     metricsText,
     events: live.open,
-    adminToken: config.adminToken,
-    allowedHosts: config.allowedHosts,
+    access: access.access,
+    ...accessOptions(config),
     isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
     unready: () =>
       unready({
@@ -278,6 +282,7 @@ export async function startCluster(
     build,
   });
   hub.tellInterest();
+  access.watch((tokens) => supervisor.postAll({ kind: "tokens", tokens }));
   const adminListener = runtime.serve({
     host: config.host,
     port: adminPort,
@@ -302,6 +307,7 @@ export async function startCluster(
       try {
         board.isReady = false;
         live.close();
+        access.close();
         const failures: string[] = [];
         const before = l1.unsaved();
         storageThread?.stopSoon();

@@ -1,4 +1,5 @@
 import { type App, createApp } from "../../routes/mod.ts";
+import type { Access } from "../access/access.ts";
 import type { Config } from "../config.ts";
 import { publicConfig } from "../config/public_config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -13,11 +14,13 @@ import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import type { Storing } from "../storage/storing.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
+import { accessOptions } from "./access_options.ts";
 import { composeTiers } from "./tiers.ts";
 
 /** What a node is made of: all that differs between a single isolate and a worker. */
 export interface NodeOptions {
   readonly config: Config;
+  readonly access: Access;
   readonly version: string;
   readonly runtime: Runtime;
   readonly clock: Clock;
@@ -82,8 +85,7 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     discard: runtime.discard,
     version: { version: options.version, runtime: runtimeName(runtime) },
     config: () => publicConfig(config),
-    adminToken: config.adminToken,
-    allowedHosts: config.allowedHosts,
+    ...accessOptions(config),
     isAlive: () => true,
   });
   return {

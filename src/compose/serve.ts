@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
 import { type Config, loadConfig } from "../config.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { exposureWarning } from "../config/exposure_warning.ts";
+import { accessText } from "../config/exposure.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { formatSize } from "../core/size.ts";
 import { shownUrl } from "../l2/shown_url.ts";
+import { runTokenCommand } from "./token_command.ts";
 import { Descriptors } from "../runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
@@ -55,7 +57,7 @@ function startLine(
     } l2=${l2} write=${config.write} ` +
     `observability=${config.observability ? "on" : "off"} connections=${Descriptors.own().room() ?? "?"}${
       assumedText(assumptions)
-    }${exposureWarning(config)}`;
+    }${accessText(config)}`;
 }
 
 /** Says in one line why the server does not start. */
@@ -64,6 +66,17 @@ function refuse(error: unknown): never {
   if (error instanceof GivenUp) process.exit(EXIT.done);
   const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
   process.exit(isUsage ? EXIT.usage : EXIT.failed);
+}
+
+/** The first line of the input. */
+async function readLine(): Promise<string> {
+  const lines = createInterface({ input: process.stdin });
+  try {
+    for await (const line of lines) return line;
+    return "";
+  } finally {
+    lines.close();
+  }
 }
 
 /** Sets the handlers of the signals that stop the server. */
@@ -80,11 +93,23 @@ function stopOnSignals(timeoutMs: number, signals: readonly StopSignal[]): Stopp
 }
 
 /**
- * Runs the server of the command line: reads the settings, starts, prints the start line and stops at a signal.
+ * Runs the command line: makes a token; or reads the settings, starts the server, prints the start line and stops at a
+ * signal.
  * Never throws: a failure is printed, and ends the process.
  */
 export async function serve({ signals, onListening }: ServeOptions): Promise<void> {
   try {
+    const [command, ...args] = process.argv.slice(2);
+    if (command === "token") {
+      onListening();
+      await runTokenCommand({
+        args,
+        print: (line) => print(console.log, line),
+        say: (line) => print(console.error, line),
+        readLine,
+      });
+      return;
+    }
     const host = hostFacts();
     const config = settings(host);
     if (config === undefined) return;

@@ -12,6 +12,7 @@ import { composeNode, runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { openTelemetry } from "./telemetry.ts";
+import { openAccess } from "./open_access.ts";
 import { unready } from "./unready.ts";
 
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
@@ -21,6 +22,8 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const runtime = currentRuntime();
   const bus = config.observability ? new EventBus({ clock, queueSize: config.eventQueueEntries }) : undefined;
   const publish = bus?.publish ?? noPublish;
+  const opened = await openAccess(config, { publish, clock, reportError });
+  opened.watch();
   const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   const shared = new SharedKeys(allocateSharedKeys({ places: 1, hashSeed }, "private"), { place: 0, holder: 1 });
   const losses = lossListeners(shared.ghosts, clock);
@@ -32,6 +35,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   let ready = true;
   const { storage, app, listen } = await composeNode({
     config,
+    access: opened.access,
     version,
     runtime,
     clock,
@@ -79,6 +83,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     async stop() {
       ready = false;
       events.close();
+      opened.close();
       await listener.stop();
       await storage.drain();
       clearInterval(ticker);

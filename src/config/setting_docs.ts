@@ -29,6 +29,8 @@ export function helpText(docs: readonly SettingDoc[]): string {
   return [
     "Vitrine, the HTTP cache you can see into.",
     "",
+    "  token create --help    Make a token.",
+    "",
     ...all.map(([flag, sentence]) => `  ${flag.padEnd(width)}  ${sentence}`),
     "",
     "Each setting is also a variable (--l1-size: VITRINE_L1_SIZE) and a key of the file (l1Size). Flags win over variables, variables over the file.",

@@ -22,6 +22,13 @@ export interface WrittenSettings {
   readonly settings: ReadonlyMap<string, WrittenSetting>;
 }
 
+/** The settings there are. */
+export interface SettingNames {
+  readonly names: readonly string[];
+  /** Those of them whose flag may stand alone for `on`. */
+  readonly switches: readonly string[];
+}
+
 const envPrefix = "VITRINE_";
 const defaultPath = "vitrine.json";
 const BYTE_ORDER_MARK = "\uFEFF";
@@ -30,6 +37,7 @@ const valueSchema = v.union([v.string(), v.number()]);
 const LOGROTATE = "the request log is opened again at SIGUSR2, so that logrotate can rename it";
 /** Settings of earlier versions, and what took their place. */
 const REMOVED = new Map([
+  ["adminToken", "make a token of scope admin (token create), and name its file with --tokens-file"],
   ["requestLogSize", LOGROTATE],
   ["requestLogFiles", LOGROTATE],
 ]);
@@ -46,9 +54,11 @@ export function variableName(setting: string): string {
 
 type Written = Map<string, WrittenSetting>;
 
-function readFlags(args: readonly string[], names: readonly string[]): Written {
+function readFlags(args: readonly string[], { names, switches }: SettingNames): Written {
   const settings = new Map([...names, "config"].map((name) => [flagName(name), name]));
-  const options = Object.fromEntries([...settings.keys()].map((flag) => [flag, { type: "string" as const }]));
+  const options = Object.fromEntries(
+    Array.from(settings, ([flag, name]) => [flag, { type: switches.includes(name) ? "boolean" : "string" } as const]),
+  );
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
   const written: Written = new Map();
   for (const token of tokens) {
@@ -56,8 +66,9 @@ function readFlags(args: readonly string[], names: readonly string[]): Written {
     if (token.kind === "option-terminator") continue;
     const setting = settings.get(token.name);
     if (setting === undefined) throw new ConfigError(`unknown flag: ${token.rawName}`);
-    if (token.value === undefined) throw new ConfigError(`missing value for flag: ${token.rawName}`);
-    written.set(setting, { text: token.value, origin: token.rawName });
+    const text = token.value ?? (switches.includes(setting) ? "on" : undefined);
+    if (text === undefined) throw new ConfigError(`missing value for flag: ${token.rawName}`);
+    written.set(setting, { text, origin: token.rawName });
   }
   return written;
 }
@@ -125,11 +136,11 @@ function readSettingsFile(
  * Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that
  * cannot be read.
  */
-export function readSettings(sources: SettingSources, current: readonly string[]): WrittenSettings {
+export function readSettings(sources: SettingSources, current: SettingNames): WrittenSettings {
   if (sources.args.some((arg) => arg === "--help" || arg === "-h")) return { asked: "help", settings: new Map() };
   if (sources.args.includes("--version")) return { asked: "version", settings: new Map() };
-  const names = [...current, ...REMOVED.keys()];
-  const flags = readFlags(sources.args, names);
+  const names = [...current.names, ...REMOVED.keys()];
+  const flags = readFlags(sources.args, { ...current, names });
   const variables = readVariables(sources.env, names);
   const file = readSettingsFile(sources, flags.get("config") ?? variables.get("config"), names);
   const settings = new Map([...file, ...variables, ...flags]);

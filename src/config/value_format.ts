@@ -74,15 +74,24 @@ export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }>
   };
 }
 
-/** A secret that fits into a header; undefined in it for `none`. */
-export function tokenOrNone(): ValueFormat<{ readonly token: string | undefined }> {
+/** A text that must not be shown; undefined in it for `none`. */
+export function secretOrNone(expected: string): ValueFormat<{ readonly secret: string | undefined }> {
   return {
-    parse: (text) => {
-      if (!/^[!-~]{1,512}$/.test(text)) return undefined;
-      return { token: text === "none" ? undefined : text };
-    },
-    expected: "1 to 512 printable ASCII characters without spaces, or none",
+    parse: (text) => text.trim() === "" ? undefined : { secret: text === "none" ? undefined : text },
+    expected,
     secret: true,
+  };
+}
+
+/** Origins of pages separated by commas, or `none` for an empty list. */
+export function origins(): ValueFormat<readonly string[]> {
+  return {
+    parse: (value) => {
+      if (value === "none") return [];
+      const list = value.split(",").map((origin) => origin.trim());
+      return list.every((origin) => /^https?:/.test(origin) && URL.parse(origin)?.origin === origin) ? list : undefined;
+    },
+    expected: "origins separated by commas, such as https://app.example.com, or none",
   };
 }
 

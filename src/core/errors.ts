@@ -17,6 +17,8 @@ export type ErrorCode =
   | "tier_failed"
   | "client_gone"
   | "unauthorized"
+  | "forbidden"
+  | "too_many_failures"
   | "foreign_origin"
   | "misdirected"
   | "too_many_listeners"

@@ -109,6 +109,7 @@ export const catalogue = {
         "The `traceparent` of its response, if it is followed; of its caller, marked as not sampled, if it is not and failed (5xx).",
       ),
       tenant: detail("The tenant it asked for, if it is followed."),
+      token: detail("The id of the token it was let in with, where tokens are configured."),
       parameter: detail("What stood for the route's parameter, percent-encoded, if it is followed."),
       error,
       headersMs: detail("Milliseconds from its start to its headers, as in Server-Timing, if it is followed."),
@@ -122,6 +123,31 @@ export const catalogue = {
       method: label("Known HTTP method, else _OTHER."),
       status: label("Status code in digits."),
       bytes: size("Its length."),
+    },
+  },
+  "access.refused": {
+    doc: "A request was refused for who it came from.",
+    fields: {
+      reason: oneOf(
+        ["missing", "unknown", "limited", "busy", "forbidden"],
+        "missing: it brought no credentials; unknown: those it brought are not known; limited: as unknown, after too many of its address; busy: too many passwords were being checked; forbidden: its token does not allow this.",
+      ),
+      route,
+      method: label("Known HTTP method, else _OTHER."),
+      address: detail("Where it came from, as the socket says."),
+      token: detail("The id of its token, if that is known."),
+      requestId,
+    },
+  },
+  "access.tokens.changed": {
+    doc: "The file of tokens has changed.",
+    fields: {
+      outcome: oneOf(
+        ["loaded", "failed"],
+        "loaded: its tokens count from now on; failed: it cannot be used, the tokens before it go on to count.",
+      ),
+      tokens: sum("How many tokens it has; 0 of one that cannot be used."),
+      error,
     },
   },
   "lookup.finished": {

@@ -37,14 +37,13 @@ interface BunServer {
   readonly port: number;
   /** Whose responses have not left. */
   readonly pendingRequests: number;
+  requestIP(request: Request): { readonly address: string } | null;
   stop(closeActiveConnections?: boolean): Promise<void>;
   closeIdleConnections(): number;
 }
 
 /** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
-const NO_CONTEXT = {};
-const RESOLVED = { isResolved: true } as const;
 /** How often is looked whether connections have taken descriptors that others need: Bun accepts until none is left. */
 const ROOM_MS = 250;
 /** How often a stop looks whether only endless responses are left. */
@@ -85,10 +84,12 @@ function collector(): Runtime["discard"] {
 
 function serve(options: ServeOptions): Server {
   const { exactPaths } = options;
+  const context = { addressOf: (request: Request) => server.requestIP(request)?.address ?? "" };
+  const resolved = { ...context, isResolved: true } as const;
   const answer = (request: Request, isResolved: boolean) =>
-    afterBody(request, options.fetch(request, isResolved ? RESOLVED : NO_CONTEXT), { discard });
+    afterBody(request, options.fetch(request, isResolved ? resolved : context), { discard });
   const byRoute = (paths: ExactPaths) => (request: RoutedRequest) => answer(request, isRoutedElsewhere(request, paths));
-  const server = Bun.serve({
+  const server: BunServer = Bun.serve({
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort,

@@ -32,8 +32,10 @@ export class DenoConnection {
   #sinceMs: number | undefined;
   #endsAfterRequests = false;
 
-  constructor({ fetch, onRequestOver, serve }: {
+  constructor({ fetch, address, onRequestOver, serve }: {
     readonly fetch: ServeOptions["fetch"];
+    /** Of its other end. */
+    readonly address: string;
     readonly onRequestOver: () => void;
     readonly serve: (handler: Parameters<ServeConnection>[2], signal: AbortSignal) => Served;
   }) {
@@ -41,6 +43,7 @@ export class DenoConnection {
       this.#waitingForBodies += waits ? 1 : -1;
       this.#sinceMs = undefined;
     };
+    const addressOf = () => address;
     const over = () => {
       this.#inHand--;
       this.#sinceMs = undefined;
@@ -51,7 +54,10 @@ export class DenoConnection {
       this.#inHand++;
       completed?.then(over, over);
       if (this.#endsAfterRequests) return new Response(null, { status: 503, headers: { connection: "close" } });
-      return fetch(request, completed === undefined ? { waitsForBody } : { completed, waitsForBody });
+      return fetch(
+        request,
+        completed === undefined ? { waitsForBody, addressOf } : { completed, waitsForBody, addressOf },
+      );
     }, this.#abort.signal);
     this.ended = this.#served.finished.catch(() => {});
   }

@@ -2,7 +2,7 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
 import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import type { RequestContext, ServeOptions, Server } from "./types.ts";
+import type { ServeOptions, Server } from "./types.ts";
 
 declare const Deno: {
   serve(
@@ -15,13 +15,18 @@ declare const Deno: {
       readonly onListen: () => void;
       readonly onError: (error: unknown) => Response;
     },
-    handler: (request: Request, context: RequestContext) => Response | Promise<Response>,
+    handler: (request: Request, context: Info) => Response | Promise<Response>,
   ): {
     readonly addr: { readonly hostname: string; readonly port: number };
     shutdown(): Promise<void>;
     readonly finished: Promise<void>;
   };
 };
+
+interface Info {
+  readonly completed?: Promise<void>;
+  readonly remoteAddr: { readonly hostname: string };
+}
 
 /** Milliseconds between two looks of a stop at the requests in hand. */
 const LOOK_MS = 20;
@@ -51,11 +56,12 @@ export function servePlainly(options: ServeOptions): Server {
       options.onError(error);
       return new Response(null, { status: 500 });
     },
-  }, (request, context) => {
+  }, (request, { completed, remoteAddr }) => {
     if (isStopping) return new Response(null, { status: 503, headers: { connection: "close" } });
     requests.inHand++;
-    context.completed?.then(over, over);
-    return options.fetch(request, context);
+    completed?.then(over, over);
+    const addressOf = () => remoteAddr.hostname;
+    return options.fetch(request, completed === undefined ? { addressOf } : { completed, addressOf });
   });
   tell();
   return {

@@ -4,6 +4,7 @@ import { ENDLESS_PATIENCE_MS } from "./endless.ts";
 import type { ServeOptions, Server } from "./types.ts";
 
 interface Conn {
+  readonly remoteAddr: { readonly hostname: string };
   setNoDelay(): void;
   close(): void;
 }
@@ -134,6 +135,7 @@ export class DenoServer implements Server {
     const { fetch, onError } = this.#options;
     const connection: DenoConnection = new DenoConnection({
       fetch,
+      address: conn.remoteAddr.hostname,
       onRequestOver: () => this.#onChange(),
       serve: (handler, signal) => {
         conn.setNoDelay();

@@ -25,6 +25,8 @@ export interface RequestContext {
    * to its clients itself.
    */
   readonly waitsForBody?: (waits: boolean) => void;
+  /** The address of the other end of the request's connection; "" if it is gone. */
+  readonly addressOf?: (request: Request) => string;
   /** Set if the runtime has resolved the path that was sent into another (Bun; see `exactPaths`). */
   readonly isResolved?: true;
 }

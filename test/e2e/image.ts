@@ -32,7 +32,7 @@ const started = performance.now();
 const tell = (what: string) => console.log(`${((performance.now() - started) / 1000).toFixed(1)} s: ${what}`);
 
 /** The settings that the contract's limits belong to; larger objects than the contract's largest are for the drain. */
-const settings = { VITRINE_L1_SIZE: "32MiB", VITRINE_MAX_OBJECT: "6MiB" } as const;
+const settings = { VITRINE_L1_SIZE: "32MiB", VITRINE_MAX_OBJECT: "6MiB", VITRINE_INSECURE_OPEN: "on" } as const;
 
 /** COPY_LIMIT_BYTES of src/runtime: the server's, whatever runs this suite. */
 const copyLimitBytes: Readonly<Record<RuntimeName, number>> = { bun: 64 * 1024, deno: 32 * 1024 };
@@ -107,6 +107,9 @@ await runSuite("image", options, async (run) => {
       OTEL_RESOURCE_ATTRIBUTES: "service.instance.id=in-a-container",
     },
   };
+  const inVain = await Container.startInVain({ ...container, env: {} });
+  checks.equal("exit code without tokens", { actual: inVain.code, expected: 2 });
+  checks.that("says what it wants", inVain.output.includes("--tokens-file"), () => inVain.output);
   checks.that("not healthy while nothing runs", !isHealthy(container));
   const first = await Container.start(container);
   tell("started by buildah");

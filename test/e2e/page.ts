@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Browser } from "playwright-core";
 import { checkClean, openPage, startBrowser, type WatchedPage } from "./page/browser.ts";
-import { checkEvents, checkToken } from "./page/check_events.ts";
+import { checkEvents, checkExposed, checkToken } from "./page/check_events.ts";
 import { checkLost, checkOff } from "./page/check_states.ts";
 import { PageLoad } from "./page/page_load.ts";
 import { expectedOf, shownOn } from "./page/shown.ts";
@@ -168,6 +168,7 @@ if (options.number("screenshots") > 0) {
   await runSuite("page", options, async (run) => {
     await checkPage(run);
     await checkToken(browser, run, { timeoutMs });
+    await checkExposed(browser, run, { timeoutMs });
     await checkOff(browser, run, { timeoutMs });
     tell("token asked for, silence explained");
   });

@@ -63,6 +63,11 @@ export class EventRecorder {
     return this.#seen.filter((each) => each.name === name).length;
   }
 
+  /** The fields of all events of a name that came. */
+  named(name: EventName): readonly object[] {
+    return this.#seen.filter((each) => each.name === name).map(({ fields }) => fields);
+  }
+
   #arm(): void {
     this.#arrival = new Promise((resolve) => this.#wake = resolve);
   }

@@ -1,6 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { createAdminApp } from "../../routes/mod.ts";
+import { Access } from "../../src/access/access.ts";
+import { FailureTable } from "../../src/access/failure_table.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LIVE_LIMITS } from "../../src/events/live/live_feed.ts";
@@ -22,6 +24,10 @@ const app = createAdminApp({
   metricsText: () => Promise.resolve(""),
   events: openEventsOf(bus.feed, { schedule: unrefTimer, heartbeatMs: 15_000 }),
   allowedHosts: ["vitrine", "v"],
+  access: new Access(undefined, new FailureTable(FailureTable.allocate(1), systemClock)),
+  metricsAreOpen: false,
+  isExposed: false,
+  corsOrigins: [],
   isAlive: () => true,
   unready: () => undefined,
   reportError: (error) => errors.push(error),

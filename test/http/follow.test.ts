@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
+import { Access } from "../../src/access/access.ts";
+import { FailureTable } from "../../src/access/failure_table.ts";
 import { createApp } from "../../routes/mod.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import type { FollowedRequest } from "../../src/core/followed_request.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
+const OPEN = new Access(undefined, new FailureTable(FailureTable.allocate(1), { monotonicMs: () => 0 }));
 const REQUEST = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /**
@@ -29,6 +32,10 @@ function app(follow: (traceParent: string | null) => FollowedRequest | undefined
     status: () => Promise.resolve({}),
     metricsText: () => Promise.resolve("up 1\n"),
     allowedHosts: ["vitrine", "v"],
+    access: OPEN,
+    metricsAreOpen: false,
+    isExposed: false,
+    corsOrigins: [],
     isAlive: () => true,
     events: () => Promise.reject(new Error("no events")),
     unready: () => undefined,

@@ -4,6 +4,9 @@ import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";
 import { unrefTimer } from "../../src/events/timer.ts";
+import { Access } from "../../src/access/access.ts";
+import { type FailureMemory, FailureTable } from "../../src/access/failure_table.ts";
+import type { TokenEntry } from "../../src/access/token_entry.ts";
 import type { Sender } from "../../routes/sender.ts";
 import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
 import { type ContractFixture, EventRecorder } from "./contract_client.ts";
@@ -13,6 +16,7 @@ const MIB = 1024 * 1024;
 /** An app over a MemoryStorage and all that a test may turn. */
 export interface MemoryApp {
   readonly app: App;
+  readonly access: Access;
   readonly storage: MemoryStorage;
   readonly knobs: MemoryStorageKnobs;
   /** Errors that became a 500. */
@@ -27,7 +31,19 @@ export interface MemoryApp {
 /** The app of the HTTP tests; its clock stands still until it is advanced. */
 export function memoryApp(
   sender: Sender,
-  { allowedHosts = ["*"] }: { readonly allowedHosts?: readonly string[] } = {},
+  {
+    allowedHosts = ["*"],
+    corsOrigins = [],
+    metricsAreOpen = false,
+    tokens,
+    failures = FailureTable.allocate(1),
+  }: {
+    readonly allowedHosts?: readonly string[];
+    readonly corsOrigins?: readonly string[];
+    readonly metricsAreOpen?: boolean;
+    readonly tokens?: readonly TokenEntry[];
+    readonly failures?: FailureMemory;
+  } = {},
 ): MemoryApp {
   let nowMs = 1_800_000_000_000;
   let ready = true;
@@ -41,6 +57,7 @@ export function memoryApp(
     l1LimitBytes: 4 * MIB,
   };
   const storage = new MemoryStorage(knobs);
+  const access = new Access(tokens, new FailureTable(failures, knobs.clock));
   const app = createApp({
     storage,
     sender,
@@ -56,12 +73,17 @@ export function memoryApp(
     metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
     discard() {},
     allowedHosts,
+    access,
+    metricsAreOpen,
+    isExposed: false,
+    corsOrigins,
     isAlive: () => true,
     unready: () => ready ? undefined : "on purpose",
     reportError: (error) => errors.push(error),
   });
   return {
     app,
+    access,
     storage,
     knobs,
     errors,

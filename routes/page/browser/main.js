@@ -2,10 +2,13 @@
 import { figuresOf } from "./figures/figures.js";
 import { MetricsWindow } from "./metrics/metrics_window.js";
 import { parseMetrics } from "./metrics/parse_metrics.js";
+import { seesNumbers } from "./session/access.js";
+import { Session } from "./session/session.js";
 import { Charts } from "./view/charts.js";
 import { write } from "./view/dom.js";
 import { EventsSection } from "./view/events_section.js";
 import { ServerState } from "./view/server_state.js";
+import { SessionSection } from "./view/session_section.js";
 import { showTables } from "./view/tables.js";
 import { showTiles } from "./view/tiles.js";
 
@@ -18,8 +21,12 @@ const view = new MetricsWindow({ windowMs });
 const charts = new Charts({ spanSeconds: 300, gapSeconds: 3 * everyMs / 1000 });
 const state = new ServerState();
 
+const session = new Session({ fetch: (url, init) => fetch(url, init), storage: sessionStorage });
+
 async function readMetrics() {
-  const response = await fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
+  const response = await session.fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
+  // The token was taken back, or has fewer rights now.
+  if (response.status === 401 || response.status === 403) void session.ask();
   if (!response.ok) throw new Error(`read metrics: status ${response.status}`);
   return await response.text();
 }
@@ -48,15 +55,22 @@ async function update() {
   }
 }
 
+/** Who is not let in asks for nothing more than that: it would count as a failure. */
+function maySeeNumbers() {
+  const { known } = session;
+  return known === "unknown" || (known !== "refused" && seesNumbers(known));
+}
+
 /** A page that nobody sees asks nothing. */
 async function showWhileVisible() {
   while (!document.hidden) {
-    await update();
+    if (maySeeNumbers()) await update();
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   document.addEventListener("visibilitychange", () => void showWhileVisible(), { once: true });
 }
 
 write("hint-command", `curl -X PUT --data-binary hello ${new URL("v1/objects/hello", document.baseURI)}`);
-new EventsSection().start();
+await new SessionSection(session).start();
+new EventsSection(session).start();
 await showWhileVisible();

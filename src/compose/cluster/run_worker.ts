@@ -1,4 +1,7 @@
 import type { App } from "../../../routes/mod.ts";
+import { Access } from "../../access/access.ts";
+import { FailureTable } from "../../access/failure_table.ts";
+import type { TokenEntry } from "../../access/token_entry.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
 import { shareRuns } from "../../core/share_runs.ts";
@@ -42,6 +45,7 @@ export interface RunningWorker {
   readonly responses: App["responses"];
   /** The storage thread is reached through these lines from now on. */
   connectStorage(lines: StorageLines): void;
+  replaceTokens(tokens: readonly TokenEntry[]): void;
   /**
    * Finishes running requests, or breaks them off when two thirds of the time for a stop are over; delivers what was
    * published.
@@ -79,8 +83,10 @@ export async function runWorker(
     storing.connect((message) => lines.storing.postMessage(message));
   };
   if (data.storageLines !== undefined) connect(data.storageLines);
+  const access = new Access(data.access.tokens, new FailureTable(data.access.failures, clock));
   const node = await composeNode({
     config,
+    access,
     version,
     runtime,
     clock,
@@ -110,6 +116,7 @@ export async function runWorker(
     tiers: node.storage.tiers,
     responses: node.app.responses,
     connectStorage: connect,
+    replaceTokens: (tokens) => access.replace(tokens),
     async stop() {
       const before = node.storage.storeTotals;
       const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });

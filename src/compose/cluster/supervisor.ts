@@ -168,6 +168,11 @@ export class Supervisor {
     }
   }
 
+  /** Posts to every worker that is there. */
+  postAll(message: ToWorker): void {
+    for (const { thread, state } of this.#members.values()) if (state !== "gone") thread.post(message);
+  }
+
   /**
    * Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and
    * tests.

@@ -19,6 +19,7 @@ try {
   const worker = await runWorker(data, reportError);
   port.on("message", (message: ToWorker) => {
     if (message.kind === "storage") worker.connectStorage(message.lines);
+    else if (message.kind === "tokens") worker.replaceTokens(message.tokens);
     else void worker.stop().then(say);
   });
   say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });

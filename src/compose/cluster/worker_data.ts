@@ -3,6 +3,7 @@ import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
+import type { OpenAccess } from "../open_access.ts";
 import type { RelayTarget } from "./event_relay.ts";
 import type { Seat } from "./seat.ts";
 
@@ -26,6 +27,8 @@ export interface WorkerData {
   readonly channelName: string;
   readonly producer: string;
   readonly countersRow: SharedArrayBuffer;
+  /** The tokens, and who has failed in any thread. */
+  readonly access: ReturnType<OpenAccess["shared"]>;
   /** Where it has live events from. */
   readonly relay: RelayTarget;
 }

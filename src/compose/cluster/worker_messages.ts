@@ -1,3 +1,4 @@
+import type { TokenEntry } from "../../access/token_entry.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 
@@ -5,7 +6,9 @@ import type { StorageLines } from "../storage_thread/messages.ts";
 export type ToWorker =
   | { readonly kind: "stop" }
   /** The storage thread was started again and is reached here. */
-  | { readonly kind: "storage"; readonly lines: StorageLines };
+  | { readonly kind: "storage"; readonly lines: StorageLines }
+  /** Other tokens count from now on. */
+  | { readonly kind: "tokens"; readonly tokens: readonly TokenEntry[] };
 
 /** A message from a worker to main. */
 export type FromWorker =

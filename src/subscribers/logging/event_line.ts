@@ -3,6 +3,7 @@ import type { Delivered } from "../../events/delivered.ts";
 import type { Closeness, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import type { Level, Log } from "./log.ts";
 import type { Outages } from "./outages.ts";
+import type { RecentlyTold } from "./recently_told.ts";
 
 /** The particulars of a line, by name. */
 export type Fields = Readonly<Record<string, string | number>>;
@@ -28,12 +29,15 @@ interface LineOptions<Name extends EventName> {
   /** The closeness at level debug. Default: as at the other levels. */
   readonly wantsAtDebug?: Closeness;
   readonly outage?: (event: Delivered<Name>) => Outage;
+  /** The kind of the line, of which one is written a minute; undefined: it is not worth a line. Default: all are. */
+  readonly oncePer?: (event: Delivered<Name>) => string | undefined;
 }
 
 /** The log, and the outages that its lines belong to. */
 export interface LineSink {
   readonly log: Log;
   readonly outages: Outages;
+  readonly told: RecentlyTold;
   readonly monotonicMs: () => number;
 }
 
@@ -56,13 +60,17 @@ export interface Component {
 export function on<Name extends EventName>(
   event: Name,
   text: (event: Delivered<Name>) => LineText,
-  { wants = "folded", wantsAtDebug, outage: outageOf }: LineOptions<Name> = {},
+  { wants = "folded", wantsAtDebug, outage: outageOf, oncePer }: LineOptions<Name> = {},
 ): EventLine {
   return {
     event,
     closeness: (isDebug) => isDebug ? wantsAtDebug ?? wants : wants,
     handler: (component, sink) => ({
       [event](happened: Delivered<Name>) {
+        const kind = oncePer?.(happened);
+        if (oncePer !== undefined && (kind === undefined || !sink.told.isDue(`${event} ${kind}`, happened.timeMs))) {
+          return;
+        }
         const outage = outageOf?.(happened);
         const folded = outage === undefined ? {} : fold(outage, happened, { component, ...sink });
         if (folded === undefined) return;

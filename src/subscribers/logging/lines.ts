@@ -151,5 +151,31 @@ const l2: Component = {
   ],
 };
 
+const access: Component = {
+  component: "access",
+  lines: [
+    on("access.refused", ({ reason, address = "", token, route, method }) => [
+      "warn",
+      "a request was not let in",
+      { reason, address, method, route, ...(token === undefined ? {} : { token }) },
+    ], {
+      wants: "detail",
+      // A request without credentials is nobody's fault.
+      oncePer: ({ reason, address }) =>
+        reason === "missing" || address === undefined ? undefined : `${reason} ${address}`,
+    }),
+    on(
+      "access.tokens.changed",
+      ({ outcome, tokens, error = "" }) =>
+        outcome === "loaded"
+          ? ["info", "the tokens were read again", { tokens }]
+          : ["error", "the file of tokens cannot be used: the tokens before it go on to count", { error }],
+      {
+        wants: "detail",
+      },
+    ),
+  ],
+};
+
 /** Every line that an event makes. */
-export const components: readonly Component[] = [http, l1, storage, storageThread, workers, l2];
+export const components: readonly Component[] = [access, http, l1, storage, storageThread, workers, l2];

@@ -6,6 +6,7 @@ import { components } from "./lines.ts";
 import { Log, type LogOptions } from "./log.ts";
 import { LogFile } from "./log_file.ts";
 import { Outages } from "./outages.ts";
+import { RecentlyTold } from "./recently_told.ts";
 import { RequestLog } from "./request_log.ts";
 import { type PushEnd, TelemetryLogging } from "./telemetry.ts";
 
@@ -65,7 +66,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
     },
   };
   const telemetry = new TelemetryLogging(log, options);
-  const sink = { log, outages: new Outages(QUIET_MS), monotonicMs: options.monotonicMs };
+  const sink = { log, outages: new Outages(QUIET_MS), told: new RecentlyTold(), monotonicMs: options.monotonicMs };
   return {
     subscribers: [
       ...components.map((each) => componentSubscriber(each, sink)),

@@ -102,6 +102,7 @@ export class RequestLog implements Subscriber {
       request_id: context.spanId,
       trace_id: context.traceId,
       tenant,
+      ...(event.token === undefined ? {} : { token: event.token }),
       method: event.method,
       route: event.route,
       ...(parameter === "" ? {} : { key_hash: keyHash(tenant, parameter) }),

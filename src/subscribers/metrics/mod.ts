@@ -1,6 +1,7 @@
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import type { Subscriber } from "../../events/subscriber.ts";
+import { accessFamily } from "./families/access.ts";
 import { eventBusFamily } from "./families/event_bus.ts";
 import { l1Family } from "./families/l1.ts";
 import { l2Family } from "./families/l2.ts";
@@ -32,6 +33,7 @@ export const metricFamilies: readonly Family[] = [
   l2ThroughputFamily,
   trafficFamily,
   httpFamily,
+  accessFamily,
   stateFamily,
   workersFamily,
   processFamily,

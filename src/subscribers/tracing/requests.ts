@@ -105,6 +105,7 @@ export class RequestTracing implements Subscriber {
         "http.request.body.size": event.requestBytes,
         "http.response.body.size": event.responseBytes,
         "vitrine.tenant": event.tenant ?? "",
+        ...(event.token === undefined ? {} : { "vitrine.token": event.token }),
         "vitrine.outcome": outcome,
       },
       events,

@@ -93,6 +93,20 @@ export class Container {
     return new Container(tool, innermost(tool.pid), cleanUp);
   }
 
+  /** Starts one that gives up: its exit code and what it said. */
+  static async startInVain(
+    options: ContainerOptions,
+  ): Promise<{ readonly code: number | string; readonly output: string }> {
+    const container = buildah("from", "--pull-never", options.image);
+    const { Entrypoint } = imageConfig(options.image);
+    const env = Object.entries(envOf(options)).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
+    const args = ["run", "--isolation", "chroot", ...env, container, "--", ...Entrypoint];
+    const tool = new ToolProcess("buildah", [...storeArgs(), ...args]);
+    const code = await tool.exit;
+    buildah("rm", container);
+    return { code, output: tool.output };
+  }
+
   /** Sends the server SIGTERM, as engines do; the exit code, or what ended it. */
   async stop(): Promise<number | string> {
     process.kill(this.pid, "SIGTERM");

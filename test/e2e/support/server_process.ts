@@ -11,6 +11,8 @@ export interface ServerOptions {
   readonly runtime: RuntimeName;
   /** Flags as on the command line, without the leading dashes. */
   readonly flags: Readonly<Record<string, string>>;
+  /** Flags that stand alone, without the leading dashes. */
+  readonly switches?: readonly string[];
   /** A command before the runtime's own, such as `taskset -c 0`. */
   readonly prefix?: readonly string[];
   /** Another program that takes the same flags and prints the same start line (default: src/main.ts). */
@@ -35,7 +37,9 @@ const denoPermissions = ["--allow-all"];
 const adminPort = /\badmin=(?<port>\d+)/;
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
-function commandLine({ runtime, flags, prefix = [], program = "src/main.ts" }: ServerOptions): readonly string[] {
+function commandLine(
+  { runtime, flags, switches = [], prefix = [], program = "src/main.ts" }: ServerOptions,
+): readonly string[] {
   const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--max-semi-space-size=4"];
   const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", "worker-timeout": workerTimeout, ...flags };
   return [
@@ -43,6 +47,7 @@ function commandLine({ runtime, flags, prefix = [], program = "src/main.ts" }: S
     ...run,
     program,
     ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    ...switches.map((name) => `--${name}`),
   ];
 }
 

@@ -50,8 +50,13 @@ export const serviceCases: readonly ContractCase[] = [
       const clearing = spec.paths["/v1/objects"].delete;
       expect(clearing.parameters[0]).toMatchObject({ name: "clear", required: true, schema: { const: "all" } });
       expect(Object.keys(clearing.responses["400"].content)).toEqual(["application/problem+json"]);
-      expect(spec.paths["/v1/events"].get.security).toEqual([{ admin: [] }]);
-      expect(spec.components.securitySchemes.admin).toMatchObject({ type: "http", scheme: "bearer" });
+      expect(spec.paths["/v1/events"].get.security).toEqual([{}, { bearer: [] }, { basic: [] }]);
+      expect(Object.keys(spec.paths["/v1/events"].get.responses)).toContain("401");
+      expect(spec.paths["/healthz"].get.security).toBeUndefined();
+      expect(spec.components.securitySchemes).toMatchObject({
+        bearer: { type: "http", scheme: "bearer" },
+        basic: { type: "http", scheme: "basic" },
+      });
     },
   },
   {

@@ -179,7 +179,11 @@ test("loggingSubscribers tell why and for how long when the storage thread ends 
 test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
   const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);
   const perRequest = ["lookup.finished", "sm.write.finished"];
-  expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual(["l2.state.changed"]);
+  expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual([
+    "access.refused",
+    "access.tokens.changed",
+    "l2.state.changed",
+  ]);
   expect(wanted("debug")).toContain("http.request.end");
 });
 

@@ -44,7 +44,7 @@ export class EventStream {
 
   /**
    * Follows the events of these types from now on, and no others any more.
-   * @param {{ readonly types: string, readonly token: string }} wanted `types`: globs, separated by commas
+   * @param {{ readonly types: string }} wanted `types`: globs, separated by commas
    * @returns {Promise<void>} settles when it has ended for good
    */
   open(wanted) {
@@ -63,7 +63,7 @@ export class EventStream {
   }
 
   /**
-   * @param {{ readonly types: string, readonly token: string }} wanted
+   * @param {{ readonly types: string }} wanted
    * @param {AbortSignal} signal
    */
   async #follow(wanted, signal) {
@@ -97,12 +97,11 @@ export class EventStream {
   }
 
   /**
-   * @param {{ readonly types: string, readonly token: string, readonly lastId: string }} wanted
+   * @param {{ readonly types: string, readonly lastId: string }} wanted
    * @param {AbortSignal} signal
    */
-  #request({ types, token, lastId }, signal) {
+  #request({ types, lastId }, signal) {
     const headers = new Headers({ accept: "application/x-ndjson" });
-    if (token !== "") headers.set("authorization", `Bearer ${token}`);
     if (lastId !== "") headers.set("last-event-id", lastId);
     return this.#options.fetch(`v1/events?${new URLSearchParams({ type: types })}`, { headers, signal });
   }

@@ -4,6 +4,7 @@ import { byId, write } from "./dom.js";
 import { EventList } from "./event_list.js";
 
 /** @typedef {import("../live/event_stream.js").StreamState} StreamState */
+/** @typedef {import("../session/session.js").Session} Session */
 
 const lineLimit = 200;
 
@@ -12,7 +13,7 @@ const words = {
   closed: "paused",
   connecting: "connecting",
   open: "live",
-  refused: "needs the admin token",
+  refused: "needs a token",
   failed: "refused",
   broken: "connection broken, trying again",
 };
@@ -36,18 +37,20 @@ const wait = (milliseconds, signal) =>
  * stream is open only while the section can be seen and is not paused.
  */
 export class EventsSection {
+  #session;
   #stream;
   #list = new EventList(byId("events", HTMLElement), { limit: lineLimit });
   #types = byId("events-types", HTMLInputElement);
-  #token = byId("events-token", HTMLInputElement);
   #pause = byId("events-pause", HTMLButtonElement);
   #isPaused = false;
   #isInView = false;
   #opened = "";
 
-  constructor() {
+  /** @param {Session} session */
+  constructor(session) {
+    this.#session = session;
     this.#stream = new EventStream({
-      fetch: (url, init) => fetch(url, init),
+      fetch: (url, init) => session.fetch(url, init),
       wait,
       onRecord: (record) => this.#list.add(record),
       onState: (state, detail) => this.#show(state, detail),
@@ -56,6 +59,10 @@ export class EventsSection {
 
   /** Listens to its controls, and to whether it can be seen. */
   start() {
+    this.#session.onChange(() => {
+      this.#opened = "";
+      this.#update();
+    });
     byId("events-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.#opened = "";
@@ -80,11 +87,10 @@ export class EventsSection {
       this.#stream.close();
       return;
     }
-    const wanted = { types: this.#types.value.trim() || "*", token: this.#token.value };
-    const asked = JSON.stringify(wanted);
-    if (asked === this.#opened) return;
-    this.#opened = asked;
-    void this.#stream.open(wanted);
+    const types = this.#types.value.trim() || "*";
+    if (types === this.#opened) return;
+    this.#opened = types;
+    void this.#stream.open({ types });
   }
 
   /**
@@ -94,6 +100,5 @@ export class EventsSection {
   #show(state, detail) {
     write("events-state", detail === "" ? words[state] : `${words[state]}: ${detail}`);
     byId("events-state", HTMLElement).dataset["state"] = state;
-    if (state === "refused") byId("events-token-field", HTMLElement).hidden = false;
   }
 }

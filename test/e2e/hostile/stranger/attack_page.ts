@@ -20,6 +20,8 @@ export const ATTACK = `(async (server) => {
       const element = document.createElement(name);
       element.onload = () => { if (name !== "iframe") done.push(name + " of " + path); resolve(); };
       element.onerror = resolve;
+      // A frame tells nothing of what is saved and not shown.
+      if (name === "iframe") setTimeout(resolve, 2000);
       element[name === "link" ? "href" : "src"] = server + path;
       if (name === "link") element.rel = "stylesheet";
       document.body.append(element);

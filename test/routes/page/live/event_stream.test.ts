@@ -74,11 +74,11 @@ const lines = (...records: readonly object[]) => () =>
 
 test("EventStream goes on after the last event when the connection ends", async () => {
   const { stream, asked, seen, waits, ready } = scripted([lines({ id: "1", name: "a" }, { id: "2", name: "b" })]);
-  const ended = stream.open({ types: "a,b", token: "secret" });
+  const ended = stream.open({ types: "a,b" });
   await ready;
   stream.close();
   await ended;
-  const headers = { accept: "application/x-ndjson", authorization: "Bearer secret" };
+  const headers = { accept: "application/x-ndjson" };
   expect(asked).toEqual([
     { url: "v1/events?type=a%2Cb", headers },
     { url: "v1/events?type=a%2Cb", headers: { ...headers, "last-event-id": "2" } },
@@ -92,7 +92,7 @@ test("EventStream waits longer each time when the server stays away, up to a bou
     throw new TypeError("no connection");
   };
   const { stream, waits, ready } = scripted(Array.from({ length: 6 }, () => away));
-  const ended = stream.open({ types: "*", token: "" });
+  const ended = stream.open({ types: "*" });
   await ready;
   stream.close();
   await ended;
@@ -101,7 +101,7 @@ test("EventStream waits longer each time when the server stays away, up to a bou
 
 test("EventStream tries again and says why when the server has no room for a listener", async () => {
   const { stream, seen, ready } = scripted([() => Response.json({ detail: "16 listen" }, { status: 503 })]);
-  const ended = stream.open({ types: "*", token: "" });
+  const ended = stream.open({ types: "*" });
   await ready;
   stream.close();
   await ended;
@@ -112,7 +112,7 @@ test("EventStream stops and says why when the server refuses", async () => {
   const problem = (status: number) => () => Response.json({ detail: `because ${status}` }, { status });
   for (const [status, word] of [[401, "refused"], [400, "failed"], [404, "failed"]] as const) {
     const { stream, asked, seen } = scripted([problem(status)]);
-    await stream.open({ types: "*", token: "" });
+    await stream.open({ types: "*" });
     expect([asked.length, seen]).toEqual([1, ["(connecting)", `(${word}: because ${status})`]]);
   }
 });

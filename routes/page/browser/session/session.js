@@ -1,0 +1,82 @@
+// @ts-check
+import { parseAccess } from "./access.js";
+
+/** @typedef {import("./access.js").Access} Access */
+
+/**
+ * `refused`: a token is needed, or another one; `unknown`: the server does not say.
+ * @typedef {Access | "refused" | "unknown"} Known
+ */
+
+/** Where the tab keeps its token: it is gone with the tab. */
+const KEY = "vitrine.token";
+
+/** A token, kept for the tab, and what it allows. */
+export class Session {
+  #fetch;
+  #storage;
+  /** @type {(() => void)[]} */
+  #listeners = [];
+  /** @type {Known} */
+  #known = "unknown";
+
+  /**
+   * @param {object} options
+   * @param {(url: string, init: RequestInit) => Promise<Response>} options.fetch
+   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem">} options.storage
+   */
+  constructor({ fetch, storage }) {
+    this.#fetch = fetch;
+    this.#storage = storage;
+  }
+
+  /** What the server said last. */
+  get known() {
+    return this.#known;
+  }
+
+  /** @param {() => void} listener called whenever what is known may be another */
+  onChange(listener) {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * As fetch, with the token. The browser's own credentials stay out of it, and so does its own question for them.
+   * @param {string} url
+   * @param {RequestInit} init
+   */
+  fetch(url, init = {}) {
+    const headers = new Headers(init.headers);
+    const token = this.#storage.getItem(KEY);
+    if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    return this.#fetch(url, { ...init, headers, credentials: "omit" });
+  }
+
+  /** Asks the server what the token allows. */
+  async ask() {
+    this.#known = await this.#ask().catch(() => "unknown");
+    for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * @param {string} token
+   * @returns {Promise<void>} settles when it is known what it allows
+   */
+  signIn(token) {
+    this.#storage.setItem(KEY, token);
+    return this.ask();
+  }
+
+  /** @returns {Promise<void>} */
+  signOut() {
+    this.#storage.removeItem(KEY);
+    return this.ask();
+  }
+
+  /** @returns {Promise<Known>} */
+  async #ask() {
+    const response = await this.fetch("v1/access", { cache: "no-store" });
+    if (response.status === 401 || response.status === 429) return "refused";
+    return response.ok ? parseAccess(await response.json()) : "unknown";
+  }
+}

@@ -1,0 +1,88 @@
+import type { Clock } from "../core/clock.ts";
+import { addressGroup } from "./address_group.ts";
+
+/** The memory of a table, shared by all threads of a server. */
+export type FailureMemory = SharedArrayBuffer;
+
+/** Failures of one address in one window, before it is told to wait. */
+export const MOST_FAILURES = 20;
+/** The length of a window. */
+export const WINDOW_MS = 60_000;
+
+const ROWS = 2;
+const SLOTS = 4096;
+const COUNT_BITS = 16;
+const MOST_COUNTED = 2 ** COUNT_BITS - 1;
+
+/**
+ * Counts failed attempts by address and window, for all threads, in 32 KiB however many addresses there are: a
+ * count-min sketch (Cormode, Muthukrishnan 2005) of two rows. A word is a window's number and its count, so that it
+ * changes in one step. An address is counted too high only if both its words are shared with others.
+ */
+export class FailureTable {
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+
+  constructor(memory: FailureMemory, clock: Pick<Clock, "monotonicMs">) {
+    this.#words = new Int32Array(memory);
+    this.#clock = clock;
+  }
+
+  /** `seed`: random, so that nobody can choose addresses that meet. */
+  static allocate(seed: number): FailureMemory {
+    const memory = new SharedArrayBuffer(4 * (1 + ROWS * SLOTS));
+    new Int32Array(memory)[0] = seed;
+    return memory;
+  }
+
+  /** Whether the address has failed as often as it may in this window. */
+  isOver(address: string): boolean {
+    const window = this.#window();
+    return this.#slots(address).every((slot) => this.#count(slot, window) >= MOST_FAILURES);
+  }
+
+  /** Counts a failure; true if the address had failed as often as it may before. */
+  add(address: string): boolean {
+    const wasOver = this.isOver(address);
+    const window = this.#window();
+    for (const slot of this.#slots(address)) this.#add(slot, window);
+    return wasOver;
+  }
+
+  /** Seconds until the next window, 1 at least. */
+  secondsLeft(): number {
+    return Math.max(1, Math.ceil((WINDOW_MS - this.#clock.monotonicMs() % WINDOW_MS) / 1000));
+  }
+
+  #window(): number {
+    return Math.floor(this.#clock.monotonicMs() / WINDOW_MS) & 0x7fff;
+  }
+
+  #count(slot: number, window: number): number {
+    const word = Atomics.load(this.#words, slot);
+    return word >>> COUNT_BITS === window ? word & MOST_COUNTED : 0;
+  }
+
+  #add(slot: number, window: number): void {
+    for (;;) {
+      const word = Atomics.load(this.#words, slot);
+      const count = Math.min(MOST_COUNTED, this.#count(slot, window) + 1);
+      if (Atomics.compareExchange(this.#words, slot, word, window << COUNT_BITS | count) === word) return;
+    }
+  }
+
+  #slots(address: string): readonly number[] {
+    const group = addressGroup(address);
+    const seed = this.#words[0] ?? 0;
+    return Array.from({ length: ROWS }, (_, row) => 1 + row * SLOTS + hash(group, seed ^ row * 0x9e3779b9) % SLOTS);
+  }
+}
+
+/** FNV-1a with the finish of MurmurHash3, as an unsigned 32-bit number. */
+function hash(text: string, seed: number): number {
+  let h = 0x811c9dc5 ^ seed;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
+  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
+  return (h ^ h >>> 16) >>> 0;
+}

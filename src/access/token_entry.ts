@@ -1,0 +1,88 @@
+import * as v from "valibot";
+import { VitrineError } from "../core/errors.ts";
+import { MAX_KEY_BYTES, MAX_TENANT_BYTES } from "../core/key.ts";
+import { parsePasswordHash } from "./password_hash.ts";
+import { SCOPES } from "./scope.ts";
+
+/** Most characters of all tokens together. */
+const MAX_CHARACTERS = 4 * 1024 * 1024;
+const BYTE_ORDER_MARK = "\uFEFF";
+
+const entrySchema = v.pipe(
+  v.strictObject({
+    id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9._@-]{1,64}$/)),
+    sha256: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+    scrypt: v.optional(v.pipe(v.string(), v.check((text) => parsePasswordHash(text) !== undefined))),
+    scopes: v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1)),
+    tenant: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]*$/), v.maxLength(MAX_TENANT_BYTES)), ""),
+    any_tenant: v.optional(v.boolean(), false),
+    prefix: v.optional(v.pipe(v.string(), v.maxBytes(MAX_KEY_BYTES)), ""),
+  }),
+  v.check(({ sha256, scrypt }) => (sha256 === undefined) !== (scrypt === undefined)),
+);
+
+/** A token as it stands in a file, one line of JSON: no secret, but its hash. */
+export type TokenEntry = v.InferOutput<typeof entrySchema>;
+
+/**
+ * Reads tokens, one a line; empty lines and those that begin with # are left out. `origin` names the text in messages.
+ * Throws VitrineError (bad_request) that names the line and never shows it: it may hold what should not be there.
+ */
+export function parseTokens(text: string, origin: string): readonly TokenEntry[] {
+  const fail = (reason: string): never => {
+    throw new VitrineError("bad_request", `read tokens from ${origin}: ${reason}`);
+  };
+  if (text.length > MAX_CHARACTERS) return fail(`more than ${MAX_CHARACTERS} characters`);
+  const seen = new Set<string>();
+  const entries: TokenEntry[] = [];
+  const lines = (text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text).split("\n");
+  for (const [index, line] of lines.entries()) {
+    if (/^\s*(?:#|$)/.test(line)) continue;
+    const entry = parseLine(line);
+    if (typeof entry === "string") return fail(`line ${index + 1}: ${entry}`);
+    for (const name of [`id ${entry.id}`, entry.sha256 ?? entry.id]) {
+      if (seen.has(name)) return fail(`line ${index + 1}: its id or its hash stands in a line above`);
+      seen.add(name);
+    }
+    entries.push(entry);
+  }
+  if (entries.length === 0) return fail("there is none");
+  return entries;
+}
+
+/** The entry, or what is wrong with the line. */
+function parseLine(line: string): TokenEntry | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return "not JSON";
+  }
+  const result = v.safeParse(entrySchema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue) ?? "";
+  const field = path.split(".", 1)[0] ?? "";
+  if (Object.hasOwn(FIELDS, field)) return `${field} is not ${FIELDS[field]}`;
+  return path === "" ? "not an object with either sha256 or scrypt" : "a field that is not known";
+}
+
+const FIELDS: Readonly<Record<string, string>> = {
+  id: "1 to 64 characters out of A-Z a-z 0-9 . _ @ -",
+  sha256: "64 hexadecimal digits in lower case",
+  scrypt: "a hash that `token create --password` writes",
+  scopes: `a list of ${SCOPES.join(", ")}`,
+  tenant: `at most ${MAX_TENANT_BYTES} printable ASCII characters`,
+  any_tenant: "true or false",
+  prefix: `a text of at most ${MAX_KEY_BYTES} bytes`,
+};
+
+/** The line of an entry, as `parseTokens` reads it; what is as by default is left out. */
+export function formatToken({ tenant, any_tenant, prefix, ...entry }: TokenEntry): string {
+  return JSON.stringify({
+    ...entry,
+    ...(tenant === "" ? {} : { tenant }),
+    ...(any_tenant ? { any_tenant } : {}),
+    ...(prefix === "" ? {} : { prefix }),
+  });
+}

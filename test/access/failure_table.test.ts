@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { FailureTable, MOST_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
+
+function tables() {
+  const clock = { ms: 10 * WINDOW_MS, monotonicMs: () => clock.ms };
+  const memory = FailureTable.allocate(12345);
+  return { clock, one: new FailureTable(memory, clock), other: new FailureTable(memory, clock) };
+}
+
+test("FailureTable tells an address over when it has failed too often in all threads together, and no other", () => {
+  const { one, other } = tables();
+  for (let i = 0; i < MOST_FAILURES; i++) {
+    expect([one.isOver("10.0.0.1"), (i % 2 === 0 ? one : other).add("10.0.0.1")]).toEqual([false, false]);
+  }
+  expect([one.isOver("10.0.0.1"), other.isOver("10.0.0.1"), one.add("10.0.0.1")]).toEqual([true, true, true]);
+  expect(one.isOver("10.0.0.2")).toBe(false);
+});
+
+test("FailureTable forgets with the window, and says how long that takes", () => {
+  const { clock, one } = tables();
+  for (let i = 0; i < MOST_FAILURES; i++) one.add("a");
+  clock.ms += WINDOW_MS - 1;
+  expect([one.isOver("a"), one.secondsLeft()]).toEqual([true, 1]);
+  clock.ms += 1;
+  expect([one.isOver("a"), one.secondsLeft(), one.add("a")]).toEqual([false, 60, false]);
+});
+
+test("FailureTable takes few addresses for another when very many fail, and counts no further than it can", () => {
+  const { one } = tables();
+  for (let i = 0; i < MOST_FAILURES; i++) for (let host = 0; host < 200; host++) one.add(`10.0.0.${host}`);
+  const wrong = Array.from({ length: 1000 }, (_, host) => `10.1.${host >> 8}.${host & 255}`).filter((each) =>
+    one.isOver(each)
+  );
+  expect(wrong.length).toBeLessThan(20);
+  for (let i = 0; i < 70_000; i++) one.add("busy");
+  expect(one.isOver("busy")).toBe(true);
+});

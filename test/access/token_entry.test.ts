@@ -1,0 +1,73 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { formatToken, parseTokens, type TokenEntry } from "../../src/access/token_entry.ts";
+import { SCOPES } from "../../src/access/scope.ts";
+
+const HASH = "ab".repeat(32);
+const line = (fields: object) => JSON.stringify({ id: "a", sha256: HASH, scopes: ["read"], ...fields });
+
+function failure(text: string): string {
+  try {
+    parseTokens(text, "the file");
+  } catch (error) {
+    return error instanceof Error ? error.message : "";
+  }
+  return "none";
+}
+
+test("parseTokens reads what formatToken writes", () => {
+  const entry = fc.record({
+    id: fc.stringMatching(/^[A-Za-z0-9._@-]{1,64}$/),
+    sha256: fc.stringMatching(/^[0-9a-f]{64}$/),
+    scopes: fc.subarray([...SCOPES], { minLength: 1 }),
+    tenant: fc.stringMatching(/^[\x20-\x7e]{0,128}$/),
+    any_tenant: fc.boolean(),
+    prefix: fc.string({ unit: "grapheme", maxLength: 40 }),
+  });
+  fc.assert(
+    fc.property(fc.uniqueArray(entry, { selector: ({ id }) => id, minLength: 1, maxLength: 4 }), (entries) => {
+      fc.pre(new Set(entries.map(({ sha256 }) => sha256)).size === entries.length);
+      const lines: readonly TokenEntry[] = entries;
+      expect(parseTokens(lines.map(formatToken).join("\n"), "x")).toEqual([...lines]);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("parseTokens leaves out comments and empty lines, and takes CR before LF and a byte order mark", () => {
+  const text = `\uFEFF# a comment\r\n\r\n  ${line({})}\r\n\n`;
+  expect(parseTokens(text, "x")).toEqual([
+    { id: "a", sha256: HASH, scopes: ["read"], tenant: "", any_tenant: false, prefix: "" },
+  ]);
+});
+
+test("parseTokens names the line and the field, and shows nothing of the line, when one is wrong", () => {
+  const secret = "vit_secretsecret";
+  const cases: readonly (readonly [string, string])[] = [
+    ["", "there is none"],
+    ["# only this", "there is none"],
+    [secret, "line 1: not JSON"],
+    [`${line({})}\n${secret}`, "line 2: not JSON"],
+    [line({ id: "a b" }), "line 1: id is not"],
+    [line({ id: `${secret}:` }), "line 1: id is not"],
+    [line({ sha256: secret }), "line 1: sha256 is not"],
+    [line({ sha256: HASH.toUpperCase() }), "line 1: sha256 is not"],
+    [line({ scrypt: secret, sha256: undefined }), "line 1: scrypt is not"],
+    [line({ sha256: undefined }), "line 1: not an object with either"],
+    [line({ scopes: [] }), "line 1: scopes is not"],
+    [line({ scopes: [secret] }), "line 1: scopes is not"],
+    [line({ tenant: "ü" }), "line 1: tenant is not"],
+    [line({ tenant: "x".repeat(129) }), "line 1: tenant is not"],
+    [line({ any_tenant: secret }), "line 1: any_tenant is not"],
+    [line({ prefix: "ü".repeat(513) }), "line 1: prefix is not"],
+    [line({ [secret]: 1 }), "line 1: a field that is not known"],
+    [`${line({})}\n${line({ sha256: "cd".repeat(32) })}`, "line 2: its id"],
+    [`${line({})}\n${line({ id: "b" })}`, "line 2: its id"],
+    ["[]", "line 1: "],
+    ["x".repeat(5_000_000), "more than"],
+  ];
+  for (const [text, expected] of cases) {
+    expect(failure(text)).toContain(`read tokens from the file: ${expected}`);
+    expect(failure(text)).not.toContain(secret);
+  }
+});

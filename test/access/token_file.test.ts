@@ -1,0 +1,43 @@
+import { expect, test } from "bun:test";
+import { TokenFile } from "../../src/access/token_file.ts";
+
+const line = (id: string, digit: string) => JSON.stringify({ id, sha256: digit.repeat(64), scopes: ["read"] });
+
+function watched(first: string) {
+  const state = { text: first, failing: false, told: [] as string[] };
+  const file = new TokenFile({
+    path: "tokens",
+    read: () => state.failing ? Promise.reject(new Error("no disk")) : Promise.resolve(state.text),
+    onTokens: (tokens) => state.told.push(tokens.map(({ id }) => id).join()),
+    onFailure: (error) => state.told.push(String(error)),
+  });
+  return { file, state };
+}
+
+test("TokenFile.load throws when the file cannot be read or used", async () => {
+  const { file, state } = watched("nonsense");
+  await expect(file.load()).rejects.toThrow("read tokens from tokens: line 1");
+  state.failing = true;
+  await expect(file.load()).rejects.toThrow("read tokens from tokens");
+});
+
+test("TokenFile.look tells other tokens once, and a file that cannot be used once, until it is right again", async () => {
+  const { file, state } = watched(line("a", "1"));
+  await file.load();
+  await file.look();
+  expect(state.told).toEqual([]);
+  state.text = `${line("a", "1")}\n${line("b", "2")}`;
+  await file.look();
+  await file.look();
+  expect(state.told).toEqual(["a,b"]);
+  state.text += "\nvit_secret";
+  for (let i = 0; i < 3; i++) await file.look();
+  expect(state.told.slice(1)).toEqual(["VitrineError: read tokens from tokens: line 3: not JSON"]);
+  state.failing = true;
+  for (let i = 0; i < 3; i++) await file.look();
+  expect(state.told.length).toBe(3);
+  state.failing = false;
+  state.text = `${line("a", "1")}\n${line("b", "2")}`;
+  await file.look();
+  expect(state.told.slice(3)).toEqual(["a,b"]);
+});
