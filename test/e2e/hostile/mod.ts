@@ -16,6 +16,7 @@ import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
 import { storageStuck } from "./storage_stuck.ts";
 import { strangerPage } from "./stranger_page.ts";
+import { tokens } from "./tokens.ts";
 import { watchdog } from "./watchdog.ts";
 
 /** Every case, in the order in which they run. */
@@ -29,6 +30,7 @@ export const hostileCases: readonly HostileCase[] = [
   announcedCase,
   listingCase,
   strangerPage,
+  tokens,
   watchdog,
   memory,
   clear,
