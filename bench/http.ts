@@ -7,9 +7,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type BenchCase, cases, type Contender, contenders } from "./support/cases.ts";
+import { type BenchCase, cases, type Contender, contendersOf, needsToken } from "./support/cases.ts";
 import { type CaseRates, countsBytes, report } from "./support/report.ts";
-import { startContenders } from "./support/start_contenders.ts";
+import { AUTHORIZATION, startContenders } from "./support/start_contenders.ts";
 import { ensureTools } from "./support/tools.ts";
 import { runWrk } from "./support/wrk.ts";
 
@@ -31,12 +31,13 @@ const seconds = Number(values.seconds);
 async function measure(bench: BenchCase, ports: Readonly<Record<Contender, number>>): Promise<CaseRates> {
   const { method, path, keys, connections } = bench;
   const sendBytes = method === "PUT" ? bench.sizeBytes : 0;
-  const taking = contenders.filter((contender) => method === "GET" || contender !== "nginx");
+  const taking = contendersOf(bench);
   const rates = new Map<Contender, number[]>(taking.map((contender) => [contender, []]));
   // Round 0 warms up and is not counted.
   for (let round = 0; round <= rounds; round++) {
     for (const contender of taking) {
-      const load = { port: ports[contender], method, path, keys, sendBytes, connections, seconds };
+      const authorization = needsToken(contender) ? AUTHORIZATION : undefined;
+      const load = { port: ports[contender], method, path, keys, sendBytes, connections, seconds, authorization };
       const { requestsPerSecond, bytesPerSecond } = await runWrk(load, clientCore);
       if (round > 0) rates.get(contender)?.push(countsBytes(bench) ? bytesPerSecond : requestsPerSecond);
     }

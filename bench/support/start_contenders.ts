@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import process from "node:process";
 import { ServerProcess } from "../../test/e2e/support/server_process.ts";
 import type { BareAnswers } from "./bare_handler.ts";
-import type { BenchCase, Contender } from "./cases.ts";
+import { type BenchCase, type Contender, contendersOf, needsToken } from "./cases.ts";
 import { prepareNginx } from "./nginx.ts";
 
 /** Headers that the runtimes write themselves. */
@@ -24,22 +25,31 @@ async function startBare(runtime: "bun" | "deno", answers: BareAnswers, core: nu
   return Number(/:(\d+)\s*$/.exec(String(line))?.[1]);
 }
 
-async function startVitrine(runtime: "bun" | "deno", core: number): Promise<number> {
-  const flags = { "l1-size": "1GiB", l2: "none", workers: "1" };
+/** The token of those that ask for one. */
+export const AUTHORIZATION = "Bearer vit_bench";
+
+async function startVitrine(runtime: "bun" | "deno", core: number, token?: "token"): Promise<number> {
+  const sha256 = createHash("sha256").update("vit_bench").digest("hex");
+  const tokens = token === undefined ? "none" : JSON.stringify({ id: "bench", sha256, scopes: ["read", "write"] });
+  const flags = { "l1-size": token === undefined ? "1GiB" : "64MiB", l2: "none", workers: "1", tokens };
   const { address } = await ServerProcess.start({ runtime, flags, prefix: ["taskset", "-c", String(core)] });
   return address.port;
 }
 
 /** Stores the objects that the GET cases read; what Vitrine answers is what the bare servers will answer. */
-async function storeObjects(port: number, cases: readonly BenchCase[]): Promise<BareAnswers> {
+async function storeObjects(
+  port: number,
+  cases: readonly BenchCase[],
+  headers: Readonly<Record<string, string>> = {},
+): Promise<BareAnswers> {
   const stored = cases.filter(({ method }) => method === "GET").map(async ({ path, sizeBytes }) => {
     const url = `http://127.0.0.1:${port}${path}`;
-    const put = await fetch(url, { method: "PUT", body: new Uint8Array(sizeBytes).fill(120) });
+    const put = await fetch(url, { method: "PUT", headers, body: new Uint8Array(sizeBytes).fill(120) });
     if (put.status !== 201) throw new Error(`PUT ${path}: ${put.status}`);
-    const got = await fetch(url);
+    const got = await fetch(url, { headers });
     if ((await got.arrayBuffer()).byteLength !== sizeBytes) throw new Error(`GET ${path}: wrong length`);
-    const headers = Array.from(got.headers).filter(([name]) => !framing.has(name));
-    return [path, { sizeBytes, headers: Object.fromEntries(headers) }] as const;
+    const sent = Array.from(got.headers).filter(([name]) => !framing.has(name));
+    return [path, { sizeBytes, headers: Object.fromEntries(sent) }] as const;
   });
   return Object.fromEntries(await Promise.all(stored));
 }
@@ -52,10 +62,15 @@ export async function startContenders(
   const [onBun, onDeno] = [await startVitrine("bun", core), await startVitrine("deno", core)];
   const answers = await storeObjects(onBun, cases);
   await storeObjects(onDeno, cases);
+  const withToken = { bun: await startVitrine("bun", core, "token"), deno: await startVitrine("deno", core, "token") };
+  const asked = cases.filter((each) => contendersOf(each).some(needsToken));
+  for (const port of Object.values(withToken)) await storeObjects(port, asked, { authorization: AUTHORIZATION });
   const nginx = await prepareNginx(folder, answers);
   start(nginx.command, core);
   return {
     "vitrine on bun": onBun,
+    "with a token on bun": withToken.bun,
+    "with a token on deno": withToken.deno,
     "bare Bun.serve": await startBare("bun", answers, core),
     "vitrine on deno": onDeno,
     "bare Deno.serve": await startBare("deno", answers, core),

@@ -1,10 +1,11 @@
 -- Arguments: method, path, number of keys (path-0, path-1, …; behind a path that ends in "/" 64 hex digits; 0: the path itself), body bytes,
--- milliseconds each connection waits before a request. Prints one line of JSON.
+-- milliseconds each connection waits before a request, the field Authorization or nothing. Prints one line of JSON.
 local requests = {}
 local turn = 0
 
 function init(args)
   local method, path, keys, size, wait = args[1], args[2], tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  if args[6] ~= nil and args[6] ~= "" then wrk.headers["Authorization"] = args[6] end
   if wait > 0 then delay = function() return wait end end
   local body = size > 0 and string.rep("0123456789abcdef", size / 16) or nil
   if keys == 0 then requests[1] = wrk.format(method, path, nil, body) end

@@ -16,6 +16,8 @@ export interface Load {
   readonly seconds: number;
   /** How long each connection waits before a request (default: not at all). */
   readonly delayMs?: number;
+  /** The field Authorization (default: none). */
+  readonly authorization?: string | undefined;
 }
 
 /** What wrk measured. */
@@ -45,7 +47,8 @@ export async function runWrk(load: Load, core?: number): Promise<LoadResult> {
   const url = `http://127.0.0.1:${load.port}${load.path}`;
   const script = new URL("wrk.lua", import.meta.url).pathname;
   const options = ["-t1", `-c${load.connections}`, `-d${load.seconds}s`, "--timeout", "10s", "-s", script];
-  const scriptArgs = [load.method, load.path, load.keys, load.sendBytes, load.delayMs ?? 0].map(String);
+  const scriptArgs = [load.method, load.path, load.keys, load.sendBytes, load.delayMs ?? 0, load.authorization ?? ""]
+    .map(String);
   const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
   const command = [...pin, "wrk", ...options, url, "--", ...scriptArgs];
   const { stdout } = await promisify(execFile)("sh", ["-c", WITH_TIMES, "sh", ...command]);
