@@ -7,6 +7,7 @@ import { livesFamily, reuseFamily } from "../../../src/subscribers/metrics/famil
 import { lookupFamily, smFamily } from "../../../src/subscribers/metrics/families/lookup.ts";
 import { httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
 import { workersFamily } from "../../../src/subscribers/metrics/families/state.ts";
+import { accessFamily } from "../../../src/subscribers/metrics/families/access.ts";
 import type { Family } from "../../../src/subscribers/metrics/metric.ts";
 import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness, type Published, type SeriesValue } from "./harness.ts";
@@ -22,6 +23,7 @@ interface Case {
   readonly expected: Readonly<Record<string, SeriesValue>>;
 }
 
+const REFUSED = { route: "/status", method: "GET", address: "10.0.0.1" } as const;
 const SOME = { tenant: "t", keys: 2, bytes: 100 } as const;
 const FS = { tier: "fs", tenant: "", keys: 1 } as const;
 const OF_T = { ...FS, tenant: "t" } as const;
@@ -325,6 +327,23 @@ const cases: readonly Case[] = [
       'vitrine_worker_restarts_total{cause="killed"}': 1,
       'vitrine_storage_thread_restarts_total{cause="threw"}': 2,
       'vitrine_storage_thread_restarts_total{cause="not_started"}': 1,
+    },
+  },
+  {
+    what: "who is refused, and changes of the tokens",
+    families: [accessFamily],
+    events: [
+      ["access.refused", { ...REFUSED, reason: "missing" }],
+      ["access.refused", { ...REFUSED, reason: "forbidden" }],
+      ["access.refused", { ...REFUSED, reason: "forbidden" }],
+      ["access.tokens.changed", { outcome: "loaded", tokens: 3 }],
+      ["access.tokens.changed", { outcome: "failed", tokens: 0, error: "no JSON" }],
+    ],
+    expected: {
+      'vitrine_auth_failures_total{reason="missing"}': 1,
+      'vitrine_auth_failures_total{reason="forbidden"}': 2,
+      'vitrine_token_file_loads_total{outcome="loaded"}': 1,
+      'vitrine_token_file_loads_total{outcome="failed"}': 1,
     },
   },
 ];
