@@ -15,7 +15,7 @@ import { allocateSharedKeys, MAX_PLACES } from "../storage/shared/memory.ts";
 import { releaseSeat } from "../storage/shared/release_seat.ts";
 import { causeText } from "../core/cause_text.ts";
 import { MAX_HOLDER } from "../l1/arena/layout.ts";
-import { hasFolders } from "../l2/mod.ts";
+import { areShared, hasFolders } from "../l2/mod.ts";
 import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { accessOptions } from "./access_options.ts";
@@ -111,7 +111,8 @@ export async function startCluster(
   const live = liveEvents(config, config.observability ? hub : undefined);
   const relay = new EventRelay(live.open);
 
-  const storageThread = !hasFolders(config.l2) ? undefined : new StorageThread({
+  const hasStorageThread = hasFolders(config.l2) || areShared(config.l2);
+  const storageThread = !hasStorageThread ? undefined : new StorageThread({
     spawn(generation, events) {
       const producer = storageProducer(generation);
       const countersRow = CounterRow.allocate();

@@ -95,12 +95,33 @@ export function origins(): ValueFormat<readonly string[]> {
   };
 }
 
+/**
+ * A URL that may have several hosts: a part behind a comma that is a host and a port goes on with the one before. The
+ * last of the hosts is followed by what comes behind the authority.
+ */
+const MANY_HOSTS = /^[a-z]+\+[a-z]+:\/\/[^/?]*$/i;
+const HOST_AND_PORT = /^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:[/?].*)?$/i;
+
+/** URLs at the commas between them. */
+function splitUrls(text: string): readonly string[] {
+  const list: string[] = [];
+  for (const part of text.split(",").map((each) => each.trim())) {
+    const before = list.at(-1);
+    if (before !== undefined && MANY_HOSTS.test(before) && HOST_AND_PORT.test(part)) {
+      list[list.length - 1] = `${before},${part}`;
+    } else {
+      list.push(part);
+    }
+  }
+  return list;
+}
+
 /** URLs separated by commas, or `none` for an empty list. */
 export function urls(): ValueFormat<readonly string[]> {
   return {
     parse: (value) => {
       if (value === "none") return [];
-      const list = value.split(",").map((url) => url.trim());
+      const list = splitUrls(value);
       return list.every((url) => /^[a-z][a-z0-9+.-]*:\S*$/i.test(url)) ? list : undefined;
     },
     expected: "URLs separated by commas, such as file:///var/lib/vitrine, or none",

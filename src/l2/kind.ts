@@ -32,6 +32,8 @@ export interface TierContext {
 export interface TierPlan {
   /** The folder that it needs to itself, as an absolute path, if it has one. */
   readonly folder?: string;
+  /** What else it needs to itself, in words that name it alone. */
+  readonly place?: string;
   /** Throws tier_failed. */
   open(context: TierContext): Promise<L2Adapter>;
   /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */

@@ -9,12 +9,14 @@ import { planFileUrl } from "./file_url.ts";
 import type { AdapterKind, FolderOwner, TierPlan } from "./kind.ts";
 import { planMemoryUrl } from "./memory.ts";
 import { placeOf } from "./place.ts";
+import { redisKinds } from "./redis/mod.ts";
 import { TierUrl } from "./url.ts";
 
 /** Every adapter, by URL scheme. */
 export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
   ["file:", { defaultName: "fs", isShared: true, plan: planFileUrl }],
   ["memory:", { defaultName: "memory", isShared: false, plan: planMemoryUrl }],
+  ...redisKinds,
 ]);
 
 /** What all tiers get. */
@@ -32,9 +34,15 @@ export function checkTiers(urls: readonly string[], threads: number): void {
     if (threads > 1 && !kind.isShared) {
       throw bad(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
     }
-    const place = plan.folder === undefined ? undefined : placeOf(plan.folder);
+    const place = plan.folder === undefined ? plan.place : placeOf(plan.folder);
     if (place === undefined) continue;
-    if (places.has(place)) throw bad(`${scheme} two tiers in one folder: ${plan.folder}`);
+    if (places.has(place)) {
+      throw bad(
+        plan.folder === undefined
+          ? `${scheme} the same tier twice`
+          : `${scheme} two tiers in one folder: ${plan.folder}`,
+      );
+    }
     places.add(place);
   }
 }

@@ -10,6 +10,8 @@ export class TierUrl {
   readonly scheme: string;
   /** Percent-decoded; "" if there is none. */
   readonly path: string;
+  /** The path as it is written. */
+  readonly rawPath: string;
   readonly #parameters: Map<string, string>;
 
   /** Throws bad_request, naming what is wrong. Messages never hold the whole URL: it may carry a password. */
@@ -17,8 +19,9 @@ export class TierUrl {
     const match = /^([a-z][a-z0-9+.-]*:)(?:\/\/)?([^?#]*)(?:\?([^#]*))?$/.exec(url);
     if (match === null) throw bad("a tier's URL must look like scheme://path?name=value");
     this.scheme = match[1] ?? "";
+    this.rawPath = match[2] ?? "";
     try {
-      this.path = decodeURIComponent(match[2] ?? "");
+      this.path = decodeURIComponent(this.rawPath);
     } catch (error) {
       throw bad(`${this.scheme} bad percent-encoding in the path`, error);
     }

@@ -61,6 +61,21 @@ test("urls refuses when one of the list is not a URL", () => {
   expect(["", "/var/lib", "file:///a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual([]);
 });
 
+test("urls keeps the hosts of one URL together", () => {
+  const { parse } = urls();
+  for (
+    const list of [
+      ["redis+cluster://u:p@a:1,b:2,[::1]:3/?prefix=x", "file:///a"],
+      ["rediss+sentinel://a,b.example,c/0", "redis://h:1", "file:b"],
+      ["file:a", "redis+cluster://a,b?name=c", "memory:"],
+      ["redis://a:1", "memory://"],
+    ]
+  ) {
+    expect(parse(list.join(","))).toEqual(list);
+  }
+  expect(["redis://a,b", "redis+cluster://a/0,b"].filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
 test("hostNames reads names, wildcards and none, and refuses anything that is no host name", () => {
   const { parse } = hostNames();
   expect(parse("a.example, *.b.example,*")).toEqual(["a.example", "*.b.example", "*"]);

@@ -14,6 +14,8 @@ export interface AdapterFixture {
   open(folder: string, options: Bench & { readonly limitBytes: number }): Promise<L2Adapter>;
   /** Whether objects are there again after close and open. */
   readonly persistent: boolean;
+  /** Whether it keeps to `limitBytes` (default); false: what it stores in has limits of its own. */
+  readonly hasLimit?: boolean;
 }
 
 type Opened = { readonly adapter: L2Adapter; readonly reopen: () => Promise<L2Adapter> } & Bench;
@@ -43,6 +45,12 @@ export function adapterConformance(fixture: AdapterFixture): void {
         await adapter.close();
       }
     });
+
+  const hasLimit = fixture.hasLimit ?? true;
+  /** A test of what happens at the limit. */
+  const testLimit = (name: string, body: () => Promise<void>) => {
+    if (hasLimit) test(name, body);
+  };
 
   describe(`${fixture.name} adapter`, () => {
     test(
@@ -369,6 +377,16 @@ export function adapterConformance(fixture: AdapterFixture): void {
         await adapter.lookup(key("expired"));
         expect(left.splice(0)).toEqual(["deleted t deleted", "replaced  é", "expired  expired"]);
         clock.advance(1);
+        await adapter.clear();
+        expect(left).toEqual(["cleared  é"]);
+      }),
+    );
+
+    testLimit(
+      "the listener is told of every object by its key when it makes room for another",
+      withAdapter(async ({ adapter, clock, left }) => {
+        await adapter.store(key("é"), sourceOf(pattern(10)));
+        clock.advance(1);
         await adapter.store(key("b"), sourceOf(pattern(30_000)));
         await adapter.store(key("c"), sourceOf(pattern(30_000)));
         expect([left[0], left.includes("capacity  b")]).toEqual(["capacity  é", true]);
@@ -481,7 +499,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
       }),
     );
 
-    test(
+    testLimit(
       "usage stays within the limit and the newest stays when more is stored than fits",
       withAdapter(async ({ adapter, clock, removed }) => {
         for (let number = 0; number < 12; number += 1) {
@@ -500,7 +518,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
       }, 50_000),
     );
 
-    test(
+    testLimit(
       "an object that was loaded stays longer when room is needed",
       withAdapter(async ({ adapter, clock }) => {
         for (const name of ["a", "b", "c"]) {
@@ -515,7 +533,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
       }, 50_000),
     );
 
-    test(
+    testLimit(
       "expired objects go before live ones when room is needed",
       withAdapter(async ({ adapter, clock, removed }) => {
         await adapter.store(key("live"), sourceOf(pattern(20_000)));
@@ -528,7 +546,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
     );
 
     for (const sized of [true, false]) {
-      test(
+      testLimit(
         `store fails with no_room when the object is larger than the limit${sized ? "" : " and does not say so"}`,
         withAdapter(async ({ adapter }) => {
           expect(await codeOf(adapter.store(key("a"), sourceOf(pattern(600_000), { sized })))).toBe("no_room");
@@ -539,7 +557,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
       );
     }
 
-    test(
+    testLimit(
       "an object can be replaced by one of its size when two do not fit",
       withAdapter(async ({ adapter }) => {
         for (const seed of [1, 2, 3]) {
@@ -549,7 +567,7 @@ export function adapterConformance(fixture: AdapterFixture): void {
       }, 50_000),
     );
 
-    test(
+    testLimit(
       "usage stays within the limit when many stores run at once",
       withAdapter(async ({ adapter }) => {
         const numbers = Array.from({ length: 20 }, (_, number) => number);

@@ -2,7 +2,17 @@ import { openOwnFolder } from "../../src/l2/file.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import type { AdapterFixture } from "./conformance.ts";
 
-/** One fixture for each URL scheme in src/l2/mod.ts. */
+/** The schemes of tiers over an engine of their own: `bun run e2e:redis` holds them to the conformance suite. */
+export const engineSchemes = [
+  "redis:",
+  "rediss:",
+  "redis+cluster:",
+  "rediss+cluster:",
+  "redis+sentinel:",
+  "rediss+sentinel:",
+] as const;
+
+/** One fixture for each other URL scheme in src/l2/mod.ts. */
 export const fixtures = {
   "file:": {
     name: "file",

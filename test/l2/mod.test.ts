@@ -5,11 +5,11 @@ import type { ObjectKey } from "../../src/core/key.ts";
 import { systemDisk } from "../../src/l2/file/blocking_disk.ts";
 import { defaultLimitBytes } from "../../src/l2/file/free_space.ts";
 import { adapters, checkTiers, openTiers } from "../../src/l2/mod.ts";
-import { fixtures } from "./fixtures.ts";
+import { engineSchemes, fixtures } from "./fixtures.ts";
 import { codeOf, inFolder, key, newBench, pattern, sourceOf } from "./support.ts";
 
-test("every adapter listed in src/l2/mod.ts has a fixture for the conformance suite", () => {
-  expect(Object.keys(fixtures).toSorted()).toEqual([...adapters.keys()].toSorted());
+test("every adapter listed in src/l2/mod.ts is held to the conformance suite", () => {
+  expect([...Object.keys(fixtures), ...engineSchemes].toSorted()).toEqual([...adapters.keys()].toSorted());
 });
 
 test("openTiers opens tiers in order with their names when given URLs", async () => {

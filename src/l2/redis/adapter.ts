@@ -1,0 +1,280 @@
+import { crc32 } from "node:zlib";
+import type { Clock } from "../../core/clock.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import { isExpired, type ObjectMeta } from "../../core/object.ts";
+import type { Publish } from "../../core/publish.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type {
+  L2Adapter,
+  L2Load,
+  ListPage,
+  ListQuery,
+  StoreSource,
+  TierRemovalListener,
+  TierRemovalReason,
+  TierUsage,
+  WholeObject,
+} from "../adapter.ts";
+import { Calls } from "../calls.ts";
+import { watchSource } from "../source.ts";
+import { Books, type Dropped } from "./books.ts";
+import { clearObjects } from "./clear.ts";
+import type { Engine } from "./engine.ts";
+import type { IndexEntry, KeySpace } from "./keys.ts";
+import { type Head, Objects } from "./objects.ts";
+import { readChunks } from "./read_chunks.ts";
+import { chunkCount, type DecodedMeta } from "./record.ts";
+import { assertAnnounced, ChunkWriter, type WrittenBytes } from "./write_chunks.ts";
+
+/** Entries of each shard's index that are looked at when the usage is asked for. */
+const SWEEP_ENTRIES = 200;
+/**
+ * After so many stores, so many entries of one shard are looked at: more than were added, so that what the engine has
+ * evicted or expired does not pile up in the books.
+ */
+const [STORES_A_SWEEP, STORE_SWEEP_ENTRIES] = [16, 64];
+/** Objects up to this size are stored many at once. */
+const GROUP_LIMIT_BYTES = 128 * 1024;
+
+/** Settings of a Redis adapter. */
+export interface RedisAdapterOptions {
+  readonly name: string;
+  readonly engine: Engine;
+  readonly keys: KeySpace;
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  /** Default: nobody is told. */
+  readonly onRemoved?: TierRemovalListener;
+}
+
+/**
+ * Objects in a Valkey or Redis, which any number of servers may share. docs/L2_REDIS.md tells what lies where, and what
+ * is promised between servers.
+ */
+export class RedisAdapter implements L2Adapter {
+  readonly name: string;
+  readonly groupLimitBytes: number = GROUP_LIMIT_BYTES;
+  readonly #options: RedisAdapterOptions;
+  readonly #calls: Calls;
+  readonly #objects: Objects;
+  readonly #books: Books;
+  #stores = 0;
+
+  constructor(options: RedisAdapterOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#calls = new Calls(options.name);
+    this.#objects = new Objects(options.engine, options.keys);
+    this.#books = new Books(options.engine, options.keys);
+  }
+
+  get trouble(): string | undefined {
+    return this.#options.engine.trouble;
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    return await this.#calls.run("look up object", async () => await this.#live(key, await this.#objects.head(key)));
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    return await this.#calls.run("load object", async () => {
+      const head = await this.#objects.fullHead(key);
+      const meta = await this.#live(key, head);
+      if (head === undefined || meta === undefined) return undefined;
+      const { start, end } = range ?? { start: 0, end: meta.sizeBytes };
+      const onBroken = (reason: TierRemovalReason) => this.#remove(key, { generation: head.generation, meta }, reason);
+      if (chunkCount(meta.sizeBytes) > 0) {
+        const isClosed = (): boolean => this.#calls.closed;
+        const { generation } = head;
+        const chunks = await readChunks(this.#objects, { key, generation, meta, start, end, isClosed, onBroken });
+        return chunks && { meta, chunks };
+      }
+      const { bytes } = head;
+      if (bytes?.length === meta.sizeBytes && crc32(bytes) === meta.crc32) {
+        return { meta, chunks: this.#once(bytes.subarray(start, end)) };
+      }
+      await onBroken("corrupt");
+      return undefined;
+    });
+  }
+
+  async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    const watched = watchSource(source);
+    return await this.#calls.run(
+      "store object",
+      () => this.#put(key, watched.source),
+      (error) => watched.threw(error),
+    );
+  }
+
+  async storeWhole(key: ObjectKey, object: WholeObject): Promise<void> {
+    const { meta, extents } = object;
+    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+      yield* extents;
+    }
+    const source = { chunks: chunks(), sizeBytes: meta.sizeBytes, meta: () => meta };
+    await this.store(key, { ...source, assertWanted: () => object.assertWanted() });
+  }
+
+  async delete(key: ObjectKey): Promise<boolean> {
+    return await this.#calls.run("delete object", async () => {
+      const ticket = await this.#objects.ticket(key);
+      const { outcome, replaced } = await this.#objects.delete(key, ticket);
+      if (outcome === "late") throw tooLate(this.name);
+      // Another change has come between: what was there is gone, and told by whoever made it.
+      if (outcome === "superseded") return ticket.isThere;
+      if (replaced === undefined) return false;
+      return this.#tellReplaced(key, replaced, "deleted");
+    });
+  }
+
+  async clear(tenant?: string): Promise<number> {
+    return await this.#calls.run("clear tier", async () => {
+      const { engine, keys } = this.#options;
+      const removed: Dropped[] = [];
+      await clearObjects({ engine, keys, tenant, onRemoved: (dropped) => void removed.push(dropped) });
+      for (const [each, parts] of Map.groupBy(removed, (dropped) => dropped.tenant)) {
+        this.#tell({ tenant: each, entries: parts.flatMap(({ entries }) => entries) }, "cleared");
+      }
+      return removed.reduce((sum, { entries }) => sum + entries.length, 0);
+    });
+  }
+
+  async list(query: ListQuery): Promise<ListPage> {
+    return await this.#calls.run("list objects", async () => {
+      const found: { readonly key: string; readonly meta: ObjectMeta }[] = [];
+      const wanted = query.limit + 1;
+      for (let after = query.after, isEnd = false; !isEnd && found.length < wanted;) {
+        const entries = await this.#books.page({ ...query, after, limit: wanted });
+        const keys = entries.map(({ key }) => ({ tenant: query.tenant, key }));
+        const heads = await Promise.all(keys.map((key) => this.#objects.head(key)));
+        for (const [index, key] of keys.entries()) {
+          const meta = await this.#live(key, heads[index]);
+          if (meta !== undefined) found.push({ key: key.key, meta });
+        }
+        after = keys.at(-1)?.key ?? after;
+        isEnd = entries.length < wanted;
+      }
+      return { entries: found.slice(0, query.limit), more: found.length > query.limit };
+    });
+  }
+
+  async usage(): Promise<TierUsage> {
+    return await this.#calls.run("measure tier", async () => {
+      for (const dropped of await this.#books.sweep(SWEEP_ENTRIES)) this.#tellSwept(dropped);
+      const { objects, bytes } = await this.#books.totals();
+      return { objects, usedBytes: bytes, limitBytes: 0 };
+    });
+  }
+
+  /** Loads that are still being read are not waited for: their next chunk fails. */
+  async close(): Promise<void> {
+    if (await this.#calls.close()) await this.#options.engine.close();
+  }
+
+  async #put(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
+    const writer = new ChunkWriter(this.#objects, key, source.sizeBytes);
+    let isDone = false;
+    try {
+      const written = await writer.write(source.chunks);
+      const meta = source.meta();
+      assertAnnounced(written, meta);
+      isDone = await this.#commit(key, { source, written, meta });
+      return meta;
+    } finally {
+      if (!isDone) await writer.abandon();
+    }
+  }
+
+  /** Makes it visible; false if another change has come after it already. */
+  async #commit(
+    key: ObjectKey,
+    { source, written, meta }: {
+      readonly source: StoreSource;
+      readonly written: WrittenBytes;
+      readonly meta: ObjectMeta;
+    },
+  ): Promise<boolean> {
+    // The number is taken when the order of this key's changes is decided, so that the engine can refuse what comes to
+    // it out of this order: a store that was given up, and comes late.
+    const ticket = await this.#objects.ticket(key);
+    source.assertWanted?.();
+    const { generation, bytes } = written;
+    const nowMs = this.#options.clock.nowMs();
+    const { outcome, replaced } = await this.#objects.commit(key, { ticket, generation, meta, bytes, nowMs });
+    if (outcome === "late") throw tooLate(this.name);
+    if (outcome === "lost") {
+      throw new VitrineError("no_room", `store object: tier ${this.name}: the engine has evicted parts of it already`);
+    }
+    if (replaced !== undefined) this.#tellReplaced(key, replaced, "replaced");
+    void this.#sweepSometimes(key);
+    return outcome === "stored";
+  }
+
+  /** The metadata of what can be read; what cannot is removed. */
+  async #live(key: ObjectKey, head: Head | undefined): Promise<ObjectMeta | undefined> {
+    if (head === undefined || head.decoded === "newer") return undefined;
+    const { decoded, generation } = head;
+    if (decoded === "damaged") {
+      await this.#remove(key, { generation }, "corrupt");
+      return undefined;
+    }
+    const { meta } = decoded;
+    if (!isExpired(meta, this.#options.clock.nowMs())) return meta;
+    await this.#remove(key, { generation, meta }, "expired");
+    return undefined;
+  }
+
+  async #remove(
+    key: ObjectKey,
+    { generation, meta }: { readonly generation: string; readonly meta?: ObjectMeta },
+    reason: TierRemovalReason,
+  ): Promise<void> {
+    if (await this.#objects.remove(key, generation)) this.#tellOne(key, meta?.sizeBytes ?? 0, reason);
+  }
+
+  /** Tells what a change has removed; false if its time was up before. */
+  #tellReplaced(key: ObjectKey, old: DecodedMeta, reason: "replaced" | "deleted"): boolean {
+    const meta = typeof old === "string" ? undefined : old.meta;
+    const isOver = meta !== undefined && isExpired(meta, this.#options.clock.nowMs());
+    this.#tellOne(key, meta?.sizeBytes ?? 0, old === "damaged" ? "corrupt" : isOver ? "expired" : reason);
+    return !isOver && old !== "damaged";
+  }
+
+  /** Looks, every some stores, at the books of the shard that was stored in. Never throws: others look again. */
+  async #sweepSometimes(key: ObjectKey): Promise<void> {
+    this.#stores += 1;
+    if (this.#stores % STORES_A_SWEEP !== 0) return;
+    const base = this.#options.keys.baseOf(key);
+    await this.#books.sweepShard(base, STORE_SWEEP_ENTRIES).then((dropped) => this.#tellSwept(dropped), () => {});
+  }
+
+  #tellSwept({ tenant, entries }: Dropped): void {
+    const nowMs = this.#options.clock.nowMs();
+    const isOver = ({ expiresMs }: IndexEntry): boolean => expiresMs !== 0 && expiresMs <= nowMs;
+    this.#tell({ tenant, entries: entries.filter(isOver) }, "expired");
+    this.#tell({ tenant, entries: entries.filter((entry) => !isOver(entry)) }, "capacity");
+  }
+
+  #tellOne({ tenant, key }: ObjectKey, sizeBytes: number, reason: TierRemovalReason): void {
+    this.#tell({ tenant, entries: [{ key, sizeBytes, expiresMs: 0 }] }, reason);
+  }
+
+  #tell({ tenant, entries }: Dropped, reason: TierRemovalReason): void {
+    if (entries.length === 0) return;
+    const { onRemoved, publish } = this.#options;
+    for (const { key } of entries) onRemoved?.({ tenant, key }, reason);
+    const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    publish("l2.removed", { tier: this.name, tenant, reason, keys: entries.length, bytes });
+  }
+
+  async *#once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
+    if (this.#calls.closed) throw new VitrineError("tier_failed", `load object: tier ${this.name} is closed`);
+    if (bytes.length > 0) yield bytes;
+  }
+}
+
+function tooLate(tier: string): VitrineError {
+  return new VitrineError("tier_failed", `change object: tier ${tier}: the engine got it too late`);
+}

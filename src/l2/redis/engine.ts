@@ -1,0 +1,184 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { causeText } from "../../core/cause_text.ts";
+import { VitrineError } from "../../core/errors.ts";
+import { type Connect, type Connection, within } from "./connection.ts";
+import type { Script } from "./scripts.ts";
+
+/** Milliseconds between two looks at an engine that answers. */
+const LOOK_MS = 1000;
+/** Milliseconds without any answer after which a connection is given up, with all calls under way. */
+const SILENCE_MS = 8000;
+/** Shortest and longest wait before the next try to connect. */
+const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 3000];
+/** Errors by which an engine says that another one takes the writes now. */
+const ELSEWHERE = /^(?:READONLY|MASTERDOWN|UNBLOCKED)\b/;
+
+/** Settings of an Engine. */
+export interface EngineOptions {
+  readonly tier: string;
+  readonly connect: Connect;
+  /** A name in each of the shards, to look whether it can be used. */
+  readonly names: readonly string[];
+  /** Told when the engine can no longer be used, and why, and when it can be again (undefined). */
+  readonly onTrouble: (trouble: string | undefined) => void;
+}
+
+/**
+ * The engine as the adapter uses it: a connection that is made anew, after a wait that grows and has some chance in it,
+ * whenever it breaks or falls silent. Without one, calls fail at once. Sends nothing twice: whoever calls knows whether
+ * it may.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>;
+  #connection: Connection | undefined;
+  #break: (cause: Error) => void = () => {};
+  #trouble: string | undefined = "no connection yet";
+  #told: string | undefined;
+  #answeredMs = 0;
+  #tried: () => void = () => {};
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#running = this.#keepConnected();
+  }
+
+  /** Opens the engine; resolves after the first try to connect, whatever it gave, and `patienceMs` at most. */
+  static async open(options: EngineOptions, patienceMs: number): Promise<Engine> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const engine = new Engine(options);
+    engine.#tried = resolve;
+    const patience = wait(patienceMs, undefined, { ref: false });
+    await Promise.race([promise, patience]);
+    return engine;
+  }
+
+  /** Why the engine, or a shard, cannot be used for now. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Sends a command that concerns a name. Throws tier_failed, or no_room if the engine has none. */
+  async call(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
+    return await this.#ask((connection) => connection.call(name, args));
+  }
+
+  /** How to send a command to each of the nodes that have objects. Throws as `call` does, also by these. */
+  async nodes(): Promise<readonly ((args: readonly string[]) => Promise<unknown>)[]> {
+    const nodes = await this.#ask((connection) => connection.nodes());
+    return nodes.map((send) => (args) => this.#ask(() => send(args)));
+  }
+
+  async #ask<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = this.#connection;
+    if (connection === undefined) throw this.#failure(new Error(this.#trouble ?? "no connection"));
+    try {
+      const reply = await work(connection);
+      this.#answeredMs = performance.now();
+      return reply;
+    } catch (cause) {
+      if (cause instanceof Error && ELSEWHERE.test(cause.message)) this.#break(cause);
+      throw this.#failure(cause);
+    }
+  }
+
+  /** Runs a script; the first of the keys says where. */
+  async run(
+    { sha1, text }: Script,
+    keys: readonly [string, ...string[]],
+    args: readonly (string | Buffer)[],
+  ): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    try {
+      return await this.call(keys[0], ["EVALSHA", sha1, ...rest]);
+    } catch (error) {
+      if (!causeText(error).includes("NOSCRIPT")) throw error;
+      return await this.call(keys[0], ["EVAL", text, ...rest]);
+    }
+  }
+
+  /** Ends the connection; calls under way fail. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#break(new Error("closed"));
+    await this.#running;
+  }
+
+  async #keepConnected(): Promise<void> {
+    let failures = 0;
+    while (!this.#closing.signal.aborted) {
+      try {
+        await this.#serve(() => (failures = 0));
+      } catch (cause) {
+        this.#connection = undefined;
+        this.#say(causeText(cause));
+        failures += 1;
+      }
+      this.#tried();
+      const mostMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
+      await this.#pause(mostMs * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /** Connects and looks after the connection until it breaks; throws why. */
+  async #serve(onUsable: () => void): Promise<void> {
+    const { promise: broken, reject } = Promise.withResolvers<never>();
+    broken.catch(() => {});
+    this.#break = reject;
+    const connecting = this.#options.connect(reject);
+    try {
+      const connection = await Promise.race([connecting, broken]);
+      this.#connection = connection;
+      while (!this.#closing.signal.aborted) {
+        const failure = await Promise.race([this.#look(connection), broken]);
+        this.#say(failure);
+        if (failure === undefined) onUsable();
+        this.#tried();
+        await Promise.race([this.#pause(LOOK_MS), broken]);
+      }
+    } finally {
+      this.#connection = undefined;
+      // It may still be about to come.
+      void connecting.then((late) => late.destroy(), () => {});
+    }
+  }
+
+  /** Asks every shard; why one cannot be used, if so. Throws if none answers at all. */
+  async #look(connection: Connection): Promise<string | undefined> {
+    const askedMs = performance.now();
+    const asking = this.#options.names.map(async (name) => {
+      await connection.call(name, ["EXISTS", name]);
+      this.#answeredMs = performance.now();
+    });
+    const answers = Promise.allSettled(asking);
+    for (;;) {
+      try {
+        const failed = (await within(SILENCE_MS, answers)).filter((answer) => answer.status === "rejected");
+        const [first] = failed;
+        return first === undefined ? undefined : causeText(first.reason);
+      } catch (cause) {
+        // A busy line is none that is silent.
+        if (this.#answeredMs < Math.max(askedMs, performance.now() - SILENCE_MS)) throw cause;
+      }
+    }
+  }
+
+  #say(trouble: string | undefined): void {
+    if (this.#closing.signal.aborted) return;
+    this.#trouble = trouble;
+    if ((trouble === undefined) !== (this.#told === undefined)) this.#options.onTrouble(trouble);
+    this.#told = trouble;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await wait(ms, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
+  }
+
+  #failure(cause: unknown): VitrineError {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const code = text.startsWith("OOM ") || text.includes("-OOM ") ? "no_room" : "tier_failed";
+    const { tier } = this.#options;
+    return new VitrineError(code, `Calling the engine: tier ${tier}: ${text}`, { cause, details: { tier } });
+  }
+}

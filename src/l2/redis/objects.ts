@@ -1,0 +1,185 @@
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { Engine } from "./engine.ts";
+import { chunkName, escapeKey, headName, type KeySpace, tombName } from "./keys.ts";
+import { chunkCount, type ChunkPlace, type DecodedMeta, decodeMeta, encodeMeta } from "./record.ts";
+import { bytesOf, listOf, textOf } from "./replies.ts";
+import { COMMIT, DELETE, REMOVE, TICKET } from "./scripts.ts";
+
+/** How long chunks go on that nobody finds any more, for those who are reading them. */
+export const GRACE_MS = 60_000;
+/** Age from which on a change that was asked for is not made any more. */
+const LATE_MS = 60_000;
+/** How long a deletion is remembered: longer than any older change can come late. */
+const REMEMBER_MS = 2 * LATE_MS;
+/**
+ * How long the engine keeps what has expired: in this time whoever asks for it learns why it is a miss, and the clocks
+ * of servers may differ.
+ */
+const EXPIRED_MS = 60_000;
+/**
+ * Time to live of objects without end: ten years. Everything but the books of the engine expires one day, so that an
+ * engine with a policy volatile-* evicts objects only.
+ */
+const ENDLESS_MS = 10 * 365 * 86_400_000;
+
+/** What is known of an object without its bytes. */
+export interface Head {
+  readonly decoded: DecodedMeta;
+  /** Names this very write of the object. */
+  readonly generation: string;
+}
+
+/** A head with its bytes, if they lie with it. */
+export interface FullHead extends Head {
+  readonly bytes: Buffer | undefined;
+}
+
+/** A change that is about to be made. */
+export interface Ticket {
+  /** A number of the engine. */
+  readonly number: string;
+  /** Whether there was an object when it was given out. */
+  readonly isThere: boolean;
+}
+
+/** A store that is to become visible. */
+export interface Commit {
+  readonly ticket: Ticket;
+  readonly generation: string;
+  readonly meta: ObjectMeta;
+  /** All bytes; undefined if they lie in chunks. */
+  readonly bytes: Buffer | undefined;
+  readonly nowMs: number;
+}
+
+/** What became of a commit: "lost" if chunks are gone, "late" if it came too late to be made. */
+export interface CommitResult {
+  readonly outcome: "stored" | "superseded" | "late" | "lost";
+  /** What it replaced. */
+  readonly replaced: DecodedMeta | undefined;
+}
+
+/** The calls that concern one object each. */
+export class Objects {
+  readonly #engine: Engine;
+  readonly #keys: KeySpace;
+
+  constructor(engine: Engine, keys: KeySpace) {
+    this.#engine = engine;
+    this.#keys = keys;
+  }
+
+  async head(key: ObjectKey): Promise<Head | undefined> {
+    const name = headName(this.#keys.baseOf(key), key);
+    return headOf(listOf(await this.#engine.call(name, ["HMGET", name, "m", "g"])));
+  }
+
+  async fullHead(key: ObjectKey): Promise<FullHead | undefined> {
+    const name = headName(this.#keys.baseOf(key), key);
+    const [meta, generation, bytes] = listOf(await this.#engine.call(name, ["HMGET", name, "m", "g", "b"]));
+    const head = headOf([meta, generation]);
+    return head && { ...head, bytes: bytesOf(bytes) };
+  }
+
+  async ticket(key: ObjectKey): Promise<Ticket> {
+    const { keys, args } = this.#names(key);
+    const [number, isThere] = listOf(await this.#engine.run(TICKET, keys, args));
+    return { number: textOf(number), isThere: isThere === 1 };
+  }
+
+  async commit(key: ObjectKey, { ticket, generation, meta, bytes, nowMs }: Commit): Promise<CommitResult> {
+    const { keys, args } = this.#names(key);
+    const ttlMs = meta.expiresMs === 0 ? ENDLESS_MS : Math.max(0, Math.ceil(meta.expiresMs - nowMs)) + EXPIRED_MS;
+    const reply = listOf(
+      await this.#engine.run(COMMIT, keys, [
+        ...args,
+        ticket.number,
+        generation,
+        String(chunkCount(meta.sizeBytes)),
+        encodeMeta(meta),
+        String(meta.sizeBytes),
+        String(Math.ceil(meta.expiresMs)),
+        String(ttlMs),
+        String(GRACE_MS),
+        String(LATE_MS * 1000),
+        ...(bytes === undefined ? [] : [bytes]),
+      ]),
+    );
+    return { outcome: outcomeOf(textOf(reply[0])), replaced: metaOf(reply[1]) };
+  }
+
+  /** Deletes what was there when the ticket was taken. */
+  async delete(key: ObjectKey, ticket: Ticket): Promise<CommitResult> {
+    const { keys, args } = this.#names(key);
+    const times = [String(GRACE_MS), String(REMEMBER_MS), String(LATE_MS * 1000)];
+    const reply = listOf(await this.#engine.run(DELETE, keys, [...args, ticket.number, ...times]));
+    const what = textOf(reply[0]);
+    return { outcome: what === "deleted" ? "stored" : outcomeOf(what), replaced: metaOf(reply[1]) };
+  }
+
+  /** Removes one generation; false if it was not there any more. */
+  async remove(key: ObjectKey, generation: string): Promise<boolean> {
+    const { keys, args } = this.#names(key);
+    return await this.#engine.run(REMOVE, keys, [
+      ...args,
+      generation,
+      String(GRACE_MS),
+      String(REMEMBER_MS),
+    ]) === 1;
+  }
+
+  /** Writes a chunk that goes away by itself after `ttlMs` unless a commit takes it up. */
+  async putChunk(
+    key: ObjectKey,
+    chunk: ChunkPlace & { readonly bytes: Buffer; readonly ttlMs: number },
+  ): Promise<void> {
+    const name = chunkName(this.#keys.baseOf(key), chunk.generation, chunk.index);
+    await this.#engine.call(name, ["SET", name, chunk.bytes, "PX", String(chunk.ttlMs)]);
+  }
+
+  /** A chunk as it is stored. */
+  async getChunk(key: ObjectKey, { generation, index }: ChunkPlace): Promise<Buffer | undefined> {
+    const name = chunkName(this.#keys.baseOf(key), generation, index);
+    return bytesOf(await this.#engine.call(name, ["GET", name]));
+  }
+
+  /** Removes chunks that no commit has taken up. */
+  async dropChunks(
+    key: ObjectKey,
+    { generation, count }: { readonly generation: string; readonly count: number },
+  ): Promise<void> {
+    const base = this.#keys.baseOf(key);
+    for (let from = 0; from < count; from += 1000) {
+      const names = Array.from(
+        { length: Math.min(1000, count - from) },
+        (_, i) => chunkName(base, generation, from + i),
+      );
+      const [first = ""] = names;
+      await this.#engine.call(first, ["UNLINK", ...names]);
+    }
+  }
+
+  #names(key: ObjectKey): { readonly keys: [string, string]; readonly args: readonly (string | Buffer)[] } {
+    const base = this.#keys.baseOf(key);
+    return { keys: [headName(base, key), tombName(base, key)], args: [base, key.tenant, escapeKey(key.key)] };
+  }
+}
+
+function headOf([meta, generation]: readonly unknown[]): Head | undefined {
+  const record = bytesOf(meta);
+  const name = textOf(generation);
+  // Not one of ours if the other is missing; what is damaged has both.
+  if (record === undefined && name === "") return undefined;
+  return { decoded: record === undefined ? "damaged" : decodeMeta(record), generation: name };
+}
+
+function metaOf(reply: unknown): DecodedMeta | undefined {
+  const record = bytesOf(reply);
+  return record && decodeMeta(record);
+}
+
+function outcomeOf(word: string): CommitResult["outcome"] {
+  if (word === "stored" || word === "superseded" || word === "lost") return word;
+  return "late";
+}

@@ -1,0 +1,106 @@
+import { resolve } from "node:path";
+import { VitrineError } from "../../core/errors.ts";
+import type { TierUrl } from "../url.ts";
+
+/** The ways in which engines stand together. */
+export type RedisKind = "single" | "cluster" | "sentinel";
+
+/** Where an engine, or a sentinel, listens. */
+export interface RedisNode {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Who a connection logs in as. */
+export interface RedisUser {
+  /** The engine's default user if missing. */
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** A tier in a Valkey or Redis as its URL describes it. */
+export interface RedisSettings {
+  readonly kind: RedisKind;
+  /** The engine; nodes of the cluster, from which the others are learnt; or the sentinels. */
+  readonly nodes: readonly RedisNode[];
+  readonly tls: boolean;
+  /** A file with the certificates to trust in place of the system's. */
+  readonly caPath?: string;
+  readonly user: RedisUser;
+  readonly database: number;
+  /** What all names begin with. */
+  readonly prefix: string;
+  /** What the sentinels call the engine; "" where there are none. */
+  readonly master: string;
+  /** Who sentinels are asked as. */
+  readonly sentinelUser: RedisUser;
+}
+
+const DEFAULT_PORTS: Readonly<Record<RedisKind, number>> = { single: 6379, cluster: 6379, sentinel: 26_379 };
+
+/**
+ * `user:password@host:port[,host:port…][/database]`. Parameters: `prefix` (default "vitrine"), `ca`, and for sentinels
+ * `master` (default "mymaster"), `sentinel_user`, `sentinel_password`. Throws bad_request.
+ */
+export function redisSettings(url: TierUrl, { kind, tls }: Pick<RedisSettings, "kind" | "tls">): RedisSettings {
+  const { scheme } = url;
+  const match = /^(?:([^@/]*)@)?([^@/]*)(?:\/(\d*))?$/.exec(url.rawPath);
+  if (match === null) throw bad(`${scheme} must look like ${scheme}//user:password@host:port/0`);
+  const [, user = "", hosts = "", database = ""] = match;
+  if (database !== "" && kind === "cluster") throw bad(`${scheme} a cluster has no databases: ${database}`);
+  if (url.take("max") !== undefined) {
+    throw bad(`${scheme} max is not for this tier: the engine's own maxmemory and maxmemory-policy are its limit`);
+  }
+  const prefix = url.take("prefix") ?? "vitrine";
+  if (!/^[\w.:-]{1,64}$/.test(prefix)) throw bad(`${scheme} prefix must be 1-64 of A-Z a-z 0-9 _ . : -: ${prefix}`);
+  const ca = url.take("ca");
+  if (ca !== undefined && !tls) throw bad(`${scheme} ca is for TLS alone: use rediss`);
+  const nodes = hosts.split(",").map((text) => nodeOf(scheme, text, DEFAULT_PORTS[kind]));
+  if (kind === "single" && nodes.length > 1) throw bad(`${scheme} takes one host: ${hosts}`);
+  const sentinel = kind === "sentinel";
+  return {
+    kind,
+    tls,
+    nodes,
+    prefix,
+    ...(ca === undefined ? {} : { caPath: resolve(ca) }),
+    user: userOf(scheme, user),
+    database: Number(database),
+    master: sentinel ? url.take("master") ?? "mymaster" : "",
+    sentinelUser: sentinel ? credentials(url.take("sentinel_user"), url.take("sentinel_password")) : {},
+  };
+}
+
+/** Names what the tier holds, so that one is not used twice: the place, whoever logs in. */
+export function redisPlace({ kind, nodes, database, master, prefix }: RedisSettings): string {
+  const hosts = nodes.map(({ host, port }) => `${host.toLowerCase()}:${port}`).toSorted();
+  return `redis ${kind} ${hosts.join(",")} ${master} ${database} ${prefix}`;
+}
+
+function nodeOf(scheme: string, text: string, defaultPort: number): RedisNode {
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[2] ?? defaultPort);
+  if (match === null || port < 1 || port > 65_535) throw bad(`${scheme} not a host or host:port: ${text}`);
+  return { host: (match[1] ?? "").replace(/^\[|\]$/g, ""), port };
+}
+
+function userOf(scheme: string, text: string): RedisUser {
+  const colon = text.indexOf(":");
+  const [name, password] = colon < 0 ? [text, ""] : [text.slice(0, colon), text.slice(colon + 1)];
+  try {
+    return credentials(decodeURIComponent(name), decodeURIComponent(password));
+  } catch (cause) {
+    throw bad(`${scheme} bad percent-encoding in user or password`, cause);
+  }
+}
+
+function credentials(username: string | undefined, password: string | undefined): RedisUser {
+  return {
+    ...(username === undefined || username === "" ? {} : { username }),
+    ...(password === undefined || password === "" ? {} : { password }),
+  };
+}
+
+function bad(what: string, cause?: unknown): VitrineError {
+  return new VitrineError("bad_request", `Reading an L2 URL: ${what}`, { cause });
+}

@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { chunkCount, decodeMeta, encodeMeta, openChunk, sealChunk } from "../../../src/l2/redis/record.ts";
+import { metaOf, pattern } from "../support.ts";
+
+test("decodeMeta gives back what encodeMeta was given", () => {
+  const number = fc.double({ min: 0, max: Number.MAX_SAFE_INTEGER, noNaN: true }).map((value) => value + 0);
+  const text = fc.string({ unit: fc.constantFrom("a", "é", "😀", "\0", "ÿ", "\n"), maxLength: 30 });
+  const meta = fc.record({
+    sizeBytes: fc.maxSafeNat(),
+    crc32: fc.nat(0xffff_ffff),
+    version: fc.maxSafeNat(),
+    createdMs: number,
+    expiresMs: number,
+    contentType: text,
+    sha256: text,
+    headers: text,
+  }, { requiredKeys: ["sizeBytes", "crc32", "version", "createdMs", "expiresMs", "contentType", "sha256"] });
+  fc.assert(fc.property(meta, (each) => {
+    expect(decodeMeta(encodeMeta(each))).toEqual({ meta: each });
+  }));
+});
+
+test("decodeMeta notices every changed byte, and a record that was cut", () => {
+  const record = encodeMeta(metaOf(pattern(10), { headers: "content-encoding:gzip\n" }));
+  for (let at = 0; at < record.length; at += 1) {
+    const changed = Buffer.from(record);
+    changed.writeUInt8(changed.readUInt8(at) ^ 0x10, at);
+    expect(typeof decodeMeta(changed)).toBe("string");
+    expect(decodeMeta(record.subarray(0, at))).toBe("damaged");
+  }
+});
+
+test("decodeMeta leaves a record of a later Vitrine alone", () => {
+  const record = encodeMeta(metaOf(pattern(10)));
+  record.writeUInt8(2, 0);
+  expect(decodeMeta(record)).toBe("newer");
+});
+
+test("openChunk refuses a changed byte, a cut chunk and one in the place of another", () => {
+  const chunk = Buffer.concat([Buffer.alloc(4), pattern(100)]);
+  const place = { generation: "g", index: 3 };
+  sealChunk(chunk, place);
+  expect(Buffer.compare(openChunk(chunk, place) ?? Buffer.of(), pattern(100))).toBe(0);
+  for (let at = 0; at < chunk.length; at += 1) {
+    const changed = Buffer.from(chunk);
+    changed.writeUInt8(changed.readUInt8(at) ^ 1, at);
+    expect(openChunk(changed, place)).toBe(undefined);
+    expect(openChunk(chunk.subarray(0, at), place)).toBe(undefined);
+  }
+  expect(openChunk(chunk, { generation: "g", index: 2 })).toBe(undefined);
+  expect(openChunk(chunk, { generation: "h", index: 3 })).toBe(undefined);
+});
+
+test("chunkCount is 0 up to one value", () => {
+  const mib = 1024 * 1024;
+  expect([0, 1, mib, mib + 1, 2 * mib, 64 * mib].map(chunkCount)).toEqual([0, 0, 0, 2, 2, 64]);
+});
