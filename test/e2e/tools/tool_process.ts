@@ -11,7 +11,9 @@ export class ToolProcess {
   constructor(command: string, args: readonly string[]) {
     this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     const child = this.#child;
-    process.once("exit", () => child.kill("SIGKILL"));
+    const end = (): void => void child.kill("SIGKILL");
+    process.once("exit", end);
+    child.once("exit", () => process.off("exit", end));
     const keep = (chunk: Uint8Array) => void this.#output.push(chunk.toString());
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);
@@ -48,11 +50,12 @@ export class ToolProcess {
 
   /** Freezes it: its sockets take connections, and nothing answers. */
   pause(): void {
-    this.#child.kill("SIGSTOP");
+    process.kill(this.pid, "SIGSTOP");
   }
 
   /** Lets a frozen one go on. */
   resume(): void {
-    this.#child.kill("SIGCONT");
+    // Deno's kill of a child does nothing after its first signal.
+    process.kill(this.pid, "SIGCONT");
   }
 }
