@@ -140,6 +140,9 @@ const schema = v.object({
 
 type Settings = v.InferOutput<typeof schema>;
 
+/** Settings whose flag may stand alone for `on`. */
+const SWITCHES: readonly string[] = ["insecureOpen"] satisfies (keyof Settings)[];
+
 const secrets: ReadonlySet<string> = new Set(
   Object.entries(schema.entries).filter(([, entry]) => v.getMetadata(entry).secret).map(([name]) => name),
 );
@@ -207,6 +210,7 @@ export function settingDocs(): readonly SettingDoc[] {
     defaultText: v.getDefault(entry),
     sentence: v.getDescription(entry) ?? "",
     expected: v.getMetadata(entry).expected,
+    isSwitch: SWITCHES.includes(name),
   }));
 }
 
@@ -308,7 +312,7 @@ function checkTogether(config: Config): Config {
  * Throws ConfigError, its message one line, for anything unknown or bad.
  */
 export function loadConfig(sources: ConfigSources): { readonly config: Config } | { readonly text: string } {
-  const { asked, settings } = readSettings(sources, { names: Object.keys(schema.entries), switches: ["insecureOpen"] });
+  const { asked, settings } = readSettings(sources, { names: Object.keys(schema.entries), switches: SWITCHES });
   if (asked === "help") return { text: helpText(settingDocs()) };
   if (asked === "version") return { text: sources.version };
   const config = checkTogether(resolve(parseSettings(settings), sources));

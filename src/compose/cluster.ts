@@ -183,7 +183,12 @@ export async function startCluster(
         },
       });
     },
-    onReady: ({ place }) => publish("worker.started", { place: String(place) }),
+    onReady({ place, holder }) {
+      publish("worker.started", { place: String(place) });
+      // They may have changed while it started, when nobody there listened.
+      const { tokens } = access.shared();
+      if (tokens !== undefined) supervisor.post(holder, { kind: "tokens", tokens });
+    },
     onStuck: ({ place }) => publish("worker.stuck", { place: String(place) }),
     async onGone(seat, { cause, mayRun }) {
       publish("worker.gone", { place: String(seat.place), cause });

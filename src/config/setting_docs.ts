@@ -7,6 +7,12 @@ export interface SettingDoc {
   readonly sentence: string;
   /** How a value is written; completes "Takes …". */
   readonly expected: string;
+  /** Whether its flag may stand alone for `on`. */
+  readonly isSwitch: boolean;
+}
+
+function flagOf({ name, isSwitch }: SettingDoc): string {
+  return `--${flagName(name)}${isSwitch ? "[=VALUE]" : " VALUE"}`;
 }
 
 function meaning({ sentence, expected }: SettingDoc): string {
@@ -16,7 +22,7 @@ function meaning({ sentence, expected }: SettingDoc): string {
 /** The text of `--help`. */
 export function helpText(docs: readonly SettingDoc[]): string {
   const rows = docs.map((doc): readonly [string, string] => [
-    `--${flagName(doc.name)} VALUE`,
+    flagOf(doc),
     `${meaning(doc)} Default: ${doc.defaultText}.`,
   ]);
   const all: readonly (readonly [string, string])[] = [

@@ -162,7 +162,7 @@ export class Supervisor {
   }
 
   /** Posts to the worker of a holder, if it is there. */
-  post(holder: number, message: ToWorker, ports: readonly MessagePort[]): void {
+  post(holder: number, message: ToWorker, ports: readonly MessagePort[] = []): void {
     for (const { seat, thread, state } of this.#members.values()) {
       if (seat.holder === holder && state !== "gone") thread.post(message, ports);
     }
