@@ -222,7 +222,7 @@ export class Call implements LookupListener {
     const end = {
       ...answer,
       ...failure,
-      ...(tokenId === "" ? undefined : { token: tokenId }),
+      token: tokenId === "" ? undefined : tokenId,
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
       requestBytes: this.#requestBytes,

@@ -25,7 +25,8 @@ const MESSAGES: Readonly<Record<Denial["denied"], string>> = {
 export function guarded(handler: Handler, scopes: readonly Scope[] | undefined, access: Access): Handler {
   if (scopes === undefined) return handler;
   return (call, request) => {
-    const found = access.grantOf(request.headers.get("authorization"), () => addressOf(call, request));
+    const authorization = request.headers.get("authorization");
+    const found = access.known(authorization) ?? access.grantOf(authorization, () => addressOf(call, request));
     if (found instanceof Promise) {
       return found.then((later) => {
         admit(call, request, { found: later, scopes });
@@ -53,7 +54,12 @@ function admit(
   // The token decides: a name in the header that is not its own is not quietly taken for its own.
   const isOther = asked !== undefined && !found.anyTenant && asked !== found.tenant;
   call.admitted(found, isOther ? found.tenant : asked ?? found.tenant);
-  if (isOther || !scopes.some((scope) => found.scopes.has(scope))) forbid(call, request);
+  if (isOther || !hasOneOf(found, scopes)) forbid(call, request);
+}
+
+function hasOneOf(grant: Grant, scopes: readonly Scope[]): boolean {
+  for (const scope of scopes) if (grant.scopes.has(scope)) return true;
+  return false;
 }
 
 function denied(call: Call, request: Request, { denied: reason, retryAfterSeconds }: Denial): VitrineError {

@@ -48,16 +48,21 @@ export class Access {
     this.#remembered.clear();
   }
 
+  /** What a request may do, if that needs no thought: a hit asks for it each time. */
+  known(authorization: string | null): Grant | undefined {
+    if (this.#tokens === undefined) return OPEN_GRANT;
+    return authorization === null ? undefined : this.#remembered.get(authorization);
+  }
+
   /**
    * Finds what a request may do by its Authorization field; at once, but for a password that is not remembered.
    * `address` is asked for only where somebody fails. A right token passes however often its address has failed: others
    * may share the address.
    */
   grantOf(authorization: string | null, address: () => string): Grant | Denial | Promise<Grant | Denial> {
-    if (this.#tokens === undefined) return OPEN_GRANT;
+    const known = this.known(authorization);
+    if (known !== undefined || this.#tokens === undefined) return known ?? OPEN_GRANT;
     if (authorization === null) return { denied: "missing", retryAfterSeconds: 0 };
-    const remembered = this.#remembered.get(authorization);
-    if (remembered !== undefined) return remembered;
     const credentials = parseCredentials(authorization);
     if (credentials === undefined) return this.#unknown(address());
     const grant = this.#tokens.bySecret(credentials.secret);
