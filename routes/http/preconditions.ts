@@ -1,6 +1,5 @@
 import { VitrineError } from "../../src/core/errors.ts";
-import { etagOf } from "../../src/core/object.ts";
-import type { Precondition } from "../../src/storage/types.ts";
+import type { EntityTags, Precondition } from "../../src/core/precondition.ts";
 
 /** Whether an `If-None-Match` names the entity tag (weak comparison, RFC 9110 8.8.3.2). Throws bad_request. */
 export function noneMatchNames(header: string, etag: string): boolean {
@@ -18,15 +17,14 @@ export function matchNames(header: string, etag: string): boolean {
  * bad_request.
  */
 export function writePrecondition(headers: Headers): Precondition | undefined {
-  const match = headers.get("if-match");
-  const noneMatch = headers.get("if-none-match");
-  if (match === null && noneMatch === null) return undefined;
-  for (const header of [match, noneMatch]) if (header !== null && header !== "*") parseEtags(header);
-  return (current) => {
-    if (current === undefined) return match === null;
-    const etag = etagOf(current);
-    return (match === null || matchNames(match, etag)) && (noneMatch === null || !noneMatchNames(noneMatch, etag));
-  };
+  const match = tagsOf(headers.get("if-match"));
+  const noneMatch = tagsOf(headers.get("if-none-match"));
+  return match === undefined && noneMatch === undefined ? undefined : { match, noneMatch };
+}
+
+function tagsOf(header: string | null): EntityTags | undefined {
+  if (header === null) return undefined;
+  return header === "*" ? header : parseEtags(header);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { etagOf } from "../../src/core/object.ts";
-import type { Precondition, PutRequest, Upload } from "../../src/storage/types.ts";
+import type { Precondition } from "../../src/core/precondition.ts";
+import type { PutRequest, Upload } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";
 import { parseContentType } from "../http/content_type.ts";
@@ -49,7 +50,7 @@ function parsePut(call: Call, request: Request): PutRequest {
 
 /** For a token that may not replace: as with `If-None-Match: *`, checked in the step that admits the object. */
 function createOnly(precondition: Precondition | undefined): Precondition {
-  return (current) => current === undefined && (precondition === undefined || precondition(undefined));
+  return { ...precondition, noneMatch: "*" };
 }
 
 function parseLength(request: Request): number | undefined {

@@ -134,7 +134,7 @@ export function objectRoutes(options: AppOptions): readonly Route[] {
         const deleted = await options.storage.delete(
           parseObjectKey(call, request),
           // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
-          precondition && ((current) => current === undefined || precondition(current)),
+          precondition && { ...precondition, orAbsent: true },
         );
         if (!deleted) throw new VitrineError("not_found", "delete object: no such key");
         return new Response(null, { status: 204 });

@@ -11,8 +11,8 @@ import { startThread } from "../runtime/thread.ts";
 import { threadUsage } from "../runtime/thread_usage.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
 import { GhostIndex } from "../storage/shared/ghost_index.ts";
-import { allocateSharedKeys, MAX_PLACES } from "../storage/shared/memory.ts";
-import { releaseSeat } from "../storage/shared/release_seat.ts";
+import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { endClearing } from "../storage/shared/shared_keys.ts";
 import { causeText } from "../core/cause_text.ts";
 import { MAX_HOLDER } from "../l1/arena/layout.ts";
 import { areShared, hasFolders } from "../l2/mod.ts";
@@ -34,7 +34,6 @@ import { findPorts } from "./ports.ts";
 import { checkRequestLog, openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
 import { Supervisor } from "./cluster/supervisor.ts";
-import type { Seat } from "./cluster/seat.ts";
 import type { FromWorker, Stopped, ToWorker } from "./cluster/worker_messages.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
@@ -86,13 +85,10 @@ export async function startCluster(
   const [port, adminPort] = await findPorts(config);
   if (config.observability) checkRequestLog(config);
   // One more than there are workers, for the replacement of one that hangs.
-  const places = Math.min(config.workers + 1, MAX_PLACES - 1);
+  const places = config.workers + 1;
   const board = new Board(places);
   const arena = allocateL1(config);
-  const sharedKeys = allocateSharedKeys({
-    places: places + 1,
-    hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
-  });
+  const sharedKeys = allocateSharedKeys({ hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
   const channelName = `vitrine-${crypto.randomUUID()}`;
   const hub: CollectorHub = new CollectorHub({
     channelName,
@@ -122,7 +118,7 @@ export async function startCluster(
         clock: clock.read(),
         arena,
         sharedKeys,
-        seat: storageSeat(generation),
+        holder: storageHolder(generation),
         board: board.buffer,
         channelName,
         producer,
@@ -131,19 +127,19 @@ export async function startCluster(
       return startThread(new URL("./storage_thread/entry.ts", import.meta.url), data, events);
     },
     async onGone(generation) {
-      const dead = storageSeat(generation);
-      await l1.takeOver(dead.holder);
-      releaseSeat(sharedKeys, { dead, holder: MAIN_HOLDER });
+      const holder = storageHolder(generation);
+      await l1.takeOver(holder);
+      endClearing(sharedKeys, holder);
       await hub.producerGone(storageProducer(generation));
     },
     board,
-    onConnected: (holder, lines) => supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.storing]),
+    onConnected: (holder, lines) => supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.changes]),
     publish,
     reportError,
     ...systemTime,
   });
-  // Behind the workers' places; numbers from the other end than theirs.
-  const storageSeat = (generation: number): Seat => ({ place: places, holder: MAX_HOLDER - generation });
+  // From the other end than the workers' numbers.
+  const storageHolder = (generation: number): number => MAX_HOLDER - generation;
   const supervisor = new Supervisor({
     workers: config.workers,
     places,
@@ -176,7 +172,7 @@ export async function startCluster(
       const url = new URL("./cluster/worker.ts", import.meta.url);
       return startThread<ToWorker, FromWorker>(url, data, {
         ...events,
-        ports: storageLines === undefined ? [] : [storageLines.folders, storageLines.storing],
+        ports: storageLines === undefined ? [] : [storageLines.folders, storageLines.changes],
         onError(error) {
           reportError(error);
           events.onError(error);
@@ -194,7 +190,7 @@ export async function startCluster(
       publish("worker.gone", { place: String(seat.place), cause });
       relay.gone(seat.holder);
       await l1.takeOver(seat.holder, { stillRuns: mayRun });
-      releaseSeat(sharedKeys, { dead: seat, holder: MAIN_HOLDER });
+      endClearing(sharedKeys, seat.holder);
       storageThread?.disconnect(seat.holder);
       await hub.producerGone(producerOf(seat));
     },

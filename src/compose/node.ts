@@ -10,9 +10,9 @@ import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
 import type { FolderOwner } from "../l2/kind.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { TierChanges } from "../storage/changes/tier_changes.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
-import type { Storing } from "../storage/storing.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { accessOptions } from "./access_options.ts";
 import { composeTiers } from "./tiers.ts";
@@ -36,8 +36,8 @@ export interface NodeOptions {
   readonly onTierRemoved: LossListeners["tier"];
   /** Who owns the folders of file tiers (default: this thread). */
   readonly folders?: FolderOwner | undefined;
-  /** Who stores in the background, if it is another thread. */
-  readonly storing?: Storing | undefined;
+  /** The owner of the tiers, if it is another thread. */
+  readonly changes?: TierChanges | undefined;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
@@ -74,7 +74,8 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
     storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
     storeConcurrency: config.storeConcurrency,
     shared,
-    storing: options.storing,
+    changes: options.changes,
+    patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const app = createApp({

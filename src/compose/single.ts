@@ -25,7 +25,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const opened = await openAccess(config, { publish, clock, reportError });
   opened.watch();
   const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  const shared = new SharedKeys(allocateSharedKeys({ places: 1, hashSeed }, "private"), { place: 0, holder: 1 });
+  const shared = new SharedKeys(allocateSharedKeys({ hashSeed }, "private"), 1);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish, onRemoved: losses.l1 });
   const telemetry = bus === undefined

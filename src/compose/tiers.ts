@@ -1,4 +1,3 @@
-import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/publish.ts";
@@ -8,6 +7,7 @@ import type { FolderOwner } from "../l2/kind.ts";
 import { openTiers } from "../l2/mod.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import { TimeoutAdapter } from "../l2/wrap/timeout.ts";
+import { every } from "./every.ts";
 
 /** Opens the tiers that the settings name, each in its wrappers. Throws VitrineError if one cannot be opened. */
 export async function composeTiers(
@@ -22,10 +22,4 @@ export async function composeTiers(
   const tiers = await openTiers(l2, options);
   if (timeoutMs === 0) return tiers;
   return tiers.map((tier) => new TimeoutAdapter(tier, { publish: options.publish, timeoutMs, every }));
-}
-
-function every(ms: number, callback: () => void): () => void {
-  const timer = setInterval(callback, ms);
-  timer.unref();
-  return () => clearInterval(timer);
 }

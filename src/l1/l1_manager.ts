@@ -17,8 +17,10 @@ import { openTables } from "./arena/tables.ts";
 import { takeOver } from "./sharing/take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
+  Decide,
   Following,
   KeyRange,
+  Known,
   L1,
   L1Usage,
   Lease,
@@ -65,7 +67,7 @@ export class L1Manager implements L1 {
     this.#locked = lockedSections(this.#lock, tally, () => this.#mend());
     this.#reads = new Reads(this.#p);
     this.#writes = new Writes(this.#p);
-    this.#unsaved = new Unsaved(this.#p, this.#writes);
+    this.#unsaved = new Unsaved(this.#p);
     this.#upkeep = new Upkeep(this.#p, this.#locked);
     this.#passes = new Passes(this.#p, this.#locked);
   }
@@ -133,18 +135,23 @@ export class L1Manager implements L1 {
     return results;
   }
 
-  admitUnsaved(commit: WriteCommit, limits: StoreLimits): "admitted" | "full" | "stale" {
+  admit(
+    commit: WriteCommit,
+    { unsaved, decide }: { readonly unsaved?: StoreLimits | undefined; readonly decide?: Decide | undefined },
+  ): "admitted" | "full" | "stale" | "unwanted" {
+    const monotonicMs = this.#monotonicMs();
+    const hasRoom = () => unsaved === undefined || this.#unsaved.hasRoom(commit.sizeBytes, unsaved);
+    const how = { monotonicMs, isUnsaved: unsaved !== undefined, decide, hasRoom };
+    return this.#locked(() => this.#writes.admit(commit, how));
+  }
+
+  staging(lease: Lease): readonly Uint8Array[] | undefined {
     const now = this.#monotonicMs();
-    return this.#locked(() => this.#unsaved.admit(commit, limits, now));
+    return this.#locked(() => this.#writes.viewsOf(lease, now));
   }
 
   hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean {
     return this.#unsaved.hasRoom(bytes, limits);
-  }
-
-  isExpiredUnsaved(key: ObjectKey): boolean {
-    this.#p.key.set(key);
-    return this.#locked(() => this.#unsaved.isExpired());
   }
 
   takeUnsaved(most: number): readonly UnsavedObject[] {
@@ -216,12 +223,22 @@ export class L1Manager implements L1 {
     });
   }
 
-  delete(keys: readonly ObjectKey[], reason: RemovalReason = "deleted"): readonly boolean[] {
+  know(key: ObjectKey): Known | undefined {
+    this.#p.key.set(key);
+    return this.#locked(() => this.#p.lifecycle.know(this.#p.key));
+  }
+
+  delete(
+    keys: readonly ObjectKey[],
+    reason: RemovalReason = "deleted",
+    decide: Decide = () => true,
+  ): readonly boolean[] {
     const { lifecycle, key } = this.#p;
     this.#checkKeys(keys);
     return this.#locked(() =>
       keys.map((each) => {
         key.set(each);
+        if (!decide(lifecycle.know(key))) return false;
         lifecycle.supersedeLoads(key);
         const entry = lifecycle.findLive(key);
         if (entry !== NONE) lifecycle.remove(entry, reason);
@@ -257,6 +274,10 @@ export class L1Manager implements L1 {
 
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined {
     return this.#passes.recentKeys(range, admissions, most);
+  }
+
+  assertAlive(): void {
+    this.#lock.assertAlive();
   }
 
   usage(): L1Usage {

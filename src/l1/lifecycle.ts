@@ -8,7 +8,7 @@ import { LEASE } from "./arena/lease_table.ts";
 import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
 import type { L1Options } from "./options.ts";
-import type { L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
+import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
 
 const NONE = -1;
 
@@ -205,6 +205,18 @@ export class Lifecycle {
     if (resident === NONE || !this.isDue(resident)) return resident;
     if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
     return NONE;
+  }
+
+  /** What is known of a key; an object whose time is up is removed, unless it is unsaved. */
+  know(key: KeyBytes): Known | undefined {
+    const { entries } = this.#t;
+    const resident = entries.findResident(key);
+    if (resident === NONE) return undefined;
+    const isUnsaved = entries.hasFlag(resident, FLAG.unsaved);
+    if (!this.isDue(resident)) return { meta: entries.metaOf(resident), isUnsaved };
+    if (isUnsaved) return { meta: undefined, isUnsaved };
+    this.remove(resident, "expired");
+    return undefined;
   }
 
   /** Removes what findLive leaves in sight although its time is up. */

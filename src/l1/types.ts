@@ -36,6 +36,20 @@ export interface Lease {
   readonly generation: number;
 }
 
+/** What L1 knows of a key: its object, or that it has none although tiers may have an older one. */
+export interface Known {
+  /** undefined: the object has expired before it was stored, so that what tiers have is older still. */
+  readonly meta: ObjectMeta | undefined;
+  /** Whether the tiers do not have it yet. */
+  readonly isUnsaved: boolean;
+}
+
+/**
+ * Decides under the arena's lock whether a step is taken, by what L1 knows of its key at that moment (undefined:
+ * nothing). Must be short and must not call L1. What it throws is a VitrineError, and nothing has happened then.
+ */
+export type Decide = (known: Known | undefined) => boolean;
+
 /** What is known when a write is reserved. */
 export interface WriteRequest {
   readonly key: ObjectKey;
@@ -55,6 +69,8 @@ export interface WriteRequest {
    * admitted.
    */
   readonly loading?: ObjectMeta;
+  /** Whether memory is still wanted for it (default: it is). May be asked more than once. */
+  readonly decide?: Decide;
 }
 
 /** A write reservation: memory that only its holder sees until it is admitted. */
@@ -69,9 +85,9 @@ export interface Staging {
 
 /**
  * Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings
- * together hold their share; above the admission limit.
+ * together hold their share; above the admission limit; it was decided so.
  */
-export type WriteRefusal = "staging" | "no_room" | "too_large";
+export type WriteRefusal = "staging" | "no_room" | "too_large" | "unwanted";
 
 /** A read reservation. */
 export interface Resident {
@@ -213,17 +229,19 @@ export interface L1 {
     count?: number,
   ): readonly (Resident | undefined)[];
   /**
-   * Admits, replacing what is there, an object that the tiers do not have yet. Until it was taken and its lease given
-   * back L1 keeps it, out of lookups' sight once it has expired. A delete, clear or newer write removes it as ever.
-   * "stale", as "full", admits nothing: the write lease was stale.
+   * Admits one object, replacing what is there, whoever of the threads has staged it. Within `unsaved` limits it is one
+   * that the tiers do not have yet: until it was taken and its lease given back L1 keeps it, out of lookups' sight once
+   * it has expired; a delete, clear or newer write removes it as ever. All answers but "admitted" change nothing; the
+   * room is looked at first, the decision is asked last.
    */
-  admitUnsaved(commit: WriteCommit, limits: StoreLimits): "admitted" | "full" | "stale";
+  admit(
+    commit: WriteCommit,
+    how: { readonly unsaved?: StoreLimits | undefined; readonly decide?: Decide | undefined },
+  ): "admitted" | "full" | "stale" | "unwanted";
+  /** The memory behind a live write lease, of whatever thread; undefined if it is stale. As in Staging. */
+  staging(lease: Lease): readonly Uint8Array[] | undefined;
   /** Whether an object of so many bytes would be admitted at this moment; what it answers is over the next moment. */
   hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean;
-  /**
-   * Whether the key's object has expired before it was stored: then it is a miss, and what tiers have is older still.
-   */
-  isExpiredUnsaved(key: ObjectKey): boolean;
   /**
    * Takes unsaved objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the
    * tiers have the object, or have nothing older. If the holder dies before, they wait again.
@@ -253,11 +271,13 @@ export interface L1 {
   isCurrent(lease: Lease): boolean;
   /** Metadata without a lease and without counting as an access. */
   peek(key: ObjectKey): ObjectMeta | undefined;
+  /** The same, and whether what tiers have is outdated; undefined: L1 knows nothing of the key. */
+  know(key: ObjectKey): Known | undefined;
   /**
    * Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True
-   * where there was an object.
+   * where there was an object. `decide`: which are to be removed (default: all).
    */
-  delete(keys: readonly ObjectKey[], reason?: RemovalReason): readonly boolean[];
+  delete(keys: readonly ObjectKey[], reason?: RemovalReason, decide?: Decide): readonly boolean[];
   /**
    * Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which
    * says how many. Others should have their turn between steps.
@@ -279,6 +299,8 @@ export interface L1 {
    */
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
+  /** Throws shutting_down if this thread was declared dead although it still runs. */
+  assertAlive(): void;
   /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
   tick(): void;
 }

@@ -1,8 +1,7 @@
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
-import type { StoreLimits, UnsavedObject, UnsavedUsage, WriteCommit } from "./types.ts";
-import type { Writes } from "./writes.ts";
+import type { StoreLimits, UnsavedObject, UnsavedUsage } from "./types.ts";
 
 const NONE = -1;
 
@@ -13,21 +12,9 @@ const NONE = -1;
  */
 export class Unsaved {
   readonly #p: Parts;
-  readonly #writes: Writes;
 
-  constructor(parts: Parts, writes: Writes) {
+  constructor(parts: Parts) {
     this.#p = parts;
-    this.#writes = writes;
-  }
-
-  admit(commit: WriteCommit, limits: StoreLimits, monotonicMs: number): "admitted" | "full" | "stale" {
-    const { leases } = this.#p.tables;
-    if (leases.entryOf(commit.lease, LEASE.write, monotonicMs) === NONE) return "stale";
-    if (!this.hasRoom(commit.sizeBytes, limits)) return "full";
-    let isAdmitted = false;
-    const how = { onResident: "replace", monotonicMs, event: "l1.write.finished", isUnsaved: true } as const;
-    this.#writes.finish([commit], how, (outcome) => isAdmitted = outcome === "admitted");
-    return isAdmitted ? "admitted" : "stale";
   }
 
   /** Needs no lock: what it says is over the next moment. */
@@ -50,13 +37,6 @@ export class Unsaved {
       taken.push({ key, resident: { lease, meta, extents: entries.viewsOf(entry, meta.sizeBytes) } });
     }
     return taken;
-  }
-
-  /** Asks of the key at hand. */
-  isExpired(): boolean {
-    const { tables: { entries }, lifecycle, key } = this.#p;
-    const entry = entries.findResident(key);
-    return entry !== NONE && entries.hasFlag(entry, FLAG.unsaved) && lifecycle.isDue(entry);
   }
 
   /** Replaced, removed and expired objects are not among them: nobody would find them again. */

@@ -3,7 +3,7 @@ import { FIELD } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import { AGAIN } from "./lifecycle.ts";
 import type { Parts } from "./parts.ts";
-import type { Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
+import type { Decide, Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
 import type { WritePlan } from "./write_plan.ts";
 
 const NONE = -1;
@@ -77,6 +77,31 @@ export class Writes {
     for (const [index, commit] of [...commits.entries()].toReversed()) each(this.#finishOne(commit, how), index);
   }
 
+  /** `hasRoom`: asked before the decision. Leaves the entry's key at hand. */
+  admit(
+    commit: WriteCommit,
+    how: Omit<FinishOptions, "onResident" | "event"> & {
+      readonly decide: Decide | undefined;
+      readonly hasRoom: () => boolean;
+    },
+  ): "admitted" | "full" | "stale" | "unwanted" {
+    const { tables: { entries, leases }, lifecycle, key } = this.#p;
+    const entry = leases.entryOf(commit.lease, LEASE.write, how.monotonicMs);
+    if (entry === NONE) return "stale";
+    if (!how.hasRoom()) return "full";
+    entries.loadKey(entry, key);
+    if (how.decide?.(lifecycle.know(key)) === false) return "unwanted";
+    this.#checkSize(commit, how.monotonicMs);
+    const outcome = this.#finishOne(commit, { ...how, onResident: "replace", event: "l1.write.finished" });
+    return outcome === "admitted" ? outcome : "stale";
+  }
+
+  /** Views of a staging's memory, undefined if the lease is stale. */
+  viewsOf(lease: Lease, monotonicMs: number): readonly Uint8Array[] | undefined {
+    const entry = this.#p.tables.leases.entryOf(lease, LEASE.write, monotonicMs);
+    return entry === NONE ? undefined : this.#stagingOf(entry).extents;
+  }
+
   abort(leases: readonly Lease[], monotonicMs: number): void {
     const { tables, lifecycle } = this.#p;
     for (const lease of leases) {
@@ -109,6 +134,7 @@ export class Writes {
   #refusal(plan: WritePlan, monotonicMs: number): WriteRefusal | undefined {
     const { tables, lifecycle, options, key } = this.#p;
     key.set(plan.request.key);
+    if (plan.request.decide?.(lifecycle.know(key)) === false) return "unwanted";
     if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
     const other = tables.entries.findStaging(key, plan.tag);
     if (other === NONE) return undefined;

@@ -43,6 +43,8 @@ export interface ContextOptions {
    * private).
    */
   readonly shared?: SharedKeys;
+  /** How long a reader waits for a change that another thread makes, in milliseconds (default: as long as it takes). */
+  readonly patienceMs?: number | undefined;
   /** Default: the runtime's. */
   readonly timers?: Timers;
 }
@@ -51,20 +53,24 @@ export interface ContextOptions {
 export function openContext(options: ContextOptions): StorageContext {
   const { l1, publish, clock, timers = systemTimers, shared = privateKeys() } = options;
   const poller = new Poller(timers);
+  const assertAlive = () => l1.assertAlive();
+  const { stripes } = shared;
+  const isShown = options.tiers.length > 0;
+  const patienceMs = options.patienceMs ?? Infinity;
   return {
     l1,
     publish,
     clock,
     timers,
-    tiers: options.tiers.map((adapter, index) => new Tier(adapter, { publish, clock, shared, index })),
+    tiers: options.tiers.map((adapter, index) => new Tier(adapter, { publish, clock, shared, index, assertAlive })),
     shared,
     poller,
-    latch: new KeyLatch(shared.stripes, poller),
+    latch: new KeyLatch({ stripes, poller, clock, patienceMs, isShown }),
     keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
   };
 }
 
 /** What a thread that is alone shares with nobody. */
 function privateKeys(): SharedKeys {
-  return new SharedKeys(allocateSharedKeys({ places: 1, hashSeed: 0 }, "private"), { place: 0, holder: 1 });
+  return new SharedKeys(allocateSharedKeys({ hashSeed: 0 }, "private"), 1);
 }

@@ -1,3 +1,5 @@
+import type { Clock } from "../core/clock.ts";
+import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { Poller } from "./poller.ts";
 import type { Stripes } from "./shared/stripes.ts";
@@ -7,21 +9,29 @@ export interface Watch {
   readonly disturbed: boolean;
 }
 
+/** What a KeyLatch is made of. */
+export interface KeyLatchOptions {
+  readonly stripes: Stripes;
+  readonly poller: Poller;
+  readonly clock: Clock;
+  /** How long a reader waits for a change that another thread makes, in milliseconds. */
+  readonly patienceMs: number;
+  /** Whether changes are shown to readers; they need not where there are no tiers. */
+  readonly isShown: boolean;
+}
+
 /**
- * Orders the changes of one key in the tiers, over all threads: one at a time; different keys run side by side, but for
- * those few that share a stripe. Within this thread it is first come, first served; then the stripe is taken from the
- * other threads. Readers do not take the latch: they wait while it is held and watch whether it was taken while they
- * looked (as with a seqlock).
+ * Orders the changes of one key in the tiers, for the thread that makes them: one at a time, first come, first served;
+ * different keys run side by side, but for those few that share a stripe. Readers, in all threads, do not take the
+ * latch: they wait while it is held and watch whether it was taken while they looked (as with a seqlock).
  */
 export class KeyLatch {
-  readonly #stripes: Stripes;
-  readonly #poller: Poller;
+  readonly #options: KeyLatchOptions;
   readonly #tails = new Map<number, Promise<void>>();
   #exclusive: Promise<void> | undefined;
 
-  constructor(stripes: Stripes, poller: Poller) {
-    this.#stripes = stripes;
-    this.#poller = poller;
+  constructor(options: KeyLatchOptions) {
+    this.#options = options;
   }
 
   /**
@@ -29,7 +39,8 @@ export class KeyLatch {
    * whatever the keys.
    */
   async run<T>(key: ObjectKey, change: () => Promise<T> | T): Promise<T> {
-    const stripe = this.#stripes.of(key);
+    const { stripes, isShown } = this.#options;
+    const stripe = stripes.of(key);
     const before = this.#tails.get(stripe);
     const exclusive = this.#exclusive;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -38,34 +49,34 @@ export class KeyLatch {
       // Both: the change before this one may have begun earlier than the exclusive one, which then waits for it alone.
       if (before !== undefined) await before;
       if (exclusive !== undefined) await exclusive;
-      if (!this.#stripes.tryTake(stripe)) await this.#poller.until(() => this.#stripes.tryTake(stripe));
-      try {
-        return await change();
-      } finally {
-        this.#stripes.giveBack(stripe);
-      }
+      if (isShown) stripes.begin(stripe);
+      return await change();
     } finally {
-      if (this.#tails.get(stripe) === promise) this.#tails.delete(stripe);
+      const isLast = this.#tails.get(stripe) === promise;
+      if (isLast) this.#tails.delete(stripe);
+      if (isLast && isShown) stripes.end(stripe);
       resolve();
     }
   }
 
   /**
-   * Runs `change` alone among the changes of all keys and all turns: waits for those begun, holds back those that come.
+   * Runs `clear` alone among the changes of all keys: waits for those begun, holds back those that come, and what would
+   * be acknowledged from L1 in any thread.
    */
-  async exclusive<T>(change: () => Promise<T>): Promise<T> {
+  async exclusive<T>(clear: () => Promise<T>): Promise<T> {
+    const { stripes, poller } = this.#options;
     while (this.#exclusive !== undefined) await this.#exclusive;
     const { promise, resolve } = Promise.withResolvers<void>();
     const begun = [...this.#tails.values()];
     this.#exclusive = promise;
     try {
       await Promise.all(begun);
-      await this.#poller.until(() => this.#stripes.tryExclude());
+      // Where there are no tiers any thread may clear.
+      await poller.until(() => stripes.tryClear());
       try {
-        await this.#poller.until(() => this.#stripes.isQuiet());
-        return await change();
+        return await clear();
       } finally {
-        this.#stripes.endExclusion();
+        stripes.endClear();
       }
     } finally {
       this.#exclusive = undefined;
@@ -73,9 +84,13 @@ export class KeyLatch {
     }
   }
 
-  /** Waits until no change of the key is running or waiting, then begins to watch it. */
+  /**
+   * Waits until no change of the key is running or waiting, then begins to watch it. Throws tier_failed if that takes
+   * too long.
+   */
   async watch(key: ObjectKey): Promise<Watch> {
-    const stripe = this.#stripes.of(key);
+    const { stripes, poller } = this.#options;
+    const stripe = stripes.of(key);
     for (;;) {
       const busy = this.#tails.get(stripe) ?? this.#exclusive;
       if (busy !== undefined) {
@@ -83,36 +98,27 @@ export class KeyLatch {
         continue;
       }
       // Before it is asked whether the stripe is busy: a change that begins after that moves it.
-      const sequence = this.#stripes.sequence(stripe);
-      if (!this.#stripes.isBusy(stripe)) return this.#watchFrom(stripe, sequence);
-      await this.#poller.until(() => !this.#stripes.isBusy(stripe));
+      const sequence = stripes.sequence(stripe);
+      if (!stripes.isBusy(stripe)) return watchFrom(stripes, stripe, sequence);
+      await poller.until(this.#quiet(stripe));
     }
   }
 
-  /**
-   * Runs a section without await so that no commit of the key in another thread falls into it. Must not be nested; may
-   * be in a `run`.
-   */
-  turn<T>(key: ObjectKey, section: () => T): T {
-    return this.#stripes.turn(this.#stripes.of(key), section);
-  }
-
-  /** Whether all keys are held, or about to be: to be asked in a turn by who commits without the latch. */
-  get excluded(): boolean {
-    return this.#stripes.excluded;
-  }
-
-  /** Disturbs whoever watches the key: to be called in the turn of a commit, after it. */
-  moved(key: ObjectKey): void {
-    this.#stripes.moved(this.#stripes.of(key));
-  }
-
-  #watchFrom(stripe: number, sequence: number): Watch {
-    const stripes = this.#stripes;
-    return {
-      get disturbed() {
-        return stripes.sequence(stripe) !== sequence;
-      },
+  #quiet(stripe: number): () => boolean {
+    const { stripes, clock, patienceMs } = this.#options;
+    const untilMs = clock.monotonicMs() + patienceMs;
+    return () => {
+      if (!stripes.isBusy(stripe)) return true;
+      if (clock.monotonicMs() < untilMs) return false;
+      throw new VitrineError("tier_failed", `read key: another thread has been changing it for ${patienceMs} ms`);
     };
   }
+}
+
+function watchFrom(stripes: Stripes, stripe: number, sequence: number): Watch {
+  return {
+    get disturbed() {
+      return stripes.sequence(stripe) !== sequence;
+    },
+  };
 }

@@ -50,11 +50,10 @@ function levelsOf(
       const key = { tenant: query.tenant, key: entry.key };
       if (tier === undefined) {
         // What L1 has is newer, or the same.
-        const meta = l1.peek(key);
-        if (meta !== undefined) return { key: entry.key, meta };
-        if (l1.isExpiredUnsaved(key)) return undefined;
+        const known = l1.know(key);
+        if (known !== undefined) return known.meta && { key: entry.key, meta: known.meta };
       }
-      return each.isStale(key) ? undefined : fresh(entry);
+      return each.stale.has(key) ? undefined : fresh(entry);
     },
   }));
   return tier === undefined || tier === "l1" ? [memory, ...levels] : levels;

@@ -1,41 +1,31 @@
 import { VitrineError } from "../core/errors.ts";
-import { shareRuns } from "../core/share_runs.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
+import type { Precondition } from "../core/precondition.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { StoreLimits } from "../l1/types.ts";
+import type { TierChanges } from "./changes/tier_changes.ts";
+import { TierOwner } from "./changes/tier_owner.ts";
 import { type ContextOptions, openContext, type StorageContext } from "./context.ts";
 import { L1Listing } from "./l1_listing.ts";
 import { listObjects } from "./listing.ts";
 import { explain } from "./read/explain.ts";
 import { LoadController } from "./read/load_controller.ts";
 import { missReason } from "./read/miss_reason.ts";
-import { Remover } from "./remover.ts";
 import { storeQueueStatus } from "./store_queue_status.ts";
-import { allStored, type Storing } from "./storing.ts";
-import { learnKeys } from "./tiers/learn_keys.ts";
-import { repairStale } from "./tiers/repair_stale.ts";
 import type {
   Explanation,
   LookupListener,
   MaybePromise,
   ObjectRead,
-  Precondition,
   PutRequest,
   Storage,
   StorageStatus,
   Upload,
 } from "./types.ts";
 import { Committer } from "./write/committer.ts";
-import { StoreController } from "./write/store_controller.ts";
 import { StoreRoom } from "./write/store_room.ts";
 import { WriteController } from "./write/write_controller.ts";
-
-/**
- * How often a thread that stores nothing tries again to delete outdated copies that it could not delete, in
- * milliseconds.
- */
-const REPAIR_MS = 5000;
 
 /** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
 const USAGE_MS = 750;
@@ -49,8 +39,8 @@ export interface StorageManagerOptions extends ContextOptions {
   readonly storeQueue: StoreLimits;
   /** How many objects are stored side by side in the background. */
   readonly storeConcurrency: number;
-  /** Who stores in the background, if it is another thread. Default: this manager does. */
-  readonly storing?: Storing | undefined;
+  /** The owner of the tiers, if it is another thread. Default: this manager is. */
+  readonly changes?: TierChanges | undefined;
 }
 
 /**
@@ -61,11 +51,10 @@ export class StorageManager implements Storage {
   readonly tiers: readonly string[];
   readonly #context: StorageContext;
   readonly #loads: LoadController;
-  /** Of this thread, if it stores. */
-  readonly #stores: StoreController | undefined;
-  readonly #stopRepairing: () => void;
+  readonly #changes: TierChanges;
+  /** The same, if it is this thread. */
+  readonly #owner: TierOwner | undefined;
   readonly #writes: WriteController;
-  readonly #remover: Remover;
   readonly #listing: L1Listing;
   #draining: Promise<void> | undefined;
 
@@ -74,24 +63,15 @@ export class StorageManager implements Storage {
     this.tiers = ["l1", ...this.#context.tiers.map((tier) => tier.name)];
     const { l1, poller, shared } = this.#context;
     const room = new StoreRoom({ l1, limits: options.storeQueue, poller, isShared: shared.isShared });
-    if (options.storing === undefined) {
-      const onRoom = (): void => room.look();
-      this.#stores = new StoreController(this.#context, { concurrency: options.storeConcurrency, onRoom });
-      // Another thread that stored may have died.
-      if (this.#context.tiers.length > 0) this.#stores.wake();
-      void learnKeys(this.#context);
-    }
-    const storing = options.storing ?? storingHere(this.#context, this.#stores);
-    const repair = shareRuns(() => repairStale(this.#context));
-    this.#stopRepairing = this.#stores === undefined
-      ? this.#context.timers.every(REPAIR_MS, () => void repair())
-      : () => undefined;
+    const changes = options.changes ??
+      new TierOwner(this.#context, { concurrency: options.storeConcurrency, onRoom: () => room.look() });
+    this.#changes = changes;
+    this.#owner = changes instanceof TierOwner ? changes : undefined;
     const loads = new LoadController(this.#context);
     this.#loads = loads;
-    this.#remover = new Remover(this.#context, storing);
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
-      committer: new Committer(this.#context, { storing, room }),
+      committer: new Committer(this.#context, { changes, room }),
       write: options.write,
       maxObjectBytes: options.maxObjectBytes,
       find: async (key) => (await loads.find(key))?.meta,
@@ -127,14 +107,14 @@ export class StorageManager implements Storage {
 
   async delete(key: ObjectKey, precondition?: Precondition): Promise<boolean> {
     this.#assertOpen();
-    return await this.#remover.delete(key, precondition);
+    return await this.#changes.delete(key, precondition);
   }
 
   async clear(
     options: { readonly tenant: string | undefined; readonly tier: string | undefined },
   ): Promise<Readonly<Record<string, number>>> {
     this.#assertOpen();
-    return await this.#remover.clear(options.tenant, options.tier);
+    return await this.#changes.clear(options.tenant, options.tier);
   }
 
   list(
@@ -184,8 +164,8 @@ export class StorageManager implements Storage {
   }
 
   /** How many objects were stored in the background by this thread, and how many no tier took. */
-  get storeTotals(): StoreController["totals"] {
-    return this.#stores?.totals ?? { stored: 0, refused: 0 };
+  get storeTotals(): TierOwner["totals"] {
+    return this.#owner?.totals ?? { stored: 0, refused: 0 };
   }
 
   drain(): Promise<void> {
@@ -195,8 +175,7 @@ export class StorageManager implements Storage {
 
   async #drain(): Promise<void> {
     await this.#writes.drain();
-    this.#stopRepairing();
-    await (this.#stores?.end() ?? repairStale(this.#context));
+    await this.#owner?.end();
     await this.#loads.drain();
     const closing = await Promise.allSettled(this.#context.tiers.map((tier) => tier.close()));
     const failed = closing.find((outcome) => outcome.status === "rejected");
@@ -250,19 +229,4 @@ export class StorageManager implements Storage {
 interface Place {
   readonly meta: ObjectMeta;
   readonly tier: string;
-}
-
-function storingHere(context: StorageContext, stores: StoreController | undefined): Storing {
-  return {
-    wake(followed) {
-      if (followed !== undefined) stores?.note(followed);
-      stores?.wake();
-    },
-    async settle() {
-      const nowMs = context.clock.monotonicMs();
-      await stores?.flush();
-      // Another thread may have some of it in hand.
-      await allStored(context, nowMs);
-    },
-  };
 }

@@ -1,5 +1,6 @@
 import type { ObjectKey } from "../core/key.ts";
 import type { MissReason } from "../core/miss_reason.ts";
+import type { Precondition } from "../core/precondition.ts";
 import type { L1Usage } from "../l1/types.ts";
 import type { TierUsage } from "../l2/adapter.ts";
 import type { ObjectMeta } from "../core/object.ts";
@@ -26,9 +27,6 @@ export interface ObjectRead {
   /** Gives the hold back. Idempotent. `finished`: all bytes that were wanted have been handed over. */
   release(outcome: "finished" | "aborted"): void;
 }
-
-/** Decides on the object that is there now (undefined: none) whether a write may go on: If-Match, If-None-Match. */
-export type Precondition = (current: ObjectMeta | undefined) => boolean;
 
 /** What a client says of an object it is about to send. */
 export interface PutRequest {

@@ -139,6 +139,34 @@ test(
   30_000,
 );
 
+test("startCluster fails durable writes at once, or makes them, when the storage thread dies under them", async () => {
+  const doomed = await start("--write", "through");
+  const { port: url } = doomed.address;
+  const { storageThread } = doomed;
+  const written = new Map<string, readonly number[]>();
+  const statuses = new Set<number>();
+  const client = async (name: string): Promise<void> => {
+    for (let n = 1; n <= 16; n += 1) {
+      // Small ones are stored whole; the last is above what L1 admits, so that the worker streams it.
+      const sizeBytes = n === 16 ? 5 * MIB : 2000 + n;
+      const { status } = await visit(url, `/v1/objects/${name}`, { method: "PUT", body: pattern(sizeBytes) });
+      statuses.add(status);
+      // One that failed may have been made.
+      written.set(name, status < 300 ? [sizeBytes] : [...written.get(name) ?? [], sizeBytes]);
+      if (n === 8) void storageThread?.kill();
+    }
+  };
+  await Promise.all(["a", "b", "c"].map(client));
+  expect([...statuses].filter((status) => ![200, 201, 503].includes(status))).toEqual([]);
+  for (const [name, sizes] of written) {
+    const response = await visit(url, `/v1/objects/${name}`);
+    const { byteLength } = await response.arrayBuffer();
+    expect([name, response.status, sizes.includes(byteLength)]).toEqual([name, 200, true]);
+  }
+  expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(1);
+  expect(await doomed.stop()).toMatchObject({ unsaved: { objects: 0 }, failures: [] });
+}, 30_000);
+
 test("startCluster starts nothing and says why when a port is taken or a tier cannot be opened", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");

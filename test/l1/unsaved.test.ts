@@ -14,7 +14,13 @@ function putUnsaved({ l1 }: Pick<Bench, "l1">, name: string, text: string, expir
   const bytes = new TextEncoder().encode(text);
   const staged = staging(l1.reserveWrite([request(name, bytes.length)], "put")[0]);
   fill(staged.extents, bytes);
-  return l1.admitUnsaved(commit(staged, bytes.length, { expiresMs }), LIMITS);
+  return l1.admit(commit(staged, bytes.length, { expiresMs }), { unsaved: LIMITS });
+}
+
+/** Whether the object "a" has expired before it was stored. */
+function isOutdating(l1: L1Manager): boolean {
+  const known = l1.know(key("a"));
+  return known !== undefined && known.meta === undefined;
 }
 
 /** The lease of the one object that waits. */
@@ -61,22 +67,22 @@ for (const isTaken of [true, false]) {
   });
 }
 
-test("L1Manager.isExpiredUnsaved tells until the object is stored when it has expired", () => {
+test("L1Manager.know tells until the object is stored when it has expired", () => {
   const bench = makeL1();
   const { l1, clock, memory } = bench;
   putUnsaved(bench, "a", "hello", clock.now + 10);
-  expect(l1.isExpiredUnsaved(key("a"))).toBe(false);
+  expect(isOutdating(l1)).toBe(false);
   clock.now += 10;
   l1.tick();
   const lease = takeOne(l1);
-  expect([l1.isExpiredUnsaved(key("a")), get(l1, "a"), l1.peek(key("a")), l1.isCurrent(lease)]).toEqual([
+  expect([isOutdating(l1), get(l1, "a"), l1.peek(key("a")), l1.isCurrent(lease)]).toEqual([
     true,
     undefined,
     undefined,
     false,
   ]);
   l1.finishRead([lease]);
-  expect(l1.isExpiredUnsaved(key("a"))).toBe(false);
+  expect(isOutdating(l1)).toBe(false);
   l1.tick();
   expect(l1.usage()).toMatchObject({ objects: 0, usedBytes: 0, readLeases: 0 });
   audit(memory);
@@ -91,14 +97,14 @@ for (
   ] as const
 ) {
   for (const isTaken of [true, false]) {
-    test(`L1Manager.isExpiredUnsaved ends when ${what} follows, the object ${isTaken ? "" : "not "}taken`, () => {
+    test(`L1Manager.know ends when ${what} follows, the object ${isTaken ? "" : "not "}taken`, () => {
       const bench = makeL1();
       const { l1, clock, memory } = bench;
       putUnsaved(bench, "a", "hello", clock.now + 10);
       const lease = isTaken ? takeOne(l1) : undefined;
       clock.now += 10;
       change(bench);
-      expect(l1.isExpiredUnsaved(key("a"))).toBe(false);
+      expect(isOutdating(l1)).toBe(false);
       const waiting = what === "an unsaved write" ? 1 : 0;
       expect(l1.unsavedUsage().entries).toBe(waiting + (isTaken ? 1 : 0));
       audit(memory);
@@ -139,29 +145,29 @@ test("L1Manager.takeUnsaved hands out each object once, in the order of admissio
   audit(bench.memory);
 });
 
-test("L1Manager.admitUnsaved admits nothing beyond the limits, but for one object that is alone", () => {
+test("L1Manager.admit admits nothing beyond the limits, but for one object that is alone", () => {
   const bench = makeL1();
   const { l1 } = bench;
   const staged = (name: string, bytes: number) =>
     commit(staging(l1.reserveWrite([request(name, bytes)], "put")[0]), bytes);
   const limits = { maxEntries: 2, maxBytes: 10 };
-  expect(l1.admitUnsaved(staged("large", 20), limits)).toBe("admitted");
+  expect(l1.admit(staged("large", 20), { unsaved: limits })).toBe("admitted");
   const second = staged("b", 5);
-  expect([l1.hasUnsavedRoom(5, limits), l1.admitUnsaved(second, limits), get(l1, "b")]).toEqual([
+  expect([l1.hasUnsavedRoom(5, limits), l1.admit(second, { unsaved: limits }), get(l1, "b")]).toEqual([
     false,
     "full",
     undefined,
   ]);
   l1.finishRead([takeOne(l1)]);
-  expect(l1.admitUnsaved(second, limits)).toBe("admitted");
-  expect(l1.admitUnsaved(second, limits)).toBe("stale");
+  expect(l1.admit(second, { unsaved: limits })).toBe("admitted");
+  expect(l1.admit(second, { unsaved: limits })).toBe("stale");
   expect([l1.hasUnsavedRoom(6, limits), l1.hasUnsavedRoom(5, limits)]).toEqual([false, true]);
-  expect(l1.admitUnsaved(staged("c", 5), limits)).toBe("admitted");
+  expect(l1.admit(staged("c", 5), { unsaved: limits })).toBe("admitted");
   const lease = takeOne(l1);
   const last = staged("d", 0);
-  expect(l1.admitUnsaved(last, limits)).toBe("full");
+  expect(l1.admit(last, { unsaved: limits })).toBe("full");
   l1.finishRead([lease]);
-  expect(l1.admitUnsaved(last, limits)).toBe("admitted");
+  expect(l1.admit(last, { unsaved: limits })).toBe("admitted");
   audit(bench.memory);
 });
 

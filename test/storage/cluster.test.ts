@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { releaseSeat } from "../../src/storage/shared/release_seat.ts";
+import { VitrineError } from "../../src/core/errors.ts";
 import { Gate } from "../support/gate.ts";
 import {
   type BenchOptions,
+  type ClusterBench,
   clusterBench,
   type ClusterParts,
   clusterParts,
@@ -10,6 +11,8 @@ import {
   getBytes,
   getText,
   key,
+  type OwnerBench,
+  ownerBench,
   pattern,
   put,
   putRequest,
@@ -18,35 +21,52 @@ import {
 } from "../support/storage_bench.ts";
 
 interface Cluster {
-  readonly a: StorageBench;
-  readonly b: StorageBench;
+  readonly a: ClusterBench;
+  readonly b: ClusterBench;
+  /** Makes the changes of both. */
+  readonly owner: OwnerBench;
   readonly parts: ClusterParts;
-  /** Ends the second one's part as if its thread had died; what waits at its gates goes on waiting. */
-  readonly kill: () => Promise<void>;
+  /** Another owner, which the managers reach from now on. */
+  readonly nextOwner: () => OwnerBench;
 }
 
 /**
- * Two managers over one L1 and one tier; what one thread waits for in the other is looked at in each turn of the event
- * loop.
+ * Two managers over one L1 and one tier, which an owner changes for them; what one thread waits for in the other is
+ * looked at in each turn of the event loop.
  */
 function twoManagers(options: BenchOptions = {}): Cluster {
-  const parts = clusterParts({ ...options, places: 2 });
+  const parts = clusterParts(options);
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));
-  const a = clusterBench(parts, { ...options, place: 0, holder: 1 });
-  const b = clusterBench(parts, { ...options, place: 1, holder: 2 });
-  const kill = async (): Promise<void> => {
-    await a.l1.takeOver(2);
-    releaseSeat(parts.keys, { dead: { place: 1, holder: 2 }, holder: 1 });
+  const owner = ownerBench(parts, { ...options, holder: 1 });
+  const a = clusterBench(parts, owner, { ...options, holder: 2 });
+  const b = clusterBench(parts, owner, { ...options, holder: 3 });
+  const nextOwner = (): OwnerBench => {
+    const next = ownerBench(parts, { ...options, holder: 4 });
+    for (const { changes } of [a, b]) next.connect(changes);
+    return next;
   };
-  return { a, b, parts, kill };
+  return { a, b, owner, parts, nextOwner };
 }
 
+type Gated = Pick<StorageBench, "tier">;
+
 /** Shuts a gate at the n-th pass (from 0) of one step in the first tier. */
-function gateAt(bench: StorageBench, step: string, nth: number = 0): Gate {
+function gateAt(bench: Gated, step: string, nth: number = 0): Gate {
   const gate = new Gate();
   let passed = 0;
   bench.tier(0).gate = (name) => name === step && passed++ === nth ? gate.wait() : undefined;
   return gate;
+}
+
+/** The code with which it fails. */
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "none";
+  } catch (error) {
+    if (error instanceof VitrineError) return error.code;
+    throw error;
+  }
 }
 
 async function seed(bench: StorageBench, name: string, body: Uint8Array | string): Promise<void> {
@@ -90,13 +110,13 @@ test("StorageManager.get follows the faster load when two managers began at once
 });
 
 test("StorageManager.get does not join a load that began before another manager's write", async () => {
-  const { a, b } = twoManagers({ storeConcurrency: 1 });
+  const { a, b, owner } = twoManagers({ storeConcurrency: 1 });
   await seed(a, "a", "old".padEnd(160, "."));
   const found = gateAt(a, "load", 1);
   const reading = getText(a.storage, "a");
   await found.reached;
   expect(await getText(b.storage, "a")).toBe("old".padEnd(160, "."));
-  const store = gateAt(b, "store");
+  const store = gateAt(owner, "store");
   await put(b.storage, "in front", { body: "x" });
   await store.reached;
   await put(b.storage, "a", { body: "new" });
@@ -105,7 +125,7 @@ test("StorageManager.get does not join a load that began before another manager'
   found.open();
   expect(await reading).toBe("new");
   store.open();
-  await b.storage.drain();
+  await owner.owner.end();
   a.evictAll();
   loading.open();
   expect(await getText(a.storage, "a")).toBe("new");
@@ -124,82 +144,97 @@ test("StorageManager.reserve stages uploads of one key side by side when two man
 });
 
 test("StorageManager.delete ends what another manager has not stored yet", async () => {
-  const { a, b } = twoManagers({ storeConcurrency: 1 });
-  const gate = gateAt(b, "store");
+  const { a, b, owner } = twoManagers({ storeConcurrency: 1 });
+  const gate = gateAt(owner, "store");
   await put(b.storage, "first", { body: "x" });
   await gate.reached;
   await put(b.storage, "a", { body: "hello" });
-  // "first" holds b's only store; the key itself is free.
+  // "first" holds the owner's only store; the key itself is free.
   expect(await a.storage.delete(key("a"))).toBe(true);
   expect(await getText(a.storage, "a")).toBe(undefined);
   gate.open();
-  await b.storage.drain();
+  await owner.owner.end();
   expect(tierText(a.tier(0), "a")).toBe(undefined);
 });
 
 test("StorageManager.get is a miss when another manager's object expired before it was stored over an older one", async () => {
-  const { a, b } = twoManagers({ storeConcurrency: 1 });
+  const { a, b, owner } = twoManagers({ storeConcurrency: 1 });
   await seed(a, "a", "old");
-  const gate = gateAt(b, "store");
+  const gate = gateAt(owner, "store");
   await put(b.storage, "b", { body: "in front" });
   await gate.reached;
   await put(b.storage, "a", { body: "new", ttlSeconds: 1 });
-  // No timer runs: the other manager does not look for what waits.
+  // No timer runs: the owner does not look for what waits.
   b.time.stall(1001);
   expect([await getText(a.storage, "a"), await a.storage.head(key("a"))]).toEqual([undefined, undefined]);
   expect((await a.storage.list({ tenant: "", prefix: "a", limit: 9, after: "", tier: undefined })).entries).toEqual([]);
   gate.open();
-  await b.storage.drain();
+  await owner.owner.end();
   expect(tierText(a.tier(0), "a")).toBe(undefined);
 });
 
-test("StorageManager never reads a copy that another manager could not delete, and either removes it later", async () => {
-  const { a, b, parts } = twoManagers();
+test("StorageManager never reads a copy that the owner could not delete, nor does the next owner forget it", async () => {
+  const { a, b, owner, parts, nextOwner } = twoManagers({ ownTiers: true });
   await seed(a, "a", "old");
-  b.tier(0).gate = (step) => {
+  await seed(a, "b", "old");
+  owner.tier(0).gate = (step) => {
     if (step === "store" || step === "delete") throw new Error("disk gone");
   };
-  await put(b.storage, "a", { body: "new" });
+  for (const name of ["a", "b"]) await put(b.storage, name, { body: "new" });
   while ((await b.storage.status()).storeQueue.entries > 0) await parts.time.after(1);
   a.evictAll();
   expect(tierText(a.tier(0), "a")).toBe("old");
   expect(await getText(a.storage, "a")).toBe(undefined);
-  await put(a.storage, "b", { body: "b" });
-  await a.storage.drain();
+  owner.tier(0).gate = () => {};
+  await put(a.storage, "c", { body: "c" });
+  await owner.owner.end();
   expect(tierText(a.tier(0), "a")).toBe(undefined);
-  expect(await put(b.storage, "c", { body: "c" })).toMatchObject({ replaced: false });
+  expect(await put(b.storage, "d", { body: "d" })).toMatchObject({ replaced: false });
+  await seed(a, "a", "old");
+  owner.tier(0).gate = (step) => {
+    if (step === "store" || step === "delete") throw new Error("disk gone");
+  };
+  await put(b.storage, "a", { body: "new" });
+  while ((await b.storage.status()).storeQueue.entries > 0) await parts.time.after(1);
+  await owner.die();
+  const next = nextOwner();
+  a.evictAll();
+  expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual([undefined, "old"]);
+  // It has met the key among those of the tier.
+  await next.owner.end();
+  expect(tierText(a.tier(0), "a")).toBe(undefined);
 });
 
-test("the store queue has one bound over all managers, and what a dead one was storing is stored by another", async () => {
-  const { a, b, kill } = twoManagers({ storeQueue: { maxEntries: 1, maxBytes: 1000 } });
-  const gate = gateAt(b, "store");
+test("the store queue has one bound over all managers, and what a dead owner was storing the next one stores", async () => {
+  const { a, b, owner, nextOwner } = twoManagers({ storeQueue: { maxEntries: 1, maxBytes: 1000 } });
+  const gate = gateAt(owner, "store");
   await put(b.storage, "b", { body: "b" });
   await gate.reached;
   const waiting = put(a.storage, "a", { body: "a" });
   await a.time.after(1);
   expect(a.l1.peek(key("a"))).toBe(undefined);
-  await kill();
+  await owner.die();
   expect((await a.storage.status()).storeQueue).toMatchObject({ entries: 1, inFlight: 0 });
-  // Nobody has told the other one.
-  a.time.advance(500);
+  const next = nextOwner();
   expect((await waiting).replaced).toBe(false);
-  await a.storage.drain();
+  await next.owner.end();
   expect([tierText(a.tier(0), "a"), tierText(a.tier(0), "b")]).toEqual(["a", "b"]);
 });
 
-test("StorageManager.drain stores what a dead manager had acknowledged, and nothing that was replaced since", async () => {
-  const { a, b, kill } = twoManagers({ storeConcurrency: 1 });
+test("the next owner stores what was acknowledged before it, and nothing that was replaced since", async () => {
+  const { a, b, owner, nextOwner } = twoManagers({ storeConcurrency: 1 });
   await seed(a, "expired", "old");
-  const gate = gateAt(b, "store");
+  const gate = gateAt(owner, "store");
   for (const name of ["first", "kept", "replaced", "deleted"]) await put(b.storage, name, { body: `${name} of b` });
   await put(b.storage, "expired", { body: "short", ttlSeconds: 1 });
   await gate.reached;
+  await b.die();
   await put(a.storage, "replaced", { body: "of a" });
   await a.storage.delete(key("deleted"));
-  // No timer runs: the other manager does not look for what waits.
+  // No timer runs: nobody looks for what waits.
   b.time.stall(1001);
-  await kill();
-  await a.storage.drain();
+  await owner.die();
+  await nextOwner().owner.end();
   expect(["first", "kept", "replaced", "deleted", "expired"].map((name) => tierText(a.tier(0), name))).toEqual([
     "first of b",
     "kept of b",
@@ -217,38 +252,94 @@ for (
     ["a clear", "clear", (bench: StorageBench) => bench.storage.clear({ tenant: undefined, tier: undefined })],
   ] as const
 ) {
-  test(`StorageManager goes on when another manager died in the middle of ${what}`, async () => {
-    const { a, b, kill } = twoManagers();
+  test(`StorageManager goes on when the owner died in the middle of ${what}, which fails`, async () => {
+    const { a, b, owner, nextOwner } = twoManagers();
     await put(a.storage, "a", { body: "old", durability: "l2" });
-    const gate = gateAt(b, step);
-    void act(b);
+    const gate = gateAt(owner, step);
+    const failing = codeOf(act(b));
     await gate.reached;
-    let done = false;
-    const writing = put(a.storage, "a", { body: "new", durability: "l2" }).finally(() => done = true);
+    const behind = codeOf(put(a.storage, "a", { body: "behind it", durability: "l2" }));
+    // A write of its own has to wait where somebody clears; nothing else does.
+    const acknowledged = put(a.storage, "b", { body: "b" });
     for (let turn = 0; turn < 10; turn += 1) await a.time.after(1);
-    expect(done).toBe(false);
-    await kill();
-    await writing;
+    await owner.die();
+    expect([await failing, await behind]).toEqual(["tier_failed", "tier_failed"]);
+    const unsent = put(a.storage, "a", { body: "new", durability: "l2" });
+    await a.time.after(1);
+    const next = nextOwner();
+    await Promise.all([unsent, acknowledged]);
     a.evictAll();
     expect(await getText(a.storage, "a")).toBe("new");
+    await next.owner.end();
+    expect(tierText(a.tier(0), "b")).toBe("b");
+    expect(a.l1.usage()).toMatchObject({ readLeases: 0, writeLeases: 0, stagingBytes: 0 });
   });
 }
 
+test("L1 does not hide what became of a change when the owner died in the middle of it", async () => {
+  for (const [step, act] of [["commit", put], ["meta", put]] as const) {
+    const { a, b, owner, nextOwner } = twoManagers();
+    await put(a.storage, "a", { body: "old", durability: "l2" });
+    const gate = gateAt(owner, step);
+    const failing = codeOf(act(b.storage, "a", { body: "new", durability: "l2" }));
+    await gate.reached;
+    await owner.die();
+    expect(await failing).toBe("tier_failed");
+    nextOwner();
+    // What the tier has after the death is what everybody reads from then on.
+    expect(await getText(a.storage, "a")).toBe(step === "commit" ? "new" : "old");
+  }
+});
+
+test("a streamed PUT whose manager dies in its last step gives its turn to the next change", async () => {
+  const { a, b } = twoManagers();
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(b, "meta");
+  void put(b.storage, "a", { body: pattern(5000), durability: "l2" }).catch(() => {});
+  await gate.reached;
+  let isDone = false;
+  const writing = put(a.storage, "a", { body: "new", durability: "l2" }).finally(() => isDone = true);
+  for (let turn = 0; turn < 10; turn += 1) await a.time.after(1);
+  expect(isDone).toBe(false);
+  await b.die();
+  await writing;
+  gate.open();
+  await a.time.after(1);
+  a.evictAll();
+  expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual(["new", "new"]);
+});
+
+test("a streamed PUT makes nothing visible when the owner that gave it its turn has died", async () => {
+  const { a, b, owner, nextOwner } = twoManagers();
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(b, "meta");
+  const streaming = codeOf(put(b.storage, "a", { body: pattern(5000), durability: "l2" }));
+  await gate.reached;
+  await owner.die();
+  expect(await streaming).toBe("tier_failed");
+  nextOwner();
+  await put(a.storage, "a", { body: "new", durability: "l2" });
+  gate.open();
+  await a.time.after(1);
+  a.evictAll();
+  expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual(["new", "new"]);
+});
+
 test("StorageManager.get asks the tiers itself when the manager that loads dies before any byte came", async () => {
-  const { a, b, kill } = twoManagers();
+  const { a, b } = twoManagers();
   await seed(a, "a", pattern(160));
   const gate = gateAt(b, "chunk");
   void b.storage.get(key("a"));
   await gate.reached;
   const reading = getBytes(a.storage, "a");
   while (a.l1.usage().readLeases < 2) await a.time.after(1);
-  await kill();
+  await b.die();
   expect(await reading).toEqual(pattern(160));
   expect(a.l1.usage()).toMatchObject({ readLeases: 0, writeLeases: 0, stagingBytes: 0 });
 });
 
 test("ObjectRead.chunks breaks off when the manager that loads dies half-way", async () => {
-  const { a, b, kill } = twoManagers();
+  const { a, b } = twoManagers();
   await seed(a, "a", pattern(160));
   const gate = gateAt(b, "chunk", 5);
   void b.storage.get(key("a"));
@@ -256,22 +347,77 @@ test("ObjectRead.chunks breaks off when the manager that loads dies half-way", a
   const read = await a.storage.get(key("a"));
   const chunks = read?.chunks(0, 160);
   expect((await chunks?.next())?.value).toEqual(pattern(160).subarray(0, 80));
-  await kill();
+  await b.die();
   await expect(chunks?.next()).rejects.toThrow("failed half-way");
   read?.release("aborted");
   expect(await getBytes(a.storage, "a")).toEqual(pattern(160));
 });
 
-test("a manager that was declared dead changes no tier any more when it still runs", async () => {
-  const { a, b, kill } = twoManagers();
+test("an owner that was declared dead changes no tier any more when it still runs", async () => {
+  const { a, b, owner, nextOwner } = twoManagers();
   await put(a.storage, "a", { body: "old", durability: "l2" });
-  const gate = gateAt(b, "chunk");
-  const writing = put(b.storage, "a", { body: "of the dead", durability: "l2" }).catch(() => "refused");
+  const gate = gateAt(owner, "chunk");
+  const writing = codeOf(put(b.storage, "a", { body: "of the dead", durability: "l2" }));
   await gate.reached;
-  await kill();
+  await owner.die();
+  nextOwner();
   await put(a.storage, "a", { body: "new", durability: "l2" });
   gate.open();
-  expect(await writing).toBe("refused");
+  expect(await writing).toBe("tier_failed");
+  await a.time.after(1);
   expect(tierText(a.tier(0), "a")).toBe("new");
-  await expect(b.storage.delete(key("a"))).rejects.toThrow("declared dead");
+  await expect(owner.owner.delete(key("a"), undefined)).rejects.toThrow("declared dead");
+});
+
+test("a write whose manager dies while its tiers store is undone, or has been made", async () => {
+  const { a, b, owner } = twoManagers();
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(owner, "chunk");
+  void put(b.storage, "a", { body: "of the dead", durability: "l2" }).catch(() => {});
+  await gate.reached;
+  await b.die();
+  gate.open();
+  await put(a.storage, "b", { body: "behind", durability: "l2" });
+  a.evictAll();
+  expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual(["old", "old"]);
+});
+
+test("a delete whose manager has given up does not happen later", async () => {
+  const { a, b } = twoManagers({ timeoutMs: 1000 });
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(b, "commit");
+  const writing = put(b.storage, "a", { body: pattern(5000) });
+  await gate.reached;
+  const deleting = codeOf(a.storage.delete(key("a")));
+  a.time.stall(1000);
+  gate.open();
+  await writing;
+  expect(await deleting).toBe("tier_failed");
+  expect(await getBytes(a.storage, "a")).toEqual(pattern(5000));
+});
+
+test("a write whose manager has given up goes away again", async () => {
+  const { a, b, owner } = twoManagers({ timeoutMs: 1000 });
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(owner, "commit");
+  const writing = codeOf(put(a.storage, "a", { body: "late", durability: "l2" }));
+  await gate.reached;
+  a.time.advance(1250);
+  expect(await writing).toBe("tier_failed");
+  gate.open();
+  await put(b.storage, "b", { body: "behind", durability: "l2" });
+  a.evictAll();
+  expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual([undefined, undefined]);
+});
+
+test("StorageManager.get fails when the key is being changed for longer than a tier may take", async () => {
+  const { a, b, owner } = twoManagers({ timeoutMs: 1000, patienceMs: 1000 });
+  const gate = gateAt(owner, "commit");
+  void put(a.storage, "a", { body: "new", durability: "l2" }).catch(() => {});
+  await gate.reached;
+  const reading = codeOf(getText(b.storage, "a"));
+  await a.time.after(1);
+  a.time.stall(1000);
+  expect(await reading).toBe("tier_failed");
+  gate.open();
 });

@@ -193,7 +193,7 @@ test("StorageManager says unknown, and not never_stored, when the loss was forgo
 
 test("StorageManager explains what another manager over the same memory removed", async () => {
   const parts = explainParts();
-  const [a, b] = [0, 1].map((place) => explainBench({ tierBytes: [], parts, place }));
+  const [a, b] = [1, 2].map((holder) => explainBench({ tierBytes: [], parts, holder }));
   if (a === undefined || b === undefined) throw new Error("no benches");
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));
   await put(a.storage, "a", { body: "x" });

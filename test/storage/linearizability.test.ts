@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import process from "node:process";
 import { VitrineError } from "../../src/core/errors.ts";
-import type { ObjectMeta } from "../../src/core/object.ts";
 import { noPublish } from "../../src/events/no_publish.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
@@ -14,6 +13,7 @@ import {
   clusterParts,
   getText,
   key,
+  ownerBench,
   put,
   type StorageBench,
   storageBench,
@@ -75,7 +75,7 @@ async function run(
       note("clear", () => [absent]);
     } else {
       const name = `v${start}`;
-      const precondition = op.create ? (current: ObjectMeta | undefined) => current === undefined : undefined;
+      const precondition = op.create ? { noneMatch: "*" } as const : undefined;
       const body = name.padEnd(op.large ? 700 : 100, ".");
       const { durability, create } = op;
       try {
@@ -112,14 +112,19 @@ interface CheckOptions extends BenchOptions {
   readonly managers?: number;
 }
 
+/** The benches, and who makes the changes of the tiers: the one bench itself, or an owner that all of them ask. */
 function makeBenches(
   options: BenchOptions & { readonly managers: number },
-): readonly [StorageBench, ...StorageBench[]] {
+): { readonly benches: readonly [StorageBench, ...StorageBench[]]; readonly owner: Pick<StorageBench, "tier"> } {
   const { managers, ...benchOptions } = options;
-  if (managers === 1) return [storageBench(benchOptions)];
-  const parts = clusterParts({ ...benchOptions, places: managers });
-  const at = (place: number) => clusterBench(parts, { ...benchOptions, place, holder: place + 1 });
-  return [at(0), ...Array.from({ length: managers - 1 }, (_, place) => at(place + 1))];
+  if (managers === 1) {
+    const bench = storageBench(benchOptions);
+    return { benches: [bench], owner: bench };
+  }
+  const parts = clusterParts(benchOptions);
+  const owner = ownerBench(parts, { ...benchOptions, holder: 1 });
+  const at = (index: number) => clusterBench(parts, owner, { ...benchOptions, holder: index + 2 });
+  return { benches: [at(0), ...Array.from({ length: managers - 1 }, (_, index) => at(index + 1))], owner };
 }
 
 async function check(
@@ -138,14 +143,22 @@ async function check(
   };
   const wrap = (adapter: L2Adapter): L2Adapter =>
     hangs ? new TimeoutAdapter(adapter, { timeoutMs: 4, publish: noPublish, every }) : adapter;
-  const benches = makeBenches({ l1Bytes: 8192, admissionLimitBytes: 512, ...benchOptions, wrap, managers });
+  const deliver = (): Promise<unknown> => scheduler.schedule(Promise.resolve(), "message");
+  const { benches, owner } = makeBenches({
+    l1Bytes: 8192,
+    admissionLimitBytes: 512,
+    ...benchOptions,
+    wrap,
+    managers,
+    deliver,
+  });
   const [bench] = benches;
   const calls: Call[] = [];
   let now = 0;
   const history = { calls, tick: () => now++, lossy: failing };
-  if (!isNew) await run(bench, PUT, history);
+  if (!isNew) await scheduler.waitFor(run(bench, PUT, history));
   let step = 0;
-  for (const each of benches) {
+  for (const each of new Set([...benches, owner])) {
     for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
       each.tier(index).gate = async (name) => {
         await scheduler.schedule(Promise.resolve(), `${index} ${name}`);

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import process from "node:process";
-import { releaseSeat } from "../../src/storage/shared/release_seat.ts";
 import { isLinearizable } from "../support/linearizable.ts";
 import { getBytes, getText, key, pattern, put } from "../support/storage_bench.ts";
 import { Crew } from "../support/storage_thread/crew.ts";
@@ -10,8 +9,11 @@ const OPERATIONS = Number(process.env["STORAGE_OPERATIONS"] ?? 150);
 const SEED = Number(process.env["STORAGE_SEED"] ?? 1);
 
 /** Runs what has to do with a crew, and ends it. */
-async function withCrew(l1Bytes: number, work: (crew: Crew) => Promise<void>): Promise<void> {
-  const crew = await Crew.open({ l1Bytes });
+async function withCrew(
+  options: Parameters<typeof Crew.open>[0],
+  work: (crew: Crew) => Promise<void>,
+): Promise<void> {
+  const crew = Crew.open(options);
   try {
     await work(crew);
   } finally {
@@ -20,8 +22,8 @@ async function withCrew(l1Bytes: number, work: (crew: Crew) => Promise<void>): P
 }
 
 test("StorageManagers in real threads answer as one register per key over one folder", async () => {
-  await withCrew(256 * 1024, async (crew) => {
-    const threads = await Promise.all([2, 3].map((holder) => crew.join({ place: holder - 1, holder })));
+  await withCrew({ l1Bytes: 256 * 1024 }, async (crew) => {
+    const threads = await Promise.all([2, 3].map((holder) => crew.join(holder)));
     const names = ["a", "b"];
     for (const [index, thread] of threads.entries()) {
       const seeds = [0, 1].map((client) => SEED * 1000 + index * 10 + client);
@@ -44,9 +46,9 @@ test("StorageManagers in real threads answer as one register per key over one fo
 }, 60_000);
 
 test("StorageManagers in real threads lose no write on condition", async () => {
-  await withCrew(256 * 1024, async (crew) => {
+  await withCrew({ l1Bytes: 256 * 1024 }, async (crew) => {
     await put(crew.main.storage, "number", { body: "0", durability: "l2" });
-    const threads = await Promise.all([2, 3].map((holder) => crew.join({ place: holder - 1, holder })));
+    const threads = await Promise.all([2, 3].map((holder) => crew.join(holder)));
     for (const thread of threads) thread.post({ kind: "count", name: "number", times: 2 * OPERATIONS });
     await Promise.all(threads.map((thread) => thread.next("done")));
     expect(await getText(crew.main.storage, "number")).toBe(String(4 * OPERATIONS));
@@ -54,12 +56,12 @@ test("StorageManagers in real threads lose no write on condition", async () => {
 }, 60_000);
 
 test("StorageManagers in real threads load an object once for all their readers", async () => {
-  await withCrew(32 * 1024 * 1024, async (crew) => {
+  await withCrew({ l1Bytes: 32 * 1024 * 1024 }, async (crew) => {
     const { storage } = crew.main;
     const body = pattern(12 * 1024 * 1024);
     await put(storage, "big", { body, durability: "l2" });
     await storage.clear({ tenant: undefined, tier: "l1" });
-    const threads = await Promise.all([2, 3].map((holder) => crew.join({ place: holder - 1, holder })));
+    const threads = await Promise.all([2, 3].map((holder) => crew.join(holder)));
     for (const thread of threads) thread.post({ kind: "read", name: "big", readers: 3 });
     const answers = await Promise.all(threads.map((thread) => thread.next("read")));
     expect(answers.flatMap((answer) => answer.sizes)).toEqual(Array.from({ length: 6 }, () => body.length));
@@ -67,41 +69,44 @@ test("StorageManagers in real threads load an object once for all their readers"
   });
 }, 60_000);
 
-test("StorageManagers go on when a thread dies with latches, unsaved objects and a load", async () => {
-  await withCrew(8 * 1024 * 1024, async (crew) => {
-    const { storage, l1 } = crew.main;
-    const body = pattern(3 * 1024 * 1024);
-    await put(storage, "load", { body, durability: "l2" });
-    await put(storage, "latched", { body: "old", durability: "l2" });
-    await storage.clear({ tenant: undefined, tier: "l1" });
+test(
+  "StorageManagers go on when a thread dies with the turn of a key, unsaved objects and a load, then the owner",
+  async () => {
     const unsaved = ["u1", "u2", "u3", "u4"];
-    const dead = { place: 1, holder: 2 };
-    const thread = await crew.join(dead, { stores: [...unsaved, "latched"], loads: ["load"] });
-    thread.post({ kind: "put", names: unsaved, durability: "l1" });
-    await thread.next("done");
-    thread.post({ kind: "put", names: ["latched"], durability: "l2" });
-    thread.post({ kind: "read", name: "load", readers: 1 });
-    await thread.stalled(unsaved.length + 2);
-    const deleting = storage.delete(key("latched"));
-    const reading = getBytes(storage, "load").then((bytes) => bytes?.length, () => "broken off");
-    // Main reads meanwhile, which it does in tests alone: fenced first, so that it can take a lock that dies with the
-    // thread.
-    const fenced = l1.takeOver(dead.holder, { stillRuns: true });
-    await thread.terminate();
-    await fenced;
-    await l1.takeOver(dead.holder);
-    releaseSeat(crew.common.keys, { dead, holder: 1 });
-    expect(l1.unsavedUsage()).toMatchObject({ entries: unsaved.length, storing: 0 });
-    expect(await deleting).toBe(true);
-    // The dead thread's load gave its first bytes away: who got them breaks off.
-    expect([body.length, "broken off"]).toContain((await reading) ?? "a miss");
-    const heir = await crew.join({ place: 1, holder: 3 });
-    heir.post({ kind: "read", name: "load", readers: 1 });
-    expect((await heir.next("read")).sizes).toEqual([body.length]);
-    await storage.clear({ tenant: undefined, tier: "l1" });
-    expect(l1.usage()).toMatchObject({ objects: 0, readLeases: 0, writeLeases: 0, stagingBytes: 0 });
-    expect(await Promise.all(unsaved.map((name) => getText(storage, name)))).toEqual(
-      unsaved.map((name) => `${name} of 2`),
-    );
-  });
-}, 60_000);
+    await withCrew({ l1Bytes: 8 * 1024 * 1024, stalledStores: unsaved }, async (crew) => {
+      const { storage, l1 } = crew.main;
+      const body = pattern(3 * 1024 * 1024);
+      await put(storage, "load", { body, durability: "l2" });
+      await put(storage, "its turn", { body: "old", durability: "l2" });
+      await storage.clear({ tenant: undefined, tier: "l1" });
+      const thread = await crew.join(2, { stores: ["its turn"], loads: ["load"] });
+      thread.post({ kind: "put", names: unsaved, durability: "l1" });
+      await thread.next("done");
+      thread.post({ kind: "put", names: ["its turn"], bytes: 5 * 1024 * 1024, durability: "l2" });
+      thread.post({ kind: "read", name: "load", readers: 1 });
+      await thread.stalled(2);
+      const deleting = storage.delete(key("its turn"));
+      const reading = getBytes(storage, "load").then((bytes) => bytes?.length, () => "broken off");
+      // Main reads meanwhile, which it does in tests alone: fenced first, so that it can take a lock that dies with the
+      // thread.
+      const fenced = l1.takeOver(2, { stillRuns: true });
+      await thread.terminate();
+      await fenced;
+      await crew.gone(2);
+      expect(await deleting).toBe(true);
+      // The dead thread's load gave its first bytes away: who got them breaks off.
+      expect([body.length, "broken off"]).toContain((await reading) ?? "a miss");
+      const heir = await crew.join(3);
+      heir.post({ kind: "read", name: "load", readers: 1 });
+      expect((await heir.next("read")).sizes).toEqual([body.length]);
+      expect(l1.unsavedUsage()).toMatchObject({ entries: unsaved.length, storing: unsaved.length });
+      await crew.replaceOwner(4);
+      await storage.clear({ tenant: undefined, tier: "l1" });
+      expect(l1.usage()).toMatchObject({ objects: 0, readLeases: 0, writeLeases: 0, stagingBytes: 0 });
+      expect(await Promise.all(unsaved.map((name) => getText(storage, name)))).toEqual(
+        unsaved.map((name) => `${name} of 2`),
+      );
+    });
+  },
+  60_000,
+);

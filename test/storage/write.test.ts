@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { VitrineError } from "../../src/core/errors.ts";
-import type { ObjectMeta } from "../../src/core/object.ts";
+import { etagOf } from "../../src/core/object.ts";
+import type { Precondition } from "../../src/core/precondition.ts";
 import { Gate } from "../support/gate.ts";
 import { getBytes, getText, key, pattern, put, putRequest, storageBench, tierText } from "../support/storage_bench.ts";
 
-const isAbsent = (current: ObjectMeta | undefined): boolean => current === undefined;
+const isAbsent: Precondition = { noneMatch: "*" };
 
 /** The code with which it fails. */
 async function codeOf(work: () => unknown): Promise<ErrorCode | undefined> {
@@ -116,7 +117,7 @@ test("Upload.finish yields to a write that was acknowledged while its tiers stor
   const { meta } = await put(bench.storage, "a", { body: "old", durability: "l2" });
   const gate = new Gate();
   bench.tier(0).gate = (step) => step === "commit" ? gate.wait() : undefined;
-  const precondition = (current: ObjectMeta | undefined): boolean => current?.version === meta.version;
+  const precondition = { match: [etagOf(meta)] };
   const late = codeOf(() => put(bench.storage, "a", { body: "late", durability: "l2", precondition }));
   await gate.reached;
   await put(bench.storage, "a", { body: "first" });

@@ -28,25 +28,25 @@ export interface ExplainBench {
   readonly lookups: readonly string[];
 }
 
-/** 64 KiB of L1, places for two managers, and room for so many losses. */
+/** 64 KiB of L1 and room for so many losses. */
 export function explainParts(ghosts: number = 1024): ExplainParts {
   return {
     time: new ManualTime(),
     arena: allocateArena({ sizeBytes: 65_536, maxObjects: 64, maxLeases: 64, hashSeed: 7 }),
-    keys: allocateSharedKeys({ places: 2, hashSeed: 7, stripes: 1024, ghosts, storedKeysBytes: 4096 }),
+    keys: allocateSharedKeys({ hashSeed: 7, stripes: 1024, ghosts, storedKeysBytes: 4096 }),
   };
 }
 
-/** `tierBytes`: the limits of the tiers, 0 for none. The first manager over parts has place 0. */
+/** `tierBytes`: the limits of the tiers, 0 for none. The first manager over parts has holder 1. */
 export function explainBench(
-  { tierBytes = [0], parts = explainParts(), place = 0 }: {
+  { tierBytes = [0], parts = explainParts(), holder = 1 }: {
     readonly tierBytes?: readonly number[];
     readonly parts?: ExplainParts;
-    readonly place?: number;
+    readonly holder?: number;
   } = {},
 ): ExplainBench {
   const { time, arena, keys } = parts;
-  const shared = new SharedKeys(keys, { place, holder: place + 1 });
+  const shared = new SharedKeys(keys, holder);
   const losses = lossListeners(shared.ghosts, time);
   const lookups: string[] = [];
   const publish: Publish<EventMap> = (name, fields) => {
@@ -54,7 +54,7 @@ export function explainBench(
     if (name === "lookup.finished") lookups.push(`${result} ${reason}`);
   };
   const l1 = new L1Manager(arena, {
-    holder: place + 1,
+    holder,
     clock: time,
     publish,
     onRemoved: losses.l1,
@@ -64,7 +64,7 @@ export function explainBench(
     writeLeaseMs: LEASE_MS,
     highWatermark: 0.5,
     lowWatermark: 0,
-    format: place === 0,
+    format: holder === 1,
   });
   const tiers = tierBytes.map((limitBytes, index) => {
     const onRemoved: TierRemovalListener = (key, reason) => losses.tier(index, key, reason);

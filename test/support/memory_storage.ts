@@ -6,12 +6,12 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { keyId, type ObjectKey } from "../../src/core/key.ts";
 import { isExpired, type ObjectMeta } from "../../src/core/object.ts";
 import type { MissReason } from "../../src/core/miss_reason.ts";
+import { holds, type Precondition } from "../../src/core/precondition.ts";
 import type {
   Explanation,
   ListEntry,
   LookupListener,
   ObjectRead,
-  Precondition,
   PutRequest,
   PutResult,
   Storage,
@@ -194,7 +194,7 @@ export class MemoryStorage implements Storage {
   }
 
   #check(key: ObjectKey, precondition: Precondition | undefined): void {
-    if (precondition !== undefined && !precondition(this.#find(key)?.meta)) {
+    if (precondition !== undefined && !holds(precondition, this.#find(key)?.meta)) {
       throw new VitrineError("precondition_failed", "check precondition: it does not hold");
     }
   }

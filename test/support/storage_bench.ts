@@ -6,12 +6,22 @@ import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { Lease } from "../../src/l1/types.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
+import { ChangeServer } from "../../src/storage/changes/change_server.ts";
+import type { FromOwner, ToOwner } from "../../src/storage/changes/messages.ts";
+import { RemoteChanges } from "../../src/storage/changes/remote_changes.ts";
+import type { FollowedWrite } from "../../src/storage/changes/tier_changes.ts";
+import { TierOwner } from "../../src/storage/changes/tier_owner.ts";
+import { openContext } from "../../src/storage/context.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
-import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";
+import { endClearing, SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
 import { StorageManager, type StorageManagerOptions } from "../../src/storage/storage_manager.ts";
 import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/types.ts";
+import { fakeChannel } from "./fake_channel.ts";
 import { MapAdapter, OwnMapAdapter, type Stored } from "./map_adapter.ts";
+
+/** Main's number in a cluster. */
+const MAIN_HOLDER = 1000;
 
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
@@ -97,15 +107,21 @@ export interface StorageBench {
 
 /** Settings of a bench that differ from: one tier, back, 64 KiB of L1 that admits up to 4 KiB. */
 export type BenchOptions =
-  & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock" | "shared">>
+  & Partial<Omit<StorageManagerOptions, "tiers" | "l1" | "publish" | "clock" | "shared" | "changes">>
   & {
     readonly tiers?: number;
     readonly l1Bytes?: number;
     readonly admissionLimitBytes?: number;
+    /** Of L1 (default 256). */
+    readonly maxObjects?: number;
     /** Whether nobody else uses the tiers, and they take small objects whole (default false). */
     readonly ownTiers?: boolean;
     /** Puts a wrapper around each tier. */
     readonly wrap?: (adapter: L2Adapter) => L2Adapter;
+    /** How long a manager waits for the owner of the tiers, in milliseconds (default: as long as it takes). */
+    readonly timeoutMs?: number;
+    /** When a message between a manager and the owner arrives (default: soon). */
+    readonly deliver?: () => Promise<unknown>;
   };
 
 /** What the managers of a cluster have in common. */
@@ -117,39 +133,116 @@ export interface ClusterParts {
   readonly stores: readonly Map<string, Stored>[];
 }
 
+/** One thread's view of L1 and the tiers. */
+interface View {
+  readonly l1: L1Manager;
+  readonly adapters: readonly L2Adapter[];
+  readonly publish: Publish<EventMap>;
+  /** Throws if there is no such tier. */
+  readonly tier: (index: number) => MapAdapter;
+  /** The events of one name as published. */
+  readonly named: StorageBench["named"];
+}
+
+/** The owner of a cluster's tiers: a thread of its own, as far as the managers can tell. */
+export interface OwnerBench extends Pick<View, "l1" | "tier" | "named"> {
+  readonly owner: TierOwner;
+  /** Gives a manager a line; the function that it returns is called when the manager is gone. */
+  readonly connect: (changes: RemoteChanges) => () => void;
+  /** Its thread is gone, as main and the managers hear of it; what waits at its gates goes on waiting. */
+  readonly die: () => Promise<void>;
+}
+
 /** What benches share, for managers that each have their own view of it. */
-export function clusterParts(options: BenchOptions & { readonly places: number }): ClusterParts {
-  const { tiers = 1, l1Bytes = 65_536, places } = options;
+export function clusterParts(options: BenchOptions = {}): ClusterParts {
+  const { tiers = 1, l1Bytes = 65_536 } = options;
   return {
     time: new ManualTime(),
     arena: allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }),
-    keys: allocateSharedKeys({ places, hashSeed: 7, stripes: 1024, maxStaleKeys: 64 }),
+    keys: allocateSharedKeys({ hashSeed: 7, stripes: 1024, maxStaleKeys: 64 }),
     stores: Array.from({ length: tiers }, () => new Map()),
   };
 }
 
 /** Builds a bench that is alone. */
 export function storageBench(options: BenchOptions = {}): StorageBench {
-  const { tiers = 1, l1Bytes = 65_536 } = options;
-  const arena = allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }, "private");
+  const { tiers = 1, l1Bytes = 65_536, maxObjects = 256 } = options;
+  const arena = allocateArena({ sizeBytes: l1Bytes, maxObjects, maxLeases: 512, hashSeed: 7 }, "private");
   const stores = Array.from({ length: tiers }, () => new Map<string, Stored>());
-  return makeBench({ time: new ManualTime(), arena, stores }, { ...options, holder: 1 });
+  return managerBench({ time: new ManualTime(), arena, stores }, { ...options, holder: 1 });
 }
 
-/** Builds a bench over what others share, too: the first to come has holder 1. */
+/** Builds the owner of what a cluster shares: the first to come has holder 1. */
+export function ownerBench(parts: ClusterParts, options: BenchOptions & { readonly holder: number }): OwnerBench {
+  const { time } = parts;
+  const { holder, deliver, storeConcurrency = 2 } = options;
+  const view = viewOf(parts, options);
+  const { l1, publish, adapters: tiers } = view;
+  const shared = new SharedKeys(parts.keys, holder);
+  const context = openContext({ l1, tiers, publish, clock: time, timers: time, leaseMs: LEASE_MS, shared });
+  const owner = new TierOwner(context, { concurrency: storeConcurrency });
+  const wake = (followed?: FollowedWrite) => owner.wake(followed);
+  const lines: (() => void)[] = [];
+  return {
+    ...view,
+    owner,
+    connect(changes) {
+      const [mine, theirs] = fakeChannel<readonly FromOwner[], readonly ToOwner[]>(deliver);
+      const server = new ChangeServer(mine, { owner, context, wake });
+      lines.push(() => server.end());
+      changes.connect(theirs);
+      return () => server.end();
+    },
+    die: async () => {
+      for (const end of lines.splice(0)) end();
+      // Main does it, who is none of these.
+      const main = viewOf(parts, { ...options, holder: MAIN_HOLDER });
+      await main.l1.takeOver(holder);
+      endClearing(parts.keys, holder);
+    },
+  };
+}
+
+/** A manager over what others share, and its line to the owner of the tiers. */
+export interface ClusterBench extends StorageBench {
+  readonly changes: RemoteChanges;
+  /** Its thread is gone, as main tells of it. */
+  readonly die: () => Promise<void>;
+}
+
+/** Builds a manager that reaches the owner of the tiers over a line. */
 export function clusterBench(
   parts: ClusterParts,
-  options: BenchOptions & { readonly place: number; readonly holder: number },
-): StorageBench {
-  const { place, ...rest } = options;
-  return makeBench(parts, { ...rest, shared: new SharedKeys(parts.keys, { place, holder: options.holder }) });
+  owner: OwnerBench,
+  options: BenchOptions & { readonly holder: number },
+): ClusterBench {
+  const { time } = parts;
+  const { holder, timeoutMs = 0 } = options;
+  const shared = new SharedKeys(parts.keys, holder);
+  const made: { changes?: RemoteChanges; detach?: () => void } = {};
+  const bench = managerBench(parts, options, (view) => {
+    const every = (ms: number, run: () => void) => time.every(ms, run);
+    made.changes = new RemoteChanges({ ...view, shared, clock: time, timeoutMs, every });
+    made.detach = owner.connect(made.changes);
+    return { shared, changes: made.changes };
+  });
+  if (made.changes === undefined) throw new Error("no line");
+  return {
+    ...bench,
+    changes: made.changes,
+    die: async () => {
+      await owner.l1.takeOver(holder);
+      endClearing(parts.keys, holder);
+      made.detach?.();
+    },
+  };
 }
 
-function makeBench(
-  { time, arena, stores }: Omit<ClusterParts, "keys">,
-  options: BenchOptions & { readonly holder: number; readonly shared?: SharedKeys },
-): StorageBench {
-  const { tiers: _tiers, l1Bytes: _l1Bytes, admissionLimitBytes = 4096, holder, ownTiers, wrap, ...rest } = options;
+function viewOf(
+  { time, arena, stores }: Pick<ClusterParts, "time" | "arena" | "stores">,
+  options: BenchOptions & { readonly holder: number },
+): View {
+  const { admissionLimitBytes = 4096, holder, ownTiers, wrap } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
@@ -165,10 +258,43 @@ function makeBench(
     format: holder === 1,
   });
   const Kind = ownTiers === true ? OwnMapAdapter : MapAdapter;
-  const adapters = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
+  const maps = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
+  return {
+    l1,
+    adapters: wrap === undefined ? maps : maps.map(wrap),
+    publish,
+    tier: (index) => {
+      const adapter = maps[index];
+      if (adapter === undefined) throw new RangeError(`tier ${index}`);
+      return adapter;
+    },
+    named: (name) => events.flatMap((event) => isNamed(event, name) ? [event.fields] : []),
+  };
+}
+
+function managerBench(
+  parts: Pick<ClusterParts, "time" | "arena" | "stores">,
+  options: BenchOptions & { readonly holder: number },
+  join: (view: View) => Pick<StorageManagerOptions, "shared" | "changes"> = () => ({}),
+): StorageBench {
+  const { time } = parts;
+  const {
+    tiers: _tiers,
+    l1Bytes: _l1Bytes,
+    admissionLimitBytes = 4096,
+    holder: _holder,
+    ownTiers: _ownTiers,
+    wrap: _wrap,
+    timeoutMs: _timeoutMs,
+    deliver: _deliver,
+    maxObjects: _maxObjects,
+    ...rest
+  } = options;
+  const view = viewOf(parts, options);
+  const { l1, publish, tier, named } = view;
   const storage = new StorageManager({
     l1,
-    tiers: wrap === undefined ? adapters : adapters.map(wrap),
+    tiers: view.adapters,
     publish,
     clock: time,
     timers: time,
@@ -178,17 +304,14 @@ function makeBench(
     storeQueue: { maxEntries: 16, maxBytes: 32_768 },
     storeConcurrency: 2,
     ...rest,
+    ...join(view),
   });
   return {
     storage,
     l1,
     time,
-    tier: (index) => {
-      const adapter = adapters[index];
-      if (adapter === undefined) throw new RangeError(`tier ${index}`);
-      return adapter;
-    },
-    named: (name) => events.flatMap((event) => isNamed(event, name) ? [event.fields] : []),
+    tier,
+    named,
     evictAll: () => {
       const fillers: { readonly key: ObjectKey; readonly lease: Lease }[] = [];
       for (let size = admissionLimitBytes; size >= 64;) {

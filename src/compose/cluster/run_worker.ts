@@ -12,14 +12,16 @@ import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
 import { areShared } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
+import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../storage/changes/messages.ts";
+import { RemoteChanges } from "../../storage/changes/remote_changes.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
-import { RemoteStoring } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "../follower.ts";
 import { relayedEvents } from "./event_relay.ts";
 import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
+import { every } from "../every.ts";
 import { TICK_MS } from "../observe.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 import { unready } from "../unready.ts";
@@ -73,14 +75,15 @@ export async function runWorker(
   const publish = config.observability ? producer.publish : noPublish;
   const asking = (topic: string) => shareRuns(() => producer.request(topic, { deadlineMs: ANSWER_MS }));
   const [askStatus, askMetrics] = [asking(QUESTION.status), asking(QUESTION.metrics)];
-  const shared = new SharedKeys(data.sharedKeys, seat);
+  const shared = new SharedKeys(data.sharedKeys, seat.holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
-  const line = new OwnerLine();
-  const storing = new RemoteStoring({ l1, shared, clock });
+  const isOwnedElsewhere = areShared(config.l2);
+  const line = new OwnerLine({ asksAgain: !isOwnedElsewhere });
+  const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: config.l2TimeoutMs, every });
   const connect = (lines: StorageLines): void => {
     line.connect(portOf<ToOwner, FromOwner>(lines.folders));
-    storing.connect((message) => lines.storing.postMessage(message));
+    changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(lines.changes));
   };
   if (data.storageLines !== undefined) connect(data.storageLines);
   const access = new Access(data.access.tokens, new FailureTable(data.access.failures, clock));
@@ -95,7 +98,7 @@ export async function runWorker(
     shared,
     onTierRemoved: losses.tier,
     folders: line,
-    storing: areShared(config.l2) ? storing : undefined,
+    changes: isOwnedElsewhere ? changes : undefined,
     status: async () => JSON.parse(await askStatus()),
     metricsText: askMetrics,
     follow: followerOf(config, data.env),
@@ -127,6 +130,7 @@ export async function runWorker(
         failure = causeText(error);
       }
       line.close();
+      changes.disconnect();
       await producer.stop({ deadlineMs: DELIVER_MS });
       clearInterval(heart);
       const { stored, refused } = node.storage.storeTotals;

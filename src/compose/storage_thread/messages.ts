@@ -3,7 +3,6 @@ import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
-import type { Seat } from "../cluster/seat.ts";
 
 /** The start data of the storage thread. */
 export interface StorageThreadData {
@@ -12,7 +11,8 @@ export interface StorageThreadData {
   readonly clock: ClockReading;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
-  readonly seat: Seat;
+  /** The thread's number in L1. */
+  readonly holder: number;
   /** The memory of the thread's heartbeat. */
   readonly board: SharedArrayBuffer;
   /** The bus: which channels, and this producer's counters. */
@@ -25,8 +25,8 @@ export interface StorageThreadData {
 export interface StorageLines {
   /** For calls of the folders' owner. */
   readonly folders: MessagePort;
-  /** For words to the one who stores what L1 holds. */
-  readonly storing: MessagePort;
+  /** For changes of the tiers. */
+  readonly changes: MessagePort;
 }
 
 /** A message from main to the storage thread. */

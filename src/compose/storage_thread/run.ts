@@ -1,4 +1,3 @@
-import type { MessagePort } from "node:worker_threads";
 import { SystemClock } from "../../core/clock.ts";
 import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
@@ -8,16 +7,17 @@ import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
 import type { FolderOwner } from "../../l2/kind.ts";
 import { areShared, openFolders } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
+import { ChangeServer } from "../../storage/changes/change_server.ts";
+import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../storage/changes/messages.ts";
+import type { FollowedWrite } from "../../storage/changes/tier_changes.ts";
+import { TierOwner } from "../../storage/changes/tier_owner.ts";
 import { openContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
-import type { ToStorer } from "../../storage/remote_storing.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
-import { learnKeys } from "../../storage/tiers/learn_keys.ts";
-import { StoreController } from "../../storage/write/store_controller.ts";
 import { Board } from "../cluster/board.ts";
 import { openL1 } from "../l1.ts";
 import { composeTiers } from "../tiers.ts";
-import type { StorageThreadData, ToStorageThread } from "./messages.ts";
+import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
 
 /** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
@@ -29,7 +29,7 @@ const FLUSH_MS = 5000;
 const GATHER_MS = 2;
 
 /** What was stored, and what no tier took. */
-type Totals = StoreController["totals"];
+type Totals = TierOwner["totals"];
 
 /** The running storage thread. */
 export interface RunningStorageThread {
@@ -39,11 +39,11 @@ export interface RunningStorageThread {
 }
 
 /**
- * Opens the folders of all file tiers and serves them to the workers; stores, if all threads have the same tiers, what
- * L1 holds. Throws VitrineError.
+ * Opens the folders of all file tiers and serves them to the workers; owns the tiers, if all threads have the same.
+ * Throws VitrineError.
  */
 export async function runStorageThread(data: StorageThreadData): Promise<RunningStorageThread> {
-  const { config, seat } = data;
+  const { config, holder } = data;
   const clock = new SystemClock(data.clock);
   const producer = new ChannelProducer({
     channelName: data.channelName,
@@ -54,12 +54,11 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     answers: {},
   });
   const publish = config.observability ? producer.publish : noPublish;
-  // Its predecessors have ended, but one that was told to may come this far on Deno. Later ones have lower numbers.
-  const shared = new SharedKeys(data.sharedKeys, seat, (other) => other > seat.holder);
+  const shared = new SharedKeys(data.sharedKeys, holder);
   const losses = lossListeners(shared.ghosts, clock);
-  const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
+  const l1 = openL1(data.arena, { config, holder, clock, publish, onRemoved: losses.l1 });
   // The folders call back while they are being opened, too.
-  const later: { server?: StoreServer; learn?: () => void } = {};
+  const later: { server?: StoreServer; owner?: TierOwner } = {};
   const onDropped = new Map<number, (segment: number) => void>();
   const folders = await openFolders(config.l2, {
     publish,
@@ -72,7 +71,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     onTrouble: (tier, trouble) => {
       later.server?.tell({ kind: "trouble", tier, trouble });
       // A folder that comes back may hold other objects.
-      later.learn?.();
+      later.owner?.learn();
     },
   });
   const server = new StoreServer(folders);
@@ -82,38 +81,26 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     : [];
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
   const context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
-  const stores = new StoreController(context, { concurrency: config.storeConcurrency });
-  const look = (): void => {
-    shared.heardWake();
-    if (tiers.length > 0) stores.wake();
-  };
-  let looking: ReturnType<typeof setTimeout> | undefined;
-  const wake = ({ followed }: ToStorer): void => {
-    if (followed !== undefined) stores.note(followed);
-    // Nobody waits for the store. Until the look no other write needs to wake this thread.
-    looking ??= setTimeout(() => {
-      looking = undefined;
-      look();
+  const owner = new TierOwner(context, { concurrency: config.storeConcurrency });
+  later.owner = owner;
+  let waking: ReturnType<typeof setTimeout> | undefined;
+  const wake = (followed: FollowedWrite | undefined): void => {
+    if (followed !== undefined) owner.note(followed);
+    // Nobody waits for the store. Until then no other write needs to wake this thread.
+    waking ??= setTimeout(() => {
+      waking = undefined;
+      owner.wake();
     }, GATHER_MS);
   };
-  let lessons = 0;
-  later.learn = (): void => {
-    shared.knowsAllKeys = false;
-    lessons += 1;
-    const lesson = lessons;
-    void learnKeys(context, () => lesson !== lessons);
-  };
-  later.learn();
-  // What an earlier storage thread was told.
-  look();
   const detach = new Map<number, () => void>();
-  const connect = (holder: number, lines: { readonly folders: MessagePort; readonly storing: MessagePort }): void => {
-    const storing = portOf<never, ToStorer>(lines.storing);
-    storing.listen(wake, () => {});
+  const connect = (worker: number, lines: StorageLines): void => {
+    // Behind the grants: what a worker was about to store when it died is not asked for any more.
     const detachFolders = server.attach(portOf<FromOwner, ToOwner>(lines.folders));
-    detach.set(holder, () => {
-      storing.close();
+    const port = portOf<readonly FromTierOwner[], readonly ToTierOwner[]>(lines.changes);
+    const changes = new ChangeServer(port, { owner, context, wake });
+    detach.set(worker, () => {
       detachFolders();
+      changes.end();
     });
   };
   const board = new Board(data.board);
@@ -125,7 +112,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   return {
     hear(message) {
       if (message.kind === "stopSoon") {
-        before = stores.totals;
+        before = owner.totals;
         return;
       }
       detach.get(message.holder)?.();
@@ -134,12 +121,12 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     },
     async stop() {
       clearInterval(tidying);
-      clearTimeout(looking);
-      if (tiers.length > 0) await stores.end();
+      clearTimeout(waking);
+      if (tiers.length > 0) await owner.end();
       await Promise.all([...tiers, ...folders.filter((folder) => folder !== undefined)].map((each) => each.close()));
       await producer.stop({ deadlineMs: FLUSH_MS });
       clearInterval(heart);
-      const { stored, refused } = stores.totals;
+      const { stored, refused } = owner.totals;
       return { stored: stored - before.stored, refused: refused - before.refused };
     },
   };

@@ -38,7 +38,7 @@ const STOP_ATTEMPTS = 3;
 type Stored = Pick<FromStorageThread & { readonly kind: "stopped" }, "stored" | "refused">;
 
 /**
- * Main's side of the storage thread, which owns the folders of the file tiers and stores what L1 holds: starts it,
+ * Main's side of the storage thread, which owns the tiers and the folders of the file tiers: starts it,
  * gives every worker lines to it, and starts it again when it has ended. A thread that stands still in a system call is
  * not replaced, because the next would stand still there too; StorageWatch tells of it.
  */
@@ -181,10 +181,10 @@ export class StorageThread {
 
   #lines(holder: number): StorageLines {
     const folders = openChannel();
-    const storing = openChannel();
-    const lines = { folders: folders.port1, storing: storing.port1 };
+    const changes = openChannel();
+    const lines = { folders: folders.port1, changes: changes.port1 };
     // Before the thread is ready there is nobody who hears this; the message waits for it.
-    this.#thread?.post({ kind: "connect", holder, lines }, [lines.folders, lines.storing]);
-    return { folders: folders.port2, storing: storing.port2 };
+    this.#thread?.post({ kind: "connect", holder, lines }, [lines.folders, lines.changes]);
+    return { folders: folders.port2, changes: changes.port2 };
   }
 }

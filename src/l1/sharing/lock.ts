@@ -54,9 +54,14 @@ export class SharedLock {
     const isFree = Atomics.compareExchange(this.#words, this.#owner, NOBODY, this.#me) === NOBODY;
     const dead = isFree ? NOBODY : this.#contend();
     // Behind the exchange: whoever fences sees this thread in the lock word, or is seen here.
-    if ((Atomics.load(this.#words, this.#myFence) & this.#myBit) === 0) return dead;
+    if (!this.#isFenced()) return dead;
     this.#passOn(dead);
     throw this.#isDead();
+  }
+
+  /** Throws shutting_down if this thread was declared dead. */
+  assertAlive(): void {
+    if (this.#isFenced()) throw this.#isDead();
   }
 
   /** Throws shutting_down if the lock was taken from this thread meanwhile. */
@@ -120,6 +125,10 @@ export class SharedLock {
     this.#waitedFor = holder;
   }
 
+  #isFenced(): boolean {
+    return (Atomics.load(this.#words, this.#myFence) & this.#myBit) !== 0;
+  }
+
   #mayTakeFrom(holder: number): boolean {
     if (this.#hasBit(this.#fences + FENCE_WORDS, holder)) return true;
     return this.#waitedFor === holder && this.#waitedMs >= PATIENCE_MS && this.#hasBit(this.#fences, holder);
@@ -138,6 +147,6 @@ export class SharedLock {
   }
 
   #isDead(): VitrineError {
-    return new VitrineError("shutting_down", `lock L1 as a thread that was declared dead: holder ${this.#me}`);
+    return new VitrineError("shutting_down", `use L1 as a thread that was declared dead: holder ${this.#me}`);
   }
 }

@@ -4,7 +4,7 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../adapter.ts";
-import { type Watch, Watchdog, type WatchdogOptions } from "./watchdog.ts";
+import { type Watch, Watchdog, type WatchdogOptions } from "../../core/watchdog.ts";
 
 /** Settings of a TimeoutAdapter. */
 export interface TimeoutOptions extends WatchdogOptions {

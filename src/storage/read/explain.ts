@@ -1,6 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { StorageContext } from "../context.ts";
+import { isOutdating } from "../is_outdating.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { Explanation, Tried } from "../types.ts";
 import { missReason } from "./miss_reason.ts";
@@ -17,7 +18,7 @@ export async function explain(context: StorageContext, key: ObjectKey): Promise<
     const memory = await timed(context, () => lookInMemory(context, key));
     if (memory.result === "hit") return { result: "hit", tier: "l1", tried: [memory] };
     const tried = [memory];
-    if (context.l1.isExpiredUnsaved(key)) {
+    if (isOutdating(context.l1.know(key))) {
       // What has expired is newer than what the tiers have, so that they are not asked.
       for (const tier of context.tiers) tried.push(skipped(tier));
       return { result: "miss", reason: "expired", tried };
@@ -40,7 +41,7 @@ type Answer = Omit<Tried, "seconds">;
 
 function lookInMemory(context: StorageContext, key: ObjectKey): Answer {
   if (context.l1.peek(key) !== undefined) return { tier: "l1", result: "hit" };
-  if (context.l1.isExpiredUnsaved(key)) return { tier: "l1", result: "miss", reason: "expired" };
+  if (isOutdating(context.l1.know(key))) return { tier: "l1", result: "miss", reason: "expired" };
   return missIn(context, { key, tier: "l1", number: 0 });
 }
 
@@ -48,7 +49,7 @@ async function lookInTier(
   context: StorageContext,
   { key, tier, index }: { readonly key: ObjectKey; readonly tier: Tier; readonly index: number },
 ): Promise<Answer> {
-  if (tier.isStale(key)) return { tier: tier.name, result: "skipped", reason: "outdated" };
+  if (tier.stale.has(key)) return { tier: tier.name, result: "skipped", reason: "outdated" };
   try {
     if (await tier.lookup(key) !== undefined) return { tier: tier.name, result: "hit" };
     return missIn(context, { key, tier: tier.name, number: index + 1 });

@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Staging } from "../../l1/types.ts";
+import type { Decide, Staging } from "../../l1/types.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { copyInto } from "../copy_into.ts";
@@ -98,7 +98,7 @@ export class Flight {
     const index = tiers.indexOf(tier);
     const found = { meta: opened.meta, tiers: tiers.slice(index), tier: tier.name };
     const staging = this.#reserve(opened.meta, index);
-    if (staging === "again" || staging === "staging") {
+    if (staging === "unwanted" || staging === "staging") {
       void discardLoad(opened);
       // Another thread was faster: its load serves these readers too.
       this.#leave((key) => staging === "staging" && followLoad(this.#context, key) || "again");
@@ -111,20 +111,24 @@ export class Flight {
   }
 
   /**
-   * Room in L1. In one turn with the last look at the watch: a commit in any thread is either seen there, or comes
-   * later and supersedes the staging, which then is neither found nor admitted.
+   * Room in L1. In one section of its lock with the last look at the watch: a commit in any thread is either seen
+   * there, or comes later and supersedes the staging, which then is neither found nor admitted.
    */
-  #reserve(meta: ObjectMeta, tier: number): Staging | "again" | "staging" | "past" {
-    const { l1, latch, publish, shared } = this.#context;
+  #reserve(meta: ObjectMeta, tier: number): Staging | "unwanted" | "staging" | "past" {
+    const { l1, publish, shared: { stripes } } = this.#context;
     const { key, watch } = this.#options;
     const { sizeBytes, contentType, sha256, headers } = meta;
-    const staged = latch.turn(key, () => {
+    const stripe = stripes.of(key);
+    const decide: Decide = (known) => {
       // The second: another thread's load has ended meanwhile.
-      if (watch.disturbed || l1.peek(key) !== undefined) return "again";
-      if (sizeBytes > l1.admissionLimitBytes) return "past";
-      shared.stripes.setLoadTier(shared.stripes.of(key), tier);
-      return l1.reserveWrite([{ key, sizeBytes, contentType, sha256, headers, loading: meta }], LOAD_TAG)[0] ?? "past";
-    });
+      if (watch.disturbed || known !== undefined) return false;
+      stripes.setLoadTier(stripe, tier);
+      return true;
+    };
+    const [staged = "no_room"] = l1.reserveWrite(
+      [{ key, sizeBytes, contentType, sha256, headers, loading: meta, decide }],
+      LOAD_TAG,
+    );
     if (staged === "no_room") {
       publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes, requestId: key.requestId });
     }
@@ -144,7 +148,7 @@ export class Flight {
 
   /** The last bytes are shown only after the load has ended well: whoever gets all bytes has the right ones. */
   async #fill(staging: Staging, found: Found, opened: L2Load): Promise<void> {
-    const { l1, keeper, latch } = this.#context;
+    const { l1, keeper } = this.#context;
     const { key } = this.#options;
     const { lease, extents } = staging;
     const { meta } = found;
@@ -164,8 +168,7 @@ export class Flight {
       l1.filled(lease, at);
       const { sizeBytes, version, createdMs, expiresMs } = meta;
       const commit = { lease, sizeBytes, crc32: meta.crc32, version, createdMs, expiresMs };
-      // In a turn, so that whoever stages a load either is refused, or sees the object.
-      const [outcome] = latch.turn(key, () => l1.finishWrite([commit], "keep"));
+      const [outcome] = l1.finishWrite([commit], "keep");
       if (outcome === "stale") this.#failure = { cause: undefined };
     } catch (cause) {
       this.#failure = { cause };

@@ -2,6 +2,7 @@ import { keyId, type ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
+import { isOutdating } from "../is_outdating.ts";
 import type { Watch } from "../key_latch.ts";
 import { askTiers } from "../tiers/ask_tiers.ts";
 import type { LookupListener, ObjectRead } from "../types.ts";
@@ -40,7 +41,7 @@ export class LoadController {
       // Again, now that the watch has begun: what was committed before that is in L1, or has been.
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
-      if (this.#context.l1.isExpiredUnsaved(key)) return undefined;
+      if (isOutdating(this.#context.l1.know(key))) return undefined;
       const boarded = await this.#board(key, watch, listener);
       if (boarded === "miss") return undefined;
       if (boarded !== "again") return boarded;
@@ -58,9 +59,10 @@ export class LoadController {
     const { latch, l1, tiers } = this.#context;
     for (;;) {
       const watch = await latch.watch(key);
-      const known = peek(this.#context, key);
-      if (known !== undefined) return known;
-      if (l1.isExpiredUnsaved(key)) return undefined;
+      const known = l1.know(key);
+      if (known !== undefined) return known.meta && { meta: known.meta, tier: "l1" };
+      const loading = peek(this.#context, key);
+      if (loading !== undefined) return loading;
       const found = await askTiers(tiers, (tier) => tier.lookup(key, listener));
       if (watch.disturbed) continue;
       if (found !== undefined) return { meta: found.answer, tier: found.tier.name };

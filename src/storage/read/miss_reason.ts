@@ -1,14 +1,13 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { MissReason } from "../../core/miss_reason.ts";
 import type { StorageContext } from "../context.ts";
+import { isOutdating } from "../is_outdating.ts";
 import type { Loss } from "../shared/ghost_table.ts";
 
 /** Why a key that was just looked for in vain is not here: how its last copy was lost. */
 export function missReason({ l1, shared }: Pick<StorageContext, "l1" | "shared">, key: ObjectKey): MissReason {
-  // Still in L1, but its time is up.
-  if (l1.isExpiredUnsaved(key)) return "expired";
-  // It may have been stored since it was looked for: what has expired leaves at a look, and its loss is noted.
-  l1.peek(key);
+  // What has expired leaves at a look, and its loss is noted, unless it is still to be stored.
+  if (isOutdating(l1.know(key))) return "expired";
   const { losses, wasHere } = shared.ghosts.recall(key);
   return lastOf(losses)?.reason ?? (wasHere ? "unknown" : "never_stored");
 }

@@ -1,7 +1,5 @@
 /** How large the shared words are. */
 export interface SharedKeysOptions {
-  /** Places for storage managers, 1-64. */
-  readonly places: number;
   /** 32 random bits, so that nobody outside knows which keys share a stripe. */
   readonly hashSeed: number;
   /** A power of two (default 16 384). Keys of one stripe wait for each other when they change in the tiers. */
@@ -23,45 +21,39 @@ export interface SharedKeysMemory {
   readonly words: ArrayBufferLike;
 }
 
-/** Most places: a stripe has two words of bits for who waits. */
-export const MAX_PLACES = 64;
-
-/** Words of one seat: its holder; of one stripe; of one stale key. */
-export const SEAT = { holder: 0, words: 1 } as const;
-export const STRIPE = { owner: 0, sequence: 1, wanted: 2, turn: 4, loadTier: 6, words: 8 } as const;
+/** Words of one stripe; of one stale key. */
+export const STRIPE = { busy: 0, sequence: 1, loadTier: 2, words: 4 } as const;
 export const STALE = { hash: 0, check: 1, tiers: 2, words: 4 } as const;
 
 /** A remembered loss, in sets of so many; a block of the filter of stored keys, and the bits that a key has in it. */
 export const GHOST = { high: 0, low: 1, what: 2, when: 3, check: 4, words: 5, ways: 8 } as const;
 export const STORED = { words: 16, bits: 4 } as const;
 
-/** Single words in front of the tables; `version` is a float64. */
+/** Single words in front of the tables; `version` is an int64. */
 export const HEAD = {
-  exclusive: 0,
-  exclusiveSequence: 1,
-  /** The lock over the tables (two words): stale keys, version. */
-  lock: 2,
-  version: 4,
-  staleKeys: 6,
-  distrustedTiers: 7,
-  ghostsForgotten: 8,
+  version: 0,
+  /** The holder number of the thread that clears, or 0. */
+  clearing: 2,
+  /** Part of the sequence number of every stripe. */
+  sequence: 3,
+  staleKeys: 4,
+  distrustedTiers: 5,
+  ghostsForgotten: 6,
   /** 1: the thread that stores was woken and has not looked yet. */
-  woken: 9,
+  woken: 7,
   /** 1: a key that the ghost index does not know is in no tier. */
-  knowsAllKeys: 10,
-  words: 32,
+  knowsAllKeys: 8,
+  words: 16,
 } as const;
 
 /** Where everything lies, in words: a pure function of the options. */
 export interface SharedKeysLayout {
-  readonly places: number;
   readonly stripes: number;
   readonly staleRows: number;
   readonly maxStaleKeys: number;
   readonly ghostSets: number;
   readonly storedBlocks: number;
   readonly at: {
-    readonly seats: number;
     readonly stripes: number;
     readonly stale: number;
     readonly ghosts: number;
@@ -72,10 +64,9 @@ export interface SharedKeysLayout {
 
 /** Lays the words out. Throws RangeError on sizes that do not work. */
 export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
-  const { places, stripes = 16_384, maxStaleKeys = 65_536, ghosts = 32_768, storedKeysBytes = 4_194_304 } = options;
+  const { stripes = 16_384, maxStaleKeys = 65_536, ghosts = 32_768, storedKeysBytes = 4_194_304 } = options;
   const ghostSets = ghosts / GHOST.ways;
   const storedBlocks = storedKeysBytes / (STORED.words * 4);
-  if (!(places >= 1 && places <= MAX_PLACES)) throw new RangeError(`share keys among 1 to ${MAX_PLACES}: ${places}`);
   if (!isPowerOfTwo(stripes)) {
     throw new RangeError(`share keys in a power of two of stripes: ${stripes}`);
   }
@@ -84,15 +75,14 @@ export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
   }
   // Twice as many rows as keys, so that a search ends soon.
   const staleRows = 2 ** Math.ceil(Math.log2(2 * Math.max(1, maxStaleKeys)));
-  const seats = HEAD.words;
-  const stripesAt = seats + Math.ceil(places / 2) * 2 * SEAT.words;
+  const stripesAt = HEAD.words;
   const stale = stripesAt + stripes * STRIPE.words;
   const ghostsAt = stale + staleRows * STALE.words;
   // At whole blocks, so that each is a cache line.
   const stored = Math.ceil((ghostsAt + ghosts * GHOST.words) / STORED.words) * STORED.words;
   const words = stored + storedBlocks * STORED.words;
-  const at = { seats, stripes: stripesAt, stale, ghosts: ghostsAt, stored };
-  return { places, stripes, staleRows, maxStaleKeys, ghostSets, storedBlocks, at, words };
+  const at = { stripes: stripesAt, stale, ghosts: ghostsAt, stored };
+  return { stripes, staleRows, maxStaleKeys, ghostSets, storedBlocks, at, words };
 }
 
 function isPowerOfTwo(value: number): boolean {

@@ -1,72 +1,66 @@
 import type { ObjectKey } from "../../core/key.ts";
 import { keyHash } from "./key_hash.ts";
 import { HEAD, type SharedKeysLayout, STALE } from "./memory.ts";
-import type { WordLock } from "./word_lock.ts";
 
 const NONE = -1;
 
 /**
  * The keys of which tiers hold an outdated copy that could not be deleted, for all threads: a hash table of 64-bit
- * fingerprints with a bit for each tier. A row whose bits are gone stays as a stepping stone until no key is left.
- * Marks of a key are changed under the key's latch.
+ * fingerprints with a bit for each tier. A row whose bits are gone stays as a stepping stone until no key is left. The
+ * owner of the tiers alone changes marks, under the key's latch; so whoever reads one that changes looks again.
  */
 export class StaleTable {
   readonly #words: Int32Array;
-  readonly #lock: WordLock;
   readonly #layout: SharedKeysLayout;
   readonly #seed: number;
 
-  constructor(
-    words: Int32Array,
-    options: { readonly lock: WordLock; readonly layout: SharedKeysLayout; readonly hashSeed: number },
-  ) {
+  constructor(words: Int32Array, options: { readonly layout: SharedKeysLayout; readonly hashSeed: number }) {
     this.#words = words;
-    this.#lock = options.lock;
     this.#layout = options.layout;
     this.#seed = options.hashSeed;
   }
 
-  /** Whether the tier's copy of the key is outdated. Costs one look while no key is marked. */
-  has(key: ObjectKey, tier: number): boolean {
-    if (this.#load(HEAD.staleKeys) === 0) return false;
-    return this.#lock.run(() => {
-      const row = this.#find(key);
-      return row !== NONE && (this.#get(row, STALE.tiers) & bitOf(tier)) !== 0;
-    });
+  /** Whether some key is marked. */
+  get hasAny(): boolean {
+    return this.#load(HEAD.staleKeys) !== 0;
   }
 
-  /** Marks a copy as outdated; beyond the limit the whole tier is distrusted instead. */
-  add(key: ObjectKey, tier: number): void {
-    this.#lock.run(() => {
-      const known = this.#find(key);
-      if (known !== NONE) this.#setTiers(known, this.#get(known, STALE.tiers) | bitOf(tier));
-      else if (this.#load(HEAD.staleKeys) < this.#layout.maxStaleKeys) this.#insert(key, tier);
-      else this.#words[HEAD.distrustedTiers] = this.#load(HEAD.distrustedTiers) | bitOf(tier);
-    });
+  /** Whether the tier's copy of the key is outdated. Costs one look while no key is marked. */
+  has(key: ObjectKey, tier: number): boolean {
+    if (!this.hasAny) return false;
+    const row = this.#find(key);
+    return row !== NONE && (this.#get(row, STALE.tiers) & bitOf(tier)) !== 0;
+  }
+
+  /** Marks a copy as outdated; false beyond the limit: the whole tier is distrusted instead. */
+  add(key: ObjectKey, tier: number): boolean {
+    const known = this.#find(key);
+    if (known !== NONE) this.#setTiers(known, this.#get(known, STALE.tiers) | bitOf(tier));
+    else if (this.#load(HEAD.staleKeys) < this.#layout.maxStaleKeys) this.#insert(key, tier);
+    else {
+      Atomics.or(this.#words, HEAD.distrustedTiers, bitOf(tier));
+      return false;
+    }
+    return true;
   }
 
   /** True if the copy was marked. */
   remove(key: ObjectKey, tier: number): boolean {
-    if (this.#load(HEAD.staleKeys) === 0) return false;
-    return this.#lock.run(() => {
-      const row = this.#find(key);
-      if (row === NONE || (this.#get(row, STALE.tiers) & bitOf(tier)) === 0) return false;
-      this.#setTiers(row, this.#get(row, STALE.tiers) & ~bitOf(tier));
-      this.#tidy();
-      return true;
-    });
+    if (!this.has(key, tier)) return false;
+    const row = this.#find(key);
+    this.#setTiers(row, this.#get(row, STALE.tiers) & ~bitOf(tier));
+    this.#tidy();
+    return true;
   }
 
   /** Forgets all marks of a tier, and trusts it again. */
   clear(tier: number): void {
-    this.#lock.run(() => {
-      this.#words[HEAD.distrustedTiers] = this.#load(HEAD.distrustedTiers) & ~bitOf(tier);
-      if (this.#load(HEAD.staleKeys) === 0) return;
-      for (let row = 0; row < this.#layout.staleRows; row++) {
-        this.#setTiers(row, this.#get(row, STALE.tiers) & ~bitOf(tier));
-      }
-      this.#tidy();
-    });
+    Atomics.and(this.#words, HEAD.distrustedTiers, ~bitOf(tier));
+    if (!this.hasAny) return;
+    for (let row = 0; row < this.#layout.staleRows; row++) {
+      this.#setTiers(row, this.#get(row, STALE.tiers) & ~bitOf(tier));
+    }
+    this.#tidy();
   }
 
   /** Whether more keys of the tier went stale than are remembered. */
@@ -74,13 +68,11 @@ export class StaleTable {
     return (this.#load(HEAD.distrustedTiers) & bitOf(tier)) !== 0;
   }
 
-  /** Counts the keys anew: after a thread died that may have been in the middle of a change. */
+  /** For a new owner, whose predecessor may have died in the middle of a change: counts the keys anew. */
   recount(): void {
-    this.#lock.run(() => {
-      let keys = 0;
-      for (let row = 0; row < this.#layout.staleRows; row++) if (this.#get(row, STALE.tiers) !== 0) keys++;
-      Atomics.store(this.#words, HEAD.staleKeys, keys);
-    });
+    let keys = 0;
+    for (let row = 0; row < this.#layout.staleRows; row++) if (this.#get(row, STALE.tiers) !== 0) keys++;
+    Atomics.store(this.#words, HEAD.staleKeys, keys);
   }
 
   #insert(key: ObjectKey, tier: number): void {
@@ -119,17 +111,17 @@ export class StaleTable {
   }
 
   #tidy(): void {
-    if (this.#load(HEAD.staleKeys) > 0) return;
+    if (this.hasAny) return;
     const { at, staleRows } = this.#layout;
     this.#words.fill(0, at.stale, at.stale + staleRows * STALE.words);
   }
 
   #get(row: number, field: number): number {
-    return this.#words[this.#layout.at.stale + row * STALE.words + field] ?? 0;
+    return this.#load(this.#layout.at.stale + row * STALE.words + field);
   }
 
   #set(row: number, field: number, value: number): void {
-    this.#words[this.#layout.at.stale + row * STALE.words + field] = value;
+    Atomics.store(this.#words, this.#layout.at.stale + row * STALE.words + field, value);
   }
 
   #load(word: number): number {

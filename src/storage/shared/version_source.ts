@@ -1,25 +1,24 @@
 import { HEAD } from "./memory.ts";
-import type { WordLock } from "./word_lock.ts";
 
 /**
  * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number; grows strictly over all threads, also
  * while a clock stands still or steps back.
  */
 export class VersionSource {
-  readonly #doubles: Float64Array;
-  readonly #lock: WordLock;
+  readonly #words: BigInt64Array;
 
-  constructor(words: Int32Array, lock: WordLock) {
-    this.#doubles = new Float64Array(words.buffer);
-    this.#lock = lock;
+  constructor(words: Int32Array) {
+    this.#words = new BigInt64Array(words.buffer, 0, HEAD.words / 2);
   }
 
   next(nowMs: number): number {
-    return this.#lock.run(() => {
-      const at = HEAD.version >>> 1;
-      const version = Math.max((this.#doubles[at] ?? 0) + 1, Math.floor(nowMs) * 1024);
-      this.#doubles[at] = version;
-      return version;
-    });
+    const byClock = BigInt(Math.floor(nowMs)) * 1024n;
+    const at = HEAD.version >>> 1;
+    for (let last = Atomics.load(this.#words, at);;) {
+      const version = byClock > last ? byClock : last + 1n;
+      const found = Atomics.compareExchange(this.#words, at, last, version);
+      if (found === last) return Number(version);
+      last = found;
+    }
   }
 }

@@ -3,8 +3,8 @@ import type { StaleTable } from "../shared/stale_table.ts";
 
 /**
  * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there. All
- * threads share the marks; each remembers the names of those keys that it marked or met, to delete the copies with the
- * next chance.
+ * threads share the marks; the owner of the tiers, who alone changes them, remembers the names of the keys, to delete
+ * the copies with the next chance.
  */
 export class StaleKeys {
   readonly #table: StaleTable;
@@ -26,14 +26,16 @@ export class StaleKeys {
     const id = keyId(key);
     // Deleted first, so that it goes behind the others and `first` tries each in turn.
     this.#names.delete(id);
-    this.#table.add(key, this.#tier);
-    if (this.#table.has(key, this.#tier)) this.#names.set(id, key);
+    if (this.#table.add(key, this.#tier)) this.#names.set(id, key);
   }
 
   has(key: ObjectKey): boolean {
-    if (!this.#table.has(key, this.#tier)) return false;
-    this.#names.set(keyId(key), key);
-    return true;
+    return this.#table.has(key, this.#tier);
+  }
+
+  /** There may be such a key: one that an earlier owner marked is remembered by its name. */
+  met(key: ObjectKey): void {
+    if (this.has(key)) this.#names.set(keyId(key), key);
   }
 
   /** True if the key was stale. */
@@ -42,10 +44,10 @@ export class StaleKeys {
     return this.#table.remove(key, this.#tier);
   }
 
-  /** Any stale key whose name is known here, for repair. */
+  /** Any of them whose name is known, for repair. */
   first(): ObjectKey | undefined {
     for (const [id, key] of this.#names) {
-      if (this.#table.has(key, this.#tier)) return key;
+      if (this.has(key)) return key;
       this.#names.delete(id);
     }
     return undefined;
@@ -56,7 +58,10 @@ export class StaleKeys {
    * copy any more.
    */
   clear(tenant?: string): void {
-    if (tenant === undefined) this.#table.clear(this.#tier);
-    for (const key of this.#names.values()) if (tenant === undefined || key.tenant === tenant) this.remove(key);
+    if (tenant === undefined) {
+      this.#table.clear(this.#tier);
+      this.#names.clear();
+    }
+    for (const key of this.#names.values()) if (key.tenant === tenant) this.remove(key);
   }
 }

@@ -11,14 +11,26 @@ import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { LookupListener } from "../types.ts";
 import { discardLoad } from "./discard_load.ts";
 import { StaleKeys } from "./stale_keys.ts";
+import { StoreWatch } from "./store_watch.ts";
 
 /** What a Tier needs besides its adapter. */
 export interface TierOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly shared: SharedKeys;
+  /** Throws shutting_down if this thread was declared dead although it still runs. */
+  readonly assertAlive: () => void;
   /** Its place in the order of tiers, the same in all threads. */
   readonly index: number;
+}
+
+/** How a store in one tier ended. */
+export interface StoreResult {
+  readonly tier: Tier;
+  /** undefined: stored. */
+  readonly error: Error | undefined;
+  /** Of one that failed: it did so in its last step, so that nobody knows what the tier holds now. */
+  readonly isInDoubt: boolean;
 }
 
 /** A clear that goes on. */
@@ -39,8 +51,11 @@ export class Tier {
   readonly #publish: Publish<EventMap>;
   readonly #clock: Clock;
   readonly #shared: SharedKeys;
-  readonly #stale: StaleKeys;
-  readonly #index: number;
+  readonly #assertAlive: () => void;
+  /** The keys whose copy here is known to be outdated; the owner of the tiers alone changes them. */
+  readonly stale: StaleKeys;
+  /** Its place in the order of tiers. */
+  readonly index: number;
 
   constructor(adapter: L2Adapter, options: TierOptions) {
     this.name = adapter.name;
@@ -48,8 +63,9 @@ export class Tier {
     this.#publish = options.publish;
     this.#clock = options.clock;
     this.#shared = options.shared;
-    this.#index = options.index;
-    this.#stale = new StaleKeys(options.shared.stale, options.index);
+    this.#assertAlive = options.assertAlive;
+    this.index = options.index;
+    this.stale = new StaleKeys(options.shared.stale, options.index);
   }
 
   /** Metadata of a current, unexpired copy. Throws tier_failed. */
@@ -85,7 +101,7 @@ export class Tier {
     try {
       return this.#readable(key) ? await this.#adapter.load(key, range) : undefined;
     } catch (error) {
-      const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+      const label = this.#label(key);
       const requestedBytes = range.end - range.start;
       this.#publish("l2.load.submitted", { ...label, bytes: requestedBytes });
       this.#publish("l2.load.completed", {
@@ -101,44 +117,52 @@ export class Tier {
   }
 
   /**
-   * Stores or replaces. Throws what the source threw, else tier_failed or no_room; then the tier holds what it held,
-   * or, if it failed in its last step, nothing that is read.
+   * Stores or replaces; never rejects. What the source threw is the error, else tier_failed or no_room; then the tier
+   * holds what it held, unless that is in doubt. Nobody may read here before `settle`.
    */
-  async store(key: ObjectKey, source: StoreSource): Promise<void> {
-    const watch = new StoreWatch(() => this.#shared.assertSeated());
-    await this.#measureStore(key, source.sizeBytes ?? 0, watch, () => this.#adapter.store(key, watch.source(source)));
+  async store(key: ObjectKey, source: StoreSource): Promise<StoreResult> {
+    const watch = new StoreWatch(this.#assertAlive);
+    const store = () => this.#adapter.store(key, watch.source(source));
+    return await this.#measureStore(key, { bytes: source.sizeBytes ?? 0, watch, store });
   }
 
   /** The same for an object that lies whole in memory; in fewer steps where the tier can. */
-  async storeObject(key: ObjectKey, object: WholeObject, source: () => StoreSource): Promise<void> {
+  async storeObject(key: ObjectKey, object: WholeObject, source: () => StoreSource): Promise<StoreResult> {
     const { sizeBytes } = object.meta;
     if (this.#adapter.storeWhole === undefined || sizeBytes > this.groupLimitBytes) {
       return await this.store(key, source());
     }
-    const watch = new StoreWatch(() => this.#shared.assertSeated());
-    await this.#measureStore(key, sizeBytes, watch, async () => {
+    const watch = new StoreWatch(this.#assertAlive);
+    const store = async () => {
       await this.#adapter.storeWhole?.(key, watch.object(object));
       return object.meta;
-    });
+    };
+    return await this.#measureStore(key, { bytes: sizeBytes, watch, store });
+  }
+
+  /** For the owner: what a store has made of the copy here, be it that none may be read. */
+  settle(key: ObjectKey, { error, isInDoubt }: StoreResult): void {
+    if (error === undefined) this.stale.remove(key);
+    else if (isInDoubt) this.stale.add(key);
   }
 
   async #measureStore(
     key: ObjectKey,
-    bytes: number,
-    watch: StoreWatch,
-    store: () => Promise<ObjectMeta>,
-  ): Promise<void> {
+    { bytes, watch, store }: {
+      readonly bytes: number;
+      readonly watch: StoreWatch;
+      readonly store: () => Promise<ObjectMeta>;
+    },
+  ): Promise<StoreResult> {
     const startMs = this.#clock.monotonicMs();
-    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+    const label = this.#label(key);
     this.#publish("l2.store.submitted", { ...label, bytes });
     try {
       const meta = await store();
-      this.#stale.remove(key);
       const seconds = this.#since(startMs);
       this.#publish("l2.store.completed", { ...label, outcome: "ok", bytes: meta.sizeBytes, seconds });
+      return { tier: this, error: undefined, isInDoubt: false };
     } catch (error) {
-      // Whether it became visible nobody knows, so neither it nor what it was to replace may be read.
-      if (watch.isCommitting) this.#stale.add(key);
       const outcome = watch.broken === undefined ? "failed" : "aborted";
       this.#publish("l2.store.completed", {
         ...label,
@@ -147,8 +171,9 @@ export class Tier {
         seconds: this.#since(startMs),
         ...(outcome === "failed" ? { error: causeText(error) } : {}),
       });
-      if (watch.broken !== undefined) throw watch.broken.cause;
-      throw this.#failure("store", error);
+      const cause = watch.broken === undefined ? error : watch.broken.cause;
+      const isOwn = watch.broken !== undefined && cause instanceof Error;
+      return { tier: this, error: isOwn ? cause : this.#failure("store", cause), isInDoubt: watch.isCommitting };
     }
   }
 
@@ -164,7 +189,7 @@ export class Tier {
    * remembers it as stale. Never throws.
    */
   async forget(key: ObjectKey): Promise<void> {
-    await this.#delete(key).catch(() => this.#stale.add(key));
+    await this.#delete(key).catch(() => this.stale.add(key));
   }
 
   /** Like `forget`, of a copy whose write has failed in the end: what it had replaced here is lost. */
@@ -174,14 +199,14 @@ export class Tier {
   }
 
   async #delete(key: ObjectKey): Promise<boolean> {
-    const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
-    this.#shared.assertSeated();
+    const label = this.#label(key);
+    this.#assertAlive();
     const startMs = this.#clock.monotonicMs();
     try {
       const deleted = await this.#adapter.delete(key);
       const outcome = deleted ? "deleted" : "miss";
       this.#publish("l2.delete.completed", { ...label, outcome, seconds: this.#since(startMs) });
-      return !this.#stale.remove(key) && deleted;
+      return !this.stale.remove(key) && deleted;
     } catch (error) {
       this.#publish("l2.delete.completed", {
         ...label,
@@ -191,16 +216,6 @@ export class Tier {
       });
       throw this.#failure("delete", error);
     }
-  }
-
-  /** Whether the copy here is known to be outdated. */
-  isStale(key: ObjectKey): boolean {
-    return this.#stale.has(key);
-  }
-
-  /** Any key with an outdated copy, for repair. */
-  firstStale(): ObjectKey | undefined {
-    return this.#stale.first();
   }
 
   /** Objects up to this size are committed in groups. */
@@ -222,12 +237,12 @@ export class Tier {
   clear(tenant: string | undefined): TierClearing {
     const { promise: invisible, resolve, reject } = Promise.withResolvers<void>();
     const onInvisible = (): void => {
-      this.#stale.clear(tenant);
+      this.stale.clear(tenant);
       resolve();
     };
     const clear = async (): Promise<number> => {
       try {
-        this.#shared.assertSeated();
+        this.#assertAlive();
         let isVisible = true;
         const count = await this.#adapter.clear(tenant, () => {
           isVisible = false;
@@ -263,7 +278,7 @@ export class Tier {
 
   /** False if the copy of this key must not be read. Throws tier_failed if nothing here may be read. */
   #readable(key: ObjectKey): boolean {
-    if (this.#stale.distrusted) {
+    if (this.stale.distrusted) {
       throw new VitrineError(
         "tier_failed",
         `read tier: too many outdated copies could not be deleted in ${this.name}`,
@@ -272,7 +287,7 @@ export class Tier {
         },
       );
     }
-    return !this.#stale.has(key);
+    return !this.stale.has(key);
   }
 
   async #ask<T>(
@@ -287,7 +302,7 @@ export class Tier {
       failure: { readonly error?: string } = {},
     ): void => {
       const seconds = this.#since(startMs);
-      const label = { tier: this.name, tenant: key.tenant, keys: 1, requestId: key.requestId };
+      const label = this.#label(key);
       this.#publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });
       listener?.asked(this.name, { startMs, seconds });
     };
@@ -309,7 +324,11 @@ export class Tier {
   }
 
   #lost(key: ObjectKey, reason: LossReason): void {
-    this.#shared.ghosts.lost(key, { tier: this.#index + 1, reason, atMs: this.#clock.monotonicMs() });
+    this.#shared.ghosts.lost(key, { tier: this.index + 1, reason, atMs: this.#clock.monotonicMs() });
+  }
+
+  #label({ tenant, requestId }: ObjectKey) {
+    return { tier: this.name, tenant, keys: 1, requestId };
   }
 
   #since(startMs: number): number {
@@ -322,57 +341,5 @@ export class Tier {
       cause: error,
       details: { tier: this.name },
     });
-  }
-}
-
-/** Notes what becomes of the source of a store. */
-class StoreWatch {
-  /** What the source threw, so that it is not taken for a broken tier. */
-  broken: { readonly cause: unknown } | undefined;
-  /** From here on the object may be visible. */
-  isCommitting = false;
-  readonly #beforeCommit: () => void;
-
-  /** `beforeCommit` throws if this thread may not store any more. */
-  constructor(beforeCommit: () => void) {
-    this.#beforeCommit = beforeCommit;
-  }
-
-  object(object: WholeObject): WholeObject {
-    const { meta, extents, durable } = object;
-    return { meta, extents, durable, assertWanted: () => this.#commit(() => object.assertWanted()) };
-  }
-
-  source(source: StoreSource): StoreSource {
-    return {
-      ...source,
-      chunks: this.#chunks(source),
-      meta: () => this.#noting(() => source.meta()),
-      assertWanted: () => this.#commit(() => source.assertWanted?.()),
-    };
-  }
-
-  async *#chunks(source: StoreSource): AsyncGenerator<Uint8Array, void, void> {
-    try {
-      yield* source.chunks;
-    } catch (cause) {
-      this.broken ??= { cause };
-      throw cause;
-    }
-  }
-
-  #commit(assertWanted: () => void): void {
-    this.#noting(assertWanted);
-    this.isCommitting = true;
-  }
-
-  #noting<T>(call: () => T): T {
-    try {
-      this.#beforeCommit();
-      return call();
-    } catch (cause) {
-      this.broken ??= { cause };
-      throw cause;
-    }
   }
 }

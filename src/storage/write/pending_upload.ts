@@ -112,7 +112,9 @@ export class PendingUpload implements Upload {
     if (this.#hash !== undefined && this.#hash.digest("base64") !== request.sha256) {
       throw new VitrineError("digest_mismatch", "check upload: its SHA-256 is not the one announced");
     }
-    const write = { request, sizeBytes: this.#receivedBytes, crc32: this.#crc };
+    const { key, precondition, contentType, sha256, headers, ttlSeconds } = request;
+    const body = { sizeBytes: this.#receivedBytes, crc32: this.#crc };
+    const write = { key, precondition, object: { ...body, contentType, sha256, headers, ttlSeconds } };
     if (this.#stream !== undefined) return committer.streamed(write, this.#stream, { needsAll: through });
     if (this.#staged === undefined) throw new VitrineError("client_gone", "finish upload: it has no bytes");
     return through ? committer.through(write, this.#staged) : committer.behind(write, this.#staged);

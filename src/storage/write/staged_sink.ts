@@ -1,5 +1,5 @@
-import { VitrineError } from "../../core/errors.ts";
 import type { L1, Lease, WriteRequest } from "../../l1/types.ts";
+import { leaseLost } from "../changes/refusals.ts";
 import { copyInto } from "../copy_into.ts";
 import type { LeaseKeeper } from "../lease_keeper.ts";
 import { memoryChunks } from "../memory_chunks.ts";
@@ -110,8 +110,4 @@ export class StagedSink {
   #renew(lease: Lease): void {
     if (!this.#options.l1.renew(lease)) throw leaseLost();
   }
-}
-
-function leaseLost(): VitrineError {
-  return new VitrineError("no_room", "take upload: its write lease has run out");
 }

@@ -1,12 +1,10 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Tier } from "../tiers/tier.ts";
+import type { StoreResult, Tier } from "../tiers/tier.ts";
 import { HandOver } from "./hand_over.ts";
-import { type StoreResult, storeResult } from "./store_result.ts";
 
 interface Lane {
-  readonly tier: Tier;
   readonly handOver: HandOver;
   readonly result: Promise<StoreResult>;
 }
@@ -28,7 +26,7 @@ export class StreamSink {
   readonly #lanes: readonly Lane[];
   readonly #needsAll: boolean;
   #failures: readonly Error[] = [];
-  #meta: ObjectMeta | undefined;
+  #ending: { readonly meta: ObjectMeta; readonly assertGranted: () => void } | undefined;
 
   constructor(options: StreamSinkOptions) {
     this.#needsAll = options.needsAll;
@@ -43,9 +41,9 @@ export class StreamSink {
     if (this.#needsAll || this.#failures.length === this.#lanes.length) throw failure;
   }
 
-  /** Makes the object visible, tier by tier; resolves when all have answered. To be called under the key's latch. */
-  finish(meta: ObjectMeta): Promise<readonly StoreResult[]> {
-    this.#meta = meta;
+  /** As FinishStream. */
+  finish(meta: ObjectMeta, assertGranted: () => void): Promise<readonly StoreResult[]> {
+    this.#ending = { meta, assertGranted };
     for (const lane of this.#lanes) lane.handOver.end();
     return Promise.all(this.#lanes.map((lane) => lane.result));
   }
@@ -61,17 +59,18 @@ export class StreamSink {
     const source = {
       chunks: handOver,
       meta: (): ObjectMeta => {
-        if (this.#meta === undefined) throw new VitrineError("client_gone", "store upload: it has not ended");
-        return this.#meta;
+        if (this.#ending === undefined) throw new VitrineError("client_gone", "store upload: it has not ended");
+        return this.#ending.meta;
       },
+      assertWanted: () => this.#ending?.assertGranted(),
     };
     const { sizeBytes } = options;
     const storing = tier.store(options.key, sizeBytes === undefined ? source : { ...source, sizeBytes });
-    const result = storeResult(tier, storing).then((ended) => {
+    const result = storing.then((ended) => {
       if (ended.error !== undefined) this.#failures = [...this.#failures, ended.error];
       handOver.close();
       return ended;
     });
-    return { tier, handOver, result };
+    return { handOver, result };
   }
 }

@@ -1,6 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
+import { assertHolds } from "../changes/refusals.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import type { MaybePromise, PutRequest, Upload } from "../types.ts";
@@ -66,16 +67,11 @@ export class WriteController {
   /** Early refusal; what counts is decided again when the upload is committed. */
   #check({ key, precondition }: PutRequest): Promise<void> | undefined {
     if (precondition === undefined) return undefined;
-    const assertAllowed = (current: ObjectMeta | undefined): void => {
-      if (!precondition(current)) {
-        throw new VitrineError("precondition_failed", "reserve upload: its precondition does not hold");
-      }
-    };
     const resident = this.#context.l1.peek(key);
     if (resident === undefined && this.#context.tiers.length > 0 && !this.#context.shared.isNew(key)) {
-      return this.#options.find(key).then(assertAllowed);
+      return this.#options.find(key).then((current) => assertHolds(precondition, current));
     }
-    assertAllowed(resident);
+    assertHolds(precondition, resident);
     return undefined;
   }
 

@@ -227,7 +227,7 @@ test("StorageThread.stop fails when no thread gets to its end, and when a thread
   expect(failing.threads.length).toBe(1);
 });
 
-function close({ folders, storing }: StorageLines): void {
+function close({ folders, changes }: StorageLines): void {
   folders.close();
-  storing.close();
+  changes.close();
 }

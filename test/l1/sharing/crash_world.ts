@@ -193,7 +193,7 @@ export class Actor {
       for (const write of batch) this.writes.splice(this.writes.indexOf(write), 1);
       const onResident = open.loading ? "keep" : "replace";
       if (how === 0) this.#keepReads(this.l1.finishWriteAndReserveRead(commits, onResident, 2));
-      else if (how === 1) { for (const commit of commits) this.l1.admitUnsaved(commit, LIMITS); }
+      else if (how === 1) { for (const commit of commits) this.l1.admit(commit, { unsaved: LIMITS }); }
       else this.l1.finishWrite(commits, onResident);
     };
   }

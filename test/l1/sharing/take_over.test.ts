@@ -83,7 +83,7 @@ test("every call of a holder that was declared dead throws, and changes nothing"
   const following = dying.follow({ tenant: "", key: "c" }, "load");
   await main.takeOver(DEAD, { stillRuns: true });
   const before = main.usage();
-  const dead = "lock L1 as a thread that was declared dead: holder 2";
+  const dead = "use L1 as a thread that was declared dead: holder 2";
   expect(() => dying.finishRead([read.lease])).toThrow(dead);
   expect(() => dying.finishWrite([commit(staged, 10)], "replace")).toThrow(dead);
   expect(() => dying.delete([{ tenant: "", key: "a" }])).toThrow(dead);
@@ -131,7 +131,7 @@ test("takeOver leaves unsaved objects waiting, those that the dead was storing i
   const putUnsaved = (l1: L1Manager, key: string): void => {
     const staged = staging(l1.reserveWrite([request(key, 4)], "put")[0]);
     fill(staged.extents, new TextEncoder().encode("text"));
-    expect(l1.admitUnsaved(commit(staged, 4), { maxEntries: 9, maxBytes: 99 })).toBe("admitted");
+    expect(l1.admit(commit(staged, 4), { unsaved: { maxEntries: 9, maxBytes: 99 } })).toBe("admitted");
   };
   for (const key of ["gone", "a", "b"]) putUnsaved(dying, key);
   expect(dying.takeUnsaved(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);

@@ -16,7 +16,7 @@ const NOW_MS = 1_800_000_000_000;
 const key = (name: number) => ({ tenant: name % 2 === 0 ? "" : "t", key: `kä${name}` });
 
 /** One set of eight ways, so that a model knows what is forgotten. */
-const oneSet = () => allocateSharedKeys({ places: 1, hashSeed: 3, ghosts: GHOST.ways });
+const oneSet = () => allocateSharedKeys({ hashSeed: 3, ghosts: GHOST.ways });
 
 const byTier = (losses: readonly Loss[]) => losses.toSorted((a, b) => a.tier - b.tier);
 
@@ -113,7 +113,7 @@ test("GhostIndex takes a row for empty when two threads, or one that died, left 
 });
 
 test("GhostIndex forgets no key that was here, and takes about one in forty others for one of them, at eight bits for each", () => {
-  const index = new GhostIndex(allocateSharedKeys({ places: 1, hashSeed: 3, storedKeysBytes: 16_384 }));
+  const index = new GhostIndex(allocateSharedKeys({ hashSeed: 3, storedKeysBytes: 16_384 }));
   const count = 16_384;
   for (let name = 0; name < count; name++) index.storing(key(name));
   let known = 0;
@@ -128,6 +128,6 @@ test("GhostIndex forgets no key that was here, and takes about one in forty othe
 });
 
 test("planSharedKeys refuses sizes of the ghost index that are no powers of two", () => {
-  expect(() => planSharedKeys({ places: 1, hashSeed: 0, ghosts: 12 })).toThrow(RangeError);
-  expect(() => planSharedKeys({ places: 1, hashSeed: 0, storedKeysBytes: 100 })).toThrow(RangeError);
+  expect(() => planSharedKeys({ hashSeed: 0, ghosts: 12 })).toThrow(RangeError);
+  expect(() => planSharedKeys({ hashSeed: 0, storedKeysBytes: 100 })).toThrow(RangeError);
 });

@@ -1,4 +1,5 @@
 import { VitrineError } from "../../../src/core/errors.ts";
+import { etagOf } from "../../../src/core/object.ts";
 import { drainRead, key, put } from "../storage_bench.ts";
 import type { Member } from "./member.ts";
 
@@ -13,10 +14,9 @@ export async function count(
   for (let done = 0; done < task.times;) {
     const read = await storage.get(key(task.name));
     if (read === undefined) throw new Error("the object is gone");
-    const { version } = read.meta;
+    const precondition = { match: [etagOf(read.meta)] };
     const number = Number(new TextDecoder().decode(await drainRead(read)));
     try {
-      const precondition = (current?: { readonly version: number }): boolean => current?.version === version;
       await put(storage, task.name, { body: String(number + 1), precondition });
       done += 1;
     } catch (error) {

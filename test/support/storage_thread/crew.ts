@@ -5,11 +5,23 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena } from "../../../src/l1/arena/arena.ts";
-import { Owner } from "../../l2/file/line.ts";
+import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
+import { FileAdapter } from "../../../src/l2/file.ts";
+import { openChannel, portOf } from "../../../src/runtime/thread.ts";
+import { ChangeServer } from "../../../src/storage/changes/change_server.ts";
+import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
+import { TierOwner } from "../../../src/storage/changes/tier_owner.ts";
+import { openContext, type StorageContext } from "../../../src/storage/context.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
-import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
-import { type Common, type Member, openMember } from "./member.ts";
+import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
+import { Owner } from "../../l2/file/line.ts";
+import { type Common, type Member, openCommonL1, openMember } from "./member.ts";
+import { stall, type Stalls } from "./stall.ts";
 import type { Answer, Task, ThreadData } from "./thread.ts";
+
+/** The numbers of the owner that a crew begins with, which makes L1's tables, and of main's storage manager. */
+const OWNER = 1;
+const MAIN = 100;
 
 /** A thread with a storage manager of its own. */
 export class CrewThread {
@@ -21,7 +33,7 @@ export class CrewThread {
   constructor(data: ThreadData) {
     this.#worker = new Worker(fileURLToPath(import.meta.resolve("./thread.ts")), {
       workerData: data,
-      transferList: [data.owner],
+      transferList: [data.lines.folders, data.lines.changes],
     });
     this.#worker.on("message", (answer: Answer) => this.#arrive(answer));
     this.#worker.on("error", (error) => this.#arrive({ kind: "failed", message: String(error) }));
@@ -60,45 +72,61 @@ export class CrewThread {
   }
 }
 
-/** Main's own storage manager and threads over one L1 and one folder, which main owns. */
+/** Who makes the changes of the tier, in this thread. */
+interface CrewOwner {
+  readonly owner: TierOwner;
+  readonly context: StorageContext;
+}
+
+/** Main's own storage manager, and threads, over one L1 and one folder, which main owns besides. */
 export class Crew {
   readonly common: Common;
   readonly main: Member;
-  readonly #owner: Owner;
+  readonly #folder: Owner;
   readonly #threads: CrewThread[] = [];
+  #owner: CrewOwner;
+  readonly #detach = new Map<number, () => void>();
 
-  private constructor(common: Common, owner: Owner) {
+  private constructor(common: Common, folder: Owner, stalls: Stalls | undefined) {
     this.common = common;
-    this.#owner = owner;
-    this.main = openMember(common, { seat: { place: 0, holder: 1 }, owner: owner.attach() });
+    this.#folder = folder;
+    this.#owner = this.#own(OWNER, stalls);
+    this.main = openMember(common, { holder: MAIN, lines: this.#lines(MAIN) });
   }
 
-  /** Main sits at place 0 with holder 1. */
-  static open(options: { readonly l1Bytes: number }): Promise<Crew> {
+  /** `stalls`: what hangs in the owner. */
+  static open(
+    options: { readonly l1Bytes: number; readonly stalledStores?: readonly string[] },
+  ): Crew {
     const common: Common = {
       arena: allocateArena({ sizeBytes: options.l1Bytes, maxObjects: 1024, maxLeases: 1024, hashSeed: 7 }),
-      keys: allocateSharedKeys({ places: 4, hashSeed: 7 }),
+      keys: allocateSharedKeys({ hashSeed: 7 }),
       folder: mkdtempSync(join(tmpdir(), "vitrine-threads-")),
       clock: new SharedArrayBuffer(4),
     };
-    return Promise.resolve(
-      new Crew(
-        common,
-        new Owner({ name: "fs", path: common.folder, limitBytes: 0, sync: false, publish() {}, clock: systemClock }),
-      ),
-    );
+    const folder = new Owner({
+      name: "fs",
+      path: common.folder,
+      limitBytes: 0,
+      sync: false,
+      publish() {},
+      clock: systemClock,
+    });
+    const { stalledStores } = options;
+    const stores = new Set(stalledStores);
+    return new Crew(common, folder, stalledStores && { stores, loads: new Set(), onStall: () => {} });
   }
 
   /** Starts a thread and waits until it is ready. */
   async join(
-    seat: Seat,
+    holder: number,
     stalls: { readonly stores?: readonly string[]; readonly loads?: readonly string[] } = {},
   ): Promise<CrewThread> {
     const { stores: stalledStores = [], loads: stalledLoads = [] } = stalls;
     const thread = new CrewThread({
       common: this.common,
-      seat,
-      owner: this.#owner.attach(),
+      holder,
+      lines: this.#lines(holder),
       stalledStores,
       stalledLoads,
     });
@@ -107,12 +135,49 @@ export class Crew {
     return thread;
   }
 
+  /** Tidies up after a thread that is gone, as main does. */
+  async gone(holder: number): Promise<void> {
+    await this.main.l1.takeOver(holder);
+    this.#detach.get(holder)?.();
+  }
+
+  /** Another owner takes the place of the one that was there, as if its thread had died. */
+  async replaceOwner(holder: number): Promise<void> {
+    for (const detach of this.#detach.values()) detach();
+    await this.main.l1.takeOver(OWNER);
+    this.#owner = this.#own(holder, undefined);
+    const { changes } = this.#lines(MAIN);
+    this.main.changes.connect(portOf<readonly ToOwner[], readonly FromOwner[]>(changes));
+  }
+
   /** Ends everything and removes the folder. */
   async close(): Promise<void> {
     await this.main.storage.drain();
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
-    await this.#owner.close();
+    for (const detach of this.#detach.values()) detach();
+    await this.#owner.owner.end();
+    await this.#folder.close();
     rmSync(this.common.folder, { recursive: true });
+  }
+
+  #own(holder: number, stalls: Stalls | undefined): CrewOwner {
+    const publish = () => {};
+    const l1 = openCommonL1(this.common, { holder, publish });
+    const { folder: path } = this.common;
+    const file = new FileAdapter({ name: "fs", path, limitBytes: 0, sync: false, store: this.#folder.keeper });
+    const tiers = [stalls === undefined ? file : stall(file, stalls)];
+    const shared = new SharedKeys(this.common.keys, holder);
+    const context = openContext({ l1, tiers, publish, clock: systemClock, leaseMs: 10_000, shared });
+    return { owner: new TierOwner(context, { concurrency: 4 }), context };
+  }
+
+  #lines(holder: number): StorageLines {
+    const { port1, port2 } = openChannel();
+    const { owner, context } = this.#owner;
+    const port = portOf<readonly FromOwner[], readonly ToOwner[]>(port1);
+    const server = new ChangeServer(port, { owner, context, wake: (followed) => owner.wake(followed) });
+    this.#detach.set(holder, () => server.end());
+    return { folders: this.#folder.attach(), changes: port2 };
   }
 }
 

@@ -2,13 +2,16 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import type { ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import type { MessagePort } from "node:worker_threads";
 import { FileAdapter } from "../../../src/l2/file.ts";
 import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
+import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
+import { every } from "../../../src/compose/every.ts";
 import { portOf } from "../../../src/runtime/thread.ts";
+import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../../src/storage/changes/messages.ts";
+import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
 import type { SharedKeysMemory } from "../../../src/storage/shared/memory.ts";
-import { type Seat, SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
+import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { StorageManager } from "../../../src/storage/storage_manager.ts";
 import { stall, type Stalls } from "./stall.ts";
 
@@ -25,34 +28,27 @@ export interface Common {
 export interface Member {
   readonly l1: L1Manager;
   readonly storage: StorageManager;
+  readonly changes: RemoteChanges;
   /** The next moment of the common clock. */
   readonly tick: () => number;
   /** How often an event was published here. */
   readonly count: (name: EventName) => number;
 }
 
-/** Opens a member that reaches the folder's owner through `owner`; holder 1 formats the arena. */
+/** Opens a member that reaches the owner of folder and tier through `lines`. */
 export function openMember(
   common: Common,
-  { seat, owner, stalls }: { readonly seat: Seat; readonly owner: MessagePort; readonly stalls?: Stalls },
+  { holder, lines, stalls }: { readonly holder: number; readonly lines: StorageLines; readonly stalls?: Stalls },
 ): Member {
   const counts = new Map<EventName, number>();
   const publish = (name: EventName): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
   const clock = systemClock;
-  const l1 = new L1Manager(common.arena, {
-    holder: seat.holder,
-    clock,
-    publish,
-    policy: "s3-fifo",
-    admissionLimitBytes: common.arena.options.sizeBytes / 2,
-    readLeaseMs: 10_000,
-    writeLeaseMs: 10_000,
-    highWatermark: 0.9,
-    lowWatermark: 0.5,
-    format: seat.holder === 1,
-  });
-  const line = new OwnerLine();
-  line.connect(portOf<ToOwner, FromOwner>(owner));
+  const l1 = openCommonL1(common, { holder, publish });
+  const line = new OwnerLine({ asksAgain: false });
+  line.connect(portOf<ToOwner, FromOwner>(lines.folders));
+  const shared = new SharedKeys(common.keys, holder);
+  const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: 0, every });
+  changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(lines.changes));
   const store = line.store(0, (segment) => file.forgetSegment(segment));
   const file = new FileAdapter({ name: "fs", path: common.folder, limitBytes: 0, sync: false, store });
   const storage = new StorageManager({
@@ -65,8 +61,28 @@ export function openMember(
     leaseMs: 10_000,
     storeQueue: { maxEntries: 64, maxBytes: 1e8 },
     storeConcurrency: 4,
-    shared: new SharedKeys(common.keys, seat),
+    shared,
+    changes,
   });
   const words = new Int32Array(common.clock);
-  return { l1, storage, tick: () => Atomics.add(words, 0, 1), count: (name) => counts.get(name) ?? 0 };
+  return { l1, storage, changes, tick: () => Atomics.add(words, 0, 1), count: (name) => counts.get(name) ?? 0 };
+}
+
+/** One thread's view of the common L1; holder 1 makes its tables. */
+export function openCommonL1(
+  { arena }: Pick<Common, "arena">,
+  { holder, publish }: { readonly holder: number; readonly publish: (name: EventName) => void },
+): L1Manager {
+  return new L1Manager(arena, {
+    holder,
+    clock: systemClock,
+    publish,
+    policy: "s3-fifo",
+    admissionLimitBytes: arena.options.sizeBytes / 2,
+    readLeaseMs: 10_000,
+    writeLeaseMs: 10_000,
+    highWatermark: 0.9,
+    lowWatermark: 0.5,
+    format: holder === 1,
+  });
 }

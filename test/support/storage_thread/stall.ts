@@ -1,7 +1,7 @@
 import type { ObjectKey } from "../../../src/core/key.ts";
 import type { L2Adapter, L2Load } from "../../../src/l2/adapter.ts";
 
-/** Keys whose calls never come back: a store before it begins, a load after its first chunk. */
+/** Keys whose calls never come back: a store before its last step, a load after its first chunk. */
 export interface Stalls {
   readonly stores: ReadonlySet<string>;
   readonly loads: ReadonlySet<string>;
@@ -21,6 +21,10 @@ export function stall(inner: L2Adapter, stalls: Stalls): L2Adapter {
       await hang(key);
     }
   }
+  async function* allBut(chunks: AsyncIterable<Uint8Array>, key: ObjectKey): AsyncGenerator<Uint8Array, void, void> {
+    yield* chunks;
+    await hang(key);
+  }
   return {
     name: inner.name,
     lookup: (key) => inner.lookup(key),
@@ -30,7 +34,8 @@ export function stall(inner: L2Adapter, stalls: Stalls): L2Adapter {
         ? load
         : { meta: load.meta, chunks: firstChunk(load, key) };
     },
-    store: (key, source) => stalls.stores.has(key.key) ? hang(key) : inner.store(key, source),
+    store: (key, source) =>
+      inner.store(key, stalls.stores.has(key.key) ? { ...source, chunks: allBut(source.chunks, key) } : source),
     delete: (key) => inner.delete(key),
     clear: (tenant, onInvisible) => inner.clear(tenant, onInvisible),
     list: (query) => inner.list(query),

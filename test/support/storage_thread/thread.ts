@@ -1,5 +1,5 @@
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import type { Seat } from "../../../src/storage/shared/shared_keys.ts";
+import { parentPort, workerData } from "node:worker_threads";
+import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
 import { getBytes, put } from "../storage_bench.ts";
 import { count } from "./count.ts";
 import { type Done, type RandomWork, workAtRandom } from "./history.ts";
@@ -8,9 +8,8 @@ import { type Common, openMember } from "./member.ts";
 /** What a thread is started with. */
 export interface ThreadData {
   readonly common: Common;
-  readonly seat: Seat;
-  /** The line to the owner of the folder. */
-  readonly owner: MessagePort;
+  readonly holder: number;
+  readonly lines: StorageLines;
   readonly stalledStores: readonly string[];
   readonly stalledLoads: readonly string[];
 }
@@ -19,7 +18,12 @@ export interface ThreadData {
 export type Task =
   | { readonly kind: "work"; readonly clients: readonly RandomWork[] }
   | { readonly kind: "read"; readonly name: string; readonly readers: number }
-  | { readonly kind: "put"; readonly names: readonly string[]; readonly durability: "l1" | "l2" }
+  | {
+    readonly kind: "put";
+    readonly names: readonly string[];
+    readonly bytes?: number;
+    readonly durability: "l1" | "l2";
+  }
   /** Adds 1 to the number in an object so many times, by writes on condition that nobody else did meanwhile. */
   | { readonly kind: "count"; readonly name: string; readonly times: number }
   | { readonly kind: "drain" };
@@ -37,12 +41,12 @@ function parseData(data: ThreadData): ThreadData {
   return data;
 }
 
-const { common, seat, owner, stalledStores, stalledLoads } = parseData(workerData);
+const { common, holder, lines, stalledStores, stalledLoads } = parseData(workerData);
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 const answer = (message: Answer): void => parentPort?.postMessage(message);
 const member = openMember(common, {
-  seat,
-  owner,
+  holder,
+  lines,
   stalls: {
     stores: new Set(stalledStores),
     loads: new Set(stalledLoads),
@@ -61,9 +65,9 @@ async function run(task: Task): Promise<Answer> {
     return { kind: "read", sizes, loads: member.count("l2.load.submitted") };
   }
   if (task.kind === "put") {
-    const { durability } = task;
+    const { durability, bytes = 0 } = task;
     await Promise.all(
-      task.names.map((name) => put(member.storage, name, { body: `${name} of ${seat.holder}`, durability })),
+      task.names.map((name) => put(member.storage, name, { body: `${name} of ${holder}`.padEnd(bytes), durability })),
     );
   } else if (task.kind === "count") await count(member, task);
   else await member.storage.drain();

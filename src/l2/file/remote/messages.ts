@@ -1,4 +1,4 @@
-import { type ErrorCode, VitrineError } from "../../../core/errors.ts";
+import type { Failure } from "../../../core/failure.ts";
 import type { ListPage, ListQuery, TierUsage } from "../../adapter.ts";
 import type { ObjectKey } from "../../../core/key.ts";
 import type { IndexRow } from "../place.ts";
@@ -48,36 +48,3 @@ export type FromOwner =
 export type Answer =
   | { readonly id: number; readonly value: StoreAnswer }
   | { readonly id: number; readonly failure: Failure };
-
-/** An error as it crosses threads. */
-export interface Failure {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details: Readonly<Record<string, string | number>>;
-  /** The messages of its causes, outermost first. */
-  readonly causes: readonly string[];
-}
-
-/** One end of a channel between two threads: ordered and lossless. */
-export interface Port<Out, In> {
-  post(message: Out): void;
-  /** To be called once; what came before is not lost. */
-  listen(onMessage: (message: In) => void, onClose: () => void): void;
-  close(): void;
-}
-
-export function failureOf(error: unknown): Failure {
-  const causes: string[] = [];
-  for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error && causes.length < 8;) {
-    causes.push(cause.message);
-    cause = cause.cause;
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof VitrineError) return { code: error.code, message, details: error.details, causes };
-  return { code: "tier_failed", message, details: {}, causes };
-}
-
-export function errorOf({ code, message, details, causes }: Failure): VitrineError {
-  const cause = causes.reduceRight<Error | undefined>((inner, text) => new Error(text, { cause: inner }), undefined);
-  return new VitrineError(code, message, { details, cause });
-}

@@ -1,16 +1,11 @@
+import { Batch } from "../../../core/batch.ts";
 import { VitrineError } from "../../../core/errors.ts";
+import { errorOf } from "../../../core/failure.ts";
 import type { ObjectKey } from "../../../core/key.ts";
+import type { Port } from "../../../core/port.ts";
 import type { ListQuery } from "../../adapter.ts";
 import type { Change, StoreCalls } from "../store_calls.ts";
-import {
-  errorOf,
-  type FromOwner,
-  type Port,
-  type StoreAnswer,
-  type StoreAnswers,
-  type StoreCall,
-  type ToOwner,
-} from "./messages.ts";
+import type { FromOwner, StoreAnswer, StoreAnswers, StoreCall, ToOwner } from "./messages.ts";
 
 interface Waiting {
   readonly tier: number;
@@ -37,23 +32,36 @@ export class OwnerLine {
   readonly #waiting = new Map<number, Waiting>();
   readonly #stores = new Map<number, StoreState>();
   #port: Port<ToOwner, FromOwner> | undefined;
-  #unsent: { readonly id: number; readonly tier: number; readonly call: StoreCall }[] = [];
+  /** All calls of one turn go in one message. */
+  readonly #unsent = new Batch<ToOwner["calls"][number]>((calls) => this.#port?.post({ calls }));
+  readonly #asksAgain: boolean;
   #lastId = 0;
   #closed = false;
+
+  /**
+   * `asksAgain`: whether the next owner is asked again for the stores that the last one has not answered. Not where the
+   * last one also ordered them (storage/changes): they fail with it. Default: it is.
+   */
+  constructor({ asksAgain = true }: { readonly asksAgain?: boolean } = {}) {
+    this.#asksAgain = asksAgain;
+  }
 
   /** The owner is reached here from now on. */
   connect(port: Port<ToOwner, FromOwner>): void {
     this.#port?.close();
+    this.#lost();
     this.#port = port;
     for (const state of this.#stores.values()) state.trouble = undefined;
     port.listen(
       (message) => this.#hear(message),
       () => {
-        if (this.#port === port) this.#port = undefined;
+        if (this.#port !== port) return;
+        this.#port = undefined;
+        this.#lost();
       },
     );
     const again = [...this.#waiting].map(([id, { tier, call }]) => ({ id, tier, call: againOf(call) }));
-    this.#unsent = [];
+    this.#unsent.clear();
     const held = [...this.#stores].filter(([, { heldBytes }]) => heldBytes > 0).map(([tier, { heldBytes }]) => ({
       id: 0,
       tier,
@@ -119,16 +127,18 @@ export class OwnerLine {
     return new Promise((resolve, reject) => {
       this.#lastId += 1;
       this.#waiting.set(this.#lastId, { tier, call, onInvisible, resolve, reject });
-      this.#unsent.push({ id: this.#lastId, tier, call });
-      // All calls of one turn go in one message.
-      if (this.#unsent.length === 1) queueMicrotask(() => this.#send());
+      this.#unsent.add({ id: this.#lastId, tier, call });
     });
   }
 
-  #send(): void {
-    const calls = this.#unsent;
-    this.#unsent = [];
-    if (calls.length > 0) this.#port?.post({ calls });
+  /** The owner is gone: what it was asked to store fails, unless the next one is asked again. */
+  #lost(): void {
+    if (this.#asksAgain) return;
+    for (const [id, { call, reject }] of this.#waiting) {
+      if (call.method !== "change" || (call.change.kind !== "record" && call.change.kind !== "file")) continue;
+      this.#waiting.delete(id);
+      reject(new VitrineError("tier_failed", "store in folder: the storage thread has ended"));
+    }
   }
 
   #hear(message: FromOwner): void {

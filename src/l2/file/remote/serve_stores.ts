@@ -1,13 +1,8 @@
+import { Batch } from "../../../core/batch.ts";
+import { failureOf } from "../../../core/failure.ts";
+import type { Port } from "../../../core/port.ts";
 import type { FolderKeeper } from "../folder_keeper.ts";
-import {
-  type Answer,
-  failureOf,
-  type FromOwner,
-  type Port,
-  type StoreAnswer,
-  type StoreCall,
-  type ToOwner,
-} from "./messages.ts";
+import type { Answer, FromOwner, StoreAnswer, StoreCall, ToOwner } from "./messages.ts";
 
 /** The owner's side of the lines to all threads that use its folders. */
 export class StoreServer {
@@ -46,7 +41,8 @@ class Line {
   readonly #port: Port<FromOwner, ToOwner>;
   readonly #stores: readonly (FolderKeeper | undefined)[];
   readonly #heldBytes: number[] = [];
-  #answers: Answer[] = [];
+  /** All answers of one turn go in one message. */
+  readonly #answers = new Batch<Answer>((answers) => this.send({ kind: "answers", answers }));
   #ended = false;
 
   constructor(port: Port<FromOwner, ToOwner>, stores: readonly (FolderKeeper | undefined)[]) {
@@ -57,8 +53,8 @@ class Line {
   hear({ calls }: ToOwner): void {
     for (const { id, tier, call } of calls) {
       this.#run(id, tier, call).then(
-        (value) => this.#answer({ id, value }),
-        (error: unknown) => this.#answer({ id, failure: failureOf(error) }),
+        (value) => this.#answers.add({ id, value }),
+        (error: unknown) => this.#answers.add({ id, failure: failureOf(error) }),
       );
     }
   }
@@ -71,17 +67,6 @@ class Line {
     this.#ended = true;
     for (const [tier, bytes] of this.#heldBytes.entries()) this.#stores[tier]?.release(bytes ?? 0);
     this.#port.close();
-  }
-
-  /** All answers of one turn go in one message. */
-  #answer(answer: Answer): void {
-    this.#answers.push(answer);
-    if (this.#answers.length > 1) return;
-    queueMicrotask(() => {
-      const answers = this.#answers;
-      this.#answers = [];
-      this.send({ kind: "answers", answers });
-    });
   }
 
   async #run(id: number, tier: number, call: StoreCall): Promise<StoreAnswer> {

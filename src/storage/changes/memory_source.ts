@@ -1,8 +1,8 @@
-import { VitrineError } from "../core/errors.ts";
-import type { ObjectMeta } from "../core/object.ts";
-import type { L1, Lease } from "../l1/types.ts";
-import type { StoreSource, WholeObject } from "../l2/adapter.ts";
-import { memoryChunks } from "./memory_chunks.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L1, Lease } from "../../l1/types.ts";
+import type { StoreSource, WholeObject } from "../../l2/adapter.ts";
+import { memoryChunks } from "../memory_chunks.ts";
 
 /** Memory of L1 behind a live lease, and the object it holds. */
 export interface LeasedMemory {

@@ -1,4 +1,4 @@
-import type { FollowedWrite } from "../storing.ts";
+import type { FollowedWrite } from "./tier_changes.ts";
 
 /** How many are remembered; a write whose object was replaced is never asked for. */
 const MOST = 1024;

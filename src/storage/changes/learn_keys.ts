@@ -9,13 +9,17 @@ import type { StorageContext } from "../context.ts";
 export async function learnKeys(context: StorageContext, isOver: () => boolean = () => false): Promise<void> {
   const { tiers, shared, timers } = context;
   if (tiers.length === 0) return;
-  const sources = tiers.map((tier) => tier.keys());
+  const sources = tiers.map((tier) => ({ tier, source: tier.keys() }));
   try {
-    for (const source of sources) {
+    for (const { tier, source } of sources) {
       if (source === undefined) return;
       for await (const keys of source) {
         if (isOver()) return;
-        for (const key of keys) shared.ghosts.storing(key);
+        for (const key of keys) {
+          shared.ghosts.storing(key);
+          // The names of those that an earlier owner marked.
+          if (shared.stale.hasAny) tier.stale.met(key);
+        }
         await timers.turn();
       }
     }

@@ -1,14 +1,15 @@
-import type { ObjectKey } from "../../core/key.ts";
 import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
 import { shareRuns } from "../../core/share_runs.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
-import { memoryObject, memorySource } from "../memory_source.ts";
-import { repairStale } from "../tiers/repair_stale.ts";
-import type { FollowedWrite } from "../storing.ts";
+import { isOutdating } from "../is_outdating.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { FollowedWrites } from "./followed_writes.ts";
+import { memoryObject, memorySource } from "./memory_source.ts";
+import { repairStale } from "./repair_stale.ts";
+import type { FollowedWrite } from "./tier_changes.ts";
 
 /** How long to wait before each further attempt to store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
@@ -24,6 +25,10 @@ const LOOK_MS = 500;
 
 /** How long to wait when L1 cannot hand anything out. */
 const LATER_MS = 2;
+
+/** How long `settle` waits, and how often it looks, in milliseconds. */
+const SETTLE_MS = 1000;
+const SETTLE_LOOK_MS = 10;
 
 /** What a StoreController is made of. */
 export interface StoreControllerOptions {
@@ -102,6 +107,17 @@ export class StoreController {
     }
   }
 
+  /** Resolves when what is unsaved now is stored; after a second also if it is not. */
+  async settle(): Promise<void> {
+    const { l1, clock, timers } = this.#context;
+    const sinceMs = clock.monotonicMs();
+    this.wake();
+    while ((l1.unsavedUsage().oldestMs ?? Infinity) <= sinceMs && clock.monotonicMs() < sinceMs + SETTLE_MS) {
+      const isIdle = this.#idle.running === 0;
+      await Promise.race([...(isIdle ? [] : [this.#idle.idle()]), timers.after(SETTLE_LOOK_MS)]);
+    }
+  }
+
   /** What became of the objects that nothing newer has overtaken: a tier has the object, or none took it. */
   get totals(): { readonly stored: number; readonly refused: number } {
     return { stored: this.#stored, refused: this.#refused };
@@ -141,7 +157,7 @@ export class StoreController {
     }
     this.#onRoom();
     // Beside what is stored next: a tier that hangs may take long.
-    if (this.#context.tiers.some((tier) => tier.firstStale() !== undefined)) void this.#repair();
+    if (this.#context.tiers.some((tier) => tier.stale.first() !== undefined)) void this.#repair();
     this.wake();
   }
 
@@ -154,7 +170,7 @@ export class StoreController {
         : await Promise.all(tiers.map((tier) => this.#storeIn(tier, key, resident)));
       if (storing.includes("stored")) this.#stored++;
       else if (storing.includes("refused")) this.#refused++;
-    } else if (l1.isExpiredUnsaved(key)) {
+    } else if (isOutdating(l1.know(key))) {
       // What the tiers hold is older than what has expired. If it was removed or replaced instead the tiers are none of
       // this store's.
       await Promise.all(tiers.map((tier) => tier.forget(key)));
@@ -169,15 +185,14 @@ export class StoreController {
     const { l1, timers } = this.#context;
     const object = memoryObject(l1, resident, { durable: false });
     for (let attempt = 0; attempt === 0 || l1.isCurrent(resident.lease); attempt += 1) {
-      try {
-        await tier.storeObject(key, object, () => memorySource(l1, resident, { durable: false }));
-        return "stored";
-      } catch (error) {
-        const delayMs = RETRY_DELAYS_MS[attempt];
-        const hopeless = error instanceof VitrineError && error.code === "no_room";
-        if (delayMs === undefined || hopeless) break;
-        await timers.after(delayMs);
-      }
+      const result = await tier.storeObject(key, object, () => memorySource(l1, resident, { durable: false }));
+      tier.settle(key, result);
+      const { error } = result;
+      if (error === undefined) return "stored";
+      const delayMs = RETRY_DELAYS_MS[attempt];
+      const isHopeless = error instanceof VitrineError && error.code === "no_room";
+      if (delayMs === undefined || isHopeless) break;
+      await timers.after(delayMs);
     }
     // A failed store leaves what was there: an older object. A successor's store would replace it anyway, but it may be
     // expired by then.

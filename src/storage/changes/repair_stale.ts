@@ -7,10 +7,10 @@ import type { StorageContext } from "../context.ts";
 export async function repairStale({ tiers, latch }: Pick<StorageContext, "tiers" | "latch">): Promise<void> {
   for (const tier of tiers) {
     let failed = false;
-    for (let key = tier.firstStale(); key !== undefined && !failed; key = tier.firstStale()) {
+    for (let key = tier.stale.first(); key !== undefined && !failed; key = tier.stale.first()) {
       const stale = key;
-      await latch.run(stale, () => tier.isStale(stale) ? tier.forget(stale) : undefined);
-      failed = tier.isStale(stale);
+      await latch.run(stale, () => tier.stale.has(stale) ? tier.forget(stale) : undefined);
+      failed = tier.stale.has(stale);
     }
   }
 }

@@ -1,0 +1,23 @@
+import type { ObjectMeta } from "../../core/object.ts";
+import type { WriteCommit } from "../../l1/types.ts";
+import type { StorageContext } from "../context.ts";
+import type { NewObject } from "./tier_changes.ts";
+
+/** The metadata of an object that is about to be admitted. */
+export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "shared">, object: NewObject): ObjectMeta {
+  const { ttlSeconds, headers, ...rest } = object;
+  const createdMs = Math.floor(clock.nowMs());
+  return {
+    ...rest,
+    version: shared.versions.next(createdMs),
+    createdMs,
+    expiresMs: ttlSeconds === 0 ? 0 : createdMs + ttlSeconds * 1000,
+    ...(headers === undefined ? {} : { headers }),
+  };
+}
+
+/** What L1 is told of it. */
+export function commitOf(lease: WriteCommit["lease"], meta: ObjectMeta): WriteCommit {
+  const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
+  return { lease, sizeBytes, crc32, version, createdMs, expiresMs };
+}

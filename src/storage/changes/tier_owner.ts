@@ -1,0 +1,156 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { Precondition } from "../../core/precondition.ts";
+import type { Decide } from "../../l1/types.ts";
+import type { StorageContext } from "../context.ts";
+import { memoryChunks } from "../memory_chunks.ts";
+import type { StoreResult } from "../tiers/tier.ts";
+import type { PutResult } from "../types.ts";
+import { currentOf, nowOf } from "./current.ts";
+import { learnKeys } from "./learn_keys.ts";
+import { memoryObject, memorySource } from "./memory_source.ts";
+import { commitOf, newMeta } from "./new_meta.ts";
+import { assertHolds, leaseLost } from "./refusals.ts";
+import { Remover } from "./remover.ts";
+import { StoreController, type StoreControllerOptions } from "./store_controller.ts";
+import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
+
+/** How a write gets into the tiers, and then becomes what L1 shows. */
+interface Steps {
+  readonly needsAll: boolean;
+  readonly store: (meta: ObjectMeta) => Promise<readonly StoreResult[]>;
+  /** False if nobody waits for it any more, or if `decide` says so. */
+  readonly admit: (meta: ObjectMeta, decide: Decide) => boolean;
+}
+
+/**
+ * The owner of the tiers: makes every change in its own thread, those of a key one after the other. Nobody else changes
+ * what a tier holds; readers in all threads see by the key's stripe that one is being made.
+ */
+export class TierOwner implements TierChanges {
+  readonly #context: StorageContext;
+  readonly #stores: StoreController;
+  readonly #remover: Remover;
+  #lessons = 0;
+
+  /** Takes the place of an owner that is gone, if there was one. */
+  constructor(context: StorageContext, options: StoreControllerOptions) {
+    this.#context = context;
+    this.#stores = new StoreController(context, options);
+    this.#remover = new Remover(context, this.#stores);
+    if (context.tiers.length === 0) return;
+    context.shared.stripes.reset();
+    context.shared.stale.recount();
+    this.learn();
+    // What was acknowledged before.
+    this.wake();
+  }
+
+  async put({ lease, ...write }: StagedWrite): Promise<PutResult> {
+    const { l1, tiers } = this.#context;
+    const store = (meta: ObjectMeta): Promise<readonly StoreResult[]> => {
+      const staged = l1.staging(lease);
+      if (staged === undefined) throw leaseLost();
+      const memory = { lease, extents: [...memoryChunks(staged, 0, meta.sizeBytes)], meta };
+      const object = memoryObject(l1, memory, { durable: true });
+      const source = () => memorySource(l1, memory, { durable: true });
+      return Promise.all(tiers.map((tier) => tier.storeObject(write.key, object, source)));
+    };
+    const admit = (meta: ObjectMeta, decide: Decide): boolean =>
+      l1.admit(commitOf(lease, meta), { decide }) === "admitted";
+    return await this.#write(write, { store, admit, needsAll: true });
+  }
+
+  async stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult> {
+    const { l1 } = this.#context;
+    const { needsAll } = write;
+    const admit = (_meta: ObjectMeta, decide: Decide): boolean => {
+      let isWanted = false;
+      l1.delete([write.key], "replaced", (known) => isWanted = decide(known));
+      return isWanted;
+    };
+    return await this.#write(write, { store: (meta) => finish(meta, () => l1.assertAlive()), admit, needsAll });
+  }
+
+  /** `assertWaiting` throws if nobody waits for it any more. */
+  delete(key: ObjectKey, precondition: Precondition | undefined, assertWaiting?: () => void): Promise<boolean> {
+    return this.#remover.delete(key, precondition, assertWaiting);
+  }
+
+  clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>> {
+    return this.#remover.clear(tenant, tier);
+  }
+
+  wake(followed?: FollowedWrite): void {
+    if (followed !== undefined) this.note(followed);
+    this.#context.shared.heardWake();
+    if (this.#context.tiers.length > 0) this.#stores.wake();
+  }
+
+  /** A write that waits belongs to a request whose events carry details. */
+  note(followed: FollowedWrite): void {
+    this.#stores.note(followed);
+  }
+
+  /** Learns anew which keys the tiers have, after one of them was away. */
+  learn(): void {
+    const { shared } = this.#context;
+    shared.knowsAllKeys = false;
+    this.#lessons += 1;
+    const lesson = this.#lessons;
+    void learnKeys(this.#context, () => lesson !== this.#lessons);
+  }
+
+  /** How many objects were stored in the background, and how many no tier took. */
+  get totals(): StoreController["totals"] {
+    return this.#stores.totals;
+  }
+
+  /** Stores what there is, tries to delete outdated copies once more, and looks for nothing more. */
+  end(): Promise<void> {
+    return this.#stores.end();
+  }
+
+  #write({ key, object, precondition }: Omit<StreamedWrite, "needsAll">, steps: Steps): Promise<PutResult> {
+    const { latch, shared } = this.#context;
+    return latch.run(key, async () => {
+      const before = await currentOf(this.#context, key, { mustKnow: precondition !== undefined });
+      assertHolds(precondition, before);
+      const meta = newMeta(this.#context, object);
+      shared.ghosts.storing(key);
+      const stored = await this.#store(key, meta, steps);
+      const withdraw = () => Promise.all(stored.map(({ tier }) => tier.withdraw(key)));
+      let current: ObjectMeta | undefined;
+      try {
+        // The new object appears, and everything that is about the old one ends.
+        const isAdmitted = steps.admit(meta, (known) => {
+          current = nowOf(this.#context, known, before);
+          assertHolds(precondition, current);
+          return true;
+        });
+        if (!isAdmitted) throw leaseLost();
+      } catch (error) {
+        await withdraw();
+        throw error;
+      }
+      return { meta, replaced: current !== undefined };
+    });
+  }
+
+  /** Stores in the tiers; where it was stored, if that is enough. Throws if not. */
+  async #store(key: ObjectKey, meta: ObjectMeta, { store, needsAll }: Steps): Promise<readonly StoreResult[]> {
+    const results = await store(meta);
+    for (const result of results) result.tier.settle(key, result);
+    const failed = results.filter(({ error }) => error !== undefined);
+    const stored = results.filter(({ error }) => error === undefined);
+    const isEnough = needsAll ? failed.length === 0 : stored.length > 0;
+    // A tier that failed holds what it held. Where the new object was stored nothing can be restored, so it only goes
+    // away.
+    await (isEnough
+      ? Promise.all(failed.map(({ tier }) => tier.forget(key)))
+      : Promise.all(stored.map(({ tier }) => tier.withdraw(key))));
+    if (isEnough) return stored;
+    throw failed[0]?.error ?? new VitrineError("tier_failed", "store object: no tier took it");
+  }
+}
