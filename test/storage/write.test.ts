@@ -171,6 +171,30 @@ test("Upload.finish waits for a place when the store queue is full", async () =>
   expect(tierText(bench.tier(0), "b")).toBe("second");
 });
 
+test("Upload.finish lets tenants have their turn one after the other when the store queue is full", async () => {
+  const bench = storageBench({ storeQueue: { maxEntries: 1, maxBytes: 1000 }, storeConcurrency: 1 });
+  let gate = new Gate();
+  bench.tier(0).gate = (step) => step === "store" ? gate.wait() : undefined;
+  const done: string[] = [];
+  const write = async (tenant: string, name: string): Promise<void> => {
+    await put(bench.storage, "", { key: { tenant, key: name }, body: name });
+    done.push(name);
+  };
+  const floods = ["f1", "f2", "f3", "f4"].map((name) => write("flood", name));
+  await gate.reached;
+  const others = [write("a", "a1"), write("b", "b1")];
+  // The first is being stored; one comes in with each that is.
+  for (let stored = 0; stored < 6; stored += 1) {
+    await gate.reached;
+    const open = gate;
+    gate = new Gate();
+    open.open();
+  }
+  await Promise.all([...floods, ...others]);
+  gate.open();
+  expect(done).toEqual(["f1", "f2", "a1", "b1", "f3", "f4"]);
+});
+
 test("the store queue keeps an unsaved object in L1 when everything else is evicted", async () => {
   const bench = storageBench();
   const gate = new Gate();

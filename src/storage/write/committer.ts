@@ -37,17 +37,27 @@ export class Committer {
     const { tiers, latch } = this.#context;
     const { key, object, precondition } = write;
     const isStored = tiers.length > 0;
-    if (isStored && this.#room.isAwaited) await this.#room.wait(object.sizeBytes, false);
-    for (let looked: Looked | undefined;;) {
-      const admitted = this.#admit(write, staged, looked);
-      if (admitted === "full") await this.#room.wait(object.sizeBytes, true);
-      else if (admitted !== undefined) {
-        if (isStored) this.#changes.wake(followedOf(write, admitted.meta));
-        return admitted;
-      } else {
+    const { tenant } = key;
+    let isFull = isStored && this.#room.isAwaited(tenant);
+    let hasWaited = false;
+    try {
+      for (let looked: Looked | undefined;;) {
+        if (isFull) {
+          await this.#room.wait(tenant, { bytes: object.sizeBytes, again: hasWaited });
+          hasWaited = true;
+        }
+        const admitted = this.#admit(write, staged, looked);
+        isFull = admitted === "full";
+        if (admitted === "full") continue;
+        if (admitted !== undefined) {
+          if (isStored) this.#changes.wake(followedOf(write, admitted.meta));
+          return admitted;
+        }
         const watch = await latch.watch(key);
         looked = { watch, inTiers: await currentOf(this.#context, key, { mustKnow: precondition !== undefined }) };
       }
+    } finally {
+      if (hasWaited) this.#room.look();
     }
   }
 

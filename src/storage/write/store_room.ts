@@ -11,13 +11,21 @@ export interface StoreRoomOptions {
   readonly isShared: boolean;
 }
 
+/** Those of one tenant that wait, as they came. */
+interface Queue {
+  readonly tenant: string;
+  readonly waiting: { readonly bytes: number; readonly resolve: () => void }[];
+}
+
 /**
- * Where writes wait while what is acknowledged and not stored yet has reached its bound: within this thread first come,
- * first served.
+ * Where writes wait while what is acknowledged and not stored yet has reached its bound. Within this thread tenants
+ * have their turn one after the other, so that one that floods keeps no other waiting; those of a tenant are served as
+ * they came.
  */
 export class StoreRoom {
   readonly #options: StoreRoomOptions;
-  readonly #waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
+  /** Whose turn is next first; none is empty. */
+  #queues: readonly Queue[] = [];
   #looking = false;
 
   constructor(options: StoreRoomOptions) {
@@ -28,33 +36,35 @@ export class StoreRoom {
     return this.#options.limits;
   }
 
-  /** Whether others wait: then it is their turn. */
-  get isAwaited(): boolean {
-    return this.#waiting.length > 0;
+  /** Whether others of the tenant wait: then it is their turn. */
+  isAwaited(tenant: string): boolean {
+    return this.#queues.some((queue) => queue.tenant === tenant);
   }
 
   /**
-   * Resolves when there may be room for an object of so many bytes. `again`: it waited already, and another thread was
-   * faster.
+   * Resolves when it is this write's turn to try, with room for so many bytes. `again`: it has had its turn, and
+   * another write was faster: it is the next.
    */
-  wait(bytes: number, again: boolean): Promise<void> {
+  wait(tenant: string, { bytes, again }: { readonly bytes: number; readonly again: boolean }): Promise<void> {
     return new Promise((resolve) => {
-      if (again) this.#waiting.unshift({ bytes, resolve });
-      else this.#waiting.push({ bytes, resolve });
+      const queue = this.#queues.find((each) => each.tenant === tenant) ?? { tenant, waiting: [] };
+      const others = this.#queues.filter((each) => each !== queue);
+      if (again) {
+        queue.waiting.unshift({ bytes, resolve });
+        this.#queues = [queue, ...others];
+      } else if (queue.waiting.push({ bytes, resolve }) === 1) this.#queues = [...others, queue];
       this.#lookForOthers();
     });
   }
 
-  /** Lets those that wait try, as far as there is room. */
+  /** Lets the next one try, if there is room. To be called again when it has. */
   look(): void {
+    const [queue, ...others] = this.#queues;
     const { l1, limits } = this.#options;
-    let bytes = 0;
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      bytes += next.bytes;
-      if (!l1.hasUnsavedRoom(bytes, limits)) return;
-      this.#waiting.shift();
-      next.resolve();
-    }
+    if (queue === undefined || !l1.hasUnsavedRoom(queue.waiting[0]?.bytes ?? 0, limits)) return;
+    const next = queue.waiting.shift();
+    this.#queues = queue.waiting.length > 0 ? [...others, queue] : others;
+    next?.resolve();
   }
 
   #lookForOthers(): void {
@@ -62,7 +72,7 @@ export class StoreRoom {
     this.#looking = true;
     void this.#options.poller.until(() => {
       this.look();
-      this.#looking = this.isAwaited;
+      this.#looking = this.#queues.length > 0;
       return !this.#looking;
     });
   }
