@@ -157,6 +157,8 @@ export class StorageThread {
       this.#stopped.resolve(message);
     } else {
       this.#end = { cause: "not_started", error: message.message };
+      // On Deno it would not end by itself.
+      void this.#thread?.terminate();
       this.#started.reject(new StartFailure(message.message));
       // One that did not start in a stop is followed by another.
       if (this.#isStopping && this.#isReady) {
