@@ -8,19 +8,22 @@ import { atLeast, bytesPerSecond, coresText, ratioRow } from "./rows.ts";
 
 const MIB = 1024 ** 2;
 const CLIENTS = 8;
-const modes = ["back", "through"] as const;
+/** Without a tier, what limits is receiving the bytes over HTTP. */
+const modes = ["none", "back", "through"] as const;
 const runFile = promisify(execFile);
 
 /**
- * PUTs of large objects from some clients until all are in the tier, against dd, which writes and syncs as many bytes.
+ * PUTs of large objects from some clients until all are in the tier, and of the same without a tier, against dd, which
+ * writes and syncs as many bytes.
  */
 export const largePuts: DiskPart = {
   name: "large",
   run: (run) => {
     const file = (write: string) => ({ l2: `${run.folder}/${write}`, flags: { write } });
-    return withServers(run, { back: file("back"), through: file("through") }, async (servers) => {
+    const servers = { none: { l2: "none" }, back: file("back"), through: file("through") };
+    return withServers(run, servers, async (started) => {
       const rows: Row[] = [];
-      for (const sizeMib of [1, 16]) rows.push(...await measureSize(run, servers, sizeMib));
+      for (const sizeMib of [1, 16]) rows.push(...await measureSize(run, started, sizeMib));
       return rows;
     });
   },
@@ -32,10 +35,10 @@ async function measureSize(
   sizeMib: number,
 ): Promise<readonly Row[]> {
   const totalBytes = (run.isShort ? 128 : 512) * MIB;
-  const rates: { readonly back: number; readonly through: number; readonly dd: number }[] = [];
+  const rates: Readonly<Record<(typeof modes)[number] | "dd", number>>[] = [];
   const cores: number[] = [];
   for (let round = 0; round <= run.rounds; round += 1) {
-    const taken = { back: 0, through: 0, dd: 0 };
+    const taken = { none: 0, back: 0, through: 0, dd: 0 };
     for (const mode of modes) {
       const server = servers[mode];
       const startMs = performance.now();
@@ -46,17 +49,27 @@ async function measureSize(
     }
     taken.dd = await ddSeconds(`${run.folder}/dd`, totalBytes / MIB);
     if (round > 0) {
-      rates.push({ back: totalBytes / taken.back, through: totalBytes / taken.through, dd: totalBytes / taken.dd });
+      const { none, back, through, dd } = taken;
+      rates.push({
+        none: totalBytes / none,
+        back: totalBytes / back,
+        through: totalBytes / through,
+        dd: totalBytes / dd,
+      });
     }
   }
   return modes.map((mode) =>
-    ratioRow(`PUT ${sizeMib} MiB, ${CLIENTS} clients, sustained: ${mode} / dd conv=fdatasync`, run.runtime, {
+    ratioRow(`PUT ${sizeMib} MiB, ${CLIENTS} clients, sustained: ${nameOf(mode)} / dd conv=fdatasync`, run.runtime, {
       pairs: rates.map((rate) => [rate[mode], rate.dd]),
       text: bytesPerSecond,
-      aim: atLeast(0.8),
+      ...(mode === "none" ? {} : { aim: atLeast(0.8) }),
       generator: `curl ${coresText(cores)}`,
     })
   );
+}
+
+function nameOf(mode: (typeof modes)[number]): string {
+  return mode === "none" ? "--l2 none" : mode;
 }
 
 /** PUTs so many objects with curl; returns the processor time that it took. */

@@ -14,6 +14,8 @@ export interface StoreSource {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** The size if it is known before the last chunk. */
   readonly sizeBytes?: number;
+  /** The metadata, where all bytes lie in memory already, so that room for them can be held at once. */
+  readonly atHand?: ObjectMeta;
   /**
    * Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take
    * its time.

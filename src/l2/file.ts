@@ -13,6 +13,7 @@ import { payloadOf } from "./file/reclaim.ts";
 import type { Recovery } from "./file/recovery.ts";
 import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
+import { WriteBuffers } from "./file/write_buffers.ts";
 import { ObjectWriter } from "./file/writer.ts";
 import { type WatchedSource, watchSource } from "./source.ts";
 
@@ -47,6 +48,7 @@ export class FileAdapter implements L2Adapter {
   readonly #layout: Layout;
   readonly #segments: SegmentReader;
   readonly #store: StoreCalls;
+  readonly #buffers = new WriteBuffers();
 
   constructor(options: FileAdapterOptions) {
     this.name = options.name;
@@ -209,7 +211,7 @@ export class FileAdapter implements L2Adapter {
   async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
     const tempPath = this.#layout.tempPath();
     const file = await this.#disk.create(tempPath);
-    const writer = new ObjectWriter(file, this.#store);
+    const writer = new ObjectWriter(file, { room: this.#store, buffers: this.#buffers });
     let isHandedOver = false;
     try {
       const { meta, fileBytes: bytes } = await writeAndClose(file, () => writer.write(key, source), durable);

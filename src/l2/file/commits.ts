@@ -5,6 +5,7 @@ import { isExpired } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
 import type { Clears } from "./clears.ts";
+import { errorCode } from "./disk.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { Layout } from "./layout.ts";
@@ -200,8 +201,15 @@ export class Commits {
   #rename(change: Change & { readonly kind: "file" }): string {
     const { layout, disk } = this.#options;
     const name = layout.objectName(change.key, change.meta.version);
-    disk.makeFolder(layout.folderOf(name));
-    disk.rename(change.tempPath, layout.objectPath(name));
+    const path = layout.objectPath(name);
+    try {
+      disk.rename(change.tempPath, path);
+    } catch (error) {
+      // The first object in its folder, or somebody has put something else in its place.
+      if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
+      disk.makeFolder(layout.folderOf(name));
+      disk.rename(change.tempPath, path);
+    }
     return name;
   }
 

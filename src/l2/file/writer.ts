@@ -1,16 +1,14 @@
-import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { StoreSource } from "../adapter.ts";
+import { BlockChecksums } from "./block_checksums.ts";
 import { type DiskFile, errorCode } from "./disk.ts";
 import { BLOCK_BYTES, encodeTail } from "./format.ts";
+import { WRITE_BUFFER_BYTES, type WriteBuffers } from "./write_buffers.ts";
 
 /** Chunks below this are gathered into writes of this size. */
-const GATHER_BYTES = 256 * 1024;
-
-/** A usual tail, so that a small object leaves in one write. */
-const TAIL_HINT_BYTES = 4096;
+const GATHER_BYTES = 1024 * 1024;
 
 /** Where a writer gets its room. */
 export interface WriterRoom {
@@ -30,20 +28,19 @@ export interface Written {
 export class ObjectWriter {
   readonly #file: DiskFile;
   readonly #room: WriterRoom;
-  readonly #blockCrcs: number[] = [];
-  #gathered: Uint8Array = new Uint8Array(0);
+  readonly #buffers: WriteBuffers;
+  readonly #checksums = new BlockChecksums();
+  #gathered: Uint8Array | undefined;
   #gatheredBytes = 0;
   #flushedBytes = 0;
-  #blockFill = 0;
-  #blockCrc = 0;
-  #crc = 0;
   #sizeBytes = 0;
   #heldBytes = 0;
   #announcedBytes = 0;
 
-  constructor(file: DiskFile, room: WriterRoom) {
+  constructor(file: DiskFile, { room, buffers }: { readonly room: WriterRoom; readonly buffers: WriteBuffers }) {
     this.#file = file;
     this.#room = room;
+    this.#buffers = buffers;
   }
 
   /** Bytes reserved for this file. */
@@ -56,52 +53,59 @@ export class ObjectWriter {
    * metadata disagree, and node:fs errors.
    */
   async write(key: ObjectKey, source: StoreSource): Promise<Written> {
-    const { sizeBytes } = source;
-    this.#announcedBytes = sizeBytes ?? 0;
-    // What can never fit must evict nothing.
-    await this.#room.hold(0, this.#announcedBytes);
-    this.#gathered = new Uint8Array(Math.min(GATHER_BYTES, (sizeBytes ?? GATHER_BYTES) + TAIL_HINT_BYTES));
-    for await (const chunk of source.chunks) {
-      this.#checksum(chunk);
-      await this.#put(chunk);
+    try {
+      await this.#begin(key, source);
+      for await (const chunk of source.chunks) {
+        this.#checksums.add(chunk);
+        this.#sizeBytes += chunk.length;
+        await this.#put(chunk);
+      }
+      const meta = source.meta();
+      this.#assertRight(meta);
+      await this.#put(encodeTail({ key, meta }, this.#checksums.blocks));
+      await this.#flushGathered();
+      return { meta, fileBytes: this.#flushedBytes };
+    } finally {
+      if (this.#gathered !== undefined) this.#buffers.give(this.#gathered);
+      this.#gathered = undefined;
     }
-    if (this.#blockFill > 0) this.#blockCrcs.push(this.#blockCrc);
-    const meta = source.meta();
-    if (meta.sizeBytes !== this.#sizeBytes || meta.crc32 !== this.#crc) {
-      throw new VitrineError(
-        "tier_failed",
-        `Storing an object: ${this.#sizeBytes} bytes with checksum ${this.#crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
-      );
-    }
-    await this.#put(encodeTail({ key, meta }, this.#blockCrcs));
-    await this.#flush(this.#gathered.subarray(0, this.#gatheredBytes));
-    return { meta, fileBytes: this.#flushedBytes };
   }
 
-  #checksum(chunk: Uint8Array): void {
-    this.#crc = crc32(chunk, this.#crc);
-    this.#sizeBytes += chunk.length;
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + BLOCK_BYTES - this.#blockFill);
-      this.#blockCrc = crc32(part, this.#blockCrc);
-      this.#blockFill += part.length;
-      at += part.length;
-      if (this.#blockFill < BLOCK_BYTES) continue;
-      this.#blockCrcs.push(this.#blockCrc);
-      this.#blockFill = 0;
-      this.#blockCrc = 0;
+  /** Holds room for what is there, and refuses what can never fit before anything is evicted for it. */
+  async #begin(key: ObjectKey, { sizeBytes = 0, atHand }: StoreSource): Promise<void> {
+    this.#announcedBytes = sizeBytes;
+    if (atHand === undefined) {
+      await this.#room.hold(0, sizeBytes);
+      return;
     }
+    const blocks = Array.from({ length: Math.ceil(atHand.sizeBytes / BLOCK_BYTES) }, () => 0);
+    const fileBytes = atHand.sizeBytes + encodeTail({ key, meta: atHand }, blocks).length;
+    this.#heldBytes = await this.#room.hold(fileBytes, 0);
+  }
+
+  #assertRight(meta: ObjectMeta): void {
+    const crc = this.#checksums.whole;
+    if (meta.sizeBytes === this.#sizeBytes && meta.crc32 === crc) return;
+    throw new VitrineError(
+      "tier_failed",
+      `Storing an object: ${this.#sizeBytes} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
+    );
   }
 
   /** A chunk is only valid until the next one is asked for: it is copied or written before this returns. */
   async #put(chunk: Uint8Array): Promise<void> {
-    if (this.#gatheredBytes + chunk.length > this.#gathered.length) {
-      await this.#flush(this.#gathered.subarray(0, this.#gatheredBytes));
-      this.#gatheredBytes = 0;
-    }
-    if (chunk.length >= this.#gathered.length) return await this.#flush(chunk);
+    const isLarge = chunk.length >= GATHER_BYTES;
+    if (isLarge || this.#gatheredBytes + chunk.length > WRITE_BUFFER_BYTES) await this.#flushGathered();
+    if (isLarge) return await this.#flush(chunk);
+    this.#gathered ??= this.#buffers.take();
     this.#gathered.set(chunk, this.#gatheredBytes);
     this.#gatheredBytes += chunk.length;
+  }
+
+  async #flushGathered(): Promise<void> {
+    const bytes = this.#gathered?.subarray(0, this.#gatheredBytes);
+    this.#gatheredBytes = 0;
+    if (bytes !== undefined) await this.#flush(bytes);
   }
 
   async #flush(bytes: Uint8Array): Promise<void> {

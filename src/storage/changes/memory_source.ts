@@ -25,6 +25,7 @@ export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly d
   }
   return {
     sizeBytes: meta.sizeBytes,
+    atHand: meta,
     durable: options.durable,
     chunks: chunks(),
     meta: () => {

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type BlockingDisk, systemDisk } from "../../../src/l2/file/blocking_disk.ts";
 import { type Disk, openDisk } from "../../../src/l2/file/disk.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
@@ -141,6 +143,8 @@ test("FileAdapter syncs the file, its folder and the record, in this order, befo
     expect(calls.splice(0)).toEqual([
       "create tmp",
       "sync tmp",
+      // Its folder is made when it turns out to be missing.
+      "rename",
       "rename",
       "syncFolder",
       "syncFolder segments",
@@ -148,5 +152,16 @@ test("FileAdapter syncs the file, its folder and the record, in this order, befo
     ]);
     await adapter.delete(key("a"));
     expect(calls).toEqual(["owner syncs", "owner removes"]);
+  });
+});
+
+test("FileAdapter.store puts what stands in the place of an object's folder aside", async () => {
+  await withFolder(async (folder) => {
+    const adapter = await folder.open({ sync: false });
+    const folders = join(folder.path, "objects");
+    for (let at = 0; at < 256; at += 1) writeFileSync(join(folders, at.toString(16).padStart(2, "0")), "");
+    await adapter.store(key("a"), sourceOf(pattern(10_000)));
+    expect(await holds(adapter, key("a"), pattern(10_000))).toBe(true);
+    expect(readdirSync(folders).filter((name) => name.includes(".aside-")).length).toBe(1);
   });
 });
