@@ -26,8 +26,6 @@ export interface App {
   endlessRequests(): number;
   /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
   readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
-  /** The answers that the specification names, GET's also for HEAD. */
-  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
 /**
@@ -91,7 +89,6 @@ export function buildApp(routes: readonly Route[], options: AdminOptions): App {
     activeRequests: () => active,
     endlessRequests: () => endless,
     exactPaths: { prefix: "/v1/objects/", methods: ["PUT", "DELETE"] },
-    responses: routes.flatMap(specifiedResponses),
     fetch(request, context) {
       active++;
       onActiveRequests?.(active);
@@ -139,12 +136,6 @@ function misaddressed(
 function methodsOf(routes: readonly Route[], template: string): readonly string[] {
   return routes.filter((route) => route.template === template)
     .flatMap(({ method }) => method === "GET" ? ["GET", "HEAD"] : [method]);
-}
-
-function specifiedResponses({ method, template, spec }: Route): App["responses"] {
-  const methods = method === "GET" ? ["GET", "HEAD"] : [method];
-  const statuses = Object.keys(spec.responses ?? {});
-  return methods.flatMap((each) => statuses.map((status) => ({ method: each, route: template, status })));
 }
 
 function notRouted(call: Call, request: Request, routes: readonly Route[]): Response {

@@ -3,9 +3,10 @@ import { createAdminApp } from "../../routes/mod.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
 import { shareRuns } from "../core/share_runs.ts";
-import { CollectorHub } from "../events/channel/collector_hub.ts";
-import { CounterRow } from "../events/ledger/counter_row.ts";
+import { EventBus } from "../events/bus.ts";
+import { allocateSegment } from "../events/memory/segment.ts";
 import { noPublish } from "../events/no_publish.ts";
+import type { ProducerSeat } from "../events/thread_producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
 import { threadUsage } from "../runtime/thread_usage.ts";
@@ -23,24 +24,22 @@ import { openAccess } from "./open_access.ts";
 import { unready } from "./unready.ts";
 import { Board } from "./cluster/board.ts";
 import { ClusterStorage } from "./cluster/cluster_storage.ts";
-import { EventRelay } from "./cluster/event_relay.ts";
+import { Relay } from "./cluster/relay.ts";
 import { allocateL1, openL1 } from "./l1.ts";
 import { liveEvents } from "./live_events.ts";
 import { runtimeName } from "./node.ts";
 import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
-import { QUESTION } from "./cluster/questions.ts";
 import type { RunningServer, ServerOptions } from "./server.ts";
 import { findPorts } from "./ports.ts";
 import { checkRequestLog, openTelemetry } from "./telemetry.ts";
 import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
 import { Supervisor } from "./cluster/supervisor.ts";
+import { allocateReports } from "./cluster/tier_reports.ts";
 import type { FromWorker, Stopped, ToWorker } from "./cluster/worker_messages.ts";
 import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
 
 /** Main's own number among the threads that share L1. */
 const MAIN_HOLDER = 1;
-/** How long a scrape waits for the workers' events. */
-const FLUSH_MS = 500;
 /** How long a stop lets the admin port's running requests finish. */
 const ADMIN_PATIENCE_MS = 1000;
 
@@ -89,30 +88,37 @@ export async function startCluster(
   const board = new Board(places);
   const arena = allocateL1(config);
   const sharedKeys = allocateSharedKeys({ hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
-  const channelName = `vitrine-${crypto.randomUUID()}`;
-  const hub: CollectorHub = new CollectorHub({
-    channelName,
+  const busName = `vitrine-${crypto.randomUUID()}`;
+  const bus = new EventBus({
+    name: busName,
     clock,
     // Traffic may come before the subscribers are there: not an event of it is missed.
-    holdInterest: true,
+    held: true,
     onException: (name, cause) => reportError(new Error(`call subscriber: ${name}`, { cause })),
-    answers: {
-      [QUESTION.metrics]: () => metricsText(),
-      [QUESTION.status]: async () => JSON.stringify(await status()),
-    },
   });
-  const publish = config.observability ? hub.publish : noPublish;
+  const publish = config.observability ? bus.publish : noPublish;
+  const seatOnBus = (id: string): ProducerSeat => {
+    const queueSize = config.eventQueueEntries;
+    const memory = allocateSegment(queueSize);
+    bus.addProducer(id, memory);
+    return { bus: busName, id, memory, queueSize };
+  };
   const ghosts = new GhostIndex(sharedKeys);
   const l1 = openL1(arena, { config, holder: MAIN_HOLDER, clock, publish, onRemoved: lossListeners(ghosts, clock).l1 });
-  const live = liveEvents(config, config.observability ? hub : undefined);
-  const relay = new EventRelay(live.open);
+  const live = liveEvents(config, config.observability ? bus : undefined);
+  const relay = new Relay({ events: live.open, metrics: () => metricsText(), status: () => status() });
+  // The storage thread reports on the tiers where it has all of them, else the workers do. A thread that is started
+  // again has memory of its own; until it has reported, what the one before it said is shown.
+  const reportsOfWorkers = !areShared(config.l2);
+  const storageReports: SharedArrayBuffer[] = [];
+  const workerReports = Array.from({ length: places }, () => allocateReports());
 
   const hasStorageThread = hasFolders(config.l2) || areShared(config.l2);
   const storageThread = !hasStorageThread ? undefined : new StorageThread({
     spawn(generation, events) {
-      const producer = storageProducer(generation);
-      const countersRow = CounterRow.allocate();
-      hub.addProducer(producer, countersRow);
+      const reports = allocateReports();
+      storageReports.unshift(reports);
+      storageReports.splice(2);
       const data: StorageThreadData = {
         config,
         clock: clock.read(),
@@ -120,9 +126,8 @@ export async function startCluster(
         sharedKeys,
         holder: storageHolder(generation),
         board: board.buffer,
-        channelName,
-        producer,
-        countersRow,
+        events: seatOnBus(storageProducer(generation)),
+        reports,
       };
       return startThread(new URL("./storage_thread/entry.ts", import.meta.url), data, events);
     },
@@ -130,7 +135,7 @@ export async function startCluster(
       const holder = storageHolder(generation);
       await l1.takeOver(holder);
       endClearing(sharedKeys, holder);
-      await hub.producerGone(storageProducer(generation));
+      await bus.producerGone(storageProducer(generation));
     },
     board,
     onConnected: (holder, lines) => supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.changes]),
@@ -148,9 +153,6 @@ export async function startCluster(
     stopsThreads: runtime.stopsThreads,
     ...systemTime,
     spawn(seat, events) {
-      const producer = producerOf(seat);
-      const countersRow = CounterRow.allocate();
-      hub.addProducer(producer, countersRow);
       const storageLines = storageThread?.connect(seat.holder);
       const data: WorkerData = {
         config,
@@ -163,10 +165,9 @@ export async function startCluster(
         sharedKeys,
         storageLines,
         board: board.buffer,
-        channelName,
-        producer,
-        countersRow,
         access: access.shared(),
+        events: seatOnBus(producerOf(seat)),
+        reports: reportsOfWorkers ? workerReports[seat.place] : undefined,
         relay: { host: config.host, port: adminPort, key: relay.admit(seat.holder) },
       };
       const url = new URL("./cluster/worker.ts", import.meta.url);
@@ -192,28 +193,27 @@ export async function startCluster(
       await l1.takeOver(seat.holder, { stillRuns: mayRun });
       endClearing(sharedKeys, seat.holder);
       storageThread?.disconnect(seat.holder);
-      await hub.producerGone(producerOf(seat));
+      await bus.producerGone(producerOf(seat));
     },
   });
-  const storage = new ClusterStorage({ hub, supervisor, l1, ghosts, clock });
+  const storage = new ClusterStorage({
+    supervisor,
+    board,
+    l1,
+    ghosts,
+    clock,
+    reports: () => reportsOfWorkers ? workerReports : storageReports,
+  });
 
-  let asked: ReturnType<typeof storage.status> | undefined;
-
-  // However many ask, on all ports and from all workers, one answer is in the making at a time.
+  // However many ask, on all ports and from all workers, one answer is in the making at a time. It is made of what lies
+  // in memory: no thread is waited for.
   const metricsText = shareRuns(async () => {
-    // Events and state both wait for the workers' event loops: at the same time, not one after the other.
-    const mine = asked = storage.status();
-    try {
-      await hub.flush(FLUSH_MS);
-      return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
-    } finally {
-      if (asked === mine) asked = undefined;
-    }
+    await bus.flush();
+    return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
   });
 
   const status = shareRuns(async (): Promise<object> => {
-    // What takes longest first, so that all is from one moment.
-    const tiers = await storage.status();
+    await bus.flush();
     const workers = supervisor.status();
     return {
       version,
@@ -224,8 +224,8 @@ export async function startCluster(
       worker_restarts: supervisor.restarts,
       storage_thread: storageThread?.status(),
       event_streams: live.streams(),
-      ...tiers,
-      events: busStatus(hub.stats()),
+      ...storage.status(),
+      events: busStatus(bus.stats()),
     };
   });
 
@@ -264,26 +264,25 @@ export async function startCluster(
   if (opening.status === "rejected" || starting.status === "rejected") {
     if (starting.status === "fulfilled") await supervisor.stop();
     await storageThread?.stop().catch(() => {});
-    await hub.stop();
+    await bus.stop();
     // A worker that refuses the same variables can only say so in words.
     throw opening.status === "rejected" ? opening.reason : starting.status === "rejected" && starting.reason;
   }
   const telemetry = opening.value;
-  const { tiers, responses } = starting.value;
-  telemetry?.subscribe(hub, {
+  const { tiers } = starting.value;
+  telemetry?.subscribe(bus, {
     adapters: tiers.slice(1),
-    responses,
     state: {
       l1: () => l1.usage(),
-      storage: () => asked ?? storage.status(),
+      storage: () => Promise.resolve(storage.status()),
       activeRequests,
       workers: () => supervisor.status().map(({ state }) => state),
       storageThreadStuckSeconds: () => storageThread?.status().stuckSeconds ?? 0,
     },
-    busStats: () => hub.stats(),
+    busStats: () => bus.stats(),
     build,
   });
-  hub.tellInterest();
+  bus.begin();
   access.watch((tokens) => supervisor.postAll({ kind: "tokens", tokens }));
   const adminListener = runtime.serve({
     host: config.host,
@@ -324,7 +323,7 @@ export async function startCluster(
         if (closed?.status === "rejected") failures.push(causeText(closed.reason));
         const thread = closed?.status === "fulfilled" ? closed.value : undefined;
         await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });
-        await hub.stop();
+        await bus.stop();
         const pushes = await telemetry?.shutdown() ?? new Map<string, boolean>();
         const total = (count: (stopped: Stopped) => number) => (said ?? []).reduce((sum, each) => sum + count(each), 0);
         for (const { failure } of said ?? []) if (failure !== undefined) failures.push(failure);

@@ -64,7 +64,6 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   if (bus !== undefined) {
     telemetry?.subscribe(bus, {
       adapters: storage.tiers.slice(1),
-      responses: app.responses,
       state: {
         l1: () => l1.usage(),
         storage: () => storage.status(),

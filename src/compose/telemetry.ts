@@ -20,7 +20,7 @@ export interface TelemetryOptions {
   readonly instanceId: string;
 }
 
-/** The receiving end of a bus: EventBus and CollectorHub fit. */
+/** The receiving end of a bus: EventBus fits. */
 interface Source {
   subscribe(subscriber: Subscriber): unknown;
 }

@@ -9,6 +9,8 @@ import type { Closeness, Interest, Subscriber, Subscriptions } from "./subscribe
  */
 export class Collector {
   readonly #subscribers = new Set<Subscriber>();
+  /** Who listens to a type, in the order of their subscription. */
+  #heard: ReadonlyMap<EventName, readonly Subscriber[]> = new Map();
   readonly #listeners = new Set<(interest: Interest) => void>();
   readonly #exceptions = new Map<string, number>();
   readonly #onException: (name: string, error: unknown) => void;
@@ -52,7 +54,7 @@ export class Collector {
 
   /** Hands an event or a group to everyone who listens to its type. Never throws. */
   dispatch(event: Delivered<EventName>): void {
-    for (const subscriber of this.#subscribers) {
+    for (const subscriber of this.#heard.get(event.name) ?? []) {
       try {
         call(subscriber.subscriptions, event);
       } catch (error) {
@@ -81,6 +83,10 @@ export class Collector {
   }
 
   #tellInterest(): void {
+    const subscribers = [...this.#subscribers];
+    this.#heard = new Map(
+      eventNames.map((name) => [name, subscribers.filter(({ subscriptions }) => subscriptions[name] !== undefined)]),
+    );
     const interest = this.interest();
     for (const listener of this.#listeners) listener(interest);
   }

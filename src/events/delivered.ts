@@ -4,7 +4,7 @@ import type { FieldValues } from "./schema.ts";
 /** What the bus adds to an event's own fields. */
 export type Envelope<Name extends EventName> = {
   readonly name: Name;
-  /** Milliseconds since the epoch: of publish; for a group, of the drain that ended it. */
+  /** Milliseconds since the epoch: of publish; for a group, of the look that found it. */
   readonly timeMs: number;
   /** How many events this stands for. */
   readonly count: number;

@@ -18,10 +18,10 @@ export function eventsMarkdown(): string {
 const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
 # Events
 
-Generated from src/events/catalogue.ts by \`bun run docs\`. Do not edit.
+Generated from src/events/catalogue by \`bun run docs\`. Do not edit.
 
 An event is a fact that a component states where it happens. Publishing never blocks, never throws and never waits; subscribers
-run later. What happens to a field when events are folded into a group:
+run later. Unless a subscriber wants events one by one, those with the same labels are counted together; what such a group has of a field:
 
 | kind | in a group |
 |---|---|
@@ -30,5 +30,5 @@ run later. What happens to a field when events are folded into a group:
 | histogram | one group per bucket; holds the mean, which lies in the bucket, so bucket counts and the sum stay exact |
 | detail | gone |
 
-Every delivered event also has \`name\`, \`timeMs\` (of publish; for a group, of the drain), \`count\` (how many events it stands for) and \`folded\`.
+Every delivered event also has \`name\`, \`timeMs\` (of publish; for a group, of the look that found it), \`count\` (how many events it stands for) and \`folded\`.
 `;

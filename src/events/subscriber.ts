@@ -35,5 +35,10 @@ export interface Subscriber {
  */
 export type Closeness = "folded" | "followed" | "detail";
 
+/** How a closeness is written in shared memory. */
+export const CLOSENESS = { none: 0, folded: 1, followed: 2, detail: 3 } as const satisfies Readonly<
+  Record<Closeness | "none", number>
+>;
+
 /** How closely each event type is listened to; a type that is not in the map is not listened to at all. */
 export type Interest = ReadonlyMap<EventName, Closeness>;

@@ -9,3 +9,8 @@ export const unrefTimer: Schedule = (run, delayMs) => {
   timer.unref();
   return () => clearTimeout(timer);
 };
+
+/** Resolves when this thread's other timers and messages have had their turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, 0));
+}

@@ -135,6 +135,11 @@ export class StorageManager implements Storage {
     return this.#context.tiers.find((tier) => tier.trouble !== undefined)?.trouble;
   }
 
+  /** Loads from tiers that this thread has in hand. */
+  get loadsInFlight(): number {
+    return this.#loads.inFlight;
+  }
+
   async status(): Promise<StorageStatus> {
     const usages = this.#context.tiers.map(async (tier) => {
       try {
@@ -147,7 +152,7 @@ export class StorageManager implements Storage {
       l1: this.#context.l1.usage(),
       l2: await Promise.all(usages),
       storeQueue: storeQueueStatus(this.#context),
-      loadsInFlight: this.#loads.inFlight,
+      loadsInFlight: this.loadsInFlight,
       ghostsForgotten: this.#context.shared.ghosts.forgotten,
     };
   }

@@ -4,6 +4,7 @@ import { EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
 import type { Delivered } from "../../src/events/delivered.ts";
 import type { Subscriber } from "../../src/events/subscriber.ts";
+import { settle } from "./fake_time.ts";
 
 const READ = { tenant: "", keys: 1, bytes: 10 } as const;
 
@@ -20,7 +21,7 @@ function manualBus(queueSize = 100) {
     },
   });
   const fire = () => {
-    for (const run of timers) {
+    for (const run of [...timers]) {
       timers.delete(run);
       run();
     }
@@ -42,7 +43,7 @@ function recorder(detail: readonly EventName[] = []) {
 }
 
 describe("EventBus", () => {
-  test("counts nothing and schedules nothing for an event nobody listens to", async () => {
+  test("counts nothing and schedules nothing when nobody listens", async () => {
     const { bus, timers } = manualBus();
     bus.publish("l1.read.finished", READ);
     expect(timers.size).toBe(0);
@@ -57,7 +58,7 @@ describe("EventBus", () => {
     });
   });
 
-  test("delivers one group per label set when only totals are wanted, and only once its timer fires", () => {
+  test("delivers one group per label set when only totals are wanted, and only once its timer fires", async () => {
     const { bus, time, fire } = manualBus();
     const { seen, subscriber } = recorder();
     bus.subscribe(subscriber);
@@ -68,6 +69,7 @@ describe("EventBus", () => {
     expect(seen).toEqual([]);
     expect(bus.stats()).toMatchObject({ depth: 3, lagSeconds: 0.5 });
     fire();
+    await settle();
     expect(seen).toEqual([
       { name: "l1.read.finished", timeMs: 1500, count: 2, folded: true, tenant: "", keys: 2, bytes: 20 },
       { name: "l1.removed", timeMs: 1500, count: 1, folded: true, tenant: "", reason: "expired", keys: 1, bytes: 10 },
@@ -214,7 +216,7 @@ describe("EventBus", () => {
   });
 
   test("dispatches by itself soon after a publish when it has the real timer", async () => {
-    const bus = new EventBus({ flushIntervalMs: 1 });
+    const bus = new EventBus({ lookMs: 1 });
     const count = await new Promise<number>((resolve) => {
       bus.subscribe({ name: "once", subscriptions: { "l1.read.finished": (event) => resolve(event.count) } });
       bus.publish("l1.read.finished", READ);

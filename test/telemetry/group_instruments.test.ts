@@ -8,8 +8,10 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import fc from "fast-check";
 import { LATENCY_BOUNDS } from "../../src/events/catalogue.ts";
-import { Fold } from "../../src/events/fold.ts";
-import { schemaOf } from "../../src/events/schema.ts";
+import { CounterRows } from "../../src/events/memory/counter_rows.ts";
+import { RowReader } from "../../src/events/memory/row_reader.ts";
+import { privateSegment, Segment } from "../../src/events/memory/segment.ts";
+import { eventNames } from "../../src/events/schema.ts";
 import { GroupMetrics } from "../../src/telemetry/groups/group_metrics.ts";
 
 const value = fc.oneof(
@@ -18,8 +20,8 @@ const value = fc.oneof(
 );
 
 /**
- * Records the values through a fold into a GroupHistogram, and one by one into the SDK's own histogram; returns what a
- * reader sees of both.
+ * Records the values through rows of counters into a GroupHistogram, and one by one into the SDK's own histogram;
+ * returns what a reader sees of both.
  */
 async function recordBothWays(values: readonly number[]) {
   const histograms = new GroupMetrics("test", { nowMs: () => 0, monotonicMs: () => 0 });
@@ -31,13 +33,14 @@ async function recordBothWays(values: readonly number[]) {
   const ours = histograms.createHistogram("ours", { description: "", unit: "s", bounds: LATENCY_BOUNDS });
   const advice = { explicitBucketBoundaries: [...LATENCY_BOUNDS] };
   const theirs = provider.getMeter("test").createHistogram("theirs", { advice });
-  const fold = new Fold(schemaOf("l2.lookup.completed"));
+  const segment = new Segment(privateSegment(1));
+  const rows = new CounterRows(segment).types[eventNames.indexOf("l2.lookup.completed")];
   for (const seconds of values) {
     theirs.record(seconds);
-    fold.add({ tier: "fs", tenant: "", outcome: "hit", keys: 1, seconds });
+    rows?.add({ tier: "fs", tenant: "", outcome: "hit", keys: 1, seconds }, false);
   }
-  for (const group of fold.drain(0)) {
-    if (group.name === "l2.lookup.completed") ours.record(group.seconds, { count: group.count, attributes: {} });
+  for (const { event } of new RowReader(segment).take(0)) {
+    if (event.name === "l2.lookup.completed") ours.record(event.seconds, { count: event.count, attributes: {} });
   }
   const { resourceMetrics } = await reader.collect();
   await provider.shutdown();

@@ -11,6 +11,7 @@ const HEARTBEAT = 0;
 const ACTIVE = 1;
 const THREAD = 2;
 const TROUBLE = 3;
+const LOADS = 4;
 
 /** Why nobody can rely on the storage thread: it has ended, or has stood still for so many seconds, 1 and up. */
 export type StorageOutage = "gone" | { readonly seconds: number };
@@ -110,6 +111,15 @@ export class Board {
     return Atomics.load(this.#words, this.#row(place) + ACTIVE);
   }
 
+  /** Loads from tiers that one worker has in hand. */
+  setLoadsInFlight(place: number, count: number): void {
+    Atomics.store(this.#words, this.#row(place) + LOADS, count);
+  }
+
+  loadsInFlight(place: number): number {
+    return Atomics.load(this.#words, this.#row(place) + LOADS);
+  }
+
   /** A worker says which thread it is, by the system's number. */
   setThreadId(place: number, id: number): void {
     Atomics.store(this.#words, this.#row(place) + THREAD, id);
@@ -125,6 +135,7 @@ export class Board {
     this.setActiveRequests(place, 0);
     this.setThreadId(place, 0);
     this.setTrouble(place, false);
+    this.setLoadsInFlight(place, 0);
   }
 
   /** Whether one worker has a tier that cannot be used. */

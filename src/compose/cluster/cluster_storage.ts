@@ -1,29 +1,24 @@
 import type { Clock } from "../../core/clock.ts";
-import type { CollectorHub } from "../../events/channel/collector_hub.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
 import { storeQueueStatus } from "../../storage/store_queue_status.ts";
 import type { StorageStatus } from "../../storage/types.ts";
-import { QUESTION } from "./questions.ts";
+import type { Board } from "./board.ts";
 import type { Supervisor } from "./supervisor.ts";
-import { producerOf } from "./worker_data.ts";
+import { readReport } from "./tier_reports.ts";
 
-/** How long a worker may take to say how its storage is. */
-const ANSWER_MS = 1000;
-
-/** What a ClusterStorage asks. */
+/** Where a ClusterStorage looks. */
 export interface ClusterStorageOptions {
-  readonly hub: CollectorHub;
   readonly supervisor: Supervisor;
+  readonly board: Board;
   readonly l1: L1;
   readonly ghosts: GhostIndex;
   readonly clock: Clock;
+  /** Memory with reports on the tiers; the first that has one counts. */
+  readonly reports: () => readonly SharedArrayBuffer[];
 }
 
-/**
- * The storage of all workers as one: L1 and what is to be stored as main sees it, the tiers as the first worker that
- * answers, the loads of all together.
- */
+/** The storage of all threads as one, out of shared memory alone: no thread is asked, and none waited for. */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 
@@ -31,30 +26,16 @@ export class ClusterStorage {
     this.#options = options;
   }
 
-  /** The loads of a worker that does not answer in time are missing. */
-  async status(): Promise<StorageStatus> {
-    const answers = await this.#answers();
-    const total = (numberOf: (status: StorageStatus) => number) =>
-      answers.reduce((sum, status) => sum + numberOf(status), 0);
+  status(): StorageStatus {
+    const { supervisor, board, l1, ghosts, clock, reports } = this.#options;
+    let l2: StorageStatus["l2"] | undefined;
+    for (const memory of reports()) l2 ??= readReport(memory, clock);
     return {
-      l1: this.#options.l1.usage(),
-      l2: answers[0]?.l2 ?? [],
+      l1: l1.usage(),
+      l2: l2 ?? [],
       storeQueue: storeQueueStatus(this.#options),
-      ghostsForgotten: this.#options.ghosts.forgotten,
-      loadsInFlight: total(({ loadsInFlight }) => loadsInFlight),
+      ghostsForgotten: ghosts.forgotten,
+      loadsInFlight: supervisor.status().reduce((sum, { place }) => sum + board.loadsInFlight(place), 0),
     };
   }
-
-  async #answers(): Promise<readonly StorageStatus[]> {
-    const { hub, supervisor } = this.#options;
-    const ready = supervisor.status().filter(({ state }) => state === "ready" || state === "stopping");
-    const asked = await Promise.allSettled(
-      ready.map((seat) => hub.request(producerOf(seat), { topic: QUESTION.storage, deadlineMs: ANSWER_MS })),
-    );
-    return asked.filter((answer) => answer.status === "fulfilled").map(({ value }) => parseStatus(value));
-  }
-}
-
-function parseStatus(json: string): StorageStatus {
-  return JSON.parse(json);
 }

@@ -1,12 +1,11 @@
-import type { App } from "../../../routes/mod.ts";
 import { Access } from "../../access/access.ts";
 import { FailureTable } from "../../access/failure_table.ts";
 import type { TokenEntry } from "../../access/token_entry.ts";
 import { SystemClock } from "../../core/clock.ts";
 import { causeText } from "../../core/cause_text.ts";
 import { shareRuns } from "../../core/share_runs.ts";
-import { ChannelProducer } from "../../events/channel/channel_producer.ts";
 import { noPublish } from "../../events/no_publish.ts";
+import { openProducer } from "../../events/thread_producer.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
 import { currentRuntime } from "../../runtime/mod.ts";
@@ -16,41 +15,35 @@ import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../s
 import { RemoteChanges } from "../../storage/changes/remote_changes.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
+import type { StorageManager } from "../../storage/storage_manager.ts";
 import { Board } from "./board.ts";
 import { followerOf } from "../follower.ts";
-import { relayedEvents } from "./event_relay.ts";
 import { openL1 } from "../l1.ts";
 import { composeNode } from "../node.ts";
 import { every } from "../every.ts";
 import { TICK_MS } from "../observe.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 import { unready } from "../unready.ts";
-import { QUESTION } from "./questions.ts";
+import { relayed } from "./relay.ts";
+import { TierReporter } from "./tier_reports.ts";
 import type { Stopped } from "./worker_messages.ts";
 import type { WorkerData } from "./worker_data.ts";
 
 /** How often a worker says that its event loop turns. */
 const BEAT_MS = 50;
-/**
- * How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an
- * error.
- */
-const ANSWER_MS = 15_000;
-/** How long what was published may take to be delivered when the worker stops. */
-const DELIVER_MS = 5000;
+/** How often it reports on tiers that are its own. */
+const REPORT_MS = 200;
 /** The part of a stop's time that running requests have; the rest is for what is queued. */
 const REQUESTS_SHARE = 2 / 3;
 
 /** A worker that serves. */
 export interface RunningWorker {
   readonly tiers: readonly string[];
-  readonly responses: App["responses"];
   /** The storage thread is reached through these lines from now on. */
   connectStorage(lines: StorageLines): void;
   replaceTokens(tokens: readonly TokenEntry[]): void;
   /**
-   * Finishes running requests, or breaks them off when two thirds of the time for a stop are over; delivers what was
-   * published.
+   * Finishes running requests, or breaks them off when two thirds of the time for a stop are over.
    */
   stop(): Promise<Stopped>;
 }
@@ -64,17 +57,9 @@ export async function runWorker(
   const clock = new SystemClock(data.clock);
   const runtime = currentRuntime();
   const board = new Board(data.board);
-  const producer = new ChannelProducer({
-    channelName: data.channelName,
-    id: data.producer,
-    countersRow: data.countersRow,
-    queueSize: config.eventQueueEntries,
-    clock,
-    answers: { [QUESTION.storage]: async () => JSON.stringify(await node.storage.status()) },
-  });
+  const producer = openProducer(data.events, { clock });
   const publish = config.observability ? producer.publish : noPublish;
-  const asking = (topic: string) => shareRuns(() => producer.request(topic, { deadlineMs: ANSWER_MS }));
-  const [askStatus, askMetrics] = [asking(QUESTION.status), asking(QUESTION.metrics)];
+  const main = relayed(data.relay);
   const shared = new SharedKeys(data.sharedKeys, seat.holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
@@ -99,10 +84,10 @@ export async function runWorker(
     onTierRemoved: losses.tier,
     folders: line,
     changes: isOwnedElsewhere ? changes : undefined,
-    status: async () => JSON.parse(await askStatus()),
-    metricsText: askMetrics,
+    status: shareRuns(main.status),
+    metricsText: shareRuns(main.metrics),
     follow: followerOf(config, data.env),
-    events: relayedEvents(data.relay),
+    events: main.events,
     unready: (hasTrouble) => unready({ isServing: board.isReady, storageOutage: board.storageOutage, hasTrouble }),
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,
@@ -112,12 +97,17 @@ export async function runWorker(
   const heart = setInterval(() => {
     board.beat(seat.place);
     board.setTrouble(seat.place, node.storage.trouble !== undefined);
+    board.setLoadsInFlight(seat.place, node.storage.loadsInFlight);
     // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
     if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);
+  let reporting: ReturnType<typeof setInterval> | undefined;
+  if (data.reports !== undefined && node.storage.tiers.length > 1) {
+    const report = shareRuns(reportOf(node.storage, new TierReporter(data.reports, clock)));
+    reporting = setInterval(() => void report(), REPORT_MS);
+  }
   return {
     tiers: node.storage.tiers,
-    responses: node.app.responses,
     connectStorage: connect,
     replaceTokens: (tokens) => access.replace(tokens),
     async stop() {
@@ -131,7 +121,8 @@ export async function runWorker(
       }
       line.close();
       changes.disconnect();
-      await producer.stop({ deadlineMs: DELIVER_MS });
+      producer.stop();
+      clearInterval(reporting);
       clearInterval(heart);
       const { stored, refused } = node.storage.storeTotals;
       return {
@@ -143,4 +134,9 @@ export async function runWorker(
       };
     },
   };
+}
+
+/** Reports on the tiers of a storage manager. */
+function reportOf(storage: Pick<StorageManager, "status">, reporter: TierReporter): () => Promise<void> {
+  return async () => reporter.report((await storage.status()).l2);
 }

@@ -22,7 +22,7 @@ try {
     else if (message.kind === "tokens") worker.replaceTokens(message.tokens);
     else void worker.stop().then(say);
   });
-  say({ kind: "ready", tiers: worker.tiers, responses: worker.responses });
+  say({ kind: "ready", tiers: worker.tiers });
 } catch (error) {
   say({ kind: "failed", message: causeText(error) });
   process.exitCode = 1;

@@ -4,7 +4,8 @@ import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 import type { OpenAccess } from "../open_access.ts";
-import type { RelayTarget } from "./event_relay.ts";
+import type { RelayTarget } from "./relay.ts";
+import type { ProducerSeat } from "../../events/thread_producer.ts";
 import type { Seat } from "./seat.ts";
 
 /** Everything a worker is given when its thread starts. */
@@ -23,13 +24,13 @@ export interface WorkerData {
   /** The lines to the storage thread, if there is one. */
   readonly storageLines: StorageLines | undefined;
   readonly board: SharedArrayBuffer;
-  /** The bus: which channels, and this producer's counters. */
-  readonly channelName: string;
-  readonly producer: string;
-  readonly countersRow: SharedArrayBuffer;
   /** The tokens, and who has failed in any thread. */
   readonly access: ReturnType<OpenAccess["shared"]>;
-  /** Where it has live events from. */
+  /** Its part of the event bus. */
+  readonly events: ProducerSeat;
+  /** Where it reports on its tiers, if it is to. */
+  readonly reports: SharedArrayBuffer | undefined;
+  /** Where it has live events, /metrics and /status from. */
   readonly relay: RelayTarget;
 }
 

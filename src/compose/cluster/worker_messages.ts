@@ -31,11 +31,10 @@ export interface Stopped {
   readonly failure?: string;
 }
 
-/** The report of a worker that serves: the names of its tiers, the answers its routes give. */
+/** The report of a worker that serves: the names of its tiers. */
 export interface Ready {
   readonly kind: "ready";
   readonly tiers: readonly string[];
-  readonly responses: readonly { readonly method: string; readonly route: string; readonly status: string }[];
 }
 
 /**

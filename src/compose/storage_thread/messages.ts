@@ -3,6 +3,7 @@ import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
+import type { ProducerSeat } from "../../events/thread_producer.ts";
 
 /** The start data of the storage thread. */
 export interface StorageThreadData {
@@ -15,10 +16,10 @@ export interface StorageThreadData {
   readonly holder: number;
   /** The memory of the thread's heartbeat. */
   readonly board: SharedArrayBuffer;
-  /** The bus: which channels, and this producer's counters. */
-  readonly channelName: string;
-  readonly producer: string;
-  readonly countersRow: SharedArrayBuffer;
+  /** Its part of the event bus. */
+  readonly events: ProducerSeat;
+  /** Where it reports on the tiers. */
+  readonly reports: SharedArrayBuffer;
 }
 
 /** A worker's lines to the storage thread, of which each side has one end. */

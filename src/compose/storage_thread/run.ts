@@ -1,6 +1,10 @@
 import { SystemClock } from "../../core/clock.ts";
-import { ChannelProducer } from "../../events/channel/channel_producer.ts";
+import type { Publish } from "../../core/publish.ts";
+import { shareRuns } from "../../core/share_runs.ts";
+import { causeText } from "../../core/cause_text.ts";
+import type { EventMap } from "../../events/catalogue.ts";
 import { noPublish } from "../../events/no_publish.ts";
+import { openProducer } from "../../events/thread_producer.ts";
 import type { FolderKeeper } from "../../l2/file/folder_keeper.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
@@ -14,7 +18,10 @@ import { TierOwner } from "../../storage/changes/tier_owner.ts";
 import { openContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
+import type { Tier } from "../../storage/tiers/tier.ts";
+import type { StorageStatus } from "../../storage/types.ts";
 import { Board } from "../cluster/board.ts";
+import { TierReporter } from "../cluster/tier_reports.ts";
 import { openL1 } from "../l1.ts";
 import { composeTiers } from "../tiers.ts";
 import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
@@ -23,8 +30,8 @@ import type { StorageLines, StorageThreadData, ToStorageThread } from "./message
 const BEAT_MS = 50;
 /** Milliseconds between two looks at the folders: whether they are there, what has expired, what can be compacted. */
 const LOOK_MS = 500;
-/** Milliseconds that the bus may take to deliver at the end. */
-const FLUSH_MS = 5000;
+/** Milliseconds between two questions how full tiers are that lie behind a network. */
+const FAR_USAGE_MS = 5000;
 /** How long it lets writes gather that are to be stored behind. */
 const GATHER_MS = 2;
 
@@ -45,20 +52,17 @@ export interface RunningStorageThread {
 export async function runStorageThread(data: StorageThreadData): Promise<RunningStorageThread> {
   const { config, holder } = data;
   const clock = new SystemClock(data.clock);
-  const producer = new ChannelProducer({
-    channelName: data.channelName,
-    id: data.producer,
-    countersRow: data.countersRow,
-    queueSize: config.eventQueueEntries,
-    clock,
-    answers: {},
-  });
-  const publish = config.observability ? producer.publish : noPublish;
+  const producer = openProducer(data.events, { clock });
+  const publishToBus = config.observability ? producer.publish : noPublish;
+  const publish: Publish<EventMap> = (name, fields) => {
+    publishToBus(name, fields);
+    if (name === "l2.committed" || name === "l2.removed" || name === "l2.reclaimed") later.report?.();
+  };
   const shared = new SharedKeys(data.sharedKeys, holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder, clock, publish, onRemoved: losses.l1 });
   // The folders call back while they are being opened, too.
-  const later: { server?: StoreServer; owner?: TierOwner } = {};
+  const later: { server?: StoreServer; owner?: TierOwner; report?: () => void; measure?: () => void } = {};
   const onDropped = new Map<number, (segment: number) => void>();
   const folders = await openFolders(config.l2, {
     publish,
@@ -72,6 +76,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
       later.server?.tell({ kind: "trouble", tier, trouble });
       // A folder that comes back may hold other objects.
       later.owner?.learn();
+      later.measure?.();
     },
   });
   const server = new StoreServer(folders);
@@ -92,6 +97,19 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
       owner.wake();
     }, GATHER_MS);
   };
+  const reporter = new TierReporter(data.reports, clock);
+  let usages: StorageStatus["l2"] = [];
+  const report = (): void => reporter.report(usages.map((usage, tier) => ({ ...usage, ...folders[tier]?.totals })));
+  const measure = shareRuns(async (): Promise<void> => {
+    usages = await Promise.all(context.tiers.map(usageOf));
+    report();
+  });
+  // What is asked over a network is neither waited for nor asked often.
+  const isNear = folders.every((folder) => folder !== undefined);
+  const measured = measure();
+  if (isNear) await measured;
+  later.report = oncePerTurn(report);
+  later.measure = () => void measure();
   const detach = new Map<number, () => void>();
   const connect = (worker: number, lines: StorageLines): void => {
     // Behind the grants: what a worker was about to store when it died is not asked for any more.
@@ -108,6 +126,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const tidying = setInterval(() => {
     for (const folder of folders) folder?.look();
   }, LOOK_MS);
+  const measuring = setInterval(() => void measure(), isNear ? LOOK_MS : FAR_USAGE_MS);
   let before: Totals = { stored: 0, refused: 0 };
   return {
     hear(message) {
@@ -121,10 +140,11 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     },
     async stop() {
       clearInterval(tidying);
+      clearInterval(measuring);
       clearTimeout(waking);
       if (tiers.length > 0) await owner.end();
       await Promise.all([...tiers, ...folders.filter((folder) => folder !== undefined)].map((each) => each.close()));
-      await producer.stop({ deadlineMs: FLUSH_MS });
+      producer.stop();
       clearInterval(heart);
       const { stored, refused } = owner.totals;
       return { stored: stored - before.stored, refused: refused - before.refused };
@@ -145,4 +165,26 @@ function ownerOf(
       return folder;
     },
   };
+}
+
+/** A function that makes `run` run once, as soon as what calls it has ended. */
+function oncePerTurn(run: () => void): () => void {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    queueMicrotask(() => {
+      isDue = false;
+      run();
+    });
+  };
+}
+
+/** How full a tier is, or why it does not tell. */
+async function usageOf(tier: Pick<Tier, "name" | "usage">): Promise<StorageStatus["l2"][number]> {
+  try {
+    return { tier: tier.name, ...await tier.usage() };
+  } catch (error) {
+    return { tier: tier.name, error: causeText(error) };
+  }
 }

@@ -32,7 +32,6 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
     let cancelled = false;
     return new ReadableStream({
       async pull(controller) {
-        if (!started) await feed.ready();
         const text = started ? await nextText(feed, listener, { format, ...options }) : FRAMES[format].start;
         started = true;
         // Cancelled while it waited: there is nothing to close any more.

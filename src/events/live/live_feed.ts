@@ -23,11 +23,9 @@ export interface LiveLimits {
 /** The limits of a server. */
 export const LIVE_LIMITS: LiveLimits = { listeners: 16, queue: 1024, recent: 4096, lingerMs: 10_000 };
 
-/** A bus; EventBus and CollectorHub fit. */
+/** A bus; EventBus fits. */
 export interface LiveSource {
   subscribe(subscriber: Subscriber): () => void;
-  /** Resolves when all who publish know what is subscribed; not there where they know at once. */
-  interestHeard?(): Promise<void>;
 }
 
 /** Settings of a feed. */
@@ -90,11 +88,6 @@ export class LiveFeed {
     this.#listeners.add(listener);
     this.#retune();
     return listener;
-  }
-
-  /** Resolves when every event that is published from now on reaches those who listen. */
-  async ready(): Promise<void> {
-    await this.#options.source.interestHeard?.();
   }
 
   /** Ends every listener and leaves the bus; from now on nobody may listen. */

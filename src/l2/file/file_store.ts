@@ -223,13 +223,17 @@ export class FileStore implements StoreCalls {
     });
   }
 
+  /** The part of `usage` that costs nothing to ask for. */
+  get totals(): Pick<TierUsage, "objects" | "usedBytes" | "limitBytes"> {
+    const { usedBytes, limitBytes } = this.#space;
+    return { objects: this.#index.totals.objects, usedBytes, limitBytes };
+  }
+
   async usage(): Promise<TierUsage> {
     return await this.#calls.run("measure tier", () => {
       const oldestMs = this.#index.oldestMs();
       return {
-        objects: this.#index.totals.objects,
-        usedBytes: this.#space.usedBytes,
-        limitBytes: this.#space.limitBytes,
+        ...this.totals,
         oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldestMs) / 1000,
         leftoversRemoved: this.recovery.leftovers,
       };

@@ -79,6 +79,11 @@ export class FolderKeeper implements StoreCalls {
     return this.#run((store) => store.keys(after, limit));
   }
 
+  /** As FileStore.totals; undefined while the folder is lost. */
+  get totals(): FileStore["totals"] | undefined {
+    return this.#store?.totals;
+  }
+
   usage(): Promise<TierUsage> {
     return this.#run((store) => store.usage());
   }

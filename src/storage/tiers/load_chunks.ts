@@ -7,6 +7,7 @@ import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { discardLoad } from "./discard_load.ts";
 import type { Tier } from "./tier.ts";
+import { publishRate } from "./publish_rate.ts";
 
 /** Which bytes of which object to load. */
 export interface LoadRequest {
@@ -114,6 +115,7 @@ async function* measured(
   } finally {
     const seconds = (clock.monotonicMs() - startMs) / 1000;
     publish("l2.load.completed", { ...label, ...failure, outcome, bytes, requestedBytes: sizeBytes, seconds });
+    if (outcome === "ok") publishRate(publish, { tier: tier.name, direction: "load", bytes, seconds });
   }
 }
 

@@ -11,6 +11,7 @@ import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { LookupListener } from "../types.ts";
 import { discardLoad } from "./discard_load.ts";
 import { StaleKeys } from "./stale_keys.ts";
+import { publishRate } from "./publish_rate.ts";
 import { StoreWatch } from "./store_watch.ts";
 
 /** What a Tier needs besides its adapter. */
@@ -161,6 +162,7 @@ export class Tier {
       const meta = await store();
       const seconds = this.#since(startMs);
       this.#publish("l2.store.completed", { ...label, outcome: "ok", bytes: meta.sizeBytes, seconds });
+      publishRate(this.#publish, { tier: this.name, direction: "store", bytes: meta.sizeBytes, seconds });
       return { tier: this, error: undefined, isInDoubt: false };
     } catch (error) {
       const outcome = watch.broken === undefined ? "failed" : "aborted";

@@ -25,7 +25,7 @@ const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
 Generated from src/subscribers/metrics/families/ by \`bun run docs\`. Do not edit.
 
 \`GET /metrics\` shows all of them as Prometheus text; OTLP push (\`OTEL_EXPORTER_OTLP_ENDPOINT\`) sends the same names and values. Every series
-carries \`service_instance_id\` on \`/metrics\`, and exists at zero from the first scrape wherever its label values are known by then.
+carries \`service_instance_id\` on \`/metrics\`, and, but for the histograms of requests, exists at zero from the first scrape wherever its label values are known by then.
 The names are a contract. \`lmcache_mp_*\` are LMCache's names and mean what LMCache means by them; a chunk is an object here, and an object
 counts as one token. The last table says which series of LMCache are not here, and why; of its labels \`model_name\`, \`worker_id\`, \`l1_tag\` and \`backend\` have no meaning here.
 

@@ -1,7 +1,6 @@
 import type { Attributes, ObservableCounter, ObservableGauge } from "@opentelemetry/api";
 import type { Observability } from "../../telemetry/mod.ts";
 import { type About, type Labels, type LabelValues, type Measured, type Metric, TENANT_LABEL } from "./metric.ts";
-import type { KnownResponse } from "./sources.ts";
 import type { Tenants } from "./tenants.ts";
 
 /** The maker of instruments. */
@@ -13,8 +12,6 @@ export interface InstrumentOptions {
   /** Names of the L2 tiers, in the order they are asked. */
   readonly adapters: readonly string[];
   readonly tenants: Tenants;
-  /** Answers whose series exist at zero from the start. */
-  readonly responses: readonly KnownResponse[];
 }
 
 /** Takes a measurement of an event that stands for `count` events. */
@@ -58,12 +55,11 @@ export function observableOf(
 /** The label sets of a metric that exist from the start. */
 export function zeroSeries(
   { zero, labels = [] }: About,
-  { adapters, responses }: Pick<InstrumentOptions, "adapters" | "responses">,
+  { adapters }: Pick<InstrumentOptions, "adapters">,
 ): readonly Attributes[] {
   const valuesOf = (values: LabelValues): readonly string[] =>
     values === "adapters" ? adapters : values === "tiers" ? ["l1", ...adapters] : values;
   if (zero === undefined) return labels.length === 0 ? [{}] : [];
-  if (typeof zero === "function") return zero(responses);
   return zero.flatMap((set) =>
     Object.entries(set).reduce<readonly Attributes[]>(
       (partial, [label, values = []]) =>

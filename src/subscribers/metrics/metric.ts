@@ -2,7 +2,7 @@ import type { EventName } from "../../events/catalogue.ts";
 import type { Delivered } from "../../events/delivered.ts";
 import { OTHER } from "../../events/schema.ts";
 import type { L1Lives, Uses } from "./sampled_objects.ts";
-import type { KnownResponse, ProcessSource, Sources } from "./sources.ts";
+import type { ProcessSource, Sources } from "./sources.ts";
 
 /** A value for each label. */
 export type Labels<Label extends string> = Readonly<Record<Label, string>>;
@@ -26,7 +26,7 @@ export interface About<Label extends string = string> {
   /** Default: none. */
   readonly labels?: readonly Label[];
   /** The series that exist at zero from the start. Default: the one without labels, if there are no labels. */
-  readonly zero?: readonly SeriesSet<Label>[] | ((responses: readonly KnownResponse[]) => readonly Labels<Label>[]);
+  readonly zero?: readonly SeriesSet<Label>[];
   /** Inclusive upper bounds of a histogram's buckets. */
   readonly bounds?: readonly number[];
 }

@@ -17,7 +17,7 @@ import { familySubscriber } from "./family_subscriber.ts";
 import type { InstrumentSource } from "./instruments.ts";
 import type { Family } from "./metric.ts";
 import { L1Lives, Uses } from "./sampled_objects.ts";
-import type { Build, BusNumbers, KnownResponse, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
+import type { Build, BusNumbers, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
 import { Tenants } from "./tenants.ts";
 
 /** Every metric there is, in the order of docs/METRICS.md. */
@@ -49,8 +49,6 @@ export interface MetricsOptions {
   readonly adapters: readonly string[];
   /** The number of tenants that have series of their own. Default 20. */
   readonly tenantLabels?: number;
-  /** Answers whose series exist at zero from the start. */
-  readonly responses: readonly KnownResponse[];
   readonly state: StateSource;
   /** EventBus.stats fits. */
   readonly busStats: () => BusNumbers;
@@ -85,14 +83,13 @@ export const thisProcess: ProcessSource = {
 
 /** Every metrics subscriber, ready to be subscribed, in this order. */
 export function metricsSubscribers(options: MetricsOptions): readonly Subscriber[] {
-  const { source, adapters, responses, state, build, busStats } = options;
+  const { source, adapters, state, build, busStats } = options;
   const { telemetry = NO_TELEMETRY, process: host = thisProcess, families = metricFamilies } = options;
   const tenants = new Tenants(options.tenantLabels ?? 20);
   const startMs = host.nowMs();
   const making = {
     source,
     adapters,
-    responses,
     tenants,
     process: host,
     context: { adapters, lives: new L1Lives(options.monotonicMs), uses: new Uses() },

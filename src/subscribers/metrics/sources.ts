@@ -1,4 +1,4 @@
-import type { EventCounts } from "../../events/ledger/account.ts";
+import type { EventCounts } from "../../events/event_totals.ts";
 import type { Observability } from "../../telemetry/mod.ts";
 
 /** The occupancy of L1; storage's L1Usage fits. */
@@ -52,25 +52,12 @@ export interface ProcessSource {
   every(intervalMs: number, run: () => void): () => void;
 }
 
-/** The bus's numbers about itself; EventBus.stats and CollectorHub.stats give them. */
+/** The bus's numbers about itself; EventBus.stats gives them. */
 export interface BusNumbers {
   readonly depth: number;
   readonly lagSeconds: number;
   readonly events: ReadonlyMap<string, EventCounts>;
   readonly subscriberExceptions: ReadonlyMap<string, number>;
-  readonly resentBatches: number;
-  readonly ignoredBatches: { readonly duplicate: number; readonly gap: number };
-  readonly windowFullSeconds: number;
-  readonly flushTimeouts: number;
-}
-
-/** A kind of answer that a server is known to give, so that its series exist at zero. */
-export interface KnownResponse {
-  readonly method: string;
-  /** The route's template, or _other. */
-  readonly route: string;
-  /** In digits. */
-  readonly status: string;
 }
 
 /** The sources of metrics that no event feeds. */

@@ -109,7 +109,7 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
 }
 
 const stopped: FromWorker = { kind: "stopped", stored: 0, refused: 0, cutRequests: 0 };
-const ready: FromWorker = { kind: "ready", tiers: ["l1"], responses: [] };
+const ready: FromWorker = { kind: "ready", tiers: ["l1"] };
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test("Supervisor.start resolves when every worker is ready", async () => {

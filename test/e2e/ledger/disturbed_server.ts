@@ -2,7 +2,7 @@
  * A server as src/main.ts starts it, but among the subscribers of its bus are one that throws at every event and one
  * that is slow.
  */
-import { CollectorHub } from "../../../src/events/channel/collector_hub.ts";
+import { EventBus } from "../../../src/events/bus.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
 import { serve } from "./serve.ts";
 
@@ -33,12 +33,11 @@ const slow: Subscriber = {
   },
 };
 
-// The composition has no place for strangers: they come in with the last of its own subscribers, before interest is
-// told.
-const tellInterest = Reflect.get(CollectorHub.prototype, "tellInterest");
-CollectorHub.prototype.tellInterest = function () {
+// The composition has no place for strangers: they come in with the last of its own subscribers, before the bus begins.
+const begin = Reflect.get(EventBus.prototype, "begin");
+EventBus.prototype.begin = function () {
   for (const subscriber of [throwing, slow]) this.subscribe(subscriber);
-  tellInterest.call(this);
+  begin.call(this);
 };
 
 await serve();

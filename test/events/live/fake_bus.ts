@@ -2,7 +2,7 @@ import type { EventName } from "../../../src/events/catalogue.ts";
 import { deliver, type Delivered } from "../../../src/events/delivered.ts";
 import { LiveFeed, type LiveLimits } from "../../../src/events/live/live_feed.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
-import { FakeTime } from "../channel/fake_time.ts";
+import { FakeTime } from "../fake_time.ts";
 
 /** Limits that a test reaches soon. */
 export const SMALL: LiveLimits = { listeners: 3, queue: 4, recent: 6, lingerMs: 1000 };

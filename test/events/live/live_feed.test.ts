@@ -3,7 +3,7 @@ import { EventBus } from "../../../src/events/bus.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import { LiveFeed } from "../../../src/events/live/live_feed.ts";
 import type { LiveItem } from "../../../src/events/live/live_item.ts";
-import { FakeTime } from "../channel/fake_time.ts";
+import { FakeTime } from "../fake_time.ts";
 import { FakeBus, SMALL } from "./fake_bus.ts";
 
 const READ = "l1.read.finished";

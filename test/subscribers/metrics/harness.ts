@@ -27,7 +27,6 @@ export type Published = { readonly [Name in EventName]: readonly [Name, EventMap
 /** A server of which nothing is known but that it runs. */
 const IDLE = {
   adapters: ["fs"],
-  responses: [],
   state: {
     l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 100, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
     storage: () =>

@@ -24,8 +24,6 @@ export function busOf({ now, grown, seconds }) {
     queueDepth: now.sum("lmcache_mp_event_bus_queue_depth"),
     lagSeconds: now.sum("lmcache_mp_event_bus_drain_lag_seconds"),
     exceptions: now.sum("lmcache_mp_event_bus_subscriber_exceptions_total"),
-    resent: now.sum("vitrine_eventbus_resent_batches_total"),
-    flushTimeouts: now.sum("vitrine_eventbus_flush_timeouts_total"),
     publishedPerSecond: perSecond("published"),
     deliveredPerSecond: perSecond("delivered"),
     rolledUpPerSecond: perSecond("rolled_up"),

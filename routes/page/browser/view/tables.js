@@ -90,9 +90,7 @@ function showBus({ bus }) {
       ["bus-lost", bus.lost],
       ["bus-queue", bus.queueDepth],
       ["bus-shed", bus.shed],
-      ["bus-resent", bus.resent],
       ["bus-exceptions", bus.exceptions],
-      ["bus-timeouts", bus.flushTimeouts],
     ])
   ) {
     write(id, formatCount(count));

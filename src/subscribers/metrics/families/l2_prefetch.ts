@@ -1,5 +1,4 @@
-import { catalogue } from "../../../events/catalogue.ts";
-import type { Delivered } from "../../../events/delivered.ts";
+import { catalogue, RATE_BOUNDS } from "../../../events/catalogue.ts";
 import { BY_TENANT, counter, type Family, gauge, histogram, inFlight, keysByTenant } from "../metric.ts";
 
 const { exceptionType } = catalogue["timeout.raised"].fields;
@@ -95,25 +94,12 @@ export const l2PrefetchFamily: Family = {
   ],
 };
 
-/** Gigabytes a second, from a slow network to memory. */
-const RATE_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50] as const;
-
 const THROUGHPUT = {
   unit: "GBy/s",
   labels: ["l2_name"],
   zero: [{ l2_name: "adapters" }],
   bounds: RATE_BOUNDS,
 } as const;
-
-/**
- * Rates cannot be added up, so they want single events; a group of shed ones counts with the rate of all its bytes in
- * all its time.
- */
-function rate(call: Delivered<"l2.store.completed" | "l2.load.completed">) {
-  const { tier, outcome, bytes, seconds, count } = call;
-  if (outcome !== "ok" || bytes === 0 || seconds <= 0) return undefined;
-  return [bytes / (seconds * count) / 1e9, { l2_name: tier }] as const;
-}
 
 /** The speed of objects between L1 and each tier, and the calls that took too long, by LMCache's names. */
 export const l2ThroughputFamily: Family = {
@@ -123,12 +109,18 @@ export const l2ThroughputFamily: Family = {
       ...THROUGHPUT,
       help: "Gigabytes a second of each store, waiting included.",
       answers: "How fast does a tier take objects?",
-    }).onEach("l2.store.completed", rate),
+    }).on(
+      "l2.transferred",
+      ({ tier, direction, rate }) => direction === "store" ? [rate, { l2_name: tier }] : undefined,
+    ),
     histogram("lmcache_mp_l2_load_throughput_GB_per_second", {
       ...THROUGHPUT,
       help: "Gigabytes a second of each load, waiting included.",
       answers: "How fast does a tier give objects?",
-    }).onEach("l2.load.completed", rate),
+    }).on(
+      "l2.transferred",
+      ({ tier, direction, rate }) => direction === "load" ? [rate, { l2_name: tier }] : undefined,
+    ),
     counter("lmcache_mp_timeouts_total", {
       unit: "{timeout}",
       help: "Calls given up because they took too long.",

@@ -1,7 +1,7 @@
 import { MISS_REASONS } from "../../../core/miss_reason.ts";
 import { LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import { counter, type Family, histogram } from "../metric.ts";
-import type { KnownResponse } from "../sources.ts";
+import type { EventMap } from "../../../events/catalogue.ts";
 
 /** Lookups by clients, and the payload that came and went. */
 export const trafficFamily: Family = {
@@ -42,12 +42,13 @@ export const trafficFamily: Family = {
 
 const BY_RESPONSE = ["http_request_method", "http_route", "http_response_status_code"] as const;
 
-const labelsOf = ({ method, route, status }: KnownResponse) => ({
+const labelsOf = (
+  { method, route, status }: Pick<EventMap["http.body"], "method" | "route" | "status">,
+) => ({
   http_request_method: method,
   http_route: route,
   http_response_status_code: status,
 });
-const mayHaveBody = ({ method }: KnownResponse) => method === "PUT" || method === "POST";
 
 /** HTTP requests, by the names of OpenTelemetry's semantic conventions. */
 export const httpFamily: Family = {
@@ -58,7 +59,6 @@ export const httpFamily: Family = {
       help: "Time from a request's arrival at its route to the end of its response.",
       answers: "How many requests, how fast, and with which status?",
       labels: BY_RESPONSE,
-      zero: (responses) => responses.map(labelsOf),
       bounds: LATENCY_BOUNDS,
     }).on("http.request.end", (end) => [end.seconds, labelsOf(end)]),
     histogram("http_server_request_body_size_bytes", {
@@ -66,7 +66,6 @@ export const httpFamily: Family = {
       help: "Length of the request bodies that are not empty.",
       answers: "How large are the objects that come in?",
       labels: BY_RESPONSE,
-      zero: (responses) => responses.filter(mayHaveBody).map(labelsOf),
       bounds: SIZE_BOUNDS,
     }).on("http.body", (body) => body.direction === "request" ? [body.bytes, labelsOf(body)] : undefined),
     histogram("http_server_response_body_size_bytes", {
@@ -74,7 +73,6 @@ export const httpFamily: Family = {
       help: "Length of the response bodies that are not empty.",
       answers: "How large are the objects that go out?",
       labels: BY_RESPONSE,
-      zero: (responses) => responses.map(labelsOf),
       bounds: SIZE_BOUNDS,
     }).on("http.body", (body) => body.direction === "response" ? [body.bytes, labelsOf(body)] : undefined),
     counter("vitrine_http_request_body_bytes_total", {

@@ -85,6 +85,7 @@ export async function killVariant(
   compareEvents(page, checks);
   compareAfterDeath(page, { ledger, unknown: doomed.unknown, checks });
   const lost = page.sum("lmcache_mp_event_bus_dropped_events_total");
+  checks.equal("events lost", { actual: lost, expected: 0 });
   const unknown = JSON.stringify(doomed.unknown.requests.toObject());
   console.log(`${name}: ${operationCount} operations, without an answer: ${unknown}, events lost: ${lost}`);
   admin.close();

@@ -1,0 +1,167 @@
+import { type IncomingMessage, request as send } from "node:http";
+import { text } from "node:stream/consumers";
+import { targetOf } from "../../../routes/http/request_target.ts";
+import { causeText } from "../../core/cause_text.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
+
+/** Where the admin port answers this server's own workers. */
+const PATHS = { events: "/internal/events", metrics: "/internal/metrics", status: "/internal/status" } as const;
+/** What says that it is one of them. */
+const KEY_HEADER = "vitrine-relay-key";
+const WANTED_HEADER = "vitrine-relay-wanted";
+/**
+ * How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an
+ * error.
+ */
+const ANSWER_MS = 15_000;
+
+/** Which main a worker asks. */
+export interface RelayTarget {
+  readonly host: string;
+  /** The admin port. */
+  readonly port: number;
+  /** Known to main and this worker alone. */
+  readonly key: string;
+}
+
+/** What main answers for its workers. */
+export interface RelayAnswers {
+  readonly events: OpenEvents;
+  /** The text of /metrics. */
+  readonly metrics: () => Promise<string>;
+  /** The object of /status. */
+  readonly status: () => Promise<object>;
+}
+
+/** Main's end: answers workers. Such requests are counted where they came in, in the worker. */
+export class Relay {
+  /** What a worker's requests carry, once it may ask. */
+  readonly #workers = new Map<string, { readonly holder: number; readonly gone: AbortController }>();
+  readonly #answers: RelayAnswers;
+
+  constructor(answers: RelayAnswers) {
+    this.#answers = answers;
+  }
+
+  /** Lets a worker ask, by the key that is returned. */
+  admit(holder: number): string {
+    const key = crypto.randomUUID();
+    this.#workers.set(key, { holder, gone: new AbortController() });
+    return key;
+  }
+
+  /** Ends a worker's streams: its connections may outlive its thread. */
+  gone(holder: number): void {
+    for (const [key, worker] of this.#workers) {
+      if (worker.holder !== holder) continue;
+      this.#workers.delete(key);
+      worker.gone.abort();
+    }
+  }
+
+  /** Undefined if the request is not a worker's. */
+  answer(request: Request): Promise<Response> | undefined {
+    const key = request.headers.get(KEY_HEADER);
+    const worker = key === null ? undefined : this.#workers.get(key);
+    if (worker === undefined) return undefined;
+    switch (targetOf(request.url)) {
+      case PATHS.events:
+        return this.#stream(parseWanted(request.headers.get(WANTED_HEADER) ?? ""), worker.gone.signal);
+      case PATHS.metrics:
+        return this.#answers.metrics().then((text) => new Response(text));
+      case PATHS.status:
+        return this.#answers.status().then((status) => Response.json(status));
+      case undefined:
+      default:
+        return undefined;
+    }
+  }
+
+  async #stream(wanted: WantedEvents, signal: AbortSignal): Promise<Response> {
+    try {
+      return new Response(await this.#answers.events(wanted, signal));
+    } catch (error) {
+      if (!(error instanceof VitrineError)) throw error;
+      const { code, message, details } = error;
+      return Response.json({ code, message, details }, { status: 503 });
+    }
+  }
+}
+
+/** A worker's end: asks main. Not by fetch, which goes through a proxy where HTTP_PROXY is set. */
+export function relayed(target: RelayTarget): RelayAnswers {
+  return {
+    async events(wanted) {
+      const headers = { [WANTED_HEADER]: encodeURIComponent(JSON.stringify(wanted)) };
+      const response = await ask(target, { path: PATHS.events, headers });
+      if (response.statusCode !== 200) throw await failureOf(response);
+      const chunks: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]();
+      return new ReadableStream({
+        async pull(controller) {
+          const { done, value } = await chunks.next();
+          if (done) controller.close();
+          else controller.enqueue(new Uint8Array(value));
+        },
+        cancel: () => void response.destroy(),
+      }, { highWaterMark: 0 });
+    },
+    metrics: () => askText(target, PATHS.metrics),
+    status: async () => parseObject(await askText(target, PATHS.status)),
+  };
+}
+
+/** What main answers. Throws VitrineError (shutting_down) if it does not, or not in time. */
+async function askText(target: RelayTarget, path: string): Promise<string> {
+  try {
+    const response = await ask(target, { path, signal: AbortSignal.timeout(ANSWER_MS) });
+    const body = await text(response);
+    if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
+    return body;
+  } catch (cause) {
+    throw new VitrineError("shutting_down", `ask main: ${path}: ${causeText(cause)}`, { cause });
+  }
+}
+
+function ask(
+  { host, port, key }: RelayTarget,
+  { path, headers, signal }: {
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal;
+  },
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = send({
+      ...{ host: reachable(host), port, path, agent: false },
+      headers: { ...headers, [KEY_HEADER]: key },
+      ...(signal === undefined ? {} : { signal }),
+    }, resolve);
+    asked.on("error", reject);
+    asked.end();
+  });
+}
+
+/** An address to connect to, of one to listen on. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+async function failureOf(response: IncomingMessage): Promise<VitrineError> {
+  const { code, message, details } = parseFailure(await text(response));
+  return new VitrineError(code, message, { details });
+}
+
+function parseFailure(json: string): Pick<VitrineError, "code" | "message" | "details"> {
+  return JSON.parse(json);
+}
+
+function parseObject(json: string): object {
+  return JSON.parse(json);
+}
+
+/** What `relayed` wrote. */
+function parseWanted(header: string): WantedEvents {
+  return JSON.parse(decodeURIComponent(header));
+}

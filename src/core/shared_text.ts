@@ -1,0 +1,46 @@
+/** Bytes before the first text: the commit word, and the lengths of both. */
+const HEADER_BYTES = 16;
+
+/**
+ * A text in shared memory that one thread writes and others read, whatever becomes of the writer. There are two places:
+ * the writer fills the one that is not valid, and then makes it valid in one step.
+ */
+export class SharedText {
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #capacity: number;
+
+  /** `memory`: from `allocate`. */
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory, 0, HEADER_BYTES / 4);
+    this.#bytes = new Uint8Array(memory);
+    this.#capacity = (memory.byteLength - HEADER_BYTES) / 2;
+  }
+
+  /** Memory for a text of so many bytes in UTF-8. */
+  static allocate(capacity: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(HEADER_BYTES + 2 * capacity);
+  }
+
+  /** Replaces the text; false if it is too long. */
+  write(text: string): boolean {
+    const encoded = new TextEncoder().encode(text);
+    if (encoded.length > this.#capacity) return false;
+    const place = 1 - (Atomics.load(this.#words, 0) & 1);
+    this.#bytes.set(encoded, HEADER_BYTES + place * this.#capacity);
+    Atomics.store(this.#words, 1 + place, encoded.length);
+    Atomics.add(this.#words, 0, 1);
+    return true;
+  }
+
+  /** The text; "" before the first. */
+  read(): string {
+    for (;;) {
+      const commit = Atomics.load(this.#words, 0);
+      const place = commit & 1;
+      const at = HEADER_BYTES + place * this.#capacity;
+      const copy = this.#bytes.slice(at, at + Atomics.load(this.#words, 1 + place));
+      if (Atomics.add(this.#words, 0, 0) === commit) return new TextDecoder().decode(copy);
+    }
+  }
+}
