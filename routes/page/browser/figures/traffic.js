@@ -4,11 +4,14 @@ import { quantile } from "../metrics/quantile.js";
 /** @typedef {import("../metrics/metrics_window.js").View} View */
 /** @typedef {import("../metrics/scrape.js").Where} Where */
 
+/** Routes that this page asks for itself. */
+const ofThePage = new Set(["/v1/events", "/v1/access"]);
+
 /**
  * Requests of clients. The page's own would be shown as traffic otherwise, and a stream of events as a slow answer.
  * @type {Where}
  */
-const ofClients = ({ http_route: route = "" }) => route.startsWith("/v1/") && route !== "/v1/events";
+const ofClients = ({ http_route: route = "" }) => route.startsWith("/v1/") && !ofThePage.has(route);
 
 /** @type {Where} */
 const isHit = ({ result }) => result === "hit";

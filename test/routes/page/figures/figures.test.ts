@@ -18,7 +18,8 @@ test("trafficOf leaves out the page's own requests and streams of events when it
     `http_server_response_body_size_bytes_sum{http_route="${route}"} ${count * 1000}\n` +
     `${duration}_bucket{http_route="${route}",le="1"} ${count}\n${duration}_bucket{http_route="${route}",le="+Inf"} ${count}\n`;
   const page = (count: number) =>
-    of("/v1/objects/{key}", count) + of("/metrics", 5 * count) + of("/v1/events", count) + of("/", 1);
+    of("/v1/objects/{key}", count) + of("/metrics", 5 * count) + of("/v1/events", count) + of("/v1/access", count) +
+    of("/", 1);
   const { traffic } = figures(page(10), page(30));
   expect(traffic).toMatchObject({
     requests: 30,
