@@ -157,14 +157,14 @@ export class StorageThread {
       this.#stopped.resolve(message);
     } else {
       this.#end = { cause: "not_started", error: message.message };
-      // On Deno it would not end by itself.
-      void this.#thread?.terminate();
       this.#started.reject(new StartFailure(message.message));
       // One that did not start in a stop is followed by another.
       if (this.#isStopping && this.#isReady) {
         this.#isDone = true;
         this.#stopped.reject(new Error(`stop storage thread: ${message.message}`));
       } else if (this.#generation > 1) this.#options.reportError(new Error(`start storage thread: ${message.message}`));
+      // On Deno it would not end by itself. Last, because a runtime may call `onExit` before this returns.
+      void this.#thread?.terminate();
     }
   }
 

@@ -10,8 +10,11 @@ interface FakeThread extends ThreadEvents<FromStorageThread> {
   readonly heard: ToStorageThread["kind"][];
 }
 
-/** A storage thread that does what the test says, on a clock that the test moves. */
-function fakeStorage() {
+/**
+ * A storage thread that does what the test says, on a clock that the test moves. `exitsAtOnce`: the runtime says within
+ * `terminate` that it has ended, as Deno does.
+ */
+function fakeStorage({ exitsAtOnce = false } = {}) {
   const board = new Board(1);
   const threads: FakeThread[] = [];
   const published: unknown[] = [];
@@ -38,7 +41,10 @@ function fakeStorage() {
           heard.push(message.kind);
           for (const port of ports) port.close();
         },
-        terminate: () => Promise.resolve(),
+        terminate: () => {
+          if (exitsAtOnce) events.onExit();
+          return Promise.resolve();
+        },
       };
     },
     onGone: () => Promise.resolve(),
@@ -103,6 +109,13 @@ test("StorageThread is stuck, and says so, from the fifth second that its loop s
   pass(250, { beats: true });
   expect([thread.status(), ready()]).toEqual([{ state: "ready", stuckSeconds: 0, restarts: 0 }, undefined]);
   expect(published.slice(1)).toEqual([["storage_thread.stuck", {}], ["storage_thread.resumed", { seconds: 8.5 }]]);
+});
+
+test("StorageThread.start fails with what the thread said when its end is reported within terminate", async () => {
+  const { thread, threads } = fakeStorage({ exitsAtOnce: true });
+  const started = thread.start();
+  threads[0]?.onMessage({ kind: "failed", message: "the folder is in use" });
+  await expect(started).rejects.toThrow("the folder is in use");
 });
 
 test("StorageThread is not ended or started again when it is stuck for an hour", async () => {
