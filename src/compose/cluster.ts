@@ -279,7 +279,7 @@ export async function startCluster(
       workers: () => supervisor.status().map(({ state }) => state),
       storageThreadStuckSeconds: () => storageThread?.status().stuckSeconds ?? 0,
     },
-    busStats: () => bus.stats(),
+    busStats: () => bus.settledStats(),
     build,
   });
   bus.begin();

@@ -71,7 +71,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
         workers: () => [],
         storageThreadStuckSeconds: () => 0,
       },
-      busStats: () => bus.stats(),
+      busStats: () => bus.settledStats(),
       build: { version, runtime: runtimeName(runtime), startMs },
     });
   }

@@ -179,6 +179,12 @@ export class EventBus {
     await this.#collector.shutdown();
   }
 
+  /** The numbers when everything that was published before has been dispatched. */
+  async settledStats(): Promise<BusStats> {
+    await this.flush();
+    return this.stats();
+  }
+
   stats(): BusStats {
     const pending = eventNames.map(() => 0);
     for (const { reader } of this.#sources.values()) reader.countPending(pending);

@@ -51,7 +51,7 @@ export interface MetricsOptions {
   readonly tenantLabels?: number;
   readonly state: StateSource;
   /** EventBus.stats fits. */
-  readonly busStats: () => BusNumbers;
+  readonly busStats: () => BusNumbers | Promise<BusNumbers>;
   readonly build: Build;
   /** Of the clock that events are timed by. */
   readonly monotonicMs: () => number;

@@ -35,12 +35,15 @@ export interface PromSeries {
 export const jobs = { pulled: "pulled", pushed: "vitrine" } as const;
 
 /** The stack's own configuration, scraping every second and both ways at once. */
-function configText(targets: { readonly server: string; readonly collector: string }): string {
+function configText(
+  targets: { readonly server: string; readonly collector: string; readonly tokenFile: string },
+): string {
   const text = readFileSync("deploy/prometheus/prometheus.yml", "utf8");
   return text.replaceAll(/^( {2,}\w+_interval): \S+$/gm, "$1: 1s")
     .replace("rules/*.yml", `${resolve("deploy/prometheus/rules")}/*.yml`)
     .replaceAll(/^ {2}# (- job_name:.*| {2}.*)$/gm, "  $1")
     .replace("job_name: vitrine", `job_name: ${jobs.pulled}`)
+    .replace("/etc/prometheus/vitrine_token", targets.tokenFile)
     .replace("vitrine:9090", targets.server)
     .replace("collector:8889", targets.collector);
 }
@@ -67,7 +70,10 @@ export class Prometheus {
   ): Promise<Prometheus> {
     const [port = 0] = await freePorts(1);
     const config = join(folder, "prometheus.yml");
-    writeFileSync(config, configText(targets));
+    // A server without tokens asks for none and takes any.
+    const tokenFile = join(folder, "token");
+    writeFileSync(tokenFile, "unused");
+    writeFileSync(config, configText({ ...targets, tokenFile }));
     const process = new ToolProcess(prometheusProgram("prometheus"), [
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
