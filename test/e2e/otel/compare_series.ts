@@ -5,10 +5,6 @@ export const waivers: readonly { readonly series: RegExp; readonly reason: strin
   { series: /^(?:up|scrape_\w+)\{/, reason: "Prometheus makes them itself, for each target" },
   { series: /^target_info\{/, reason: "a description of the target, of which each way makes its own" },
   { series: /^http_server_active_requests\{/, reason: "a scrape of the server is a request and sees itself" },
-  {
-    series: /^lmcache_mp_event_bus_(?:queue_depth|drain_lag_seconds)\{/,
-    reason: "a scrape waits until the bus has delivered everything, a push shows it as it is",
-  },
 ];
 
 /**
