@@ -1,6 +1,7 @@
 import type { Arena } from "./arena.ts";
 import type { Counters } from "./counters.ts";
 import { BLOCK_WORDS, COUNTER, FIRST_LEVELS, SECOND_LEVELS } from "./layout.ts";
+import { classAbove, classOf, lowestBit } from "./size_classes.ts";
 
 const NONE = -1;
 
@@ -382,22 +383,4 @@ export class Allocator {
     const second = 31 - Math.clz32(w[this.#bits + 1 + first] ?? 0);
     return w[this.#heads + first * SECOND_LEVELS + second] ?? NONE;
   }
-}
-
-/** The list a free block of this length is kept in. */
-function classOf(granules: number): number {
-  if (granules < SECOND_LEVELS) return granules;
-  const power = 31 - Math.clz32(granules);
-  return (power - 3) * SECOND_LEVELS + ((granules >>> (power - 4)) & 15);
-}
-
-/** The first list all of whose blocks are at least this long. */
-function classAbove(granules: number): number {
-  if (granules < SECOND_LEVELS) return granules;
-  const step = 1 << (27 - Math.clz32(granules));
-  return classOf(granules + step - 1);
-}
-
-function lowestBit(bits: number): number {
-  return 31 - Math.clz32(bits & -bits);
 }

@@ -143,3 +143,8 @@ function unlessMissing<T>(call: () => T): T | undefined {
     throw error;
   }
 }
+
+/** The disk, but with nothing synced. */
+export function withoutSync(disk: BlockingDisk): BlockingDisk {
+  return { ...disk, sync: () => {}, syncPath: () => {}, syncFolder: () => {} };
+}

@@ -8,7 +8,7 @@ import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../adapter.ts";
 import { Calls } from "../calls.ts";
-import { type BlockingDisk, systemDisk } from "./blocking_disk.ts";
+import { type BlockingDisk, systemDisk, withoutSync } from "./blocking_disk.ts";
 import { type Clear, Clears } from "./clears.ts";
 import { Commits, type PendingChange } from "./commits.ts";
 import { makeFolders, setAside } from "./folders.ts";
@@ -386,10 +386,6 @@ function opening(path: string, work: () => void): void {
 function openingFailed(path: string, error: unknown): VitrineError {
   if (error instanceof VitrineError) return error;
   return new VitrineError("tier_failed", `open tier: ${path}: ${causeText(error)}`, { cause: error });
-}
-
-function withoutSync(disk: BlockingDisk): BlockingDisk {
-  return { ...disk, sync: () => {}, syncPath: () => {}, syncFolder: () => {} };
 }
 
 function idOf(change: Change): string {
