@@ -37,7 +37,7 @@ export class Access {
     this.#tokens = tokens && new TokenSet(tokens);
   }
 
-  /** Whether no tokens are configured. */
+  /** True if no tokens are configured. */
   get isOpen(): boolean {
     return this.#tokens === undefined;
   }
@@ -48,7 +48,7 @@ export class Access {
     this.#remembered.clear();
   }
 
-  /** What a request may do, if that needs no thought: a hit asks for it each time. */
+  /** The rights of a request, if they are known without a look-up: a hit asks for them each time. */
   known(authorization: string | null): Grant | undefined {
     if (this.#tokens === undefined) return OPEN_GRANT;
     return authorization === null ? undefined : this.#remembered.get(authorization);

@@ -4,7 +4,7 @@ import { formatPasswordHash, hashPassword } from "./password_hash.ts";
 import type { TokenEntry } from "./token_entry.ts";
 import { sha256Of } from "./token_set.ts";
 
-/** What a new token may do. */
+/** The rights of a new token. */
 export type TokenRights = Omit<TokenEntry, "sha256" | "scrypt">;
 
 const SECRET_BYTES = 32;

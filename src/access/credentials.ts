@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-/** What a request brings in Authorization. */
+/** The credentials of an Authorization field. */
 export interface Credentials {
   /** The token, or the password. */
   readonly secret: string;

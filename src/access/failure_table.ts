@@ -35,7 +35,7 @@ export class FailureTable {
     return memory;
   }
 
-  /** Whether the address has failed as often as it may in this window. */
+  /** True if the address has failed as often as it may in this window. */
   isOver(address: string): boolean {
     const window = this.#window();
     return this.#slots(address).every((slot) => this.#count(slot, window) >= MOST_FAILURES);

@@ -42,7 +42,7 @@ export async function hashPassword(password: string): Promise<PasswordHash> {
   return { ...DEFAULT_COST, salt, hash: await derive(password, { ...DEFAULT_COST, salt, length: HASH_BYTES }) };
 }
 
-/** Whether it is the password that was hashed. Works off the event loop; how long it takes tells nothing of it. */
+/** True if it is the password that was hashed. Works off the event loop; how long it takes tells nothing of it. */
 export async function isPassword(password: string, kept: PasswordHash): Promise<boolean> {
   return timingSafeEqual(await derive(password, { ...kept, length: kept.hash.byteLength }), kept.hash);
 }

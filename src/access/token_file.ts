@@ -1,7 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import { parseTokens, type TokenEntry } from "./token_entry.ts";
 
-/** What a token file is watched with. */
+/** Options of the watch over a token file. */
 export interface TokenFileOptions {
   readonly path: string;
   /** Its text. Rejects where it cannot be read. */

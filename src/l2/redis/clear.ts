@@ -18,7 +18,7 @@ const CLEAR_STEP = 200;
 /** Names that the engine looks at in one step. */
 const SCAN_STEP = 1000;
 
-/** What a clear works on. */
+/** The parts that a clear works on. */
 export interface ClearContext {
   readonly engine: Engine;
   readonly keys: KeySpace;

@@ -16,7 +16,7 @@ export interface IndexEntry {
  * its name in braces, so that a cluster keeps it on one node, where one script can change it.
  */
 export class KeySpace {
-  /** What the names of each shard begin with. */
+  /** The prefix of the names of each shard. */
   readonly bases: readonly string[];
   readonly prefix: string;
 

@@ -23,7 +23,7 @@ const EXPIRED_MS = 60_000;
  */
 const ENDLESS_MS = 10 * 365 * 86_400_000;
 
-/** What is known of an object without its bytes. */
+/** An object without its bytes. */
 export interface Head {
   readonly decoded: DecodedMeta;
   /** Names this very write of the object. */
@@ -39,7 +39,7 @@ export interface FullHead extends Head {
 export interface Ticket {
   /** A number of the engine. */
   readonly number: string;
-  /** Whether there was an object when it was given out. */
+  /** True if there was an object when it was given out. */
   readonly isThere: boolean;
 }
 
@@ -53,10 +53,10 @@ export interface Commit {
   readonly nowMs: number;
 }
 
-/** What became of a commit: "lost" if chunks are gone, "late" if it came too late to be made. */
+/** The outcome of a commit: "lost" if chunks are gone, "late" if it came too late to be made. */
 export interface CommitResult {
   readonly outcome: "stored" | "superseded" | "late" | "lost";
-  /** What it replaced. */
+  /** The object that it replaced. */
   readonly replaced: DecodedMeta | undefined;
 }
 

@@ -11,7 +11,7 @@ const NO_HEADERS = 0xffff_ffff;
 /** A chunk begins with its CRC-32. */
 export const CHUNK_HEAD_BYTES = 4;
 
-/** What a stored record of metadata turned out to be. */
+/** A stored record of metadata as it was read. */
 export type DecodedMeta = { readonly meta: ObjectMeta } | "damaged" | "newer";
 
 /** Metadata as it lies in the engine; numbers are little-endian. */

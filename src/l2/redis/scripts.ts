@@ -8,8 +8,8 @@ export interface Script {
 }
 
 /**
- * What all scripts share. ARGV[1] is the base of the shard's names (keys.ts), ARGV[2] a tenant; all names that a script
- * touches lie in that shard.
+ * The part that all scripts share. ARGV[1] is the base of the shard's names (keys.ts), ARGV[2] a tenant; all names that
+ * a script touches lie in that shard.
  */
 const PRELUDE = String.raw`
 local base, tenant = ARGV[1], ARGV[2]

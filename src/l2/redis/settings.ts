@@ -11,7 +11,7 @@ export interface RedisNode {
   readonly port: number;
 }
 
-/** Who a connection logs in as. */
+/** The user that a connection logs in as. */
 export interface RedisUser {
   /** The engine's default user if missing. */
   readonly username?: string;
@@ -28,11 +28,11 @@ export interface RedisSettings {
   readonly caPath?: string;
   readonly user: RedisUser;
   readonly database: number;
-  /** What all names begin with. */
+  /** The prefix of all names. */
   readonly prefix: string;
-  /** What the sentinels call the engine; "" where there are none. */
+  /** The name of the engine among the sentinels; "" where there are none. */
   readonly master: string;
-  /** Who sentinels are asked as. */
+  /** The user that logs in to the sentinels. */
   readonly sentinelUser: RedisUser;
 }
 

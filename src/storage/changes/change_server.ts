@@ -9,7 +9,7 @@ import type { Asked, FinishedTier, FromOwner, ToOwner } from "./messages.ts";
 import type { FollowedWrite } from "./tier_changes.ts";
 import type { TierOwner } from "./tier_owner.ts";
 
-/** What a ChangeServer is made of. */
+/** Options of a ChangeServer. */
 export interface ChangeServerOptions {
   readonly owner: TierOwner;
   readonly context: Pick<StorageContext, "tiers" | "clock">;

@@ -25,7 +25,10 @@ export async function currentOf(
   return nowOf(context, l1.know(key), found);
 }
 
-/** What a key has, by what L1 knows at this moment and, if that is nothing, by what the tiers held a moment ago. */
+/**
+ * The current object of a key, by what L1 knows at this moment and, if that is nothing, by what the tiers held a moment
+ * ago.
+ */
 export function nowOf(
   { clock }: Pick<StorageContext, "clock">,
   known: Known | undefined,

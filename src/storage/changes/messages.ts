@@ -19,20 +19,20 @@ export type Asked =
   }
   | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined };
 
-/** What the worker that was granted a stream's last step made of it in one tier. */
+/** The outcome in one tier of a stream's last step, which a worker was granted. */
 export interface FinishedTier {
   readonly failure: Failure | undefined;
   readonly isInDoubt: boolean;
 }
 
-/** What a worker says to the owner of the tiers; all that it says in one turn goes in one message. */
+/** A message of a worker to the owner of the tiers; all of one turn go together. */
 export type ToOwner =
   | { readonly kind: "asked"; readonly id: number; readonly asked: Asked }
   /** Tier by tier. undefined: it has given up, and made nothing visible. */
   | { readonly kind: "finished"; readonly id: number; readonly tiers: readonly FinishedTier[] | undefined }
   | { readonly kind: "wake"; readonly followed: FollowedWrite | undefined };
 
-/** What the owner gives for each kind of change. */
+/** The answer of the owner to each kind of change. */
 export interface Answers {
   readonly put: PutResult;
   readonly stream: PutResult;
@@ -40,7 +40,7 @@ export interface Answers {
   readonly clear: Readonly<Record<string, number>>;
 }
 
-/** What the owner says to a worker; all of one turn in one message. */
+/** A message of the owner to a worker; all of one turn go together. */
 export type FromOwner =
   | { readonly kind: "granted"; readonly id: number; readonly meta: ObjectMeta }
   | { readonly kind: "answered"; readonly id: number; readonly value: Answers[Asked["kind"]] }

@@ -16,7 +16,7 @@ export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "share
   };
 }
 
-/** What L1 is told of it. */
+/** The commit of it for L1. */
 export function commitOf(lease: WriteCommit["lease"], meta: ObjectMeta): WriteCommit {
   const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
   return { lease, sizeBytes, crc32, version, createdMs, expiresMs };

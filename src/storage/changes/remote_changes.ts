@@ -15,7 +15,7 @@ import type { PutResult } from "../types.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
 import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
 
-/** What a RemoteChanges is made of. */
+/** Options of a RemoteChanges. */
 export interface RemoteChangesOptions {
   readonly l1: L1;
   readonly shared: SharedKeys;
@@ -80,7 +80,7 @@ export class RemoteChanges implements TierChanges {
     }
   }
 
-  /** Whether a change has happened the tiers decide: L1 must not hide it for a while. */
+  /** Only the tiers know if the change has happened, so L1 must not hide what they hold. */
   #showTiers(asked: Asked): void {
     if (asked.kind === "clear") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;

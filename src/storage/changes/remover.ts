@@ -67,7 +67,7 @@ export class Remover {
     return removed;
   }
 
-  /** What is not yet in the tiers is stored first: clearing one level loses no acknowledged object. */
+  /** Objects that are not in the tiers yet are stored first: clearing one level loses no acknowledged object. */
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
     await this.#stores.settle();
     return { l1: await this.#emptyL1(tenant, "saved") };

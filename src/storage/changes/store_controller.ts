@@ -30,7 +30,7 @@ const LATER_MS = 2;
 const SETTLE_MS = 1000;
 const SETTLE_LOOK_MS = 10;
 
-/** What a StoreController is made of. */
+/** Options of a StoreController. */
 export interface StoreControllerOptions {
   /** How many objects are stored at the same time. */
   readonly concurrency: number;
@@ -118,7 +118,7 @@ export class StoreController {
     }
   }
 
-  /** What became of the objects that nothing newer has overtaken: a tier has the object, or none took it. */
+  /** Counts of the objects that nothing newer has overtaken: a tier has the object, or none took it. */
   get totals(): { readonly stored: number; readonly refused: number } {
     return { stored: this.#stored, refused: this.#refused };
   }

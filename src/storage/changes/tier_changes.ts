@@ -5,7 +5,7 @@ import type { Lease } from "../../l1/types.ts";
 import type { StoreResult } from "../tiers/tier.ts";
 import type { PutResult } from "../types.ts";
 
-/** What is known of a body that arrived whole and was verified. */
+/** Facts about a body that arrived whole and was verified. */
 export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "contentType" | "sha256"> {
   readonly headers?: string | undefined;
   /** Time to live from admission; 0 = for ever. */
@@ -23,7 +23,7 @@ export interface StagedWrite {
 
 /** A PUT whose bytes the thread that took them has given to its own adapters. */
 export interface StreamedWrite extends Omit<StagedWrite, "lease"> {
-  /** Whether all tiers must have it, or one is enough. */
+  /** True: all tiers must have it; false: one is enough. */
   readonly needsAll: boolean;
 }
 

@@ -43,7 +43,7 @@ export class TierOwner implements TierChanges {
     context.shared.stripes.reset();
     context.shared.stale.recount();
     this.learn();
-    // What was acknowledged before.
+    // Objects may wait that were acknowledged before.
     this.wake();
   }
 
