@@ -48,7 +48,7 @@ export class Access {
     this.#remembered.clear();
   }
 
-  /** The rights of a request, if they are known without a look-up: a hit asks for them each time. */
+  /** The rights of a request if they are remembered; each hit asks for them. */
   known(authorization: string | null): Grant | undefined {
     if (this.#tokens === undefined) return OPEN_GRANT;
     return authorization === null ? undefined : this.#remembered.get(authorization);
