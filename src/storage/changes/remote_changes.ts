@@ -1,9 +1,8 @@
 import { Batch } from "../../core/batch.ts";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, failureOf } from "../../core/failure.ts";
+import { errorOf } from "../../core/failure.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
 import type { Port } from "../../core/port.ts";
 import type { Precondition } from "../../core/precondition.ts";
 import type { Publish } from "../../core/publish.ts";
@@ -13,7 +12,9 @@ import type { L1 } from "../../l1/types.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { PutResult } from "../types.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
-import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
+import { RemoteStream } from "./remote_stream.ts";
+import { StreamWindows } from "./stream_window.ts";
+import type { FollowedWrite, StagedWrite, StreamRequest, TierChanges, TierStream } from "./tier_changes.ts";
 
 /** Options of a RemoteChanges. */
 export interface RemoteChangesOptions {
@@ -30,7 +31,6 @@ export interface RemoteChangesOptions {
 interface Waiting {
   readonly asked: Asked;
   readonly watch: Watch | undefined;
-  readonly finish: FinishStream | undefined;
   isSent: boolean;
   readonly resolve: (value: Answers[Asked["kind"]]) => void;
   readonly reject: (error: unknown) => void;
@@ -48,6 +48,9 @@ export class RemoteChanges implements TierChanges {
   readonly #said = new Batch<ToOwner>((said) => this.#send(said));
   #port: Port<readonly ToOwner[], readonly FromOwner[]> | undefined;
   #unsent: ToOwner[] = [];
+  readonly #windows = new StreamWindows();
+  /** Streams that the owner that is reached now has in hand. */
+  readonly #streams = new Set<number>();
   #lastId = 0;
 
   constructor(options: RemoteChangesOptions) {
@@ -73,16 +76,17 @@ export class RemoteChanges implements TierChanges {
   disconnect(): void {
     this.#port?.close();
     this.#port = undefined;
+    this.#streams.clear();
     for (const [id, { isSent, asked }] of this.#waiting) {
       if (!isSent) continue;
       this.#showTiers(asked);
-      this.#fail(id, new VitrineError("tier_failed", `${asked.kind} in tiers: the storage thread has ended`));
+      this.#fail(id, ownerGone(asked));
     }
   }
 
   /** Only the tiers know if the change has happened, so L1 must not hide what they hold. */
   #showTiers(asked: Asked): void {
-    if (asked.kind === "clear") return;
+    if (asked.kind === "clear" || asked.kind === "chunk") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isUnsaved === false);
@@ -96,8 +100,20 @@ export class RemoteChanges implements TierChanges {
     return this.#ask({ kind: "put", write }, write.key);
   }
 
-  stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult> {
-    return this.#ask({ kind: "stream", write }, write.key, finish);
+  stream(request: StreamRequest): TierStream {
+    const { key } = request;
+    this.#lastId += 1;
+    const id = this.#lastId;
+    return new RemoteStream({
+      id,
+      request,
+      windows: this.#windows,
+      askChunk: (asked) => this.#ask(asked, key),
+      askFinish: (asked) => this.#ask(asked, key),
+      onAbort: () => {
+        if (this.#streams.delete(id)) this.#said.add({ kind: "aborted", stream: id });
+      },
+    });
   }
 
   delete(key: ObjectKey, precondition: Precondition | undefined): Promise<boolean> {
@@ -120,7 +136,6 @@ export class RemoteChanges implements TierChanges {
   async #ask<K extends Asked["kind"]>(
     asked: Asked & { readonly kind: K },
     key?: ObjectKey,
-    finish?: FinishStream,
   ): Promise<Answers[K]> {
     this.#lastId += 1;
     const id = this.#lastId;
@@ -128,7 +143,7 @@ export class RemoteChanges implements TierChanges {
       const isLimited = key !== undefined && this.#options.timeoutMs > 0;
       const watch = isLimited ? this.#watchdog.watch(() => this.#giveUp(id, asked.kind, key)) : undefined;
       watch?.wait();
-      this.#waiting.set(id, { asked, watch, finish, isSent: false, resolve, reject });
+      this.#waiting.set(id, { asked, watch, isSent: false, resolve, reject });
       this.#said.add({ kind: "asked", id, asked });
     });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each change with what it gives
@@ -140,39 +155,26 @@ export class RemoteChanges implements TierChanges {
       this.#unsent.push(...said.filter(({ kind }) => kind === "asked"));
       return;
     }
-    for (const each of said) {
-      const waiting = each.kind === "asked" ? this.#waiting.get(each.id) : undefined;
-      if (waiting !== undefined) waiting.isSent = true;
-    }
-    this.#port.post(said);
+    const sendable = said.filter((each) => each.kind !== "asked" || this.#mark(each.id, each.asked));
+    if (sendable.length > 0) this.#port.post(sendable);
+  }
+
+  /** Notes that a request is sent; false if it cannot be: it goes on with a stream that ended with another owner. */
+  #mark(id: number, asked: Asked): boolean {
+    if (asked.kind === "chunk" && asked.opens !== undefined) this.#streams.add(asked.stream);
+    const isOver = (asked.kind === "chunk" || asked.kind === "finish") && !this.#streams.has(asked.stream);
+    if (asked.kind === "finish") this.#streams.delete(asked.stream);
+    const waiting = this.#waiting.get(id);
+    if (isOver) this.#fail(id, ownerGone(asked));
+    else if (waiting !== undefined) waiting.isSent = true;
+    return !isOver;
   }
 
   #hear(said: readonly FromOwner[]): void {
     for (const each of said) {
-      if (each.kind === "granted") void this.#finish(each.id, each.meta);
-      else if (each.kind === "failed") this.#fail(each.id, errorOf(each.failure));
+      if (each.kind === "failed") this.#fail(each.id, errorOf(each.failure));
       else this.#take(each.id)?.resolve(each.value);
     }
-  }
-
-  /** It is the turn of a stream. */
-  async #finish(id: number, meta: ObjectMeta): Promise<void> {
-    const waiting = this.#waiting.get(id);
-    if (waiting?.finish === undefined) {
-      this.#said.add({ kind: "finished", id, tiers: undefined });
-      return;
-    }
-    // Its tiers have time-outs of their own.
-    waiting.watch?.rest();
-    const assertGranted = (): void => {
-      if (this.#waiting.has(id)) return;
-      throw new VitrineError("tier_failed", "store upload: the storage thread that let it store has ended");
-    };
-    const results = await waiting.finish(meta, assertGranted);
-    if (!this.#waiting.has(id)) return;
-    const tiers = results.map(({ error, isInDoubt }) => ({ failure: error && failureOf(error), isInDoubt }));
-    this.#said.add({ kind: "finished", id, tiers });
-    waiting.watch?.wait();
   }
 
   #giveUp(id: number, kind: Asked["kind"], { requestId }: ObjectKey): void {
@@ -192,4 +194,8 @@ export class RemoteChanges implements TierChanges {
     this.#waiting.delete(id);
     return waiting;
   }
+}
+
+function ownerGone({ kind }: Asked): VitrineError {
+  return new VitrineError("tier_failed", `${kind} in tiers: the storage thread has ended`);
 }

@@ -14,7 +14,15 @@ import { commitOf, newMeta } from "./new_meta.ts";
 import { assertHolds, leaseLost } from "./refusals.ts";
 import { Remover } from "./remover.ts";
 import { StoreController, type StoreControllerOptions } from "./store_controller.ts";
-import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
+import { StreamSink } from "./stream_sink.ts";
+import type {
+  FollowedWrite,
+  StagedWrite,
+  StreamRequest,
+  TierChanges,
+  TierStream,
+  VerifiedWrite,
+} from "./tier_changes.ts";
 
 /** How a write gets into the tiers, and then becomes what L1 shows. */
 interface Steps {
@@ -62,15 +70,24 @@ export class TierOwner implements TierChanges {
     return await this.#write(write, { store, admit, needsAll: true });
   }
 
-  async stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult> {
-    const { l1 } = this.#context;
-    const { needsAll } = write;
+  /** `assertWanted` throws if nobody waits for the upload any more. */
+  stream({ key, sizeBytes, needsAll }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
+    const { l1, tiers } = this.#context;
+    const sink = new StreamSink({ key, tiers, sizeBytes, needsAll });
+    const store = (meta: ObjectMeta): Promise<readonly StoreResult[]> => sink.finish(meta, assertWanted);
     const admit = (_meta: ObjectMeta, decide: Decide): boolean => {
       let isWanted = false;
-      l1.delete([write.key], "replaced", (known) => isWanted = decide(known));
+      l1.delete([key], "replaced", (known) => {
+        assertWanted();
+        return isWanted = decide(known);
+      });
       return isWanted;
     };
-    return await this.#write(write, { store: (meta) => finish(meta, () => l1.assertAlive()), admit, needsAll });
+    return {
+      write: (chunk) => sink.write(chunk),
+      finish: (write) => this.#write(write, { store, admit, needsAll }),
+      abort: () => sink.abort(),
+    };
   }
 
   /** `assertWaiting` throws if nobody waits for it any more. */
@@ -112,7 +129,7 @@ export class TierOwner implements TierChanges {
     return this.#stores.end();
   }
 
-  #write({ key, object, precondition }: Omit<StreamedWrite, "needsAll">, steps: Steps): Promise<PutResult> {
+  #write({ key, object, precondition }: VerifiedWrite, steps: Steps): Promise<PutResult> {
     const { latch, shared } = this.#context;
     return latch.run(key, async () => {
       const before = await currentOf(this.#context, key, { mustKnow: precondition !== undefined });

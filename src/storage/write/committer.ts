@@ -3,16 +3,12 @@ import type { Decide } from "../../l1/types.ts";
 import { currentOf, nowOf } from "../changes/current.ts";
 import { commitOf, newMeta } from "../changes/new_meta.ts";
 import { assertHolds, leaseLost } from "../changes/refusals.ts";
-import type { StreamedWrite, TierChanges } from "../changes/tier_changes.ts";
+import type { StreamRequest, TierChanges, TierStream, VerifiedWrite } from "../changes/tier_changes.ts";
 import type { StorageContext } from "../context.ts";
 import type { Watch } from "../key_latch.ts";
 import type { PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
 import type { StoreRoom } from "./store_room.ts";
-import type { StreamSink } from "./stream_sink.ts";
-
-/** A body that arrived whole and was verified. */
-export type VerifiedWrite = Omit<StreamedWrite, "needsAll">;
 
 /** What the tiers hold of a key, and whether that may have changed since. */
 interface Looked {
@@ -66,12 +62,9 @@ export class Committer {
     return this.#changes.put({ ...write, lease: staged.lease });
   }
 
-  /** Makes an object visible that was streamed to the tiers. */
-  streamed(write: VerifiedWrite, stream: StreamSink, options: { readonly needsAll: boolean }): Promise<PutResult> {
-    return this.#changes.stream(
-      { ...write, ...options },
-      (meta, assertGranted) => stream.finish(meta, assertGranted),
-    );
+  /** An upload that goes past L1, to the tiers. */
+  stream(request: StreamRequest): TierStream {
+    return this.#changes.stream(request);
   }
 
   /**

@@ -86,10 +86,17 @@ export class Crew {
   readonly #threads: CrewThread[] = [];
   #owner: CrewOwner;
   readonly #detach = new Map<number, () => void>();
+  /** Keys whose store hangs in the first owner. */
+  readonly #hanging: ReadonlySet<string>;
 
-  private constructor(common: Common, folder: Owner, stalls: Stalls | undefined) {
+  private constructor(
+    common: Common,
+    folder: Owner,
+    { stalls, hanging }: { readonly stalls: Stalls | undefined; readonly hanging: ReadonlySet<string> },
+  ) {
     this.common = common;
     this.#folder = folder;
+    this.#hanging = hanging;
     this.#owner = this.#own(OWNER, stalls);
     this.main = openMember(common, { holder: MAIN, lines: this.#lines(MAIN) });
   }
@@ -114,7 +121,14 @@ export class Crew {
     });
     const { stalledStores } = options;
     const stores = new Set(stalledStores);
-    return new Crew(common, folder, stalledStores && { stores, loads: new Set(), onStall: () => {} });
+    const hanging = new Set<string>();
+    const stalls = { stores, loads: new Set<string>(), onStall: (name: string) => hanging.add(name) };
+    return new Crew(common, folder, { stalls: stalledStores && stalls, hanging });
+  }
+
+  /** Resolves when the store of a key hangs in the owner. */
+  async stalled(name: string): Promise<void> {
+    while (!this.#hanging.has(name)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Starts a thread and waits until it is ready. */
