@@ -86,6 +86,11 @@ const schema = v.object({
     "Bytes that may wait to be stored behind; auto is a quarter of L1.",
     orAuto(size("1KiB")),
   ),
+  storeQueueAge: setting(
+    "1m",
+    "Writes wait once the oldest dirty object has waited this long to be stored; 0 = no bound.",
+    duration("0s", "1h"),
+  ),
   storeConcurrency: setting("32", "Objects stored behind at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
   shutdownTimeout: setting(
@@ -171,6 +176,7 @@ export interface Config {
   readonly maxObjectBytes: number;
   readonly storeQueueEntries: number;
   readonly storeQueueBytes: number;
+  readonly storeQueueAgeMs: number;
   readonly storeConcurrency: number;
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
@@ -261,6 +267,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     maxObjectBytes: settings.maxObject,
     storeQueueEntries: settings.storeQueueEntries,
     storeQueueBytes: orElse(settings.storeQueueBytes, Math.floor(l1SizeBytes / 4)),
+    storeQueueAgeMs: settings.storeQueueAge,
     storeConcurrency: settings.storeConcurrency,
     idleTimeoutMs: settings.idleTimeout,
     shutdownTimeoutMs: settings.shutdownTimeout,

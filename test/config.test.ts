@@ -57,6 +57,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     maxObjectBytes: 64 * gib,
     storeQueueEntries: 1024,
     storeQueueBytes: gib / 2,
+    storeQueueAgeMs: 60_000,
     storeConcurrency: 32,
     idleTimeoutMs: 60_000,
     shutdownTimeoutMs: 30_000,

@@ -16,7 +16,7 @@ import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { endClearing } from "../storage/shared/shared_keys.ts";
 import { causeText } from "../core/cause_text.ts";
 import { MAX_HOLDER } from "../l1/arena/layout.ts";
-import { areShared, hasFolders } from "../l2/mod.ts";
+import { areShared } from "../l2/mod.ts";
 import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
 import { accessOptions } from "./access_options.ts";
@@ -113,8 +113,7 @@ export async function startCluster(
   const storageReports: SharedArrayBuffer[] = [];
   const workerReports = Array.from({ length: places }, () => allocateReports());
 
-  const hasStorageThread = hasFolders(config.l2) || areShared(config.l2);
-  const storageThread = !hasStorageThread ? undefined : new StorageThread({
+  const storageThread = !areShared(config.l2) ? undefined : new StorageThread({
     spawn(generation, events) {
       const reports = allocateReports();
       storageReports.unshift(reports);

@@ -8,14 +8,14 @@ import type { Publish } from "../core/publish.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
-import type { FolderOwner } from "../l2/kind.ts";
+import type { FolderLine } from "../l2/kind.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { accessOptions } from "./access_options.ts";
-import { composeTiers } from "./tiers.ts";
+import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 
 /** What a node is made of: all that differs between a single isolate and a worker. */
 export interface NodeOptions {
@@ -34,10 +34,8 @@ export interface NodeOptions {
   /** This thread's part in what workers share. */
   readonly shared: SharedKeys;
   readonly onTierRemoved: LossListeners["tier"];
-  /** Who owns the folders of file tiers (default: this thread). */
-  readonly folders?: FolderOwner | undefined;
-  /** The owner of the tiers, if it is another thread. */
-  readonly changes?: TierChanges | undefined;
+  /** The storage thread, if it owns the tiers; default: this thread does. */
+  readonly storageThread?: { readonly changes: TierChanges; readonly line: FolderLine } | undefined;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
@@ -60,21 +58,15 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await composeTiers(config, {
-      publish,
-      clock,
-      onTierRemoved: options.onTierRemoved,
-      folders: options.folders,
-    }),
+    ...await openTiers(options),
     publish,
     clock,
     write: config.write,
     maxObjectBytes: config.maxObjectBytes,
     leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
-    storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
+    storeQueue: storeLimitsOf(config),
     storeConcurrency: config.storeConcurrency,
     shared,
-    changes: options.changes,
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
@@ -103,6 +95,13 @@ export async function composeNode(options: NodeOptions): Promise<Node> {
         onError: options.reportError,
       }),
   };
+}
+
+/** The tiers, for their owner or for a thread that reads. */
+async function openTiers({ config, storageThread, ...listeners }: NodeOptions) {
+  if (storageThread === undefined) return { tiers: await composeTiers(config, listeners) };
+  const { changes, line } = storageThread;
+  return { tiers: await composeReaders(config, { ...listeners, line }), changes };
 }
 
 /** The runtime as it is shown, e.g. "bun 1.4.5". */

@@ -78,7 +78,7 @@ test(
       const body = pattern(3 * 1024 * 1024);
       await put(storage, "load", { body, durability: "l2" });
       await storage.clear({ tenant: undefined, tier: "l1" });
-      const thread = await crew.join(2, { loads: ["load"] });
+      const thread = await crew.join(2, { stalledLoads: ["load"] });
       thread.post({ kind: "put", names: unsaved, durability: "l1" });
       await thread.next("done");
       thread.post({ kind: "put", names: ["stream"], bytes: 5 * 1024 * 1024, durability: "l2" });

@@ -64,7 +64,7 @@ export async function runWorker(
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   const isOwnedElsewhere = areShared(config.l2);
-  const line = new OwnerLine({ asksAgain: !isOwnedElsewhere });
+  const line = new OwnerLine();
   const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: config.l2TimeoutMs, every });
   const connect = (lines: StorageLines): void => {
     line.connect(portOf<ToOwner, FromOwner>(lines.folders));
@@ -82,8 +82,7 @@ export async function runWorker(
     l1,
     shared,
     onTierRemoved: losses.tier,
-    folders: line,
-    changes: isOwnedElsewhere ? changes : undefined,
+    storageThread: isOwnedElsewhere ? { changes, line } : undefined,
     status: shareRuns(main.status),
     metricsText: shareRuns(main.metrics),
     follow: followerOf(config, data.env),

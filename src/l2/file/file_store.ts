@@ -178,6 +178,10 @@ export class FileStore implements StoreCalls {
       }));
   }
 
+  damaged(row: IndexRow): Promise<boolean> {
+    return this.change({ kind: "damaged", row });
+  }
+
   async hold(bytes: number, heldBytes: number): Promise<number> {
     return await this.#calls.run("hold room", () => this.#space.hold(bytes, heldBytes));
   }

@@ -55,6 +55,10 @@ export class FolderKeeper implements StoreCalls {
     return this.#run((store) => store.change(change));
   }
 
+  damaged(row: IndexRow): Promise<boolean> {
+    return this.change({ kind: "damaged", row });
+  }
+
   hold(bytes: number, heldBytes: number): Promise<number> {
     return this.#run((store) => store.hold(bytes, heldBytes));
   }

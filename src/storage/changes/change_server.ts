@@ -5,6 +5,7 @@ import type { Port } from "../../core/port.ts";
 import type { StorageContext } from "../context.ts";
 import type { PutResult } from "../types.ts";
 import type { Asked, AskedChunk, AskedFinish, FromOwner, ToOwner } from "./messages.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 import { StreamWindow } from "./stream_window.ts";
 import type { FollowedWrite, TierStream } from "./tier_changes.ts";
 import type { TierOwner } from "./tier_owner.ts";
@@ -34,6 +35,8 @@ export class ChangeServer {
   readonly #port: Port<readonly FromOwner[], readonly ToOwner[]>;
   readonly #said = new Batch<FromOwner>((said) => this.#hasEnded || this.#port.post(said));
   readonly #streams = new Map<number, Stream>();
+  /** Of writes that were given room and have not tried yet. */
+  readonly #rooms = new Map<number, ReleaseRoom>();
   #hasEnded = false;
 
   constructor(port: Port<readonly FromOwner[], readonly ToOwner[]>, options: ChangeServerOptions) {
@@ -46,31 +49,46 @@ export class ChangeServer {
     this.#hasEnded = true;
     this.#port.close();
     for (const id of this.#streams.keys()) this.#abort(id);
+    for (const id of this.#rooms.keys()) this.#releaseRoom(id);
   }
 
   #hear(said: ToOwner): void {
     if (said.kind === "wake") this.#options.wake(said.followed);
     else if (said.kind === "aborted") this.#abort(said.stream);
+    else if (said.kind === "tried") this.#releaseRoom(said.id);
     else void this.#answer(said.id, said.asked);
   }
 
   async #answer(id: number, asked: Asked): Promise<void> {
     try {
-      this.#said.add({ kind: "answered", id, value: await this.#make(asked) });
+      this.#said.add({ kind: "answered", id, value: await this.#make(id, asked) });
     } catch (error) {
       this.#said.add({ kind: "failed", id, failure: failureOf(error) });
     }
   }
 
-  #make(asked: Asked) {
+  #make(id: number, asked: Asked) {
     const { owner, context: { clock } } = this.#options;
     if (asked.kind === "put") return owner.put(asked.write);
     if (asked.kind === "chunk") return this.#store(asked);
     if (asked.kind === "finish") return this.#finish(asked);
+    if (asked.kind === "room") return this.#waitForRoom(id, asked.request);
     if (asked.kind === "clear") return owner.clear(asked.tenant, asked.tier);
     return owner.delete(asked.key, asked.precondition, () => {
       if (clock.monotonicMs() >= asked.untilMs) throw new VitrineError("tier_failed", "delete object: too late");
     });
+  }
+
+  async #waitForRoom(id: number, request: RoomRequest): Promise<undefined> {
+    const release = await this.#options.owner.room(request);
+    this.#rooms.set(id, release);
+    if (this.#hasEnded) this.#releaseRoom(id);
+    return undefined;
+  }
+
+  #releaseRoom(id: number): void {
+    this.#rooms.get(id)?.();
+    this.#rooms.delete(id);
   }
 
   async #store({ stream: id, opens, start, end }: AskedChunk): Promise<undefined> {

@@ -2,6 +2,7 @@ import type { Failure } from "../../core/failure.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { Precondition } from "../../core/precondition.ts";
 import type { PutResult } from "../types.ts";
+import type { RoomRequest } from "./store_room.ts";
 import type { FollowedWrite, StagedWrite, StreamRequest, VerifiedWrite } from "./tier_changes.ts";
 
 /** Bytes of a stream, in its window. The first ones open it. */
@@ -25,6 +26,7 @@ export type Asked =
   | { readonly kind: "put"; readonly write: StagedWrite }
   | AskedChunk
   | AskedFinish
+  | { readonly kind: "room"; readonly request: RoomRequest }
   | {
     readonly kind: "delete";
     readonly key: ObjectKey;
@@ -37,6 +39,8 @@ export type Asked =
 /** A message of a worker to the owner of the tiers; all of one turn go together. */
 export type ToOwner =
   | { readonly kind: "asked"; readonly id: number; readonly asked: Asked }
+  /** The write that was given room by this request has tried. */
+  | { readonly kind: "tried"; readonly id: number }
   /** The stream was broken off. */
   | { readonly kind: "aborted"; readonly stream: number }
   | { readonly kind: "wake"; readonly followed: FollowedWrite | undefined };
@@ -46,6 +50,7 @@ export interface Answers {
   readonly put: PutResult;
   readonly chunk: undefined;
   readonly finish: PutResult;
+  readonly room: undefined;
   readonly delete: boolean;
   readonly clear: Readonly<Record<string, number>>;
 }

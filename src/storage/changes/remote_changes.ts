@@ -13,6 +13,7 @@ import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { PutResult } from "../types.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
 import { RemoteStream } from "./remote_stream.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 import { StreamWindows } from "./stream_window.ts";
 import type { FollowedWrite, StagedWrite, StreamRequest, TierChanges, TierStream } from "./tier_changes.ts";
 
@@ -30,7 +31,7 @@ export interface RemoteChangesOptions {
 
 interface Waiting {
   readonly asked: Asked;
-  readonly watch: Watch | undefined;
+  watch: Watch | undefined;
   isSent: boolean;
   readonly resolve: (value: Answers[Asked["kind"]]) => void;
   readonly reject: (error: unknown) => void;
@@ -52,6 +53,8 @@ export class RemoteChanges implements TierChanges {
   /** Streams that the owner that is reached now has in hand. */
   readonly #streams = new Set<number>();
   #lastId = 0;
+  /** When a write here was given room last, in monotonic milliseconds. */
+  #roomMs = -Infinity;
 
   constructor(options: RemoteChangesOptions) {
     this.#options = options;
@@ -77,8 +80,15 @@ export class RemoteChanges implements TierChanges {
     this.#port?.close();
     this.#port = undefined;
     this.#streams.clear();
-    for (const [id, { isSent, asked }] of this.#waiting) {
+    for (const [id, waiting] of this.#waiting) {
+      const { isSent, asked } = waiting;
       if (!isSent) continue;
+      if (asked.kind === "room") {
+        // Nothing has happened: the next owner is asked.
+        waiting.isSent = false;
+        this.#unsent.push({ kind: "asked", id, asked });
+        continue;
+      }
       this.#showTiers(asked);
       this.#fail(id, ownerGone(asked));
     }
@@ -86,7 +96,7 @@ export class RemoteChanges implements TierChanges {
 
   /** Only the tiers know if the change has happened, so L1 must not hide what they hold. */
   #showTiers(asked: Asked): void {
-    if (asked.kind === "clear" || asked.kind === "chunk") return;
+    if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isUnsaved === false);
@@ -102,8 +112,7 @@ export class RemoteChanges implements TierChanges {
 
   stream(request: StreamRequest): TierStream {
     const { key } = request;
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = this.#nextId();
     return new RemoteStream({
       id,
       request,
@@ -126,28 +135,53 @@ export class RemoteChanges implements TierChanges {
     return this.#ask({ kind: "clear", tenant, tier });
   }
 
+  async room(request: RoomRequest): Promise<ReleaseRoom> {
+    const id = this.#nextId();
+    await this.#askAs(id, { kind: "room", request }, request.key);
+    this.#roomMs = this.#options.clock.monotonicMs();
+    return () => {
+      if (this.#port !== undefined) this.#said.add({ kind: "tried", id });
+    };
+  }
+
   wake(followed?: FollowedWrite): void {
     // Of many in a row one is told.
     const isFirst = this.#options.shared.noteWake();
     if (this.#port !== undefined && (isFirst || followed !== undefined)) this.#said.add({ kind: "wake", followed });
   }
 
-  /** Without a key it takes as long as it takes. */
-  async #ask<K extends Asked["kind"]>(
-    asked: Asked & { readonly kind: K },
-    key?: ObjectKey,
-  ): Promise<Answers[K]> {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    const answer = await new Promise<Answers[Asked["kind"]]>((resolve, reject) => {
-      const isLimited = key !== undefined && this.#options.timeoutMs > 0;
-      const watch = isLimited ? this.#watchdog.watch(() => this.#giveUp(id, asked.kind, key)) : undefined;
-      watch?.wait();
+  async #ask<K extends Asked["kind"]>(asked: Asked & { readonly kind: K }, key?: ObjectKey): Promise<Answers[K]> {
+    const answer = await this.#askAs(this.#nextId(), asked, key);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each change with what it gives
+    return answer as Answers[K];
+  }
+
+  /** Without a key there is no time limit. */
+  #askAs(id: number, asked: Asked, key: ObjectKey | undefined): Promise<Answers[Asked["kind"]]> {
+    return new Promise((resolve, reject) => {
+      const watch = key && this.#watch(id, asked.kind, key);
       this.#waiting.set(id, { asked, watch, isSent: false, resolve, reject });
       this.#said.add({ kind: "asked", id, asked });
     });
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each change with what it gives
-    return answer as Answers[K];
+  }
+
+  #nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  #watch(id: number, kind: Asked["kind"], key: ObjectKey): Watch | undefined {
+    const { clock, timeoutMs } = this.#options;
+    if (timeoutMs === 0) return undefined;
+    const watch = this.#watchdog.watch(() => {
+      // A write that waits in a queue that moves goes on waiting.
+      const goesOn = kind === "room" && clock.monotonicMs() - this.#roomMs < timeoutMs;
+      const waiting = this.#waiting.get(id);
+      if (!goesOn) this.#giveUp(id, kind, key);
+      else if (waiting !== undefined) waiting.watch = this.#watch(id, kind, key);
+    });
+    watch.wait();
+    return watch;
   }
 
   #send(said: readonly ToOwner[]): void {
@@ -172,8 +206,11 @@ export class RemoteChanges implements TierChanges {
 
   #hear(said: readonly FromOwner[]): void {
     for (const each of said) {
-      if (each.kind === "failed") this.#fail(each.id, errorOf(each.failure));
-      else this.#take(each.id)?.resolve(each.value);
+      const waiting = this.#take(each.id);
+      if (each.kind === "failed") waiting?.reject(errorOf(each.failure));
+      else if (waiting !== undefined) waiting.resolve(each.value);
+      // Room that it was given, if any, is for others.
+      else this.#said.add({ kind: "tried", id: each.id });
     }
   }
 

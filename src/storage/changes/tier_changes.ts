@@ -3,6 +3,7 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { Precondition } from "../../core/precondition.ts";
 import type { Lease } from "../../l1/types.ts";
 import type { PutResult } from "../types.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 
 /** Facts about a body that arrived whole and was verified. */
 export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "contentType" | "sha256"> {
@@ -75,6 +76,11 @@ export interface TierChanges {
    * tier_failed.
    */
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>>;
+  /**
+   * Waits for room among what is dirty, where all that wait take turns. Throws tier_failed if none becomes free for
+   * too long.
+   */
+  room(request: RoomRequest): Promise<ReleaseRoom>;
   /** L1 has something that the tiers do not have yet. */
   wake(followed?: FollowedWrite): void;
 }

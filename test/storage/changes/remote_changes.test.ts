@@ -204,6 +204,39 @@ test("RemoteChanges.stream does not go on with another owner", async () => {
     .toEqual([2, false]);
 });
 
+test("RemoteChanges.room asks the next owner, too, and says when the write has tried", async () => {
+  const { a } = await crew();
+  const waiting = a.changes.room({ key: key("a"), bytes: 5, again: false });
+  await turn();
+  expect(a.posted.flat()).toMatchObject([{ kind: "asked", id: 1, asked: { kind: "room", request: { bytes: 5 } } }]);
+  a.close();
+  const next = fakePort();
+  a.changes.connect(next.port);
+  expect(next.posted.flat()).toMatchObject([{ kind: "asked", id: 1, asked: { kind: "room" } }]);
+  next.hear({ kind: "answered", id: 1, value: undefined });
+  (await waiting)();
+  await turn();
+  expect(next.posted.flat().at(-1)).toEqual({ kind: "tried", id: 1 });
+});
+
+test("RemoteChanges.room gives up when nobody here was given room in time, and gives back what comes later", async () => {
+  const { a, time } = await crew({ timeoutMs: 1000 });
+  const request = { key: key("a"), bytes: 5, again: false };
+  const [first, second] = [a.changes.room(request), failuresOf([a.changes.room(request)])];
+  await turn();
+  time.advance(800);
+  a.hear({ kind: "answered", id: 1, value: undefined });
+  await first;
+  time.advance(800);
+  a.posted.length = 0;
+  // The queue has moved in the meantime, so that it waited on.
+  time.advance(900);
+  expect(await second).toEqual(["wait for storage thread: no answer"]);
+  a.hear({ kind: "answered", id: 2, value: undefined });
+  await turn();
+  expect(a.posted.flat()).toEqual([{ kind: "tried", id: 2 }]);
+});
+
 test("RemoteChanges gives up what is not answered in time", async () => {
   const { a, time } = await crew({ timeoutMs: 1000 });
   const stream = a.changes.stream(request);
