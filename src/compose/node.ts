@@ -1,15 +1,14 @@
 import { type App, createApp } from "../../routes/mod.ts";
 import type { Access } from "../access/access.ts";
-import type { Config } from "../config.ts";
-import { publicConfig } from "../config/public_config.ts";
+import { type Config, publicConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Follow } from "../core/followed_request.ts";
-import type { Publish } from "../core/publish.ts";
+import type { TraceRequest } from "../core/trace_context.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
 import type { FolderLine } from "../l2/kind.ts";
-import type { Runtime } from "../runtime/types.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
@@ -39,7 +38,7 @@ export interface NodeOptions {
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
-  readonly follow?: Follow | undefined;
+  readonly follow?: TraceRequest | undefined;
 }
 
 /** One thread's storage and routes. */

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { StoreLimits } from "../l1/types.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";

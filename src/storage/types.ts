@@ -1,10 +1,8 @@
 import type { ObjectKey } from "../core/key.ts";
-import type { MissReason } from "../core/miss_reason.ts";
-import type { Precondition } from "../core/precondition.ts";
+import type { MissReason } from "../core/events.ts";
+import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { L1Usage } from "../l1/types.ts";
 import type { TierUsage } from "../l2/adapter.ts";
-import type { ObjectMeta } from "../core/object.ts";
-
 /** A value that is there at once on the fast path and later on the slow one. */
 export type MaybePromise<T> = T | Promise<T>;
 

@@ -1,7 +1,6 @@
-import { Batch } from "../../core/batch.ts";
+import { Batch } from "../../core/coalesce.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { failureOf } from "../../core/failure.ts";
-import type { Port } from "../../core/port.ts";
+import { failureOf, type Port } from "../../core/threads.ts";
 import type { StorageContext } from "../context.ts";
 import type { PutResult } from "../types.ts";
 import type { Asked, AskedChunk, AskedFinish, FromOwner, ToOwner } from "./messages.ts";

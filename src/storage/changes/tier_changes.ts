@@ -1,6 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
 import type { Lease } from "../../l1/types.ts";
 import type { PutResult } from "../types.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";

@@ -1,4 +1,4 @@
-import { causeText } from "../../core/cause_text.ts";
+import { causeText } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Adapter, StoreSource, WholeObject } from "../../l2/adapter.ts";

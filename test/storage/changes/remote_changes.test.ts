@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../../src/core/errors.ts";
-import { failureOf } from "../../../src/core/failure.ts";
+import { failureOf, type Port } from "../../../src/core/threads.ts";
 import type { ObjectMeta } from "../../../src/core/object.ts";
-import type { Port } from "../../../src/core/port.ts";
 import { noPublish } from "../../../src/events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
