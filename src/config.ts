@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { ConfigError, shown } from "./config/config_error.ts";
 import { isExposed } from "./config/exposure.ts";
 import { redactUrl } from "./config/redact_url.ts";
-import { causeText } from "./core/cause_text.ts";
+import { causeText } from "./core/errors.ts";
 import { helpText, type SettingDoc } from "./config/setting_docs.ts";
 import { readSettings, type SettingSources, type WrittenSetting } from "./config/setting_sources.ts";
 import {

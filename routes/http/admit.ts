@@ -1,6 +1,5 @@
 import type { Access, Denial } from "../../src/access/access.ts";
-import type { Grant } from "../../src/access/grant.ts";
-import type { Scope } from "../../src/access/scope.ts";
+import type { Grant, Scope } from "../../src/access/grant.ts";
 import { type ErrorCode, VitrineError } from "../../src/core/errors.ts";
 import { MAX_TENANT_BYTES } from "../../src/core/key.ts";
 import type { Call } from "../call.ts";

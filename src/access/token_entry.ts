@@ -1,8 +1,10 @@
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { VitrineError } from "../core/errors.ts";
 import { MAX_KEY_BYTES, MAX_TENANT_BYTES } from "../core/key.ts";
-import { parsePasswordHash } from "./password_hash.ts";
-import { SCOPES } from "./scope.ts";
+import { SCOPES } from "./grant.ts";
+import { formatPasswordHash, hashPassword, parsePasswordHash } from "./password_hash.ts";
 
 /** Most characters of all tokens together. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
@@ -85,4 +87,33 @@ export function formatToken({ tenant, any_tenant, prefix, ...entry }: TokenEntry
     ...(any_tenant ? { any_tenant } : {}),
     ...(prefix === "" ? {} : { prefix }),
   });
+}
+
+/** The rights of a new token. */
+export type TokenRights = Omit<TokenEntry, "sha256" | "scrypt">;
+
+const SECRET_BYTES = 32;
+/** By which scanners for secrets know it. */
+const SECRET_PREFIX = "vit_";
+
+/**
+ * Makes a token: its secret, of 256 random bits, and the entry that knows only its hash. A secret of so many bits needs
+ * no slow hash.
+ */
+export function createToken(
+  rights: TokenRights,
+  random: (bytes: number) => Uint8Array = randomBytes,
+): { readonly secret: string; readonly entry: TokenEntry } {
+  const secret = SECRET_PREFIX + Buffer.from(random(SECRET_BYTES)).toString("base64url");
+  return { secret, entry: { ...rights, sha256: sha256Of(secret) } };
+}
+
+/** The entry of a person's password, which gets a slow hash. */
+export async function createPassword(rights: TokenRights, password: string): Promise<TokenEntry> {
+  return { ...rights, scrypt: formatPasswordHash(await hashPassword(password)) };
+}
+
+/** SHA-256 of a secret as a file of tokens has it. */
+export function sha256Of(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
 }

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Grant } from "./grant.ts";
 import { parsePasswordHash, type PasswordHash } from "./password_hash.ts";
-import type { TokenEntry } from "./token_entry.ts";
+import { sha256Of, type TokenEntry } from "./token_entry.ts";
 
 /** A person's password and what it grants. */
 export interface PasswordEntry {
@@ -47,9 +46,4 @@ export class TokenSet {
     for (const other of this.#passwords.values()) return { entry: other, isThere: false };
     return undefined;
   }
-}
-
-/** SHA-256 of a secret as a file of tokens has it. */
-export function sha256Of(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
 }

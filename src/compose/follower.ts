@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import type { Follow } from "../core/followed_request.ts";
+import type { Follow } from "../core/trace_context.ts";
 import { requestFollower } from "../telemetry/request_follower.ts";
 
 /** Decides in a thread that serves which requests' events carry details; undefined where nobody wants any. */

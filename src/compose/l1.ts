@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 import { formatSize } from "../core/size.ts";
 import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";

@@ -6,9 +6,9 @@ import { TokenFile } from "../access/token_file.ts";
 import { parseTokens, type TokenEntry } from "../access/token_entry.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 
 /** How often the file is looked at. */
 const LOOK_MS = 1000;

@@ -16,10 +16,9 @@ import { reportError } from "./report_error.ts";
 import { REOPEN_SIGNAL, type StopSignal } from "./stop/stop_policy.ts";
 import { EXIT } from "./stop/stop_result.ts";
 import { GivenUp, Stopper } from "./stop/stopper.ts";
-import { VitrineError } from "../core/errors.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText, VitrineError } from "../core/errors.ts";
 import { checkTiers } from "../l2/mod.ts";
-import { print } from "../runtime/print.ts";
+import { print } from "../runtime/terminal.ts";
 
 /** Options of `serve`. */
 export interface ServeOptions {

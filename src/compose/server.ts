@@ -1,4 +1,4 @@
-import type { Server } from "../runtime/types.ts";
+import type { Server } from "../runtime/runtime.ts";
 import type { Config } from "../config.ts";
 
 /** What a server is started with. */

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter } from "../l2/adapter.ts";
 import type { FolderOwner } from "../l2/kind.ts";

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { ConfigError, shown } from "./config_error.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 
 /** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
 export interface WrittenSetting {

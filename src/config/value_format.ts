@@ -1,5 +1,4 @@
 import { parseSize } from "../core/size.ts";
-import { parseDuration } from "./duration.ts";
 
 /** How a setting is written: what its text means, and what to tell someone who wrote something else. */
 export interface ValueFormat<T> {
@@ -143,4 +142,13 @@ export function hostNames(): ValueFormat<readonly string[]> {
 /** The format, or the word `auto`. */
 export function orAuto<T>(format: ValueFormat<T>): ValueFormat<T | "auto"> {
   return { parse: (value) => value === "auto" ? "auto" : format.parse(value), expected: `auto, or ${format.expected}` };
+}
+
+const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds of a duration as people write it (`250ms`, `30s`, `1.5h`), rounded down; undefined if it is none. */
+function parseDuration(text: string): number | undefined {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+  const factor = msPerUnit[unit];
+  return amount === undefined || factor === undefined ? undefined : Math.floor(Number(amount) * factor);
 }

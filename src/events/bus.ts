@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
-import type { Publish } from "../core/publish.ts";
-import { shareRuns } from "../core/share_runs.ts";
+import type { Publish } from "../core/events.ts";
+import { shareRuns } from "../core/coalesce.ts";
 import { type Bell, bellName, type OpenBell, openBell } from "./bell.ts";
 import type { EventMap, EventName } from "./catalogue.ts";
 import { Collector } from "./collector.ts";

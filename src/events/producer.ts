@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap, EventName } from "./catalogue.ts";
 import { CounterRows, type TypeRows } from "./memory/counter_rows.ts";
 import { RingWriter } from "./memory/ring.ts";

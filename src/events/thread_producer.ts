@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import { bellName, type OpenBell, openBell } from "./bell.ts";
 import type { EventMap } from "./catalogue.ts";
 import { Segment } from "./memory/segment.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";

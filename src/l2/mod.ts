@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";

@@ -1,11 +1,18 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
 import { Descriptors } from "./descriptors.ts";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import { Hold } from "./hold.ts";
+import {
+  type ByteSource,
+  ENDLESS_PATIENCE_MS,
+  type ExactPaths,
+  type Runtime,
+  type Sender,
+  type SendOptions,
+  type ServeOptions,
+  type Server,
+} from "./runtime.ts";
+import { Hold, smallBody } from "./sender.ts";
 import { afterBody } from "./linger.ts";
-import { smallBody } from "./small_body.ts";
-import type { ByteSource, ExactPaths, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
 
 interface DirectController {
   /** Copies; a promise under back-pressure, which resolves also when the client has gone. */

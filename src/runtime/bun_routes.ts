@@ -1,4 +1,4 @@
-import type { ExactPaths } from "./types.ts";
+import type { ExactPaths } from "./runtime.ts";
 
 /** Paths of more segments than this are not compared. */
 const MAX_SEGMENTS = 64;

@@ -1,11 +1,7 @@
-import { chunkStream } from "./chunk_stream.ts";
-import { Copies } from "./copies.ts";
-import { CopyingSender } from "./copying_sender.ts";
+import { chunkStream, Copies, CopyingSender, Hold, smallBody } from "./sender.ts";
 import { servePlainly } from "./deno_plain_server.ts";
 import { DenoServer, parseServeConnection } from "./deno_server.ts";
-import { Hold } from "./hold.ts";
-import { smallBody } from "./small_body.ts";
-import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions, ServeOptions, Server } from "./types.ts";
+import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions, ServeOptions, Server } from "./runtime.ts";
 
 declare const Deno: {
   readonly version: { readonly deno: string };

@@ -1,4 +1,4 @@
-import type { RequestContext, ServeOptions } from "./types.ts";
+import type { RequestContext, ServeOptions } from "./runtime.ts";
 
 /** Deno's function that serves one connection. */
 export type ServeConnection = (

@@ -1,9 +1,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import type { ServeOptions, Server } from "./types.ts";
-
+import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
 declare const Deno: {
   serve(
     options: {

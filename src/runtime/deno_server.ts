@@ -1,7 +1,6 @@
 import { DenoConnection, type ServeConnection } from "./deno_connection.ts";
 import { Descriptors } from "./descriptors.ts";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import type { ServeOptions, Server } from "./types.ts";
+import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
 
 interface Conn {
   readonly remoteAddr: { readonly hostname: string };

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
 import type { L2Adapter } from "../l2/adapter.ts";

@@ -1,7 +1,6 @@
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
-import type { Precondition } from "../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { StoreLimits } from "../l1/types.ts";
 import type { TierChanges } from "./changes/tier_changes.ts";

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Follow } from "../core/followed_request.ts";
-import { formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
+import { type Follow, formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
 import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_target.ts";
 

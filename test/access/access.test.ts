@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { Access, type Denial } from "../../src/access/access.ts";
-import { createPassword, createToken } from "../../src/access/create_token.ts";
+import { Access, type Denial, parseCredentials } from "../../src/access/access.ts";
+import { createPassword, createToken } from "../../src/access/token_entry.ts";
 import { FailureTable, MOST_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
 import type { Grant } from "../../src/access/grant.ts";
 import { parsePasswordHash } from "../../src/access/password_hash.ts";
@@ -100,4 +100,29 @@ test("Access forgets tokens that are gone as soon as others are there, also whil
   expect(outcome(await checked)).toBe("unknown");
   expect(outcome(await tokens.grantOf(`Bearer ${ci.secret}`, HERE))).toBe("unknown");
   expect(outcome(await tokens.grantOf(`Bearer ${other.secret}`, HERE))).toBe("other");
+});
+
+test("parseCredentials reads a bearer, and the user and the password of Basic, in any case of the scheme", () => {
+  expect(parseCredentials("Bearer vit_a-b.c~1+/==")).toEqual({ secret: "vit_a-b.c~1+/==", user: undefined });
+  expect(parseCredentials("bearer  x ")).toEqual({ secret: "x", user: undefined });
+  expect(parseCredentials(basic("me", "pass:word"))).toEqual({ secret: "pass:word", user: "me" });
+  expect(parseCredentials(`basic ${btoa(":t")}`)).toEqual({ secret: "t", user: "" });
+  expect(parseCredentials(`BASIC ${btoa("\u00c3\u00a9:\u00c3\u00bc")}`)).toEqual({ secret: "ü", user: "é" });
+});
+
+test("parseCredentials is undefined for anything else", () => {
+  const others = [
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer a b",
+    "Bearer a,b",
+    "Basic",
+    "Basic !",
+    `Basic ${btoa("nocolon")}`,
+    "Digest a",
+    "a",
+  ];
+  expect(others.filter((text) => parseCredentials(text) !== undefined)).toEqual([]);
+  expect(parseCredentials(`Bearer ${"x".repeat(3000)}`)).toBeUndefined();
 });

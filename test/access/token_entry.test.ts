@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatToken, parseTokens, type TokenEntry } from "../../src/access/token_entry.ts";
-import { SCOPES } from "../../src/access/scope.ts";
+import { SCOPES } from "../../src/access/grant.ts";
 
 const HASH = "ab".repeat(32);
 const line = (fields: object) => JSON.stringify({ id: "a", sha256: HASH, scopes: ["read"], ...fields });

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { SCOPES } from "../../src/access/scope.ts";
-import { createPassword } from "../../src/access/create_token.ts";
+import { SCOPES } from "../../src/access/grant.ts";
+import { createPassword } from "../../src/access/token_entry.ts";
 import { FailureTable, MOST_FAILURES } from "../../src/access/failure_table.ts";
-import { CopyingSender } from "../../src/runtime/copying_sender.ts";
+import { CopyingSender } from "../../src/runtime/sender.ts";
 import { type MemoryApp, memoryApp } from "./memory_app.ts";
 import { testToken } from "./tokens.ts";
 

@@ -3,7 +3,7 @@ import { Access } from "../../src/access/access.ts";
 import { FailureTable } from "../../src/access/failure_table.ts";
 import { createApp } from "../../routes/mod.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { FollowedRequest } from "../../src/core/followed_request.ts";
+import type { FollowedRequest } from "../../src/core/trace_context.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 

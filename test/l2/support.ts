@@ -6,7 +6,7 @@ import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import type { L2Adapter, L2Load, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
 

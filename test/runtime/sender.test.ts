@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
-import { CopyingSender } from "../../src/runtime/copying_sender.ts";
+import { CopyingSender } from "../../src/runtime/sender.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { ByteSource, Sender, SendResult, Server } from "../../src/runtime/types.ts";
+import type { ByteSource, Sender, SendResult, Server } from "../../src/runtime/runtime.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 
 const MIB = 1024 * 1024;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { servePlainly } from "../../src/runtime/deno_plain_server.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { Runtime } from "../../src/runtime/types.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 
 /** A server whose every response goes on until it is ended, and the ways to end them, in the order of the requests. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/core/clock.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";

@@ -1,4 +1,4 @@
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 import type { Board } from "./board.ts";
 import type { Seat } from "./seat.ts";
 

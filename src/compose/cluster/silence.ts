@@ -1,4 +1,4 @@
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 
 /** The observations of one look at a worker. */
 export interface Look {

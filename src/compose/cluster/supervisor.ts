@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 import type { Board } from "./board.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { Seat } from "./seat.ts";

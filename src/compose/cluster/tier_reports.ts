@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { SharedText } from "../../core/shared_text.ts";
+import { SharedText } from "../../core/threads.ts";
 import type { StorageStatus } from "../../storage/types.ts";
 
 type Tiers = StorageStatus["l2"];

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { causeText } from "../../core/cause_text.ts";
-import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { causeText } from "../../core/errors.ts";
+import { ownThreadId } from "../../runtime/thread.ts";
 import { reportError } from "../report_error.ts";
 import { Board } from "./board.ts";
 import { runWorker } from "./run_worker.ts";

@@ -1,7 +1,7 @@
 import { SystemClock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
-import { shareRuns } from "../../core/share_runs.ts";
-import { causeText } from "../../core/cause_text.ts";
+import type { Publish } from "../../core/events.ts";
+import { shareRuns } from "../../core/coalesce.ts";
+import { causeText } from "../../core/errors.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import { noPublish } from "../../events/no_publish.ts";
 import { openProducer } from "../../events/thread_producer.ts";

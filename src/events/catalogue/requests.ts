@@ -1,4 +1,4 @@
-import { MISS_REASONS } from "../../core/miss_reason.ts";
+import { MISS_REASONS } from "../../core/events.ts";
 import {
   detail,
   error,

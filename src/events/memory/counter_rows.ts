@@ -1,4 +1,4 @@
-import { bucketOf } from "../../core/buckets.ts";
+import { bucketOf } from "../../core/events.ts";
 import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../schema.ts";
 import { align, BOOK_BYTES, OPEN_BYTES, type Segment, WORD } from "./segment.ts";
 

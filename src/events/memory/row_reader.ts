@@ -1,4 +1,4 @@
-import { meanIn } from "../../core/buckets.ts";
+import { meanIn } from "../../core/events.ts";
 import type { EventName } from "../catalogue.ts";
 import { deliver, type Delivered } from "../delivered.ts";
 import { eventNames, type EventSchema, schemaOf } from "../schema.ts";

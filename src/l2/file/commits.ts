@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { isExpired } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";

@@ -1,7 +1,6 @@
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierUsage } from "../adapter.ts";
 import type { FileStore } from "./file_store.ts";

@@ -1,8 +1,7 @@
-import { Batch } from "../../core/batch.ts";
+import { Batch } from "../../core/coalesce.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, failureOf } from "../../core/failure.ts";
+import { errorOf, failureOf, type Port } from "../../core/threads.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Port } from "../../core/port.ts";
 import type { StorageContext } from "../context.ts";
 import type { StoreResult } from "../tiers/tier.ts";
 import type { Asked, FinishedTier, FromOwner, ToOwner } from "./messages.ts";

@@ -1,7 +1,6 @@
-import type { Failure } from "../../core/failure.ts";
+import type { Failure } from "../../core/threads.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
 import type { PutResult } from "../types.ts";
 import type { FollowedWrite, StagedWrite, StreamedWrite } from "./tier_changes.ts";
 

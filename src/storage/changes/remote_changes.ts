@@ -1,12 +1,10 @@
-import { Batch } from "../../core/batch.ts";
+import { Batch } from "../../core/coalesce.ts";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, failureOf } from "../../core/failure.ts";
+import { errorOf, failureOf, type Port } from "../../core/threads.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Port } from "../../core/port.ts";
-import type { Precondition } from "../../core/precondition.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
+import type { Publish } from "../../core/events.ts";
 import { type Watch, Watchdog } from "../../core/watchdog.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L1 } from "../../l1/types.ts";

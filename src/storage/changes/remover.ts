@@ -1,5 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { Precondition } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
 import { isOutdating } from "../is_outdating.ts";
 import { currentOf, nowOf } from "./current.ts";

@@ -1,6 +1,6 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import { shareRuns } from "../../core/share_runs.ts";
+import { shareRuns } from "../../core/coalesce.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";

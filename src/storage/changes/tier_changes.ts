@@ -1,6 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
 import type { Lease } from "../../l1/types.ts";
 import type { StoreResult } from "../tiers/tier.ts";
 import type { PutResult } from "../types.ts";

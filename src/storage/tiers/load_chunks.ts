@@ -1,6 +1,5 @@
 import { crc32 } from "node:zlib";
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Load } from "../../l2/adapter.ts";

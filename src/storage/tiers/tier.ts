@@ -1,10 +1,8 @@
-import { causeText } from "../../core/cause_text.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
-import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { LossReason } from "../../core/miss_reason.ts";
+import type { LossReason, Publish } from "../../core/events.ts";
 import { isExpired, type ObjectMeta } from "../../core/object.ts";
-import type { Publish } from "../../core/publish.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../../l2/adapter.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";

@@ -1,4 +1,4 @@
-import { causeText } from "../../core/cause_text.ts";
+import { causeText } from "../../core/errors.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { EnvProblem } from "../../telemetry/mod.ts";
 import { componentSubscriber } from "./event_line.ts";

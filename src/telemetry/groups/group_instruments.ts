@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import { bucketOf } from "../../core/buckets.ts";
+import { bucketOf } from "../../core/events.ts";
 
 /** What a counter is called. */
 export interface CounterOptions {

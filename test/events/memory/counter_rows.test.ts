@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { bucketOf } from "../../../src/core/buckets.ts";
+import { bucketOf } from "../../../src/core/events.ts";
 import { type EventName, LATENCY_BOUNDS } from "../../../src/events/catalogue.ts";
 import { CounterRows } from "../../../src/events/memory/counter_rows.ts";
 import { RowReader } from "../../../src/events/memory/row_reader.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import process from "node:process";
-import type { Port } from "../../../src/core/port.ts";
+import type { Port } from "../../../src/core/threads.ts";
 import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ObjectMeta } from "../../../src/core/object.ts";
-import type { Port } from "../../../src/core/port.ts";
+import type { Port } from "../../../src/core/threads.ts";
 import { noPublish } from "../../../src/events/no_publish.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";

@@ -1,4 +1,4 @@
-import type { Failure } from "../../../core/failure.ts";
+import type { Failure } from "../../../core/threads.ts";
 import type { ListPage, ListQuery, TierUsage } from "../../adapter.ts";
 import type { ObjectKey } from "../../../core/key.ts";
 import type { IndexRow } from "../place.ts";

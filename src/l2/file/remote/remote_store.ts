@@ -1,8 +1,7 @@
-import { Batch } from "../../../core/batch.ts";
+import { Batch } from "../../../core/coalesce.ts";
 import { VitrineError } from "../../../core/errors.ts";
-import { errorOf } from "../../../core/failure.ts";
+import { errorOf, type Port } from "../../../core/threads.ts";
 import type { ObjectKey } from "../../../core/key.ts";
-import type { Port } from "../../../core/port.ts";
 import type { ListQuery } from "../../adapter.ts";
 import type { Change, StoreCalls } from "../store_calls.ts";
 import type { FromOwner, StoreAnswer, StoreAnswers, StoreCall, ToOwner } from "./messages.ts";

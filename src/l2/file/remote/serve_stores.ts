@@ -1,6 +1,5 @@
-import { Batch } from "../../../core/batch.ts";
-import { failureOf } from "../../../core/failure.ts";
-import type { Port } from "../../../core/port.ts";
+import { Batch } from "../../../core/coalesce.ts";
+import { failureOf, type Port } from "../../../core/threads.ts";
 import type { FolderKeeper } from "../folder_keeper.ts";
 import type { Answer, FromOwner, StoreAnswer, StoreCall, ToOwner } from "./messages.ts";
 

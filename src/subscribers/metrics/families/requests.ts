@@ -1,8 +1,6 @@
-import { MISS_REASONS } from "../../../core/miss_reason.ts";
-import { LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
+import { MISS_REASONS } from "../../../core/events.ts";
+import { type EventMap, LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import { counter, type Family, histogram } from "../metric.ts";
-import type { EventMap } from "../../../events/catalogue.ts";
-
 /** Lookups by clients, and the payload that came and went. */
 export const trafficFamily: Family = {
   name: "metrics.traffic",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { ownThreadId, parseThreadStat, threadUsage } from "../../src/runtime/thread_usage.ts";
+import { ownThreadId, parseThreadStat, threadUsage } from "../../src/runtime/thread.ts";
 
 const STAT = (name: string, state: string) =>
   `11701 (${name}) ${state} 11692 11692 3081 0 -1 4194368 765 0 0 0 73 2 0 0 20 0 7 0 105246 6710730752 9494\n`;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { bucketOf, meanIn } from "../../src/core/buckets.ts";
+import { bucketOf, meanIn } from "../../src/core/events.ts";
 
 const BOUNDS = [0.00005, 0.0001, 0.1, 0.3, 1, 7.5];
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { causeText } from "../../src/core/cause_text.ts";
+import { causeText } from "../../src/core/errors.ts";
 
 test("causeText tells the causes from the outside to the inside, with the system's code, in one line without credentials", () => {
   const full = Object.assign(new Error("no space left\non device"), { code: "ENOSPC" });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { shareRuns } from "../../src/core/share_runs.ts";
+import { shareRuns } from "../../src/core/coalesce.ts";
 
 /** A shared function whose calls end when the test says. */
 function fixture() {

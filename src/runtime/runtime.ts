@@ -126,3 +126,6 @@ export interface Runtime {
    */
   readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }
+
+/** The default of ServeOptions.endlessPatienceMs. */
+export const ENDLESS_PATIENCE_MS = 1000;
