@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { type Config, type ConfigSources, loadConfig, settingDocs } from "../src/config.ts";
+import { accessText, type Config, type ConfigSources, isExposed, loadConfig, publicConfig } from "../src/config.ts";
 import { ConfigError } from "../src/config/config_error.ts";
+import { settingDocs } from "../src/config/settings.ts";
 
 const gib = 1024 ** 3;
 
@@ -316,4 +317,58 @@ test("loadConfig names the file when it cannot be read", () => {
   expect(refusal({ args: ["--config", "/tmp"], readFile })).toBe(
     "cannot read settings from /tmp: EISDIR: illegal operation on a directory",
   );
+});
+
+function shownTier(url: string): string | undefined {
+  return publicConfig(configFrom({ args: ["--l2", url] })).l2[0];
+}
+
+test("publicConfig shows a tier as it is when its URL holds no secret", () => {
+  expect(shownTier("file://./.vitrine?max=50GiB")).toBe("file://./.vitrine?max=50GiB");
+});
+
+test("publicConfig hides the password when a tier URL holds one", () => {
+  expect(shownTier("redis://me:p@ss:word@host:6379/1")).toBe("redis://me:***@host:6379/1");
+  expect(shownTier("redis://:pass@host")).toBe("redis://:***@host");
+});
+
+test("publicConfig hides the tokens when there are some, and loadConfig does when they are none", () => {
+  const shown = (tokens: string) => {
+    const config = configFrom({ args: ["--tokens", tokens] });
+    return [config.tokens, publicConfig(config).tokens];
+  };
+  expect(shown("open-sesame")).toEqual(["open-sesame", "***"]);
+  expect(shown("none")).toEqual([undefined, undefined]);
+  expect(refusal({ args: ["--tokens", " "] })).toMatch(/^bad value for --tokens: "\*\*\*", expected/);
+});
+
+test("publicConfig hides secret parameters when a tier URL holds some", () => {
+  expect(shownTier("s3://bucket?endpoint=http://h&secret_access_key=abc&region=eu")).toBe(
+    "s3://bucket?endpoint=http://h&secret_access_key=***&region=eu",
+  );
+});
+
+test("publicConfig takes no longer than its input asks for when a tier URL nearly holds secrets, and hides what follows one", () => {
+  const long = `file://a?${"?key".repeat(50_000)}`;
+  expect(shownTier(long)).toBe(long);
+  expect(shownTier("s3://b?a=1?token=x?y&b=2#key=c")).toBe("s3://b?a=1?token=***&b=2#key=c");
+});
+
+test("isExposed is false when only this machine reaches the host", () => {
+  const hosts = ["127.0.0.1", "127.1.2.3", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost", "a.localhost"];
+  expect(hosts.filter((host) => isExposed({ host }))).toEqual([]);
+});
+
+test("isExposed is true, and accessText warns where there are no tokens, when others may reach the host", () => {
+  for (
+    const host of ["0.0.0.0", "::", "10.0.0.7", "fe80::1", "::ffff:10.0.0.7", "::2:1", "vitrine", "127.0.0.1.example"]
+  ) {
+    expect(isExposed({ host })).toBe(true);
+    expect(accessText({ host, hasTokens: false })).toContain(`warning: no tokens, and ${host} `);
+    expect(accessText({ host, hasTokens: true })).toBe(" access=tokens");
+  }
+});
+
+test("accessText says that the server is open when it has no tokens on the loopback", () => {
+  expect(accessText({ host: "::1", hasTokens: false })).toContain(" access=open (no tokens");
 });

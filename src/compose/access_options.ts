@@ -1,6 +1,5 @@
 import type { AdminOptions } from "../../routes/mod.ts";
-import type { Config } from "../config.ts";
-import { isExposed } from "../config/exposure.ts";
+import { type Config, isExposed } from "../config.ts";
 
 /** The settings that say whom the routes answer. */
 export function accessOptions(

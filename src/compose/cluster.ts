@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createAdminApp } from "../../routes/mod.ts";
-import { publicConfig } from "../config/public_config.ts";
+import { publicConfig } from "../config.ts";
 import { systemClock } from "../core/clock.ts";
 import { shareRuns } from "../core/coalesce.ts";
 import { EventBus } from "../events/bus.ts";

@@ -1,7 +1,6 @@
 import { type App, createApp } from "../../routes/mod.ts";
 import type { Access } from "../access/access.ts";
-import type { Config } from "../config.ts";
-import { publicConfig } from "../config/public_config.ts";
+import { type Config, publicConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Follow } from "../core/trace_context.ts";
 import type { Publish } from "../core/events.ts";

@@ -6,8 +6,10 @@ export interface ValueFormat<T> {
   readonly parse: (text: string) => T | undefined;
   /** Completes "expected …". */
   readonly expected: string;
-  /** Whether its text must not be shown. */
-  readonly secret?: true;
+  /** Set if its text must not be shown. */
+  readonly isSecret?: true;
+  /** Set if its flag may be given without a value, for `on`. */
+  readonly isSwitch?: true;
 }
 
 /** Labels separated by dots, below `*.` or not. */
@@ -20,6 +22,16 @@ function within(value: number | undefined, min: number, max: number): number | u
 /** One of the words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueFormat<Word> {
   return { parse: (text) => words.find((word) => word === text), expected: words.join(" or ") };
+}
+
+/** `on` or `off`. */
+export function onOff(): ValueFormat<boolean> {
+  return { parse: (text) => text === "on" || (text === "off" ? false : undefined), expected: "on or off" };
+}
+
+/** `on` or `off`; the flag alone says `on`. */
+export function flag(): ValueFormat<boolean> {
+  return { ...onOff(), isSwitch: true };
 }
 
 /** A whole number, both limits included. */
@@ -45,6 +57,15 @@ export function size(minText: string): ValueFormat<number> {
     parse: (text) => within(parseSize(text), minBytes, Number.MAX_SAFE_INTEGER),
     expected: `a size of at least ${minText}, such as 256MiB or 8GiB`,
   };
+}
+
+const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds of a duration as people write it (`250ms`, `30s`, `1.5h`), rounded down; undefined if it is none. */
+function parseDuration(text: string): number | undefined {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+  const factor = msPerUnit[unit];
+  return amount === undefined || factor === undefined ? undefined : Math.floor(Number(amount) * factor);
 }
 
 /** A duration in milliseconds: a number with ms, s, m or h. */
@@ -78,7 +99,7 @@ export function secretOrNone(expected: string): ValueFormat<{ readonly secret: s
   return {
     parse: (text) => text.trim() === "" ? undefined : { secret: text === "none" ? undefined : text },
     expected,
-    secret: true,
+    isSecret: true,
   };
 }
 
@@ -142,13 +163,4 @@ export function hostNames(): ValueFormat<readonly string[]> {
 /** The format, or the word `auto`. */
 export function orAuto<T>(format: ValueFormat<T>): ValueFormat<T | "auto"> {
   return { parse: (value) => value === "auto" ? "auto" : format.parse(value), expected: `auto, or ${format.expected}` };
-}
-
-const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Milliseconds of a duration as people write it (`250ms`, `30s`, `1.5h`), rounded down; undefined if it is none. */
-function parseDuration(text: string): number | undefined {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
-  const factor = msPerUnit[unit];
-  return amount === undefined || factor === undefined ? undefined : Math.floor(Number(amount) * factor);
 }
