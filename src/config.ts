@@ -7,16 +7,16 @@ import { causeText } from "./core/errors.ts";
 
 const mib = 1024 ** 2;
 
-/** Where settings come from, and what `auto` goes by. */
+/** The sources of the settings, and the facts that resolve `auto`. */
 export interface ConfigSources extends SettingSources {
   readonly memoryLimitBytes: number;
   readonly cpuCount: number;
   readonly version: string;
-  /** Throws an error that says what is wrong with the URLs of the tiers for so many workers (default: nothing is). */
+  /** Throws if the URLs of the tiers are wrong for this number of workers (default: accepts all). */
   readonly checkTiers?: (urls: readonly string[], workers: number) => void;
 }
 
-/** Every setting with its effective value. `l2` and `tokens` may hold secrets: show them through publicConfig. */
+/** Every setting with its effective value. `l2` and `tokens` may hold secrets: use publicConfig to show them. */
 export type Config = Readonly<ReturnType<typeof resolve>>;
 
 function clamp(value: number, min: number, max: number): number {
@@ -27,7 +27,7 @@ function orElse(value: number | "auto", auto: number): number {
   return value === "auto" ? auto : value;
 }
 
-/** Puts numbers where settings say `auto`, and units into the names. */
+/** Replaces `auto` by numbers, and adds units to the names. */
 function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSources) {
   const {
     workerTimeout,
@@ -55,21 +55,21 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     l1AdmissionLimitBytes: orElse(l1AdmissionLimit, Math.floor(l1SizeBytes / 8)),
     l1ReadLeaseMs: l1ReadLease,
     l1WriteLeaseMs: l1WriteLease,
-    /** 0: a tier is waited for as long as it takes. */
+    /** 0: calls to a tier never time out. */
     l2TimeoutMs: l2Timeout,
     maxObjectBytes: maxObject,
     storeQueueBytes: orElse(settings.storeQueueBytes, Math.floor(l1SizeBytes / 4)),
     idleTimeoutMs: idleTimeout,
     shutdownTimeoutMs: shutdownTimeout,
     /**
-     * What may stand in Host beside localhost and addresses; `*.` before a name: all below it; `*`: every name. Where
-     * there are tokens every name may, by default: a page that had its own name point here has no token.
+     * Names allowed in Host besides localhost and addresses; `*.` before a name allows every name below it, `*` any
+     * name. With tokens the default is `*`, because a page that rebinds its own name to this server has no token.
      */
     allowedHosts: hasTokens && settings.allowedHosts.length === 0 ? ["*"] : [settings.host, ...settings.allowedHosts],
-    /** One of the two at most is there. */
+    /** At most one of tokensFile and tokens is set. */
     tokensFile: settings.tokensFile.path,
     tokens: settings.tokens.secret,
-    /** Nobody gets in without a token then. */
+    /** True if either is set: every client then needs a token. */
     hasTokens,
     tenantLabels: hasTokens && settings.metricsAccess === "open" ? 0 : settings.tenantLabels,
     requestLogPath: requestLog.path,
@@ -77,7 +77,7 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
   };
 }
 
-/** Refuses settings that are good alone and bad together. */
+/** Throws ConfigError for values that contradict each other. */
 function checkTogether(config: Config): Config {
   if (config.l1LowWatermark >= config.l1HighWatermark) {
     throw new ConfigError(
@@ -94,19 +94,19 @@ function checkTogether(config: Config): Config {
     throw new ConfigError("write through needs a tier: l2 is none");
   }
   if (config.tokensFile !== undefined && config.tokens !== undefined) {
-    throw new ConfigError("tokensFile and tokens are both set: one of them is enough");
+    throw new ConfigError("tokensFile and tokens are both set: use one of them");
   }
   if (!config.hasTokens && !config.insecureOpen && isExposed(config)) {
     throw new ConfigError(
-      `host is more than this machine's loopback, and there are no tokens: ${config.host}: make one (token create) and name it with --tokens-file, or say --insecure-open`,
+      `host is reachable from other machines, and no tokens are configured: ${config.host}: create a token (token create) and pass its file with --tokens-file, or pass --insecure-open`,
     );
   }
   return config;
 }
 
 /**
- * The settings from flags, variables and file, in this order of precedence, or the text a flag asked for.
- * Throws ConfigError, its message one line, for anything unknown or bad.
+ * Loads the settings from flags, variables and the file, in this order of precedence; or returns the text that a flag
+ * asks for. Throws ConfigError, whose message is one line, for anything unknown or bad.
  */
 export function loadConfig(sources: ConfigSources): { readonly config: Config } | { readonly text: string } {
   const { asked, settings } = readSettings(sources, settingNames());
@@ -121,21 +121,21 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
   return { config };
 }
 
-/** The settings fit to be shown: no passwords and no secrets. */
+/** The settings with passwords and other secrets masked. */
 export function publicConfig(config: Config): Config {
   const tokens = config.tokens === undefined ? undefined : "***";
   return { ...config, l2: config.l2.map(redactUrl), tokens };
 }
 
-/** Whether others than this machine may reach a host, as far as its name says. */
+/** True unless the host is the loopback, judged by its name or address alone. */
 export function isExposed({ host }: Pick<Config, "host">): boolean {
   if (isIP(host) === 0) return host !== "localhost" && !host.endsWith(".localhost");
   return isIPv6(host) ? !/^(?:0*:)*:?0*1$|^::ffff:127\./i.test(host) : !host.startsWith("127.");
 }
 
-/** What the start line says of who may do what. */
+/** The part of the start line that says who has access. */
 export function accessText(config: Pick<Config, "host" | "hasTokens">): string {
   if (config.hasTokens) return " access=tokens";
-  if (!isExposed(config)) return " access=open (no tokens: this machine's loopback alone)";
-  return ` access=open (warning: no tokens, and ${config.host} is more than this machine's loopback: whoever reaches it may read, write and remove every object)`;
+  if (!isExposed(config)) return " access=open (no tokens; reachable from this machine only)";
+  return ` access=open (warning: no tokens, and ${config.host} is reachable from other machines: anyone who can reach it may read, write and delete every object)`;
 }

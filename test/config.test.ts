@@ -85,24 +85,24 @@ test("loadConfig takes how much is told: level, request log, tenants", () => {
 
 test("loadConfig refuses a host beyond the loopback without tokens, unless that is said", () => {
   for (const host of ["0.0.0.0", "::", "10.0.0.7", "vitrine"]) {
-    expect(refusal({ args: ["--host", host] })).toContain(`there are no tokens: ${host}: `);
+    expect(refusal({ args: ["--host", host] })).toContain(`no tokens are configured: ${host}: `);
     const open = configFrom({ args: ["--host", host, "--insecure-open", "--port", "1"] });
     expect([open.host, open.insecureOpen, open.port, open.hasTokens]).toEqual([host, true, 1, false]);
     expect(configFrom({ args: ["--host", host, "--tokens-file", "t"] })).toMatchObject({ host, hasTokens: true });
     expect(configFrom({ env: { VITRINE_HOST: host, VITRINE_TOKENS: "{}" } })).toMatchObject({ host, hasTokens: true });
   }
   expect(configFrom({ env: { VITRINE_HOST: "::", VITRINE_INSECURE_OPEN: "on" } }).insecureOpen).toBe(true);
-  expect(refusal({ args: ["--host=::", "--insecure-open=off"] })).toContain("there are no tokens");
+  expect(refusal({ args: ["--host=::", "--insecure-open=off"] })).toContain("no tokens are configured");
   expect(refusal({ args: ["--insecure-open=yes"] })).toContain('bad value for --insecure-open: "yes"');
   expect(refusal({ args: ["--insecure-open", "on"] })).toBe("unexpected argument: on");
 });
 
 test("loadConfig takes tokens from one place, and shows none of them", () => {
   expect(refusal({ args: ["--tokens-file", "t"], env: { VITRINE_TOKENS: "vit_secret" } })).toBe(
-    "tokensFile and tokens are both set: one of them is enough",
+    "tokensFile and tokens are both set: use one of them",
   );
   expect(refusal({ env: { VITRINE_ADMIN_TOKEN: "vit_secret" } })).toMatch(
-    /^VITRINE_ADMIN_TOKEN was removed: make a token/,
+    /^VITRINE_ADMIN_TOKEN was removed: create a token/,
   );
 });
 
@@ -173,12 +173,12 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   [
     "a flag was removed",
     { args: ["--request-log-size", "1GiB"] },
-    "--request-log-size was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+    "--request-log-size was removed: the request log is reopened on SIGUSR2, so that logrotate can rename it",
   ],
   [
     "a variable was removed",
     { env: { VITRINE_REQUEST_LOG_FILES: "4" } },
-    "VITRINE_REQUEST_LOG_FILES was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+    "VITRINE_REQUEST_LOG_FILES was removed: the request log is reopened on SIGUSR2, so that logrotate can rename it",
   ],
   ["a variable is unknown", { env: { VITRINE_L1SIZE: "1GiB" } }, "unknown variable: VITRINE_L1SIZE"],
   [
@@ -282,9 +282,9 @@ test("loadConfig gives the version when --version is asked for", () => {
   expect(load({ args: ["--version"] })).toEqual({ text: "1.2.3" });
 });
 
-test("settingDocs has a sentence and a default for every setting when the schema is read", () => {
+test("settingDocs has a help text and a default for every setting when the schema is read", () => {
   for (const doc of settingDocs()) {
-    expect(doc.sentence).toMatch(/\.$/);
+    expect(doc.help).toMatch(/\.$/);
     expect(doc.defaultText).not.toBe("");
   }
 });

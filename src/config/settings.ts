@@ -20,11 +20,11 @@ import {
   type ValueFormat,
 } from "./value_format.ts";
 
-/** A setting as the schema holds it: text in, value out, with its default and its sentence. */
-function setting<T>(defaultText: string, sentence: string, format: ValueFormat<T>) {
+/** An entry of the schema: parses the text of a setting, and carries its default and its help. */
+function setting<T>(defaultText: string, help: string, format: ValueFormat<T>) {
   return v.pipe(
     v.optional(v.string(), defaultText),
-    v.description(sentence),
+    v.description(help),
     v.metadata({ expected: format.expected, isSecret: format.isSecret ?? false, isSwitch: format.isSwitch ?? false }),
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
       const value = format.parse(dataset.value);
@@ -37,12 +37,16 @@ function setting<T>(defaultText: string, sentence: string, format: ValueFormat<T
 
 const schema = v.object({
   host: setting("127.0.0.1", "Address to listen on.", nonEmpty("an address or a host name")),
-  port: setting("8080", "Port to listen on; 0 takes any free one.", integer(0, 65_535)),
-  adminPort: setting("9090", "Port of metrics, health and status alone; 0 takes any free one.", integer(0, 65_535)),
-  workers: setting("auto", "Threads that serve requests; auto is one for each core.", orAuto(integer(1, 64))),
+  port: setting("8080", "Port to listen on; 0 picks a free one.", integer(0, 65_535)),
+  adminPort: setting(
+    "9090",
+    "Port that serves only metrics, health and status; 0 picks a free one.",
+    integer(0, 65_535),
+  ),
+  workers: setting("auto", "Threads that serve requests; auto is one per core.", orAuto(integer(1, 64))),
   workerTimeout: setting(
     "5s",
-    "How long a worker's event loop may stand still before it is replaced; waiting for a core is not counted.",
+    "Replace a worker whose event loop has not run for this long; time spent waiting for a core does not count.",
     duration("100ms", "1h"),
   ),
   l1Size: setting(
@@ -50,92 +54,100 @@ const schema = v.object({
     "Memory for L1; auto is a quarter of the memory limit, at most 4GiB.",
     orAuto(size("1MiB")),
   ),
-  l1Policy: setting("s3-fifo", "Which objects L1 evicts first.", oneOf(["s3-fifo", "lru"])),
+  l1Policy: setting("s3-fifo", "Eviction policy of L1.", oneOf(["s3-fifo", "lru"])),
   l1MaxObjects: setting(
     "auto",
-    "Objects L1 holds at most; auto is one for each 4KiB of L1, from 1024 to 4194304.",
+    "Maximum number of objects in L1; auto is one per 4KiB of L1, from 1024 to 4194304.",
     orAuto(integer(1024, 4_194_304)),
   ),
   l1AdmissionLimit: setting(
     "auto",
-    "Largest object L1 takes, larger ones stream to L2; auto is an eighth of L1.",
+    "Largest object that L1 admits (larger ones are streamed to L2); auto is an eighth of L1.",
     orAuto(size("1KiB")),
   ),
-  l1HighWatermark: setting("0.8", "Part of L1 in use above which it evicts.", ratio()),
-  l1LowWatermark: setting("0.6", "Part of L1 in use down to which it evicts.", ratio()),
-  l1ReadLease: setting("300s", "How long a reader may hold an object in L1.", duration("1s", "24h")),
-  l1WriteLease: setting("600s", "How long a writer may hold unfinished memory in L1.", duration("1s", "24h")),
-  l2: setting("file://./.vitrine", "Storage tiers behind L1, in the order they are asked.", urls()),
+  l1HighWatermark: setting("0.8", "Fraction of L1 in use above which it starts to evict.", ratio()),
+  l1LowWatermark: setting("0.6", "Fraction of L1 in use at which it stops evicting.", ratio()),
+  l1ReadLease: setting("300s", "Maximum time a reader may hold an object in L1.", duration("1s", "24h")),
+  l1WriteLease: setting("600s", "Maximum time an unfinished write may hold memory in L1.", duration("1s", "24h")),
+  l2: setting("file://./.vitrine", "Storage tiers behind L1, in lookup order.", urls()),
   l2Timeout: setting(
     "30s",
-    "How long a tier may keep a call waiting before it is given up as failed; 0s for ever.",
+    "Fail a call to a tier that makes no progress for this long; 0s waits forever.",
     duration("0s", "1h"),
   ),
   write: setting(
     "back",
-    "When a write is acknowledged: back, from L1, and stored behind; through, when the tiers have it.",
+    "back acknowledges a write once it is in L1 and flushes it to L2 later; through acknowledges it once every tier has it.",
     oneOf(["back", "through"]),
   ),
-  maxObject: setting("64GiB", "Largest object that is accepted.", size("1KiB")),
-  storeQueueEntries: setting("1024", "Objects that may wait to be stored behind.", integer(1, 1_000_000)),
+  maxObject: setting("64GiB", "Largest object that a client may store.", size("1KiB")),
+  storeQueueEntries: setting("1024", "Maximum number of objects waiting to be flushed to L2.", integer(1, 1_000_000)),
   storeQueueBytes: setting(
     "auto",
-    "Bytes that may wait to be stored behind; auto is a quarter of L1.",
+    "Maximum number of bytes waiting to be flushed to L2; auto is a quarter of L1.",
     orAuto(size("1KiB")),
   ),
-  storeConcurrency: setting("32", "Objects stored behind at the same time.", integer(1, 256)),
-  idleTimeout: setting("60s", "How long a connection may be idle.", duration("1s", "255s")),
+  storeConcurrency: setting("32", "Maximum number of objects flushed to L2 at the same time.", integer(1, 256)),
+  idleTimeout: setting("60s", "Close a connection that has been idle for this long.", duration("1s", "255s")),
   shutdownTimeout: setting(
     "30s",
-    "How long a graceful stop may take, besides 2s for the last push of telemetry.",
+    "Maximum time for a graceful shutdown, not counting 2s for the last push of telemetry.",
     duration("1s", "1h"),
   ),
   allowedHosts: setting(
     "none",
-    "Names by which clients reach the server, beside localhost, addresses and the name in host; *.NAME is all below NAME, * every name.",
+    "Host names that clients may use besides localhost, IP addresses and the name in host; *.NAME allows every name below NAME, * any name.",
     hostNames(),
   ),
   tokensFile: setting(
     "none",
-    "File of tokens, one a line (`token create` makes them), read again when it changes; with tokens, nobody gets in without one.",
+    "File of tokens, one per line, as `token create` makes them; it is reread when it changes. Once there are tokens, every client needs one.",
     pathOrNone(),
   ),
-  tokens: setting("none", "The same lines themselves, in place of a file.", secretOrNone("lines of tokens, or none")),
+  tokens: setting(
+    "none",
+    "The lines of a token file themselves, in place of the file.",
+    secretOrNone("lines as in a token file, or none"),
+  ),
   insecureOpen: setting(
     "off",
-    "Whether to listen on more than the loopback without tokens: whoever reaches it may do everything.",
+    "Allow listening beyond loopback without tokens; anyone who can reach the server may then read, write and delete everything.",
     flag(),
   ),
   metricsAccess: setting(
     "token",
-    "Where there are tokens, who may read /metrics: token, those of scope metrics or admin; open, everybody, and tenants are not named.",
+    "Access to /metrics when there are tokens: token requires one with scope metrics or admin; open lets anyone read it and leaves out the names of tenants.",
     oneOf(["token", "open"]),
   ),
   corsOrigins: setting(
     "none",
-    "Origins whose pages may use the server, beside its own.",
+    "Origins whose pages may use the server, besides its own.",
     origins(),
   ),
-  observability: setting("on", "Whether events and metrics are made.", onOff()),
+  observability: setting("on", "Publish events and collect metrics.", onOff()),
   tenantLabels: setting(
     "20",
-    "Tenants with metrics of their own, by traffic; the rest are shown together.",
+    "Number of tenants that get metrics of their own, by traffic; all others share one series.",
     integer(0, 1000),
   ),
   logLevel: setting(
     "info",
-    "Lines of this gravity and graver ones are logged.",
+    "Minimum level of the lines that are logged.",
     oneOf(["error", "warn", "info", "debug"]),
   ),
   requestLog: setting(
     "none",
-    "File with a line of JSON for each request; opened again at SIGUSR2, for logrotate.",
+    "File that gets one line of JSON per request; it is reopened on SIGUSR2, for logrotate.",
     pathOrNone(),
   ),
-  eventQueue: setting("10000", "Events that may wait; more are rolled up.", integer(1, 10_000_000)),
+  eventQueue: setting(
+    "10000",
+    "Maximum number of individual events queued per thread; further events are counted, but lose their details.",
+    integer(1, 10_000_000),
+  ),
 });
 
-/** The settings as they are written, by name: `auto` is not resolved yet, and units are not in the names. */
+/** The parsed settings by name. `auto` is not resolved yet, and the names have no units. */
 export type Settings = v.InferOutput<typeof schema>;
 
 /** The names of all settings. */
@@ -147,7 +159,7 @@ export function settingNames(): SettingNames {
   };
 }
 
-/** Reads the texts, and takes the default where there is none. Throws ConfigError for the first bad one. */
+/** Parses the texts; a setting without one has its default. Throws ConfigError for the first bad value. */
 export function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Settings {
   const texts = Object.fromEntries(Array.from(written, ([name, { text }]) => [name, text]));
   const result = v.safeParse(schema, texts);
@@ -156,7 +168,7 @@ export function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Set
   throw badValue(v.getDotPath(issue) ?? "", written, issue.message);
 }
 
-/** The error for a setting with a bad value; shows no secret. */
+/** The error for a setting with a bad value, without the value if it is secret. */
 export function badValue(
   name: string,
   written: ReadonlyMap<string, WrittenSetting>,
@@ -168,14 +180,15 @@ export function badValue(
   return new ConfigError(`bad value for ${origin}: "${value}", ${reason}`);
 }
 
-/** What is to be told of one setting. */
+/** The documentation of one setting. */
 export interface SettingDoc {
   readonly name: string;
   readonly defaultText: string;
-  readonly sentence: string;
-  /** How a value is written; completes "Takes …". */
+  /** One or more sentences. */
+  readonly help: string;
+  /** Describes the values; completes "Takes …". */
   readonly expected: string;
-  /** Whether its flag may stand alone for `on`. */
+  /** True if its flag may be given without a value, for `on`. */
   readonly isSwitch: boolean;
 }
 
@@ -184,7 +197,7 @@ export function settingDocs(): readonly SettingDoc[] {
   return Object.entries(schema.entries).map(([name, entry]) => ({
     name,
     defaultText: v.getDefault(entry),
-    sentence: v.getDescription(entry) ?? "",
+    help: v.getDescription(entry) ?? "",
     expected: v.getMetadata(entry).expected,
     isSwitch: v.getMetadata(entry).isSwitch,
   }));
@@ -194,8 +207,8 @@ function flagOf({ name, isSwitch }: SettingDoc): string {
   return `--${flagName(name)}${isSwitch ? "[=VALUE]" : " VALUE"}`;
 }
 
-function meaning({ sentence, expected }: SettingDoc): string {
-  return `${sentence} Takes ${expected}.`;
+function meaning({ help, expected }: SettingDoc): string {
+  return `${help} Takes ${expected}.`;
 }
 
 /** The text of `--help`. */
@@ -206,19 +219,19 @@ export function helpText(): string {
   ]);
   const all: readonly (readonly [string, string])[] = [
     ...rows,
-    ["--config PATH", "File with settings, JSON. Default: vitrine.json if it is there."],
+    ["--config PATH", "JSON file with settings. Default: vitrine.json, if it exists."],
     ["--version", "Print the version."],
-    ["--help", "Print this text."],
+    ["--help", "Print this help."],
   ];
   const width = Math.max(...all.map(([flag]) => flag.length));
   return [
     "Vitrine, the HTTP cache you can see into.",
     "",
-    "  token create --help    Make a token.",
+    "  token create --help    Create a token.",
     "",
-    ...all.map(([flag, sentence]) => `  ${flag.padEnd(width)}  ${sentence}`),
+    ...all.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`),
     "",
-    "Each setting is also a variable (--l1-size: VITRINE_L1_SIZE) and a key of the file (l1Size). Flags win over variables, variables over the file.",
+    "Each setting can also be an environment variable (--l1-size: VITRINE_L1_SIZE) or a key of the file (l1Size). Flags override variables, and variables override the file.",
   ].join("\n");
 }
 
