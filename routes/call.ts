@@ -1,6 +1,6 @@
 import { type Grant, OPEN_GRANT } from "../src/access/grant.ts";
 import type { Clock } from "../src/core/clock.ts";
-import { type FollowedRequest, formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
+import { formatTraceParent, parseTraceParent, type TracedRequest } from "../src/core/trace_context.ts";
 import type { MissReason, Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { LookupListener } from "../src/storage/types.ts";
@@ -20,7 +20,7 @@ export interface CallOptions {
   readonly clock: Clock;
   readonly context: RequestContext;
   /** Set if its events carry details. */
-  readonly followed: FollowedRequest | undefined;
+  readonly followed: TracedRequest | undefined;
   /** Called once, when the call is over. */
   readonly onOver: () => void;
   /** Told of a body without an end of its own: 1 when it begins, -1 when it is over. */

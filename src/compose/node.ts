@@ -2,7 +2,7 @@ import { type App, createApp } from "../../routes/mod.ts";
 import type { Access } from "../access/access.ts";
 import { type Config, publicConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Follow } from "../core/trace_context.ts";
+import type { TraceRequest } from "../core/trace_context.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
@@ -40,7 +40,7 @@ export interface NodeOptions {
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
-  readonly follow?: Follow | undefined;
+  readonly follow?: TraceRequest | undefined;
 }
 
 /** One thread's storage and routes. */

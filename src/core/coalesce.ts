@@ -1,7 +1,6 @@
 /**
- * The function with at most one call running at a time. Who calls while it runs shares the call that begins after it,
- * with all others who do: what a caller gets was always begun after it asked, and however many ask at once, two calls
- * serve them.
+ * Wraps a function so that at most one run is in progress. Calls made during a run share the next one. So every caller
+ * gets a run that began after its call, and two runs serve any number of simultaneous calls.
  */
 export function shareRuns<T>(run: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
@@ -22,7 +21,7 @@ export function shareRuns<T>(run: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Collects what is said in one turn of the event loop and hands it on together, in order. */
+/** Collects items during one turn of the event loop and sends them together, in order. */
 export class Batch<T> {
   readonly #send: (items: readonly T[]) => void;
   #items: T[] = [];
@@ -35,7 +34,7 @@ export class Batch<T> {
     if (this.#items.push(item) === 1) queueMicrotask(() => this.#flush());
   }
 
-  /** Drops what was not handed on. */
+  /** Drops the items that have not been sent. */
   clear(): void {
     this.#items = [];
   }

@@ -1,10 +1,10 @@
 /**
- * How a component states a fact: never blocks, never throws, never awaits.
- * `Events` maps each event name to its fields; the catalogue in src/events is the one real map.
+ * Publishes an event; never blocks, throws or waits. `Events` maps event names to their fields: in production it is the
+ * catalogue in src/events.
  */
 export type Publish<Events> = <Name extends keyof Events & string>(name: Name, fields: Events[Name]) => void;
 
-/** Why an object left for good, a tier or L1; the order is that of their codes in shared memory. */
+/** The reasons for which an object is lost from a tier. Their order gives their codes in shared memory. */
 export const LOSS_REASONS = [
   "watermark",
   "pressure",
@@ -17,24 +17,21 @@ export const LOSS_REASONS = [
   "write_failed",
 ] as const;
 
-/**
- * One of LOSS_REASONS. `write_failed`: a tier had taken a write that failed elsewhere, and could not get the old object
- * back.
- */
+/** `write_failed`: the tier had stored a write that failed in another tier, and could not restore the old object. */
 export type LossReason = (typeof LOSS_REASONS)[number];
 
 /**
- * Why a key is a miss: how its last copy was lost; that it was not stored since the server started; or that it was, and
- * nobody remembers more.
+ * The reasons for a miss: the key was not stored since the server started (`never_stored`), its last copy was lost, or
+ * it was stored and the removal history does not reach back far enough (`unknown`).
  */
 export const MISS_REASONS = ["never_stored", "unknown", ...LOSS_REASONS] as const;
 
-/** One of MISS_REASONS. */
+/** The reason for a miss. */
 export type MissReason = (typeof MISS_REASONS)[number];
 
 /**
- * The index of the bucket that holds `value`: bounds are inclusive upper bounds, ascending, as in OpenTelemetry; the
- * last bucket has none.
+ * The index of the histogram bucket that holds `value`. As in OpenTelemetry, bounds are ascending inclusive upper
+ * bounds, and the last bucket has none.
  */
 export function bucketOf(value: number, bounds: readonly number[]): number {
   let bucket = 0;
@@ -46,9 +43,9 @@ export function bucketOf(value: number, bounds: readonly number[]): number {
 }
 
 /**
- * The mean of `count` non-negative values that all lie in `bucket`, never outside it. So whoever counts the mean
- * `count` times gets the same bucket counts as from the single values, and the same sum to rounding. Without the clamp
- * three values of 0.1 have the mean 0.10000000000000002, which belongs to the next bucket.
+ * The mean of `count` non-negative values of one bucket, clamped to that bucket. Recording the mean `count` times then
+ * gives the same bucket counts as recording each value, and the same sum but for rounding. Without the clamp, three
+ * values of 0.1 have a mean of 0.10000000000000002, which belongs to the next bucket.
  */
 export function meanIn(
   bucket: number,

@@ -3,24 +3,24 @@ import { type ErrorCode, VitrineError } from "./errors.ts";
 /** One end of a channel between two threads: ordered and lossless. */
 export interface Port<Out, In> {
   post(message: Out): void;
-  /** To be called once; what came before is not lost. `onClose`: the other end is closed, or its thread is gone. */
+  /** Call this once; earlier messages are kept until then. `onClose`: the other end was closed or its thread ended. */
   listen(onMessage: (message: In) => void, onClose: () => void): void;
   close(): void;
 }
 
-/** Most causes that cross. */
+/** Maximum number of causes in a Failure. */
 const MAX_CAUSES = 8;
 
-/** An error as it crosses threads. */
+/** An error in a form that can cross threads. */
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;
   readonly details: Readonly<Record<string, string | number>>;
-  /** The messages of its causes, outermost first. */
+  /** The messages of the error's causes, outermost first. */
   readonly causes: readonly string[];
 }
 
-/** What is told of an error; one that is no VitrineError is a tier's. */
+/** Converts an error for another thread; one that is no VitrineError becomes `tier_failed`. */
 export function failureOf(error: unknown): Failure {
   const causes: string[] = [];
   for (let cause = error instanceof Error ? error.cause : undefined; cause instanceof Error;) {
@@ -32,18 +32,18 @@ export function failureOf(error: unknown): Failure {
   return { code: "tier_failed", message, details: {}, causes };
 }
 
-/** The error that was told. */
+/** Restores an error in the thread that receives it. */
 export function errorOf({ code, message, details, causes }: Failure): VitrineError {
   const cause = causes.reduceRight<Error | undefined>((inner, text) => new Error(text, { cause: inner }), undefined);
   return new VitrineError(code, message, { details, cause });
 }
 
-/** Bytes before the first text: the commit word, and the lengths of both. */
+/** Bytes before the first copy: the commit word, and the lengths of both copies. */
 const HEADER_BYTES = 16;
 
 /**
- * A text in shared memory that one thread writes and others read, whatever becomes of the writer. There are two places:
- * the writer fills the one that is not valid, and then makes it valid in one step.
+ * A text in shared memory with one writer and many readers; it stays readable if the writer dies. There are two copies:
+ * the writer fills the invalid one and then makes it valid in one step.
  */
 export class SharedText {
   readonly #words: Int32Array;
@@ -57,12 +57,12 @@ export class SharedText {
     this.#capacity = (memory.byteLength - HEADER_BYTES) / 2;
   }
 
-  /** Memory for a text of so many bytes in UTF-8. */
+  /** Memory for a text of up to `capacity` bytes of UTF-8. */
   static allocate(capacity: number): SharedArrayBuffer {
     return new SharedArrayBuffer(HEADER_BYTES + 2 * capacity);
   }
 
-  /** Replaces the text; false if it is too long. */
+  /** Replaces the text; returns false if it is too long. */
   write(text: string): boolean {
     const encoded = new TextEncoder().encode(text);
     if (encoded.length > this.#capacity) return false;
@@ -73,7 +73,7 @@ export class SharedText {
     return true;
   }
 
-  /** The text; "" before the first. */
+  /** The current text; "" before the first write. */
   read(): string {
     for (;;) {
       const commit = Atomics.load(this.#words, 0);

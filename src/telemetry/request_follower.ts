@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Follow, formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
+import { formatTraceParent, parseTraceParent, type TraceContext, type TraceRequest } from "../core/trace_context.ts";
 import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_target.ts";
 
@@ -25,7 +25,7 @@ interface Sampler {
  * not followed costs nothing more than this. Undefined where no request ever is, because no traces are pushed. Loads
  * nothing of the SDK, so that it can work in every thread that serves.
  */
-export function requestFollower(options: FollowerOptions): Follow | undefined {
+export function requestFollower(options: FollowerOptions): TraceRequest | undefined {
   const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
   const env = new OtelEnv(options.env);
   const sampler = otlpTarget(env, "traces") === undefined ? NEVER : samplerOf(env);
