@@ -25,7 +25,7 @@ export function guarded(handler: Handler, scopes: readonly Scope[] | undefined, 
   if (scopes === undefined) return handler;
   return (call, request) => {
     const authorization = request.headers.get("authorization");
-    const found = access.known(authorization) ?? access.grantOf(authorization, () => addressOf(call, request));
+    const found = access.cached(authorization) ?? access.grantOf(authorization, () => addressOf(call, request));
     if (found instanceof Promise) {
       return found.then((later) => {
         admit(call, request, { found: later, scopes });

@@ -62,7 +62,7 @@ export async function openAccess(
     watch(onTokens = () => {}) {
       if (file === undefined) return;
       tell = onTokens;
-      timer = setInterval(() => void file.look(), LOOK_MS);
+      timer = setInterval(() => void file.poll(), LOOK_MS);
       timer.unref();
     },
     close: () => clearInterval(timer),

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Access, type Denial, parseCredentials } from "../../src/access/access.ts";
 import { createPassword, createToken } from "../../src/access/token_entry.ts";
-import { FailureTable, MOST_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
+import { FailureTable, MAX_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
 import type { Grant } from "../../src/access/grant.ts";
 import { parsePasswordHash } from "../../src/access/password_hash.ts";
 
@@ -65,7 +65,7 @@ test("Access checks a password once, off the event loop, and finds it at once fr
 test("Access limits an address that fails too often, checks no password of it any more, and still lets a right token in", async () => {
   const { access: tokens, clock } = access();
   const seen = [];
-  for (let i = 0; i <= MOST_FAILURES; i++) seen.push(outcome(await tokens.grantOf(`Bearer ${i}`, HERE)));
+  for (let i = 0; i <= MAX_FAILURES; i++) seen.push(outcome(await tokens.grantOf(`Bearer ${i}`, HERE)));
   expect([seen.at(-2), seen.at(-1)]).toEqual(["unknown", "limited"]);
   const password = tokens.grantOf(basic("person", "hunter22"), HERE);
   expect(password instanceof Promise ? "checked" : outcome(password)).toBe("limited");

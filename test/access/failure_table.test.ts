@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { addressGroup, FailureTable, MOST_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
+import { addressGroup, FailureTable, MAX_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
 
 function tables() {
   const clock = { ms: 10 * WINDOW_MS, monotonicMs: () => clock.ms };
@@ -9,7 +9,7 @@ function tables() {
 
 test("FailureTable tells an address over when it has failed too often in all threads together, and no other", () => {
   const { one, other } = tables();
-  for (let i = 0; i < MOST_FAILURES; i++) {
+  for (let i = 0; i < MAX_FAILURES; i++) {
     expect([one.isOver("10.0.0.1"), (i % 2 === 0 ? one : other).add("10.0.0.1")]).toEqual([false, false]);
   }
   expect([one.isOver("10.0.0.1"), other.isOver("10.0.0.1"), one.add("10.0.0.1")]).toEqual([true, true, true]);
@@ -18,7 +18,7 @@ test("FailureTable tells an address over when it has failed too often in all thr
 
 test("FailureTable forgets with the window, and says how long that takes", () => {
   const { clock, one } = tables();
-  for (let i = 0; i < MOST_FAILURES; i++) one.add("a");
+  for (let i = 0; i < MAX_FAILURES; i++) one.add("a");
   clock.ms += WINDOW_MS - 1;
   expect([one.isOver("a"), one.secondsLeft()]).toEqual([true, 1]);
   clock.ms += 1;
@@ -27,7 +27,7 @@ test("FailureTable forgets with the window, and says how long that takes", () =>
 
 test("FailureTable takes few addresses for another when very many fail, and counts no further than it can", () => {
   const { one } = tables();
-  for (let i = 0; i < MOST_FAILURES; i++) for (let host = 0; host < 200; host++) one.add(`10.0.0.${host}`);
+  for (let i = 0; i < MAX_FAILURES; i++) for (let host = 0; host < 200; host++) one.add(`10.0.0.${host}`);
   const wrong = Array.from({ length: 1000 }, (_, host) => `10.1.${host >> 8}.${host & 255}`).filter((each) =>
     one.isOver(each)
   );
