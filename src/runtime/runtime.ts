@@ -1,92 +1,92 @@
-/** Bytes that one reader holds, to be sent. Nothing here may be used after `release`. */
+/** The bytes of a response, held by a reader. Must not be used after `release`. */
 export interface ByteSource {
-  /** The bytes [start, end) in fresh private memory if they are all at hand now, else undefined. */
+  /** Copies the bytes [start, end) to new private memory; undefined if they are not all available now. */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> | undefined;
   /**
-   * The bytes [start, end) in order. A chunk over shared memory stays valid until `release`, one in private memory
-   * until the next is asked for. A throw breaks the response off.
+   * The bytes [start, end) in order. A chunk in shared memory stays valid until `release`, one in private memory until
+   * the next is requested. A throw aborts the response.
    */
   chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void>;
   /**
-   * Gives the hold back; called exactly once, when the runtime reads the memory no more. `finished`: every byte was
+   * Releases the bytes; called exactly once, when the runtime no longer reads the memory. `finished`: every byte was
    * handed over.
    */
   release(outcome: "finished" | "aborted"): void;
 }
 
-/** What a runtime knows of the request beside the Request itself. */
+/** Facts about a request that its Request object lacks. */
 export interface RequestContext {
   /**
-   * Settles when the response has left completely or its connection is gone; undefined where the runtime does not tell.
+   * Settles when the response has been sent completely or its connection is gone; undefined if the runtime cannot tell.
    */
   readonly completed?: Promise<void>;
   /**
-   * Told before (true) and after (false) the rest of the request's body is waited for; undefined where the runtime sees
-   * to its clients itself.
+   * Call this before (true) and after (false) waiting for the rest of the request's body; undefined if the runtime
+   * times out slow clients itself.
    */
   readonly waitsForBody?: (waits: boolean) => void;
-  /** The address of the other end of the request's connection; "" if it is gone. */
+  /** The address of the client; "" if the connection is gone. */
   readonly addressOf?: (request: Request) => string;
-  /** Set if the runtime has resolved the path that was sent into another (Bun; see `exactPaths`). */
+  /** Set if the runtime has resolved the path to another one than was sent (Bun; see `exactPaths`). */
   readonly isResolved?: true;
 }
 
-/** Requests whose path has to be what was sent. */
+/** The requests for which the server must know whether their path is the one that was sent. */
 export interface ExactPaths {
-  /** Ends with a slash. */
+  /** The start of these paths; ends with a slash. */
   readonly prefix: string;
   readonly methods: readonly string[];
 }
 
-/** How a body ended. `complete`: every byte was handed to the runtime. */
+/** The end of a body. `complete`: every byte was handed to the runtime. */
 export interface SendResult {
   readonly outcome: "complete" | "aborted";
   /** Body bytes handed to the runtime. */
   readonly bytesSent: number;
 }
 
-/** What is sent, and to whom. */
+/** Describes a response. */
 export interface SendOptions {
   /** First byte, counted from 0. */
   readonly start: number;
   /** One past the last byte. */
   readonly end: number;
-  /** Bytes of memory the source pins until it is released: the size of the whole object. */
+  /** Bytes of memory pinned until the source is released: the size of the whole object. */
   readonly pinnedBytes: number;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly context: RequestContext;
-  /** Called exactly once, after the release. For a body that is copied: before `send` returns. */
+  /** Called exactly once, after the release; for a copied body, before `send` returns. */
   readonly onEnd: (result: SendResult) => void;
 }
 
-/** Makes a Response out of bytes that somebody else may reuse as soon as they are released. */
+/** Makes a Response from bytes whose memory may be reused as soon as they are released. */
 export interface Sender {
-  /** Bodies up to this many bytes leave as one private copy, if the source can copy them. */
+  /** Bodies up to this many bytes are sent as one private copy, if the source can copy them. */
   readonly copyLimitBytes: number;
   send(source: ByteSource, options: SendOptions): Response;
 }
 
-/** What a server needs. */
+/** Options of a server. */
 export interface ServeOptions {
   readonly host: string;
-  /** 0 picks a free one. */
+  /** 0 picks a free port. */
   readonly port: number;
-  /** Several servers, of several threads, on one port. */
+  /** Lets servers of several threads listen on one port. */
   readonly reusePort: boolean;
   /**
-   * A connection on which nothing moves for this long is closed: 0 (never) to 255. Bun looks every 4 s; Deno only where
-   * it waits for the client to send.
+   * Connections without traffic for this long are closed: 0 (never) to 255. Bun checks every 4 s; on Deno this applies
+   * only while the server waits for the client to send.
    */
   readonly idleTimeoutSeconds: number;
-  /** Requests that are told of if their path is not what was sent; default: none. */
+  /** The requests for which `isResolved` is reported; default: none. */
   readonly exactPaths?: ExactPaths;
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
-  /** How many of the requests in hand have a response without an end of its own; default: none. */
+  /** Number of requests in flight whose response is endless, such as event streams; default: 0. */
   readonly endlessRequests?: () => number;
-  /** How long their readers have to take the end when a server that stops waits for nothing else. Default 1000. */
+  /** Time for which a stop waits for the readers of endless responses when nothing else is left. Default 1000. */
   readonly endlessPatienceMs?: number;
-  /** Told of failures that no response can report any more, such as a body that broke off. */
+  /** Called with failures that no response can report any more, such as a body that was aborted. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -94,35 +94,35 @@ export interface ServeOptions {
 export interface Server {
   readonly address: { readonly host: string; readonly port: number };
   /**
-   * Takes no new connections, lets running requests finish, closes the rest: in the end also endless ones whose readers
-   * do not read. Requests that still run after `patienceMs` (default: for ever) are broken off; resolves with how many
-   * those were.
+   * Stops accepting connections, lets running requests finish and then closes all connections, including those of
+   * endless responses whose readers stall. Requests that still run after `patienceMs` (default: no limit) are aborted;
+   * resolves with their number.
    */
   stop(options?: { readonly patienceMs?: number }): Promise<number>;
 }
 
-/** Limits of a sender. */
+/** Options of a sender. */
 export interface SenderOptions {
   /** As in ServeOptions. */
   readonly idleTimeoutSeconds: number;
   /**
-   * Deno: most bytes of objects pinned by unfinished responses at a time; beyond, bodies are copied chunk by chunk
+   * Deno: maximum bytes of objects that unfinished responses may pin; beyond that, bodies are copied chunk by chunk
    * (default 256 MiB).
    */
   readonly pinnedLimitBytes?: number;
 }
 
-/** What differs between the runtimes. */
+/** The differences between the runtimes. */
 export interface Runtime {
   readonly name: "bun" | "deno";
   readonly version: string;
-  /** Whether a thread that is told to end does so although it is busy. */
+  /** True if terminating a thread ends it even while it is busy. */
   readonly stopsThreads: boolean;
   serve(options: ServeOptions): Server;
   createSender(options: SenderOptions): Sender;
   /**
-   * Told of a chunk of a request's body that nobody will look at again, and how much of the body has come, so that
-   * chunks do not pile up as garbage.
+   * Frees a chunk of a request's body that is no longer needed, so that chunks do not pile up as garbage. `bodyBytes`:
+   * the bytes of the body received so far.
    */
   readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }

@@ -1,7 +1,7 @@
 import type { ByteSource, Sender, SendOptions } from "./runtime.ts";
 
-/** The hold of one streamed response: counts what was handed over and releases once. */
-export class Hold {
+/** The source of one streamed response: counts the bytes handed over and releases the source once. */
+export class SourceGuard {
   readonly #source: ByteSource;
   readonly #options: SendOptions;
   #bytesSent = 0;
@@ -12,7 +12,7 @@ export class Hold {
     this.#options = options;
   }
 
-  /** Whether every byte was handed over. */
+  /** True if every byte was handed over. */
   get complete(): boolean {
     return this.#bytesSent === this.#options.end - this.#options.start;
   }
@@ -22,12 +22,12 @@ export class Hold {
     this.#bytesSent += bytes;
   }
 
-  /** Throws if the source ended early: a chunked body would look whole to the client. */
+  /** Throws if the source ended early, because a chunked body would look complete to the client. */
   assertComplete(): void {
     if (!this.complete) throw new Error(`send body: ended after ${this.#bytesSent} bytes`);
   }
 
-  /** Releases the source and tells of the end; only the first call counts. */
+  /** Releases the source and reports the end; only the first call has an effect. */
   settle(outcome: "complete" | "aborted"): void {
     if (this.#settled) return;
     this.#settled = true;
@@ -37,8 +37,8 @@ export class Hold {
 }
 
 /**
- * The response of one private copy, already released, if the body is at most `limitBytes` long and at hand; else
- * undefined.
+ * A response with a private copy of a body of at most `limitBytes` that is available now; the source is released
+ * already. Otherwise undefined.
  */
 export function smallBody(source: ByteSource, options: SendOptions, limitBytes: number): Response | undefined {
   const { start, end } = options;
@@ -52,14 +52,14 @@ export function smallBody(source: ByteSource, options: SendOptions, limitBytes: 
 }
 
 /**
- * Copies of the chunks that one response sends, of which one is alive at a time: when a runtime asks for a chunk it has
- * taken the one before.
+ * Copies the chunks of one response and frees each copy when the next one is made: a runtime that asks for a chunk has
+ * taken the previous one.
  */
-export class Copies {
+export class ChunkCopies {
   readonly #free: (copy: Uint8Array) => void;
   #last: Uint8Array | undefined;
 
-  /** `free` gives the memory of a copy back. */
+  /** `free` releases the memory of a copy. */
   constructor(free: (copy: Uint8Array) => void) {
     this.#free = free;
   }
@@ -70,38 +70,38 @@ export class Copies {
     return this.#last;
   }
 
-  /** Gives the last copy back. */
+  /** Frees the last copy. */
   free(): void {
     if (this.#last !== undefined) this.#free(this.#last);
     this.#last = undefined;
   }
 }
 
-/** What happens around the chunks of a stream. */
+/** Hooks into a stream of chunks. */
 export interface ChunkHooks<Chunk extends Uint8Array> {
-  readonly hold: Hold;
-  /** Makes what is enqueued out of a source's chunk. */
+  readonly guard: SourceGuard;
+  /** Turns a chunk of the source into the one to enqueue. */
   readonly prepare: (chunk: Uint8Array) => Chunk;
-  /** A chunk was enqueued and more will follow. */
+  /** Called when a chunk was enqueued and more will follow. */
   readonly waiting?: () => void;
-  /** The stream was closed, failed or cancelled. */
+  /** Called when the stream was closed, failed or was cancelled. */
   readonly ended?: (outcome: "complete" | "aborted") => void;
 }
 
-/** A body and the way to break it off from outside. */
+/** A body that can be aborted from outside. */
 export interface ChunkStream<Chunk extends Uint8Array> {
   readonly body: ReadableStream<Chunk>;
   fail(error: Error): void;
 }
 
 /**
- * A default stream of a source's chunks, one for each pull. It closes with the last byte, not with the pull after it: a
- * server that has sent Content-Length bytes need not pull again.
+ * A default stream with one chunk of the source per pull. It closes right after the last byte, because a server that
+ * has Content-Length bytes may not pull again.
  */
 export function chunkStream<Chunk extends Uint8Array>(
   source: ByteSource,
   options: SendOptions,
-  { hold, prepare, waiting, ended }: ChunkHooks<Chunk>,
+  { guard, prepare, waiting, ended }: ChunkHooks<Chunk>,
 ): ChunkStream<Chunk> {
   const chunks = source.chunks(options.start, options.end);
   const stop = () => {
@@ -121,11 +121,11 @@ export function chunkStream<Chunk extends Uint8Array>(
         let next = await chunks.next();
         if (!next.done) {
           controller.enqueue(prepare(next.value));
-          hold.sent(next.value.byteLength);
-          if (!hold.complete) return waiting?.();
+          guard.sent(next.value.byteLength);
+          if (!guard.complete) return waiting?.();
           next = await chunks.next();
         }
-        hold.assertComplete();
+        guard.assertComplete();
         controller.close();
         ended?.("complete");
       } catch (error) {
@@ -139,16 +139,16 @@ export function chunkStream<Chunk extends Uint8Array>(
 }
 
 /**
- * Sends private copies only, so the source is released with the last chunk whatever the runtime does: for tests, for
- * edge isolates, and for Deno when slow readers pin too much. A reader that asks for nothing for `idleTimeoutSeconds`
- * (0: for ever) loses the rest.
+ * A sender that hands over only private copies, so that it can release the source after the last chunk whatever the
+ * runtime does. It serves tests, edge isolates, and Deno when slow readers pin too much memory. A response that is not
+ * pulled for `idleTimeoutSeconds` (0: no limit) is aborted.
  */
 export class CopyingSender implements Sender {
   readonly copyLimitBytes: number;
   readonly #idleTimeoutMs: number;
   readonly #free: (copy: Uint8Array) => void;
 
-  /** `free` gives the memory of a copy back that was handed over; by default, garbage collection does. */
+  /** `free` releases the memory of a copy that was handed over (default: left to garbage collection). */
   constructor(
     options: {
       readonly copyLimitBytes: number;
@@ -166,12 +166,12 @@ export class CopyingSender implements Sender {
   }
 
   #stream(source: ByteSource, options: SendOptions): Response {
-    const hold = new Hold(source, options);
-    const copies = new Copies(this.#free);
+    const guard = new SourceGuard(source, options);
+    const copies = new ChunkCopies(this.#free);
     const idleTimeoutMs = this.#idleTimeoutMs;
     let idle: ReturnType<typeof setTimeout> | undefined;
     const stream = chunkStream(source, options, {
-      hold,
+      guard,
       prepare(chunk) {
         clearTimeout(idle);
         return copies.of(chunk);
@@ -182,7 +182,7 @@ export class CopyingSender implements Sender {
       },
       ended(outcome) {
         clearTimeout(idle);
-        hold.settle(outcome);
+        guard.settle(outcome);
       },
     });
     const headers = { ...options.headers, "content-length": String(options.end - options.start) };
