@@ -34,7 +34,7 @@ test("parseTokens reads what formatToken writes", () => {
   );
 });
 
-test("parseTokens leaves out comments and empty lines, and takes CR before LF and a byte order mark", () => {
+test("parseTokens skips comments and blank lines, and accepts CR before LF and a byte order mark", () => {
   const text = `\uFEFF# a comment\r\n\r\n  ${line({})}\r\n\n`;
   expect(parseTokens(text, "x")).toEqual([
     { id: "a", sha256: HASH, scopes: ["read"], tenant: "", any_tenant: false, prefix: "" },

@@ -21,7 +21,7 @@ test("TokenFile.load throws when the file cannot be read or used", async () => {
   await expect(file.load()).rejects.toThrow("read tokens from tokens");
 });
 
-test("TokenFile.look tells other tokens once, and a file that cannot be used once, until it is right again", async () => {
+test("TokenFile.poll reports new tokens once, and an unusable file once, until it is usable again", async () => {
   const { file, state } = watched(line("a", "1"));
   await file.load();
   await file.poll();

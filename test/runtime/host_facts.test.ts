@@ -14,7 +14,7 @@ test("hostFacts assumes nothing on this machine when the files can be read", () 
   expect(assumptions).toEqual([]);
 });
 
-test("hostFacts tells what it assumes when files may not be read", () => {
+test("hostFacts lists its assumptions when files may not be read", () => {
   expect(hostFacts(new HostFiles(failing("EACCES"))).assumptions).toEqual([
     "no memory limit",
     "no CPU quota",
@@ -25,7 +25,7 @@ test("hostFacts assumes nothing when there are no such files", () => {
   expect(hostFacts(new HostFiles(failing("ENOENT"))).assumptions).toEqual([]);
 });
 
-test("assumedText says what is assumed and nothing when nothing is", () => {
+test("assumedText lists the assumptions, and is empty when there are none", () => {
   expect(assumedText(["no memory limit", "no CPU quota"])).toContain(' assumed="no memory limit, no CPU quota" (');
   expect(assumedText([])).toBe("");
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ignoresHangup, print } from "../../src/runtime/terminal.ts";
 
-test("print hands the value on", () => {
+test("print passes the value on", () => {
   const printed: unknown[] = [];
   print((value) => printed.push(value), "a line");
   expect(printed).toEqual(["a line"]);
