@@ -60,7 +60,7 @@ export interface WriteRequest {
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
-  /** Header fields that are kept with it, packed (core/kept_headers.ts). */
+  /** Header fields that are kept with it, packed (core/object.ts). */
   readonly headers?: string | undefined;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;

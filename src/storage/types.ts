@@ -34,7 +34,7 @@ export interface PutRequest {
   readonly contentType: string;
   /** Base64 SHA-256 the body must have; "" = not given. */
   readonly sha256: string;
-  /** Header fields to be kept with it, packed (core/kept_headers.ts). */
+  /** Header fields to be kept with it, packed (core/object.ts). */
   readonly headers?: string | undefined;
   /** Time to live from admission; 0 = for ever. */
   readonly ttlSeconds: number;
