@@ -18,8 +18,8 @@ interface Call {
 }
 
 /**
- * Gives up what a tier does not answer in time: a lookup, a load's opening and each of its chunks, a listing, the usage.
- * Such a call fails with tier_failed; a late load is freed.
+ * Gives up what a tier does not answer in time: a lookup, a load's opening and each of its chunks, a listing, the
+ * usage. Such a call fails with tier_failed; a late load is freed.
  */
 export class TimeoutReader implements L2Reader {
   readonly name: string;

@@ -41,7 +41,9 @@ export class StreamSink {
     if (this.#needsAll || this.#failures.length === this.#lanes.length) throw failure;
   }
 
-  /** Makes the object visible. `assertWanted` is called in that very step, and throws if nobody waits for it any more. */
+  /**
+   * Makes the object visible. `assertWanted` is called in that very step, and throws if nobody waits for it any more.
+   */
   finish(meta: ObjectMeta, assertWanted: () => void): Promise<readonly StoreResult[]> {
     this.#ending = { meta, assertWanted };
     for (const lane of this.#lanes) lane.handOver.end();
