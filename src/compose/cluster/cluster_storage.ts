@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
-import { storeQueueStatus } from "../../storage/store_queue_status.ts";
-import type { StorageStatus } from "../../storage/types.ts";
+import { storeQueueStatus } from "../../storage/storage_manager.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
 import type { Board } from "./board.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { readReport } from "./tier_reports.ts";

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { SharedText } from "../../core/threads.ts";
-import type { StorageStatus } from "../../storage/types.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
 
 type Tiers = StorageStatus["l2"];
 

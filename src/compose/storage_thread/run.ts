@@ -19,7 +19,7 @@ import { openOwnerContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { Tier } from "../../storage/tiers/tier.ts";
-import type { StorageStatus } from "../../storage/types.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
 import { Board } from "../cluster/board.ts";
 import { TierReporter } from "../cluster/tier_reports.ts";
 import { openL1 } from "../l1.ts";
