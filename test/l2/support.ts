@@ -8,7 +8,7 @@ import type { ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
 import type { Publish } from "../../src/core/events.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import type { L2Adapter, L2Load, L2Reader, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
+import type { L2Load, L2Reader, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import process from "node:process";
 import { isLinearizable } from "../support/linearizable.ts";
-import { getBytes, getText, key, pattern, put } from "../support/storage_bench.ts";
+import { getBytes, getText, pattern, put } from "../support/storage_bench.ts";
 import { Crew } from "../support/storage_thread/crew.ts";
 import { callOf } from "../support/storage_thread/history.ts";
 

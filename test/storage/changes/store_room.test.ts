@@ -20,12 +20,13 @@ function bench(limits: { readonly maxAgeMs?: number } = {}) {
   });
   const given: string[] = [];
   const releases = new Map<string, ReleaseRoom>();
+  const note = async (name: string, waiting: Promise<ReleaseRoom>): Promise<void> => {
+    releases.set(name, await waiting);
+    given.push(name);
+  };
   const wait = (name: string, bytes = 10, again = false): void => {
     const [tenant = ""] = name;
-    void room.wait({ key: { tenant, key: name }, bytes, again }).then((release) => {
-      given.push(name);
-      releases.set(name, release);
-    });
+    void note(name, room.wait({ key: { tenant, key: name }, bytes, again }));
   };
   return { room, dirty, given, releases, waiters, time, wait };
 }
