@@ -11,7 +11,7 @@ import { allocateArena, type ArenaMemory } from "../src/l1/arena/arena.ts";
 import { evictionPolicies, type EvictionPolicyName } from "../src/l1/eviction/mod.ts";
 import { L1Manager } from "../src/l1/l1_manager.ts";
 import { planArena } from "../src/l1/arena/layout.ts";
-import type { L1 } from "../src/l1/types.ts";
+import type { L1 } from "../src/l1/l1.ts";
 import { L1Listing } from "../src/storage/l1_listing.ts";
 import { systemTimers } from "../src/storage/timers.ts";
 import { hitsOfThreads } from "./support/l1_hits.ts";

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { crc32 } from "node:zlib";
 import { systemClock } from "../../src/core/clock.ts";
-import { FileStore } from "../../src/l2/file/file_store.ts";
+import { FileStore } from "../../src/l2/file/store/file_store.ts";
 
 /** Changes that are asked for at once. */
 const IN_FLIGHT = 512;

@@ -6,7 +6,7 @@ import { causeText } from "../core/errors.ts";
 import { formatSize } from "../core/size.ts";
 import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
-import type { L1RemovalListener } from "../l1/types.ts";
+import type { L1RemovalListener } from "../l1/l1.ts";
 
 /** The memory of L1, as the settings want it. Throws if the system does not give so much. */
 export function allocateL1(config: Config): ArenaMemory {

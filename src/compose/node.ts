@@ -6,7 +6,7 @@ import type { TraceRequest } from "../core/trace_context.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
-import type { L1 } from "../l1/types.ts";
+import type { L1 } from "../l1/l1.ts";
 import type { FolderLine } from "../l2/kind.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";

@@ -2,12 +2,12 @@ import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { StoreLimits } from "../l1/types.ts";
+import type { StoreLimits } from "../l1/l1.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import type { FolderLine, FolderOwner } from "../l2/kind.ts";
 import { openReaders, openTiers } from "../l2/mod.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
-import { TimeoutAdapter, TimeoutReader } from "../l2/wrap/timeout.ts";
+import { TimeoutAdapter, TimeoutReader } from "../l2/timeout.ts";
 import { every } from "./every.ts";
 
 type TierSettings = Pick<Config, "l2" | "l2TimeoutMs">;

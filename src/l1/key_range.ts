@@ -1,6 +1,6 @@
 import { FIELD } from "./arena/entry_table.ts";
 import type { Tables } from "./arena/tables.ts";
-import type { KeyRange } from "./types.ts";
+import type { KeyRange } from "./l1.ts";
 
 const encoder = new TextEncoder();
 

@@ -35,7 +35,7 @@ import type {
   WriteOutcome,
   WriteRefusal,
   WriteRequest,
-} from "./types.ts";
+} from "./l1.ts";
 import { Unsaved } from "./unsaved.ts";
 import { Upkeep } from "./upkeep.ts";
 import { planWrites } from "./write_plan.ts";

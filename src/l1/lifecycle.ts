@@ -8,7 +8,7 @@ import { LEASE } from "./arena/lease_table.ts";
 import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
 import type { L1Options } from "./options.ts";
-import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./types.ts";
+import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./l1.ts";
 
 const NONE = -1;
 

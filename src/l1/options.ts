@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { EvictionPolicyName } from "./eviction/mod.ts";
-import type { L1RemovalListener } from "./types.ts";
+import type { L1RemovalListener } from "./l1.ts";
 
 /** How one thread takes part in an arena. */
 export interface L1Options {

@@ -2,7 +2,7 @@ import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { EncodedRange } from "./key_range.ts";
 import type { Parts } from "./parts.ts";
 import type { Locked } from "./sharing/locked.ts";
-import type { KeyRange, RecentKeys } from "./types.ts";
+import type { KeyRange, RecentKeys } from "./l1.ts";
 
 /** Entries looked at in one locked section. */
 const SECTION_ENTRIES = 512;

@@ -3,7 +3,7 @@ import type { ObjectKey } from "../core/key.ts";
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
-import type { Lease, Resident } from "./types.ts";
+import type { Lease, Resident } from "./l1.ts";
 
 const NONE = -1;
 

@@ -1,6 +1,6 @@
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { RemovalReason } from "./types.ts";
+import type { RemovalReason } from "./l1.ts";
 
 /** The events of L1 that say how many objects of which tenant, and their bytes. */
 export type KeysEvent =

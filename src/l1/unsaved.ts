@@ -1,7 +1,7 @@
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
-import type { StoreLimits, UnsavedObject, UnsavedUsage } from "./types.ts";
+import type { StoreLimits, UnsavedObject, UnsavedUsage } from "./l1.ts";
 
 const NONE = -1;
 

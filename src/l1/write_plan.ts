@@ -4,7 +4,7 @@ import { type EntryHead, headBytes, SHA256_BASE64_BYTES } from "./arena/entry_he
 import { FLAG } from "./arena/entry_table.ts";
 import type { KeyBytes } from "./arena/key_bytes.ts";
 import { GRANULE_BYTES } from "./arena/layout.ts";
-import type { WriteRequest } from "./types.ts";
+import type { WriteRequest } from "./l1.ts";
 
 /** Most bytes a writer's tag may take. */
 const MAX_TAG_BYTES = 255;

@@ -3,7 +3,7 @@ import { FIELD } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import { AGAIN } from "./lifecycle.ts";
 import type { Parts } from "./parts.ts";
-import type { Decide, Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./types.ts";
+import type { Decide, Lease, Staging, WriteCommit, WriteOutcome, WriteRefusal } from "./l1.ts";
 import type { WritePlan } from "./write_plan.ts";
 
 const NONE = -1;

@@ -1,5 +1,5 @@
 import { VitrineError } from "../core/errors.ts";
-import { faultOf } from "./file/faults.ts";
+import { faultOf } from "./file/disk.ts";
 
 /** Counts an adapter's running calls, so that closing can wait for them and refuse further ones. */
 export class Calls {

@@ -5,7 +5,7 @@ import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Reader, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";
-import { planFileUrl } from "./file_url.ts";
+import { planFileUrl } from "./file/url.ts";
 import type { AdapterKind, FolderLine, FolderOwner, TierPlan } from "./kind.ts";
 import { planMemoryUrl } from "./memory.ts";
 import { placeOf } from "./place.ts";

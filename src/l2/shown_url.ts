@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { resolve } from "node:path";
 import { formatSize } from "../core/size.ts";
-import { defaultLimitBytes } from "./file/free_space.ts";
+import { defaultLimitBytes } from "./file/store/free_space.ts";
 import { TierUrl } from "./url.ts";
 
 /** A tier's URL as the start line shows it: with the limit that a file tier takes by itself. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L1 } from "../l1/types.ts";
+import type { L1 } from "../l1/l1.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import { KeyLatch } from "./key_latch.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";

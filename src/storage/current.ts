@@ -1,6 +1,6 @@
 import type { ObjectKey } from "../core/key.ts";
 import { isExpired, type ObjectMeta } from "../core/object.ts";
-import type { Known } from "../l1/types.ts";
+import type { Known } from "../l1/l1.ts";
 import type { StorageContext } from "./context.ts";
 import { askTiers } from "./tiers/tier_reader.ts";
 

@@ -1,5 +1,5 @@
 import { compareKeys } from "../core/key.ts";
-import type { KeyRange } from "../l1/types.ts";
+import type { KeyRange } from "../l1/l1.ts";
 
 /** How many keys a window keeps at least, if there are so many. */
 export const WINDOW_KEYS = 2048;

@@ -1,5 +1,5 @@
 import { VitrineError } from "../core/errors.ts";
-import type { KeyRange, L1 } from "../l1/types.ts";
+import type { KeyRange, L1 } from "../l1/l1.ts";
 import type { ListPage, ListQuery } from "../l2/adapter.ts";
 import { KeyGatherer, type KeyWindow } from "./key_window.ts";
 import type { Timers } from "./timers.ts";

@@ -1,4 +1,4 @@
-import type { L1, Lease } from "../l1/types.ts";
+import type { L1, Lease } from "../l1/l1.ts";
 import type { Timers } from "./timers.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { L1RemovalListener } from "../l1/types.ts";
+import type { L1RemovalListener } from "../l1/l1.ts";
 import type { TierRemovalReason } from "../l2/adapter.ts";
 import type { GhostIndex } from "./shared/ghost_index.ts";
 

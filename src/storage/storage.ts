@@ -1,7 +1,7 @@
 import type { ObjectKey } from "../core/key.ts";
 import type { MissReason } from "../core/events.ts";
 import type { ObjectMeta, Precondition } from "../core/object.ts";
-import type { L1Usage } from "../l1/types.ts";
+import type { L1Usage } from "../l1/l1.ts";
 import type { TierUsage } from "../l2/adapter.ts";
 /** A value that is there at once on the fast path and later on the slow one. */
 export type MaybePromise<T> = T | Promise<T>;

@@ -2,7 +2,7 @@ import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L1, StoreLimits } from "../l1/types.ts";
+import type { L1, StoreLimits } from "../l1/l1.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import type { TierChanges } from "./changes/tier_changes.ts";
 import { TierOwner } from "./changes/tier_owner.ts";

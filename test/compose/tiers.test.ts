@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { composeTiers } from "../../src/compose/tiers.ts";
 import { noPublish } from "../../src/events/no_publish.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
-import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
+import { TimeoutAdapter } from "../../src/l2/timeout.ts";
 
 const options = { publish: noPublish, clock: { nowMs: () => 0, monotonicMs: () => 0 }, onTierRemoved: () => {} };
 const l2 = ["memory://?name=one", "memory://?name=two"];

@@ -3,7 +3,7 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEPT_HEADER_BYTES } from "../../src/core/object.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import { planArena } from "../../src/l1/arena/layout.ts";
-import type { WriteRefusal } from "../../src/l1/types.ts";
+import type { WriteRefusal } from "../../src/l1/l1.ts";
 import {
   audit,
   bytesOf,

@@ -4,7 +4,7 @@ import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
 import type { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { ArenaOptions } from "../../src/l1/arena/layout.ts";
-import type { Following, Lease, Resident } from "../../src/l1/types.ts";
+import type { Following, Lease, Resident } from "../../src/l1/l1.ts";
 import { audit, clear as clearL1, commit, type FakeClock, keysOf, makeL1, type Told } from "./support.ts";
 
 const READ_LEASE_MS = 1000;

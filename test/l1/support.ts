@@ -9,7 +9,7 @@ import { type ArenaOptions, COUNTER, LIST } from "../../src/l1/arena/layout.ts";
 import { LEASE } from "../../src/l1/arena/lease_table.ts";
 import type { L1Options } from "../../src/l1/options.ts";
 import { openTables } from "../../src/l1/arena/tables.ts";
-import type { KeyRange, Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/types.ts";
+import type { KeyRange, Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/l1.ts";
 
 export const MIB = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-import type { L1 } from "../../src/l1/types.ts";
+import type { L1 } from "../../src/l1/l1.ts";
 
 /** What share of the arena was payload, measured after every write from the fifth turnover on. */
 export interface TurnedOver {

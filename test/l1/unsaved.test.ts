@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import type { Lease } from "../../src/l1/types.ts";
+import type { Lease } from "../../src/l1/l1.ts";
 import { audit, bytesOf, clear, commit, fill, get, makeL1, put, request, staging } from "./support.ts";
 
 const key = (name: string) => ({ tenant: "", key: name });

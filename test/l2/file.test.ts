@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { adapterConformance } from "./conformance.ts";
-import { FileAdapter } from "../../src/l2/file.ts";
+import { FileAdapter } from "../../src/l2/file/adapter.ts";
 import { callsOf, withFolder } from "./file/folder.ts";
 import { fixtures } from "./fixtures.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "./support.ts";

@@ -1,4 +1,4 @@
-import { openOwnFolder } from "../../src/l2/file.ts";
+import { openOwnFolder } from "../../src/l2/file/adapter.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import type { AdapterFixture } from "./conformance.ts";
 

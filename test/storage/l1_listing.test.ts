@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { compareKeys } from "../../src/core/key.ts";
 import { allocateArena } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import type { L1 } from "../../src/l1/types.ts";
+import type { L1 } from "../../src/l1/l1.ts";
 import { L1Listing } from "../../src/storage/l1_listing.ts";
 import { codeOf } from "../l2/support.ts";
 

@@ -4,7 +4,7 @@ import process from "node:process";
 import { VitrineError } from "../../src/core/errors.ts";
 import { noPublish } from "../../src/events/no_publish.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
-import { TimeoutAdapter } from "../../src/l2/wrap/timeout.ts";
+import { TimeoutAdapter } from "../../src/l2/timeout.ts";
 import type { Step } from "../support/map_adapter.ts";
 import { type Call, isLinearizable } from "../support/linearizable.ts";
 import {

@@ -1,7 +1,7 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
 import { MAX_KEPT_HEADER_BYTES, packHeaders, unpackHeaders } from "../../src/core/object.ts";
-import { openOwnFolder } from "../../src/l2/file.ts";
+import { openOwnFolder } from "../../src/l2/file/adapter.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { inFolder } from "../l2/support.ts";
 import { drainRead, key, pattern, put, storageBench } from "../support/storage_bench.ts";

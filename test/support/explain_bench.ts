@@ -4,7 +4,7 @@ import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { TierRemovalListener } from "../../src/l2/adapter.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
-import { FaultAdapter } from "../../src/l2/wrap/fault.ts";
+import { FaultAdapter } from "../../src/l2/fault.ts";
 import { lossListeners } from "../../src/storage/loss_listeners.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../src/storage/shared/shared_keys.ts";

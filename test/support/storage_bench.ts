@@ -4,7 +4,7 @@ import type { Publish } from "../../src/core/events.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import type { Lease } from "../../src/l1/types.ts";
+import type { Lease } from "../../src/l1/l1.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { ChangeServer } from "../../src/storage/changes/change_server.ts";
 import type { FromOwner, ToOwner } from "../../src/storage/changes/messages.ts";

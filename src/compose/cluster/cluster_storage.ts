@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { L1 } from "../../l1/types.ts";
+import type { L1 } from "../../l1/l1.ts";
 import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
 import { storeQueueStatus } from "../../storage/storage_manager.ts";
 import type { StorageStatus } from "../../storage/storage.ts";

@@ -1,7 +1,7 @@
 import type { Arena } from "./arena.ts";
 import type { Counters } from "./counters.ts";
 import { COUNTER, LEASE_WORDS } from "./layout.ts";
-import type { Lease } from "../types.ts";
+import type { Lease } from "../l1.ts";
 
 const NONE = -1;
 

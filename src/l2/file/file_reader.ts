@@ -6,8 +6,8 @@ import { Calls } from "../calls.ts";
 import { type Disk, openDisk } from "./disk.ts";
 import { Layout } from "./layout.ts";
 import { type IndexRow, isSameRow } from "./place.ts";
-import { BlockReader } from "./reader.ts";
-import { payloadOf } from "./reclaim.ts";
+import { BlockReader } from "./block_reader.ts";
+import { payloadOf } from "./store/reclaim.ts";
 import { SegmentReader } from "./segment_reader.ts";
 import type { FolderCalls } from "./store_calls.ts";
 

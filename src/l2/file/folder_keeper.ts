@@ -3,9 +3,9 @@ import type { ObjectKey } from "../../core/key.ts";
 import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierUsage } from "../adapter.ts";
-import type { FileStore } from "./file_store.ts";
+import type { FileStore } from "./store/file_store.ts";
 import type { IndexRow } from "./place.ts";
-import type { Recovery } from "./recovery.ts";
+import type { Recovery } from "./store/recover.ts";
 import type { Change, StoreCalls } from "./store_calls.ts";
 
 /** Settings of a FolderKeeper. */

@@ -1,5 +1,5 @@
 import { holds, type ObjectMeta, type Precondition } from "../../core/object.ts";
-import type { WriteCommit } from "../../l1/types.ts";
+import type { WriteCommit } from "../../l1/l1.ts";
 import type { StorageContext } from "../context.ts";
 import type { NewObject } from "./tier_changes.ts";
 import { VitrineError } from "../../core/errors.ts";

@@ -1,6 +1,6 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { L1, Lease } from "../../l1/types.ts";
+import type { L1, Lease } from "../../l1/l1.ts";
 import type { StoreSource, WholeObject } from "../../l2/adapter.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 

@@ -7,7 +7,7 @@ import type { Precondition } from "../../core/object.ts";
 import type { Publish } from "../../core/events.ts";
 import { type Watch, Watchdog } from "../../core/watchdog.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import type { L1 } from "../../l1/types.ts";
+import type { L1 } from "../../l1/l1.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { PutResult } from "../storage.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";

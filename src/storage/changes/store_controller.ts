@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import { shareRuns } from "../../core/coalesce.ts";
-import type { Lease, UnsavedObject } from "../../l1/types.ts";
+import type { Lease, UnsavedObject } from "../../l1/l1.ts";
 import type { OwnerContext } from "../context.ts";
 import { IdleCounter } from "../timers.ts";
 import { isOutdating } from "../current.ts";

@@ -1,5 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { L1, StoreLimits } from "../../l1/types.ts";
+import type { L1, StoreLimits } from "../../l1/l1.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 
 /** A write that waits for room. */

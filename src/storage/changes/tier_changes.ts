@@ -1,6 +1,6 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta, Precondition } from "../../core/object.ts";
-import type { Lease } from "../../l1/types.ts";
+import type { Lease } from "../../l1/l1.ts";
 import type { PutResult } from "../storage.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 

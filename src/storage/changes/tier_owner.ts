@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta, Precondition } from "../../core/object.ts";
-import type { Decide, StoreLimits } from "../../l1/types.ts";
+import type { Decide, StoreLimits } from "../../l1/l1.ts";
 import type { OwnerContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import type { StoreResult } from "../tiers/tier.ts";

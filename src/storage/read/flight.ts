@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Decide, Staging } from "../../l1/types.ts";
+import type { Decide, Staging } from "../../l1/l1.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { copyInto } from "../memory_chunks.ts";

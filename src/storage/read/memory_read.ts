@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Resident } from "../../l1/types.ts";
+import type { Resident } from "../../l1/l1.ts";
 import type { StorageContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import type { ObjectRead } from "../storage.ts";

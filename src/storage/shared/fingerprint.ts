@@ -1,4 +1,4 @@
-import type { EncodedKey } from "../../l1/types.ts";
+import type { EncodedKey } from "../../l1/l1.ts";
 import type { ObjectKey } from "../../core/key.ts";
 
 /**

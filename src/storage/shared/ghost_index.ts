@@ -1,6 +1,6 @@
 import type { ObjectKey } from "../../core/key.ts";
 import { KeyBytes } from "../../l1/arena/key_bytes.ts";
-import type { EncodedKey } from "../../l1/types.ts";
+import type { EncodedKey } from "../../l1/l1.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { GhostTable, type Loss } from "./ghost_table.ts";
 import { planSharedKeys, type SharedKeysMemory } from "./memory.ts";

@@ -1,5 +1,5 @@
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Decide, StoreLimits } from "../../l1/types.ts";
+import type { Decide, StoreLimits } from "../../l1/l1.ts";
 import { currentOf, nowOf } from "../current.ts";
 import { assertHolds, commitOf, leaseLost, newMeta } from "../changes/admission.ts";
 import type { ReleaseRoom } from "../changes/store_room.ts";

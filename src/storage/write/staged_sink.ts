@@ -1,4 +1,4 @@
-import type { L1, Lease, WriteRequest } from "../../l1/types.ts";
+import type { L1, Lease, WriteRequest } from "../../l1/l1.ts";
 import { leaseLost } from "../changes/admission.ts";
 import { copyInto, memoryChunks } from "../memory_chunks.ts";
 import type { LeaseKeeper } from "../lease_keeper.ts";

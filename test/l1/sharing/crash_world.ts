@@ -1,6 +1,6 @@
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import type { Following, Lease, Resident, WriteRequest } from "../../../src/l1/types.ts";
+import type { Following, Lease, Resident, WriteRequest } from "../../../src/l1/l1.ts";
 import { clear, type FakeClock, type Told } from "../support.ts";
 
 export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];

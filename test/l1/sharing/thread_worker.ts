@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import type { Resident } from "../../../src/l1/types.ts";
+import type { Resident } from "../../../src/l1/l1.ts";
 import { Random } from "./crash_world.ts";
 import { threadOptions } from "./thread_options.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
-import { BlockChecksums } from "../../../src/l2/file/block_checksums.ts";
+import { BlockChecksums } from "../../../src/l2/file/writer.ts";
 import { BLOCK_BYTES } from "../../../src/l2/file/format.ts";
 import { pattern } from "../support.ts";
 

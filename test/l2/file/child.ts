@@ -3,7 +3,7 @@
  * is killed.
  */
 import process from "node:process";
-import { openOwnFolder } from "../../../src/l2/file.ts";
+import { openOwnFolder } from "../../../src/l2/file/adapter.ts";
 import { key, newBench, pattern, sourceOf } from "../support.ts";
 
 const [path = "", recordLimitBytes] = process.argv.slice(2);

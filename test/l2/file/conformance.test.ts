@@ -1,4 +1,4 @@
-import { openOwnFolder } from "../../../src/l2/file.ts";
+import { openOwnFolder } from "../../../src/l2/file/adapter.ts";
 import { adapterConformance } from "../conformance.ts";
 import { LineAdapter } from "./line.ts";
 

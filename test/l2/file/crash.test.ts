@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
 import { keyId } from "../../../src/core/key.ts";
-import { openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
+import { openOwnFolder, type OwnFolder } from "../../../src/l2/file/adapter.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { inFolder, key, newBench, pattern, readAll, sourceOf } from "../support.ts";
 import { Crash, MEMORY_DISK, SimulatedDisk } from "./simulated_disk.ts";

@@ -1,10 +1,9 @@
 import type { MessagePort } from "node:worker_threads";
-import { FileAdapter } from "../../../src/l2/file.ts";
-import { FileStore, type FileStoreOptions } from "../../../src/l2/file/file_store.ts";
+import { FileAdapter } from "../../../src/l2/file/adapter.ts";
+import { FileStore, type FileStoreOptions } from "../../../src/l2/file/store/file_store.ts";
 import { FolderKeeper } from "../../../src/l2/file/folder_keeper.ts";
-import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
-import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
-import { StoreServer } from "../../../src/l2/file/remote/serve_stores.ts";
+import { type FromOwner, OwnerLine, type ToOwner } from "../../../src/l2/file/folder_line.ts";
+import { StoreServer } from "../../../src/l2/file/folder_server.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
 import { callsOf } from "./folder.ts";
 

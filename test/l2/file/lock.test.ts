@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
-import { FolderLock } from "../../../src/l2/file/lock.ts";
+import { FolderLock } from "../../../src/l2/file/store/identity.ts";
 import { codeOf, inFolder } from "../support.ts";
 import { withFolder } from "./folder.ts";
 

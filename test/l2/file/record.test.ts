@@ -9,7 +9,7 @@ import {
   newSegmentHeader,
   type RecordHead,
   SEGMENT_FORMAT,
-} from "../../../src/l2/file/record.ts";
+} from "../../../src/l2/file/store/record.ts";
 import { VitrineError } from "../../../src/core/errors.ts";
 import { flipBit, loseIndex, withFolder } from "./folder.ts";
 import { holds, key, metaOf, pattern, readAll, sourceOf } from "../support.ts";

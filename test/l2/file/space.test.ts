@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
+import { openOwnFolder, type OwnFolder } from "../../../src/l2/file/adapter.ts";
 import type { Publish } from "../../../src/core/events.ts";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { holds, inFolder, key, newBench, pattern, sourceOf } from "../support.ts";

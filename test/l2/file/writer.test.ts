@@ -2,8 +2,7 @@ import { expect, test } from "bun:test";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import type { DiskFile } from "../../../src/l2/file/disk.ts";
-import { ObjectWriter, type WriterRoom } from "../../../src/l2/file/writer.ts";
-import { WriteBuffers } from "../../../src/l2/file/write_buffers.ts";
+import { ObjectWriter, WriteBuffers, type WriterRoom } from "../../../src/l2/file/writer.ts";
 import { key, metaOf, pattern } from "../support.ts";
 
 const MIB = 1024 ** 2;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { MemoryAdapter } from "../../../src/l2/memory.ts";
-import { FaultAdapter } from "../../../src/l2/wrap/fault.ts";
+import { FaultAdapter } from "../../../src/l2/fault.ts";
 import { adapterConformance } from "../conformance.ts";
 import { codeOf, holds, key, newBench, pattern, readAll, sourceOf } from "../support.ts";
 

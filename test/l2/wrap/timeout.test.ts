@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import type { L2Adapter, StoreSource } from "../../../src/l2/adapter.ts";
-import { FileAdapter } from "../../../src/l2/file.ts";
+import { FileAdapter } from "../../../src/l2/file/adapter.ts";
 import type { Change } from "../../../src/l2/file/store_calls.ts";
 import { MemoryAdapter } from "../../../src/l2/memory.ts";
-import { TimeoutAdapter } from "../../../src/l2/wrap/timeout.ts";
+import { TimeoutAdapter } from "../../../src/l2/timeout.ts";
 import { Gate } from "../../support/gate.ts";
 import { MapAdapter, type Step } from "../../support/map_adapter.ts";
 import { adapterConformance } from "../conformance.ts";

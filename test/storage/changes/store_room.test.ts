@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { UnsavedUsage } from "../../../src/l1/types.ts";
+import type { UnsavedUsage } from "../../../src/l1/l1.ts";
 import { type ReleaseRoom, StoreRoom } from "../../../src/storage/changes/store_room.ts";
 
 /** A room for 4 objects of 100 bytes together, among which so much is dirty. */

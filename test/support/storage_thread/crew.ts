@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena } from "../../../src/l1/arena/arena.ts";
 import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
-import { FileAdapter } from "../../../src/l2/file.ts";
+import { FileAdapter } from "../../../src/l2/file/adapter.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
 import { ChangeServer } from "../../../src/storage/changes/change_server.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";

@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import { parseObject, type StoredObject } from "./format.ts";
+import type { ObjectKey } from "../../../core/key.ts";
+import type { ObjectMeta } from "../../../core/object.ts";
+import { parseObject, type StoredObject } from "../format.ts";
 
 /** Bytes of the fixed header before every record's head. */
 export const RECORD_HEADER_BYTES = 24;

@@ -1,10 +1,10 @@
-import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Publish } from "../../core/events.ts";
-import type { EventMap } from "../../events/catalogue.ts";
-import type { L2Adapter, L2Load, L2Reader, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
-import { type Watch, Watchdog, type WatchdogOptions } from "../../core/watchdog.ts";
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey } from "../core/key.ts";
+import type { ObjectMeta } from "../core/object.ts";
+import type { Publish } from "../core/events.ts";
+import type { EventMap } from "../events/catalogue.ts";
+import type { L2Adapter, L2Load, L2Reader, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import { type Watch, Watchdog, type WatchdogOptions } from "../core/watchdog.ts";
 
 /** Settings of a TimeoutAdapter. */
 export interface TimeoutOptions extends WatchdogOptions {

@@ -1,7 +1,65 @@
+import type { Publish } from "../../../core/events.ts";
+import type { EventMap } from "../../../events/catalogue.ts";
+import type { TierRemovalListener, TierRemovalReason } from "../../adapter.ts";
+import type { BlockingDisk } from "./blocking_disk.ts";
+import type { Layout } from "../layout.ts";
+import type { IndexEntry, IndexRow } from "../place.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow } from "./place.ts";
 import type { Reclaim } from "./reclaim.ts";
-import type { Removals } from "./removals.ts";
+
+/** Settings of Removals. */
+export interface RemovalsOptions {
+  readonly tier: string;
+  readonly disk: BlockingDisk;
+  readonly layout: Layout;
+  readonly publish: Publish<EventMap>;
+  readonly onRemoved: TierRemovalListener | undefined;
+}
+
+/** What follows when entries have left the index: their files go, and the fact is published. */
+export class Removals {
+  readonly #options: RemovalsOptions;
+
+  constructor(options: RemovalsOptions) {
+    this.#options = options;
+  }
+
+  /** Removes the files of entries that lay in files. */
+  removeFiles(entries: readonly IndexEntry[]): void {
+    this.removeNames(entries.map(({ file }) => file).filter((file) => file !== undefined).map(({ name }) => name));
+  }
+
+  /**
+   * Removes object files. One that cannot be removed, or comes back in a power loss, goes at the next start: no record
+   * names it.
+   */
+  removeNames(names: readonly string[]): void {
+    const { disk, layout, publish, tier } = this.#options;
+    for (const name of names) {
+      try {
+        disk.remove(layout.objectPath(name));
+      } catch (error) {
+        publish("l2.cleanup_failed", { tier, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  /** Tells the listener of each entry. */
+  tell(entries: readonly Pick<IndexEntry, "key">[], reason: TierRemovalReason): void {
+    for (const { key } of entries) this.#options.onRemoved?.(key, reason);
+  }
+
+  /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */
+  publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
+    const { tier, publish } = this.#options;
+    this.tell(entries, reason);
+    const byTenant = Map.groupBy(entries, (entry) => entry.key.tenant);
+    for (const [tenant, group] of byTenant) {
+      const bytes = group.reduce((sum, entry) => sum + entry.meta.sizeBytes, 0);
+      publish("l2.removed", { tier, tenant, reason, keys: group.length, bytes });
+    }
+  }
+}
 
 /** A clear that goes on: what it takes away, by the order of ids, is out of sight already. */
 export interface Clear {

@@ -1,21 +1,20 @@
-import type { Clock } from "../../core/clock.ts";
-import type { Publish } from "../../core/events.ts";
-import { VitrineError } from "../../core/errors.ts";
-import { isExpired } from "../../core/object.ts";
-import type { EventMap } from "../../events/catalogue.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Publish } from "../../../core/events.ts";
+import { VitrineError } from "../../../core/errors.ts";
+import { isExpired } from "../../../core/object.ts";
+import type { EventMap } from "../../../events/catalogue.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
-import type { Clears } from "./clears.ts";
-import { errorCode } from "./disk.ts";
+import type { Clears, Removals } from "./removals.ts";
+import { errorCode } from "../disk.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { Layout } from "./layout.ts";
-import type { IndexRow } from "./place.ts";
+import type { Layout } from "../layout.ts";
+import type { IndexRow } from "../place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
-import type { Removals } from "./removals.ts";
 import type { Appended, Segments } from "./segments.ts";
 import type { Space } from "./space.ts";
-import type { Change } from "./store_calls.ts";
+import type { Change } from "../store_calls.ts";
 
 /** What Commits is made of. */
 export interface CommitsOptions {

@@ -12,8 +12,8 @@ import {
   unlinkSync,
   writevSync,
 } from "node:fs";
-import { errorCode } from "./disk.ts";
-import { makeFolder } from "./folders.ts";
+import { errorCode } from "../disk.ts";
+import { makeFolder } from "../layout.ts";
 
 /** How much a file system holds. */
 export interface DiskSpace {

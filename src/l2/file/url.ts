@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { VitrineError } from "../core/errors.ts";
-import type { L2Adapter } from "./adapter.ts";
-import { FileAdapter, openOwnFolder } from "./file.ts";
-import { FileReader } from "./file/file_reader.ts";
-import { FolderKeeper } from "./file/folder_keeper.ts";
-import { openStore } from "./file/open_store.ts";
-import type { FolderOwner, TierContext, TierPlan } from "./kind.ts";
-import type { TierUrl } from "./url.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { L2Adapter } from "../adapter.ts";
+import { FileAdapter, openOwnFolder } from "./adapter.ts";
+import { FileReader } from "./file_reader.ts";
+import { FolderKeeper } from "./folder_keeper.ts";
+import { openStore } from "./store/open_store.ts";
+import type { FolderOwner, TierContext, TierPlan } from "../kind.ts";
+import type { TierUrl } from "../url.ts";
 
 /**
  * `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk), `fsync` (on

@@ -1,16 +1,15 @@
 import { crc32 } from "node:zlib";
-import { VitrineError } from "../core/errors.ts";
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
-import type { L2Adapter, StoreSource, WholeObject } from "./adapter.ts";
-import type { Disk, DiskFile } from "./file/disk.ts";
-import { FileReader, type FileReaderOptions } from "./file/file_reader.ts";
-import { FileStore, type FileStoreOptions, recordLimitBytes } from "./file/file_store.ts";
-import type { Recovery } from "./file/recovery.ts";
-import type { StoreCalls } from "./file/store_calls.ts";
-import { WriteBuffers } from "./file/write_buffers.ts";
-import { ObjectWriter } from "./file/writer.ts";
-import { type WatchedSource, watchSource } from "./source.ts";
+import { VitrineError } from "../../core/errors.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L2Adapter, StoreSource, WholeObject } from "../adapter.ts";
+import type { Disk, DiskFile } from "./disk.ts";
+import { FileReader, type FileReaderOptions } from "./file_reader.ts";
+import { FileStore, type FileStoreOptions, recordLimitBytes } from "./store/file_store.ts";
+import type { Recovery } from "./store/recover.ts";
+import type { StoreCalls } from "./store_calls.ts";
+import { ObjectWriter, WriteBuffers } from "./writer.ts";
+import { type WatchedSource, watchSource } from "../source.ts";
 
 /** How many keys are asked for at once. */
 const KEYS_A_PAGE = 500;

@@ -1,32 +1,27 @@
 import { existsSync, mkdirSync } from "node:fs";
-import type { Clock } from "../../core/clock.ts";
-import { causeText, VitrineError } from "../../core/errors.ts";
-import { keyId, type ObjectKey } from "../../core/key.ts";
-import { isExpired } from "../../core/object.ts";
-import type { Publish } from "../../core/events.ts";
-import type { EventMap } from "../../events/catalogue.ts";
-import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../adapter.ts";
-import { Calls } from "../calls.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { causeText, VitrineError } from "../../../core/errors.ts";
+import { keyId, type ObjectKey } from "../../../core/key.ts";
+import { isExpired } from "../../../core/object.ts";
+import type { Publish } from "../../../core/events.ts";
+import type { EventMap } from "../../../events/catalogue.ts";
+import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../../adapter.ts";
+import { Calls } from "../../calls.ts";
 import { type BlockingDisk, systemDisk, withoutSync } from "./blocking_disk.ts";
-import { type Clear, Clears } from "./clears.ts";
+import { type Clear, Clears, Removals } from "./removals.ts";
 import { Commits, type PendingChange } from "./commits.ts";
-import { makeFolders, setAside } from "./folders.ts";
-import { defaultLimitBytes, FreeSpace } from "./free_space.ts";
-import { Identity, writeProtection } from "./identity.ts";
+import { Layout, makeFolders, setAside } from "../layout.ts";
+import { defaultLimitBytes, FreeSpace, Reserve } from "./free_space.ts";
+import { FolderLock, Identity, writeProtection } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
-import { Layout } from "./layout.ts";
-import { FolderLock } from "./lock.ts";
 import { openIndex } from "./open_index.ts";
-import type { IndexRow } from "./place.ts";
+import type { IndexRow } from "../place.ts";
 import { Reclaim } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
-import { recover } from "./recover.ts";
-import type { Recovery } from "./recovery.ts";
-import { Removals } from "./removals.ts";
-import { Reserve } from "./reserve.ts";
+import { recover, type Recovery } from "./recover.ts";
 import { Segments } from "./segments.ts";
 import { Space } from "./space.ts";
-import type { Change, StoreCalls } from "./store_calls.ts";
+import type { Change, StoreCalls } from "../store_calls.ts";
 
 /** Settings of a FileStore. */
 export interface FileStoreOptions {

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
-import { decodeTail, type Tail, tailLength } from "./format.ts";
-import type { IndexEntry } from "./place.ts";
+import { decodeTail, type Tail, tailLength } from "../format.ts";
+import type { IndexEntry } from "../place.ts";
 import { encodeRecord } from "./record.ts";
-import type { Found, RecoverOptions } from "./recovery.ts";
+import type { Found, RecoverOptions } from "./recover.ts";
 
 /** Read from the end of a file at first; enough for the tail of an object of a few hundred MiB. */
 const TAIL_GUESS_BYTES = 4096;

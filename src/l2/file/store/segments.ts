@@ -1,6 +1,6 @@
-import { VitrineError } from "../../core/errors.ts";
+import { VitrineError } from "../../../core/errors.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout } from "../layout.ts";
 import { decodeSegmentHeader, newSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "./record.ts";
 
 /** One segment file, by its number. */

@@ -1,10 +1,11 @@
 import { unlinkSync } from "node:fs";
 import { takeUpFiles } from "./convert.ts";
-import { fileNames } from "./folders.ts";
-import type { Layout } from "./layout.ts";
-import { SEGMENT_HEADER_BYTES } from "./record.ts";
-import type { Found, RecoverOptions, Recovery } from "./recovery.ts";
-import { scanRecords } from "./scan.ts";
+import { fileNames, type Layout } from "../layout.ts";
+import { decodeRecord, RECORD_HEADER_BYTES, type RecordHead, recordHeadBytes, SEGMENT_HEADER_BYTES } from "./record.ts";
+import type { BlockingDisk } from "./blocking_disk.ts";
+import type { ObjectIndex } from "./index.ts";
+import type { Segments } from "./segments.ts";
+import { crc32 } from "node:zlib";
 
 /**
  * Makes index and folder agree; the segments, read in order, are the truth. Takes into the index what it has not seen
@@ -87,4 +88,82 @@ function removeTemps(path: string, layout: Layout): number {
   const temps = fileNames(path).filter((name) => layout.isTempName(name));
   for (const name of temps) unlinkSync(`${path}/${name}`);
   return temps.length;
+}
+
+/** What was found when the folder was opened. */
+export interface Recovery {
+  /** Files that no record names, which unfinished writes and removals leave behind. */
+  readonly leftovers: number;
+  /** Objects the index did not know and now does. */
+  readonly adopted: number;
+  /** Older versions of an object that were removed. */
+  readonly superseded: number;
+  /** Damaged objects that were removed. */
+  readonly corrupt: number;
+  /** Entries of the index whose file or record is not there. */
+  readonly missing: number;
+}
+
+/** What recovery works on. */
+export interface RecoverOptions {
+  readonly layout: Layout;
+  readonly index: ObjectIndex;
+  readonly segments: Segments;
+  readonly disk: BlockingDisk;
+}
+
+/** The counts of a recovery that goes on. */
+export type Found = { -readonly [K in keyof Recovery]: number };
+
+/** A record with its place in a segment. */
+export interface ScannedRecord {
+  readonly head: RecordHead;
+  readonly offset: number;
+  /** Bytes of head and payload. */
+  readonly bytes: number;
+  /** Whether the payload of an object has the checksum that the head says. */
+  readonly isSound: boolean;
+}
+
+/** A part of a file; undefined if the file ends before. */
+export type ReadPart = (position: number, length: number) => Uint8Array | undefined;
+
+/** Bytes that are read at once. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The records of a segment from `start` to `end`, in order. Ends at the first record whose head is damaged or which is
+ * cut off: that one, and what follows it, was never finished.
+ */
+export function* scanRecords(
+  readPart: ReadPart,
+  { start, end }: { readonly start: number; readonly end: number },
+): Generator<ScannedRecord, void, void> {
+  const read = windowed(readPart, end);
+  for (let offset = start; offset < end;) {
+    const headBytes = recordHeadBytes(read(offset, RECORD_HEADER_BYTES) ?? new Uint8Array());
+    const record = headBytes === undefined ? undefined : decodeRecord(read(offset, headBytes) ?? new Uint8Array());
+    if (record === undefined) return;
+    const payload = read(offset + record.headBytes, record.payloadBytes);
+    if (payload === undefined) return;
+    const { head } = record;
+    const bytes = record.headBytes + record.payloadBytes;
+    yield { head, offset, bytes, isSound: head.kind !== "object" || crc32(payload) === head.meta.crc32 };
+    offset += bytes;
+  }
+}
+
+/** Reads ahead, so that many small parts cost few calls. */
+function windowed(readPart: ReadPart, end: number): ReadPart {
+  let start = 0;
+  let window: Uint8Array = new Uint8Array();
+  return (position, length) => {
+    if (position + length > end) return undefined;
+    if (position < start || position + length > start + window.length) {
+      window = readPart(position, Math.min(end - position, Math.max(WINDOW_BYTES, length))) ?? new Uint8Array();
+      start = position;
+    }
+    const part = window.subarray(position - start, position - start + length);
+    return part.length === length ? part : undefined;
+  };
 }

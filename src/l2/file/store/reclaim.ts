@@ -1,12 +1,12 @@
 import { crc32 } from "node:zlib";
-import { keyId, type ObjectKey } from "../../core/key.ts";
-import type { Publish } from "../../core/events.ts";
-import type { EventMap } from "../../events/catalogue.ts";
+import { keyId, type ObjectKey } from "../../../core/key.ts";
+import type { Publish } from "../../../core/events.ts";
+import type { EventMap } from "../../../events/catalogue.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow } from "./place.ts";
+import type { IndexRow } from "../place.ts";
 import { decodeRecord, encodeRecord, SEGMENT_HEADER_BYTES } from "./record.ts";
 import type { Removals } from "./removals.ts";
-import { scanRecords } from "./scan.ts";
+import { scanRecords } from "./recover.ts";
 import type { Segments } from "./segments.ts";
 
 /** What Reclaim is made of. */

@@ -1,8 +1,8 @@
-import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "../adapter.ts";
-import { Calls } from "../calls.ts";
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey } from "../core/key.ts";
+import type { ObjectMeta } from "../core/object.ts";
+import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import { Calls } from "./calls.ts";
 
 /** The calls that faults can be put into. */
 export type FaultOperation = "lookup" | "load" | "store" | "delete" | "clear" | "list" | "usage";

@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ListPage, ListQuery } from "../adapter.ts";
-import { parseMeta } from "./format.ts";
-import type { IndexEntry, IndexRow, RecordPlace } from "./place.ts";
+import type { ObjectKey } from "../../../core/key.ts";
+import type { ListPage, ListQuery } from "../../adapter.ts";
+import { parseMeta } from "../format.ts";
+import type { IndexEntry, IndexRow, RecordPlace } from "../place.ts";
 
 /** Totals over all objects. */
 export interface IndexTotals {

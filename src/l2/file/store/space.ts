@@ -1,14 +1,12 @@
-import type { Clock } from "../../core/clock.ts";
-import { VitrineError } from "../../core/errors.ts";
-import { isExpired } from "../../core/object.ts";
-import type { Clears } from "./clears.ts";
-import { faultOf } from "./faults.ts";
-import type { FreeSpace } from "./free_space.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { VitrineError } from "../../../core/errors.ts";
+import { isExpired } from "../../../core/object.ts";
+import type { Clears, Removals } from "./removals.ts";
+import { faultOf } from "../disk.ts";
+import type { FreeSpace, Reserve } from "./free_space.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow } from "./place.ts";
+import type { IndexRow } from "../place.ts";
 import type { Reclaim } from "./reclaim.ts";
-import type { Removals } from "./removals.ts";
-import type { Reserve } from "./reserve.ts";
 import type { Segments } from "./segments.ts";
 
 /** Freed at least when the disk itself is full. */

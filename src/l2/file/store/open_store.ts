@@ -1,10 +1,9 @@
 import { readdirSync, unlinkSync } from "node:fs";
-import { faultOf } from "./faults.ts";
+import { faultOf } from "../disk.ts";
 import { FileStore, type FileStoreOptions } from "./file_store.ts";
-import { fileNames } from "./folders.ts";
-import { Layout } from "./layout.ts";
+import { fileNames, Layout } from "../layout.ts";
 import { removeIndex } from "./open_index.ts";
-import { Reserve } from "./reserve.ts";
+import { Reserve } from "./free_space.ts";
 
 /** On a full disk without a reserve: files removed before a start is tried again, and tries. */
 const START_REMOVES = 64;

@@ -1,7 +1,7 @@
-import { Batch } from "../../../core/coalesce.ts";
-import { failureOf, type Port } from "../../../core/threads.ts";
-import type { FolderKeeper } from "../folder_keeper.ts";
-import type { Answer, FolderAnswer, FolderCall, FromOwner, ToOwner } from "./messages.ts";
+import { Batch } from "../../core/coalesce.ts";
+import { failureOf, type Port } from "../../core/threads.ts";
+import type { FolderKeeper } from "./folder_keeper.ts";
+import type { Answer, FolderAnswer, FolderCall, FromOwner, ToOwner } from "./folder_line.ts";
 
 /** The owner's side of the lines to all threads that use its folders. */
 export class StoreServer {
