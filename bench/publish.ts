@@ -10,7 +10,7 @@ import type { Publish } from "../src/core/publish.ts";
 import { EventBus } from "../src/events/bus.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import { allocateSegment } from "../src/events/memory/segment.ts";
-import { noPublish } from "../src/events/no_publish.ts";
+import { noPublish } from "../src/events/producer.ts";
 import type { Subscriber } from "../src/events/subscriber.ts";
 import { publishRequest, requestEvents } from "./support/publish_request.ts";
 import type { PublishThreadData, PublishThreadResult } from "./support/publish_thread.ts";

@@ -1,6 +1,6 @@
 import process from "node:process";
-import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
-import { EXIT } from "./compose/stop/stop_result.ts";
+import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stopper.ts";
+import { EXIT } from "./compose/stop_result.ts";
 import { hangupIsIgnored } from "./runtime/ignored_signals.ts";
 import { print } from "./runtime/print.ts";
 

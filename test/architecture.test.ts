@@ -65,6 +65,8 @@ function isAllowed(path: string, { target, typeOnly }: Omit<Import, "isDynamic">
   const name = layerOf(path);
   const layer = layers[name];
   if (layer === undefined) return false;
+  // Web APIs have no timer that lets the process end.
+  if (path === "src/core/timers.ts" && target === "node:timers") return true;
   if (target.startsWith("node:")) return !withoutNode.includes(name);
   if (/^(?:src|routes)\//.test(target) && layerOf(target) === name) return true;
   const allowed = typeOnly ? [...layer.may, ...(layer.mayTypes ?? [])] : layer.may;

@@ -1,12 +1,11 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { within } from "../core/timers.ts";
 import { createAdminApp } from "../../routes/mod.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
 import { shareRuns } from "../core/share_runs.ts";
 import { EventBus } from "../events/bus.ts";
 import { allocateSegment } from "../events/memory/segment.ts";
-import { noPublish } from "../events/no_publish.ts";
-import type { ProducerSeat } from "../events/thread_producer.ts";
+import { noPublish, type ProducerSeat } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { startThread } from "../runtime/thread.ts";
 import { threadUsage } from "../runtime/thread_usage.ts";
@@ -19,25 +18,23 @@ import { MAX_HOLDER } from "../l1/arena/layout.ts";
 import { areShared, hasFolders } from "../l2/mod.ts";
 import type { StorageThreadData } from "./storage_thread/messages.ts";
 import { StorageThread } from "./storage_thread/storage_thread.ts";
-import { accessOptions } from "./access_options.ts";
-import { openAccess } from "./open_access.ts";
-import { unready } from "./unready.ts";
+import { accessOptions, openAccess } from "./access.ts";
+import { type RunningServer, runtimeName, type ServerOptions, unready } from "./server_thread.ts";
 import { Board } from "./cluster/board.ts";
-import { ClusterStorage } from "./cluster/cluster_storage.ts";
+import { allocateReports, ClusterStorage } from "./cluster/storage_reports.ts";
 import { Relay } from "./cluster/relay.ts";
-import { allocateL1, openL1 } from "./l1.ts";
-import { liveEvents } from "./live_events.ts";
-import { runtimeName } from "./node.ts";
-import { busStatus, OBSERVABILITY_OFF } from "./observe.ts";
-import type { RunningServer, ServerOptions } from "./server.ts";
+import { allocateL1, openL1 } from "./tiers.ts";
+import { busStatus, checkRequestLog, liveEvents, OBSERVABILITY_OFF, openTelemetry } from "./telemetry.ts";
 import { findPorts } from "./ports.ts";
-import { checkRequestLog, openTelemetry } from "./telemetry.ts";
-import type { ObjectAmount, StopResult } from "./stop/stop_result.ts";
+import type { ObjectAmount, StopResult } from "./stop_result.ts";
 import { Supervisor } from "./cluster/supervisor.ts";
-import { allocateReports } from "./cluster/tier_reports.ts";
-import type { FromWorker, Stopped, ToWorker } from "./cluster/worker_messages.ts";
-import { producerOf, type WorkerData } from "./cluster/worker_data.ts";
-
+import {
+  type FromWorker,
+  producerOf,
+  type Stopped,
+  type ToWorker,
+  type WorkerData,
+} from "./cluster/worker_messages.ts";
 /** Main's own number among the threads that share L1. */
 const MAIN_HOLDER = 1;
 /** How long a stop lets the admin port's running requests finish. */
@@ -312,11 +309,11 @@ export async function startCluster(
         const failures: string[] = [];
         const before = l1.unsaved();
         storageThread?.stopSoon();
-        const said = await inTime(supervisor.stop(), config.shutdownTimeoutMs);
+        const said = await within(config.shutdownTimeoutMs, supervisor.stop());
         if (said === undefined) failures.push(`not finished within ${config.shutdownTimeoutMs / 1000} s`);
         // The workers need it until they are done; then it stores what they have left.
         const restMs = Math.max(0, config.shutdownTimeoutMs - (performance.now() - beganMs));
-        const closed = await inTime(settled(storageThread?.stop()), restMs);
+        const closed = await within(restMs, settled(storageThread?.stop()));
         if (said !== undefined && closed === undefined) {
           failures.push(`not stored within ${config.shutdownTimeoutMs / 1000} s`);
         }
@@ -376,17 +373,6 @@ function givenUp(signal: AbortSignal | undefined, may: () => boolean): Promise<n
     if (signal?.aborted === true) look();
     signal?.addEventListener("abort", look, { once: true });
   });
-}
-
-/** What the promise gives, or undefined when the time is over. */
-async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
-  const over = new AbortController();
-  const late = delay(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    over.abort();
-  }
 }
 
 /** The standard variables alone: a worker needs no others. */

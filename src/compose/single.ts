@@ -1,19 +1,21 @@
 import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
-import { noPublish } from "../events/no_publish.ts";
+import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
-import { followerOf } from "./follower.ts";
-import { allocateL1, openL1 } from "./l1.ts";
-import { liveEvents } from "./live_events.ts";
-import { composeNode, runtimeName } from "./node.ts";
-import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
-import type { RunningServer, ServerOptions } from "./server.ts";
-import { openTelemetry } from "./telemetry.ts";
-import { openAccess } from "./open_access.ts";
-import { unready } from "./unready.ts";
+import {
+  composeNode,
+  followerOf,
+  type RunningServer,
+  runtimeName,
+  type ServerOptions,
+  unready,
+} from "./server_thread.ts";
+import { allocateL1, openL1 } from "./tiers.ts";
+import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry, TICK_MS } from "./telemetry.ts";
+import { openAccess } from "./access.ts";
 
 /** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {

@@ -1,6 +1,5 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
-import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
 import { causeText } from "../core/cause_text.ts";
 import type { Clock } from "../core/clock.ts";
@@ -9,6 +8,12 @@ import { lineOutput, type Logging, loggingSubscribers } from "../subscribers/log
 import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
 import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
 import { initObservability } from "../telemetry/mod.ts";
+import { VitrineError } from "../core/errors.ts";
+import { openEventsOf } from "../events/live/event_stream.ts";
+import { LiveFeed, type LiveSource } from "../events/live/live_feed.ts";
+import type { OpenEvents } from "../events/live/wanted_events.ts";
+import { every, unrefTimer } from "../core/timers.ts";
+import type { BusStats } from "../events/bus.ts";
 
 /** What telemetry is opened with. */
 export interface TelemetryOptions {
@@ -69,11 +74,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
     requestLogPath: config.requestLogPath,
     nowMs: () => options.clock.nowMs(),
     monotonicMs: () => options.clock.monotonicMs(),
-    every(intervalMs, run) {
-      const timer = setInterval(run, intervalMs);
-      timer.unref();
-      return () => clearInterval(timer);
-    },
+    every,
   });
   log.pushed = logging.pushed;
   for (const problem of observability.problems) logging.setting(problem);
@@ -100,5 +101,57 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
     reopenFiles: () => logging.reopenFiles(),
     prometheusText: () => observability.prometheusText(),
     shutdown: () => observability.shutdown(),
+  };
+}
+
+/** The longest silence of a stream, in milliseconds. */
+const HEARTBEAT_MS = 15_000;
+
+/** The live events of one server. */
+export interface LiveEvents {
+  readonly open: OpenEvents;
+  /** Streams that are open. */
+  streams(): number;
+  /** Ends every stream; no other is opened from then on. */
+  close(): void;
+}
+
+/** Live events off a bus; without observability there are none to open. */
+export function liveEvents(config: Config, source: LiveSource | undefined): LiveEvents {
+  if (source === undefined) {
+    return {
+      open: () => Promise.reject(new VitrineError("not_found", "open event stream: observability is off")),
+      streams: () => 0,
+      close() {},
+    };
+  }
+  const feed = new LiveFeed({
+    source,
+    schedule: unrefTimer,
+    nonce: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
+  });
+  return {
+    // More than twice in the time after which a silent connection is closed.
+    open: openEventsOf(feed, {
+      schedule: unrefTimer,
+      heartbeatMs: Math.min(HEARTBEAT_MS, 0.4 * config.idleTimeoutMs),
+    }),
+    streams: () => feed.listeners,
+    close: () => feed.close(),
+  };
+}
+
+/** How often L1 looks for expired leases and objects, and at its watermark. */
+export const TICK_MS = 200;
+
+/** What /metrics answers where there is nothing to show. */
+export const OBSERVABILITY_OFF = "# observability is off\n";
+
+/** The bus in /status. */
+export function busStatus({ depth, lagSeconds, events }: BusStats): object {
+  return {
+    queue_depth: depth,
+    drain_lag_seconds: lagSeconds,
+    by_type: Object.fromEntries([...events].filter(([, counts]) => counts.published > 0)),
   };
 }

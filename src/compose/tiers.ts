@@ -7,7 +7,12 @@ import type { FolderOwner } from "../l2/kind.ts";
 import { openTiers } from "../l2/mod.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import { TimeoutAdapter } from "../l2/wrap/timeout.ts";
-import { every } from "./every.ts";
+import { every } from "../core/timers.ts";
+import { causeText } from "../core/cause_text.ts";
+import { formatSize } from "../core/size.ts";
+import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
+import { L1Manager } from "../l1/l1_manager.ts";
+import type { L1RemovalListener } from "../l1/types.ts";
 
 /** Opens the tiers that the settings name, each in its wrappers. Throws VitrineError if one cannot be opened. */
 export async function composeTiers(
@@ -22,4 +27,40 @@ export async function composeTiers(
   const tiers = await openTiers(l2, options);
   if (timeoutMs === 0) return tiers;
   return tiers.map((tier) => new TimeoutAdapter(tier, { publish: options.publish, timeoutMs, every }));
+}
+
+/** The memory of L1, as the settings want it. Throws if the system does not give so much. */
+export function allocateL1(config: Config): ArenaMemory {
+  const { l1SizeBytes: sizeBytes, l1MaxObjects: maxObjects } = config;
+  try {
+    return allocateArena({ sizeBytes, maxObjects, hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
+  } catch (cause) {
+    const why = causeText(cause);
+    throw new Error(`allocate L1, --l1-size ${formatSize(sizeBytes)}, --l1-max-objects ${maxObjects}: ${why}`, {
+      cause,
+    });
+  }
+}
+
+/** One thread's view of L1. The holder that makes the tables is main's, 1. */
+export function openL1(
+  memory: ArenaMemory,
+  { config, ...options }: {
+    readonly config: Config;
+    readonly holder: number;
+    readonly clock: Clock;
+    readonly publish: Publish<EventMap>;
+    readonly onRemoved: L1RemovalListener;
+  },
+): L1Manager {
+  return new L1Manager(memory, {
+    ...options,
+    policy: config.l1Policy,
+    admissionLimitBytes: config.l1AdmissionLimitBytes,
+    readLeaseMs: config.l1ReadLeaseMs,
+    writeLeaseMs: config.l1WriteLeaseMs,
+    highWatermark: config.l1HighWatermark,
+    lowWatermark: config.l1LowWatermark,
+    format: options.holder === 1,
+  });
 }

@@ -3,16 +3,13 @@ import { VitrineError } from "../core/errors.ts";
 import type { Publish } from "../core/publish.ts";
 import { shareRuns } from "../core/share_runs.ts";
 import { type Bell, bellName, type OpenBell, openBell } from "./bell.ts";
-import type { EventMap, EventName } from "./catalogue.ts";
-import { Collector } from "./collector.ts";
-import { type EventCounts, EventTotals } from "./event_totals.ts";
+import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
+import { Collector, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
 import { privateSegment, Segment } from "./memory/segment.ts";
 import { EventProducer } from "./producer.ts";
-import { ProducerReader } from "./producer_reader.ts";
-import { eventNames } from "./schema.ts";
-import { Slices } from "./slices.ts";
+import { ProducerReader } from "./memory/segment_reader.ts";
 import type { Interest, Subscriber } from "./subscriber.ts";
-import { nextTurn, type Schedule, unrefTimer } from "./timer.ts";
+import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
 
 /** Settings of a bus. */
 export interface BusOptions {

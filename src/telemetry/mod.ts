@@ -2,19 +2,23 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
+import { within } from "../core/timers.ts";
 import type { ItemNumbers } from "./push/batch_queue.ts";
-import { checkExporterEnv, checkNames } from "./check_env.ts";
+import { checkExporterEnv, checkNames, otlpTarget, type Signal } from "./otlp_settings.ts";
 import { type Env, type EnvProblem, OtelEnv } from "./env.ts";
-import type { CounterOptions, GroupCounter, GroupHistogram, HistogramOptions } from "./groups/group_instruments.ts";
-import { GroupMetrics } from "./groups/group_metrics.ts";
+import {
+  type CounterOptions,
+  type GroupCounter,
+  type GroupHistogram,
+  GroupMetrics,
+  type HistogramOptions,
+} from "./group_metrics.ts";
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
-import { otlpTarget, type Signal } from "./otlp_target.ts";
 import { listenToExporters, type PushEnd } from "./push/push_end.ts";
 import { samplerOf } from "./request_follower.ts";
-import { resourceOf } from "./resource.ts";
 import { type FinishedSpan, type SpanEvent, tracesPush } from "./push/traces_push.ts";
-
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, PushEnd, Signal, SpanEvent };
 
 /** Settings of the telemetry. */
@@ -124,27 +128,56 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
         ["traces", traces, traces?.shutdown()],
       ] as const;
       const arrived = new Map<Signal, boolean>();
-      await within(
-        shutdownTimeoutMs,
-        signals.map(async ([signal, push, ending]) => {
-          if (push === undefined) return await ending;
-          const { failed } = push.counts;
-          arrived.set(signal, false);
-          await ending;
-          arrived.set(signal, push.counts.failed === failed);
-        }),
-      );
+      const endings = signals.map(async ([signal, push, ending]) => {
+        if (push === undefined) return await ending;
+        const { failed } = push.counts;
+        arrived.set(signal, false);
+        await ending;
+        arrived.set(signal, push.counts.failed === failed);
+      });
+      await within(shutdownTimeoutMs, Promise.allSettled(endings));
       return new Map(arrived);
     },
   };
 }
 
-/** Resolves when all have settled, or the time is over. */
-async function within(timeoutMs: number, running: readonly Promise<unknown>[]): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
+const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
+
+/**
+ * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds
+ * or overrides (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
+ */
+export function resourceOf(
+  env: OtelEnv,
+  defaults: { readonly version: string; readonly instanceId: string },
+): Resource {
+  const serviceName = env.text("OTEL_SERVICE_NAME");
+  return resourceFromAttributes({
+    "service.name": "vitrine",
+    "service.version": defaults.version,
+    "service.instance.id": defaults.instanceId,
+    ...attributesOf(env),
+    ...(serviceName === undefined ? {} : { "service.name": serviceName }),
   });
-  await Promise.race([Promise.allSettled(running), over]);
-  clearTimeout(timer);
+}
+
+/** Malformed pairs are left out and noted. */
+function attributesOf(env: OtelEnv): Readonly<Record<string, string>> {
+  const pairs = (env.text(ATTRIBUTES) ?? "").split(",").filter((pair) => pair.trim() !== "").map((pair) => {
+    const [key = "", ...value] = pair.split("=");
+    return [decode(key.trim()), decode(value.join("=").trim())] as const;
+  });
+  const sound = pairs.filter(([key, value]) => key && value);
+  if (sound.length < pairs.length) {
+    env.cannotUse(ATTRIBUTES, `the ${sound.length} of ${pairs.length} pairs that are key=value`);
+  }
+  return Object.fromEntries(sound);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
 }

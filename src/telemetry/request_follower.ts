@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Follow } from "../core/followed_request.ts";
 import { formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
 import { type Env, OtelEnv } from "./env.ts";
-import { otlpTarget } from "./otlp_target.ts";
+import { otlpTarget } from "./otlp_settings.ts";
 
 /** Settings of the follower. */
 export interface FollowerOptions {

@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
-import type { Delivered } from "../../src/events/delivered.ts";
-import type { Subscriber } from "../../src/events/subscriber.ts";
+import type { Delivered, Subscriber } from "../../src/events/subscriber.ts";
 import { settle } from "./fake_time.ts";
 
 const READ = { tenant: "", keys: 1, bytes: 10 } as const;

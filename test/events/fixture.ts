@@ -1,10 +1,9 @@
 import type { OpenBell } from "../../src/events/bell.ts";
 import { type BusOptions, EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
-import type { Delivered } from "../../src/events/delivered.ts";
+import type { Delivered, Subscriber } from "../../src/events/subscriber.ts";
 import { allocateSegment } from "../../src/events/memory/segment.ts";
-import type { Subscriber } from "../../src/events/subscriber.ts";
-import { openProducer, type ThreadProducer } from "../../src/events/thread_producer.ts";
+import { openProducer, type ThreadProducer } from "../../src/events/producer.ts";
 import { FakeTime } from "./fake_time.ts";
 
 export const READ = { tenant: "", keys: 1, bytes: 10 } as const;

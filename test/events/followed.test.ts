@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../src/events/bus.ts";
-import type { Delivered } from "../../src/events/delivered.ts";
+import type { Delivered } from "../../src/events/subscriber.ts";
 
 const MISS = { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 } as const;
 

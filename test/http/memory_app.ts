@@ -1,9 +1,8 @@
-import { createApp } from "../../routes/mod.ts";
-import type { App } from "../../routes/mod.ts";
+import { type App, createApp } from "../../routes/mod.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";
-import { unrefTimer } from "../../src/events/timer.ts";
+import { unrefTimer } from "../../src/core/timers.ts";
 import { Access } from "../../src/access/access.ts";
 import { type FailureMemory, FailureTable } from "../../src/access/failure_table.ts";
 import type { TokenEntry } from "../../src/access/token_entry.ts";

@@ -1,10 +1,8 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
-import { Leftovers } from "./leftovers.ts";
-import type { Seat } from "./seat.ts";
-import { Silence } from "./silence.ts";
-import type { Cause, FromWorker, Ready, Stopped, ToWorker } from "./worker_messages.ts";
+import { Leftovers, Silence } from "./liveness.ts";
+import type { Cause, FromWorker, Ready, Seat, Stopped, ToWorker } from "./worker_messages.ts";
 
 /** The thread of a seat, as the supervisor wants it. */
 export interface WorkerThread {

@@ -4,9 +4,141 @@ import { causeText } from "../../core/cause_text.ts";
 import { ownThreadId } from "../../runtime/thread_usage.ts";
 import { reportError } from "../report_error.ts";
 import { Board } from "./board.ts";
-import { runWorker } from "./run_worker.ts";
-import type { FromWorker, ToWorker } from "./worker_messages.ts";
-import type { WorkerData } from "./worker_data.ts";
+import type { FromWorker, Stopped, ToWorker, WorkerData } from "./worker_messages.ts";
+import { Access } from "../../access/access.ts";
+import { FailureTable } from "../../access/failure_table.ts";
+import type { TokenEntry } from "../../access/token_entry.ts";
+import { SystemClock } from "../../core/clock.ts";
+import { shareRuns } from "../../core/share_runs.ts";
+import { noPublish, openProducer } from "../../events/producer.ts";
+import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
+import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
+import { currentRuntime } from "../../runtime/mod.ts";
+import { areShared } from "../../l2/mod.ts";
+import { portOf } from "../../runtime/thread.ts";
+import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../storage/changes/messages.ts";
+import { RemoteChanges } from "../../storage/changes/remote_changes.ts";
+import { lossListeners } from "../../storage/loss_listeners.ts";
+import { SharedKeys } from "../../storage/shared/shared_keys.ts";
+import type { StorageManager } from "../../storage/storage_manager.ts";
+import { composeNode, followerOf, unready } from "../server_thread.ts";
+import { openL1 } from "../tiers.ts";
+import { every } from "../../core/timers.ts";
+import { TICK_MS } from "../telemetry.ts";
+import type { StorageLines } from "../storage_thread/messages.ts";
+import { relayed } from "./relay.ts";
+import { TierReporter } from "./storage_reports.ts";
+/** How often a worker says that its event loop turns. */
+const BEAT_MS = 50;
+/** How often it reports on tiers that are its own. */
+const REPORT_MS = 200;
+/** The part of a stop's time that running requests have; the rest is for what is queued. */
+const REQUESTS_SHARE = 2 / 3;
+
+/** A worker that serves. */
+export interface RunningWorker {
+  readonly tiers: readonly string[];
+  /** The storage thread is reached through these lines from now on. */
+  connectStorage(lines: StorageLines): void;
+  replaceTokens(tokens: readonly TokenEntry[]): void;
+  /**
+   * Finishes running requests, or breaks them off when two thirds of the time for a stop are over.
+   */
+  stop(): Promise<Stopped>;
+}
+
+/** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
+export async function runWorker(
+  data: WorkerData,
+  reportError: (error: unknown) => void,
+): Promise<RunningWorker> {
+  const { config, seat, version } = data;
+  const clock = new SystemClock(data.clock);
+  const runtime = currentRuntime();
+  const board = new Board(data.board);
+  const producer = openProducer(data.events, { clock });
+  const publish = config.observability ? producer.publish : noPublish;
+  const main = relayed(data.relay);
+  const shared = new SharedKeys(data.sharedKeys, seat.holder);
+  const losses = lossListeners(shared.ghosts, clock);
+  const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
+  const isOwnedElsewhere = areShared(config.l2);
+  const line = new OwnerLine({ asksAgain: !isOwnedElsewhere });
+  const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: config.l2TimeoutMs, every });
+  const connect = (lines: StorageLines): void => {
+    line.connect(portOf<ToOwner, FromOwner>(lines.folders));
+    changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(lines.changes));
+  };
+  if (data.storageLines !== undefined) connect(data.storageLines);
+  const access = new Access(data.access.tokens, new FailureTable(data.access.failures, clock));
+  const node = await composeNode({
+    config,
+    access,
+    version,
+    runtime,
+    clock,
+    publish,
+    l1,
+    shared,
+    onTierRemoved: losses.tier,
+    folders: line,
+    changes: isOwnedElsewhere ? changes : undefined,
+    status: shareRuns(main.status),
+    metricsText: shareRuns(main.metrics),
+    follow: followerOf(config, data.env),
+    events: main.events,
+    unready: (hasTrouble) => unready({ isServing: board.isReady, storageOutage: board.storageOutage, hasTrouble }),
+    onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
+    reportError,
+  });
+  board.serves();
+  const listener = node.listen({ port: data.port, reusePort: true });
+  const heart = setInterval(() => {
+    board.beat(seat.place);
+    board.setTrouble(seat.place, node.storage.trouble !== undefined);
+    board.setLoadsInFlight(seat.place, node.storage.loadsInFlight);
+    // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
+    if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
+  }, BEAT_MS);
+  let reporting: ReturnType<typeof setInterval> | undefined;
+  if (data.reports !== undefined && node.storage.tiers.length > 1) {
+    const report = shareRuns(reportOf(node.storage, new TierReporter(data.reports, clock)));
+    reporting = setInterval(() => void report(), REPORT_MS);
+  }
+  return {
+    tiers: node.storage.tiers,
+    connectStorage: connect,
+    replaceTokens: (tokens) => access.replace(tokens),
+    async stop() {
+      const before = node.storage.storeTotals;
+      const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });
+      let failure: string | undefined;
+      try {
+        await node.storage.drain();
+      } catch (error) {
+        failure = causeText(error);
+      }
+      line.close();
+      changes.disconnect();
+      producer.stop();
+      clearInterval(reporting);
+      clearInterval(heart);
+      const { stored, refused } = node.storage.storeTotals;
+      return {
+        kind: "stopped",
+        stored: stored - before.stored,
+        refused: refused - before.refused,
+        cutRequests,
+        ...(failure === undefined ? {} : { failure }),
+      };
+    },
+  };
+}
+
+/** Reports on the tiers of a storage manager. */
+function reportOf(storage: Pick<StorageManager, "status">, reporter: TierReporter): () => Promise<void> {
+  return async () => reporter.report((await storage.status()).l2);
+}
 
 /** The entry of a worker's thread. */
 const port = parentPort;

@@ -3,8 +3,7 @@ import type { Publish } from "../../core/publish.ts";
 import { shareRuns } from "../../core/share_runs.ts";
 import { causeText } from "../../core/cause_text.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import { noPublish } from "../../events/no_publish.ts";
-import { openProducer } from "../../events/thread_producer.ts";
+import { noPublish, openProducer } from "../../events/producer.ts";
 import type { FolderKeeper } from "../../l2/file/folder_keeper.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
@@ -21,9 +20,8 @@ import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { Tier } from "../../storage/tiers/tier.ts";
 import type { StorageStatus } from "../../storage/types.ts";
 import { Board } from "../cluster/board.ts";
-import { TierReporter } from "../cluster/tier_reports.ts";
-import { openL1 } from "../l1.ts";
-import { composeTiers } from "../tiers.ts";
+import { TierReporter } from "../cluster/storage_reports.ts";
+import { composeTiers, openL1 } from "../tiers.ts";
 import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
 
 /** Milliseconds between two heartbeats of the thread. */

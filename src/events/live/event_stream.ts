@@ -1,8 +1,7 @@
-import type { Schedule } from "../timer.ts";
+import type { Schedule } from "../../core/timers.ts";
 import type { LiveFeed } from "./live_feed.ts";
-import type { LiveListener } from "./live_listener.ts";
+import type { LiveItem, LiveListener } from "./live_listener.ts";
 import type { EventFormat, OpenEvents } from "./wanted_events.ts";
-import { FRAMES, writeItem } from "./write_item.ts";
 
 /** Settings of the streams of a feed. */
 export interface EventStreamOptions {
@@ -61,4 +60,26 @@ async function nextText(
   const items = listener.take(CHUNK_RECORDS);
   if (items.length === 0) return FRAMES[format].heartbeat;
   return items.map((item) => writeItem(item, { id: feed.idOf(item.sequence), format })).join("");
+}
+
+/** How a format begins, and what it says when there is nothing to say. */
+export const FRAMES: Readonly<Record<EventFormat, { readonly start: string; readonly heartbeat: string }>> = {
+  sse: { start: "retry: 1000\n: vitrine events\n\n", heartbeat: ":\n\n" },
+  ndjson: { start: "\n", heartbeat: "\n" },
+};
+
+/** One item as it goes over the wire, under its id: docs/HTTP.md has the shape. */
+export function writeItem(
+  item: LiveItem,
+  { id, format }: { readonly id: string; readonly format: EventFormat },
+): string {
+  const name = "lost" in item ? "lost" : item.event.name;
+  const json = JSON.stringify(bodyOf(id, item));
+  return format === "ndjson" ? `${json}\n` : `id: ${id}\nevent: ${name}\ndata: ${json}\n\n`;
+}
+
+function bodyOf(id: string, item: LiveItem): object {
+  if ("lost" in item) return { id, name: "lost", count: item.lost ?? null };
+  const { name, timeMs, count, folded, ...fields } = item.event;
+  return { id, name, time: new Date(timeMs).toISOString(), count, folded, ...fields };
 }

@@ -1,11 +1,8 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { EventName } from "../catalogue.ts";
-import { eventNames } from "../schema.ts";
+import { type EventName, eventNames } from "../catalogue.ts";
 import type { Handler, Subscriber } from "../subscriber.ts";
-import type { Schedule } from "../timer.ts";
-import type { LiveItem } from "./live_item.ts";
-import { LiveListener } from "./live_listener.ts";
-import { RecentRecords } from "./recent_records.ts";
+import type { Schedule } from "../../core/timers.ts";
+import { type LiveItem, LiveListener, type LiveRecord } from "./live_listener.ts";
 import type { WantedEvents } from "./wanted_events.ts";
 
 /** What a feed may hold; docs/HTTP.md states it. */
@@ -153,5 +150,38 @@ export class LiveFeed {
       for (const listener of this.#listeners) listener.offer(made);
     };
     return { name: "live", subscriptions: Object.fromEntries(wanted.map((name) => [name, record])), detail: wanted };
+  }
+}
+
+/** The last so many records. */
+export class RecentRecords {
+  readonly #limit: number;
+  /** Place = sequence modulo limit. */
+  #records: LiveRecord[] = [];
+  #last = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Adds the record whose sequence is one above the last; the oldest makes room. */
+  add(record: LiveRecord): void {
+    this.#records[record.sequence % this.#limit] = record;
+    this.#last = record.sequence;
+  }
+
+  /** The records after a place, oldest first. */
+  after(sequence: number): readonly LiveRecord[] {
+    const found: LiveRecord[] = [];
+    for (let place = Math.max(sequence + 1, this.#last - this.#limit + 1); place <= this.#last; place++) {
+      const record = this.#records[place % this.#limit];
+      if (record?.sequence === place) found.push(record);
+    }
+    return found;
+  }
+
+  /** Forgets all of them. */
+  clear(): void {
+    this.#records = [];
   }
 }

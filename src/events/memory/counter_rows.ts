@@ -1,5 +1,5 @@
 import { bucketOf } from "../../core/buckets.ts";
-import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../schema.ts";
+import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../catalogue.ts";
 import { align, BOOK_BYTES, OPEN_BYTES, type Segment, WORD } from "./segment.ts";
 
 /**

@@ -1,9 +1,6 @@
-import type { EventName } from "../catalogue.ts";
-import type { Delivered } from "../delivered.ts";
-import type { FieldValues } from "../schema.ts";
-import { readRecord, recordBound, writeRecord } from "./record.ts";
-import { type Segment, WORD } from "./segment.ts";
-
+import { catalogue, type EventName, eventNames, type FieldValues } from "../catalogue.ts";
+import { deliver, type Delivered } from "../subscriber.ts";
+import { align, type Segment, WORD } from "./segment.ts";
 /** Stands where a record did not fit before the end of the ring: the next one lies at its start. */
 const SKIP = -1;
 
@@ -110,4 +107,134 @@ export class RingReader {
     const { words, ringAt, ringBytes } = this.#segment;
     return tail >= ringBytes || words[(ringAt + tail) / 4] === SKIP ? 0 : tail;
   }
+}
+
+/**
+ * An individual event in the ring, filled up to a multiple of eight:
+ *
+ *     length  type             32-bit words; the length is that of the whole record in bytes
+ *     time, the numbers        64-bit floats, in the order of the catalogue
+ *     the strings              each a 32-bit word (2 × length + 1 if its characters take two bytes each; ABSENT if
+ *                              there is none), then its UTF-16 code units, filled up to a multiple of four
+ *
+ * Code units keep every string as it is, lone surrogates too.
+ */
+const ABSENT = -1;
+const HEADER_BYTES = 16;
+
+interface Plan {
+  readonly name: EventName;
+  readonly numbers: readonly string[];
+  /** Labels and details. */
+  readonly strings: readonly string[];
+  /** An event with all its fields, to be copied: that is far cheaper than growing an object field by field. */
+  readonly blank: FieldValues;
+}
+
+const plans: readonly Plan[] = eventNames.map((name) => {
+  const fields = Object.entries(catalogue[name].fields);
+  const isString = (kind: string) => kind === "label" || kind === "detail";
+  return {
+    name,
+    numbers: fields.filter(([, { kind }]) => !isString(kind)).map(([field]) => field),
+    strings: fields.filter(([, { kind }]) => isString(kind)).map(([field]) => field),
+    blank: Object.fromEntries(
+      fields.map(([field, { kind }]) => [field, kind === "detail" ? undefined : kind === "label" ? "" : 0]),
+    ),
+  };
+});
+
+/** The most bytes that the record of an event can take. */
+export function recordBound(type: number, fields: FieldValues): number {
+  const { numbers = [], strings = [] } = plans[type] ?? {};
+  let bytes = HEADER_BYTES + 8 * numbers.length + 8 * strings.length + 8;
+  for (const name of strings) {
+    const value = fields[name];
+    if (typeof value === "string") bytes += 2 * value.length;
+  }
+  return bytes;
+}
+
+/** Writes the record of an event at a place in the segment, and returns its length. */
+export function writeRecord(
+  { words, doubles, bytes }: Segment,
+  at: number,
+  { type, timeMs, fields }: { readonly type: number; readonly timeMs: number; readonly fields: FieldValues },
+): number {
+  const { numbers = [], strings = [] } = plans[type] ?? {};
+  let double = at / 8 + 1;
+  doubles[double++] = timeMs;
+  for (const name of numbers) {
+    const value = fields[name];
+    doubles[double++] = typeof value === "number" ? value : 0;
+  }
+  let end = double * 8;
+  for (const name of strings) {
+    const value = fields[name];
+    const header = end / 4;
+    end += 4;
+    if (typeof value !== "string") {
+      words[header] = ABSENT;
+      continue;
+    }
+    const { length } = value;
+    let isWide = false;
+    for (let index = 0; index < length; index++) {
+      const unit = value.charCodeAt(index);
+      bytes[end + index] = unit;
+      if (unit > 0xff) isWide = true;
+    }
+    if (isWide) {
+      for (let index = 0; index < length; index++) {
+        const unit = value.charCodeAt(index);
+        bytes[end + 2 * index] = unit;
+        bytes[end + 2 * index + 1] = unit >> 8;
+      }
+    }
+    words[header] = 2 * length + (isWide ? 1 : 0);
+    end += ((isWide ? 2 * length : length) + 3) & ~3;
+  }
+  const size = align(end - at);
+  words[at / 4] = size;
+  words[at / 4 + 1] = type;
+  return size;
+}
+
+/** The event of the record at a place in the segment; undefined if the record contradicts itself. */
+export function readRecord({ words, doubles, bytes }: Segment, at: number): Delivered<EventName> | undefined {
+  const plan = plans[words[at / 4 + 1] ?? ABSENT];
+  if (plan === undefined) return undefined;
+  const values: Record<string, string | number | undefined> = { ...plan.blank };
+  let double = at / 8 + 1;
+  const timeMs = doubles[double++] ?? 0;
+  for (const name of plan.numbers) values[name] = doubles[double++] ?? 0;
+  let end = double * 8;
+  const limit = at + (words[at / 4] ?? 0);
+  for (const name of plan.strings) {
+    const header = words[end / 4] ?? ABSENT;
+    end += 4;
+    if (header === ABSENT) continue;
+    const length = header >> 1;
+    const isWide = (header & 1) === 1;
+    if (length < 0 || end + length > limit) return undefined;
+    values[name] = isWide ? wideText(bytes, end, length) : narrowText(bytes, end, length);
+    end += ((isWide ? 2 * length : length) + 3) & ~3;
+  }
+  return deliver({ name: plan.name, timeMs, count: 1, folded: false }, values);
+}
+
+/** More arguments than that may be too many for one call. */
+const CHUNK = 4096;
+
+function narrowText(bytes: Uint8Array, at: number, length: number): string {
+  if (length <= CHUNK) return String.fromCharCode(...bytes.subarray(at, at + length));
+  return narrowText(bytes, at, CHUNK) + narrowText(bytes, at + CHUNK, length - CHUNK);
+}
+
+function wideText(bytes: Uint8Array, at: number, length: number): string {
+  let text = "";
+  for (let index = at; index < at + 2 * length; index += 2) {
+    text += String.fromCharCode((bytes[index] ?? 0) | (bytes[index + 1] ?? 0) << 8);
+  }
+  return text;
 }

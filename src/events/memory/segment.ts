@@ -1,4 +1,4 @@
-import { eventNames } from "../schema.ts";
+import { eventNames } from "../catalogue.ts";
 
 /**
  * One producer's memory, which outlives its thread. The producer writes all of it but the words that say what it is

@@ -1,10 +1,7 @@
 import type { EventName } from "../../events/catalogue.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Closeness, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Closeness, Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import type { Level, Log } from "./log.ts";
-import type { Outages } from "./outages.ts";
-import type { RecentlyTold } from "./recently_told.ts";
-
+import type { Outages, RecentlyTold } from "./repetition.ts";
 /** The particulars of a line, by name. */
 export type Fields = Readonly<Record<string, string | number>>;
 

@@ -1,4 +1,4 @@
-import type { Delivered } from "../../events/delivered.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import { type Component, type Fields, on } from "./event_line.ts";
 
 /** For those who look closely, every single one; for all others only followed requests and failures. */

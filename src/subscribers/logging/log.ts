@@ -1,7 +1,7 @@
 import { parseTraceParent } from "../../core/trace_context.ts";
 import type { LogEntry } from "../../telemetry/mod.ts";
 import type { WriteLine } from "./line_output.ts";
-import { RateLimit } from "./rate_limit.ts";
+import { RateLimit } from "./repetition.ts";
 
 /** The levels of lines, the gravest first. */
 const LEVELS = ["error", "warn", "info", "debug"] as const;

@@ -1,12 +1,12 @@
 import { causeText } from "../../core/cause_text.ts";
+import type { Every } from "../../core/timers.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { EnvProblem } from "../../telemetry/mod.ts";
 import { componentSubscriber } from "./event_line.ts";
 import { components } from "./lines.ts";
 import { Log, type LogOptions } from "./log.ts";
-import { LogFile } from "./log_file.ts";
-import { Outages } from "./outages.ts";
-import { RecentlyTold } from "./recently_told.ts";
+import { LogFile } from "./line_output.ts";
+import { Outages, RecentlyTold } from "./repetition.ts";
 import { RequestLog } from "./request_log.ts";
 import { type PushEnd, TelemetryLogging } from "./telemetry.ts";
 
@@ -18,8 +18,7 @@ export interface LoggingOptions extends LogOptions {
   readonly requestLogPath?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly nowMs: () => number;
-  /** Calls `run` again and again without holding the process; returns what ends that. */
-  readonly every: (intervalMs: number, run: () => void) => () => void;
+  readonly every: Every;
 }
 
 /** The logging subscribers and their numbers. */

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { parseTraceParent } from "../../core/trace_context.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import type { WriteLine } from "./line_output.ts";
 

@@ -1,6 +1,6 @@
 import type { EnvProblem } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
-import { Outages } from "./outages.ts";
+import { Outages } from "./repetition.ts";
 
 /** The end of a push to the collector. */
 export interface PushEnd {

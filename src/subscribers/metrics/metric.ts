@@ -1,6 +1,5 @@
-import type { EventName } from "../../events/catalogue.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import { OTHER } from "../../events/schema.ts";
+import { type EventName, OTHER } from "../../events/catalogue.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import type { L1Lives, Uses } from "./sampled_objects.ts";
 import type { ProcessSource, Sources } from "./sources.ts";
 

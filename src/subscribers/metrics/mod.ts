@@ -1,20 +1,15 @@
 import process from "node:process";
-import { clearInterval, setInterval } from "node:timers";
+import { every } from "../../core/timers.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import { accessFamily } from "./families/access.ts";
-import { eventBusFamily } from "./families/event_bus.ts";
+import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
+import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
 import { l1Family } from "./families/l1.ts";
-import { l2Family } from "./families/l2.ts";
-import { l2CommitsFamily } from "./families/l2_commits.ts";
+import { l2CommitsFamily, l2Family } from "./families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "./families/l2_prefetch.ts";
 import { livesFamily, reuseFamily } from "./families/lifetimes.ts";
 import { lookupFamily, smFamily } from "./families/lookup.ts";
-import { processFamily } from "./families/process.ts";
-import { httpFamily, trafficFamily } from "./families/requests.ts";
-import { stateFamily, workersFamily } from "./families/state.ts";
-import { telemetryFamily } from "./families/telemetry.ts";
-import { familySubscriber } from "./family_subscriber.ts";
-import type { InstrumentSource } from "./instruments.ts";
+import { processFamily, stateFamily, workersFamily } from "./families/state.ts";
+import { familySubscriber, type InstrumentSource } from "./family_subscriber.ts";
 import type { Family } from "./metric.ts";
 import { L1Lives, Uses } from "./sampled_objects.ts";
 import type { Build, BusNumbers, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
@@ -74,11 +69,7 @@ export const thisProcess: ProcessSource = {
   cpuUsage: () => process.cpuUsage(),
   residentBytes: () => process.memoryUsage.rss(),
   nowMs: () => performance.now(),
-  every(intervalMs, run) {
-    const timer = setInterval(run, intervalMs);
-    timer.unref();
-    return () => clearInterval(timer);
-  },
+  every,
 };
 
 /** Every metrics subscriber, ready to be subscribed, in this order. */

@@ -1,4 +1,4 @@
-import type { Delivered } from "../../events/delivered.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
 
 /** Sampled keys and tenants that are followed at a time: at one key in 128, those of eight million objects. */

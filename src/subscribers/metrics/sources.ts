@@ -1,4 +1,5 @@
-import type { EventCounts } from "../../events/event_totals.ts";
+import type { EventCounts } from "../../events/dispatcher.ts";
+import type { Every } from "../../core/timers.ts";
 import type { Observability } from "../../telemetry/mod.ts";
 
 /** The occupancy of L1; storage's L1Usage fits. */
@@ -48,8 +49,7 @@ export interface ProcessSource {
   residentBytes(): number;
   /** Milliseconds, never stepping back. */
   nowMs(): number;
-  /** Calls `run` again and again without holding the process; returns what ends that. */
-  every(intervalMs: number, run: () => void): () => void;
+  readonly every: Every;
 }
 
 /** The bus's numbers about itself; EventBus.stats gives them. */

@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import { OTHER } from "../../events/schema.ts";
+import { OTHER } from "../../events/catalogue.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { GroupCounter } from "../../telemetry/mod.ts";
 import { TENANT_LABEL } from "./metric.ts";

@@ -1,8 +1,6 @@
 import type { Subscriber } from "../../events/subscriber.ts";
-import { L2Tracing } from "./l2.ts";
-import { RequestTracing } from "./requests.ts";
-import type { RecordSpan } from "./span.ts";
-import { StorageTracing } from "./storage.ts";
+import { L2Tracing, StorageTracing } from "./storage.ts";
+import { type RecordSpan, RequestTracing } from "./requests.ts";
 
 /** The tracing subscribers and their numbers. */
 export interface Tracing {

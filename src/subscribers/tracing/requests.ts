@@ -1,9 +1,7 @@
-import { parseTraceParent } from "../../core/trace_context.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { SpanEvent } from "../../telemetry/mod.ts";
+import { parseTraceParent, type TraceContext } from "../../core/trace_context.ts";
+import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { FinishedSpan, SpanEvent } from "../../telemetry/mod.ts";
 import { BoundedMap } from "../bounded_map.ts";
-import { type RecordSpan, traceOf } from "./span.ts";
 
 /** A request that has begun. */
 interface Begun {
@@ -112,4 +110,13 @@ export class RequestTracing implements Subscriber {
       failed: outcome === "aborted" || Number(status) >= 500,
     });
   }
+}
+
+/** Takes finished spans along. */
+export type RecordSpan = (span: FinishedSpan) => void;
+
+/** The trace an event belongs to; undefined if its request is not traced. */
+export function traceOf(requestId: string | undefined): TraceContext | undefined {
+  const context = requestId === undefined ? undefined : parseTraceParent(requestId);
+  return context?.sampled ? context : undefined;
 }

@@ -2,8 +2,8 @@ import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFl
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { OtelEnv } from "../env.ts";
-import type { OtlpTarget } from "../otlp_target.ts";
-import { type BatchedPush, batchedPush } from "./batched_push.ts";
+import type { OtlpTarget } from "../otlp_settings.ts";
+import { type BatchedPush, batchedPush } from "./batch_queue.ts";
 import type { PushEnd } from "./push_end.ts";
 
 /** Something that happened within a span. */

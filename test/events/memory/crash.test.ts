@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { privateSegment, Segment } from "../../../src/events/memory/segment.ts";
 import { EventProducer } from "../../../src/events/producer.ts";
-import { ProducerReader } from "../../../src/events/producer_reader.ts";
+import { ProducerReader } from "../../../src/events/memory/segment_reader.ts";
 import type { Closeness } from "../../../src/events/subscriber.ts";
 import { WriteRecorder } from "./write_recorder.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ObjectMeta } from "../../../src/core/object.ts";
 import type { Port } from "../../../src/core/port.ts";
-import { noPublish } from "../../../src/events/no_publish.ts";
+import { noPublish } from "../../../src/events/producer.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
 import type { StagedWrite, StreamedWrite } from "../../../src/storage/changes/tier_changes.ts";

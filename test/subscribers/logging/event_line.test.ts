@@ -1,10 +1,9 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
 import { componentSubscriber, on } from "../../../src/subscribers/logging/event_line.ts";
-import { RecentlyTold } from "../../../src/subscribers/logging/recently_told.ts";
+import { Outages, RecentlyTold } from "../../../src/subscribers/logging/repetition.ts";
 import { components } from "../../../src/subscribers/logging/lines.ts";
 import { type Level, Log } from "../../../src/subscribers/logging/log.ts";
-import { Outages } from "../../../src/subscribers/logging/outages.ts";
 
 /** Where lines go, and those that were written. */
 function sink(level: Level) {

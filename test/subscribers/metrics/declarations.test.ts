@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { metricRow } from "../../../src/subscribers/metrics/docs.ts";
-import { zeroSeries } from "../../../src/subscribers/metrics/instruments.ts";
+import { metricRow } from "../../../scripts/metric_docs.ts";
+import { zeroSeries } from "../../../src/subscribers/metrics/family_subscriber.ts";
 import { counter, histogram } from "../../../src/subscribers/metrics/metric.ts";
 import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness } from "./harness.ts";

@@ -9,10 +9,10 @@ import {
 import { EventBus } from "../../../src/events/bus.ts";
 import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
-import type { InstrumentSource } from "../../../src/subscribers/metrics/instruments.ts";
+import type { InstrumentSource } from "../../../src/subscribers/metrics/family_subscriber.ts";
 import type { Family } from "../../../src/subscribers/metrics/metric.ts";
 import { type MetricsOptions, metricsSubscribers } from "../../../src/subscribers/metrics/mod.ts";
-import { GroupMetrics } from "../../../src/telemetry/groups/group_metrics.ts";
+import { GroupMetrics } from "../../../src/telemetry/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */
 export type SeriesValue = number | {

@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
-import { eventBusFamily } from "../../../src/subscribers/metrics/families/event_bus.ts";
-import { processFamily } from "../../../src/subscribers/metrics/families/process.ts";
-import { stateFamily } from "../../../src/subscribers/metrics/families/state.ts";
-import { telemetryFamily } from "../../../src/subscribers/metrics/families/telemetry.ts";
+import { eventBusFamily, telemetryFamily } from "../../../src/subscribers/metrics/families/telemetry.ts";
+import { processFamily, stateFamily } from "../../../src/subscribers/metrics/families/state.ts";
 import { thisProcess } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness } from "./harness.ts";
 

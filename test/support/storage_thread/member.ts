@@ -6,7 +6,7 @@ import { FileAdapter } from "../../../src/l2/file.ts";
 import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
-import { every } from "../../../src/compose/every.ts";
+import { every } from "../../../src/core/timers.ts";
 import { portOf } from "../../../src/runtime/thread.ts";
 import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";

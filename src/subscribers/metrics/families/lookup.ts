@@ -1,4 +1,4 @@
-import type { Delivered } from "../../../events/delivered.ts";
+import type { Delivered } from "../../../events/subscriber.ts";
 import { BY_TENANT, counter, type Family, keysByTenant } from "../metric.ts";
 
 /** Requests to the storage manager: the six sm_* counters of LMCache's original design. */

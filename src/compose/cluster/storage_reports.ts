@@ -1,0 +1,90 @@
+import type { Clock } from "../../core/clock.ts";
+import { SharedText } from "../../core/shared_text.ts";
+import type { StorageStatus } from "../../storage/types.ts";
+import type { L1 } from "../../l1/types.ts";
+import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
+import { storeQueueStatus } from "../../storage/store_queue_status.ts";
+import type { Board } from "./board.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+type Tiers = StorageStatus["l2"];
+
+/** What one thread reports: its tiers, and the monotonic time at which it looked. */
+interface Report {
+  readonly atMs: number;
+  readonly tiers: Tiers;
+}
+
+const CAPACITY_BYTES = 1 << 16;
+
+/** Memory for the reports of one thread. */
+export function allocateReports(): SharedArrayBuffer {
+  return SharedText.allocate(CAPACITY_BYTES);
+}
+
+/** A thread's end: writes how its tiers are where main reads it, without a message. */
+export class TierReporter {
+  readonly #text: SharedText;
+  readonly #clock: Clock;
+
+  constructor(memory: SharedArrayBuffer, clock: Clock) {
+    this.#text = new SharedText(memory);
+    this.#clock = clock;
+  }
+
+  report(tiers: Tiers): void {
+    const report: Report = { atMs: this.#clock.monotonicMs(), tiers };
+    this.#text.write(JSON.stringify(report));
+  }
+}
+
+/** Main's end: the tiers as a thread reported them last; undefined before its first report. */
+export function readReport(memory: SharedArrayBuffer, clock: Clock): Tiers | undefined {
+  const text = new SharedText(memory).read();
+  if (text === "") return undefined;
+  const { atMs, tiers } = parseReport(text);
+  const sinceSeconds = Math.max(0, clock.monotonicMs() - atMs) / 1000;
+  return tiers.map((tier) => {
+    const { objects = 0, oldestAgeSeconds } = tier;
+    return objects === 0 || oldestAgeSeconds === undefined
+      ? tier
+      : { ...tier, oldestAgeSeconds: oldestAgeSeconds + sinceSeconds };
+  });
+}
+
+function parseReport(json: string): Report {
+  return JSON.parse(json);
+}
+
+/** Where a ClusterStorage looks. */
+export interface ClusterStorageOptions {
+  readonly supervisor: Supervisor;
+  readonly board: Board;
+  readonly l1: L1;
+  readonly ghosts: GhostIndex;
+  readonly clock: Clock;
+  /** Memory with reports on the tiers; the first that has one counts. */
+  readonly reports: () => readonly SharedArrayBuffer[];
+}
+
+/** The storage of all threads as one, out of shared memory alone: no thread is asked, and none waited for. */
+export class ClusterStorage {
+  readonly #options: ClusterStorageOptions;
+
+  constructor(options: ClusterStorageOptions) {
+    this.#options = options;
+  }
+
+  status(): StorageStatus {
+    const { supervisor, board, l1, ghosts, clock, reports } = this.#options;
+    let l2: StorageStatus["l2"] | undefined;
+    for (const memory of reports()) l2 ??= readReport(memory, clock);
+    return {
+      l1: l1.usage(),
+      l2: l2 ?? [],
+      storeQueue: storeQueueStatus(this.#options),
+      ghostsForgotten: ghosts.forgotten,
+      loadsInFlight: supervisor.status().reduce((sum, { place }) => sum + board.loadsInFlight(place), 0),
+    };
+  }
+}
