@@ -22,7 +22,10 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/l1": { may: ["src/core"], mayTypes: ["src/events"] },
   "src/l2": { may: ["src/core", "@redis/client"], mayTypes: ["src/events"] },
   "src/storage": { may: ["src/core", "src/l1", "src/l2/adapter.ts"], mayTypes: ["src/events"] },
-  "src/subscribers": { may: ["src/core", "src/events", "@opentelemetry/api"], mayTypes: ["src/telemetry"] },
+  "src/subscribers": {
+    may: ["src/core", "src/events", "@opentelemetry/api"],
+    mayTypes: ["src/telemetry", "src/l1", "src/storage"],
+  },
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: [] },
   "src/access": { may: ["src/core", "valibot"] },

@@ -122,7 +122,7 @@ export function followerOf(config: Config, env: Readonly<Record<string, string |
 }
 
 /** What keeps traffic away. */
-export interface Unreadiness {
+interface Unreadiness {
   /** Between the end of the start and the begin of the stop. */
   readonly isServing: boolean;
   readonly storageOutage: StorageOutage | undefined;

@@ -117,7 +117,7 @@ export const HARMLESS_SIGNALS = ["SIGUSR1", REOPEN_SIGNAL, "SIGXFSZ"] as const;
 export type StopSignal = typeof STOP_SIGNALS[number];
 
 /** A stop can be forced once it has lasted this many milliseconds. */
-export const FORCE_AFTER_MS = 5000;
+const FORCE_AFTER_MS = 5000;
 
 /**
  * Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and

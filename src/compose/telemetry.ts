@@ -64,8 +64,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
   const log: { pushed?: Logging["pushed"] } = {};
   const observability = await initObservability({
     ...options,
-    onPush: (signal, { error, rejected }) =>
-      log.pushed?.({ signal, error: error === undefined ? undefined : causeText(error), rejected }),
+    onPush: (signal, end) => log.pushed?.(signal, end),
   });
   const logging = loggingSubscribers({
     level: config.logLevel,

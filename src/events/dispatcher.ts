@@ -151,7 +151,7 @@ export class EventTotals {
 }
 
 /** Settings of slices. */
-export interface SlicesOptions {
+interface SlicesOptions {
   readonly clock: Clock;
   /** How long they may hold the thread at a time. */
   readonly sliceMs: number;

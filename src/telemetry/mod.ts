@@ -147,7 +147,7 @@ const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
  * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds
  * or overrides (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
  */
-export function resourceOf(
+function resourceOf(
   env: OtelEnv,
   defaults: { readonly version: string; readonly instanceId: string },
 ): Resource {

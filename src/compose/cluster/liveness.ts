@@ -3,7 +3,7 @@ import type { Board } from "./board.ts";
 import type { Seat } from "./worker_messages.ts";
 
 /** The observations of one look at a worker. */
-export interface Look {
+interface Look {
   readonly heartbeat: number;
   /** Time since the last look that the onlooker was not kept waiting itself. */
   readonly elapsedMs: number;

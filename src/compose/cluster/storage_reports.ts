@@ -39,7 +39,7 @@ export class TierReporter {
 }
 
 /** Main's end: the tiers as a thread reported them last; undefined before its first report. */
-export function readReport(memory: SharedArrayBuffer, clock: Clock): Tiers | undefined {
+function readReport(memory: SharedArrayBuffer, clock: Clock): Tiers | undefined {
   const text = new SharedText(memory).read();
   if (text === "") return undefined;
   const { atMs, tiers } = parseReport(text);

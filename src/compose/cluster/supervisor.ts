@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { WorkerState } from "../../subscribers/metrics/sources.ts";
 import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
 import { Leftovers, Silence } from "./liveness.ts";
@@ -52,7 +53,7 @@ export interface WorkerStatus {
   readonly place: number;
   readonly holder: number;
   /** stuck: it hung, was told to end, and its thread is still there. */
-  readonly state: "starting" | "ready" | "stopping" | "gone" | "stuck";
+  readonly state: WorkerState;
   readonly activeRequests: number;
 }
 

@@ -36,7 +36,7 @@ const REPORT_MS = 200;
 const REQUESTS_SHARE = 2 / 3;
 
 /** A worker that serves. */
-export interface RunningWorker {
+interface RunningWorker {
   readonly tiers: readonly string[];
   /** The storage thread is reached through these lines from now on. */
   connectStorage(lines: StorageLines): void;
@@ -48,7 +48,7 @@ export interface RunningWorker {
 }
 
 /** Starts this thread's part of a cluster. Throws VitrineError if a tier cannot be opened. */
-export async function runWorker(
+async function runWorker(
   data: WorkerData,
   reportError: (error: unknown) => void,
 ): Promise<RunningWorker> {

@@ -63,13 +63,13 @@ async function nextText(
 }
 
 /** How a format begins, and what it says when there is nothing to say. */
-export const FRAMES: Readonly<Record<EventFormat, { readonly start: string; readonly heartbeat: string }>> = {
+const FRAMES: Readonly<Record<EventFormat, { readonly start: string; readonly heartbeat: string }>> = {
   sse: { start: "retry: 1000\n: vitrine events\n\n", heartbeat: ":\n\n" },
   ndjson: { start: "\n", heartbeat: "\n" },
 };
 
 /** One item as it goes over the wire, under its id: docs/HTTP.md has the shape. */
-export function writeItem(
+function writeItem(
   item: LiveItem,
   { id, format }: { readonly id: string; readonly format: EventFormat },
 ): string {

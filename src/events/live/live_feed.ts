@@ -154,7 +154,7 @@ export class LiveFeed {
 }
 
 /** The last so many records. */
-export class RecentRecords {
+class RecentRecords {
   readonly #limit: number;
   /** Place = sequence modulo limit. */
   #records: LiveRecord[] = [];

@@ -145,7 +145,7 @@ const plans: readonly Plan[] = eventNames.map((name) => {
 });
 
 /** The most bytes that the record of an event can take. */
-export function recordBound(type: number, fields: FieldValues): number {
+function recordBound(type: number, fields: FieldValues): number {
   const { numbers = [], strings = [] } = plans[type] ?? {};
   let bytes = HEADER_BYTES + 8 * numbers.length + 8 * strings.length + 8;
   for (const name of strings) {
@@ -156,7 +156,7 @@ export function recordBound(type: number, fields: FieldValues): number {
 }
 
 /** Writes the record of an event at a place in the segment, and returns its length. */
-export function writeRecord(
+function writeRecord(
   { words, doubles, bytes }: Segment,
   at: number,
   { type, timeMs, fields }: { readonly type: number; readonly timeMs: number; readonly fields: FieldValues },
@@ -201,7 +201,7 @@ export function writeRecord(
 }
 
 /** The event of the record at a place in the segment; undefined if the record contradicts itself. */
-export function readRecord({ words, doubles, bytes }: Segment, at: number): Delivered<EventName> | undefined {
+function readRecord({ words, doubles, bytes }: Segment, at: number): Delivered<EventName> | undefined {
   const plan = plans[words[at / 4 + 1] ?? ABSENT];
   if (plan === undefined) return undefined;
   const values: Record<string, string | number | undefined> = { ...plan.blank };

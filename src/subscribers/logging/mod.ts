@@ -1,14 +1,14 @@
 import { causeText } from "../../core/cause_text.ts";
 import type { Every } from "../../core/timers.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import type { EnvProblem } from "../../telemetry/mod.ts";
+import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import { componentSubscriber } from "./event_line.ts";
 import { components } from "./lines.ts";
 import { Log, type LogOptions } from "./log.ts";
 import { LogFile } from "./line_output.ts";
 import { Outages, RecentlyTold } from "./repetition.ts";
 import { RequestLog } from "./request_log.ts";
-import { type PushEnd, TelemetryLogging } from "./telemetry.ts";
+import { TelemetryLogging } from "./telemetry.ts";
 
 export { lineOutput } from "./line_output.ts";
 
@@ -27,7 +27,7 @@ export interface Logging {
   /** Says which setting of OpenTelemetry cannot be used. */
   readonly setting: (problem: EnvProblem) => void;
   /** Says how pushes to the collector end, where that is news. */
-  readonly pushed: (end: PushEnd) => void;
+  readonly pushed: (signal: Signal, end: PushEnd) => void;
   /** Closes the request log's file; the next line opens whatever its path names then. */
   readonly reopenFiles: () => void;
   /** What became of the lines, the request log's among them. */
@@ -73,7 +73,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
       closing,
     ],
     setting: (problem) => telemetry.setting(problem),
-    pushed: (end) => telemetry.pushed(end),
+    pushed: (signal, end) => telemetry.pushed(signal, end),
     reopenFiles: () => file?.close(),
     logLines() {
       const { written, suppressed, lost } = log.numbers();

@@ -1,15 +1,7 @@
-import type { EnvProblem } from "../../telemetry/mod.ts";
+import { causeText } from "../../core/cause_text.ts";
+import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
 import { Outages } from "./repetition.ts";
-
-/** The end of a push to the collector. */
-export interface PushEnd {
-  readonly signal: string;
-  /** The cause, if it did not arrive. */
-  readonly error?: string | undefined;
-  /** The collector's words about the records that it rejected. */
-  readonly rejected?: { readonly items: number; readonly message: string } | undefined;
-}
 
 /** Time, as a log needs it. */
 export interface LogTime {
@@ -42,8 +34,10 @@ export class TelemetryLogging {
     });
   }
 
-  pushed({ signal, error, rejected }: PushEnd): void {
-    if (error !== undefined) return this.#failed("a push did not arrive at the collector", { signal, error });
+  pushed(signal: Signal, { error, rejected }: PushEnd): void {
+    if (error !== undefined) {
+      return this.#failed("a push did not arrive at the collector", { signal, error: causeText(error) });
+    }
     this.#worked("a push did not arrive at the collector", signal);
     if (rejected === undefined) return this.#worked("the collector did not take all of a push", signal);
     const { items, message } = rejected;

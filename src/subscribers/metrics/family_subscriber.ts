@@ -105,10 +105,10 @@ export interface InstrumentOptions {
 }
 
 /** Takes a measurement of an event that stands for `count` events. */
-export type Recorder = (measured: Measured | Measured<never>, count: number) => void;
+type Recorder = (measured: Measured | Measured<never>, count: number) => void;
 
 /** Makes the instrument of a metric that is fed by events or by itself, with the series that must exist at zero. */
-export function recorderOf(metric: Metric, options: InstrumentOptions): Recorder {
+function recorderOf(metric: Metric, options: InstrumentOptions): Recorder {
   const { kind, name, about } = metric;
   const { source, tenants } = options;
   const described = { description: about.help, unit: about.unit };
@@ -132,7 +132,7 @@ export function recorderOf(metric: Metric, options: InstrumentOptions): Recorder
 }
 
 /** Makes the instrument of a metric that is read when the metrics are collected. */
-export function observableOf(
+function observableOf(
   { kind, name, about }: Metric,
   { meter }: InstrumentSource,
 ): ObservableCounter | ObservableGauge {

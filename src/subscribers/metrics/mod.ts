@@ -1,5 +1,6 @@
 import process from "node:process";
 import { every } from "../../core/timers.ts";
+import type { BusStats } from "../../events/bus.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
 import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
@@ -12,7 +13,7 @@ import { processFamily, stateFamily, workersFamily } from "./families/state.ts";
 import { familySubscriber, type InstrumentSource } from "./family_subscriber.ts";
 import type { Family } from "./metric.ts";
 import { L1Lives, Uses } from "./sampled_objects.ts";
-import type { Build, BusNumbers, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
+import type { Build, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
 import { Tenants } from "./tenants.ts";
 
 /** Every metric there is, in the order of docs/METRICS.md. */
@@ -46,7 +47,7 @@ export interface MetricsOptions {
   readonly tenantLabels?: number;
   readonly state: StateSource;
   /** EventBus.stats fits. */
-  readonly busStats: () => BusNumbers | Promise<BusNumbers>;
+  readonly busStats: () => BusStats | Promise<BusStats>;
   readonly build: Build;
   /** Of the clock that events are timed by. */
   readonly monotonicMs: () => number;

@@ -1,33 +1,8 @@
-import type { EventCounts } from "../../events/dispatcher.ts";
+import type { BusStats } from "../../events/bus.ts";
+import type { L1Usage } from "../../l1/types.ts";
+import type { StorageStatus } from "../../storage/types.ts";
 import type { Every } from "../../core/timers.ts";
 import type { Observability } from "../../telemetry/mod.ts";
-
-/** The occupancy of L1; storage's L1Usage fits. */
-export interface L1State {
-  readonly objects: number;
-  readonly usedBytes: number;
-  readonly capacityBytes: number;
-  readonly stagingBytes: number;
-  /** Since the object that has been there longest was admitted; 0 if there is none. */
-  readonly oldestAgeSeconds?: number;
-  /** The number of repairs of its tables. */
-  readonly repairs: number;
-}
-
-/**
- * The occupancy of the tiers and the store queue; storage's StorageStatus fits. A tier that could not answer has no
- * numbers.
- */
-export interface StorageState {
-  readonly l2: readonly {
-    readonly tier: string;
-    readonly objects?: number;
-    readonly usedBytes?: number;
-    readonly limitBytes?: number;
-    readonly oldestAgeSeconds?: number;
-  }[];
-  readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly oldestAgeSeconds: number };
-}
 
 /** The state of a worker. */
 export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";
@@ -52,18 +27,14 @@ export interface ProcessSource {
   readonly every: Every;
 }
 
-/** The bus's numbers about itself; EventBus.stats gives them. */
-export interface BusNumbers {
-  readonly depth: number;
-  readonly lagSeconds: number;
-  readonly events: ReadonlyMap<string, EventCounts>;
-  readonly subscriberExceptions: ReadonlyMap<string, number>;
-}
-
 /** The sources of metrics that no event feeds. */
 export interface Sources {
-  readonly l1: L1State;
-  readonly storage: StorageState;
+  readonly l1: Pick<
+    L1Usage,
+    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs"
+  >;
+  /** A tier that could not answer has no numbers. */
+  readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
   readonly activeRequests: number;
   /** One for each worker; a single isolate has none. */
   readonly workers: readonly WorkerState[];
@@ -78,7 +49,7 @@ export interface Sources {
     readonly residentBytes: number;
     readonly uptimeSeconds: number;
   };
-  readonly bus: BusNumbers;
+  readonly bus: BusStats;
   readonly exports: ReturnType<Observability["exports"]>;
   /** By subscriber: what has begun and not ended, and what was given up. */
   readonly correlations: ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;

@@ -256,15 +256,21 @@ test("loggingSubscribers tell a tier's failure once, again where the cause is an
 
 test("loggingSubscribers tell how pushes fail, what is rejected, and that they arrive again", () => {
   const { lines, log } = logging("info");
-  const error = "connect ECONNREFUSED";
-  for (let time = 0; time < 3; time++) log.pushed({ signal: "logs", error });
-  log.pushed({ signal: "logs" });
-  log.pushed({ signal: "logs" });
-  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
-  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
+  const error = new Error("connect ECONNREFUSED");
+  for (let time = 0; time < 3; time++) log.pushed("logs", { error });
+  log.pushed("logs", {});
+  log.pushed("logs", {});
+  log.pushed("traces", { rejected: { items: 2, message: "too old" } });
+  log.pushed("traces", { rejected: { items: 2, message: "too old" } });
   log.setting({ variable: "OTEL_X", value: "a", used: "b" });
   expect(lines).toMatchObject([
-    { component: "telemetry", level: "warn", message: "a push did not arrive at the collector", signal: "logs", error },
+    {
+      component: "telemetry",
+      level: "warn",
+      message: "a push did not arrive at the collector",
+      signal: "logs",
+      error: error.message,
+    },
     { level: "info", message: "pushes arrive at the collector again", signal: "logs", failures: 3 },
     {
       level: "warn",

@@ -32,7 +32,7 @@ const IDLE = {
     storage: () =>
       Promise.resolve({
         l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0, oldestAgeSeconds: 0 }],
-        storeQueue: { entries: 0, bytes: 0, oldestAgeSeconds: 0 },
+        storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       }),
     activeRequests: () => 0,
     workers: () => [],
