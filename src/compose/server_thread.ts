@@ -16,11 +16,11 @@ import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { accessOptions } from "./access.ts";
 import { composeTiers } from "./tiers.ts";
-import { requestFollower } from "../telemetry/request_follower.ts";
+import { requestTracer } from "../telemetry/request_tracer.ts";
 import type { StorageOutage } from "./cluster/board.ts";
 
 /** What a node is made of: all that differs between a single isolate and a worker. */
-export interface NodeOptions {
+export interface ServerThreadOptions {
   readonly config: Config;
   readonly access: Access;
   readonly version: string;
@@ -47,7 +47,7 @@ export interface NodeOptions {
 }
 
 /** One thread's storage and routes. */
-export interface Node {
+export interface ServerThread {
   readonly storage: StorageManager;
   readonly app: App;
   /** Listens; workers share the port. */
@@ -58,7 +58,7 @@ export interface Node {
  * Puts one thread's part of a server together: tiers, storage manager, routes. Throws VitrineError if a tier cannot be
  * opened.
  */
-export async function composeNode(options: NodeOptions): Promise<Node> {
+export async function composeServerThread(options: ServerThreadOptions): Promise<ServerThread> {
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
@@ -113,9 +113,9 @@ export function runtimeName({ name, version }: Runtime): string {
 }
 
 /** Decides in a thread that serves which requests' events carry details; undefined where nobody wants any. */
-export function followerOf(config: Config, env: Readonly<Record<string, string | undefined>>): Follow | undefined {
+export function requestTracerOf(config: Config, env: Readonly<Record<string, string | undefined>>): Follow | undefined {
   if (!config.observability) return undefined;
-  return requestFollower({
+  return requestTracer({
     env,
     everyRequest: config.requestLogPath !== undefined || config.logLevel === "debug",
   });

@@ -6,8 +6,8 @@ import { lossListeners } from "../storage/loss_listeners.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import {
-  composeNode,
-  followerOf,
+  composeServerThread,
+  requestTracerOf,
   type RunningServer,
   runtimeName,
   type ServerOptions,
@@ -35,7 +35,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
   const events = liveEvents(config, bus);
   let ready = true;
-  const { storage, app, listen } = await composeNode({
+  const { storage, app, listen } = await composeServerThread({
     config,
     access: opened.access,
     version,
@@ -46,7 +46,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     shared,
     onTierRemoved: losses.tier,
     reportError,
-    follow: followerOf(config, env),
+    follow: requestTracerOf(config, env),
     events: events.open,
     unready: (hasTrouble) => unready({ isServing: ready, storageOutage: undefined, hasTrouble }),
     status: async () => ({

@@ -2,13 +2,13 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { Publish } from "../core/publish.ts";
 import { shareRuns } from "../core/share_runs.ts";
-import { type Bell, bellName, type OpenBell, openBell } from "./bell.ts";
+import { type Notifier, notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
 import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
-import { Collector, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
+import { Dispatcher, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
 import { privateSegment, Segment } from "./memory/segment.ts";
 import { EventProducer } from "./producer.ts";
 import { ProducerReader } from "./memory/segment_reader.ts";
-import type { Interest, Subscriber } from "./subscriber.ts";
+import type { Subscriber, SubscriptionLevels } from "./subscriber.ts";
 import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
 
 /** Settings of a bus. */
@@ -24,14 +24,14 @@ export interface BusOptions {
   /** Different for every bus of a process that has producers on other threads. Default: none has. */
   readonly name?: string;
   /** Default: a BroadcastChannel. */
-  readonly open?: OpenBell;
+  readonly open?: OpenNotifier;
   /**
    * Nothing is collected until `begin`, and everything is counted: for subscribers that come after the producers have
    * begun. Default false.
    */
   readonly held?: boolean;
   /** How long an individual event of this thread may wait. Default 10. */
-  readonly ringAfterMs?: number;
+  readonly notifyAfterMs?: number;
   /** How often the collector looks by itself. Default 250. */
   readonly lookMs?: number;
   /** How long dispatching may hold the thread at a time. Default 4. */
@@ -59,9 +59,9 @@ const DEFAULTS: Required<BusOptions> = {
   pause: nextTurn,
   queueSize: 8192,
   name: "events",
-  open: openBell,
+  open: openNotifier,
   held: false,
-  ringAfterMs: 10,
+  notifyAfterMs: 10,
   lookMs: 250,
   sliceMs: 4,
   lingerMs: 10_000,
@@ -69,15 +69,15 @@ const DEFAULTS: Required<BusOptions> = {
 };
 
 /** What producers count while nobody knows yet what subscribers will want. */
-const EVERYTHING: Interest = new Map(eventNames.map((name) => [name, "folded"]));
+const EVERYTHING: SubscriptionLevels = new Map(eventNames.map((name) => [name, "aggregated"]));
 
 /** One producer as its bus knows it. */
 interface Source {
   readonly reader: ProducerReader;
   /** Missing for this thread's own. */
-  readonly bell: Bell | undefined;
+  readonly notifier: Notifier | undefined;
   /** Whether a look at its ring is due. */
-  isRinging: boolean;
+  isLookDue: boolean;
   cancelForget: () => void;
 }
 
@@ -89,7 +89,7 @@ export class EventBus {
   /** States a fact of this thread; can be handed on without the bus. */
   readonly publish: Publish<EventMap>;
   readonly #options: Required<BusOptions>;
-  readonly #collector: Collector;
+  readonly #dispatcher: Dispatcher;
   readonly #totals = new EventTotals();
   readonly #slices: Slices;
   readonly #own: EventProducer;
@@ -97,7 +97,7 @@ export class EventBus {
   /** One look at a time; the others wait for it. */
   #looking: Promise<void> = Promise.resolve();
   #isHeld: boolean;
-  #interest: Interest = EVERYTHING;
+  #levels: SubscriptionLevels = EVERYTHING;
   #cancelLook: (() => void) | undefined;
   /** Everything that was published before this time has been dispatched. */
   #coveredMs: number;
@@ -105,32 +105,44 @@ export class EventBus {
 
   constructor(options: BusOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
-    const { clock, schedule, queueSize, ringAfterMs, onException } = this.#options;
+    const { clock, schedule, queueSize, notifyAfterMs, onException } = this.#options;
     this.#isHeld = this.#options.held;
     this.#coveredMs = clock.monotonicMs();
-    this.#collector = new Collector(onException);
+    this.#dispatcher = new Dispatcher(onException);
     this.#slices = new Slices(this.#options);
     const segment = new Segment(privateSegment(queueSize));
-    const own: Source = { reader: new ProducerReader(segment), bell: undefined, isRinging: false, cancelForget() {} };
+    const own: Source = {
+      reader: new ProducerReader(segment),
+      notifier: undefined,
+      isLookDue: false,
+      cancelForget() {},
+    };
     this.#sources.set("main", own);
-    this.#own = new EventProducer({ segment, queueSize, clock, schedule, ringAfterMs, ring: () => this.#rung(own) });
+    this.#own = new EventProducer({
+      segment,
+      queueSize,
+      clock,
+      schedule,
+      notifyAfterMs,
+      notify: () => this.#takeSoon(own),
+    });
     this.publish = this.#own.publish;
-    this.#collector.onInterest((interest) => {
+    this.#dispatcher.onLevels((levels) => {
       if (this.#isHeld) this.#want(EVERYTHING);
-      else this.#want(interest);
+      else this.#want(levels);
     });
   }
 
   /** Ends `held`: the subscribers are complete. */
   begin(): void {
     this.#isHeld = false;
-    this.#want(this.#collector.interest());
+    this.#want(this.#dispatcher.levels());
   }
 
   /** Adds a subscriber, which hears of everything published from now on; the function returned removes it. */
   subscribe(subscriber: Subscriber): () => void {
     if (this.#cancelLook === undefined && !this.#stopped) this.#lookLater();
-    return this.#collector.subscribe(subscriber);
+    return this.#dispatcher.subscribe(subscriber);
   }
 
   /** Expects a producer, best before its thread starts. `id`: never used before. `memory`: from allocateSegment. */
@@ -138,11 +150,11 @@ export class EventBus {
     if (this.#sources.has(id)) throw new VitrineError("bad_request", `add a producer: there already: ${id}`);
     const { open, name } = this.#options;
     const reader = new ProducerReader(new Segment(memory));
-    reader.want(this.#interest);
-    const bell = open(bellName(name, id), (written) => {
-      if (reader.isBehind(written)) this.#rung(source);
+    reader.want(this.#levels);
+    const notifier = open(notifierName(name, id), (written) => {
+      if (reader.isBehind(written)) this.#takeSoon(source);
     });
-    const source: Source = { reader, bell, isRinging: false, cancelForget() {} };
+    const source: Source = { reader, notifier, isLookDue: false, cancelForget() {} };
     this.#sources.set(id, source);
   }
 
@@ -153,7 +165,7 @@ export class EventBus {
   async producerGone(id: string): Promise<void> {
     const { schedule, lingerMs } = this.#options;
     const source = this.#sources.get(id);
-    source?.bell?.close();
+    source?.notifier?.close();
     await this.flush();
     if (source !== undefined && !this.#stopped) {
       source.cancelForget = schedule(() => void this.#forget(id, source), lingerMs);
@@ -169,11 +181,11 @@ export class EventBus {
     this.#own.stop();
     this.#cancelLook?.();
     await this.flush();
-    for (const { bell, cancelForget } of this.#sources.values()) {
-      bell?.close();
+    for (const { notifier, cancelForget } of this.#sources.values()) {
+      notifier?.close();
       cancelForget();
     }
-    await this.#collector.shutdown();
+    await this.#dispatcher.shutdown();
   }
 
   /** The numbers when everything that was published before has been dispatched. */
@@ -190,13 +202,13 @@ export class EventBus {
       depth,
       lagSeconds: depth === 0 ? 0 : Math.max(0, this.#options.clock.monotonicMs() - this.#coveredMs) / 1000,
       events: this.#totals.counts(pending),
-      subscriberExceptions: this.#collector.exceptions(),
+      subscriberExceptions: this.#dispatcher.exceptions(),
     };
   }
 
-  #want(interest: Interest): void {
-    this.#interest = interest;
-    for (const { reader } of this.#sources.values()) reader.want(interest);
+  #want(levels: SubscriptionLevels): void {
+    this.#levels = levels;
+    for (const { reader } of this.#sources.values()) reader.want(levels);
   }
 
   #lookLater(): void {
@@ -207,11 +219,11 @@ export class EventBus {
     }, lookMs);
   }
 
-  #rung(source: Source): void {
-    if (source.isRinging) return;
-    source.isRinging = true;
+  #takeSoon(source: Source): void {
+    if (source.isLookDue) return;
+    source.isLookDue = true;
     void this.#serially(async () => {
-      source.isRinging = false;
+      source.isLookDue = false;
       if (!this.#isHeld) await this.#takeIndividuals(source.reader);
     });
   }
@@ -236,7 +248,7 @@ export class EventBus {
       await this.#takeIndividuals(reader);
       for (const { type, event, shed } of reader.groups(clock.nowMs())) {
         this.#totals.addGroup(type, event.count, shed);
-        this.#collector.dispatch(event);
+        this.#dispatcher.dispatch(event);
         if (this.#slices.isOver()) await this.#slices.pause();
       }
     }
@@ -246,7 +258,7 @@ export class EventBus {
   async #takeIndividuals(reader: ProducerReader): Promise<void> {
     for (const { type, event } of reader.individuals()) {
       this.#totals.addIndividual(type, event === undefined);
-      if (event !== undefined) this.#collector.dispatch(event);
+      if (event !== undefined) this.#dispatcher.dispatch(event);
       if (this.#slices.isOver()) await this.#slices.pause();
     }
   }

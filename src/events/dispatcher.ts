@@ -1,16 +1,16 @@
 import { type EventName, eventNames } from "./catalogue.ts";
-import type { Closeness, Delivered, Interest, Subscriber, Subscriptions } from "./subscriber.ts";
+import type { Delivered, Subscriber, SubscriptionLevel, SubscriptionLevels, Subscriptions } from "./subscriber.ts";
 import type { Clock } from "../core/clock.ts";
 
 /**
  * The receiving end of the bus: keeps the subscribers, tells the producers what is listened to, and hands every event
  * and group to everyone who listens to its type.
  */
-export class Collector {
+export class Dispatcher {
   readonly #subscribers = new Set<Subscriber>();
   /** Who listens to a type, in the order of their subscription. */
   #heard: ReadonlyMap<EventName, readonly Subscriber[]> = new Map();
-  readonly #listeners = new Set<(interest: Interest) => void>();
+  readonly #listeners = new Set<(levels: SubscriptionLevels) => void>();
   readonly #exceptions = new Map<string, number>();
   readonly #onException: (name: string, error: unknown) => void;
 
@@ -25,30 +25,30 @@ export class Collector {
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     this.#exceptions.set(subscriber.name, this.#exceptions.get(subscriber.name) ?? 0);
-    this.#tellInterest();
+    this.#announceLevels();
     return () => {
-      if (this.#subscribers.delete(subscriber)) this.#tellInterest();
+      if (this.#subscribers.delete(subscriber)) this.#announceLevels();
     };
   }
 
   /** Calls back with what is listened to: now, and whenever it changes. */
-  onInterest(listener: (interest: Interest) => void): void {
+  onLevels(listener: (levels: SubscriptionLevels) => void): void {
     this.#listeners.add(listener);
-    listener(this.interest());
+    listener(this.levels());
   }
 
   /** What is listened to, and how closely. */
-  interest(): Interest {
-    const interest = new Map<EventName, Closeness>();
-    for (const { subscriptions, detail = [], followed = [] } of this.#subscribers) {
+  levels(): SubscriptionLevels {
+    const levels = new Map<EventName, SubscriptionLevel>();
+    for (const { subscriptions, individual = [], traced = [] } of this.#subscribers) {
       for (const name of eventNames) {
         if (subscriptions[name] === undefined) continue;
-        if (detail.includes(name)) interest.set(name, "detail");
-        else if (followed.includes(name) && interest.get(name) !== "detail") interest.set(name, "followed");
-        else if (!interest.has(name)) interest.set(name, "folded");
+        if (individual.includes(name)) levels.set(name, "individual");
+        else if (traced.includes(name) && levels.get(name) !== "individual") levels.set(name, "traced");
+        else if (!levels.has(name)) levels.set(name, "aggregated");
       }
     }
-    return interest;
+    return levels;
   }
 
   /** Hands an event or a group to everyone who listens to its type. Never throws. */
@@ -71,7 +71,7 @@ export class Collector {
   async shutdown(): Promise<void> {
     const subscribers = [...this.#subscribers];
     this.#subscribers.clear();
-    this.#tellInterest();
+    this.#announceLevels();
     await Promise.all(subscribers.map(async (subscriber) => {
       try {
         await subscriber.shutdown?.();
@@ -81,13 +81,13 @@ export class Collector {
     }));
   }
 
-  #tellInterest(): void {
+  #announceLevels(): void {
     const subscribers = [...this.#subscribers];
     this.#heard = new Map(
       eventNames.map((name) => [name, subscribers.filter(({ subscriptions }) => subscriptions[name] !== undefined)]),
     );
-    const interest = this.interest();
-    for (const listener of this.#listeners) listener(interest);
+    const levels = this.levels();
+    for (const listener of this.#listeners) listener(levels);
   }
 
   #countException(subscriber: string, error: unknown): void {
@@ -104,7 +104,7 @@ function call<Name extends EventName>(subscriptions: Subscriptions, event: Deliv
 
 /** What became of the events of one type: published = delivered + rolledUp + lost, whenever it is asked. */
 export interface EventCounts {
-  /** Events that the collector has found in the memory of their producers. */
+  /** Events that the dispatcher has found in the memory of their producers. */
   readonly published: number;
   /** Dispatched one by one, with details. */
   readonly delivered: number;

@@ -4,9 +4,9 @@ import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { CounterRows, type TypeRows } from "./memory/counter_rows.ts";
 import { RingWriter } from "./memory/ring.ts";
 import { Segment, WORD } from "./memory/segment.ts";
-import { CLOSENESS } from "./subscriber.ts";
+import { LEVEL } from "./subscriber.ts";
 import { type Schedule, unrefTimer } from "../core/timers.ts";
-import { bellName, type OpenBell, openBell } from "./bell.ts";
+import { notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {
@@ -17,13 +17,13 @@ export interface ProducerOptions {
   readonly clock: Clock;
   readonly schedule: Schedule;
   /** Tells the collector to look; `written`: how many individual events there were so far. May be in vain. */
-  readonly ring: (written: number) => void;
+  readonly notify: (written: number) => void;
   /** How long an individual event may wait before the collector is told to look. */
-  readonly ringAfterMs: number;
+  readonly notifyAfterMs: number;
 }
 
 /** So many individual events are not kept waiting. */
-const RING_AT_ONCE = 1024;
+const NOTIFY_AT_ONCE = 1024;
 
 /** One event type's side of a producer. */
 interface Lane {
@@ -44,8 +44,8 @@ export class EventProducer {
   /** An object, because Bun finds a property three times as fast as a Map entry. */
   readonly #lanes: Readonly<Record<EventName, Lane>>;
   /** Individual events since the collector was told last, and whether a timer will tell it. */
-  #untold = 0;
-  #willTell = false;
+  #unannounced = 0;
+  #isNotifyDue = false;
   #stopped = false;
 
   constructor(options: ProducerOptions) {
@@ -63,11 +63,11 @@ export class EventProducer {
   readonly publish: Publish<EventMap> = (name, fields) => {
     const { type, rows } = this.#lanes[name];
     // A plain read: whatever the collector has written is seen soon enough.
-    const closeness = this.#words[WORD.wanted + type];
-    if (closeness === CLOSENESS.none || this.#stopped) return;
-    const isWanted = closeness === CLOSENESS.detail || (closeness === CLOSENESS.followed && isFollowed(fields));
+    const level = this.#words[WORD.wanted + type];
+    if (level === LEVEL.none || this.#stopped) return;
+    const isWanted = level === LEVEL.individual || (level === LEVEL.traced && isTraced(fields));
     if (!isWanted) return rows.add(fields, false);
-    if (this.#ring.push(type, this.#options.clock.nowMs(), fields)) this.#tell();
+    if (this.#ring.push(type, this.#options.clock.nowMs(), fields)) this.#notify();
     else rows.add(fields, true);
   };
 
@@ -76,24 +76,24 @@ export class EventProducer {
     this.#stopped = true;
   }
 
-  #tell(): void {
-    const { schedule, ring, ringAfterMs } = this.#options;
-    if (++this.#untold >= RING_AT_ONCE) {
-      this.#untold = 0;
-      return ring(this.#ring.written);
+  #notify(): void {
+    const { schedule, notify, notifyAfterMs } = this.#options;
+    if (++this.#unannounced >= NOTIFY_AT_ONCE) {
+      this.#unannounced = 0;
+      return notify(this.#ring.written);
     }
-    if (this.#willTell) return;
-    this.#willTell = true;
+    if (this.#isNotifyDue) return;
+    this.#isNotifyDue = true;
     schedule(() => {
-      this.#willTell = false;
-      this.#untold = 0;
-      ring(this.#ring.written);
-    }, ringAfterMs);
+      this.#isNotifyDue = false;
+      this.#unannounced = 0;
+      notify(this.#ring.written);
+    }, notifyAfterMs);
   }
 }
 
 /** Whether it belongs to a followed request, or says why something failed. */
-function isFollowed(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
+function isTraced(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
   return fields.requestId !== undefined || fields.error !== undefined;
 }
 
@@ -123,9 +123,9 @@ export interface ThreadProducerOptions {
   /** Default: a timer that does not hold the process. */
   readonly schedule?: Schedule;
   /** Default: a BroadcastChannel. */
-  readonly open?: OpenBell;
+  readonly open?: OpenNotifier;
   /** How long an individual event may wait before the bus is told to look. Default 10. */
-  readonly ringAfterMs?: number;
+  readonly notifyAfterMs?: number;
 }
 
 /** A thread's end of a bus that collects on another one. */
@@ -138,16 +138,23 @@ export interface ThreadProducer {
 /** Publishes to an EventBus of another thread. */
 export function openProducer(
   { bus, id, memory, queueSize }: ProducerSeat,
-  { clock, schedule = unrefTimer, open = openBell, ringAfterMs = 10 }: ThreadProducerOptions,
+  { clock, schedule = unrefTimer, open = openNotifier, notifyAfterMs = 10 }: ThreadProducerOptions,
 ): ThreadProducer {
-  const bell = open(bellName(bus, id));
-  const ring = (written: number) => bell.ring(written);
-  const producer = new EventProducer({ segment: new Segment(memory), queueSize, clock, schedule, ringAfterMs, ring });
+  const notifier = open(notifierName(bus, id));
+  const notify = (written: number) => notifier.notify(written);
+  const producer = new EventProducer({
+    segment: new Segment(memory),
+    queueSize,
+    clock,
+    schedule,
+    notifyAfterMs,
+    notify,
+  });
   return {
     publish: producer.publish,
     stop() {
       producer.stop();
-      bell.close();
+      notifier.close();
     },
   };
 }

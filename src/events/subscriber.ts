@@ -18,12 +18,12 @@ export interface Subscriber {
    * The events it wants one by one with their details while there is room; for all others exact groups do, and are far
    * cheaper.
    */
-  readonly detail?: readonly EventName[];
+  readonly individual?: readonly EventName[];
   /**
    * The events it wants one by one where they belong to a followed request (they carry a `requestId`) or say why
    * something failed (they carry an `error`); the others come in groups.
    */
-  readonly followed?: readonly EventName[];
+  readonly traced?: readonly EventName[];
   /** Called once, after the last event. A throw is counted like a handler's. */
   shutdown?(): void | Promise<void>;
 }
@@ -31,15 +31,15 @@ export interface Subscriber {
 /**
  * How closely an event type is listened to: in groups, one by one for followed requests and failures, or one by one.
  */
-export type Closeness = "folded" | "followed" | "detail";
+export type SubscriptionLevel = "aggregated" | "traced" | "individual";
 
-/** How a closeness is written in shared memory. */
-export const CLOSENESS = { none: 0, folded: 1, followed: 2, detail: 3 } as const satisfies Readonly<
-  Record<Closeness | "none", number>
+/** How a level is written in shared memory. */
+export const LEVEL = { none: 0, aggregated: 1, traced: 2, individual: 3 } as const satisfies Readonly<
+  Record<SubscriptionLevel | "none", number>
 >;
 
 /** How closely each event type is listened to; a type that is not in the map is not listened to at all. */
-export type Interest = ReadonlyMap<EventName, Closeness>;
+export type SubscriptionLevels = ReadonlyMap<EventName, SubscriptionLevel>;
 
 /** What the bus adds to an event's own fields. */
 export type Envelope<Name extends EventName> = {

@@ -16,7 +16,7 @@ import {
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
 import { listenToExporters, type PushEnd } from "./push/push_end.ts";
-import { samplerOf } from "./request_follower.ts";
+import { samplerOf } from "./request_tracer.ts";
 import { type FinishedSpan, type SpanEvent, tracesPush } from "./push/traces_push.ts";
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, PushEnd, Signal, SpanEvent };

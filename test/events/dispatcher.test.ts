@@ -1,32 +1,32 @@
 import { expect, test } from "bun:test";
-import { Collector } from "../../src/events/dispatcher.ts";
-import type { Interest } from "../../src/events/subscriber.ts";
+import { Dispatcher } from "../../src/events/dispatcher.ts";
+import type { SubscriptionLevels } from "../../src/events/subscriber.ts";
 
-test("Collector tells producers what is listened to, now and at each change", () => {
-  const collector = new Collector();
-  const told: Interest[] = [];
-  collector.onInterest((interest) => told.push(interest));
-  const stop = collector.subscribe({
+test("Dispatcher tells producers what is listened to, now and at each change", () => {
+  const dispatcher = new Dispatcher();
+  const told: SubscriptionLevels[] = [];
+  dispatcher.onLevels((levels) => told.push(levels));
+  const stop = dispatcher.subscribe({
     name: "live",
     subscriptions: { "l1.removed": () => {} },
-    detail: ["l1.removed", "l1.read.finished"],
+    individual: ["l1.removed", "l1.read.finished"],
   });
-  collector.subscribe({ name: "metrics", subscriptions: { "l1.removed": () => {}, "l1.read.finished": () => {} } });
+  dispatcher.subscribe({ name: "metrics", subscriptions: { "l1.removed": () => {}, "l1.read.finished": () => {} } });
   stop();
   stop();
   expect(told).toEqual([
     new Map(),
-    new Map([["l1.removed", "detail"]]),
-    new Map([["l1.read.finished", "folded"], ["l1.removed", "detail"]]),
-    new Map([["l1.read.finished", "folded"], ["l1.removed", "folded"]]),
+    new Map([["l1.removed", "individual"]]),
+    new Map([["l1.read.finished", "aggregated"], ["l1.removed", "individual"]]),
+    new Map([["l1.read.finished", "aggregated"], ["l1.removed", "aggregated"]]),
   ]);
 });
 
-test("Collector tells the first exception of a subscriber with its cause, and counts the others", () => {
+test("Dispatcher tells the first exception of a subscriber with its cause, and counts the others", () => {
   const told: unknown[] = [];
-  const collector = new Collector((name, error) => told.push([name, error]));
+  const dispatcher = new Dispatcher((name, error) => told.push([name, error]));
   const cause = new Error("broken");
-  collector.subscribe({
+  dispatcher.subscribe({
     name: "bad",
     subscriptions: {
       "worker.started"() {
@@ -35,6 +35,6 @@ test("Collector tells the first exception of a subscriber with its cause, and co
     },
   });
   const event = { name: "worker.started", timeMs: 1, count: 1, folded: false, place: "0" } as const;
-  for (let n = 0; n < 3; n += 1) collector.dispatch(event);
-  expect([told, collector.exceptions().get("bad")]).toEqual([[["bad", cause]], 3]);
+  for (let n = 0; n < 3; n += 1) dispatcher.dispatch(event);
+  expect([told, dispatcher.exceptions().get("bad")]).toEqual([[["bad", cause]], 3]);
 });

@@ -47,7 +47,7 @@ export function memoryApp(
   let nowMs = 1_800_000_000_000;
   let ready = true;
   const events = new EventRecorder();
-  const bus = new EventBus({ ringAfterMs: 0 });
+  const bus = new EventBus({ notifyAfterMs: 0 });
   const feed = new LiveFeed({ source: bus, schedule: unrefTimer, nonce: "memory" });
   const errors: unknown[] = [];
   const knobs: MemoryStorageKnobs = {

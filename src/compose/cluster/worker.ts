@@ -21,7 +21,7 @@ import { RemoteChanges } from "../../storage/changes/remote_changes.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { StorageManager } from "../../storage/storage_manager.ts";
-import { composeNode, followerOf, unready } from "../server_thread.ts";
+import { composeServerThread, requestTracerOf, unready } from "../server_thread.ts";
 import { openL1 } from "../tiers.ts";
 import { every } from "../../core/timers.ts";
 import { TICK_MS } from "../telemetry.ts";
@@ -71,7 +71,7 @@ async function runWorker(
   };
   if (data.storageLines !== undefined) connect(data.storageLines);
   const access = new Access(data.access.tokens, new FailureTable(data.access.failures, clock));
-  const node = await composeNode({
+  const serving = await composeServerThread({
     config,
     access,
     version,
@@ -85,36 +85,36 @@ async function runWorker(
     changes: isOwnedElsewhere ? changes : undefined,
     status: shareRuns(main.status),
     metricsText: shareRuns(main.metrics),
-    follow: followerOf(config, data.env),
+    follow: requestTracerOf(config, data.env),
     events: main.events,
     unready: (hasTrouble) => unready({ isServing: board.isReady, storageOutage: board.storageOutage, hasTrouble }),
     onActiveRequests: (count) => board.setActiveRequests(seat.place, count),
     reportError,
   });
   board.serves();
-  const listener = node.listen({ port: data.port, reusePort: true });
+  const listener = serving.listen({ port: data.port, reusePort: true });
   const heart = setInterval(() => {
     board.beat(seat.place);
-    board.setTrouble(seat.place, node.storage.trouble !== undefined);
-    board.setLoadsInFlight(seat.place, node.storage.loadsInFlight);
+    board.setTrouble(seat.place, serving.storage.trouble !== undefined);
+    board.setLoadsInFlight(seat.place, serving.storage.loadsInFlight);
     // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
     if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);
   let reporting: ReturnType<typeof setInterval> | undefined;
-  if (data.reports !== undefined && node.storage.tiers.length > 1) {
-    const report = shareRuns(reportOf(node.storage, new TierReporter(data.reports, clock)));
+  if (data.reports !== undefined && serving.storage.tiers.length > 1) {
+    const report = shareRuns(reportOf(serving.storage, new TierReporter(data.reports, clock)));
     reporting = setInterval(() => void report(), REPORT_MS);
   }
   return {
-    tiers: node.storage.tiers,
+    tiers: serving.storage.tiers,
     connectStorage: connect,
     replaceTokens: (tokens) => access.replace(tokens),
     async stop() {
-      const before = node.storage.storeTotals;
+      const before = serving.storage.storeTotals;
       const cutRequests = await listener.stop({ patienceMs: config.shutdownTimeoutMs * REQUESTS_SHARE });
       let failure: string | undefined;
       try {
-        await node.storage.drain();
+        await serving.storage.drain();
       } catch (error) {
         failure = causeText(error);
       }
@@ -123,7 +123,7 @@ async function runWorker(
       producer.stop();
       clearInterval(reporting);
       clearInterval(heart);
-      const { stored, refused } = node.storage.storeTotals;
+      const { stored, refused } = serving.storage.storeTotals;
       return {
         kind: "stopped",
         stored: stored - before.stored,

@@ -149,7 +149,11 @@ export class LiveFeed {
       this.#recent.add(made);
       for (const listener of this.#listeners) listener.offer(made);
     };
-    return { name: "live", subscriptions: Object.fromEntries(wanted.map((name) => [name, record])), detail: wanted };
+    return {
+      name: "live",
+      subscriptions: Object.fromEntries(wanted.map((name) => [name, record])),
+      individual: wanted,
+    };
   }
 }
 

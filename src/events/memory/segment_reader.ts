@@ -1,6 +1,6 @@
 import { meanIn } from "../../core/buckets.ts";
 import { type EventName, eventNames, type EventSchema, schemaOf } from "../catalogue.ts";
-import { CLOSENESS, deliver, type Delivered, type Interest } from "../subscriber.ts";
+import { deliver, type Delivered, LEVEL, type SubscriptionLevels } from "../subscriber.ts";
 import { ROW, slotWidth } from "./counter_rows.ts";
 import { align, type Segment, WORD } from "./segment.ts";
 import { type Individual, RingReader } from "./ring.ts";
@@ -149,9 +149,9 @@ export class ProducerReader {
   }
 
   /** Tells the producer what is listened to; it goes by that from its next publish on. */
-  want(interest: Interest): void {
+  want(levels: SubscriptionLevels): void {
     for (const [type, name] of eventNames.entries()) {
-      Atomics.store(this.#segment.words, WORD.wanted + type, CLOSENESS[interest.get(name) ?? "none"]);
+      Atomics.store(this.#segment.words, WORD.wanted + type, LEVEL[levels.get(name) ?? "none"]);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { EventName } from "../../events/catalogue.ts";
-import type { Closeness, Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Delivered, Subscriber, SubscriptionLevel, Subscriptions } from "../../events/subscriber.ts";
 import type { Level, Log } from "./log.ts";
 import type { Outages, RecentlyTold } from "./repetition.ts";
 /** The particulars of a line, by name. */
@@ -21,10 +21,10 @@ export interface Outage {
 
 /** Options of an event's line. */
 interface LineOptions<Name extends EventName> {
-  /** The closeness with which the event is listened to at levels above debug. Default: "folded", in groups. */
-  readonly wants?: Closeness | "nothing";
-  /** The closeness at level debug. Default: as at the other levels. */
-  readonly wantsAtDebug?: Closeness;
+  /** The subscriptionLevel with which the event is listened to at levels above debug. Default: "folded", in groups. */
+  readonly wants?: SubscriptionLevel | "nothing";
+  /** The subscriptionLevel at level debug. Default: as at the other levels. */
+  readonly wantsAtDebug?: SubscriptionLevel;
   readonly outage?: (event: Delivered<Name>) => Outage;
   /** The kind of the line, of which one is written a minute; undefined: it is not worth a line. Default: all are. */
   readonly oncePer?: (event: Delivered<Name>) => string | undefined;
@@ -41,8 +41,8 @@ export interface LineSink {
 /** One entry of the table of lines: an event and the line that it makes. */
 export interface EventLine {
   readonly event: EventName;
-  /** The closeness with which the event is listened to. */
-  readonly closeness: (isDebug: boolean) => Closeness | "nothing";
+  /** The subscriptionLevel with which the event is listened to. */
+  readonly subscriptionLevel: (isDebug: boolean) => SubscriptionLevel | "nothing";
   /** The handler that writes the line. */
   readonly handler: (component: string, sink: LineSink) => Subscriptions;
 }
@@ -57,11 +57,11 @@ export interface Component {
 export function on<Name extends EventName>(
   event: Name,
   text: (event: Delivered<Name>) => LineText,
-  { wants = "folded", wantsAtDebug, outage: outageOf, oncePer }: LineOptions<Name> = {},
+  { wants = "aggregated", wantsAtDebug, outage: outageOf, oncePer }: LineOptions<Name> = {},
 ): EventLine {
   return {
     event,
-    closeness: (isDebug) => isDebug ? wantsAtDebug ?? wants : wants,
+    subscriptionLevel: (isDebug) => isDebug ? wantsAtDebug ?? wants : wants,
     handler: (component, sink) => ({
       [event](happened: Delivered<Name>) {
         const kind = oncePer?.(happened);
@@ -84,14 +84,15 @@ export function on<Name extends EventName>(
 
 /** Makes the subscriber that writes the lines of a component. */
 export function componentSubscriber({ component, lines }: Component, sink: LineSink): Subscriber {
-  const closeness = (line: EventLine) => line.closeness(sink.log.writes("debug"));
-  const heard = lines.filter((line) => closeness(line) !== "nothing");
-  const eventsHeard = (how: Closeness) => heard.filter((line) => closeness(line) === how).map(({ event }) => event);
+  const subscriptionLevel = (line: EventLine) => line.subscriptionLevel(sink.log.writes("debug"));
+  const heard = lines.filter((line) => subscriptionLevel(line) !== "nothing");
+  const eventsHeard = (how: SubscriptionLevel) =>
+    heard.filter((line) => subscriptionLevel(line) === how).map(({ event }) => event);
   return {
     name: `logging.${component}`,
     subscriptions: heard.reduce<Subscriptions>((others, line) => ({ ...others, ...line.handler(component, sink) }), {}),
-    detail: eventsHeard("detail"),
-    followed: eventsHeard("followed"),
+    individual: eventsHeard("individual"),
+    traced: eventsHeard("traced"),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Delivered } from "../../events/subscriber.ts";
 import { type Component, type Fields, on } from "./event_line.ts";
 
 /** For those who look closely, every single one; for all others only followed requests and failures. */
-const CLOSER_AT_DEBUG = { wants: "followed", wantsAtDebug: "detail" } as const;
+const CLOSER_AT_DEBUG = { wants: "traced", wantsAtDebug: "individual" } as const;
 
 const causeOf = ({ error }: { readonly error?: string | undefined }): Fields => error === undefined ? {} : { error };
 
@@ -25,13 +25,13 @@ const l1: Component = {
     on(
       "l1.removed",
       ({ tenant, reason, keys, bytes }) => ["debug", "objects left memory", { tenant, reason, keys, bytes }],
-      { wants: "nothing", wantsAtDebug: "folded" },
+      { wants: "nothing", wantsAtDebug: "aggregated" },
     ),
     on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases ran out", { kind, keys }]),
     on(
       "l1.allocation.failed",
       ({ during, keys, bytes }) => ["warn", "no room in memory", { during, keys, bytes }],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
     on(
       "l1.read.failed",
@@ -40,7 +40,7 @@ const l1: Component = {
         "an object that was found could not be read",
         { during, reason, keys },
       ],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
   ],
 };
@@ -55,12 +55,12 @@ const storage: Component = {
         "a lookup was decided",
         { tenant, tier, result, reason, keys, bytes },
       ],
-      { wants: "nothing", wantsAtDebug: "detail" },
+      { wants: "nothing", wantsAtDebug: "individual" },
     ),
     on(
       "sm.write.finished",
       ({ tenant, outcome, keys, bytes }) => ["debug", "a write ended", { tenant, outcome, keys, bytes }],
-      { wants: "nothing", wantsAtDebug: "detail" },
+      { wants: "nothing", wantsAtDebug: "individual" },
     ),
   ],
 };
@@ -81,7 +81,7 @@ const storageThread: Component = {
         "the storage thread has ended and is started again",
         { cause: gone.cause, ...causeOf(gone) },
       ],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
   ],
 };
@@ -130,7 +130,7 @@ const l2: Component = {
       "l2.cleanup_failed",
       ({ tier, error = "" }) => ["warn", "a tier failed to clean up", { tier, error }],
       {
-        wants: "followed",
+        wants: "traced",
         outage: ({ tier, error = "" }) => ({ kind: `clean up ${tier}`, state: "fails", cause: error }),
       },
     ),
@@ -140,7 +140,7 @@ const l2: Component = {
         state === "unusable"
           ? ["error", "a tier cannot be used", { tier, cause }]
           : ["info", "a tier can be used again", { tier, cause }],
-      { wants: "detail" },
+      { wants: "individual" },
     ),
     on("l2.removed", ({ tier, tenant, reason, keys, bytes }) => {
       const fields = { tier, tenant, reason, keys, bytes };
@@ -159,7 +159,7 @@ const access: Component = {
       "a request was not let in",
       { reason, address, method, route, ...(token === undefined ? {} : { token }) },
     ], {
-      wants: "detail",
+      wants: "individual",
       // A request without credentials is nobody's fault.
       oncePer: ({ reason, address }) =>
         reason === "missing" || address === undefined ? undefined : `${reason} ${address}`,
@@ -171,7 +171,7 @@ const access: Component = {
           ? ["info", "the tokens were read again", { tokens }]
           : ["error", "the file of tokens cannot be used: the tokens before it go on to count", { error }],
       {
-        wants: "detail",
+        wants: "individual",
       },
     ),
   ],

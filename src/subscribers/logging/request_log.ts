@@ -29,7 +29,7 @@ const MAX_TIER_CALLS = 64;
 export class RequestLog implements Subscriber {
   readonly name = "logging.request_log";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "http.request.start",
     "http.request.end",
     "lookup.finished",

@@ -53,7 +53,7 @@ export function familySubscriber({ name, metrics }: Family, options: FamilyOptio
       (others, event) => ({ ...others, [event]: handlerOf(event, { fed, context }) }),
       {},
     ),
-    detail: metrics.flatMap(({ feed }) => feed.detail),
+    individual: metrics.flatMap(({ feed }) => feed.individual),
     shutdown: () => stops.forEach((stop) => stop()),
   };
 }

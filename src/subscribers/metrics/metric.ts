@@ -65,7 +65,7 @@ export type Run = (record: (value: number) => void, process: ProcessSource) => (
 interface Feed {
   readonly measures: Measures;
   /** Events that the metric needs one by one, with their details, while there is room. */
-  readonly detail: readonly EventName[];
+  readonly individual: readonly EventName[];
   readonly reads: Reads;
   readonly run?: Run;
 }
@@ -107,7 +107,7 @@ class Declaration<Label extends string> implements Metric {
     event: Name,
     measure: (event: Delivered<Name>, context: MeasureContext) => Measured<Label>,
   ): Declaration<Label> {
-    return this.on(event, measure).#with({ detail: [...this.feed.detail, event] });
+    return this.on(event, measure).#with({ individual: [...this.feed.individual, event] });
   }
 
   /** Shows the state of something when the metrics are collected. */
@@ -127,7 +127,7 @@ class Declaration<Label extends string> implements Metric {
   }
 }
 
-const NOTHING: Feed = { measures: {}, detail: [], reads: {} };
+const NOTHING: Feed = { measures: {}, individual: [], reads: {} };
 
 /** Declares a number that only grows. */
 export function counter<const Label extends string = never>(name: string, about: About<Label>): Declaration<Label> {

@@ -17,7 +17,7 @@ const MAX_EVENTS = 64;
 export class RequestTracing implements Subscriber {
   readonly name = "tracing.requests";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "http.request.start",
     "http.request.end",
     "lookup.finished",

@@ -10,7 +10,7 @@ import { type RecordSpan, traceOf } from "./requests.ts";
 export class StorageTracing implements Subscriber {
   readonly name = "tracing.storage";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "sm.read.prefetched",
     "lookup.finished",
     "sm.read.finished",
@@ -95,7 +95,7 @@ type Completed = Delivered<
 export class L2Tracing implements Subscriber {
   readonly name = "tracing.l2";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "l2.lookup.completed",
     "l2.load.completed",
     "l2.store.completed",

@@ -34,7 +34,7 @@ test("a new line is one entry: its event, level, message and fields, and how it 
     ({ tier, outcome }) =>
       outcome === "error" ? ["warn", "a deletion failed", { tier }] : ["debug", "deleted", { tier }],
     {
-      wants: "followed",
+      wants: "traced",
       outage: ({ tier, outcome, error = "" }) => ({
         kind: tier,
         state: outcome === "error" ? "fails" : "works",
@@ -45,7 +45,7 @@ test("a new line is one entry: its event, level, message and fields, and how it 
   );
   const into = sink("info");
   const subscriber = componentSubscriber({ component: "test", lines: [entry] }, into);
-  expect([subscriber.name, subscriber.followed, subscriber.detail]).toEqual([
+  expect([subscriber.name, subscriber.traced, subscriber.individual]).toEqual([
     "logging.test",
     ["l2.delete.completed"],
     [],

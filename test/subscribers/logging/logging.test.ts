@@ -177,7 +177,7 @@ test("loggingSubscribers tell why and for how long when the storage thread ends 
 });
 
 test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
-  const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);
+  const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ individual = [] }) => individual);
   const perRequest = ["lookup.finished", "sm.write.finished"];
   expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual([
     "access.refused",

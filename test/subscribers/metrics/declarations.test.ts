@@ -62,7 +62,7 @@ test("each subscriber listens exactly to the events that its metrics measure, wi
     const measured = metricFamilies[index]?.metrics.flatMap(({ feed }) => Object.keys(feed.measures));
     expect(Object.keys(subscriptions).toSorted()).toEqual([...new Set(measured)].toSorted());
   }
-  expect(new Set(fed.flatMap(({ detail = [] }) => detail))).toEqual(new Set(["l1.key.sampled"]));
+  expect(new Set(fed.flatMap(({ individual = [] }) => individual))).toEqual(new Set(["l1.key.sampled"]));
 });
 
 test("every metric is fed in exactly one way: by events, by what is read when it is collected, or by itself", () => {

@@ -82,14 +82,14 @@ export class MetricsHarness {
     for (const subscriber of this.subscribers) this.bus.subscribe(subscriber);
   }
 
-  /** Publishes, and waits until all is counted: either folded or (wanted in detail by someone else) one by one. */
+  /** Publishes, and waits until all is counted: either folded or (wanted individually by someone else) one by one. */
   async publish(events: readonly Published[], how: "folded" | "single" = "folded"): Promise<void> {
     if (how === "single") {
-      const detail = events.map(([name]) => name);
+      const individual = events.map(([name]) => name);
       this.bus.subscribe({
         name: "live",
-        subscriptions: Object.fromEntries(detail.map((name) => [name, () => {}])),
-        detail,
+        subscriptions: Object.fromEntries(individual.map((name) => [name, () => {}])),
+        individual,
       });
     }
     for (const event of events) publishOne(this.bus, event);

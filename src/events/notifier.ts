@@ -2,26 +2,26 @@
  * One of the two ends of a way between a producer and the collector, on which the producer says "look". It may lose,
  * repeat, delay and reorder what is said.
  */
-export interface Bell {
+export interface Notifier {
   /** `written`: how many individual events the producer has written so far. */
-  ring(written: number): void;
+  notify(written: number): void;
   /** Nothing is heard and nothing is said from here on. */
   close(): void;
 }
 
 /** Opens this thread's end; whoever opens the same name is the other end. */
-export type OpenBell = (name: string, onRing?: (written: number) => void) => Bell;
+export type OpenNotifier = (name: string, onNotify?: (written: number) => void) => Notifier;
 
-/** A bell over a BroadcastChannel, for two threads of one process. */
-export const openBell: OpenBell = (name, onRing) => {
+/** A notifier over a BroadcastChannel, for two threads of one process. */
+export const openNotifier: OpenNotifier = (name, onNotify) => {
   const channel = new BroadcastChannel(name);
-  if (onRing !== undefined) {
+  if (onNotify !== undefined) {
     channel.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
-      if (typeof data === "number") onRing(data);
+      if (typeof data === "number") onNotify(data);
     });
   }
   return {
-    ring(written) {
+    notify(written) {
       try {
         channel.postMessage(written);
       } catch {
@@ -32,7 +32,7 @@ export const openBell: OpenBell = (name, onRing) => {
   };
 };
 
-/** The bell of one producer: it wakes no other. `server`: different for every server of a process. */
-export function bellName(server: string, producer: string): string {
+/** The notifier of one producer: it wakes no other. `server`: different for every server of a process. */
+export function notifierName(server: string, producer: string): string {
   return `${server}/${producer}`;
 }

@@ -3,14 +3,14 @@ import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { SamplingDecision, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
 import fc from "fast-check";
 import { parseTraceParent } from "../../src/core/trace_context.ts";
-import { requestFollower } from "../../src/telemetry/request_follower.ts";
+import { requestTracer } from "../../src/telemetry/request_tracer.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const PUSH = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
 const parent = (flags: "00" | "01", traceId = TRACE) => `00-${traceId}-b7ad6b7169203331-${flags}`;
 
 function follower(env: Readonly<Record<string, string>>, everyRequest = false, random = 0.5) {
-  return requestFollower({
+  return requestTracer({
     env: { ...PUSH, ...env },
     everyRequest,
     random: () => random,
@@ -18,13 +18,13 @@ function follower(env: Readonly<Record<string, string>>, everyRequest = false, r
   });
 }
 
-test("requestFollower follows nothing when no traces are pushed or the sampler is always_off", () => {
-  expect(requestFollower({ env: {}, everyRequest: false })).toBeUndefined();
+test("requestTracer follows nothing when no traces are pushed or the sampler is always_off", () => {
+  expect(requestTracer({ env: {}, everyRequest: false })).toBeUndefined();
   expect(follower({ OTEL_TRACES_SAMPLER: "always_off" })).toBeUndefined();
   expect(follower({ OTEL_TRACES_EXPORTER: "none" })).toBeUndefined();
 });
 
-test("requestFollower begins a trace when there is no parent, and goes on with the parent's when there is", () => {
+test("requestTracer begins a trace when there is no parent, and goes on with the parent's when there is", () => {
   const follow = follower({});
   expect(follow?.(null)).toEqual({ requestId: `00-${"ab".repeat(16)}-${"ab".repeat(8)}-01` });
   expect(follow?.("nonsense")?.traceParent).toBeUndefined();
@@ -48,13 +48,13 @@ const decisions: readonly (readonly [string, string, readonly boolean[]])[] = [
 ];
 
 for (const [sampler, arg, expected] of decisions) {
-  test(`requestFollower decides by the sampler "${sampler}" and its argument "${arg}" for a root, a sampled and an unsampled parent`, () => {
+  test(`requestTracer decides by the sampler "${sampler}" and its argument "${arg}" for a root, a sampled and an unsampled parent`, () => {
     const follow = follower({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: arg });
     expect([null, parent("01"), parent("00")].map((header) => follow?.(header) !== undefined)).toEqual([...expected]);
   });
 }
 
-test("requestFollower decides like the SDK's sampler when the ratio goes by the trace", () => {
+test("requestTracer decides like the SDK's sampler when the ratio goes by the trace", () => {
   const hex = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) =>
     Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
   ).filter((id) => !/^0+$/.test(id));
@@ -65,7 +65,7 @@ test("requestFollower decides like the SDK's sampler when the ratio goes by the 
   }));
 });
 
-test("requestFollower names every request, and marks those that are not sampled, when someone writes all of them down", () => {
+test("requestTracer names every request, and marks those that are not sampled, when someone writes all of them down", () => {
   const follow = follower({ OTEL_TRACES_SAMPLER: "always_off" }, true);
   expect(parseTraceParent(follow?.(null)?.requestId ?? "")?.sampled).toBe(false);
   expect(parseTraceParent(follow?.(parent("01"))?.requestId ?? "")).toEqual({

@@ -11,7 +11,7 @@ function listening(queueSize = 10) {
   bus.subscribe({
     name: "follower",
     subscriptions: { "lookup.finished": (event) => got.push(event) },
-    followed: ["lookup.finished"],
+    traced: ["lookup.finished"],
   });
   return { bus, got };
 }
@@ -40,7 +40,7 @@ test("EventBus counts a followed event as shed when the queue is full, and one t
 
 test("EventBus delivers every event one by one when another subscriber wants all details", async () => {
   const { bus, got } = listening();
-  bus.subscribe({ name: "all", subscriptions: { "lookup.finished": () => {} }, detail: ["lookup.finished"] });
+  bus.subscribe({ name: "all", subscriptions: { "lookup.finished": () => {} }, individual: ["lookup.finished"] });
   bus.publish("lookup.finished", MISS);
   await bus.flush();
   expect(got.map(({ folded }) => folded)).toEqual([false]);

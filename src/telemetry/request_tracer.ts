@@ -5,7 +5,7 @@ import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_settings.ts";
 
 /** Settings of the follower. */
-export interface FollowerOptions {
+export interface RequestTracerOptions {
   readonly env: Env;
   /** Whether every request is followed, sampled or not: someone writes all of them down. */
   readonly everyRequest: boolean;
@@ -26,7 +26,7 @@ interface Sampler {
  * not followed costs nothing more than this. Undefined where no request ever is, because no traces are pushed. Loads
  * nothing of the SDK, so that it can work in every thread that serves.
  */
-export function requestFollower(options: FollowerOptions): Follow | undefined {
+export function requestTracer(options: RequestTracerOptions): Follow | undefined {
   const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
   const env = new OtelEnv(options.env);
   const sampler = otlpTarget(env, "traces") === undefined ? NEVER : samplerOf(env);
