@@ -19,15 +19,15 @@ const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
 
 Generated from src/events/catalogue by \`bun run docs\`. Do not edit.
 
-An event is a fact that a component states where it happens. Publishing never blocks, never throws and never waits; subscribers
-run later. Unless a subscriber wants events one by one, those with the same labels are counted together; what such a group has of a field:
+An event is a typed fact that a component publishes where it happens. Publishing never blocks, throws or waits; subscribers run later.
+Unless a subscriber wants individual events, events with the same labels are aggregated. An aggregate has the fields of an event:
 
-| kind | in a group |
+| kind | in an aggregate |
 |---|---|
-| label | the same in all events of the group |
-| sum | added up |
-| histogram | one group per bucket; holds the mean, which lies in the bucket, so bucket counts and the sum stay exact |
-| detail | gone |
+| label | the same in all its events |
+| sum | the total |
+| histogram | the mean; there is one aggregate per bucket, and its mean is in the bucket, so bucket counts and the sum stay exact |
+| detail | missing |
 
-Every delivered event also has \`name\`, \`timeMs\` (of publish; for a group, of the look that found it), \`count\` (how many events it stands for) and \`folded\`.
+Every delivered event also has \`name\`, \`timeMs\` (the time of publish; for an aggregate, the time at which the collector read it), \`count\` (the number of events it stands for) and \`folded\` (true for an aggregate).
 `;

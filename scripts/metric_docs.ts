@@ -13,7 +13,7 @@ export function metricsMarkdown(): string {
 /** A metric's row in the table of docs/METRICS.md. */
 export function metricRow({ kind, name, about, feed }: Metric): string {
   const quoted = (names: readonly string[]) => names.map((each) => `\`${each}\``).join(", ");
-  const fedBy = quoted(Object.keys(feed.measures)) || "state when collected";
+  const fedBy = quoted(Object.keys(feed.measures)) || "state at collection";
   const { unit, labels = [], help, answers } = about;
   return `| \`${name}\` | ${kind} | ${unit} | ${quoted(labels)} | ${help} | ${answers} | ${fedBy} |`;
 }
@@ -23,48 +23,48 @@ const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
 
 Generated from src/subscribers/metrics/families/ by \`bun run docs\`. Do not edit.
 
-\`GET /metrics\` shows all of them as Prometheus text; OTLP push (\`OTEL_EXPORTER_OTLP_ENDPOINT\`) sends the same names and values. Every series
-carries \`service_instance_id\` on \`/metrics\`, and, but for the histograms of requests, exists at zero from the first scrape wherever its label values are known by then.
-The names are a contract. \`lmcache_mp_*\` are LMCache's names and mean what LMCache means by them; a chunk is an object here, and an object
-counts as one token. The last table says which series of LMCache are not here, and why; of its labels \`model_name\`, \`worker_id\`, \`l1_tag\` and \`backend\` have no meaning here.
+\`GET /metrics\` returns all metrics as Prometheus text; OTLP push (\`OTEL_EXPORTER_OTLP_ENDPOINT\`) sends the same names and values. On \`/metrics\`, every series
+has the label \`service_instance_id\`. A series exists at zero from the first scrape if its label values are known by then; the histograms of requests are the exception.
+The names are a contract. \`lmcache_mp_*\` are LMCache's names, with LMCache's meaning; a chunk is an object here, and an object
+counts as one token. The last table lists the series of LMCache that Vitrine does not have, and why. LMCache's labels \`model_name\`, \`worker_id\`, \`l1_tag\` and \`backend\` have no meaning here.
 
-\`cache_salt\` is the tenant: no label for the tenant without a name, a value of its own for the N tenants with most traffic (\`--tenant-labels\`), \`_other\` for
-the rest. A tenant takes over a label when it has more than twice the traffic of the least that has one, whose counts are then added to \`_other\`: sums over
-all tenants are exact, a single tenant's series may begin again at zero.
+\`cache_salt\` is the tenant. The tenant without a name has no such label, the N tenants with the most traffic (\`--tenant-labels\`) have a value of their own, and all others share \`_other\`.
+A tenant gets a value of its own when it has more than twice the traffic of the smallest tenant that has one; the smallest tenant's counts are then added to \`_other\`. So sums over
+all tenants are exact, but the series of one tenant may start again at zero.
 
-| name | kind | unit | labels | what it is | what question it answers | fed by |
+| name | kind | unit | labels | meaning | question it answers | source |
 |---|---|---|---|---|---|---|
 `;
 
 const ABSENT = `
-## LMCache's series that are not here
+## LMCache's series that Vitrine does not have
 
-All others of its multiprocess mode are: those of its original design, those of its newest catalogue, and what its stock Grafana dashboard asks for.
-Its older in-process engine's names (\`lmcache:*\`) are not.
+Vitrine has all other series of LMCache's multiprocess mode: those of the original design, of the newest catalogue and of the stock Grafana dashboard.
+It does not have the names of the older in-process engine (\`lmcache:*\`).
 
 | name | why |
 |---|---|
 `;
 
-/** A group of LMCache's series, by the beginnings of their names, that has no meaning here. */
+/** LMCache's series without a meaning here, by the prefixes of their names. */
 export interface AbsentSeries {
   readonly prefixes: readonly string[];
   readonly why: string;
 }
 
 /**
- * What LMCache's multiprocess mode exports and Vitrine does not, and why; all its other series are in the table of
- * metrics.
+ * The series that LMCache's multiprocess mode exports and Vitrine does not, with the reasons. All its other series are
+ * in the table of metrics.
  */
 export const lmcacheAbsent: readonly AbsentSeries[] = [
   {
     prefixes: ["lmcache_mp_l0_l1_", "lmcache_mp_transfer_"],
     why:
-      "Copies between GPU and memory: no GPU here. How fast objects come and go is in vitrine_http_*_body_bytes_total.",
+      "Copies between GPU and memory. There is no GPU here; vitrine_http_*_body_bytes_total have the throughput of objects.",
   },
   {
     prefixes: ["lmcache_mp_l0_block_"],
-    why: "Lifetimes of blocks in GPU memory: no GPU here. L1's are in lmcache_mp_l1_chunk_*.",
+    why: "Lifetimes of blocks in GPU memory. There is no GPU here; lmcache_mp_l1_chunk_* have the lifetimes in L1.",
   },
   {
     prefixes: [
@@ -73,24 +73,24 @@ export const lmcacheAbsent: readonly AbsentSeries[] = [
       "lmcache_mp_num_submitted_retrieves",
       "lmcache_mp_num_finished_retrieves",
     ],
-    why: "Copies in a GPU's stream: no GPU here. What is under way is in http_server_active_requests.",
+    why: "Copies in a GPU's stream. There is no GPU here; http_server_active_requests has the requests in progress.",
   },
   {
     prefixes: ["lmcache_mp_lookup_early_exit_"],
     why:
-      "An engine's lookup that ends without looking (no GPU context, no chunk): a request for an object always looks.",
+      "Lookups that an engine ends early (no GPU context, no chunk). A request for an object always performs its lookup.",
   },
   {
     prefixes: ["lmcache_mp_key_directory_"],
     why:
-      "A coordinator's directory over several servers: there is none. What is where: vitrine_objects and vitrine_used_bytes.",
+      "A coordinator's directory over several servers. There is none; vitrine_objects and vitrine_used_bytes have the contents of each tier.",
   },
   {
     prefixes: ["grpc_"],
-    why: "Its gRPC plugin: this is HTTP, with the semantic conventions' http_server_*.",
+    why: "LMCache's gRPC plugin. Vitrine serves HTTP and has http_server_* of the semantic conventions.",
   },
   {
     prefixes: ["lmcache_blend_"],
-    why: "Blending of chunks for an engine, and its serialisation: objects are bytes here.",
+    why: "Blending of chunks for an engine, and its serialisation. Objects are bytes here.",
   },
 ];

@@ -1,7 +1,7 @@
 import type { Delivered } from "../../events/subscriber.ts";
 import { type Component, type Fields, on } from "./event_line.ts";
 
-/** For those who look closely, every single one; for all others only followed requests and failures. */
+/** At debug every individual event, at the other levels only traced requests and failures. */
 const CLOSER_AT_DEBUG = { wants: "traced", wantsAtDebug: "individual" } as const;
 
 const causeOf = ({ error }: { readonly error?: string | undefined }): Fields => error === undefined ? {} : { error };
@@ -14,7 +14,9 @@ const http: Component = {
       const fields = { method, route, status: Number(status), outcome, count, seconds, ...causeOf(end) };
       if (status === "500") return ["error", "a request failed", fields];
       if (status.startsWith("5")) return ["warn", "a request was refused", fields];
-      return outcome === "aborted" ? ["info", "a body broke off", fields] : ["debug", "a request was answered", fields];
+      return outcome === "aborted"
+        ? ["info", "a body was cut short", fields]
+        : ["debug", "a request was answered", fields];
     }, CLOSER_AT_DEBUG),
   ],
 };
@@ -27,7 +29,7 @@ const l1: Component = {
       ({ tenant, reason, keys, bytes }) => ["debug", "objects left memory", { tenant, reason, keys, bytes }],
       { wants: "nothing", wantsAtDebug: "aggregated" },
     ),
-    on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases ran out", { kind, keys }]),
+    on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases expired", { kind, keys }]),
     on(
       "l1.allocation.failed",
       ({ during, keys, bytes }) => ["warn", "no room in memory", { during, keys, bytes }],
@@ -71,9 +73,9 @@ const storageThread: Component = {
     on("storage_thread.started", () => ["info", "the storage thread is ready", {}]),
     on(
       "storage_thread.stuck",
-      () => ["error", "the storage thread stands still: its disk does not answer, or is very slow", {}],
+      () => ["error", "the storage thread hangs: its disk does not respond, or is very slow", {}],
     ),
-    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread goes on", { seconds }]),
+    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread runs again", { seconds }]),
     on(
       "storage_thread.gone",
       (gone) => [
@@ -113,7 +115,7 @@ const tierCalls = (["lookup", "load", "store", "delete"] as const).map((op) =>
     ...CLOSER_AT_DEBUG,
     outage: (call) => ({
       kind: `${op} ${call.tier}`,
-      // A call that broke off says nothing of the tier.
+      // An aborted call says nothing about the tier.
       state: hasFailed(call) ? "fails" : call.outcome === "aborted" ? "unknown" : "works",
       cause: call.error ?? "",
       over: ["a tier works again", { tier: call.tier, op }],
@@ -125,7 +127,7 @@ const l2: Component = {
   component: "l2",
   lines: [
     ...tierCalls,
-    on("timeout.raised", ({ exceptionType, count }) => ["warn", "a call was given up", { call: exceptionType, count }]),
+    on("timeout.raised", ({ exceptionType, count }) => ["warn", "a call timed out", { call: exceptionType, count }]),
     on(
       "l2.cleanup_failed",
       ({ tier, error = "" }) => ["warn", "a tier failed to clean up", { tier, error }],
@@ -156,11 +158,11 @@ const access: Component = {
   lines: [
     on("access.refused", ({ reason, address = "", token, route, method }) => [
       "warn",
-      "a request was not let in",
+      "a request was denied",
       { reason, address, method, route, ...(token === undefined ? {} : { token }) },
     ], {
       wants: "individual",
-      // A request without credentials is nobody's fault.
+      // A request without credentials is normal.
       oncePer: ({ reason, address }) =>
         reason === "missing" || address === undefined ? undefined : `${reason} ${address}`,
     }),
@@ -168,8 +170,8 @@ const access: Component = {
       "access.tokens.changed",
       ({ outcome, tokens, error = "" }) =>
         outcome === "loaded"
-          ? ["info", "the tokens were read again", { tokens }]
-          : ["error", "the file of tokens cannot be used: the tokens before it go on to count", { error }],
+          ? ["info", "the token file was loaded", { tokens }]
+          : ["error", "the token file is invalid: the previous tokens stay in effect", { error }],
       {
         wants: "individual",
       },
@@ -177,5 +179,5 @@ const access: Component = {
   ],
 };
 
-/** Every line that an event makes. */
+/** Every log line that is made from an event. */
 export const components: readonly Component[] = [access, http, l1, storage, storageThread, workers, l2];

@@ -107,7 +107,7 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
     ],
     expected: [0, 0, 0, "ready"],
   });
-  const goesOn = /the storage thread goes on","seconds":\d/;
+  const goesOn = /the storage thread runs again","seconds":\d/;
   // Log lines are written behind.
   const output = await until(() => Promise.resolve(server.process.output), (text) => goesOn.test(text), {
     timeoutMs: 5000,

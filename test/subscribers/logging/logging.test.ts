@@ -118,7 +118,7 @@ function publishAll(bus: EventBus): void {
 }
 
 const WARNINGS = [
-  "a call was given up",
+  "a call timed out",
   "a request was refused",
   "a tier failed to delete",
   "a tier failed to load",
@@ -126,7 +126,7 @@ const WARNINGS = [
   "a worker is gone",
   "an object that was found could not be read",
   "bad objects were removed",
-  "leases ran out",
+  "leases expired",
   "no room in memory",
 ];
 const DEBUGGING = [
@@ -138,17 +138,17 @@ const DEBUGGING = [
   "objects left memory",
 ];
 const TELLING = [
-  "a body broke off",
+  "a body was cut short",
   "a worker has stopped",
   "a worker is ready",
-  "the storage thread goes on",
+  "the storage thread runs again",
   "the storage thread is ready",
 ];
 const ERRORS = [
   "a request failed",
   "a worker's thread cannot be ended: restart the process",
   "the storage thread has ended and is started again",
-  "the storage thread stands still: its disk does not answer, or is very slow",
+  "the storage thread hangs: its disk does not respond, or is very slow",
 ];
 const written: readonly (readonly [Level, readonly string[]])[] = [
   ["error", ERRORS],
@@ -206,7 +206,7 @@ test("Log keeps back all but five warnings of a kind in ten seconds, and tells h
   expect(lines.slice(7)).toMatchObject([
     { message: "a request was refused", suppressed: 4 },
     { message: "a request was refused", error: "because" },
-    { message: "leases ran out" },
+    { message: "leases expired" },
   ]);
 });
 
