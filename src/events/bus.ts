@@ -7,7 +7,7 @@ import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { Dispatcher, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
 import { privateSegment, Segment } from "./memory/segment.ts";
 import { EventProducer } from "./producer.ts";
-import { ProducerReader } from "./memory/segment_reader.ts";
+import { SegmentReader } from "./memory/segment_reader.ts";
 import type { Subscriber, SubscriptionLevels } from "./subscriber.ts";
 import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
 
@@ -15,40 +15,43 @@ import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
 export interface BusOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** Default: a timer that does not hold the process. */
+  /** Default: a timer that does not keep the process alive. */
   readonly schedule?: Schedule;
-  /** Lets others use the thread. Default: until its timers have run. */
+  /** Yields the thread. Default: until its pending timers have run. */
   readonly pause?: () => Promise<void>;
-  /** Most individual events of this thread that wait. Default 8192. */
+  /** Maximum number of this thread's individual events in the ring. Default 8192. */
   readonly queueSize?: number;
-  /** Different for every bus of a process that has producers on other threads. Default: none has. */
+  /** Unique among the buses of a process with producers on other threads. Default: there are none. */
   readonly name?: string;
   /** Default: a BroadcastChannel. */
   readonly open?: OpenNotifier;
   /**
-   * Nothing is collected until `begin`, and everything is counted: for subscribers that come after the producers have
-   * begun. Default false.
+   * Counts all events and dispatches none until `begin`, for subscribers that are added after the producers have
+   * started. Default false.
    */
   readonly held?: boolean;
-  /** How long an individual event of this thread may wait. Default 10. */
+  /** Maximum delay of an individual event of this thread. Default 10. */
   readonly notifyAfterMs?: number;
-  /** How often the collector looks by itself. Default 250. */
+  /** Interval at which the bus looks without a notification. Default 250. */
   readonly lookMs?: number;
-  /** How long dispatching may hold the thread at a time. Default 4. */
+  /** Maximum time for which dispatching holds the thread. Default 4. */
   readonly sliceMs?: number;
-  /** How long the memory of a producer that is gone is looked at: its thread may not have ended yet. Default 10 000. */
+  /**
+   * Time for which the memory of a producer that is gone is still read: its thread may not have ended yet. Default 10
+   * 000.
+   */
   readonly lingerMs?: number;
-  /** Told the first exception of each subscriber. Default: nobody is told. */
+  /** Called with the first exception of each subscriber. Default: none. */
   readonly onException?: (name: string, error: unknown) => void;
 }
 
-/** The bus's numbers about itself. */
+/** The bus's own metrics. */
 export interface BusStats {
-  /** Events published and not dispatched yet. */
+  /** Events published and not yet dispatched. */
   readonly depth: number;
-  /** The most that the oldest of them can have waited; 0 if there is none. */
+  /** Upper bound on the age of the oldest of them; 0 if there is none. */
   readonly lagSeconds: number;
-  /** Per event type, in the order of the catalogue, over all producers that ever were. */
+  /** By event type, in the order of the catalogue, over all producers so far. */
   readonly events: ReadonlyMap<EventName, EventCounts>;
   readonly subscriberExceptions: ReadonlyMap<string, number>;
 }
@@ -68,25 +71,25 @@ const DEFAULTS: Required<BusOptions> = {
   onException: () => {},
 };
 
-/** What producers count while nobody knows yet what subscribers will want. */
+/** The levels before the subscribers are known. */
 const EVERYTHING: SubscriptionLevels = new Map(eventNames.map((name) => [name, "aggregated"]));
 
-/** One producer as its bus knows it. */
+/** A producer, as seen by the bus. */
 interface Source {
-  readonly reader: ProducerReader;
-  /** Missing for this thread's own. */
+  readonly reader: SegmentReader;
+  /** Undefined for this thread's own producer. */
   readonly notifier: Notifier | undefined;
-  /** Whether a look at its ring is due. */
+  /** True if a look at its ring is scheduled. */
   isLookDue: boolean;
   cancelForget: () => void;
 }
 
 /**
- * The event bus: the subscribers, and the memory of every producer, of this thread (`publish`) and of others. It reads
- * what they have published and asks nobody. Nothing is dispatched inside publish.
+ * The event bus: reads the memory of all producers, of this thread (`publish`) and of others, and dispatches their
+ * events to the subscribers. It waits for no other thread, and publish never dispatches.
  */
 export class EventBus {
-  /** States a fact of this thread; can be handed on without the bus. */
+  /** Publishes an event of this thread; can be passed on without the bus. */
   readonly publish: Publish<EventMap>;
   readonly #options: Required<BusOptions>;
   readonly #dispatcher: Dispatcher;
@@ -94,12 +97,12 @@ export class EventBus {
   readonly #slices: Slices;
   readonly #own: EventProducer;
   readonly #sources = new Map<string, Source>();
-  /** One look at a time; the others wait for it. */
+  /** The look in progress; looks run one at a time. */
   #looking: Promise<void> = Promise.resolve();
   #isHeld: boolean;
   #levels: SubscriptionLevels = EVERYTHING;
   #cancelLook: (() => void) | undefined;
-  /** Everything that was published before this time has been dispatched. */
+  /** Everything published before this time has been dispatched. */
   #coveredMs: number;
   #stopped = false;
 
@@ -112,7 +115,7 @@ export class EventBus {
     this.#slices = new Slices(this.#options);
     const segment = new Segment(privateSegment(queueSize));
     const own: Source = {
-      reader: new ProducerReader(segment),
+      reader: new SegmentReader(segment),
       notifier: undefined,
       isLookDue: false,
       cancelForget() {},
@@ -133,24 +136,24 @@ export class EventBus {
     });
   }
 
-  /** Ends `held`: the subscribers are complete. */
+  /** Ends `held`: all subscribers have been added. */
   begin(): void {
     this.#isHeld = false;
     this.#want(this.#dispatcher.levels());
   }
 
-  /** Adds a subscriber, which hears of everything published from now on; the function returned removes it. */
+  /** Adds a subscriber to everything published from now on. The returned function removes it. */
   subscribe(subscriber: Subscriber): () => void {
     if (this.#cancelLook === undefined && !this.#stopped) this.#lookLater();
     return this.#dispatcher.subscribe(subscriber);
   }
 
-  /** Expects a producer, best before its thread starts. `id`: never used before. `memory`: from allocateSegment. */
+  /** Adds a producer, best before its thread starts. `id`: unused so far. `memory`: from allocateSegment. */
   addProducer(id: string, memory: SharedArrayBuffer): void {
-    if (this.#sources.has(id)) throw new VitrineError("bad_request", `add a producer: there already: ${id}`);
+    if (this.#sources.has(id)) throw new VitrineError("bad_request", `add producer: it exists already: ${id}`);
     const { open, name } = this.#options;
-    const reader = new ProducerReader(new Segment(memory));
-    reader.want(this.#levels);
+    const reader = new SegmentReader(new Segment(memory));
+    reader.subscribe(this.#levels);
     const notifier = open(notifierName(name, id), (written) => {
       if (reader.isBehind(written)) this.#takeSoon(source);
     });
@@ -159,8 +162,8 @@ export class EventBus {
   }
 
   /**
-   * Closes the account of a producer whose thread has ended, well or not: all that it had published is dispatched. A
-   * runtime may say too soon that a thread has ended, so its memory is looked at for some time more.
+   * Removes a producer whose thread has ended in any way, after dispatching everything that it published. A runtime may
+   * report the end of a thread too early, so the memory is read for some more time.
    */
   async producerGone(id: string): Promise<void> {
     const { schedule, lingerMs } = this.#options;
@@ -172,10 +175,10 @@ export class EventBus {
     }
   }
 
-  /** Resolves when everything that was published before has been dispatched. */
+  /** Resolves when everything published before the call has been dispatched. */
   readonly flush: () => Promise<void> = shareRuns(() => this.#serially(() => this.#look()));
 
-  /** Dispatches what waits and shuts the subscribers down; what is published from now on is ignored. */
+  /** Dispatches pending events, shuts the subscribers down and ignores all further events. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#own.stop();
@@ -188,7 +191,7 @@ export class EventBus {
     await this.#dispatcher.shutdown();
   }
 
-  /** The numbers when everything that was published before has been dispatched. */
+  /** The stats once everything published before the call has been dispatched. */
   async settledStats(): Promise<BusStats> {
     await this.flush();
     return this.stats();
@@ -208,7 +211,7 @@ export class EventBus {
 
   #want(levels: SubscriptionLevels): void {
     this.#levels = levels;
-    for (const { reader } of this.#sources.values()) reader.want(levels);
+    for (const { reader } of this.#sources.values()) reader.subscribe(levels);
   }
 
   #lookLater(): void {
@@ -229,13 +232,13 @@ export class EventBus {
   }
 
   async #forget(id: string, { reader }: Source): Promise<void> {
-    reader.want(new Map());
+    reader.subscribe(new Map());
     await this.flush();
     this.#sources.delete(id);
   }
 
   #serially(look: () => Promise<void>): Promise<void> {
-    // Also after one that failed.
+    // Continues even if the previous look failed.
     this.#looking = this.#looking.then(look, look);
     return this.#looking;
   }
@@ -255,7 +258,7 @@ export class EventBus {
     this.#coveredMs = sinceMs;
   }
 
-  async #takeIndividuals(reader: ProducerReader): Promise<void> {
+  async #takeIndividuals(reader: SegmentReader): Promise<void> {
     for (const { type, event } of reader.individuals()) {
       this.#totals.addIndividual(type, event === undefined);
       if (event !== undefined) this.#dispatcher.dispatch(event);

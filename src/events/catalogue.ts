@@ -5,8 +5,8 @@ import { requestEvents, threadEvents } from "./catalogue/server.ts";
 export { COUNT_BOUNDS, LATENCY_BOUNDS, RATE_BOUNDS, SIZE_BOUNDS } from "./catalogue/fields.ts";
 
 /**
- * Every event, declared once. Types, the layout of counters and records in shared memory and docs/EVENTS.md all come
- * from this table.
+ * All events. Types, the layout of counters and records in shared memory, and docs/EVENTS.md are derived from this
+ * table.
  */
 export const catalogue = { ...requestEvents, ...l1Events, ...storageEvents, ...l2Events, ...threadEvents };
 
@@ -20,7 +20,7 @@ type DetailNames<Fields> = {
 /** An event's name. */
 export type EventName = keyof Catalogue;
 
-/** What each event carries when it is published: labels and numbers always, details if known. */
+/** The fields of each event when it is published: labels and numbers are required, details are optional. */
 export type EventMap = {
   [Name in EventName]: Simplify<
     & {
@@ -32,26 +32,26 @@ export type EventMap = {
   >;
 };
 
-/** An event type's fields sorted by what folding does with them. */
+/** The fields of an event type, by their role in aggregation. */
 export interface EventSchema {
   readonly name: EventName;
   readonly labels: readonly string[];
-  /** Labels whose values clients choose: past a limit they are folded under OTHER. */
+  /** Labels whose values clients choose. Past a limit, further values are counted under OTHER. */
   readonly openLabels: ReadonlySet<string>;
   readonly sums: readonly string[];
-  /** The one field measured against `bounds`, if there is one. */
+  /** The field that is measured against `bounds`, if there is one. */
   readonly histogram: string | undefined;
   /** Inclusive upper bounds of the buckets, ascending; the last bucket has none. */
   readonly bounds: readonly number[];
 }
 
-/** The label value that stands for the rest when an open label has too many values. */
+/** The label value for all values past the limit of an open label. */
 export const OTHER = "_other";
 
-/** An event's fields with their types forgotten. */
+/** The fields of an event of any type. */
 export type FieldValues = Readonly<Record<string, string | number | undefined>>;
 
-/** The catalogue's entry for one event type, in the order of its fields. */
+/** The schema of an event type, in the order of its fields. */
 export function schemaOf(name: EventName): EventSchema {
   const fields = Object.entries(catalogue[name].fields);
   const named = (kind: string) => fields.filter(([, field]) => field.kind === kind).map(([field]) => field);
@@ -66,7 +66,7 @@ export function schemaOf(name: EventName): EventSchema {
   };
 }
 
-/** Every event's name, in the order of the catalogue. */
+/** All event names, in the order of the catalogue. */
 export const eventNames: readonly EventName[] = Object.keys(catalogue).filter(isEventName);
 
 function isEventName(name: string): name is EventName {

@@ -2,26 +2,21 @@ import { type EventName, eventNames } from "./catalogue.ts";
 import type { Delivered, Subscriber, SubscriptionLevel, SubscriptionLevels, Subscriptions } from "./subscriber.ts";
 import type { Clock } from "../core/clock.ts";
 
-/**
- * The receiving end of the bus: keeps the subscribers, tells the producers what is listened to, and hands every event
- * and group to everyone who listens to its type.
- */
+/** Keeps the subscribers, passes each event to the subscribers of its type, and announces which types have any. */
 export class Dispatcher {
   readonly #subscribers = new Set<Subscriber>();
-  /** Who listens to a type, in the order of their subscription. */
-  #heard: ReadonlyMap<EventName, readonly Subscriber[]> = new Map();
+  /** By event type, in the order of subscription. */
+  #byType: ReadonlyMap<EventName, readonly Subscriber[]> = new Map();
   readonly #listeners = new Set<(levels: SubscriptionLevels) => void>();
   readonly #exceptions = new Map<string, number>();
   readonly #onException: (name: string, error: unknown) => void;
 
-  /**
-   * `onException`: told the first exception of each subscriber; further ones are only counted. Default: nobody is told.
-   */
+  /** `onException`: called with the first exception of each subscriber; later ones are only counted. */
   constructor(onException: (name: string, error: unknown) => void = () => {}) {
     this.#onException = onException;
   }
 
-  /** Adds a subscriber; the function returned removes it without calling its shutdown. */
+  /** Adds a subscriber. The returned function removes it without calling its shutdown. */
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     this.#exceptions.set(subscriber.name, this.#exceptions.get(subscriber.name) ?? 0);
@@ -31,13 +26,13 @@ export class Dispatcher {
     };
   }
 
-  /** Calls back with what is listened to: now, and whenever it changes. */
+  /** Calls back with the subscription levels, now and whenever they change. */
   onLevels(listener: (levels: SubscriptionLevels) => void): void {
     this.#listeners.add(listener);
     listener(this.levels());
   }
 
-  /** What is listened to, and how closely. */
+  /** The level of each subscribed event type: the highest that any subscriber wants. */
   levels(): SubscriptionLevels {
     const levels = new Map<EventName, SubscriptionLevel>();
     for (const { subscriptions, individual = [], traced = [] } of this.#subscribers) {
@@ -51,9 +46,9 @@ export class Dispatcher {
     return levels;
   }
 
-  /** Hands an event or a group to everyone who listens to its type. Never throws. */
+  /** Passes an event or aggregate to the subscribers of its type. Never throws. */
   dispatch(event: Delivered<EventName>): void {
-    for (const subscriber of this.#heard.get(event.name) ?? []) {
+    for (const subscriber of this.#byType.get(event.name) ?? []) {
       try {
         call(subscriber.subscriptions, event);
       } catch (error) {
@@ -62,12 +57,12 @@ export class Dispatcher {
     }
   }
 
-  /** Exceptions per subscriber name; a subscriber that never threw is there with 0. */
+  /** Exceptions by subscriber name; 0 for a subscriber that never threw. */
   exceptions(): ReadonlyMap<string, number> {
     return new Map(this.#exceptions);
   }
 
-  /** Shuts every subscriber down, each whatever the others do, and forgets them. */
+  /** Shuts down and removes all subscribers, even if some of them fail. */
   async shutdown(): Promise<void> {
     const subscribers = [...this.#subscribers];
     this.#subscribers.clear();
@@ -83,7 +78,7 @@ export class Dispatcher {
 
   #announceLevels(): void {
     const subscribers = [...this.#subscribers];
-    this.#heard = new Map(
+    this.#byType = new Map(
       eventNames.map((name) => [name, subscribers.filter(({ subscriptions }) => subscriptions[name] !== undefined)]),
     );
     const levels = this.levels();
@@ -102,29 +97,29 @@ function call<Name extends EventName>(subscriptions: Subscriptions, event: Deliv
   subscriptions[name]?.(event);
 }
 
-/** What became of the events of one type: published = delivered + rolledUp + lost, whenever it is asked. */
+/** The events of one type by state. At any time, published = delivered + rolledUp + lost. */
 export interface EventCounts {
-  /** Events that the dispatcher has found in the memory of their producers. */
+  /** Events that the collector has read from the memory of their producers. */
   readonly published: number;
-  /** Dispatched one by one, with details. */
+  /** Dispatched individually, with details. */
   readonly delivered: number;
-  /** Dispatched as part of a group. */
+  /** Dispatched as part of an aggregate. */
   readonly rolledUp: number;
   /** Individual events that could not be read. */
   readonly lost: number;
-  /** Rolled up although somebody wanted details: there was no room. */
+  /** Rolled up although a subscriber wanted details, because there was no room. */
   readonly shed: number;
-  /** Published and not dispatched yet: not part of `published`. */
+  /** Published and not yet dispatched; not part of `published`. */
   readonly pending: number;
 }
 
 type Total = { -readonly [K in Exclude<keyof EventCounts, "published" | "pending">]: number };
 
-/** Counts events by type and by what became of them, over all producers that ever were. */
+/** Counts events by type and state, over all producers so far. */
 export class EventTotals {
   readonly #totals: readonly Total[] = eventNames.map(() => ({ delivered: 0, rolledUp: 0, lost: 0, shed: 0 }));
 
-  /** An individual event of a type, by its place in the catalogue, was dispatched, or could not be read. */
+  /** Counts an individual event that was dispatched or could not be read. `type`: its index in the catalogue. */
   addIndividual(type: number, isLost: boolean): void {
     const total = this.#totals[type];
     if (total === undefined) return;
@@ -132,7 +127,7 @@ export class EventTotals {
     else total.delivered++;
   }
 
-  /** A group was dispatched. */
+  /** Counts a dispatched aggregate. */
   addGroup(type: number, count: number, shed: boolean): void {
     const total = this.#totals[type];
     if (total === undefined) return;
@@ -140,7 +135,7 @@ export class EventTotals {
     if (shed) total.shed += count;
   }
 
-  /** In the order of the catalogue. `pending`: by type. */
+  /** The counts in the order of the catalogue. `pending`: by type. */
   counts(pending: readonly number[]): ReadonlyMap<EventName, EventCounts> {
     return new Map(eventNames.map((name, type) => {
       const { delivered = 0, rolledUp = 0, lost = 0, shed = 0 } = this.#totals[type] ?? {};
@@ -153,16 +148,16 @@ export class EventTotals {
 /** Settings of slices. */
 interface SlicesOptions {
   readonly clock: Clock;
-  /** How long they may hold the thread at a time. */
+  /** Maximum duration of a slice. */
   readonly sliceMs: number;
-  /** Lets others use the thread. */
+  /** Yields the thread. */
   readonly pause: () => Promise<void>;
 }
 
-/** Events between two looks at the clock. */
+/** The clock is read once for this many events. */
 const STRIDE = 16;
 
-/** Divides long work into slices, so that its thread stays open for other work between them. */
+/** Divides long work into slices, between which other work can run on the thread. */
 export class Slices {
   readonly #options: SlicesOptions;
   #events = 0;
@@ -173,10 +168,7 @@ export class Slices {
     this.#options = options;
   }
 
-  /**
-   * Whether this slice is over; to be asked after each event. A slice lasts until others have had their turn, however
-   * many looks fall into it.
-   */
+  /** True if the slice is over. To be called after each event. A slice lasts until other work has run. */
   isOver(): boolean {
     if (++this.#events % STRIDE !== 0) return false;
     const monotonicMs = this.#options.clock.monotonicMs();
@@ -188,7 +180,7 @@ export class Slices {
     return monotonicMs >= this.#endMs;
   }
 
-  /** Resolves when others have had their turn. */
+  /** Resolves when other work has run. */
   pause(): Promise<void> {
     return this.#options.pause();
   }

@@ -1,15 +1,15 @@
 /**
- * One of the two ends of a way between a producer and the collector, on which the producer says "look". It may lose,
- * repeat, delay and reorder what is said.
+ * One end of a channel on which a producer tells the collector to look into its memory. Messages may be lost, repeated,
+ * delayed and reordered.
  */
 export interface Notifier {
-  /** `written`: how many individual events the producer has written so far. */
+  /** `written`: the number of individual events that the producer has written so far. */
   notify(written: number): void;
-  /** Nothing is heard and nothing is said from here on. */
+  /** Ends sending and receiving. */
   close(): void;
 }
 
-/** Opens this thread's end; whoever opens the same name is the other end. */
+/** Opens this thread's end. The other end opens the same name. */
 export type OpenNotifier = (name: string, onNotify?: (written: number) => void) => Notifier;
 
 /** A notifier over a BroadcastChannel, for two threads of one process. */
@@ -25,14 +25,14 @@ export const openNotifier: OpenNotifier = (name, onNotify) => {
       try {
         channel.postMessage(written);
       } catch {
-        // Closed, or dead from the start, which happens on Deno: the collector looks by itself, a little later.
+        // The channel is closed, or never worked, which happens on Deno. The collector also looks at an interval.
       }
     },
     close: () => channel.close(),
   };
 };
 
-/** The notifier of one producer: it wakes no other. `server`: different for every server of a process. */
+/** The channel of one producer. `server`: unique among the servers of a process. */
 export function notifierName(server: string, producer: string): string {
   return `${server}/${producer}`;
 }

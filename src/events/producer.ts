@@ -10,40 +10,40 @@ import { notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {
-  /** Whoever collects has the same memory. */
+  /** The collector has a view of the same memory. */
   readonly segment: Segment;
-  /** Most individual events that wait; more are only counted. */
+  /** Maximum number of individual events in the ring; further events are only counted. */
   readonly queueSize: number;
   readonly clock: Clock;
   readonly schedule: Schedule;
-  /** Tells the collector to look; `written`: how many individual events there were so far. May be in vain. */
+  /** Tells the collector to look; it may not arrive. `written`: the number of individual events so far. */
   readonly notify: (written: number) => void;
-  /** How long an individual event may wait before the collector is told to look. */
+  /** Maximum delay of the notification of an individual event. */
   readonly notifyAfterMs: number;
 }
 
-/** So many individual events are not kept waiting. */
+/** This many individual events are notified without delay. */
 const NOTIFY_AT_ONCE = 1024;
 
-/** One event type's side of a producer. */
-interface Lane {
-  /** Its place in the catalogue. */
+/** A producer's state for one event type. */
+interface TypeState {
+  /** The type's index in the catalogue. */
   readonly type: number;
   readonly rows: TypeRows;
 }
 
 /**
- * The publishing end of the bus, one per thread. Each event becomes visible to the collector in one step, as a record
- * in the ring (somebody wants it one by one and there is room) or as a count in a row; so a thread that dies at any
- * instruction takes nothing along that it had published.
+ * The publishing end of the bus, one per thread. Each event becomes visible to the collector in one step, either as a
+ * record in the ring (a subscriber wants it individually and there is room) or as a count in a row. So nothing that was
+ * published is lost if the thread dies at any instruction.
  */
 export class EventProducer {
   readonly #options: ProducerOptions;
   readonly #words: Int32Array;
   readonly #ring: RingWriter;
-  /** An object, because Bun finds a property three times as fast as a Map entry. */
-  readonly #lanes: Readonly<Record<EventName, Lane>>;
-  /** Individual events since the collector was told last, and whether a timer will tell it. */
+  /** An object, because Bun reads a property three times as fast as a Map entry. */
+  readonly #types: Readonly<Record<EventName, TypeState>>;
+  /** Individual events since the last notification. */
   #unannounced = 0;
   #isNotifyDue = false;
   #stopped = false;
@@ -54,15 +54,13 @@ export class EventProducer {
     this.#options = options;
     this.#words = segment.words;
     this.#ring = new RingWriter(segment, options.queueSize);
-    this.#lanes = lanesOf(types);
+    this.#types = typeStates(types);
   }
 
-  /**
-   * States a fact: see Publish. A field of its own, so that it can be handed on without its producer.
-   */
+  /** Publishes an event. A field, so that it can be passed on without its producer. */
   readonly publish: Publish<EventMap> = (name, fields) => {
-    const { type, rows } = this.#lanes[name];
-    // A plain read: whatever the collector has written is seen soon enough.
+    const { type, rows } = this.#types[name];
+    // A plain read: a change by the collector is seen soon enough.
     const level = this.#words[WORD.wanted + type];
     if (level === LEVEL.none || this.#stopped) return;
     const isWanted = level === LEVEL.individual || (level === LEVEL.traced && isTraced(fields));
@@ -71,7 +69,7 @@ export class EventProducer {
     else rows.add(fields, true);
   };
 
-  /** What is published from now on is ignored. */
+  /** Ignores all further events. */
   stop(): void {
     this.#stopped = true;
   }
@@ -92,46 +90,46 @@ export class EventProducer {
   }
 }
 
-/** Whether it belongs to a followed request, or says why something failed. */
+/** True if the event belongs to a traced request or has the reason for a failure. */
 function isTraced(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
   return fields.requestId !== undefined || fields.error !== undefined;
 }
 
-function lanesOf(types: readonly TypeRows[]): Readonly<Record<EventName, Lane>> {
+function typeStates(types: readonly TypeRows[]): Readonly<Record<EventName, TypeState>> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- there are rows for every type
   return Object.fromEntries(eventNames.map((name, type) => [name, { type, rows: types[type] }])) as Record<
     EventName,
-    Lane
+    TypeState
   >;
 }
 
-/** What a thread needs to publish to the bus of another one; plain data. */
+/** A thread's access to the bus of another thread; plain data. */
 export interface ProducerSeat {
   /** The bus's name. */
   readonly bus: string;
-  /** The name under which the bus expects this producer. */
+  /** The producer's name on the bus. */
   readonly id: string;
-  /** From allocateSegment, the same that the bus was given. */
+  /** The producer's segment, from allocateSegment; the bus has it, too. */
   readonly memory: SharedArrayBuffer;
-  /** Most individual events that wait. */
+  /** Maximum number of individual events in the ring. */
   readonly queueSize: number;
 }
 
-/** Settings of a producer on a thread of its own. */
+/** Settings of a producer on another thread than the bus. */
 export interface ThreadProducerOptions {
   readonly clock: Clock;
-  /** Default: a timer that does not hold the process. */
+  /** Default: a timer that does not keep the process alive. */
   readonly schedule?: Schedule;
   /** Default: a BroadcastChannel. */
   readonly open?: OpenNotifier;
-  /** How long an individual event may wait before the bus is told to look. Default 10. */
+  /** Maximum delay of the notification of an individual event. Default 10. */
   readonly notifyAfterMs?: number;
 }
 
-/** A thread's end of a bus that collects on another one. */
+/** A producer on another thread than the bus. */
 export interface ThreadProducer {
   readonly publish: Publish<EventMap>;
-  /** What is published from now on is ignored. What was published before lies in memory: nobody need wait for it. */
+  /** Ignores all further events. Earlier ones are in memory already, so there is nothing to wait for. */
   stop(): void;
 }
 
@@ -159,5 +157,5 @@ export function openProducer(
   };
 }
 
-/** The publish of a server without observability. */
+/** Publishes nothing: for a server without observability. */
 export const noPublish: Publish<EventMap> = () => {};

@@ -6,17 +6,14 @@ import type { EventFormat, OpenEvents } from "./wanted_events.ts";
 /** Settings of the streams of a feed. */
 export interface EventStreamOptions {
   readonly schedule: Schedule;
-  /** How long a stream may be silent. */
+  /** Maximum silence of a stream. */
   readonly heartbeatMs: number;
 }
 
-/** Most records in one chunk of a stream. */
+/** Maximum number of records in a chunk. */
 const CHUNK_RECORDS = 64;
 
-/**
- * Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is
- * cancelled.
- */
+/** Opens byte streams over a feed. They are written on demand; cancelling one removes its listener. */
 export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenEvents {
   return async ({ format, ...wanted }, signal) => {
     const listener = feed.listen(wanted);
@@ -33,7 +30,7 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
       async pull(controller) {
         const text = started ? await nextText(feed, listener, { format, ...options }) : FRAMES[format].start;
         started = true;
-        // Cancelled while it waited: there is nothing to close any more.
+        // Cancelled while waiting: there is nothing left to close.
         if (cancelled) return;
         if (text === undefined) controller.close();
         else controller.enqueue(encoder.encode(text));
@@ -46,7 +43,7 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
   };
 }
 
-/** The next records, or a heartbeat; undefined at the end. */
+/** The next records or a heartbeat; undefined at the end. */
 async function nextText(
   feed: LiveFeed,
   listener: LiveListener,
@@ -62,13 +59,13 @@ async function nextText(
   return items.map((item) => writeItem(item, { id: feed.idOf(item.sequence), format })).join("");
 }
 
-/** How a format begins, and what it says when there is nothing to say. */
+/** The beginning and the heartbeat of each format. */
 const FRAMES: Readonly<Record<EventFormat, { readonly start: string; readonly heartbeat: string }>> = {
   sse: { start: "retry: 1000\n: vitrine events\n\n", heartbeat: ":\n\n" },
   ndjson: { start: "\n", heartbeat: "\n" },
 };
 
-/** One item as it goes over the wire, under its id: docs/HTTP.md has the shape. */
+/** The wire format of an item (docs/HTTP.md). */
 function writeItem(
   item: LiveItem,
   { id, format }: { readonly id: string; readonly format: EventFormat },

@@ -5,21 +5,21 @@ import type { Delivered } from "../subscriber.ts";
 /** Settings of a listener. */
 export interface LiveListenerOptions {
   readonly wanted: Pick<WantedEvents, "types" | "tenant">;
-  /** Most records that wait for it; with one more the oldest is lost. */
+  /** Maximum number of queued records; past that the oldest is lost. */
   readonly queueLimit: number;
-  /** What it gets before anything that comes. */
+  /** Items that it gets first. */
   readonly backlog: readonly LiveItem[];
-  /** Told once when it goes of its own accord. */
+  /** Called once when it leaves by itself. */
   readonly onLeave: () => void;
 }
 
-/** One who listens to a feed: a bounded queue, filled by the feed and emptied at the listener's own pace. */
+/** A listener of a feed: a bounded queue that the feed fills and the listener empties at its own pace. */
 export class LiveListener {
   readonly types: ReadonlySet<EventName>;
   readonly #options: LiveListenerOptions;
   #backlog: LiveItem[];
   #queue: LiveRecord[] = [];
-  /** Lost between the backlog and the queue's first. */
+  /** Records lost between the backlog and the start of the queue. */
   #loss: LiveLoss | undefined;
   #ended = false;
   #wake = () => {};
@@ -30,12 +30,12 @@ export class LiveListener {
     this.#backlog = options.backlog.filter((item) => "lost" in item || this.#wants(item));
   }
 
-  /** Whether nothing more will come. */
+  /** True if no more items will come. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Takes a record of the feed, if it is wanted. */
+  /** Queues a record of the feed, if the listener wants it. */
   offer(record: LiveRecord): void {
     if (this.#ended || !this.#wants(record)) return;
     this.#queue.push(record);
@@ -43,7 +43,7 @@ export class LiveListener {
     this.#wake();
   }
 
-  /** The next items, at most so many; none if nothing waits. */
+  /** Takes the next items; empty if none are queued. */
   take(most: number): readonly LiveItem[] {
     if (this.#backlog.length > 0) return this.#backlog.splice(0, most);
     if (this.#loss === undefined) return this.#queue.splice(0, most);
@@ -52,20 +52,20 @@ export class LiveListener {
     return [loss, ...this.#queue.splice(0, most - 1)];
   }
 
-  /** Resolves when something waits or nothing more will come. */
+  /** Resolves when an item is queued or no more will come. */
   async wait(): Promise<void> {
     if (this.#ended || this.#backlog.length + this.#queue.length > 0) return;
     await new Promise<void>((resolve) => this.#wake = resolve);
   }
 
-  /** Goes: nothing is kept for it from now on. */
+  /** Leaves the feed. */
   leave(): void {
     if (this.#ended) return;
     this.end();
     this.#options.onLeave();
   }
 
-  /** The feed ends: what waits is dropped. */
+  /** Ends the listener and drops its queue. */
   end(): void {
     this.#ended = true;
     this.#backlog = [];
@@ -86,18 +86,18 @@ export class LiveListener {
   }
 }
 
-/** An event or a folded group in its place among all that the feed has recorded, counted from 1. */
+/** An event or aggregate, with its sequence number in the feed, from 1. */
 export interface LiveRecord {
   readonly sequence: number;
   readonly event: Delivered<EventName>;
 }
 
-/** Events that one listener does not get; `sequence` is the last place that this concerns. */
+/** Events that a listener lost, up to `sequence`. */
 export interface LiveLoss {
   readonly sequence: number;
-  /** How many that it wanted; undefined if nobody knows. */
+  /** The number of lost events that it wanted; undefined if unknown. */
   readonly lost: number | undefined;
 }
 
-/** What a listener gets. */
+/** An item for a listener. */
 export type LiveItem = LiveRecord | LiveLoss;

@@ -1,24 +1,24 @@
 import { VitrineError } from "../../core/errors.ts";
 import { catalogue, type EventName, eventNames } from "../catalogue.ts";
-/** Several times what the catalogue has, and its longest name. */
+/** Several times the size of the catalogue, and of its longest name. */
 const MAX_GLOBS = 256;
 const MAX_GLOB_CHARACTERS = 128;
 
-/** How records are written: Server-Sent Events, or a line of JSON each. */
+/** The format of records: Server-Sent Events, or one line of JSON each. */
 export type EventFormat = "sse" | "ndjson";
 
-/** What somebody wants to see of the events; plain data, so that one thread can ask another. */
+/** The events that a client asks for; plain data that can be passed between threads. */
 export interface WantedEvents {
   readonly format: EventFormat;
   readonly types: readonly EventName[];
-  /** Only events that carry this tenant; undefined: whatever they carry. */
+  /** Only events of this tenant; undefined: all events. */
   readonly tenant: string | undefined;
-  /** The id of the last record that was received; undefined: from now on. */
+  /** The id of the last record that the client received; undefined: only new events. */
   readonly lastEventId: string | undefined;
 }
 
 /**
- * Opens a live stream of what is wanted. Throws VitrineError: not_found where there are no events, too_many_listeners,
+ * Opens a live stream of events. Throws VitrineError: not_found where there are no events, too_many_listeners,
  * shutting_down.
  */
 export type OpenEvents = (

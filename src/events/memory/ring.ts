@@ -1,7 +1,7 @@
 import { catalogue, type EventName, eventNames, type FieldValues } from "../catalogue.ts";
 import { deliver, type Delivered } from "../subscriber.ts";
 import { align, type Segment, WORD } from "./segment.ts";
-/** Stands where a record did not fit before the end of the ring: the next one lies at its start. */
+/** Marks that the next record did not fit before the end of the ring and is at its start. */
 const SKIP = -1;
 
 /** The producer's end of the ring of individual events. */
@@ -11,27 +11,27 @@ export class RingWriter {
   #head = 0;
   #written = 0;
 
-  /** `queueSize`: most events that may wait. */
+  /** `queueSize`: maximum number of events in the ring. */
   constructor(segment: Segment, queueSize: number) {
     this.#segment = segment;
     this.#queueSize = queueSize;
   }
 
-  /** How many events were written so far; wraps. */
+  /** The number of events written so far; wraps. */
   get written(): number {
     return this.#written;
   }
 
-  /** Writes an event, in one step for whoever reads it; false if there is no room. */
+  /** Writes an event, in one step from the reader's point of view. False if there is no room. */
   push(type: number, timeMs: number, fields: FieldValues): boolean {
     const segment = this.#segment;
     const { words, ringAt, ringBytes } = segment;
-    // Plain reads: an older value only means less room, and what is written depends on them.
+    // Plain reads: an outdated value only means less room, and the writes below depend on them.
     if (((this.#written - (words[WORD.ringTaken] ?? 0)) | 0) >= this.#queueSize) return false;
     const tail = words[WORD.ringTail] ?? 0;
     const bound = recordBound(type, fields);
     let at = this.#head;
-    // The head never reaches the tail from behind: where they meet, the ring is empty.
+    // The head never catches up with the tail: if they are equal, the ring is empty.
     if (at >= tail && bound > ringBytes - at) {
       if (bound >= tail) return false;
       if (at < ringBytes) words[(ringAt + at) / 4] = SKIP;
@@ -46,7 +46,7 @@ export class RingWriter {
 
 /** An event of the ring. */
 export interface Individual {
-  /** Its type's place in the catalogue. */
+  /** The type's index in the catalogue. */
   readonly type: number;
   /** Undefined if it cannot be read. */
   readonly event: Delivered<EventName> | undefined;
@@ -58,24 +58,24 @@ export class RingReader {
   #tail: number;
   #taken: number;
 
-  /** Goes on where another one has come to. */
+  /** Continues where the previous reader stopped. */
   constructor(segment: Segment) {
     this.#segment = segment;
     this.#tail = Atomics.load(segment.words, WORD.ringTail);
     this.#taken = Atomics.load(segment.words, WORD.ringTaken);
   }
 
-  /** How many events were taken so far; wraps. */
+  /** The number of events taken so far; wraps. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** Where the newest event ends, for `take`. */
+  /** The end of the newest event, for `take`. */
   get head(): number {
     return Atomics.load(this.#segment.words, WORD.ringHead);
   }
 
-  /** The oldest event that lies before `head`; undefined if there is none. */
+  /** Takes the oldest event before `head`; undefined if there is none. */
   take(head: number): Individual | undefined {
     if (this.#tail === head) return undefined;
     const segment = this.#segment;
@@ -91,7 +91,7 @@ export class RingReader {
     return { type, event };
   }
 
-  /** Adds the events that wait to the counts by type. */
+  /** Adds the events in the ring to the counts by type. */
   countPending(counts: number[]): void {
     const { words, ringAt } = this.#segment;
     const { head } = this;
@@ -110,14 +110,14 @@ export class RingReader {
 }
 
 /**
- * An individual event in the ring, filled up to a multiple of eight:
+ * The format of an individual event in the ring, padded to a multiple of eight bytes:
  *
- *     length  type             32-bit words; the length is that of the whole record in bytes
+ *     length  type             32-bit words; the length of the whole record in bytes
  *     time, the numbers        64-bit floats, in the order of the catalogue
- *     the strings              each a 32-bit word (2 × length + 1 if its characters take two bytes each; ABSENT if
- *                              there is none), then its UTF-16 code units, filled up to a multiple of four
+ *     the strings              each a 32-bit word (2 × length, + 1 if its code units need two bytes each; ABSENT if
+ *                              there is none), then its UTF-16 code units, padded to a multiple of four
  *
- * Code units keep every string as it is, lone surrogates too.
+ * Code units preserve every string, including lone surrogates.
  */
 const ABSENT = -1;
 const HEADER_BYTES = 16;
@@ -127,7 +127,7 @@ interface Plan {
   readonly numbers: readonly string[];
   /** Labels and details. */
   readonly strings: readonly string[];
-  /** An event with all its fields, to be copied: that is far cheaper than growing an object field by field. */
+  /** An event with all its fields, to be copied, which is far cheaper than adding the fields one by one. */
   readonly blank: FieldValues;
 }
 
@@ -144,7 +144,7 @@ const plans: readonly Plan[] = eventNames.map((name) => {
   };
 });
 
-/** The most bytes that the record of an event can take. */
+/** An upper bound on the bytes of an event's record. */
 function recordBound(type: number, fields: FieldValues): number {
   const { numbers = [], strings = [] } = plans[type] ?? {};
   let bytes = HEADER_BYTES + 8 * numbers.length + 8 * strings.length + 8;
@@ -155,7 +155,7 @@ function recordBound(type: number, fields: FieldValues): number {
   return bytes;
 }
 
-/** Writes the record of an event at a place in the segment, and returns its length. */
+/** Writes the record of an event at a position of the segment, and returns its length. */
 function writeRecord(
   { words, doubles, bytes }: Segment,
   at: number,
@@ -200,7 +200,7 @@ function writeRecord(
   return size;
 }
 
-/** The event of the record at a place in the segment; undefined if the record contradicts itself. */
+/** The event of the record at a position of the segment; undefined if the record is malformed. */
 function readRecord({ words, doubles, bytes }: Segment, at: number): Delivered<EventName> | undefined {
   const plan = plans[words[at / 4 + 1] ?? ABSENT];
   if (plan === undefined) return undefined;
@@ -223,7 +223,7 @@ function readRecord({ words, doubles, bytes }: Segment, at: number): Delivered<E
   return deliver({ name: plan.name, timeMs, count: 1, folded: false }, values);
 }
 
-/** More arguments than that may be too many for one call. */
+/** Maximum number of arguments in one call. */
 const CHUNK = 4096;
 
 function narrowText(bytes: Uint8Array, at: number, length: number): string {

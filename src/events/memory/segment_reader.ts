@@ -6,15 +6,15 @@ import { align, type Segment, WORD } from "./segment.ts";
 import { type Individual, RingReader } from "./ring.ts";
 const schemas: readonly EventSchema[] = eventNames.map(schemaOf);
 
-/** A group of events that were counted together. */
+/** An aggregate of events, taken from a row. */
 export interface Group {
   readonly type: number;
   readonly event: Delivered<EventName>;
-  /** Whether somebody wanted their details. */
+  /** True if a subscriber wanted their details. */
   readonly shed: boolean;
 }
 
-/** A row as its reader knows it. */
+/** A row, as seen by its reader. */
 interface KnownRow {
   readonly type: number;
   readonly schema: EventSchema;
@@ -24,30 +24,30 @@ interface KnownRow {
   readonly commitAt: number;
   readonly slotsAt: number;
   readonly width: number;
-  /** The commit word, and the counters, when it was read last. */
+  /** The commit word and the counters at the last read. */
   commit: number;
   taken: Float64Array;
 }
 
-/** The collector's view of one producer's rows: what was counted since it looked last. */
+/** Reads a producer's rows and returns the differences since the previous read. */
 export class RowReader {
   readonly #segment: Segment;
   readonly #decoder = new TextDecoder();
   #rows: KnownRow[] = [];
   #book: number;
-  /** How far the book's rows are known, in bytes. */
+  /** The end of the known rows of the book, in bytes. */
   #known = 0;
 
-  /** Begins with the first book that no other one has finished with. */
+  /** Begins with the first book that is not finished. */
   constructor(segment: Segment) {
     this.#segment = segment;
     this.#book = Atomics.load(segment.words, WORD.booksDrained);
   }
 
-  /** A group for each row that has changed. */
+  /** An aggregate for each row that has changed. */
   *take(timeMs: number): Generator<Group, void, void> {
     const { words } = this.#segment;
-    // Read first: whatever was counted in the books before this one is there.
+    // Read first: everything counted in earlier books is visible now.
     const opened = Atomics.load(words, WORD.bookOpened);
     for (;;) {
       this.#learn();
@@ -62,7 +62,7 @@ export class RowReader {
     }
   }
 
-  /** Adds, to the counts by type, what `take` would give now. */
+  /** Adds the events that `take` would return to the counts by type. */
   countPending(counts: number[]): void {
     this.#learn();
     for (const row of this.#rows) {
@@ -115,7 +115,7 @@ export class RowReader {
       const commit = Atomics.load(words, commitAt);
       const from = slotsAt + (commit & 1) * width;
       const values = doubles.slice(from, from + width);
-      // Not a load, which earlier reads may fall behind on some processors.
+      // Not a load, which some processors may execute before the reads above.
       if (Atomics.add(words, commitAt, 0) === commit) return { commit, values };
     }
   }
@@ -136,8 +136,8 @@ function parseLabels(json: string): readonly string[] {
   return JSON.parse(json) as readonly string[];
 }
 
-/** The collector's end of one producer. It needs nothing of the producer's thread, which may hang or be gone. */
-export class ProducerReader {
+/** Reads the segment of one producer, whose thread may hang or be gone. */
+export class SegmentReader {
   readonly #segment: Segment;
   readonly #ring: RingReader;
   readonly #rows: RowReader;
@@ -148,30 +148,30 @@ export class ProducerReader {
     this.#rows = new RowReader(segment);
   }
 
-  /** Tells the producer what is listened to; it goes by that from its next publish on. */
-  want(levels: SubscriptionLevels): void {
+  /** Sets the producer's subscription levels, which apply from its next publish on. */
+  subscribe(levels: SubscriptionLevels): void {
     for (const [type, name] of eventNames.entries()) {
       Atomics.store(this.#segment.words, WORD.wanted + type, LEVEL[levels.get(name) ?? "none"]);
     }
   }
 
-  /** The individual events that are there now, in the order in which they were published. */
+  /** Takes the individual events that are in the ring now, in the order of publishing. */
   *individuals(): Generator<Individual, void, void> {
     const { head } = this.#ring;
     for (let next = this.#ring.take(head); next !== undefined; next = this.#ring.take(head)) yield next;
   }
 
-  /** The events that were only counted since the last time. */
+  /** Takes the aggregates of the events that were counted since the previous call. */
   groups(timeMs: number): Generator<Group, void, void> {
     return this.#rows.take(timeMs);
   }
 
-  /** Whether there may be individual events beyond the first `written`. */
+  /** True if not all of the first `written` individual events have been taken. */
   isBehind(written: number): boolean {
     return ((written - this.#ring.taken) | 0) > 0;
   }
 
-  /** Adds what is there and was not taken yet to the counts by type. */
+  /** Adds the events that are not yet taken to the counts by type. */
   countPending(counts: number[]): void {
     this.#ring.countPending(counts);
     this.#rows.countPending(counts);

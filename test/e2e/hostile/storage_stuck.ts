@@ -114,7 +114,7 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
   });
   checks.that(
     "the log says when it stood still and when it went on",
-    output.includes("the storage thread stands still") && goesOn.test(output),
+    output.includes("the storage thread hangs") && goesOn.test(output),
     () => output.slice(-2000),
   );
   const [changes, stores] = [

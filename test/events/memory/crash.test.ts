@@ -3,13 +3,13 @@ import fc from "fast-check";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { privateSegment, Segment } from "../../../src/events/memory/segment.ts";
 import { EventProducer } from "../../../src/events/producer.ts";
-import { ProducerReader } from "../../../src/events/memory/segment_reader.ts";
+import { SegmentReader } from "../../../src/events/memory/segment_reader.ts";
 import type { SubscriptionLevel } from "../../../src/events/subscriber.ts";
 import { WriteRecorder } from "./write_recorder.ts";
 
 /** What a collector that comes after the death finds: the individual events, and the groups by their labels. */
 function found(memory: ArrayBuffer): string {
-  const reader = new ProducerReader(new Segment(memory.slice(0)));
+  const reader = new SegmentReader(new Segment(memory.slice(0)));
   const individuals = Array.from(reader.individuals(), ({ event }) => JSON.stringify(event));
   return JSON.stringify([individuals, Array.from(reader.groups(0), (group) => JSON.stringify(group))]);
 }
@@ -17,7 +17,7 @@ function found(memory: ArrayBuffer): string {
 /** How many events it finds. */
 function countIn(memory: ArrayBuffer): number {
   let count = 0;
-  for (const { event } of new ProducerReader(new Segment(memory.slice(0))).groups(0)) count += event.count;
+  for (const { event } of new SegmentReader(new Segment(memory.slice(0))).groups(0)) count += event.count;
   return count;
 }
 
@@ -25,14 +25,14 @@ function countIn(memory: ArrayBuffer): number {
 class Doomed {
   readonly memory: ArrayBuffer;
   readonly recorder: WriteRecorder;
-  readonly reader: ProducerReader;
+  readonly reader: SegmentReader;
   readonly producer: EventProducer;
 
   constructor(queueSize: number) {
     this.memory = privateSegment(queueSize);
     const segment = new Segment(this.memory);
     this.recorder = new WriteRecorder(this.memory, segment);
-    this.reader = new ProducerReader(segment);
+    this.reader = new SegmentReader(segment);
     const clock = { nowMs: () => 1, monotonicMs: () => 1 };
     this.producer = new EventProducer({
       ...{ segment: this.recorder.segment, queueSize, clock, notifyAfterMs: 1 },
@@ -42,7 +42,7 @@ class Doomed {
   }
 
   want(level: SubscriptionLevel): void {
-    this.reader.want(new Map([["l1.removed", level], ["l2.load.completed", level]]));
+    this.reader.subscribe(new Map([["l1.removed", level], ["l2.load.completed", level]]));
   }
 
   /** Runs what publishes one event, and checks that at each death in it that event is published or is not. */

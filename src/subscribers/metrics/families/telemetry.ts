@@ -76,7 +76,9 @@ export const telemetryFamily: Family = {
   ],
 };
 
-/** Metrics about the event bus itself. Events do not feed them, because the metrics would then count their own events. */
+/**
+ * Metrics about the event bus itself. Events do not feed them, because the metrics would then count their own events.
+ */
 export const eventBusFamily: Family = {
   name: "metrics.event_bus",
   metrics: [
