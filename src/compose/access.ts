@@ -12,29 +12,29 @@ import { causeText } from "../core/cause_text.ts";
 import type { AdminOptions } from "../../routes/mod.ts";
 import { isExposed } from "../config/exposure.ts";
 
-/** How often the file is looked at. */
+/** Interval at which the file is checked. */
 const LOOK_MS = 1000;
 
-/** What access is opened with. */
+/** Options of openAccess. */
 export interface OpenAccessOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Told of what cannot be read where there are no events. */
+  /** Called with read failures if observability is off. */
   readonly reportError: (error: unknown) => void;
 }
 
-/** Who may do what, for one server. */
+/** The access control of a server. */
 export interface OpenAccess {
   /** For this thread. */
   readonly access: Access;
-  /** What every other thread that serves is given. */
+  /** The start data of every other thread that serves. */
   readonly shared: () => { readonly tokens: readonly TokenEntry[] | undefined; readonly failures: FailureMemory };
-  /** Looks from now on whether the file of tokens changes. Other threads are to be told. */
+  /** Watches the token file. `onTokens`: passes changed tokens to the other threads. */
   watch(onTokens?: (tokens: readonly TokenEntry[]) => void): void;
   close(): void;
 }
 
-/** Reads the tokens of the settings. Rejects with VitrineError (bad_request) if they cannot be used. */
+/** Reads the configured tokens. Rejects with VitrineError (bad_request) if they are invalid. */
 export async function openAccess(
   config: Config,
   { publish, clock, reportError }: OpenAccessOptions,
@@ -70,7 +70,7 @@ export async function openAccess(
   };
 }
 
-/** The settings that say whom the routes answer. */
+/** The settings of the routes' access control. */
 export function accessOptions(
   config: Config,
 ): Pick<AdminOptions, "allowedHosts" | "corsOrigins" | "isExposed" | "metricsAreOpen"> {

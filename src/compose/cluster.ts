@@ -28,24 +28,24 @@ const ADMIN_PATIENCE_MS = 1000;
 export interface RunningCluster extends Omit<RunningServer, "stop"> {
   readonly adminAddress: RunningServer["address"];
   readonly supervisor: Pick<Supervisor, "kill" | "status">;
-  /** Missing where no tier needs one. */
+  /** Undefined if no tier needs one. */
   readonly storageThread: Pick<StorageThread, "kill" | "status"> | undefined;
   /**
-   * As RunningServer.stop, in the time that the settings give and the time for the last push. Never throws; tells what
-   * it could not do.
+   * As RunningServer.stop, within the configured time plus the time for the last push. Never throws; the result has
+   * what could not be done.
    */
   stop(): Promise<StopResult>;
-  /** Acknowledged objects that wait for their store. */
+  /** Dirty objects: acknowledged and not yet stored. */
   unsaved(): ObjectAmount;
-  /** Opens log files again, whose names another program has changed. */
+  /** Reopens log files that another program has renamed. */
   reopenLogs(): void;
 }
 
-/** What a cluster is started with. */
+/** Options of a cluster. */
 export interface ClusterOptions extends ServerOptions {
   /**
-   * Gives the start up where nothing can have been acknowledged yet: `startCluster` throws its reason, and the process
-   * is to end. Default: never.
+   * Aborts the start as long as no write can have been acknowledged. `startCluster` then throws the signal's reason,
+   * and the process must end. Default: never.
    */
   readonly giveUp?: AbortSignal;
 }

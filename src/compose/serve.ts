@@ -28,7 +28,7 @@ export interface ServeOptions {
   readonly onListening: () => void;
 }
 
-/** The settings, or undefined if a flag asked for a text, which is printed. */
+/** The settings; undefined if a flag asked for a text, which is printed then. */
 function settings(host: HostFacts): Config | undefined {
   const loaded = loadConfig({
     args: process.argv.slice(2),
@@ -59,7 +59,7 @@ function startLine(
     }${accessText(config)}`;
 }
 
-/** Says in one line why the server does not start. */
+/** Prints in one line why the server does not start, and ends the process. */
 function refuse(error: unknown): never {
   print(console.error, `vitrine: ${causeText(error)}`);
   if (error instanceof GivenUp) process.exit(EXIT.done);
@@ -67,7 +67,7 @@ function refuse(error: unknown): never {
   process.exit(isUsage ? EXIT.usage : EXIT.failed);
 }
 
-/** The first line of the input. */
+/** Reads the first line of the input. */
 async function readLine(): Promise<string> {
   const lines = createInterface({ input: process.stdin });
   try {

@@ -19,7 +19,7 @@ import { composeTiers } from "./tiers.ts";
 import { requestTracer } from "../telemetry/request_tracer.ts";
 import type { StorageOutage } from "./cluster/board.ts";
 
-/** What a node is made of: all that differs between a single isolate and a worker. */
+/** The parts of a thread that serves which differ between a single isolate and a worker. */
 export interface ServerThreadOptions {
   readonly config: Config;
   readonly access: Access;
@@ -31,12 +31,12 @@ export interface ServerThreadOptions {
   readonly status: () => Promise<object>;
   readonly metricsText: () => Promise<string>;
   readonly events: OpenEvents;
-  /** Why traffic may not come; undefined: it may. `hasTrouble`: a tier of this node cannot be used. */
+  /** The reason for refusing traffic, for /readyz; undefined if ready. `hasTrouble`: a tier cannot be used. */
   readonly unready: (hasTrouble: boolean) => string | undefined;
-  /** This thread's part in what workers share. */
+  /** This thread's view of the state that workers share. */
   readonly shared: SharedKeys;
   readonly onTierRemoved: LossListeners["tier"];
-  /** Who owns the folders of file tiers (default: this thread). */
+  /** The owner of the folders of file tiers. Default: this thread. */
   readonly folders?: FolderOwner | undefined;
   /** The owner of the tiers, if it is another thread. */
   readonly changes?: TierChanges | undefined;
@@ -50,7 +50,7 @@ export interface ServerThreadOptions {
 export interface ServerThread {
   readonly storage: StorageManager;
   readonly app: App;
-  /** Listens; workers share the port. */
+  /** Starts to listen; workers share the port. */
   readonly listen: (options: { readonly port: number; readonly reusePort: boolean }) => ReturnType<Runtime["serve"]>;
 }
 
@@ -107,12 +107,12 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
   };
 }
 
-/** The runtime as it is shown, e.g. "bun 1.4.5". */
+/** The runtime's name and version, e.g. "bun 1.4.5". */
 export function runtimeName({ name, version }: Runtime): string {
   return `${name} ${version}`;
 }
 
-/** Decides in a thread that serves which requests' events carry details; undefined where nobody wants any. */
+/** Decides which requests are traced; undefined if none ever is. */
 export function requestTracerOf(config: Config, env: Readonly<Record<string, string | undefined>>): Follow | undefined {
   if (!config.observability) return undefined;
   return requestTracer({
@@ -121,35 +121,35 @@ export function requestTracerOf(config: Config, env: Readonly<Record<string, str
   });
 }
 
-/** What keeps traffic away. */
+/** The state that decides about traffic. */
 interface Unreadiness {
-  /** Between the end of the start and the begin of the stop. */
+  /** True between the end of the start and the beginning of the stop. */
   readonly isServing: boolean;
   readonly storageOutage: StorageOutage | undefined;
   readonly hasTrouble: boolean;
 }
 
-/** Why traffic may not come, for /readyz; undefined: it may. */
+/** The reason for refusing traffic, for /readyz; undefined if ready. */
 export function unready({ isServing, storageOutage, hasTrouble }: Unreadiness): string | undefined {
   if (!isServing) return "starting or stopping";
   if (storageOutage === "gone") return "the storage thread has ended and is being started again";
-  if (storageOutage !== undefined) return `the storage thread has stood still for ${storageOutage.seconds} s`;
+  if (storageOutage !== undefined) return `the storage thread has been blocked for ${storageOutage.seconds} s`;
   return hasTrouble ? "a tier cannot be used" : undefined;
 }
 
-/** What a server is started with. */
+/** Options of a server. */
 export interface ServerOptions {
   readonly config: Config;
   readonly version: string;
   /** Where the standard OTEL_* variables are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Told of failures that no response can report. */
+  /** Called with failures that no response can report. */
   readonly reportError: (error: unknown) => void;
 }
 
-/** A server that answers. */
+/** A running server. */
 export interface RunningServer {
   readonly address: Server["address"];
-  /** Finishes running requests, stores what is queued, delivers what was published. */
+  /** Finishes running requests, stores dirty objects and delivers published events. */
   stop(): Promise<void>;
 }

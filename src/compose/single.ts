@@ -17,7 +17,7 @@ import { allocateL1, openL1 } from "./tiers.ts";
 import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry, TICK_MS } from "./telemetry.ts";
 import { openAccess } from "./access.ts";
 
-/** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
+/** Starts a server in one isolate, which serves requests and collects events. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
   const clock = systemClock;
   const { wallMs: startMs, monotonicMs: startedMs } = clock.read();

@@ -1,12 +1,12 @@
 import { formatSize } from "../core/size.ts";
 
 /**
- * Exit codes: all was done; something failed, or acknowledged objects were lost; settings that cannot be used; every
- * object is stored, but something else was left undone.
+ * Exit codes: everything was done; something failed, or acknowledged objects were lost; invalid settings; all objects
+ * are stored, but something else was not finished.
  */
 export const EXIT = { done: 0, failed: 1, usage: 2, incomplete: 3 } as const;
 
-/** Objects, and the bytes of their bodies. */
+/** A number of objects, and the bytes of their bodies. */
 export interface ObjectAmount {
   readonly objects: number;
   readonly bytes: number;
@@ -15,21 +15,21 @@ export interface ObjectAmount {
 /** The result of a stop. */
 export interface StopResult {
   readonly seconds: number;
-  /** Objects that waited for their store when the stop began, and are stored now. */
+  /** Objects that were dirty when the stop began and are stored now. */
   readonly stored: number;
-  /** Objects that no tier took although it was asked until its last attempt. */
+  /** Objects that no tier took, after all attempts. */
   readonly refused: number;
-  /** Acknowledged objects that still wait for their store. */
+  /** Objects that are still dirty. */
   readonly unsaved: ObjectAmount;
-  /** Requests that were broken off. */
+  /** Requests that were aborted. */
   readonly cutRequests: number;
-  /** One line for each part that could not be ended. */
+  /** One line for each part that could not be finished. */
   readonly failures: readonly string[];
-  /** True for each signal whose last push arrived; empty if nothing is pushed. */
+  /** By signal, whether its last push arrived; empty if nothing is pushed. */
   readonly pushes: ReadonlyMap<string, boolean>;
 }
 
-/** The line that a stop ends with. */
+/** The last line of a stop. */
 export function stopLine(result: StopResult): string {
   const { seconds, stored, refused, unsaved, cutRequests, failures, pushes } = result;
   const lost = refused + unsaved.objects;
@@ -44,7 +44,7 @@ export function stopLine(result: StopResult): string {
   ].join(", ");
 }
 
-/** The exit code that says what the line says. */
+/** The exit code of a stop. */
 export function exitCodeOf({ refused, unsaved, cutRequests, failures, pushes }: StopResult): number {
   if (refused + unsaved.objects + failures.length > 0) return EXIT.failed;
   return cutRequests > 0 || [...pushes.values()].includes(false) ? EXIT.incomplete : EXIT.done;
@@ -54,14 +54,14 @@ function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** The line of a stop that ends before it is finished. */
+/** The line of a stop that ends before it has finished. */
 export function forcedLine(seconds: number, unsaved: ObjectAmount): string {
   return `vitrine: ended after ${seconds.toFixed(1)} s of stopping: ${
     counted(unsaved.objects, "acknowledged object")
   } LOST (${formatSize(unsaved.bytes)})`;
 }
 
-/** The line of a stop that takes its time: from now on it can be forced. */
+/** The line of a slow stop, which can be forced from now on. */
 export function stillLine(unsaved: ObjectAmount): string {
   return `vitrine: still stopping, ${
     counted(unsaved.objects, "object")

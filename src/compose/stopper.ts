@@ -1,12 +1,12 @@
 import type { RunningCluster } from "./cluster.ts";
 import { EXIT, exitCodeOf, forcedLine, stillLine, stopLine } from "./stop_result.ts";
 
-/** Time that a stop may take beyond that of the workers, for the last push, the admin port and the bus. */
+/** Time for a stop in addition to that of the workers, for the last push, the admin port and the bus. */
 const REST_MS = 5000;
 
 /** Options of a Stopper. */
 export interface StopperOptions {
-  /** The time that the settings give workers to finish. */
+  /** The configured time for workers to finish. */
   readonly timeoutMs: number;
   /** A clock that does not jump. */
   readonly nowMs: () => number;
@@ -17,8 +17,7 @@ export interface StopperOptions {
 }
 
 /**
- * Stops one server when a signal asks for it, says in one line what that did, and ends the process with the code for
- * it.
+ * Stops a server at a signal, prints the result in one line, and ends the process with the exit code for it.
  */
 export class Stopper {
   readonly #options: StopperOptions;
@@ -33,12 +32,12 @@ export class Stopper {
     this.#policy = new StopPolicy(options.nowMs);
   }
 
-  /** Aborted when a signal came before the server had started; for `startCluster`. */
+  /** Aborted if a signal arrives before the server has started; for `startCluster`. */
   get giveUp(): AbortSignal {
     return this.#giveUp.signal;
   }
 
-  /** To be called for each signal. */
+  /** Handles a signal. */
   heard(signal: StopSignal): void {
     const { timeoutMs, nowMs, after } = this.#options;
     const act = this.#policy.heard(signal);
@@ -51,7 +50,7 @@ export class Stopper {
     else void this.#stop(this.#server);
   }
 
-  /** The server runs; false if it is to stop again at once. */
+  /** Called when the server has started; false if it must stop at once. */
   started(server: Pick<RunningCluster, "stop" | "unsaved">): boolean {
     this.#server = server;
     if (this.#begunMs === undefined) return true;
@@ -83,7 +82,7 @@ export class Stopper {
   }
 }
 
-/** A signal asked for a stop before anything was served. */
+/** A signal asked for a stop before the server had started. */
 export class GivenUp extends Error {
   override readonly name = "GivenUp";
 
@@ -93,8 +92,8 @@ export class GivenUp extends Error {
 }
 
 /**
- * The signals that ask for a stop: those of people and service managers, and those whose default would end the process
- * at once.
+ * The signals that ask for a stop: those that people and service managers send, and those that would end the process by
+ * default.
  */
 export const STOP_SIGNALS = [
   "SIGTERM",
@@ -107,28 +106,27 @@ export const STOP_SIGNALS = [
   "SIGXCPU",
 ] as const;
 
-/** The signal after which log files are opened again. */
+/** The signal that reopens log files. */
 export const REOPEN_SIGNAL = "SIGUSR2";
 
-/** The signals whose default would end the process although they ask for no stop. */
+/** Signals that do not ask for a stop, but would end the process by default. */
 export const HARMLESS_SIGNALS = ["SIGUSR1", REOPEN_SIGNAL, "SIGXFSZ"] as const;
 
 /** A signal that asks for a stop. */
 export type StopSignal = typeof STOP_SIGNALS[number];
 
-/** A stop can be forced once it has lasted this many milliseconds. */
+/** Time after which a stop can be forced. */
 const FORCE_AFTER_MS = 5000;
 
 /**
- * Interrupts that come within so many milliseconds of one another are one press of Ctrl-C, sent by the terminal and
- * passed on by a task runner.
+ * Interrupts within this time of one another come from one press of Ctrl-C: the terminal sends one, and a task runner
+ * passes on another.
  */
 const SAME_PRESS_MS = 1000;
 
 /**
- * Decides what a signal does. The first one asks for a graceful stop. None of the following does anything, except an
- * interrupt (Ctrl-C) that comes when the stop has lasted for 5 s and is no copy of an earlier one: it ends the process
- * without waiting.
+ * Decides what a signal does. The first one begins a graceful stop. Later ones are ignored, except for a new press of
+ * Ctrl-C after 5 s of stopping: it ends the process at once.
  */
 export class StopPolicy {
   readonly #nowMs: () => number;

@@ -15,37 +15,37 @@ import type { OpenEvents } from "../events/live/wanted_events.ts";
 import { every, unrefTimer } from "../core/timers.ts";
 import type { BusStats } from "../events/bus.ts";
 
-/** What telemetry is opened with. */
+/** Options of openTelemetry. */
 export interface TelemetryOptions {
   readonly config: Config;
   readonly version: string;
-  /** Where the standard OTEL_* variables are looked up. */
+  /** The environment with the standard OTEL_* variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly instanceId: string;
 }
 
-/** The receiving end of a bus: EventBus fits. */
+/** The part of an EventBus that takes subscribers. */
 interface Source {
   subscribe(subscriber: Subscriber): unknown;
 }
 
 /** Metrics, logs and traces of one server. */
 export interface Telemetry {
-  /** Subscribes everything; the options say what the metrics look at. */
+  /** Adds all subscribers. The options are the sources of metrics. */
   subscribe(
     bus: Source,
     options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process" | "monotonicMs">,
   ): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
-  /** Opens log files again, whose names another program has changed. */
+  /** Reopens log files that another program has renamed. */
   reopenFiles(): void;
-  /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
+  /** Pushes for the last time, after the bus has stopped. Returns, by signal, whether that arrived. Never throws. */
   shutdown(): Promise<ReadonlyMap<string, boolean>>;
 }
 
-/** Throws if the request log cannot be written now: later on, failures only cost lines. */
+/** Throws if the request log cannot be written now. Later failures only lose lines. */
 export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestLogPath">): void {
   if (path === undefined) return;
   try {
@@ -55,12 +55,9 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
   }
 }
 
-/**
- * Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot
- * be used.
- */
+/** Sets up metrics, logs and traces on the collector's thread. */
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
-  // Whatever is pushed before there is a log is not known to have failed.
+  // The results of pushes before the log exists are ignored.
   const log: { pushed?: Logging["pushed"] } = {};
   const observability = await initObservability({
     ...options,
@@ -103,19 +100,19 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
   };
 }
 
-/** The longest silence of a stream, in milliseconds. */
+/** Maximum silence of a stream. */
 const HEARTBEAT_MS = 15_000;
 
-/** The live events of one server. */
+/** The live events of a server. */
 export interface LiveEvents {
   readonly open: OpenEvents;
-  /** Streams that are open. */
+  /** The number of open streams. */
   streams(): number;
-  /** Ends every stream; no other is opened from then on. */
+  /** Ends all streams and refuses further ones. */
   close(): void;
 }
 
-/** Live events off a bus; without observability there are none to open. */
+/** The live events of a bus. Without observability, no stream can be opened. */
 export function liveEvents(config: Config, source: LiveSource | undefined): LiveEvents {
   if (source === undefined) {
     return {
@@ -130,7 +127,7 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
     nonce: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
   });
   return {
-    // More than twice in the time after which a silent connection is closed.
+    // At least two heartbeats within the idle time-out of a connection.
     open: openEventsOf(feed, {
       schedule: unrefTimer,
       heartbeatMs: Math.min(HEARTBEAT_MS, 0.4 * config.idleTimeoutMs),
@@ -140,13 +137,13 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
   };
 }
 
-/** How often L1 looks for expired leases and objects, and at its watermark. */
+/** Interval of L1's maintenance: expired leases and objects, and the watermark. */
 export const TICK_MS = 200;
 
-/** What /metrics answers where there is nothing to show. */
+/** The text of /metrics without observability. */
 export const OBSERVABILITY_OFF = "# observability is off\n";
 
-/** The bus in /status. */
+/** The status of the bus for /status. */
 export function busStatus({ depth, lagSeconds, events }: BusStats): object {
   return {
     queue_depth: depth,

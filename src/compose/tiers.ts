@@ -14,7 +14,7 @@ import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
 import { L1Manager } from "../l1/l1_manager.ts";
 import type { L1RemovalListener } from "../l1/types.ts";
 
-/** Opens the tiers that the settings name, each in its wrappers. Throws VitrineError if one cannot be opened. */
+/** Opens the configured tiers with their wrappers. Throws VitrineError if one cannot be opened. */
 export async function composeTiers(
   { l2, l2TimeoutMs: timeoutMs }: Pick<Config, "l2" | "l2TimeoutMs">,
   options: {
@@ -29,7 +29,7 @@ export async function composeTiers(
   return tiers.map((tier) => new TimeoutAdapter(tier, { publish: options.publish, timeoutMs, every }));
 }
 
-/** The memory of L1, as the settings want it. Throws if the system does not give so much. */
+/** Allocates the configured memory of L1. Throws if the system does not have enough. */
 export function allocateL1(config: Config): ArenaMemory {
   const { l1SizeBytes: sizeBytes, l1MaxObjects: maxObjects } = config;
   try {
@@ -42,7 +42,7 @@ export function allocateL1(config: Config): ArenaMemory {
   }
 }
 
-/** One thread's view of L1. The holder that makes the tables is main's, 1. */
+/** Opens a thread's view of L1. Holder 1, which is main, formats the tables. */
 export function openL1(
   memory: ArenaMemory,
   { config, ...options }: {

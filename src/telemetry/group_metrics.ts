@@ -11,10 +11,9 @@ import type { Clock } from "../core/clock.ts";
 import { bucketOf } from "../core/buckets.ts";
 
 /**
- * Cumulative metrics that the SDK's own instruments cannot be: histograms that take a value with a count (the SDK's
- * take one value per call, 0.35 us each, and cannot show a series before its first value), and counters and histograms
- * whose series can be folded into one another (the SDK's never forget a series). Readers pull these in beside the
- * SDK's.
+ * Cumulative metrics that the SDK's instruments do not offer: histograms that take a value with a count (the SDK's take
+ * one value per call, 0.35 us each, and cannot show a series before its first value), and counters and histograms whose
+ * series can be merged (the SDK's never forget a series). Readers collect these together with the SDK's.
  */
 export class GroupMetrics implements MetricProducer {
   readonly #scope: { readonly name: string };
@@ -43,7 +42,7 @@ export class GroupMetrics implements MetricProducer {
     return counter;
   }
 
-  /** All of them as they stand; the resource is the reader's to fill in. */
+  /** Collects all of them; the reader fills in the resource. */
   collect(): Promise<CollectionResult> {
     const times = { startTime: hrTime(this.#startMs), endTime: hrTime(this.#clock.nowMs()) };
     const metrics = Array.from(this.#metrics, ([name, metric]) => metricData(name, metric, times));
@@ -82,14 +81,14 @@ function metricData(
   };
 }
 
-/** What a counter is called. */
+/** The description of a counter. */
 export interface CounterOptions {
   readonly description: string;
   /** UCUM. */
   readonly unit: string;
 }
 
-/** A cumulative counter whose series can be folded into one another, which the SDK's cannot. */
+/** A cumulative counter whose series can be merged. */
 export class GroupCounter {
   readonly options: CounterOptions;
   readonly #series = new SeriesMap(() => ({ total: 0 }));
@@ -98,26 +97,26 @@ export class GroupCounter {
     this.options = options;
   }
 
-  /** Adds to one series. A value of 0 makes it exist. Give the attributes of a series in the same order each time. */
+  /** Adds to a series; a value of 0 creates it. The attributes of a series must always be in the same order. */
   add(value: number, attributes: Attributes = {}): void {
     this.#series.of(attributes).total += value;
   }
 
   /**
-   * Adds every series whose label has the value `from` to the one with the value `to`, and forgets it: sums over the
-   * label stay.
+   * Merges every series whose label has the value `from` into the one with the value `to`. Sums over the label do not
+   * change.
    */
   fold(label: string, { from, to }: { readonly from: string; readonly to: string }): void {
     for (const { into, value } of this.#series.take(label, from, to)) this.add(value.total, into);
   }
 
-  /** All series as they stand. */
+  /** All series. */
   series(): readonly { readonly attributes: Attributes; readonly total: number }[] {
     return this.#series.map((attributes, { total }) => ({ attributes, total }));
   }
 }
 
-/** What a histogram is called and measured against. */
+/** The description and the buckets of a histogram. */
 export interface HistogramOptions {
   readonly description: string;
   /** UCUM. */
@@ -134,10 +133,10 @@ interface Totals {
   sum: number;
 }
 
-/** A series as it stands. */
+/** The state of a series. */
 export type HistogramSeries = Readonly<Totals> & { readonly attributes: Attributes };
 
-/** A cumulative histogram that takes a value with a count, and whose series can be folded into one another. */
+/** A cumulative histogram that takes a value with a count, and whose series can be merged. */
 export class GroupHistogram {
   readonly options: HistogramOptions;
   readonly #series: SeriesMap<Totals>;
@@ -148,8 +147,8 @@ export class GroupHistogram {
   }
 
   /**
-   * Counts `value` `count` times. A count of 0 makes the series exist. Give the attributes of a series in the same
-   * order each time.
+   * Counts `value` `count` times; a count of 0 creates the series. The attributes of a series must always be in the
+   * same order.
    */
   record(value: number, { count, attributes }: { readonly count: number; readonly attributes: Attributes }): void {
     const series = this.#series.of(attributes);
@@ -159,7 +158,7 @@ export class GroupHistogram {
     series.sum += value * count;
   }
 
-  /** Adds every series whose label has the value `from` to the one with the value `to`, and forgets it. */
+  /** Merges every series whose label has the value `from` into the one with the value `to`. */
   fold(label: string, { from, to }: { readonly from: string; readonly to: string }): void {
     for (const { into, value } of this.#series.take(label, from, to)) {
       const target = this.#series.of(into);
@@ -171,23 +170,23 @@ export class GroupHistogram {
     }
   }
 
-  /** All series as they stand. */
+  /** All series. */
   series(): readonly HistogramSeries[] {
     return this.#series.map((attributes, totals) => ({ attributes, ...totals }));
   }
 }
 
-/** The series of one metric, by label set. Give the attributes of a series in the same order each time. */
+/** The series of a metric, by label set. The attributes of a series must always be in the same order. */
 class SeriesMap<Value> {
   readonly #series = new Map<string, { readonly attributes: Attributes; readonly value: Value }>();
   readonly #create: () => Value;
 
-  /** `create`: a series that has counted nothing. */
+  /** `create`: makes a series at zero. */
   constructor(create: () => Value) {
     this.#create = create;
   }
 
-  /** The series of a label set, made if it is not there. */
+  /** The series of a label set; created if it is missing. */
   of(attributes: Attributes): Value {
     const id = JSON.stringify(attributes);
     const known = this.#series.get(id);
@@ -197,14 +196,14 @@ class SeriesMap<Value> {
     return value;
   }
 
-  /** Takes out the series whose label has this value; what it is to be added to has the value `to`. */
+  /** Removes the series whose label has the value `from`, each with the attributes of the series to merge it into. */
   take(label: string, from: string, to: string): readonly { readonly into: Attributes; readonly value: Value }[] {
     const taken = Array.from(this.#series).filter(([, { attributes }]) => attributes[label] === from);
     for (const [id] of taken) this.#series.delete(id);
     return taken.map(([, { attributes, value }]) => ({ into: { ...attributes, [label]: to }, value }));
   }
 
-  /** All series, in the order in which they were made. */
+  /** Maps all series, in the order of their creation. */
   map<Result>(each: (attributes: Attributes, value: Value) => Result): Result[] {
     return Array.from(this.#series.values(), ({ attributes, value }) => each(attributes, value));
   }

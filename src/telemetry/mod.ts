@@ -23,22 +23,22 @@ export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, 
 
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {
-  /** Where the standard OTEL_* variables are looked up. */
+  /** The environment with the standard OTEL_* variables. */
   readonly env: Env;
   readonly clock: Clock;
   /** service.version. */
   readonly version: string;
   /** service.instance.id, unless OTEL_RESOURCE_ATTRIBUTES has one. */
   readonly instanceId: string;
-  /** Told how each push ended; must not throw. Default: nobody is. */
+  /** Called with the result of each push; must not throw. */
   readonly onPush?: (signal: Signal, end: PushEnd) => void;
-  /** How long the last push may take when shutting down. Default 2000. */
+  /** Maximum duration of the last push at shutdown. Default 2000. */
   readonly shutdownTimeoutMs?: number;
-  /** How long a scrape waits for the gauges; what is not there by then is left out. Default 2000. */
+  /** Maximum time that a scrape waits for gauges; late ones are omitted. Default 2000. */
   readonly collectTimeoutMs?: number;
 }
 
-/** What became of the pushes of a signal, and of the items of one that is queued. */
+/** The pushes of a signal by result, and the items of a queued signal. */
 export interface ExportNumbers {
   readonly ok: number;
   readonly failed: number;
@@ -48,20 +48,20 @@ export interface ExportNumbers {
 /** The OpenTelemetry SDK, set up. */
 export interface Observability {
   readonly meter: Meter;
-  /** Values of the environment that cannot be used. */
+  /** Invalid values in the environment. */
   readonly problems: readonly EnvProblem[];
   createHistogram(name: string, options: HistogramOptions): GroupHistogram;
   createCounter(name: string, options: CounterOptions): GroupCounter;
-  /** Takes a finished span along; undefined where no traces are pushed. Never throws, never waits. */
+  /** Records a finished span; undefined if no traces are pushed. Never throws or waits. */
   readonly recordSpan: ((span: FinishedSpan) => void) | undefined;
-  /** Takes a log record along; undefined where no logs are pushed. Never throws, never waits. */
+  /** Records a log record; undefined if no logs are pushed. Never throws or waits. */
   readonly emitLog: ((entry: LogEntry) => void) | undefined;
-  /** By signal that is pushed. */
+  /** The results by pushed signal. */
   exports(): ReadonlyMap<Signal, ExportNumbers>;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
   /**
-   * Pushes once more where pushing is on, and ends; tells by signal whether that arrived. Never throws, and never takes
+   * Pushes for the last time and ends. Returns, by pushed signal, whether that arrived. Never throws, and never takes
    * longer than its timeout.
    */
   shutdown(): Promise<ReadonlyMap<Signal, boolean>>;
@@ -71,8 +71,8 @@ const SCOPE = "vitrine";
 const SIGNALS = ["metrics", "logs", "traces"] as const satisfies readonly Signal[];
 
 /**
- * Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are
- * pushed where the environment says so, and what pushes is loaded only then.
+ * Sets up the OpenTelemetry SDK. Metrics can always be pulled. Signals are pushed if the environment says so, and the
+ * exporters are loaded only then.
  */
 export async function initObservability(config: ObservabilityConfig): Promise<Observability> {
   const { clock, onPush = () => {}, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
@@ -120,7 +120,7 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
       return serializer.serialize(resourceMetrics);
     },
     async shutdown() {
-      // A collector that is down or hangs: the last push is lost, and nothing else may be.
+      // If the collector is down or hangs, only the last push may be lost.
       const pushing = provider.shutdown({ timeoutMillis: shutdownTimeoutMs });
       const signals = [
         ["metrics", metrics, pushing],
@@ -144,8 +144,8 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
 const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
 
 /**
- * Who sends the telemetry: service.name, service.version, service.instance.id, and what OTEL_RESOURCE_ATTRIBUTES adds
- * or overrides (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME wins over both.
+ * The resource: service.name, service.version and service.instance.id, extended or overridden by
+ * OTEL_RESOURCE_ATTRIBUTES (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME takes precedence over both.
  */
 function resourceOf(
   env: OtelEnv,
@@ -161,7 +161,7 @@ function resourceOf(
   });
 }
 
-/** Malformed pairs are left out and noted. */
+/** Malformed pairs are omitted and recorded. */
 function attributesOf(env: OtelEnv): Readonly<Record<string, string>> {
   const pairs = (env.text(ATTRIBUTES) ?? "").split(",").filter((pair) => pair.trim() !== "").map((pair) => {
     const [key = "", ...value] = pair.split("=");

@@ -1,9 +1,9 @@
 import type { OtelEnv } from "./env.ts";
 import { accessSync, constants } from "node:fs";
-/** What OTLP carries. */
+/** A signal of OTLP. */
 export type Signal = "metrics" | "logs" | "traces";
 
-/** Where a signal is pushed to, and in which form. */
+/** The URL that a signal is pushed to, and the protocol. */
 export interface OtlpTarget {
   readonly url: string;
   readonly protocol: "http/json" | "http/protobuf";
@@ -14,10 +14,10 @@ const DEFAULT_PROTOCOL = "http/protobuf";
 const EXPORTERS = ["otlp", "none", "console", "prometheus", "zipkin", "jaeger"];
 
 /**
- * Where the environment wants a signal pushed to: OTEL_EXPORTER_OTLP_<SIGNAL>_ENDPOINT as it is, or
- * OTEL_EXPORTER_OTLP_ENDPOINT with the signal's path. Undefined if neither is set, if OTEL_<SIGNAL>_EXPORTER is set and
- * has no `otlp` in it, or if OTEL_SDK_DISABLED is `true`. With `otlp` and no endpoint it is http://localhost:4318. An
- * endpoint that is no http URL is pushed nothing, and noted.
+ * The configured target of a signal: OTEL_EXPORTER_OTLP_<SIGNAL>_ENDPOINT as it is, or OTEL_EXPORTER_OTLP_ENDPOINT with
+ * the signal's path. Undefined if neither is set, if OTEL_<SIGNAL>_EXPORTER is set and does not contain `otlp`, or if
+ * OTEL_SDK_DISABLED is `true`. With `otlp` and no endpoint, it is http://localhost:4318. For an endpoint that is not an
+ * http URL, nothing is pushed, and the problem is recorded.
  */
 export function otlpTarget(env: OtelEnv, signal: Signal): OtlpTarget | undefined {
   const name = signal.toUpperCase();
@@ -44,7 +44,7 @@ function isDisabled(env: OtelEnv): boolean {
   return text === "true";
 }
 
-/** Those that the specification knows; of others it is as if they were not there. */
+/** The configured exporters; unknown ones are ignored. */
 function exportersOf(env: OtelEnv, name: string): readonly string[] {
   const variable = `OTEL_${name}_EXPORTER`;
   const asked = env.text(variable)?.split(",").map((each) => each.trim()).filter((each) => each !== "") ?? [];
@@ -66,7 +66,7 @@ function protocolOf(env: OtelEnv, name: string): OtlpTarget["protocol"] {
   return env.oneOf(`OTEL_EXPORTER_OTLP_${name}_PROTOCOL`, choices, shared) ?? shared;
 }
 
-/** Variables of the families below that somebody reads: this folder, or the SDK's exporters. */
+/** The variables of the families below that this folder or the SDK's exporters read. */
 const READ: ReadonlySet<string> = new Set([
   ...["", "METRICS_", "LOGS_", "TRACES_"].flatMap((signal) =>
     ["ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION", "CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"]
@@ -88,12 +88,12 @@ const READ: ReadonlySet<string> = new Set([
   "OTEL_SERVICE_NAME",
 ]);
 const FAMILIES = /^OTEL_(?:EXPORTER_|BSP_|BLRP_|METRICS?_|LOGS_|TRACES_|RESOURCE|SERVICE)/;
-/** A name of a header (RFC 9110 5.6.2). */
+/** The name of a header (RFC 9110 5.6.2). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * Notes what the SDK's exporters would pass over in silence: they read these variables from the process's environment
- * by themselves.
+ * Records invalid values of the variables that the SDK's exporters read from the process's environment: the exporters
+ * ignore them silently.
  */
 export function checkExporterEnv(env: OtelEnv, signal: Signal): void {
   for (const prefix of ["OTEL_EXPORTER_OTLP_", `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_`]) {
@@ -104,14 +104,14 @@ export function checkExporterEnv(env: OtelEnv, signal: Signal): void {
   }
 }
 
-/** Notes names that look like a setting of telemetry and are none that is read: misspelt, or not supported. */
+/** Records variables that look like telemetry settings but are misspelt or not supported. */
 export function checkNames(env: OtelEnv): void {
   for (const name of env.names()) {
     if (FAMILIES.test(name) && !READ.has(name)) env.cannotUse(name, "nothing: it is not read", "");
   }
 }
 
-/** Headers hold secrets: what is told is which of them it is. */
+/** Headers contain secrets, so only the positions of invalid ones are shown. */
 function checkHeaders(env: OtelEnv, variable: string): void {
   const pairs = (env.text(variable) ?? "").split(",").filter((pair) => pair.trim() !== "");
   const bad = [...pairs.entries()].filter(([, pair]) => !isHeader(pair)).map(([index]) => index + 1);

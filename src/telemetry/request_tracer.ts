@@ -4,27 +4,27 @@ import { formatTraceParent, parseTraceParent, type TraceContext } from "../core/
 import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_settings.ts";
 
-/** Settings of the follower. */
+/** Settings of a request tracer. */
 export interface RequestTracerOptions {
   readonly env: Env;
-  /** Whether every request is followed, sampled or not: someone writes all of them down. */
+  /** True if every request is traced, sampled or not, because all of them are logged. */
   readonly everyRequest: boolean;
-  /** So many random bytes in hexadecimal digits. Default: the system's. */
+  /** Returns random bytes as hexadecimal digits. Default: the system's. */
   readonly randomHex?: (bytes: number) => string;
   /** A random number from 0 to 1. Default: Math.random. */
   readonly random?: () => number;
 }
 
-/** Whether a request without a parent is sampled, and one with a parent. */
+/** Decides about requests without a parent and with one. */
 interface Sampler {
   readonly root: (random: () => number) => boolean;
   readonly child: (parent: TraceContext) => boolean;
 }
 
 /**
- * Decides when a request begins whether it is followed, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG: one that is
- * not followed costs nothing more than this. Undefined where no request ever is, because no traces are pushed. Loads
- * nothing of the SDK, so that it can work in every thread that serves.
+ * Decides at the start of a request whether it is traced, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. A request
+ * that is not traced costs nothing else. Undefined if no request is ever traced. Does not load the SDK, so every thread
+ * that serves can use it.
  */
 export function requestTracer(options: RequestTracerOptions): Follow | undefined {
   const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
@@ -53,7 +53,7 @@ const SAMPLERS = [
   "parentbased_traceidratio",
 ] as const;
 
-/** The sampler of the environment; an unknown one, or a ratio that is none, counts as not set and is noted. */
+/** The configured sampler. An unknown sampler or an invalid ratio counts as not set and is recorded. */
 export function samplerOf(env: OtelEnv): Sampler {
   const name = env.oneOf("OTEL_TRACES_SAMPLER", SAMPLERS, "parentbased_always_on") ?? "parentbased_always_on";
   const ratio = name.endsWith("ratio") ? ratioOf(env) : 1;
@@ -85,8 +85,8 @@ function ratioOf(env: OtelEnv): number {
 }
 
 /**
- * Whether a trace belongs to the sampled part, the same way as OpenTelemetry's TraceIdRatioBased sampler for
- * JavaScript: every service of it decides alike.
+ * True if a trace is in the sampled part. Decides like OpenTelemetry's TraceIdRatioBased sampler for JavaScript, so
+ * that all services of a trace agree.
  */
 function isBelow(traceId: string, ratio: number): boolean {
   let mixed = 0;

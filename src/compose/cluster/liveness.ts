@@ -2,25 +2,24 @@ import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
 import type { Seat } from "./worker_messages.ts";
 
-/** The observations of one look at a worker. */
+/** The state of a thread at one look. */
 interface Look {
   readonly heartbeat: number;
-  /** Time since the last look that the onlooker was not kept waiting itself. */
+  /** Time since the previous look, without the time for which the observer itself was delayed. */
   readonly elapsedMs: number;
-  /** Asked only if the heartbeat stands still. */
+  /** Called only if the heartbeat has not changed. */
   readonly usage: () => ThreadUsage | "ended" | undefined;
 }
 
 /**
- * Of the time in which a thread was runnable and had no core, this part counts all the same: no accounting is trusted
- * for ever.
+ * The part of a runnable thread's time without a core that counts as silence all the same, in case accounting fails.
  */
 const STARVED_SHARE = 1 / 20;
 
 /**
- * Measures how long a worker has been silent, in time that it could have used. A thread that is runnable is charged for
- * its time on a core only, since the rest was the machine's; one that waits in a blocking call is charged for all of
- * it, and so is one of which the system says nothing.
+ * Measures how long a thread has been silent, in time that it could have used. A runnable thread is charged only for
+ * its time on a core. A thread that waits in a blocking call is charged for all of the time, and so is one whose usage
+ * is unknown.
  */
 export class Silence {
   #heartbeat: number;
@@ -36,17 +35,17 @@ export class Silence {
     return this.#ms;
   }
 
-  /** True if the thread was busy at the last look: a thread that waits may wait for one that is busy. */
+  /** True if the thread was busy at the last look. A waiting thread may be waiting for a busy one. */
   get isBusy(): boolean {
     return this.#isRunnable;
   }
 
-  /** True if the worker's heartbeat has not changed since the last look. */
+  /** True if the heartbeat has not changed since the last look. */
   isUnbroken(heartbeat: number): boolean {
     return heartbeat === this.#heartbeat;
   }
 
-  /** Counts from now on. */
+  /** Restarts the measurement. */
   restart(): void {
     this.#cpuMs = undefined;
     this.#isRunnable = false;
@@ -85,15 +84,13 @@ export interface LeftoversOptions {
 interface Leftover {
   readonly seat: Seat;
   readonly threadId: number;
-  /** The start time of its thread, by the system's account. */
+  /** The start time of its thread, according to the system. */
   readonly startedAt: number | undefined;
   ageMs: number;
   isStuck: boolean;
 }
 
-/**
- * Threads that were told to end and are not known to have ended. Finds out which of them are gone and which are stuck.
- */
+/** Threads that were told to end and may still exist. Finds out which of them have ended and which are stuck. */
 export class Leftovers {
   readonly #options: LeftoversOptions;
   readonly #leftovers = new Map<number, Leftover>();
@@ -102,7 +99,7 @@ export class Leftovers {
     this.#options = options;
   }
 
-  /** stuck: it is still there after one time-out. */
+  /** stuck: it still exists after one time-out. */
   status(): readonly (Seat & { readonly state: "stopping" | "stuck"; readonly activeRequests: 0 })[] {
     return Array.from(this.#leftovers.values(), ({ seat, isStuck }) => ({
       ...seat,

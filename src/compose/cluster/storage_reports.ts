@@ -9,7 +9,7 @@ import type { Supervisor } from "./supervisor.ts";
 
 type Tiers = StorageStatus["l2"];
 
-/** What one thread reports: its tiers, and the monotonic time at which it looked. */
+/** A thread's report: its tiers, and the monotonic time of the report. */
 interface Report {
   readonly atMs: number;
   readonly tiers: Tiers;
@@ -22,7 +22,7 @@ export function allocateReports(): SharedArrayBuffer {
   return SharedText.allocate(CAPACITY_BYTES);
 }
 
-/** A thread's end: writes how its tiers are where main reads it, without a message. */
+/** Writes a thread's reports to shared memory. */
 export class TierReporter {
   readonly #text: SharedText;
   readonly #clock: Clock;
@@ -38,7 +38,7 @@ export class TierReporter {
   }
 }
 
-/** Main's end: the tiers as a thread reported them last; undefined before its first report. */
+/** Reads the last report of a thread; undefined before its first report. */
 function readReport(memory: SharedArrayBuffer, clock: Clock): Tiers | undefined {
   const text = new SharedText(memory).read();
   if (text === "") return undefined;
@@ -56,18 +56,18 @@ function parseReport(json: string): Report {
   return JSON.parse(json);
 }
 
-/** Where a ClusterStorage looks. */
+/** Options of a ClusterStorage. */
 export interface ClusterStorageOptions {
   readonly supervisor: Supervisor;
   readonly board: Board;
   readonly l1: L1;
   readonly ghosts: GhostIndex;
   readonly clock: Clock;
-  /** Memory with reports on the tiers; the first that has one counts. */
+  /** Memory of reports on the tiers; the first one that has a report is used. */
   readonly reports: () => readonly SharedArrayBuffer[];
 }
 
-/** The storage of all threads as one, out of shared memory alone: no thread is asked, and none waited for. */
+/** The storage status of the whole cluster, read from shared memory without waiting for any thread. */
 export class ClusterStorage {
   readonly #options: ClusterStorageOptions;
 

@@ -104,7 +104,7 @@ export class ClusterThreads {
     });
   }
 
-  /** Memory with reports on the tiers; the first that has one counts. */
+  /** Memory of reports on the tiers; the first one that has a report is used. */
   reports(): readonly SharedArrayBuffer[] {
     return this.#workerReports ?? this.#storageReports;
   }

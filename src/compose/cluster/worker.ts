@@ -28,22 +28,20 @@ import { TICK_MS } from "../telemetry.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 import { relayed } from "./relay.ts";
 import { TierReporter } from "./storage_reports.ts";
-/** How often a worker says that its event loop turns. */
+/** Interval of a worker's heartbeat. */
 const BEAT_MS = 50;
-/** How often it reports on tiers that are its own. */
+/** Interval of its reports on its own tiers. */
 const REPORT_MS = 200;
-/** The part of a stop's time that running requests have; the rest is for what is queued. */
+/** The part of a stop's time for running requests; the rest is for queued stores. */
 const REQUESTS_SHARE = 2 / 3;
 
 /** A worker that serves. */
 interface RunningWorker {
   readonly tiers: readonly string[];
-  /** The storage thread is reached through these lines from now on. */
+  /** Connects to the storage thread. */
   connectStorage(lines: StorageLines): void;
   replaceTokens(tokens: readonly TokenEntry[]): void;
-  /**
-   * Finishes running requests, or breaks them off when two thirds of the time for a stop are over.
-   */
+  /** Finishes running requests, or aborts them when two thirds of the time for a stop are over. */
   stop(): Promise<Stopped>;
 }
 
@@ -97,7 +95,7 @@ async function runWorker(
     board.beat(seat.place);
     board.setTrouble(seat.place, serving.storage.trouble !== undefined);
     board.setLoadsInFlight(seat.place, serving.storage.loadsInFlight);
-    // Not in main: whoever waits for L1's lock must not be the one that takes it from a dead thread.
+    // Not in main, which takes L1's lock from dead threads and therefore must not wait for it.
     if (board.claimTick(clock.monotonicMs(), TICK_MS)) l1.tick();
   }, BEAT_MS);
   let reporting: ReturnType<typeof setInterval> | undefined;

@@ -11,9 +11,9 @@ import type { ProducerSeat } from "../../events/producer.ts";
 /** A message from main to a worker. */
 export type ToWorker =
   | { readonly kind: "stop" }
-  /** The storage thread was started again and is reached here. */
+  /** The storage thread was restarted; these lines lead to it. */
   | { readonly kind: "storage"; readonly lines: StorageLines }
-  /** Other tokens count from now on. */
+  /** The tokens changed. */
   | { readonly kind: "tokens"; readonly tokens: readonly TokenEntry[] };
 
 /** A message from a worker to main. */
@@ -26,52 +26,51 @@ export type FromWorker =
 export interface Stopped {
   readonly kind: "stopped";
   /**
-   * Where the worker itself stores: objects that waited when it was told to stop, and are stored; objects that no tier
-   * took.
+   * If the worker itself stores: dirty objects that it has stored since the stop began, and objects that no tier took.
    */
   readonly stored: number;
   readonly refused: number;
-  /** Requests that it broke off. */
+  /** Requests that it aborted. */
   readonly cutRequests: number;
-  /** The cause in one line, if it could not end something. */
+  /** The cause in one line, if something could not be finished. */
   readonly failure?: string;
 }
 
-/** The report of a worker that serves: the names of its tiers. */
+/** The report of a worker that is ready: the names of its tiers. */
 export interface Ready {
   readonly kind: "ready";
   readonly tiers: readonly string[];
 }
 
 /**
- * The reason why a worker is gone: it threw what nobody caught; it ended by itself; its heartbeat stood still; it was
- * ended as a drill; it ended before it was ready; it was told to stop.
+ * The cause of a worker's end: an uncaught exception; it exited by itself; its heartbeat stopped; a drill; it ended
+ * before it was ready; it was told to stop.
  */
 export type Cause = EventMap["worker.gone"]["cause"];
 
-/** Everything a worker is given when its thread starts. */
+/** The start data of a worker. */
 export interface WorkerData {
   readonly config: Config;
   readonly version: string;
   /** The standard OTEL_* variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly seat: Seat;
-  /** Main's clock as the thread is started. */
+  /** A reading of main's clock, so that all threads agree. */
   readonly clock: ClockReading;
-  /** The port all workers share. */
+  /** The port that all workers share. */
   readonly port: number;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
   /** The lines to the storage thread, if there is one. */
   readonly storageLines: StorageLines | undefined;
   readonly board: SharedArrayBuffer;
-  /** The tokens, and who has failed in any thread. */
+  /** The tokens, and the failed attempts of all threads. */
   readonly access: ReturnType<OpenAccess["shared"]>;
   /** Its part of the event bus. */
   readonly events: ProducerSeat;
-  /** Where it reports on its tiers, if it is to. */
+  /** Memory for its reports on its tiers, if it has to report. */
   readonly reports: SharedArrayBuffer | undefined;
-  /** Where it has live events, /metrics and /status from. */
+  /** The source of live events, /metrics and /status. */
   readonly relay: RelayTarget;
 }
 
@@ -80,10 +79,10 @@ export function producerOf({ place, holder }: Seat): string {
   return `${place}.${holder}`;
 }
 
-/** A worker's place in the cluster, and which thread fills it: a new one after each death. */
+/** A worker's place in the cluster, and the thread that fills it: a new one after each death. */
 export interface Seat {
-  /** 0 and up. */
+  /** From 0. */
   readonly place: number;
-  /** Unique among all threads of the process, main's being 1: their holder number in L1. */
+  /** The thread's holder number in L1: unique in the process, never reused; main is 1. */
   readonly holder: number;
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { closeSync, openSync, writeSync } from "node:fs";
 
-/** Takes lines; false if it has no room for this one, which is lost then. Never throws, never waits. */
+/** Writes a line; false if there is no room and the line is lost. Never throws or waits. */
 export type WriteLine = (line: string) => boolean;
 
 /** A writable stream of Node's kind, such as process.stderr. */
@@ -11,10 +11,10 @@ export interface LineStream {
   readonly destroyed?: boolean;
 }
 
-/** Most bytes that wait to be written. */
+/** Maximum number of bytes that wait to be written. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
-/** Writes to a stream as long as no more than a mebibyte waits in it: a reader that hangs costs lines, not memory. */
+/** Writes to a stream while at most 1 MiB waits in it: a reader that hangs costs lines, not memory. */
 export function lineOutput(stream: LineStream): WriteLine {
   return (line) => {
     if (stream.destroyed === true || (stream.writableLength ?? 0) > MAX_WAITING_BYTES) return false;
@@ -30,7 +30,7 @@ export function lineOutput(stream: LineStream): WriteLine {
 /** Settings of a log file. */
 export interface LogFileOptions {
   readonly path: string;
-  /** Called with the first failure since lines were last written. */
+  /** Called with the first failure after a success. */
   readonly onFailure?: (error: unknown) => void;
 }
 
@@ -50,12 +50,12 @@ export class LogFile {
     this.#options = options;
   }
 
-  /** Lines that could not be written. */
+  /** The number of lines that could not be written. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** Keeps a line for the next flush. */
+  /** Queues a line for the next flush. */
   readonly write: WriteLine = (line) => {
     const bytes = Buffer.byteLength(line) + 1;
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) this.flush();
@@ -64,7 +64,7 @@ export class LogFile {
     return true;
   };
 
-  /** Writes the lines that wait. Never throws. */
+  /** Writes the queued lines. Never throws. */
   flush(): void {
     if (this.#waiting.length === 0) return;
     const lines = this.#waiting;
@@ -82,7 +82,7 @@ export class LogFile {
     }
   }
 
-  /** Writes the lines that wait and closes the file. The next flush opens whatever the path names then. */
+  /** Writes the queued lines and closes the file. The next flush opens the path again. */
   close(): void {
     this.flush();
     this.#close();
@@ -94,7 +94,7 @@ export class LogFile {
   }
 }
 
-/** A disk that is nearly full may take only a part of the bytes. */
+/** A disk that is nearly full may accept only some of the bytes. */
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
 }

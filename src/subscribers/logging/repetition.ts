@@ -1,54 +1,56 @@
-/** Something that fails, since when it was last told, and how often since. */
+/** A kind of failure that lasts. */
 interface Outage {
   cause: string;
   failures: number;
-  untold: number;
-  toldMs: number;
+  unlogged: number;
+  loggedMs: number;
   failedMs: number;
 }
 
-/** Milliseconds for which an outage with the same cause is not logged again. */
+/** Time for which an outage with the same cause is not logged again. */
 const AGAIN_MS = 60_000;
-/** Causes are texts of others: what lasts is told once a minute, however they vary. */
+/** Time for which an outage with another cause is not logged again: causes are arbitrary texts. */
 const CHANGED_MS = 10_000;
 
 /**
- * Keeps what fails from filling the log: the first failure is told, then one in a minute or where the cause is another,
- * and that it is over. Kinds are few.
+ * Limits the lines about lasting failures: the first failure is logged, then one per minute or when the cause changes,
+ * and the end of the outage. There must be few kinds.
  */
 export class Outages {
   readonly #quietMs: number;
   readonly #outages = new Map<string, Outage>();
 
-  /** `quietMs`: how long after the last failure a success ends an outage; for news that may come out of order. */
+  /**
+   * `quietMs`: time after the last failure from which a success ends an outage; for events that arrive out of order.
+   */
   constructor(quietMs: number) {
     this.#quietMs = quietMs;
   }
 
   /**
-   * Notes a failure. The number of failures since the last that was told, this one included, if it is to be told; else
-   * undefined.
+   * Records a failure. Returns the number of failures since the last logged one, including this one, if it must be
+   * logged; otherwise undefined.
    */
   failed(
     kind: string,
     { cause, monotonicMs, count }: { readonly cause: string; readonly monotonicMs: number; readonly count: number },
   ): number | undefined {
     const outage = this.#outages.get(kind) ??
-      { cause, failures: 0, untold: 0, toldMs: -Infinity, failedMs: monotonicMs };
+      { cause, failures: 0, unlogged: 0, loggedMs: -Infinity, failedMs: monotonicMs };
     this.#outages.set(kind, outage);
     outage.failures += count;
-    outage.untold += count;
+    outage.unlogged += count;
     outage.failedMs = monotonicMs;
-    const sinceMs = monotonicMs - outage.toldMs;
+    const sinceMs = monotonicMs - outage.loggedMs;
     if (sinceMs < (cause === outage.cause ? AGAIN_MS : CHANGED_MS)) return undefined;
-    const { untold } = outage;
+    const { unlogged } = outage;
     outage.cause = cause;
-    outage.untold = 0;
-    outage.toldMs = monotonicMs;
-    return untold;
+    outage.unlogged = 0;
+    outage.loggedMs = monotonicMs;
+    return unlogged;
   }
 
-  /** Notes a success. The number of all failures of the outage if it is over now, else undefined. */
+  /** Records a success. Returns the number of failures of the outage if it ends now; otherwise undefined. */
   worked(kind: string, monotonicMs: number): number | undefined {
     const outage = this.#outages.get(kind);
     if (outage === undefined || monotonicMs - outage.failedMs < this.#quietMs) return undefined;
@@ -57,7 +59,7 @@ export class Outages {
   }
 }
 
-/** One kind of line in the window that runs. */
+/** The current window of one kind of line. */
 interface Window {
   readonly startMs: number;
   passed: number;
@@ -65,20 +67,19 @@ interface Window {
 }
 
 /**
- * What a line is told when it asks: whether it may pass, and how many of its kind were kept back since the last that
- * passed.
+ * The decision about a line, and the number of lines of its kind that were suppressed since the last one that passed.
  */
 export type Admission = { readonly passes: true; readonly suppressed: number } | { readonly passes: false };
 
 const WINDOW_MS = 10_000;
 const MAX_PER_WINDOW = 5;
 
-/** Lets five lines of a kind pass in ten seconds and counts the others. Kinds are few: they are fixed texts. */
+/** Lets five lines of a kind pass in ten seconds and counts the others. There must be few kinds. */
 export class RateLimit {
   readonly #windows = new Map<string, Window>();
   #suppressed = 0;
 
-  /** Lines kept back since the beginning. */
+  /** The number of suppressed lines so far. */
   get suppressed(): number {
     return this.#suppressed;
   }
@@ -100,25 +101,25 @@ export class RateLimit {
     return { passes: false };
   }
 
-  /** Kinds whose window is over, or all, with what is still to be told of them; it counts as told then. */
-  takeUntold(monotonicMs: number, all = false): readonly { readonly kind: string; readonly suppressed: number }[] {
-    const untold: { readonly kind: string; readonly suppressed: number }[] = [];
+  /** Takes the numbers of suppressed lines of all kinds whose window is over, or of all kinds. */
+  takeSuppressed(monotonicMs: number, all = false): readonly { readonly kind: string; readonly suppressed: number }[] {
+    const unlogged: { readonly kind: string; readonly suppressed: number }[] = [];
     for (const [kind, { startMs, suppressed }] of this.#windows) {
       if (!all && monotonicMs - startMs < WINDOW_MS) continue;
       this.#windows.delete(kind);
-      if (suppressed > 0) untold.push({ kind, suppressed });
+      if (suppressed > 0) unlogged.push({ kind, suppressed });
     }
-    return untold;
+    return unlogged;
   }
 }
 
-/** A line of a kind is written once in this time. */
+/** Time in which one line of a kind is written. */
 const ONCE_MS = 60_000;
-/** Most kinds that are remembered. */
+/** Maximum number of remembered kinds. */
 const MAX_KINDS = 1024;
 
-/** Remembers when lines were written, so that each kind is written once a minute. */
-export class RecentlyTold {
+/** Lets one line of each kind pass per minute. */
+export class OncePerMinute {
   readonly #writtenMs = new Map<string, number>();
 
   /** True if a line of this kind is due now; it then counts as written. */

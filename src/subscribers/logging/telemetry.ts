@@ -3,7 +3,7 @@ import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
 import { Outages } from "./repetition.ts";
 
-/** Time, as a log needs it. */
+/** The clock of a log. */
 export interface LogTime {
   /** Wall time. */
   readonly nowMs: () => number;
@@ -12,7 +12,7 @@ export interface LogTime {
 
 const component = "telemetry";
 
-/** Logs how pushes fail and that they arrive again, and which settings of OpenTelemetry cannot be used. */
+/** Logs failures of pushes and their end, and settings of OpenTelemetry that cannot be used. */
 export class TelemetryLogging {
   readonly #log: Log;
   readonly #time: LogTime;

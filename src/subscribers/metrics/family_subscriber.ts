@@ -22,19 +22,19 @@ export interface FamilyOptions extends InstrumentOptions {
   readonly process: ProcessSource;
 }
 
-/** A metric that is fed, and its instrument. */
+/** A metric that events feed, and its instrument. */
 interface Fed {
   readonly metric: Metric;
   readonly record: Recorder;
 }
 
-/** A metric that is read when the metrics are collected, and its instrument. */
+/** A metric that is read at collection, and its instrument. */
 interface Observed {
   readonly metric: Metric;
   readonly instrument: ReturnType<typeof observableOf>;
 }
 
-/** Makes the metrics of a family, and the subscriber that feeds them: it listens to the events that they measure. */
+/** Makes the metrics of a family, and the subscriber that feeds them with the events that they measure. */
 export function familySubscriber({ name, metrics }: Family, options: FamilyOptions): Subscriber {
   const { source, readers, process, context } = options;
   const isObserved = ({ feed }: Metric) => Object.keys(feed.reads).length > 0;
@@ -58,7 +58,7 @@ export function familySubscriber({ name, metrics }: Family, options: FamilyOptio
   };
 }
 
-/** Hands an event to every metric that measures it. */
+/** Passes an event to every metric that measures it. */
 function handlerOf<Name extends EventName>(
   name: Name,
   { fed, context }: { readonly fed: readonly Fed[]; readonly context: MeasureContext },
@@ -72,7 +72,7 @@ function handlerOf<Name extends EventName>(
   };
 }
 
-/** Shows the metrics that read a source. It is asked once for all of them. */
+/** Observes the metrics of a source, which is read once for all of them. */
 function showSource<Key extends keyof Sources>(
   key: Key,
   ask: Readers[Key],
@@ -107,7 +107,7 @@ export interface InstrumentOptions {
 /** Takes a measurement of an event that stands for `count` events. */
 type Recorder = (measured: Measured | Measured<never>, count: number) => void;
 
-/** Makes the instrument of a metric that is fed by events or by itself, with the series that must exist at zero. */
+/** Makes the instrument of a metric that is not read at collection, with its zero series. */
 function recorderOf(metric: Metric, options: InstrumentOptions): Recorder {
   const { kind, name, about } = metric;
   const { source, tenants } = options;
@@ -131,7 +131,7 @@ function recorderOf(metric: Metric, options: InstrumentOptions): Recorder {
   return recordInto((value, { attributes }) => counter.add(value, attributes), { about, tenants });
 }
 
-/** Makes the instrument of a metric that is read when the metrics are collected. */
+/** Makes the instrument of a metric that is read at collection. */
 function observableOf(
   { kind, name, about }: Metric,
   { meter }: InstrumentSource,
@@ -142,7 +142,7 @@ function observableOf(
     : meter.createObservableGauge(name, described);
 }
 
-/** The label sets of a metric that exist from the start. */
+/** The label sets of a metric's zero series. */
 export function zeroSeries(
   { zero, labels = [] }: About,
   { adapters }: Pick<InstrumentOptions, "adapters">,
@@ -182,10 +182,10 @@ function isLabelled(measured: readonly number[] | NonNullable<Measured>): measur
   return typeof measured[1] === "object";
 }
 
-/** Adds up beginnings and ends at each tier, and shows the difference. */
+/** Counts what has begun and not ended in each tier. */
 function inFlightRecorder({ name, about }: Metric, { source, adapters }: InstrumentOptions): Recorder {
   const byTier = new Map<string, number>(adapters.map((tier) => [tier, 0]));
-  // A group of ends may come before its beginnings.
+  // An aggregate of ends may arrive before its beginnings.
   const runningAt = (tier: string) => Math.max(0, byTier.get(tier) ?? 0);
   const gauge = source.meter.createObservableGauge(name, { description: about.help, unit: about.unit });
   gauge.addCallback((result) => {

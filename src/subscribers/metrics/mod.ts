@@ -39,17 +39,17 @@ export const metricFamilies: readonly Family[] = [
 
 /** Options of the metrics subscribers. */
 export interface MetricsOptions {
-  /** initObservability's result fits. */
+  /** An Observability. */
   readonly source: InstrumentSource;
   /** Names of the L2 adapters, in the order they are asked. */
   readonly adapters: readonly string[];
   /** The number of tenants that have series of their own. Default 20. */
   readonly tenantLabels?: number;
   readonly state: StateSource;
-  /** EventBus.stats fits. */
+  /** Reads the stats of the event bus. */
   readonly busStats: () => BusStats | Promise<BusStats>;
   readonly build: Build;
-  /** Of the clock that events are timed by. */
+  /** The clock of the events. */
   readonly monotonicMs: () => number;
   /** The numbers of logs, traces and pushes. By default all are zero. */
   readonly telemetry?: TelemetryNumbers;
@@ -73,7 +73,7 @@ export const thisProcess: ProcessSource = {
   every,
 };
 
-/** Every metrics subscriber, ready to be subscribed, in this order. */
+/** Makes all metrics subscribers, to be added in this order. */
 export function metricsSubscribers(options: MetricsOptions): readonly Subscriber[] {
   const { source, adapters, state, build, busStats } = options;
   const { telemetry = NO_TELEMETRY, process: host = thisProcess, families = metricFamilies } = options;

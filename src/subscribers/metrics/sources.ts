@@ -38,7 +38,7 @@ export interface Sources {
   readonly activeRequests: number;
   /** One for each worker; a single isolate has none. */
   readonly workers: readonly WorkerState[];
-  /** The time that the storage thread's event loop has stood still; 0 while it turns, or if there is none. */
+  /** Time for which the storage thread's event loop has been blocked; 0 if it is not, or if there is none. */
   readonly storageThreadStuckSeconds: number;
   readonly build: Build;
   /** Names of the L2 adapters, in the order they are asked. */
@@ -51,7 +51,7 @@ export interface Sources {
   };
   readonly bus: BusStats;
   readonly exports: ReturnType<Observability["exports"]>;
-  /** By subscriber: what has begun and not ended, and what was given up. */
+  /** By subscriber, start events that wait for their end event, and those that were dropped. */
   readonly correlations: ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
   readonly logLines: { readonly written: number; readonly suppressed: number; readonly lost: number };
 }
@@ -59,11 +59,11 @@ export interface Sources {
 /** Reads each source. A source is read once in a collection, and one that hangs costs only its own metrics. */
 export type Readers = { readonly [Key in keyof Sources]: () => Sources[Key] | Promise<Sources[Key]> };
 
-/** The sources that tell the state of the server. */
+/** The sources about the state of the server. */
 export type StateSource = Pick<
   Readers,
   "l1" | "storage" | "activeRequests" | "workers" | "storageThreadStuckSeconds"
 >;
 
-/** The sources that tell of logs, traces and their export. */
+/** The sources about logs, traces and their export. */
 export type TelemetryNumbers = Pick<Readers, "exports" | "correlations" | "logLines">;

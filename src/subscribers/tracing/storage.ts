@@ -4,8 +4,8 @@ import { BoundedMap } from "../bounded_map.ts";
 import { type RecordSpan, traceOf } from "./requests.ts";
 
 /**
- * Makes spans of what a request holds in L1: from the reservation of a write to its admission, and from the probe of a
- * read to its release.
+ * Makes spans of a request's use of L1: from the reservation of a write to its admission, and from the lookup of a read
+ * to its release.
  */
 export class StorageTracing implements Subscriber {
   readonly name = "tracing.storage";
@@ -18,7 +18,7 @@ export class StorageTracing implements Subscriber {
     "sm.write.reserved",
     "sm.write.finished",
   ] as const;
-  /** When it began, by kind and request. */
+  /** Start times, by kind and request. */
   readonly #pending = new BoundedMap<number>();
   readonly #record: RecordSpan;
 
@@ -26,7 +26,7 @@ export class StorageTracing implements Subscriber {
     this.#record = record;
     this.subscriptions = {
       "sm.read.prefetched": ({ requestId, timeMs }) => this.#begin("read", requestId, timeMs),
-      // A read that finds nothing has nothing to release.
+      // A read that finds nothing releases nothing.
       "lookup.finished": ({ requestId, timeMs, result }) => {
         if (result === "hit") return;
         const attributes = { "vitrine.result": result };
@@ -49,7 +49,7 @@ export class StorageTracing implements Subscriber {
     };
   }
 
-  /** Reads and writes that have begun and not ended, and those given up. */
+  /** Reads and writes in progress, and those that were dropped. */
   numbers(): ReturnType<BoundedMap<number>["numbers"]> {
     return this.#pending.numbers();
   }
@@ -76,7 +76,7 @@ export class StorageTracing implements Subscriber {
       traceId: context.traceId,
       parentSpanId: context.spanId,
       startMs,
-      // Wall time may have been set back meanwhile.
+      // Wall time may have been set back.
       endMs: Math.max(startMs, timeMs),
       attributes,
       failed,
@@ -89,8 +89,7 @@ type Completed = Delivered<
 >;
 
 /**
- * Makes spans of what the tiers do for a request, also of the store behind a write, which may begin when its request is
- * over.
+ * Makes spans of the calls to tiers for a request, including the flush of a write, which may begin after its request.
  */
 export class L2Tracing implements Subscriber {
   readonly name = "tracing.l2";

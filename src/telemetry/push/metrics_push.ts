@@ -27,9 +27,9 @@ export interface MetricsPush {
 }
 
 /**
- * A reader that pushes metrics in an interval. Nothing is queued: values are cumulative, so the next push makes up for
- * one that failed. The exporter is loaded only here, because loading it takes about as long as the rest of the SDK. It
- * reads headers, compression, certificates and its request timeout (OTEL_EXPORTER_OTLP_*) from the process's own
+ * Makes a reader that pushes metrics at an interval. Nothing is queued: values are cumulative, so the next push makes
+ * up for a failed one. The exporter is loaded only here, because loading it takes about as long as the rest of the SDK.
+ * It reads headers, compression, certificates and its request timeout (OTEL_EXPORTER_OTLP_*) from the process's
  * environment.
  */
 export async function metricsPush(
@@ -59,7 +59,7 @@ export async function metricsPush(
   return { reader, counts };
 }
 
-/** Always cumulative, as on /metrics: our own metrics know nothing else. */
+/** Temporality is always cumulative, as on /metrics: GroupMetrics supports nothing else. */
 function counted(exporter: PushMetricExporter, counts: ExportCounts, times: SteadyTimes): PushMetricExporter {
   return {
     export: (metrics, done) =>
@@ -74,9 +74,8 @@ function counted(exporter: PushMetricExporter, counts: ExportCounts, times: Stea
 }
 
 /**
- * Sees to it that the times of a series never go back, nor before its start: what stores series refuses points that
- * come from before the last one. While wall time is behind the last push, because it was set back, a push is a
- * millisecond after it.
+ * Keeps the times of a series from going back, or before its start: databases refuse points that are older than the
+ * last one. If wall time is set back, pushes are a millisecond apart until it passes the last push.
  */
 export class SteadyTimes {
   readonly #clock: Clock;

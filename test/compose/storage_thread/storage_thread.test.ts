@@ -102,10 +102,10 @@ test("StorageThread is stuck, and says so, from the fifth second that its loop s
   pass(250);
   expect([thread.status(), ready()]).toEqual([
     { state: "stuck", stuckSeconds: 5, restarts: 0 },
-    "the storage thread has stood still for 5 s",
+    "the storage thread has been blocked for 5 s",
   ]);
   pass(3500);
-  expect([thread.status().stuckSeconds, ready()]).toEqual([8.5, "the storage thread has stood still for 8 s"]);
+  expect([thread.status().stuckSeconds, ready()]).toEqual([8.5, "the storage thread has been blocked for 8 s"]);
   pass(250, { beats: true });
   expect([thread.status(), ready()]).toEqual([{ state: "ready", stuckSeconds: 0, restarts: 0 }, undefined]);
   expect(published.slice(1)).toEqual([["storage_thread.stuck", {}], ["storage_thread.resumed", { seconds: 8.5 }]]);

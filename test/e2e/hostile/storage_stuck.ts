@@ -63,13 +63,13 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
         slow.push(performance.now() - startMs);
         return await server.readyText();
       },
-      (text) => text.includes("stood still"),
+      (text) => text.includes("has been blocked for"),
       { timeoutMs: FROZEN_MS - 500, everyMs: 20 },
     );
     checks.that(
       "/readyz says why, on both ports",
-      /^503 not ready: the storage thread has stood still for \d+ s/.test(why) &&
-        (await server.ask("GET", "/readyz")).text.includes("stood still"),
+      /^503 not ready: the storage thread has been blocked for \d+ s/.test(why) &&
+        (await server.ask("GET", "/readyz")).text.includes("has been blocked for"),
       () => why,
     );
     checks.that(

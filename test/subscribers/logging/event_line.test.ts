@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
 import { componentSubscriber, on } from "../../../src/subscribers/logging/event_line.ts";
-import { Outages, RecentlyTold } from "../../../src/subscribers/logging/repetition.ts";
+import { OncePerMinute, Outages } from "../../../src/subscribers/logging/repetition.ts";
 import { components } from "../../../src/subscribers/logging/lines.ts";
 import { type Level, Log } from "../../../src/subscribers/logging/log.ts";
 
@@ -10,7 +10,7 @@ function sink(level: Level) {
   const lines: unknown[] = [];
   const write = (line: string) => lines.push(JSON.parse(line)) > 0;
   const log = new Log({ level, write, monotonicMs: () => 0 });
-  return { lines, log, outages: new Outages(0), told: new RecentlyTold(), monotonicMs: () => 0 };
+  return { lines, log, outages: new Outages(0), oncePerMinute: new OncePerMinute(), monotonicMs: () => 0 };
 }
 
 test("each component listens exactly to the events of its lines, and without debug to none that are for debug alone", () => {
