@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import process from "node:process";
 import { Worker } from "node:worker_threads";
-import type { Publish } from "../src/core/publish.ts";
+import type { Publish } from "../src/core/events.ts";
 import { EventBus } from "../src/events/bus.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import { allocateSegment } from "../src/events/memory/segment.ts";

@@ -1,6 +1,6 @@
 import { resolver } from "hono-openapi";
 import * as v from "valibot";
-import { type Scope, SCOPES } from "../src/access/scope.ts";
+import { type Scope, SCOPES } from "../src/access/grant.ts";
 import { replyJson } from "./http/reply.ts";
 import type { AdminOptions } from "./app_options.ts";
 import type { Route } from "./route.ts";

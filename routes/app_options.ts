@@ -1,7 +1,7 @@
 import type { Access } from "../src/access/access.ts";
 import type { Clock } from "../src/core/clock.ts";
-import type { Follow } from "../src/core/followed_request.ts";
-import type { Publish } from "../src/core/publish.ts";
+import type { TraceRequest } from "../src/core/trace_context.ts";
+import type { Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { OpenEvents } from "../src/events/live/wanted_events.ts";
 import type { Storage } from "../src/storage/types.ts";
@@ -40,7 +40,7 @@ export interface AdminOptions {
   /** Told of errors that became a 500. */
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details; default: none's. */
-  readonly follow?: Follow | undefined;
+  readonly follow?: TraceRequest | undefined;
 }
 
 /** Everything the routes need. */

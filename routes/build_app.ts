@@ -1,6 +1,5 @@
 import { Hono } from "hono";
-import { causeText } from "../src/core/cause_text.ts";
-import { VitrineError } from "../src/core/errors.ts";
+import { causeText, VitrineError } from "../src/core/errors.ts";
 import type { AdminOptions } from "./app_options.ts";
 import { Call } from "./call.ts";
 import { guarded } from "./http/admit.ts";

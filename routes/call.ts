@@ -1,9 +1,7 @@
 import { type Grant, OPEN_GRANT } from "../src/access/grant.ts";
 import type { Clock } from "../src/core/clock.ts";
-import type { FollowedRequest } from "../src/core/followed_request.ts";
-import type { MissReason } from "../src/core/miss_reason.ts";
-import { formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
-import type { Publish } from "../src/core/publish.ts";
+import { formatTraceParent, parseTraceParent, type TracedRequest } from "../src/core/trace_context.ts";
+import type { MissReason, Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { LookupListener } from "../src/storage/types.ts";
 import type { Located } from "./http/path_table.ts";
@@ -22,7 +20,7 @@ export interface CallOptions {
   readonly clock: Clock;
   readonly context: RequestContext;
   /** Set if its events carry details. */
-  readonly followed: FollowedRequest | undefined;
+  readonly followed: TracedRequest | undefined;
   /** Called once, when the call is over. */
   readonly onOver: () => void;
   /** Told of a body without an end of its own: 1 when it begins, -1 when it is over. */

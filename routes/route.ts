@@ -1,6 +1,6 @@
 import type { DescribeRouteOptions } from "hono-openapi";
 import type { GenericSchema } from "valibot";
-import type { Scope } from "../src/access/scope.ts";
+import type { Scope } from "../src/access/grant.ts";
 import type { Call } from "./call.ts";
 
 /** Answers a call; what it throws becomes a problem. */

@@ -1,7 +1,6 @@
 import { dashboardJson } from "../deploy/grafana/dashboard.ts";
 import { panelsMarkdown } from "../deploy/grafana/panel_docs.ts";
-import { settingDocs } from "../src/config.ts";
-import { settingsTable } from "../src/config/setting_docs.ts";
+import { settingsTable } from "../src/config/settings.ts";
 import { eventsMarkdown } from "./event_docs.ts";
 import { metricsMarkdown } from "./metric_docs.ts";
 
@@ -23,7 +22,7 @@ function between(current: string, name: string, text: string): string {
 
 /** Every generated text of the documentation. */
 export const generatedDocs: readonly GeneratedDoc[] = [
-  { path: "README.md", render: (current) => between(current, "settings", settingsTable(settingDocs())) },
+  { path: "README.md", render: (current) => between(current, "settings", settingsTable()) },
   { path: "docs/EVENTS.md", render: eventsMarkdown },
   { path: "docs/METRICS.md", render: metricsMarkdown },
   { path: "docs/OBSERVABILITY.md", render: (current) => between(current, "panels", panelsMarkdown()) },

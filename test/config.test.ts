@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { type Config, type ConfigSources, loadConfig, settingDocs } from "../src/config.ts";
+import { accessText, type Config, type ConfigSources, isExposed, loadConfig, publicConfig } from "../src/config.ts";
 import { ConfigError } from "../src/config/config_error.ts";
+import { settingDocs } from "../src/config/settings.ts";
 
 const gib = 1024 ** 3;
 
@@ -36,7 +37,7 @@ function fileWith(content: string, path = "vitrine.json"): ConfigSources["readFi
   return (asked) => asked === path ? content : undefined;
 }
 
-test("loadConfig gives the defaults when nothing is written", () => {
+test("loadConfig gives the defaults when nothing is set", () => {
   expect(configFrom({})).toEqual({
     host: "127.0.0.1",
     port: 8080,
@@ -57,6 +58,7 @@ test("loadConfig gives the defaults when nothing is written", () => {
     maxObjectBytes: 64 * gib,
     storeQueueEntries: 1024,
     storeQueueBytes: gib / 2,
+    storeQueueAgeMs: 60_000,
     storeConcurrency: 32,
     idleTimeoutMs: 60_000,
     shutdownTimeoutMs: 30_000,
@@ -75,49 +77,49 @@ test("loadConfig gives the defaults when nothing is written", () => {
   });
 });
 
-test("loadConfig takes how much is told: level, request log, tenants", () => {
+test("loadConfig reads the level, the request log and the number of tenants", () => {
   const args = ["--log-level=debug", "--request-log=/var/log/v.jsonl"];
   const env = { VITRINE_TENANT_LABELS: "3" };
   const { logLevel, requestLogPath, tenantLabels } = configFrom({ args, env });
   expect([logLevel, requestLogPath, tenantLabels]).toEqual(["debug", "/var/log/v.jsonl", 3]);
 });
 
-test("loadConfig refuses a host beyond the loopback without tokens, unless that is said", () => {
+test("loadConfig refuses a host beyond loopback without tokens, unless --insecure-open is set", () => {
   for (const host of ["0.0.0.0", "::", "10.0.0.7", "vitrine"]) {
-    expect(refusal({ args: ["--host", host] })).toContain(`there are no tokens: ${host}: `);
+    expect(refusal({ args: ["--host", host] })).toContain(`no tokens are configured: ${host}: `);
     const open = configFrom({ args: ["--host", host, "--insecure-open", "--port", "1"] });
     expect([open.host, open.insecureOpen, open.port, open.hasTokens]).toEqual([host, true, 1, false]);
     expect(configFrom({ args: ["--host", host, "--tokens-file", "t"] })).toMatchObject({ host, hasTokens: true });
     expect(configFrom({ env: { VITRINE_HOST: host, VITRINE_TOKENS: "{}" } })).toMatchObject({ host, hasTokens: true });
   }
   expect(configFrom({ env: { VITRINE_HOST: "::", VITRINE_INSECURE_OPEN: "on" } }).insecureOpen).toBe(true);
-  expect(refusal({ args: ["--host=::", "--insecure-open=off"] })).toContain("there are no tokens");
+  expect(refusal({ args: ["--host=::", "--insecure-open=off"] })).toContain("no tokens are configured");
   expect(refusal({ args: ["--insecure-open=yes"] })).toContain('bad value for --insecure-open: "yes"');
   expect(refusal({ args: ["--insecure-open", "on"] })).toBe("unexpected argument: on");
 });
 
-test("loadConfig takes tokens from one place, and shows none of them", () => {
+test("loadConfig takes tokens from one place only, and shows none of them", () => {
   expect(refusal({ args: ["--tokens-file", "t"], env: { VITRINE_TOKENS: "vit_secret" } })).toBe(
-    "tokensFile and tokens are both set: one of them is enough",
+    "tokensFile and tokens are both set: use one of them",
   );
   expect(refusal({ env: { VITRINE_ADMIN_TOKEN: "vit_secret" } })).toMatch(
-    /^VITRINE_ADMIN_TOKEN was removed: make a token/,
+    /^VITRINE_ADMIN_TOKEN was removed: create a token/,
   );
 });
 
-test("loadConfig looks at Host where there are tokens only if names are configured", () => {
+test("loadConfig with tokens allows any Host unless names are configured", () => {
   const args = ["--tokens-file", "t"];
   expect(configFrom({ args }).allowedHosts).toEqual(["*"]);
   expect(configFrom({ args: [...args, "--allowed-hosts", "a"] }).allowedHosts).toEqual(["127.0.0.1", "a"]);
 });
 
-test("loadConfig names no tenants in metrics that everybody may read, where there are tokens", () => {
+test("loadConfig with tokens turns tenant labels off when everybody may read /metrics", () => {
   const args = ["--metrics-access", "open", "--tenant-labels", "5"];
   expect(configFrom({ args }).tenantLabels).toBe(5);
   expect(configFrom({ args: [...args, "--tokens-file", "t"] }).tenantLabels).toBe(0);
 });
 
-test("loadConfig takes origins as browsers write them, and no others", () => {
+test("loadConfig accepts origins as browsers send them, and nothing else", () => {
   const origins = (text: string) => configFrom({ args: ["--cors-origins", text] }).corsOrigins;
   expect(origins("https://a.example, http://localhost:3000")).toEqual(["https://a.example", "http://localhost:3000"]);
   for (const bad of ["*", "a.example", "https://a.example/", "https://A.example", "null", "https://a:443", "file://"]) {
@@ -134,14 +136,14 @@ test("loadConfig takes 1 MiB for L1 and 1024 objects when the memory limit is ti
   expect([l1SizeBytes, l1MaxObjects]).toEqual([1024 ** 2, 1024]);
 });
 
-test("loadConfig puts flags before variables before the file when all of them name a setting", () => {
+test("loadConfig prefers flags to variables to the file when all of them set a setting", () => {
   const readFile = fileWith(`{"host": "file", "port": 1, "storeConcurrency": 3}`);
   const env = { VITRINE_HOST: "::1", VITRINE_PORT: "2", PATH: "/bin" };
   const { host, port, storeConcurrency } = configFrom({ args: ["--host", "localhost"], env, readFile });
   expect([host, port, storeConcurrency]).toEqual(["localhost", 2, 3]);
 });
 
-test("loadConfig takes both ways of writing a flag when a value follows", () => {
+test("loadConfig accepts both forms of a flag with a value", () => {
   const { l1SizeBytes, l1ReadLeaseMs } = configFrom({ args: ["--l1-size=256MiB", "--l1-read-lease", "90s"] });
   expect([l1SizeBytes, l1ReadLeaseMs]).toEqual([256 * 1024 ** 2, 90_000]);
 });
@@ -172,12 +174,12 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   [
     "a flag was removed",
     { args: ["--request-log-size", "1GiB"] },
-    "--request-log-size was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+    "--request-log-size was removed: the request log is reopened on SIGUSR2, so that logrotate can rename it",
   ],
   [
     "a variable was removed",
     { env: { VITRINE_REQUEST_LOG_FILES: "4" } },
-    "VITRINE_REQUEST_LOG_FILES was removed: the request log is opened again at SIGUSR2, so that logrotate can rename it",
+    "VITRINE_REQUEST_LOG_FILES was removed: the request log is reopened on SIGUSR2, so that logrotate can rename it",
   ],
   ["a variable is unknown", { env: { VITRINE_L1SIZE: "1GiB" } }, "unknown variable: VITRINE_L1SIZE"],
   [
@@ -264,7 +266,7 @@ for (const [when, sources, message] of refusals) {
   });
 }
 
-test("loadConfig refuses in one line when the file is not what it must be", () => {
+test("loadConfig refuses in one line when the file is malformed", () => {
   for (const content of ["{", "[{}]", `{"port": 1`, `"x"`]) {
     expect(refusal({ readFile: fileWith(content) })).toMatch(/^cannot read settings from vitrine\.json: [^\n]+$/);
   }
@@ -281,14 +283,14 @@ test("loadConfig gives the version when --version is asked for", () => {
   expect(load({ args: ["--version"] })).toEqual({ text: "1.2.3" });
 });
 
-test("settingDocs has a sentence and a default for every setting when the schema is read", () => {
+test("settingDocs has a help text and a default for every setting when the schema is read", () => {
   for (const doc of settingDocs()) {
-    expect(doc.sentence).toMatch(/\.$/);
+    expect(doc.help).toMatch(/\.$/);
     expect(doc.defaultText).not.toBe("");
   }
 });
 
-test("loadConfig names who wrote the tiers and shows no password when they are refused", () => {
+test("loadConfig names the origin of the tiers and shows no password when they are refused", () => {
   const checkTiers = (): void => {
     throw new Error("Reading an L2 URL: unknown scheme: s3:");
   };
@@ -298,13 +300,13 @@ test("loadConfig names who wrote the tiers and shows no password when they are r
   expect(refusal({ checkTiers })).toBe(`bad value for --l2: "file://./.vitrine", ${why}`);
 });
 
-test("loadConfig asks whether the tiers are right for the workers there will be", () => {
+test("loadConfig checks the tiers for the number of workers", () => {
   const asked: unknown[] = [];
   configFrom({ args: ["--l2", "file:a,file:b"], checkTiers: (...each) => void asked.push(each) });
   expect(asked).toEqual([[["file:a", "file:b"], 4]]);
 });
 
-test("loadConfig refuses one port for both listeners, but takes any free one for each", () => {
+test("loadConfig refuses the same port for both listeners, except 0", () => {
   expect(refusal({ args: ["--port", "81", "--admin-port", "81"] })).toBe("port and adminPort are the same: 81");
   expect(configFrom({ args: ["--port", "0", "--admin-port", "0"] }).port).toBe(0);
 });
@@ -316,4 +318,58 @@ test("loadConfig names the file when it cannot be read", () => {
   expect(refusal({ args: ["--config", "/tmp"], readFile })).toBe(
     "cannot read settings from /tmp: EISDIR: illegal operation on a directory",
   );
+});
+
+function shownTier(url: string): string | undefined {
+  return publicConfig(configFrom({ args: ["--l2", url] })).l2[0];
+}
+
+test("publicConfig shows a tier unchanged when its URL contains no secret", () => {
+  expect(shownTier("file://./.vitrine?max=50GiB")).toBe("file://./.vitrine?max=50GiB");
+});
+
+test("publicConfig hides the password when a tier URL contains one", () => {
+  expect(shownTier("redis://me:p@ss:word@host:6379/1")).toBe("redis://me:***@host:6379/1");
+  expect(shownTier("redis://:pass@host")).toBe("redis://:***@host");
+});
+
+test("publicConfig hides tokens, and loadConfig hides them when they are refused", () => {
+  const shown = (tokens: string) => {
+    const config = configFrom({ args: ["--tokens", tokens] });
+    return [config.tokens, publicConfig(config).tokens];
+  };
+  expect(shown("open-sesame")).toEqual(["open-sesame", "***"]);
+  expect(shown("none")).toEqual([undefined, undefined]);
+  expect(refusal({ args: ["--tokens", " "] })).toMatch(/^bad value for --tokens: "\*\*\*", expected/);
+});
+
+test("publicConfig hides secret parameters when a tier URL contains some", () => {
+  expect(shownTier("s3://bucket?endpoint=http://h&secret_access_key=abc&region=eu")).toBe(
+    "s3://bucket?endpoint=http://h&secret_access_key=***&region=eu",
+  );
+});
+
+test("publicConfig takes linear time when a tier URL nearly contains secrets, and hides what follows one", () => {
+  const long = `file://a?${"?key".repeat(50_000)}`;
+  expect(shownTier(long)).toBe(long);
+  expect(shownTier("s3://b?a=1?token=x?y&b=2#key=c")).toBe("s3://b?a=1?token=***&b=2#key=c");
+});
+
+test("isExposed is false when only this machine reaches the host", () => {
+  const hosts = ["127.0.0.1", "127.1.2.3", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost", "a.localhost"];
+  expect(hosts.filter((host) => isExposed({ host }))).toEqual([]);
+});
+
+test("isExposed is true, and accessText warns without tokens, when other machines may reach the host", () => {
+  for (
+    const host of ["0.0.0.0", "::", "10.0.0.7", "fe80::1", "::ffff:10.0.0.7", "::2:1", "vitrine", "127.0.0.1.example"]
+  ) {
+    expect(isExposed({ host })).toBe(true);
+    expect(accessText({ host, hasTokens: false })).toContain(`warning: no tokens, and ${host} `);
+    expect(accessText({ host, hasTokens: true })).toBe(" access=tokens");
+  }
+});
+
+test("accessText says that the server is open when it listens on loopback without tokens", () => {
+  expect(accessText({ host: "::1", hasTokens: false })).toContain(" access=open (no tokens");
 });

@@ -1,4 +1,4 @@
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
 /** The types that `publishRequest` publishes, one each. */

@@ -1,6 +1,5 @@
 import type { Access, Denial } from "../../src/access/access.ts";
-import type { Grant } from "../../src/access/grant.ts";
-import type { Scope } from "../../src/access/scope.ts";
+import type { Grant, Scope } from "../../src/access/grant.ts";
 import { type ErrorCode, VitrineError } from "../../src/core/errors.ts";
 import { MAX_TENANT_BYTES } from "../../src/core/key.ts";
 import type { Call } from "../call.ts";
@@ -26,7 +25,7 @@ export function guarded(handler: Handler, scopes: readonly Scope[] | undefined, 
   if (scopes === undefined) return handler;
   return (call, request) => {
     const authorization = request.headers.get("authorization");
-    const found = access.known(authorization) ?? access.grantOf(authorization, () => addressOf(call, request));
+    const found = access.cached(authorization) ?? access.grantOf(authorization, () => addressOf(call, request));
     if (found instanceof Promise) {
       return found.then((later) => {
         admit(call, request, { found: later, scopes });

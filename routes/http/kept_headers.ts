@@ -6,7 +6,7 @@ import {
   MAX_KEPT_HEADERS,
   packHeaders,
   unpackHeaders,
-} from "../../src/core/kept_headers.ts";
+} from "../../src/core/object.ts";
 import { responseDirectives } from "./cache_directives.ts";
 
 /** The prefix of metadata fields that clients name themselves. */

@@ -1,5 +1,5 @@
 import { VitrineError } from "../../src/core/errors.ts";
-import type { EntityTags, Precondition } from "../../src/core/precondition.ts";
+import type { EntityTags, Precondition } from "../../src/core/object.ts";
 
 /** Whether an `If-None-Match` names the entity tag (weak comparison, RFC 9110 8.8.3.2). Throws bad_request. */
 export function noneMatchNames(header: string, etag: string): boolean {

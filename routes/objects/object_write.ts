@@ -1,6 +1,5 @@
 import { VitrineError } from "../../src/core/errors.ts";
-import { etagOf } from "../../src/core/object.ts";
-import type { Precondition } from "../../src/core/precondition.ts";
+import { etagOf, type Precondition } from "../../src/core/object.ts";
 import type { PutRequest, Upload } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";

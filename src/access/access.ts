@@ -1,4 +1,4 @@
-import { parseCredentials } from "./credentials.ts";
+import { Buffer } from "node:buffer";
 import type { FailureTable } from "./failure_table.ts";
 import { type Grant, OPEN_GRANT } from "./grant.ts";
 import { isPassword } from "./password_hash.ts";
@@ -6,32 +6,32 @@ import type { TokenEntry } from "./token_entry.ts";
 import { TokenSet } from "./token_set.ts";
 
 /**
- * Why a request is not let in: it brings no credentials; those it brings are not known; its address has failed too
- * often; too many passwords are being checked.
+ * The refusal of a request: it has no credentials (`missing`) or unknown ones (`unknown`), its address has failed too
+ * often (`limited`), or too many passwords are being checked (`busy`).
  */
 export interface Denial {
   readonly denied: "missing" | "unknown" | "limited" | "busy";
   readonly retryAfterSeconds: number;
 }
 
-/** Most Authorization fields that are remembered with what they grant. */
-const MAX_REMEMBERED = 4096;
-const MAX_REMEMBERED_CHARACTERS = 1024;
-/** Passwords that one thread checks at a time: each takes 16 MiB and a core. */
+/** Maximum number of Authorization fields in the cache of grants, and the maximum length of each. */
+const MAX_CACHED = 4096;
+const MAX_CACHED_CHARACTERS = 1024;
+/** Maximum number of passwords that a thread checks at a time; each takes 16 MiB and a core. */
 const MAX_CHECKS = 2;
-/** Checks that wait for those. */
+/** Maximum number of checks that wait for those. */
 const MAX_WAITING = 16;
 
-/** Decides for one thread who a request comes from. */
+/** Authenticates the requests of one thread. */
 export class Access {
   readonly #failures: FailureTable;
   #tokens: TokenSet | undefined;
-  /** By the raw Authorization field. Emptied when it is full, and with every change of the tokens. */
-  readonly #remembered = new Map<string, Grant>();
+  /** Grants by the raw Authorization field. Emptied when it is full and whenever the tokens change. */
+  readonly #cache = new Map<string, Grant>();
   #checks = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** `tokens` undefined: everybody may do everything. */
+  /** `tokens` undefined: no tokens are configured, and everything is allowed. */
   constructor(tokens: readonly TokenEntry[] | undefined, failures: FailureTable) {
     this.#failures = failures;
     this.#tokens = tokens && new TokenSet(tokens);
@@ -42,31 +42,31 @@ export class Access {
     return this.#tokens === undefined;
   }
 
-  /** Other tokens count from now on. */
+  /** Replaces the tokens, effective at once. */
   replace(tokens: readonly TokenEntry[]): void {
     this.#tokens = new TokenSet(tokens);
-    this.#remembered.clear();
+    this.#cache.clear();
   }
 
-  /** The rights of a request if they are remembered; each hit asks for them. */
-  known(authorization: string | null): Grant | undefined {
+  /** The grant of a request if it is cached. Every hit calls this. */
+  cached(authorization: string | null): Grant | undefined {
     if (this.#tokens === undefined) return OPEN_GRANT;
-    return authorization === null ? undefined : this.#remembered.get(authorization);
+    return authorization === null ? undefined : this.#cache.get(authorization);
   }
 
   /**
-   * Finds what a request may do by its Authorization field; at once, but for a password that is not remembered.
-   * `address` is asked for only where somebody fails. A right token passes however often its address has failed: others
-   * may share the address.
+   * Finds the grant for an Authorization field; synchronously, except for a password that is not cached. `address` is
+   * called only for passwords and failures. A valid token is accepted however often its address has failed, because
+   * others may share the address.
    */
   grantOf(authorization: string | null, address: () => string): Grant | Denial | Promise<Grant | Denial> {
-    const known = this.known(authorization);
-    if (known !== undefined || this.#tokens === undefined) return known ?? OPEN_GRANT;
+    const cached = this.cached(authorization);
+    if (cached !== undefined || this.#tokens === undefined) return cached ?? OPEN_GRANT;
     if (authorization === null) return { denied: "missing", retryAfterSeconds: 0 };
     const credentials = parseCredentials(authorization);
     if (credentials === undefined) return this.#unknown(address());
     const grant = this.#tokens.bySecret(credentials.secret);
-    if (grant !== undefined) return this.#remember(authorization, grant);
+    if (grant !== undefined) return this.#store(authorization, grant);
     const password = credentials.user === undefined ? undefined : this.#tokens.password(credentials.user);
     if (password === undefined) return this.#unknown(address());
     const from = address();
@@ -77,7 +77,7 @@ export class Access {
 
   async #check(
     authorization: string,
-    { entry, isThere, secret, from, tokens }: NonNullable<ReturnType<TokenSet["password"]>> & {
+    { entry, exists, secret, from, tokens }: NonNullable<ReturnType<TokenSet["password"]>> & {
       readonly secret: string;
       readonly from: string;
       readonly tokens: TokenSet;
@@ -86,24 +86,24 @@ export class Access {
     if (this.#checks >= MAX_CHECKS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#checks++;
     try {
-      // Others of this address may have failed meanwhile.
-      const isRight = !this.#failures.isOver(from) && await isPassword(secret, entry.kept) && isThere;
-      if (!isRight) return this.#unknown(from);
+      // Other attempts from this address may have failed meanwhile.
+      const isValid = !this.#failures.isOver(from) && await isPassword(secret, entry.hash) && exists;
+      if (!isValid) return this.#unknown(from);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#checks--;
       else next();
     }
-    // The tokens may have been replaced meanwhile: a password that was taken back is not remembered.
+    // If the tokens were replaced meanwhile, the password may have been revoked and must not be cached.
     return this.#tokens === tokens
-      ? this.#remember(authorization, entry.grant)
+      ? this.#store(authorization, entry.grant)
       : await this.grantOf(authorization, () => from);
   }
 
-  #remember(authorization: string, grant: Grant): Grant {
-    if (authorization.length > MAX_REMEMBERED_CHARACTERS) return grant;
-    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
-    this.#remembered.set(authorization, grant);
+  #store(authorization: string, grant: Grant): Grant {
+    if (authorization.length > MAX_CACHED_CHARACTERS) return grant;
+    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+    this.#cache.set(authorization, grant);
     return grant;
   }
 
@@ -112,4 +112,29 @@ export class Access {
       ? { denied: "limited", retryAfterSeconds: this.#failures.secondsLeft() }
       : { denied: "unknown", retryAfterSeconds: 0 };
   }
+}
+
+/** The credentials in an Authorization field. */
+export interface Credentials {
+  /** The token or the password. */
+  readonly secret: string;
+  /** The user name of Basic (RFC 7617); undefined with Bearer. */
+  readonly user: string | undefined;
+}
+
+/** Maximum length of an Authorization field in characters. */
+const MAX_CHARACTERS = 2048;
+const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
+const BASIC = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i;
+
+/** Parses an Authorization field, Bearer (RFC 6750) or Basic (RFC 7617); undefined if it is neither. */
+export function parseCredentials(authorization: string): Credentials | undefined {
+  if (authorization.length > MAX_CHARACTERS) return undefined;
+  const bearer = BEARER.exec(authorization)?.[1];
+  if (bearer !== undefined) return { secret: bearer, user: undefined };
+  const basic = BASIC.exec(authorization)?.[1];
+  if (basic === undefined) return undefined;
+  const pair = Buffer.from(basic, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  return colon < 0 ? undefined : { user: pair.slice(0, colon), secret: pair.slice(colon + 1) };
 }

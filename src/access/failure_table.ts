@@ -1,23 +1,23 @@
+import { isIPv6 } from "node:net";
 import type { Clock } from "../core/clock.ts";
-import { addressGroup } from "./address_group.ts";
 
-/** The memory of a table, shared by all threads of a server. */
+/** The memory of a failure table, shared by all threads of a server. */
 export type FailureMemory = SharedArrayBuffer;
 
-/** Failures of one address in one window, before it is told to wait. */
-export const MOST_FAILURES = 20;
-/** The length of a window. */
+/** Failures allowed per address and window. */
+export const MAX_FAILURES = 20;
+/** Length of a window in milliseconds. */
 export const WINDOW_MS = 60_000;
 
 const ROWS = 2;
 const SLOTS = 4096;
 const COUNT_BITS = 16;
-const MOST_COUNTED = 2 ** COUNT_BITS - 1;
+const MAX_COUNT = 2 ** COUNT_BITS - 1;
 
 /**
- * Counts failed attempts by address and window, for all threads, in 32 KiB however many addresses there are: a
- * count-min sketch (Cormode, Muthukrishnan 2005) of two rows. A word is a window's number and its count, so that it
- * changes in one step. An address is counted too high only if both its words are shared with others.
+ * Counts failed attempts by address and window, for all threads, in 32 KiB for any number of addresses. It is a
+ * count-min sketch (Cormode, Muthukrishnan 2005) with two rows. Each word holds a window's number and a count, so that
+ * both change in one step. The count of an address is too high only if it shares both of its words with others.
  */
 export class FailureTable {
   readonly #words: Int32Array<SharedArrayBuffer>;
@@ -28,20 +28,20 @@ export class FailureTable {
     this.#clock = clock;
   }
 
-  /** `seed`: random, so that nobody can choose addresses that meet. */
+  /** `seed` must be random, so that nobody can choose addresses that collide. */
   static allocate(seed: number): FailureMemory {
     const memory = new SharedArrayBuffer(4 * (1 + ROWS * SLOTS));
     new Int32Array(memory)[0] = seed;
     return memory;
   }
 
-  /** True if the address has failed as often as it may in this window. */
+  /** True if the address has used up its failures in this window. */
   isOver(address: string): boolean {
     const window = this.#window();
-    return this.#slots(address).every((slot) => this.#count(slot, window) >= MOST_FAILURES);
+    return this.#slots(address).every((slot) => this.#count(slot, window) >= MAX_FAILURES);
   }
 
-  /** Counts a failure; true if the address had failed as often as it may before. */
+  /** Counts a failure; returns true if the address had used up its failures before. */
   add(address: string): boolean {
     const wasOver = this.isOver(address);
     const window = this.#window();
@@ -49,7 +49,7 @@ export class FailureTable {
     return wasOver;
   }
 
-  /** Seconds until the next window, 1 at least. */
+  /** Seconds until the next window, at least 1. */
   secondsLeft(): number {
     return Math.max(1, Math.ceil((WINDOW_MS - this.#clock.monotonicMs() % WINDOW_MS) / 1000));
   }
@@ -60,13 +60,13 @@ export class FailureTable {
 
   #count(slot: number, window: number): number {
     const word = Atomics.load(this.#words, slot);
-    return word >>> COUNT_BITS === window ? word & MOST_COUNTED : 0;
+    return word >>> COUNT_BITS === window ? word & MAX_COUNT : 0;
   }
 
   #add(slot: number, window: number): void {
     for (;;) {
       const word = Atomics.load(this.#words, slot);
-      const count = Math.min(MOST_COUNTED, this.#count(slot, window) + 1);
+      const count = Math.min(MAX_COUNT, this.#count(slot, window) + 1);
       if (Atomics.compareExchange(this.#words, slot, word, window << COUNT_BITS | count) === word) return;
     }
   }
@@ -78,11 +78,31 @@ export class FailureTable {
   }
 }
 
-/** FNV-1a with the finish of MurmurHash3, as an unsigned 32-bit number. */
+/** FNV-1a with the finalizer of MurmurHash3, as an unsigned 32-bit number. */
 function hash(text: string, seed: number): number {
   let h = 0x811c9dc5 ^ seed;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
   h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
   h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
   return (h ^ h >>> 16) >>> 0;
+}
+
+const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+
+/**
+ * The name under which an address is counted: an IPv4 address (also as `::ffff:…`) under its own, an IPv6 address under
+ * its /64, because one machine may own the whole /64.
+ */
+export function addressGroup(address: string): string {
+  const mapped = MAPPED.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!isIPv6(address)) return address;
+  const [head = "", tail] = address.split("%", 1).join("").split("::");
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined
+    ? []
+    : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
+  const groups = [...left, ...zeros, ...right].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  return `${groups.join(":")}::/64`;
 }

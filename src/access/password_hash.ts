@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 
-/** A password as it is kept: scrypt's result and how it was made (RFC 7914). */
+/** A hashed password: the result of scrypt (RFC 7914) and its parameters. */
 export interface PasswordHash {
   /** The binary logarithm of N. */
   readonly logCost: number;
@@ -11,16 +11,16 @@ export interface PasswordHash {
   readonly hash: Uint8Array;
 }
 
-/** 16 MiB of memory and some 100 ms of a core; OWASP's choice for N=2^14. */
+/** Costs 16 MiB of memory and about 100 ms of a core; OWASP's parameters for N=2^14. */
 const DEFAULT_COST = { logCost: 14, blockSize: 8, parallelism: 5 } as const;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-/** Most memory that one check may take. */
+/** Maximum memory for one check. */
 const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
 
 const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{43,86})$/;
 
-/** Reads the text that `formatPasswordHash` writes (PHC string format); undefined if it is none, or costs too much. */
+/** Parses a hash in the PHC string format; undefined if it is malformed or too expensive to check. */
 export function parsePasswordHash(text: string): PasswordHash | undefined {
   const [, logCost, blockSize, parallelism, salt = "", hash = ""] = PHC.exec(text) ?? [];
   const cost = { logCost: Number(logCost), blockSize: Number(blockSize), parallelism: Number(parallelism) };
@@ -30,7 +30,7 @@ export function parsePasswordHash(text: string): PasswordHash | undefined {
   return { ...cost, salt: Buffer.from(salt, "base64"), hash: Buffer.from(hash, "base64") };
 }
 
-/** The hash in the PHC string format. */
+/** Formats a hash in the PHC string format. */
 export function formatPasswordHash({ logCost, blockSize, parallelism, salt, hash }: PasswordHash): string {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replaceAll("=", "");
   return `$scrypt$ln=${logCost},r=${blockSize},p=${parallelism}$${text(salt)}$${text(hash)}`;
@@ -42,9 +42,9 @@ export async function hashPassword(password: string): Promise<PasswordHash> {
   return { ...DEFAULT_COST, salt, hash: await derive(password, { ...DEFAULT_COST, salt, length: HASH_BYTES }) };
 }
 
-/** True if it is the password that was hashed. Works off the event loop; how long it takes tells nothing of it. */
-export async function isPassword(password: string, kept: PasswordHash): Promise<boolean> {
-  return timingSafeEqual(await derive(password, { ...kept, length: kept.hash.byteLength }), kept.hash);
+/** True if the password has this hash. Works off the event loop, in a time that does not depend on the result. */
+export async function isPassword(password: string, hash: PasswordHash): Promise<boolean> {
+  return timingSafeEqual(await derive(password, { ...hash, length: hash.hash.byteLength }), hash.hash);
 }
 
 type Cost = Pick<PasswordHash, "logCost" | "blockSize" | "parallelism">;
@@ -64,7 +64,7 @@ function derive(
       salt,
       length,
       { N: 2 ** logCost, r: blockSize, p: parallelism, maxmem: 2 * MAX_MEMORY_BYTES },
-      // Bun says undefined where Node says null.
+      // On success, Bun passes undefined where Node passes null.
       (error, derived) => error instanceof Error ? reject(error) : resolve(derived),
     );
   });

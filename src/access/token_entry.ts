@@ -1,10 +1,12 @@
+import { Buffer } from "node:buffer";
+import { createHash, randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { VitrineError } from "../core/errors.ts";
 import { MAX_KEY_BYTES, MAX_TENANT_BYTES } from "../core/key.ts";
-import { parsePasswordHash } from "./password_hash.ts";
-import { SCOPES } from "./scope.ts";
+import { SCOPES } from "./grant.ts";
+import { formatPasswordHash, hashPassword, parsePasswordHash } from "./password_hash.ts";
 
-/** Most characters of all tokens together. */
+/** Maximum length of a token file in characters. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
 const BYTE_ORDER_MARK = "\uFEFF";
 
@@ -21,12 +23,12 @@ const entrySchema = v.pipe(
   v.check(({ sha256, scrypt }) => (sha256 === undefined) !== (scrypt === undefined)),
 );
 
-/** A token as it stands in a file, one line of JSON: no secret, but its hash. */
+/** A token in a token file, one line of JSON. It holds the hash of the secret, not the secret. */
 export type TokenEntry = v.InferOutput<typeof entrySchema>;
 
 /**
- * Reads tokens, one a line; empty lines and those that begin with # are left out. `origin` names the text in messages.
- * Throws VitrineError (bad_request) that names the line and never shows it: it may hold what should not be there.
+ * Parses tokens, one per line; skips blank lines and those that start with #. `origin` names the text in messages.
+ * Throws VitrineError (bad_request) with the number of a bad line, but never its text, which may contain a secret.
  */
 export function parseTokens(text: string, origin: string): readonly TokenEntry[] {
   const fail = (reason: string): never => {
@@ -41,16 +43,16 @@ export function parseTokens(text: string, origin: string): readonly TokenEntry[]
     const entry = parseLine(line);
     if (typeof entry === "string") return fail(`line ${index + 1}: ${entry}`);
     for (const name of [`id ${entry.id}`, entry.sha256 ?? entry.id]) {
-      if (seen.has(name)) return fail(`line ${index + 1}: its id or its hash stands in a line above`);
+      if (seen.has(name)) return fail(`line ${index + 1}: its id or its hash repeats an earlier line`);
       seen.add(name);
     }
     entries.push(entry);
   }
-  if (entries.length === 0) return fail("there is none");
+  if (entries.length === 0) return fail("it contains no tokens");
   return entries;
 }
 
-/** The entry, or what is wrong with the line. */
+/** Returns the entry, or the reason why the line is bad. */
 function parseLine(line: string): TokenEntry | string {
   let value: unknown;
   try {
@@ -64,20 +66,20 @@ function parseLine(line: string): TokenEntry | string {
   const path = v.getDotPath(issue) ?? "";
   const field = path.split(".", 1)[0] ?? "";
   if (Object.hasOwn(FIELDS, field)) return `${field} is not ${FIELDS[field]}`;
-  return path === "" ? "not an object with either sha256 or scrypt" : "a field that is not known";
+  return path === "" ? "not an object with either sha256 or scrypt" : "unknown field";
 }
 
 const FIELDS: Readonly<Record<string, string>> = {
-  id: "1 to 64 characters out of A-Z a-z 0-9 . _ @ -",
-  sha256: "64 hexadecimal digits in lower case",
-  scrypt: "a hash that `token create --password` writes",
+  id: "1 to 64 of the characters A-Z a-z 0-9 . _ @ -",
+  sha256: "64 lower-case hexadecimal digits",
+  scrypt: "a hash made by `token create --password`",
   scopes: `a list of ${SCOPES.join(", ")}`,
   tenant: `at most ${MAX_TENANT_BYTES} printable ASCII characters`,
   any_tenant: "true or false",
   prefix: `a text of at most ${MAX_KEY_BYTES} bytes`,
 };
 
-/** The line of an entry, as `parseTokens` reads it; what is as by default is left out. */
+/** Formats an entry as a line for `parseTokens`, without the fields that have their default value. */
 export function formatToken({ tenant, any_tenant, prefix, ...entry }: TokenEntry): string {
   return JSON.stringify({
     ...entry,
@@ -85,4 +87,33 @@ export function formatToken({ tenant, any_tenant, prefix, ...entry }: TokenEntry
     ...(any_tenant ? { any_tenant } : {}),
     ...(prefix === "" ? {} : { prefix }),
   });
+}
+
+/** The fields of a new token, except its hash. */
+export type TokenRights = Omit<TokenEntry, "sha256" | "scrypt">;
+
+const SECRET_BYTES = 32;
+/** Lets secret scanners recognize a token. */
+const SECRET_PREFIX = "vit_";
+
+/**
+ * Creates a token: a secret of 256 random bits, and the entry with its hash. A secret of this length needs no slow
+ * hash.
+ */
+export function createToken(
+  rights: TokenRights,
+  random: (bytes: number) => Uint8Array = randomBytes,
+): { readonly secret: string; readonly entry: TokenEntry } {
+  const secret = SECRET_PREFIX + Buffer.from(random(SECRET_BYTES)).toString("base64url");
+  return { secret, entry: { ...rights, sha256: sha256Of(secret) } };
+}
+
+/** Creates the entry for a password that a person chose, with a slow hash. */
+export async function createPassword(rights: TokenRights, password: string): Promise<TokenEntry> {
+  return { ...rights, scrypt: formatPasswordHash(await hashPassword(password)) };
+}
+
+/** The SHA-256 of a secret in the form that token files use. */
+export function sha256Of(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
 }

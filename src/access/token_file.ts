@@ -1,33 +1,34 @@
 import { VitrineError } from "../core/errors.ts";
 import { parseTokens, type TokenEntry } from "./token_entry.ts";
 
-/** Options of the watch over a token file. */
+/** Options of a TokenFile. */
 export interface TokenFileOptions {
   readonly path: string;
-  /** Its text. Rejects where it cannot be read. */
+  /** Reads the text of the file. Rejects if it cannot be read. */
   readonly read: (path: string) => Promise<string>;
-  /** Told of the tokens of a file that has changed. */
+  /** Called with the tokens of a file that has changed. */
   readonly onTokens: (tokens: readonly TokenEntry[]) => void;
-  /** Told once of a file that cannot be used; the tokens before it go on to count. */
+  /** Called once when the file becomes unusable; the previous tokens stay valid. */
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * A file of tokens, read again and again: so it is right also for links that are turned elsewhere (Kubernetes) and for
- * file systems that tell of no change. What is right again after a failure is told, also if it is as before.
+ * A token file, polled for changes. Polling also works for links that are redirected (Kubernetes) and for file systems
+ * without change notification. When the file is usable again after a failure, its tokens are reported even if they have
+ * not changed.
  */
 export class TokenFile {
   readonly #options: TokenFileOptions;
   #text: string | undefined;
-  /** The failure that was told last; undefined after a success. */
+  /** The last failure reported; undefined after a success. */
   #failure: string | undefined;
-  #isLooking = false;
+  #isPolling = false;
 
   constructor(options: TokenFileOptions) {
     this.#options = options;
   }
 
-  /** The tokens at the start. Rejects with VitrineError (bad_request). */
+  /** Reads the tokens at startup. Rejects with VitrineError (bad_request). */
   async load(): Promise<readonly TokenEntry[]> {
     const text = await this.#read();
     const tokens = parseTokens(text, this.#options.path);
@@ -35,10 +36,10 @@ export class TokenFile {
     return tokens;
   }
 
-  /** Looks whether the file is another. Never throws. */
-  async look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+  /** Checks the file for changes. Never throws. */
+  async poll(): Promise<void> {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
     try {
       const text = await this.#read();
       if (text === this.#text && this.#failure === undefined) return;
@@ -52,7 +53,7 @@ export class TokenFile {
       this.#failure = failure;
       this.#options.onFailure(error);
     } finally {
-      this.#isLooking = false;
+      this.#isPolling = false;
     }
   }
 

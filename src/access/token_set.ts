@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import type { Grant } from "./grant.ts";
 import { parsePasswordHash, type PasswordHash } from "./password_hash.ts";
-import type { TokenEntry } from "./token_entry.ts";
+import { sha256Of, type TokenEntry } from "./token_entry.ts";
 
-/** A person's password and what it grants. */
+/** A person's password and its grant. */
 export interface PasswordEntry {
-  readonly kept: PasswordHash;
+  readonly hash: PasswordHash;
   readonly grant: Grant;
 }
 
@@ -24,32 +23,27 @@ export class TokenSet {
         scopes: new Set(entry.scopes),
       };
       if (entry.sha256 !== undefined) this.#bySha256.set(entry.sha256, grant);
-      const kept = entry.scrypt === undefined ? undefined : parsePasswordHash(entry.scrypt);
-      if (kept !== undefined) this.#passwords.set(entry.id, { kept, grant });
+      const hash = entry.scrypt === undefined ? undefined : parsePasswordHash(entry.scrypt);
+      if (hash !== undefined) this.#passwords.set(entry.id, { hash, grant });
     }
   }
 
   /**
-   * Looks up the hash of the secret: whoever measures how long that takes learns of hashes that are near, which helps
-   * nobody to find a secret.
+   * Finds the grant of a secret by its hash. The time this takes can reveal only which hashes are similar, which does
+   * not help to find a secret.
    */
   bySecret(secret: string): Grant | undefined {
     return this.#bySha256.get(sha256Of(secret));
   }
 
   /**
-   * The password of an id; of an id that is not there another one, so that asking takes as long. Undefined where there
-   * are no passwords at all.
+   * The password of an id. For an unknown id it returns another password, so that the check takes as long. Undefined if
+   * there are no passwords at all.
    */
-  password(id: string): { readonly entry: PasswordEntry; readonly isThere: boolean } | undefined {
+  password(id: string): { readonly entry: PasswordEntry; readonly exists: boolean } | undefined {
     const entry = this.#passwords.get(id);
-    if (entry !== undefined) return { entry, isThere: true };
-    for (const other of this.#passwords.values()) return { entry: other, isThere: false };
+    if (entry !== undefined) return { entry, exists: true };
+    for (const other of this.#passwords.values()) return { entry: other, exists: false };
     return undefined;
   }
-}
-
-/** SHA-256 of a secret as a file of tokens has it. */
-export function sha256Of(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
 }

@@ -4,13 +4,12 @@ import { Access } from "../access/access.ts";
 import { type FailureMemory, FailureTable } from "../access/failure_table.ts";
 import { TokenFile } from "../access/token_file.ts";
 import { parseTokens, type TokenEntry } from "../access/token_entry.ts";
-import type { Config } from "../config.ts";
+import { type Config, isExposed } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import { causeText } from "../core/cause_text.ts";
 import type { AdminOptions } from "../../routes/mod.ts";
-import { isExposed } from "../config/exposure.ts";
+import { causeText } from "../core/errors.ts";
 
 /** Interval at which the file is checked. */
 const LOOK_MS = 1000;
@@ -64,7 +63,7 @@ export async function openAccess(
     watch(onTokens = () => {}) {
       if (file === undefined) return;
       tell = onTokens;
-      stopLooking = every(LOOK_MS, () => void file.look());
+      stopLooking = every(LOOK_MS, () => void file.poll());
     },
     close: () => stopLooking(),
   };

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import type { Config } from "../config.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 import { freePort } from "../runtime/free_port.ts";
 
 /** The system's error codes for an address of another machine. */

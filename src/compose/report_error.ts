@@ -1,6 +1,5 @@
-import { causeText } from "../core/cause_text.ts";
-import { VitrineError } from "../core/errors.ts";
-import { print, type PrintLine } from "../runtime/print.ts";
+import { causeText, VitrineError } from "../core/errors.ts";
+import { print, type PrintLine } from "../runtime/terminal.ts";
 
 /**
  * Prints an error that no response can report: a VitrineError as one line with its causes, any other with its stack.

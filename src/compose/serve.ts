@@ -2,10 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
-import { type Config, loadConfig } from "../config.ts";
+import { accessText, type Config, loadConfig, publicConfig } from "../config.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { accessText } from "../config/exposure.ts";
-import { publicConfig } from "../config/public_config.ts";
 import { formatSize } from "../core/size.ts";
 import { shownUrl } from "../l2/shown_url.ts";
 import { runTokenCommand } from "./token_command.ts";
@@ -15,10 +13,9 @@ import { type RunningCluster, startCluster } from "./cluster.ts";
 import { reportError } from "./report_error.ts";
 import { GivenUp, REOPEN_SIGNAL, Stopper, type StopSignal } from "./stopper.ts";
 import { EXIT } from "./stop_result.ts";
-import { VitrineError } from "../core/errors.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText, VitrineError } from "../core/errors.ts";
 import { checkTiers } from "../l2/mod.ts";
-import { print } from "../runtime/print.ts";
+import { print } from "../runtime/terminal.ts";
 
 /** Options of `serve`. */
 export interface ServeOptions {

@@ -1,21 +1,20 @@
 import { type App, createApp } from "../../routes/mod.ts";
 import type { Access } from "../access/access.ts";
-import type { Config } from "../config.ts";
-import { publicConfig } from "../config/public_config.ts";
+import { type Config, publicConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Follow } from "../core/followed_request.ts";
-import type { Publish } from "../core/publish.ts";
+import type { TraceRequest } from "../core/trace_context.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { OpenEvents } from "../events/live/wanted_events.ts";
 import type { L1 } from "../l1/types.ts";
-import type { FolderOwner } from "../l2/kind.ts";
-import type { Runtime, Server } from "../runtime/types.ts";
+import type { FolderLine } from "../l2/kind.ts";
+import type { Runtime, Server } from "../runtime/runtime.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";
 import type { LossListeners } from "../storage/loss_listeners.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
 import { accessOptions } from "./access.ts";
-import { composeTiers } from "./tiers.ts";
+import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 import { requestTracer } from "../telemetry/request_tracer.ts";
 import type { StorageOutage } from "./cluster/board.ts";
 
@@ -36,14 +35,12 @@ export interface ServerThreadOptions {
   /** This thread's view of the state that workers share. */
   readonly shared: SharedKeys;
   readonly onTierRemoved: LossListeners["tier"];
-  /** The owner of the folders of file tiers. Default: this thread. */
-  readonly folders?: FolderOwner | undefined;
-  /** The owner of the tiers, if it is another thread. */
-  readonly changes?: TierChanges | undefined;
+  /** The storage thread, if it owns the tiers; default: this thread does. */
+  readonly storageThread?: { readonly changes: TierChanges; readonly line: FolderLine } | undefined;
   readonly onActiveRequests?: (count: number) => void;
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details. */
-  readonly follow?: Follow | undefined;
+  readonly follow?: TraceRequest | undefined;
 }
 
 /** One thread's storage and routes. */
@@ -62,21 +59,15 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
   const { config, publish, clock, runtime, l1, shared } = options;
   const storage = new StorageManager({
     l1,
-    tiers: await composeTiers(config, {
-      publish,
-      clock,
-      onTierRemoved: options.onTierRemoved,
-      folders: options.folders,
-    }),
+    ...await openTiers(options),
     publish,
     clock,
     write: config.write,
     maxObjectBytes: config.maxObjectBytes,
     leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
-    storeQueue: { maxEntries: config.storeQueueEntries, maxBytes: config.storeQueueBytes },
+    storeQueue: storeLimitsOf(config),
     storeConcurrency: config.storeConcurrency,
     shared,
-    changes: options.changes,
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
@@ -107,13 +98,23 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
   };
 }
 
+/** Opens the tiers for their owner, or for a thread that only reads. */
+async function openTiers({ config, storageThread, ...listeners }: ServerThreadOptions) {
+  if (storageThread === undefined) return { tiers: await composeTiers(config, listeners) };
+  const { changes, line } = storageThread;
+  return { tiers: await composeReaders(config, { ...listeners, line }), changes };
+}
+
 /** The runtime's name and version, e.g. "bun 1.4.5". */
 export function runtimeName({ name, version }: Runtime): string {
   return `${name} ${version}`;
 }
 
 /** Decides which requests are traced; undefined if none ever is. */
-export function requestTracerOf(config: Config, env: Readonly<Record<string, string | undefined>>): Follow | undefined {
+export function requestTracerOf(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): TraceRequest | undefined {
   if (!config.observability) return undefined;
   return requestTracer({
     env,

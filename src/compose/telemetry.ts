@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Config } from "../config.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Subscriber } from "../events/subscriber.ts";
 import { lineOutput, type Logging, loggingSubscribers } from "../subscribers/logging/mod.ts";

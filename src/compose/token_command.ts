@@ -1,10 +1,16 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { createPassword, createToken, type TokenRights } from "../access/create_token.ts";
-import { SCOPES } from "../access/scope.ts";
-import { formatToken, parseTokens, type TokenEntry } from "../access/token_entry.ts";
+import {
+  createPassword,
+  createToken,
+  formatToken,
+  parseTokens,
+  type TokenEntry,
+  type TokenRights,
+} from "../access/token_entry.ts";
+import { SCOPES } from "../access/grant.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 
 /** What the command is run with. */
 export interface TokenCommandOptions {

@@ -1,9 +1,9 @@
-/** Most characters of a message. */
+/** Maximum length of a message, in characters. */
 const MAX_LENGTH = 1000;
-/** Most characters of a name or value that a message shows. */
+/** Maximum length of a name or value in a message, in characters. */
 const MAX_SHOWN = 200;
 
-/** A setting that stops the start; the message is the one line to show, whatever was written. */
+/** A bad setting, which prevents the start. The message is always a single line, fit to be shown. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
@@ -12,12 +12,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** A text that somebody wrote, as a part of a message. */
+/** Makes a text from outside fit to be part of a message. */
 export function shown(text: string): string {
   return oneLine(text, MAX_SHOWN);
 }
 
-/** Control characters would break the line, or tell a terminal what to do. */
+/** Replaces control characters, which would break the line or control the terminal. */
 function oneLine(text: string, maxLength: number): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
   return cut.replaceAll(/\p{Cc}/gu, "\u{FFFD}");

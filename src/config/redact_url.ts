@@ -1,19 +1,19 @@
-/** A name of a parameter that sounds like a secret. */
+/** Names of parameters that probably hold a secret. */
 const SECRET = /password|secret|token|key/i;
 
 /**
- * The URL without its password and without the values of query parameters that sound like secrets. Takes any text, also
- * a damaged URL.
+ * Masks the password of a URL and the values of query parameters that probably hold secrets. Accepts any text, also a
+ * malformed URL.
  */
 export function redactUrl(url: string): string {
-  // Up to the last @ before the path: a password may hold one itself.
+  // Up to the last @ before the path, because a password may contain one.
   const plain = url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#:@]*):[^/?#]*@/i, "$1:***@");
   return plain.split(/(?=[&#])/).map(redactParameters).join("");
 }
 
 /**
- * `part` goes from one `&` or `#` to the next. Its first secret hides all that follows: a value may hold a question
- * mark.
+ * `part` extends from one `&` or `#` to the next. Everything after its first secret is masked too, because a value may
+ * contain a question mark.
  */
 function redactParameters(part: string): string {
   let shown = "";

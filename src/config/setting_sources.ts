@@ -1,31 +1,31 @@
 import { parseArgs } from "node:util";
 import * as v from "valibot";
 import { ConfigError, shown } from "./config_error.ts";
-import { causeText } from "../core/cause_text.ts";
+import { causeText } from "../core/errors.ts";
 
-/** A setting as somebody wrote it, and where: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
+/** The text of a setting, and its origin: `--l1-size`, `VITRINE_L1_SIZE` or `l1Size in vitrine.json`. */
 export interface WrittenSetting {
   readonly text: string;
   readonly origin: string;
 }
 
-/** What the settings are read from. `readFile` returns undefined if there is no such file. */
+/** The sources of settings. `readFile` returns undefined if there is no such file. */
 export interface SettingSources {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly readFile: (path: string) => string | undefined;
 }
 
-/** Everything that was written, by setting; `asked` is set where a flag asks for a text instead of a start. */
+/** The texts by setting. `asked` is set if a flag asks for a text instead of a start. */
 export interface WrittenSettings {
   readonly asked: "help" | "version" | undefined;
   readonly settings: ReadonlyMap<string, WrittenSetting>;
 }
 
-/** The settings there are. */
+/** The names of all settings. */
 export interface SettingNames {
   readonly names: readonly string[];
-  /** Those of them whose flag may stand alone for `on`. */
+  /** Those whose flag may be given without a value, for `on`. */
   readonly switches: readonly string[];
 }
 
@@ -34,10 +34,10 @@ const defaultPath = "vitrine.json";
 const BYTE_ORDER_MARK = "\uFEFF";
 const valueSchema = v.union([v.string(), v.number()]);
 
-const LOGROTATE = "the request log is opened again at SIGUSR2, so that logrotate can rename it";
-/** Settings of earlier versions, and what took their place. */
+const LOGROTATE = "the request log is reopened on SIGUSR2, so that logrotate can rename it";
+/** Settings of earlier versions, each with its replacement. */
 const REMOVED = new Map([
-  ["adminToken", "make a token of scope admin (token create), and name its file with --tokens-file"],
+  ["adminToken", "create a token with scope admin (token create) and pass its file with --tokens-file"],
   ["requestLogSize", LOGROTATE],
   ["requestLogFiles", LOGROTATE],
 ]);
@@ -85,9 +85,7 @@ function readVariables(env: SettingSources["env"], names: readonly string[]): Wr
   return written;
 }
 
-/**
- * The entries of an object in JSON, all of them: `v.record` takes arrays, and leaves out keys such as `constructor`.
- */
+/** The entries of a JSON object. Not `v.record`, which accepts arrays and drops keys such as `constructor`. */
 function parseFile(path: string, content: string): readonly (readonly [string, unknown])[] {
   try {
     const json = content.startsWith(BYTE_ORDER_MARK) ? content.slice(BYTE_ORDER_MARK.length) : content;
@@ -133,8 +131,8 @@ function readSettingsFile(
 }
 
 /**
- * Flags before variables before the file. Throws ConfigError for a name that is not a setting, and for a file that
- * cannot be read.
+ * Reads flags, variables and the file, in this order of precedence. Throws ConfigError for an unknown name and for a
+ * file that cannot be read.
  */
 export function readSettings(sources: SettingSources, current: SettingNames): WrittenSettings {
   if (sources.args.some((arg) => arg === "--help" || arg === "-h")) return { asked: "help", settings: new Map() };

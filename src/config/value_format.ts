@@ -1,17 +1,18 @@
 import { parseSize } from "../core/size.ts";
-import { parseDuration } from "./duration.ts";
 
-/** How a setting is written: what its text means, and what to tell someone who wrote something else. */
+/** The format of a setting's text: the parser, and a description for help and error messages. */
 export interface ValueFormat<T> {
-  /** The value, or undefined if the text is not one. */
+  /** Returns the value, or undefined if the text has another format. */
   readonly parse: (text: string) => T | undefined;
   /** Completes "expected …". */
   readonly expected: string;
-  /** Whether its text must not be shown. */
-  readonly secret?: true;
+  /** Set if the text must not be shown. */
+  readonly isSecret?: true;
+  /** Set if the flag may be given without a value, for `on`. */
+  readonly isSwitch?: true;
 }
 
-/** Labels separated by dots, below `*.` or not. */
+/** Labels separated by dots, with or without a leading `*.`. */
 const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9_-]{1,63}\.){0,126}[a-z0-9_-]{1,63}$/i;
 
 function within(value: number | undefined, min: number, max: number): number | undefined {
@@ -20,10 +21,23 @@ function within(value: number | undefined, min: number, max: number): number | u
 
 /** One of the words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueFormat<Word> {
-  return { parse: (text) => words.find((word) => word === text), expected: words.join(" or ") };
+  return {
+    parse: (text) => words.find((word) => word === text),
+    expected: words.join(", ").replace(/, ([^,]*)$/, " or $1"),
+  };
 }
 
-/** A whole number, both limits included. */
+/** `on` or `off`. */
+export function onOff(): ValueFormat<boolean> {
+  return { parse: (text) => text === "on" || (text === "off" ? false : undefined), expected: "on or off" };
+}
+
+/** `on` or `off`; the flag without a value means `on`. */
+export function flag(): ValueFormat<boolean> {
+  return { ...onOff(), isSwitch: true };
+}
+
+/** A whole number; both limits are inclusive. */
 export function integer(min: number, max: number): ValueFormat<number> {
   return {
     parse: (text) => within(/^\d{1,15}$/.test(text) ? Number(text) : undefined, min, max),
@@ -48,6 +62,15 @@ export function size(minText: string): ValueFormat<number> {
   };
 }
 
+const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Parses a duration (`250ms`, `30s`, `1.5h`) to milliseconds, rounded down; undefined if it is none. */
+function parseDuration(text: string): number | undefined {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+  const factor = msPerUnit[unit];
+  return amount === undefined || factor === undefined ? undefined : Math.floor(Number(amount) * factor);
+}
+
 /** A duration in milliseconds: a number with ms, s, m or h. */
 export function duration(minText: string, maxText: string): ValueFormat<number> {
   const minMs = parseDuration(minText) ?? 0;
@@ -58,12 +81,12 @@ export function duration(minText: string, maxText: string): ValueFormat<number> 
   };
 }
 
-/** Any text that is not empty. */
+/** Any text except a blank one. */
 export function nonEmpty(expected: string): ValueFormat<string> {
   return { parse: (value) => value.trim() === "" ? undefined : value, expected };
 }
 
-/** The path of a file; undefined in it for `none`. */
+/** The path of a file; `none` gives an undefined path. */
 export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }> {
   return {
     parse: (text) => {
@@ -74,16 +97,16 @@ export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }>
   };
 }
 
-/** A text that must not be shown; undefined in it for `none`. */
+/** A text that must not be shown; `none` gives an undefined secret. */
 export function secretOrNone(expected: string): ValueFormat<{ readonly secret: string | undefined }> {
   return {
     parse: (text) => text.trim() === "" ? undefined : { secret: text === "none" ? undefined : text },
     expected,
-    secret: true,
+    isSecret: true,
   };
 }
 
-/** Origins of pages separated by commas, or `none` for an empty list. */
+/** Web origins separated by commas, or `none` for an empty list. */
 export function origins(): ValueFormat<readonly string[]> {
   return {
     parse: (value) => {
@@ -96,13 +119,13 @@ export function origins(): ValueFormat<readonly string[]> {
 }
 
 /**
- * A URL that may have several hosts: a part behind a comma that is a host and a port goes on with the one before. The
- * last of the hosts is followed by what comes behind the authority.
+ * A URL that may list several hosts, separated by commas too: the next part continues it if it is a host and a port.
+ * The path and the query follow the last host.
  */
 const MANY_HOSTS = /^[a-z]+\+[a-z]+:\/\/[^/?]*$/i;
 const HOST_AND_PORT = /^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?(?:[/?].*)?$/i;
 
-/** URLs at the commas between them. */
+/** Splits a list of URLs at the commas that separate them. */
 function splitUrls(text: string): readonly string[] {
   const list: string[] = [];
   for (const part of text.split(",").map((each) => each.trim())) {
@@ -128,7 +151,7 @@ export function urls(): ValueFormat<readonly string[]> {
   };
 }
 
-/** Host names separated by commas, `*.` before one for all below it, `*` for every name; `none` for an empty list. */
+/** Host names separated by commas; `*.NAME` means every name below NAME, `*` any name, `none` an empty list. */
 export function hostNames(): ValueFormat<readonly string[]> {
   return {
     parse: (value) => {

@@ -1,34 +1,33 @@
-/** Where time comes from; tests give their own. */
+/** The source of time; tests have their own. */
 export interface Clock {
   /**
-   * Wall time: milliseconds since the epoch, with fractions. It steps, in both directions, when somebody sets the
-   * system's clock or a laptop wakes up. For what clients see and what is stored: creation, expiry, age, times of
-   * events.
+   * Wall time: milliseconds since the epoch, with fractions. It steps in both directions when the system's clock is set
+   * or a laptop wakes up. Use it for what clients see and what is stored: creation, expiry, age, times of events.
    */
   nowMs(): number;
   /**
-   * Milliseconds that pass evenly, whatever happens to wall time; the same in all threads of a server, and nothing
-   * outside it. For durations, deadlines and leases.
+   * Monotonic time: milliseconds that pass evenly, whatever happens to wall time. It is the same in all threads of a
+   * server and means nothing outside it. Use it for durations, deadlines and leases.
    */
   monotonicMs(): number;
 }
 
-/** Both times of one thread at one moment, for another thread to begin with. */
+/** Both times of one thread at one moment, from which another thread starts its clock. */
 export interface ClockReading {
   readonly wallMs: number;
   readonly monotonicMs: number;
 }
 
-/** Wall time is compared with the system's clock when so much has passed since the last time. */
+/** Wall time is compared with the system's clock at most this often. */
 const CHECK_MS = 1;
-/** Date.now() cuts fractions off, and a system's clock is slewed by some parts in ten thousand. */
+/** Date.now() drops fractions, and the system may slew its clock by some parts in ten thousand. */
 const TOLERANCE_MS = 2;
-/** What the start of a thread can take; beyond it wall time has stepped meanwhile. */
+/** Longest plausible start of a thread; if it seems to take longer, wall time has stepped meanwhile. */
 const MAX_START_MS = 30_000;
 
 /**
- * The clocks of the system: monotonic time as the runtime has it, and wall time as fine as that, never more than a few
- * milliseconds from Date.now().
+ * The system's clock. Monotonic time is the runtime's; wall time has the same resolution and stays within a few
+ * milliseconds of Date.now().
  */
 export class SystemClock implements Clock {
   readonly #monotonicOffsetMs: number;
@@ -36,8 +35,8 @@ export class SystemClock implements Clock {
   #checkedMs = -Infinity;
 
   /**
-   * `reading`: of the thread that starts this one, taken right before; runtimes count each thread's monotonic time from
-   * its own start.
+   * `reading`: from the thread that starts this one, taken right before it does, because runtimes count a thread's
+   * monotonic time from its own start.
    */
   constructor(reading?: ClockReading) {
     const atMs = performance.now();
@@ -56,7 +55,7 @@ export class SystemClock implements Clock {
     return performance.now() + this.#monotonicOffsetMs;
   }
 
-  /** Both times now. */
+  /** Reads both times. */
   read(): ClockReading {
     return { wallMs: this.nowMs(), monotonicMs: this.monotonicMs() };
   }
@@ -65,8 +64,8 @@ export class SystemClock implements Clock {
     this.#checkedMs = atMs;
     const aheadMs = atMs + this.#wallOffsetMs - Date.now();
     if (aheadMs >= -TOLERANCE_MS && aheadMs <= 1 + TOLERANCE_MS) return;
-    // Between the two looks the thread may have been put aside: only looks close to each other tell.
-    for (let look = 0; look < 3; look++) {
+    // The thread may be suspended between the two readings; they count only if they are close together.
+    for (let attempt = 0; attempt < 3; attempt++) {
       const before = performance.now();
       const wallMs = Date.now();
       this.#wallOffsetMs = wallMs - before;
@@ -75,13 +74,13 @@ export class SystemClock implements Clock {
   }
 }
 
-/** Milliseconds from the reading to now, by wall time, unless that cannot be: then this thread's own age. */
+/** Milliseconds since the reading: by wall time if that is plausible, otherwise this thread's own age. */
 function startedFor(byWallMs: number, ageMs: number): number {
   return byWallMs >= 0 && byWallMs <= MAX_START_MS ? byWallMs : ageMs;
 }
 
 /**
- * This thread's clock, in step with the other threads of the process as long as nobody sets the system's clock between
- * their starts.
+ * This thread's clock. It agrees with other threads of the process unless the system's clock is set between their
+ * starts.
  */
 export const systemClock = new SystemClock();

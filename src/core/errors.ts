@@ -1,6 +1,4 @@
-/**
- * Every way in which Vitrine refuses or fails a call, as a closed union; HTTP maps each to one status and problem type.
- */
+/** The ways in which a call can fail or be refused; routes/ maps each to one HTTP status and problem type. */
 export type ErrorCode =
   | "bad_request"
   | "bad_key"
@@ -25,11 +23,11 @@ export type ErrorCode =
   | "busy"
   | "shutting_down";
 
-/** A refusal or failure with a stable code. Message form: the action, a colon, the value. */
+/** A failure or refusal with a stable code. The form of its message: the action, a colon, the value. */
 export class VitrineError extends Error {
   override readonly name: string = "VitrineError";
   readonly code: ErrorCode;
-  /** Machine-readable extras (limit, used, tier …) for problem+json; never secrets. */
+  /** Machine-readable members of the problem+json (limit, used, tier …); never secrets. */
   readonly details: Readonly<Record<string, string | number>>;
 
   constructor(
@@ -41,4 +39,36 @@ export class VitrineError extends Error {
     this.code = code;
     this.details = options.details ?? {};
   }
+}
+
+const MAX_TEXT_CAUSES = 6;
+const MAX_TEXT_CHARACTERS = 500;
+
+/**
+ * Explains a failure in one line of at most 500 characters: the messages of the error and of its causes, outermost
+ * first, with the system's error code if the message lacks it. Credentials in URLs are masked.
+ */
+export function causeText(error: unknown): string {
+  const parts: string[] = [];
+  let each = error;
+  for (let depth = 0; each !== undefined && each !== null && depth < MAX_TEXT_CAUSES; depth++) {
+    const text = textOf(each);
+    if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
+    each = innerOf(each);
+  }
+  const line = parts.join(": ").replace(/\s+/g, " ").replace(/\/\/[^/\s@]*@/g, "//***@");
+  return line.length > MAX_TEXT_CHARACTERS ? `${line.slice(0, MAX_TEXT_CHARACTERS - 1)}…` : line;
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error === "string" ? error : "";
+  const message = error.message.trim() || error.name;
+  const code = "code" in error && typeof error.code === "string" && /^E[A-Z0-9]+$/.test(error.code) ? error.code : "";
+  return code === "" || message.includes(code) ? message : `${message} (${code})`;
+}
+
+/** The cause; for an AggregateError without one, its first error. */
+function innerOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  return error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined);
 }

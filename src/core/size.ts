@@ -7,7 +7,7 @@ const bytesPerUnit: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
-/** Bytes of a size as people write it (`1024`, `256MiB`, `1.5GiB`), rounded down; undefined if it is none. */
+/** Parses a size (`1024`, `256MiB`, `1.5GiB`) to bytes, rounded down; undefined if it is none. */
 export function parseSize(text: string): number | undefined {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(text) ?? [];
   const factor = Object.hasOwn(bytesPerUnit, unit) ? bytesPerUnit[unit] : undefined;
@@ -16,7 +16,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** Bytes as `parseSize` reads them back, in the largest unit that divides them. */
+/** Formats bytes for `parseSize`, in the largest unit that divides them. */
 export function formatSize(bytes: number): string {
   const [unit, factor] = Object.entries(bytesPerUnit).findLast(([, each]) => bytes >= each && bytes % each === 0) ??
     ["", 1];

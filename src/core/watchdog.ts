@@ -1,68 +1,68 @@
-/** How many looks fall into one time-out. */
-const LOOKS = 4;
+/** Number of checks in one timeout. */
+const CHECKS = 4;
 
-/** What a Watchdog is made of. */
+/** Options of a Watchdog. */
 export interface WatchdogOptions {
-  /** How long work may make no progress; it is given up between this and a quarter more, never earlier. */
+  /** Time without progress after which work times out; at the latest a quarter later, never earlier. */
   readonly timeoutMs: number;
-  /** Calls back at an interval until the function it returns is called. */
+  /** Calls back at an interval until the returned function is called. */
   readonly every: (ms: number, callback: () => void) => () => void;
 }
 
-/** Work that is waited for. */
+/** The timeout of one piece of work. */
 export interface Watch {
-  /** Waiting begins, or begins anew because there was progress. Without effect once it is over. */
+  /** Starts the timeout, or restarts it because there was progress. Has no effect after the end. */
   wait(): void;
-  /** Nobody waits for now. */
+  /** Suspends the timeout, because nobody is waiting. */
   rest(): void;
-  /** It is over; false if it had been given up. */
+  /** Ends the work; returns false if it had timed out. */
   end(): boolean;
 }
 
 /**
- * Notices work that makes no progress, with one timer for all of it that runs only while there is some. Counts looks,
- * not time: a thread that stood still blames nobody.
+ * Times out work that makes no progress, with one timer for all of it, which runs only while somebody waits. It counts
+ * checks instead of time, so that a thread that was suspended does not time out its work when it resumes.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions;
-  /** What is waited for, and how often it has been seen so. */
+  /** The checks since the last progress, for each piece of work that somebody waits for. */
   readonly #waiting = new Map<Watch, number>();
-  readonly #giveUps = new WeakMap<Watch, () => void>();
+  readonly #onTimeouts = new WeakMap<Watch, () => void>();
   #stop: (() => void) | undefined;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
   }
 
-  /** `giveUp` is called once, when the work has made no progress for the whole time. Nothing is waited for yet. */
-  watch(giveUp: () => void): Watch {
+  /** Registers work; its timeout starts with `wait`. `onTimeout` is called once, if there is no progress in time. */
+  watch(onTimeout: () => void): Watch {
     const watch: Watch = {
       wait: () => {
-        if (!this.#giveUps.has(watch)) return;
+        if (!this.#onTimeouts.has(watch)) return;
         this.#waiting.set(watch, 0);
-        this.#stop ??= this.#options.every(this.#options.timeoutMs / LOOKS, () => this.#look());
+        this.#stop ??= this.#options.every(this.#options.timeoutMs / CHECKS, () => this.#check());
       },
       rest: () => void this.#waiting.delete(watch),
       end: () => {
         this.#waiting.delete(watch);
-        return this.#giveUps.delete(watch);
+        return this.#onTimeouts.delete(watch);
       },
     };
-    this.#giveUps.set(watch, giveUp);
+    this.#onTimeouts.set(watch, onTimeout);
     return watch;
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#waiting.size === 0) {
       this.#stop?.();
       this.#stop = undefined;
     }
-    for (const [watch, looks] of this.#waiting) {
-      if (looks < LOOKS) this.#waiting.set(watch, looks + 1);
+    for (const [watch, checks] of this.#waiting) {
+      if (checks < CHECKS) this.#waiting.set(watch, checks + 1);
       else {
-        const giveUp = this.#giveUps.get(watch);
+        const onTimeout = this.#onTimeouts.get(watch);
         watch.end();
-        giveUp?.();
+        onTimeout?.();
       }
     }
   }

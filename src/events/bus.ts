@@ -1,7 +1,5 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
-import type { Publish } from "../core/publish.ts";
-import { shareRuns } from "../core/share_runs.ts";
 import { type Notifier, notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
 import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { Dispatcher, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
@@ -10,6 +8,8 @@ import { EventProducer } from "./producer.ts";
 import { SegmentReader } from "./memory/segment_reader.ts";
 import type { Subscriber, SubscriptionLevels } from "./subscriber.ts";
 import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
+import type { Publish } from "../core/events.ts";
+import { shareRuns } from "../core/coalesce.ts";
 
 /** Settings of a bus. */
 export interface BusOptions {

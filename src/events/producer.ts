@@ -1,5 +1,4 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
 import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { CounterRows, type TypeRows } from "./memory/counter_rows.ts";
 import { RingWriter } from "./memory/ring.ts";
@@ -7,6 +6,7 @@ import { Segment, WORD } from "./memory/segment.ts";
 import { LEVEL } from "./subscriber.ts";
 import { type Schedule, unrefTimer } from "../core/timers.ts";
 import { notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
+import type { Publish } from "../core/events.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {

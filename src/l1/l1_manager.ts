@@ -140,7 +140,7 @@ export class L1Manager implements L1 {
     { unsaved, decide }: { readonly unsaved?: StoreLimits | undefined; readonly decide?: Decide | undefined },
   ): "admitted" | "full" | "stale" | "unwanted" {
     const monotonicMs = this.#monotonicMs();
-    const hasRoom = () => unsaved === undefined || this.#unsaved.hasRoom(commit.sizeBytes, unsaved);
+    const hasRoom = () => unsaved === undefined || this.#unsaved.hasRoom(commit.sizeBytes, unsaved, monotonicMs);
     const how = { monotonicMs, isUnsaved: unsaved !== undefined, decide, hasRoom };
     return this.#locked(() => this.#writes.admit(commit, how));
   }
@@ -148,10 +148,6 @@ export class L1Manager implements L1 {
   staging(lease: Lease): readonly Uint8Array[] | undefined {
     const now = this.#monotonicMs();
     return this.#locked(() => this.#writes.viewsOf(lease, now));
-  }
-
-  hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean {
-    return this.#unsaved.hasRoom(bytes, limits);
   }
 
   takeUnsaved(most: number): readonly UnsavedObject[] {

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../core/object.ts";
 import type { EntryHead } from "./arena/entry_head.ts";
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";

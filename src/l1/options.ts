@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { EvictionPolicyName } from "./eviction/mod.ts";
 import type { L1RemovalListener } from "./types.ts";

@@ -1,4 +1,4 @@
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { KeyBytes } from "./arena/key_bytes.ts";
 import type { Lifecycle } from "./lifecycle.ts";

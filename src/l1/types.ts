@@ -60,7 +60,7 @@ export interface WriteRequest {
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
-  /** Header fields that are kept with it, packed (core/kept_headers.ts). */
+  /** Header fields that are kept with it, packed (core/object.ts). */
   readonly headers?: string | undefined;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;
@@ -105,6 +105,8 @@ export interface StoreLimits {
   readonly maxEntries: number;
   /** A single larger object is let in when there is no other. */
   readonly maxBytes: number;
+  /** While the oldest has waited longer, in milliseconds, no other is let in; 0 (default) = no bound. */
+  readonly maxAgeMs?: number;
 }
 
 /** What is acknowledged and not stored yet; what was replaced while it was being stored is among it until that ends. */
@@ -240,8 +242,6 @@ export interface L1 {
   ): "admitted" | "full" | "stale" | "unwanted";
   /** The memory behind a live write lease, of whatever thread; undefined if it is stale. As in Staging. */
   staging(lease: Lease): readonly Uint8Array[] | undefined;
-  /** Whether an object of so many bytes would be admitted at this moment; what it answers is over the next moment. */
-  hasUnsavedRoom(bytes: number, limits: StoreLimits): boolean;
   /**
    * Takes unsaved objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the
    * tiers have the object, or have nothing older. If the holder dies before, they wait again.

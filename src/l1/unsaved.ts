@@ -17,10 +17,11 @@ export class Unsaved {
     this.#p = parts;
   }
 
-  /** Needs no lock: what it says is over the next moment. */
-  hasRoom(bytes: number, { maxEntries, maxBytes }: StoreLimits): boolean {
+  hasRoom(bytes: number, { maxEntries, maxBytes, maxAgeMs = 0 }: StoreLimits, monotonicMs: number): boolean {
     const { unsaved } = this.#p.tables;
-    return unsaved.count === 0 || (unsaved.count < maxEntries && unsaved.bytes + bytes <= maxBytes);
+    if (unsaved.count === 0) return true;
+    const isOld = maxAgeMs > 0 && monotonicMs - (unsaved.oldestMs() ?? Infinity) > maxAgeMs;
+    return !isOld && unsaved.count < maxEntries && unsaved.bytes + bytes <= maxBytes;
   }
 
   take(most: number): readonly UnsavedObject[] {

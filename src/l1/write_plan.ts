@@ -1,6 +1,5 @@
 import { VitrineError } from "../core/errors.ts";
-import { MAX_KEPT_HEADER_BYTES } from "../core/kept_headers.ts";
-import { MAX_CONTENT_TYPE_BYTES } from "../core/object.ts";
+import { MAX_CONTENT_TYPE_BYTES, MAX_KEPT_HEADER_BYTES } from "../core/object.ts";
 import { type EntryHead, headBytes, SHA256_BASE64_BYTES } from "./arena/entry_head.ts";
 import { FLAG } from "./arena/entry_table.ts";
 import type { KeyBytes } from "./arena/key_bytes.ts";

@@ -92,25 +92,41 @@ export interface TierUsage {
 }
 
 /**
- * One kind of L2. The promise, failure included:
+ * The part of an L2 that every thread uses: reading. The promise, failure included:
  * - A miss is `undefined` (or false); a tier that cannot answer throws VitrineError("tier_failed") with the cause. A
  *   failure is never reported as a miss.
- * - Readers see whole objects only: a store is visible all at once or not at all, and a failed store leaves what was
- *   there.
- * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
+ * - Readers see whole objects only.
  * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never
  *   handed out.
- * - Whatever leaves is published as l2.removed, and its key told to the listener that the tier was opened with.
- * - Calls for different keys run side by side; the caller orders calls for one key.
- * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
  */
-export interface L2Adapter {
+export interface L2Reader {
   /** The tier's name in numbers and answers, e.g. "fs". */
   readonly name: string;
   /** Metadata of a stored, unexpired object. */
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
   /** The bytes from `start` (default 0) to `end` (exclusive, default the size; both inside the object). */
   load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
+  list(query: ListQuery): Promise<ListPage>;
+  usage(): Promise<TierUsage>;
+  /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
+  readonly trouble?: string | undefined;
+  /**
+   * Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is
+   * still being read.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * One kind of L2, for the thread that owns the tiers and makes every change of them. The promise besides that of
+ * L2Reader:
+ * - A store is visible all at once or not at all, and a failed store leaves what was there.
+ * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
+ * - Whatever leaves is published as l2.removed, and its key told to the listener that the tier was opened with.
+ * - Calls for different keys run side by side; the caller orders calls for one key.
+ * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
+ */
+export interface L2Adapter extends L2Reader {
   /**
    * Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the
    * metadata that was stored.
@@ -126,8 +142,6 @@ export interface L2Adapter {
    * the rest, which touches nothing that is stored later.
    */
   clear(tenant?: string, onInvisible?: () => void): Promise<number>;
-  list(query: ListQuery): Promise<ListPage>;
-  usage(): Promise<TierUsage>;
   /** Objects up to this size are committed in groups: it is good to ask for many at once. Default 0. */
   readonly groupLimitBytes?: number;
   /**
@@ -135,11 +149,4 @@ export interface L2Adapter {
    * nobody but this server can store; else missing.
    */
   readonly keys?: (() => AsyncIterable<readonly ObjectKey[]>) | undefined;
-  /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
-  readonly trouble?: string | undefined;
-  /**
-   * Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is
-   * still being read.
-   */
-  close(): Promise<void>;
 }

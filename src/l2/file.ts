@@ -2,16 +2,11 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "./adapter.ts";
-import { Calls } from "./calls.ts";
-import { type Disk, type DiskFile, openDisk } from "./file/disk.ts";
+import type { L2Adapter, StoreSource, WholeObject } from "./adapter.ts";
+import type { Disk, DiskFile } from "./file/disk.ts";
+import { FileReader, type FileReaderOptions } from "./file/file_reader.ts";
 import { FileStore, type FileStoreOptions, recordLimitBytes } from "./file/file_store.ts";
-import { Layout } from "./file/layout.ts";
-import { type IndexRow, isSameRow } from "./file/place.ts";
-import { BlockReader } from "./file/reader.ts";
-import { payloadOf } from "./file/reclaim.ts";
 import type { Recovery } from "./file/recovery.ts";
-import { SegmentReader } from "./file/segment_reader.ts";
 import type { StoreCalls } from "./file/store_calls.ts";
 import { WriteBuffers } from "./file/write_buffers.ts";
 import { ObjectWriter } from "./file/writer.ts";
@@ -20,81 +15,33 @@ import { type WatchedSource, watchSource } from "./source.ts";
 /** How many keys are asked for at once. */
 const KEYS_A_PAGE = 500;
 
-/** Settings of a file adapter. */
-export interface FileAdapterOptions {
-  readonly name: string;
-  /** The folder, as its owner has it. */
-  readonly path: string;
+/** Options of a FileAdapter. */
+export interface FileAdapterOptions extends FileReaderOptions<StoreCalls> {
   readonly limitBytes: number | undefined;
-  readonly sync: boolean;
-  /** The owner of the folder, in this thread or another. */
-  readonly store: StoreCalls;
-  /** The file system to read objects and write large ones with (default: the real one). */
-  readonly disk?: Disk | undefined;
   /** Objects up to this size go into segments (default: 128 KiB, none under a small limit). */
   readonly recordLimitBytes?: number | undefined;
 }
 
-/**
- * Objects in a folder. The folder's owner (`StoreCalls`) makes every change; this side, of which each thread has one,
- * reads the bytes and writes those of large objects into temp files, so that no thread waits for another's disk.
- * docs/L2_FILE.md describes the folder.
- */
-export class FileAdapter implements L2Adapter {
-  readonly name: string;
+/** Objects in a folder, for the thread that owns the folder. */
+export class FileAdapter extends FileReader implements L2Adapter {
   readonly groupLimitBytes: number;
-  readonly #calls: Calls;
-  readonly #disk: Disk;
-  readonly #layout: Layout;
-  readonly #segments: SegmentReader;
   readonly #store: StoreCalls;
   readonly #buffers = new WriteBuffers();
 
   constructor(options: FileAdapterOptions) {
-    this.name = options.name;
-    this.#calls = new Calls(options.name);
-    this.#disk = options.disk ?? openDisk({ sync: options.sync });
-    this.#layout = new Layout(options.path);
-    this.#segments = new SegmentReader(this.#disk, this.#layout);
-    this.#store = options.store;
+    super(options);
+    this.#store = options.folder;
     this.groupLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
-  }
-
-  get trouble(): string | undefined {
-    return this.#store.trouble;
-  }
-
-  /** The segment's file is gone. */
-  forgetSegment(segment: number): void {
-    this.#segments.forget(segment);
-  }
-
-  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    return await this.#calls.run("look up object", async () => (await this.#store.find(key, false))?.meta);
-  }
-
-  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    return await this.#calls.run("load object", async () => {
-      for (;;) {
-        const row = await this.#store.find(key, true);
-        if (row === undefined) return undefined;
-        const load = await this.#open(row, range ?? { start: 0, end: row.meta.sizeBytes });
-        if (load !== undefined) return load;
-        // It may have been replaced, moved or removed while this thread opened it; only what the index still says is
-        // damaged.
-        if (await this.#isStill(row)) await this.#store.change({ kind: "damaged", row });
-      }
-    });
   }
 
   async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
     const watched = watchSource(source);
-    return await this.#calls.run("store object", () => this.#put(key, watched), (error) => watched.threw(error));
+    return await this.calls.run("store object", () => this.#put(key, watched), (error) => watched.threw(error));
   }
 
   async storeWhole(key: ObjectKey, object: WholeObject): Promise<void> {
     let refusal: { readonly error: unknown } | undefined;
-    await this.#calls.run("store object", async () => {
+    await this.calls.run("store object", async () => {
       const payload = copyOf(object.extents);
       assertRight(payload, object.meta);
       try {
@@ -104,84 +51,44 @@ export class FileAdapter implements L2Adapter {
         throw error;
       }
       const { meta, durable } = object;
-      await this.#store.change({ kind: "record", key: plain(key), meta, payload, durable });
+      await this.#store.change({ kind: "record", key, meta, payload, durable });
     }, (error) => error === refusal?.error);
   }
 
-  get keys(): (() => AsyncIterable<readonly ObjectKey[]>) | undefined {
-    const store = this.#store;
-    return store.keys === undefined ? undefined : () => allKeys(store);
+  async *keys(): AsyncGenerator<readonly ObjectKey[], void, void> {
+    for (let after = 0;;) {
+      const page = await this.#store.keys(after, KEYS_A_PAGE);
+      if (page.keys.length === 0) return;
+      yield page.keys;
+      after = page.last;
+    }
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    return await this.#calls.run(
+    return await this.calls.run(
       "delete object",
-      () => this.#store.change({ kind: "delete", key: plain(key), durable: true }),
+      () => this.#store.change({ kind: "delete", key, durable: true }),
     );
   }
 
   async clear(tenant?: string, onInvisible?: () => void): Promise<number> {
-    return await this.#calls.run("clear tier", () => this.#store.clear(tenant, onInvisible));
+    return await this.calls.run("clear tier", () => this.#store.clear(tenant, onInvisible));
   }
 
-  async list(query: ListQuery): Promise<ListPage> {
-    return await this.#calls.run("list objects", () => this.#store.list(query));
-  }
-
-  async usage(): Promise<TierUsage> {
-    return await this.#calls.run("measure tier", () => this.#store.usage());
-  }
-
-  /** Loads that are still being read are not waited for: their next block fails. */
-  async close(): Promise<void> {
-    if (!await this.#calls.close()) return;
-    this.#segments.close();
+  override async close(): Promise<void> {
+    if (this.calls.closed) return;
+    await super.close();
     await this.#store.close();
-  }
-
-  async #open(row: IndexRow, range: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    if (row.file === undefined) {
-      let payload = await this.#readRecord(row);
-      if (payload === undefined) {
-        // This thread may have another file of that number open: the owner's word that it is gone can be lost with it.
-        this.#segments.forget(row.record.segment);
-        payload = await this.#readRecord(row);
-      }
-      return payload && { meta: row.meta, chunks: this.#once(payload.subarray(range.start, range.end)) };
-    }
-    const file = await this.#disk.open(this.#layout.objectPath(row.file.name));
-    const chunks = file && await BlockReader.start(file, row, {
-      range,
-      onDamage: () => this.#store.change({ kind: "damaged", row }),
-      isClosed: () => this.#calls.closed,
-    });
-    return chunks && { meta: row.meta, chunks };
-  }
-
-  async #readRecord(row: IndexRow): Promise<Uint8Array | undefined> {
-    const { segment, offset, bytes: length } = row.record;
-    const bytes = await this.#segments.read(segment, offset, length);
-    return bytes === undefined ? undefined : payloadOf(bytes, row);
-  }
-
-  async *#once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-    if (this.#calls.closed) throw new VitrineError("tier_failed", `load object: tier ${this.name} is closed`);
-    if (bytes.length > 0) yield bytes;
-  }
-
-  async #isStill(row: IndexRow): Promise<boolean> {
-    const now = await this.#store.find(row.key, false);
-    return now !== undefined && isSameRow(now, row);
   }
 
   async #put(key: ObjectKey, { source }: WatchedSource): Promise<ObjectMeta> {
     const durable = source.durable ?? true;
     const { payload, rest } = await this.#gather(source);
-    if (payload === undefined) return await this.#putFile(plain(key), { ...source, chunks: rest }, durable);
+    if (payload === undefined) return await this.#putFile(key, { ...source, chunks: rest }, durable);
     const meta = source.meta();
     assertRight(payload, meta);
     source.assertWanted?.();
-    await this.#store.change({ kind: "record", key: plain(key), meta, payload, durable });
+    await this.#store.change({ kind: "record", key, meta, payload, durable });
     return meta;
   }
 
@@ -209,8 +116,8 @@ export class FileAdapter implements L2Adapter {
 
   /** Afterwards the object is visible and as durable as was asked for, or nothing has changed. */
   async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
-    const tempPath = this.#layout.tempPath();
-    const file = await this.#disk.create(tempPath);
+    const tempPath = this.layout.tempPath();
+    const file = await this.disk.create(tempPath);
     const writer = new ObjectWriter(file, { room: this.#store, buffers: this.#buffers });
     let isHandedOver = false;
     try {
@@ -221,7 +128,7 @@ export class FileAdapter implements L2Adapter {
       return meta;
     } catch (error) {
       // The first failure is the one to tell; what cannot be removed now goes at the next start.
-      await this.#disk.remove(tempPath).catch(() => undefined);
+      await this.disk.remove(tempPath).catch(() => undefined);
       if (!isHandedOver) this.#store.release(writer.heldBytes);
       throw error;
     }
@@ -248,7 +155,7 @@ export function openOwnFolder(
   // Segments are dropped while the folder is being opened, too.
   const onSegmentDropped = (segment: number): void => opened.adapter?.forgetSegment(segment);
   const store = new FileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
-  const adapter = new FileAdapter({ ...rest, disk, store });
+  const adapter = new FileAdapter({ ...rest, disk, folder: store });
   opened.adapter = adapter;
   return { adapter, store, recovery: store.recovery };
 }
@@ -271,15 +178,6 @@ function assertRight(payload: Uint8Array, meta: ObjectMeta): void {
     "tier_failed",
     `store object: ${payload.length} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
   );
-}
-
-async function* allKeys(store: StoreCalls): AsyncGenerator<readonly ObjectKey[], void, void> {
-  for (let after = 0;;) {
-    const page = await store.keys?.(after, KEYS_A_PAGE);
-    if (page === undefined || page.keys.length === 0) return;
-    yield page.keys;
-    after = page.last;
-  }
 }
 
 function copyOf(extents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -308,9 +206,4 @@ async function* joined(
   } finally {
     await rest.return?.();
   }
-}
-
-/** Without the request that names it: it crosses threads. */
-function plain({ tenant, key }: ObjectKey): ObjectKey {
-  return { tenant, key };
 }

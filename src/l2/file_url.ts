@@ -2,9 +2,10 @@ import { resolve } from "node:path";
 import { VitrineError } from "../core/errors.ts";
 import type { L2Adapter } from "./adapter.ts";
 import { FileAdapter, openOwnFolder } from "./file.ts";
+import { FileReader } from "./file/file_reader.ts";
 import { FolderKeeper } from "./file/folder_keeper.ts";
 import { openStore } from "./file/open_store.ts";
-import type { TierContext, TierPlan } from "./kind.ts";
+import type { FolderOwner, TierContext, TierPlan } from "./kind.ts";
 import type { TierUrl } from "./url.ts";
 
 /**
@@ -20,7 +21,12 @@ export function planFileUrl(url: TierUrl): TierPlan {
   const settings = { path: folder, limitBytes, sync };
   return {
     folder,
-    open: (context) => Promise.resolve().then(() => openFolder(settings, context)),
+    open: ({ folders, ...context }) => Promise.resolve().then(() => openFolder(settings, context, folders)),
+    openReader: ({ line, name, tier }) => {
+      const folder = line.reader(tier, (segment) => reader.forgetSegment(segment));
+      const reader = new FileReader({ ...settings, name, folder });
+      return reader;
+    },
     own: (context) =>
       new FolderKeeper({ ...context, open: (mayMake) => openStore({ ...context, ...settings, mayMake }) }),
   };
@@ -29,9 +35,10 @@ export function planFileUrl(url: TierUrl): TierPlan {
 function openFolder(
   settings: { readonly path: string; readonly limitBytes: number | undefined; readonly sync: boolean },
   context: TierContext,
+  folders: FolderOwner | undefined,
 ): L2Adapter {
-  if (context.folders === undefined) return openOwnFolder({ ...context, ...settings }).adapter;
-  const store = context.folders.store(context.tier, (segment) => adapter.forgetSegment(segment));
-  const adapter = new FileAdapter({ ...settings, name: context.name, store });
+  if (folders === undefined) return openOwnFolder({ ...context, ...settings }).adapter;
+  const folder = folders.store(context.tier, (segment) => adapter.forgetSegment(segment));
+  const adapter = new FileAdapter({ ...settings, name: context.name, folder });
   return adapter;
 }

@@ -1,17 +1,19 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, TierRemovalListener } from "./adapter.ts";
+import type { L2Adapter, L2Reader, TierRemovalListener } from "./adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";
-import type { StoreCalls } from "./file/store_calls.ts";
+import type { FolderCalls, StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
 
-/**
- * The folders that another thread owns, by the number of their tier. `onDropped` is told of segments whose files are
- * gone.
- */
+/** The folders of this thread for its own file tiers. `onDropped` is told of segments whose files are gone. */
 export interface FolderOwner {
   store(tier: number, onDropped: (segment: number) => void): StoreCalls;
+}
+
+/** The folders that another thread owns, as this one reads them. */
+export interface FolderLine {
+  reader(tier: number, onDropped: (segment: number) => void): FolderCalls;
 }
 
 /** What every adapter gets besides its URL. */
@@ -20,8 +22,6 @@ export interface TierContext {
   readonly name: string;
   /** Its place among the tiers, from 0. */
   readonly tier: number;
-  /** Who owns the folders of file tiers. Default: this thread does. */
-  readonly folders?: FolderOwner | undefined;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** Default: nobody is told. */
@@ -34,8 +34,10 @@ export interface TierPlan {
   readonly folder?: string;
   /** What else it needs to itself, in words that name it alone. */
   readonly place?: string;
-  /** Throws tier_failed. */
-  open(context: TierContext): Promise<L2Adapter>;
+  /** Opens the tier for its owner, a file tier over one of `folders` if there are such. Throws tier_failed. */
+  open(context: TierContext & { readonly folders?: FolderOwner | undefined }): Promise<L2Adapter>;
+  /** Opens the tier for a thread that only reads (default: as `open` does). Throws tier_failed. */
+  openReader?(context: TierContext & { readonly line: FolderLine }): L2Reader;
   /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */
   own?(
     context: TierContext & {

@@ -1,12 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
+import type { L2Adapter, L2Reader, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";
 import { planFileUrl } from "./file_url.ts";
-import type { AdapterKind, FolderOwner, TierPlan } from "./kind.ts";
+import type { AdapterKind, FolderLine, FolderOwner, TierPlan } from "./kind.ts";
 import { planMemoryUrl } from "./memory.ts";
 import { placeOf } from "./place.ts";
 import { redisKinds } from "./redis/mod.ts";
@@ -30,9 +30,13 @@ export interface TiersContext {
 /** Looks for what is wrong with the URLs of tiers that so many threads are to open; opens none. Throws bad_request. */
 export function checkTiers(urls: readonly string[], threads: number): void {
   const places = new Set<string>();
-  for (const { kind, scheme, plan } of planTiers(urls)) {
+  const plans = planTiers(urls);
+  for (const { kind, scheme, plan } of plans) {
     if (threads > 1 && !kind.isShared) {
       throw bad(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
+    }
+    if (!kind.isShared && plans.some((other) => other.kind.isShared)) {
+      throw bad(`${scheme} does not go together with other kinds of tiers`);
     }
     const place = plan.folder === undefined ? plan.place : placeOf(plan.folder);
     if (place === undefined) continue;
@@ -48,19 +52,39 @@ export function checkTiers(urls: readonly string[], threads: number): void {
 }
 
 /**
- * Opens the tiers in the order of their URLs; `folders` owns those of file tiers if it is not this thread. Throws
- * bad_request for a bad URL, tier_failed if a tier cannot be opened; then none stays open.
+ * Opens the tiers in the order of their URLs, for their owner. Throws bad_request for a bad URL, tier_failed if a tier
+ * cannot be opened; then none stays open.
  */
 export async function openTiers(
   urls: readonly string[],
   context: TiersContext & { readonly folders?: FolderOwner | undefined },
 ): Promise<readonly L2Adapter[]> {
-  const plans = planTiers(urls);
-  const open: L2Adapter[] = [];
+  const { folders } = context;
+  return await openAll(
+    planTiers(urls),
+    ({ plan, name }, tier) => plan.open({ ...contextOf({ tier, name }, context), folders }),
+  );
+}
+
+/** Opens the same tiers for a thread that only reads; `line` reaches the owner of the folders. Throws as openTiers. */
+export async function openReaders(
+  urls: readonly string[],
+  context: TiersContext & { readonly line: FolderLine },
+): Promise<readonly L2Reader[]> {
+  const { line } = context;
+  return await openAll(planTiers(urls), async ({ plan, name }, tier) => {
+    const own = contextOf({ tier, name }, context);
+    return plan.openReader?.({ ...own, line }) ?? await plan.open(own);
+  });
+}
+
+async function openAll<T extends L2Reader>(
+  plans: readonly NamedPlan[],
+  openOne: (plan: NamedPlan, tier: number) => Promise<T>,
+): Promise<readonly T[]> {
+  const open: T[] = [];
   try {
-    for (const [tier, { plan, name }] of plans.entries()) {
-      open.push(await plan.open({ ...contextOf({ tier, name }, context), folders: context.folders }));
-    }
+    for (const [tier, plan] of plans.entries()) open.push(await openOne(plan, tier));
     return open;
   } catch (error) {
     await Promise.all(open.map((tier) => tier.close()));
@@ -93,12 +117,7 @@ export async function openFolders(
   }
 }
 
-/** Whether some tier has a folder. */
-export function hasFolders(urls: readonly string[]): boolean {
-  return planTiers(urls).some(({ plan }) => plan.folder !== undefined);
-}
-
-/** Whether there are tiers, and all threads that open them have the same objects. */
+/** Whether there are tiers, and all threads that open them have the same objects: then one thread owns them. */
 export function areShared(urls: readonly string[]): boolean {
   const plans = planTiers(urls);
   return plans.length > 0 && plans.every(({ kind }) => kind.isShared);

@@ -1,14 +1,21 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { exactRoutes, isRoutedElsewhere, isStrayed, type RoutedRequest } from "./bun_routes.ts";
+import { exactRoutes, isRewritten, isRewrittenOffRoute, type RoutedRequest } from "./bun_routes.ts";
 import { Descriptors } from "./descriptors.ts";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import { Hold } from "./hold.ts";
+import {
+  type ByteSource,
+  ENDLESS_PATIENCE_MS,
+  type ExactPaths,
+  type Runtime,
+  type Sender,
+  type SendOptions,
+  type ServeOptions,
+  type Server,
+} from "./runtime.ts";
+import { smallBody, SourceGuard } from "./sender.ts";
 import { afterBody } from "./linger.ts";
-import { smallBody } from "./small_body.ts";
-import type { ByteSource, ExactPaths, Runtime, Sender, SendOptions, ServeOptions, Server } from "./types.ts";
 
 interface DirectController {
-  /** Copies; a promise under back-pressure, which resolves also when the client has gone. */
+  /** Copies the chunk. Under backpressure returns a promise, which also resolves when the client is gone. */
   write(chunk: Uint8Array): number | Promise<number>;
   end(): number | Promise<number>;
 }
@@ -35,29 +42,29 @@ declare const Bun: {
 interface BunServer {
   readonly hostname: string;
   readonly port: number;
-  /** Whose responses have not left. */
+  /** Number of requests whose responses have not been sent completely. */
   readonly pendingRequests: number;
   requestIP(request: Request): { readonly address: string } | null;
   stop(closeActiveConnections?: boolean): Promise<void>;
   closeIdleConnections(): number;
 }
 
-/** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
+/** Up to this size one copy is faster than a stream, as measured (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 64 * 1024;
-/** How often is looked whether connections have taken descriptors that others need: Bun accepts until none is left. */
-const ROOM_MS = 250;
-/** How often a stop looks whether only endless responses are left. */
-const LOOK_MS = 50;
+/** Interval of the check for low descriptors, which is needed because Bun accepts connections until none is left. */
+const DESCRIPTOR_CHECK_MS = 250;
+/** Interval at which a stop checks whether only endless responses are left. */
+const STOP_CHECK_MS = 50;
 
 /**
- * JavaScriptCore counts the arena as heap and lets garbage grow in proportion to it (docs/RUNTIMES.md): so often it is
- * made to collect.
+ * A collection is forced after this many bytes of discarded chunks. JavaScriptCore counts the arena as heap and would
+ * let garbage grow in proportion to it (docs/RUNTIMES.md).
  */
 const COLLECT_BYTES = 16 * 1024 * 1024;
-/** What comes beyond this much of one body counts: collecting takes longer than a small body. */
+/** The first part of a body does not count: for small bodies a collection would take longer than the request. */
 const LARGE_BODY_BYTES = 4 * 1024 * 1024;
 
-/** Bun's side of what differs between the runtimes. */
+/** The Runtime for Bun. */
 export function bunRuntime(): Runtime {
   return {
     name: "bun",
@@ -88,7 +95,7 @@ function serve(options: ServeOptions): Server {
   const resolved = { ...context, isResolved: true } as const;
   const answer = (request: Request, isResolved: boolean) =>
     afterBody(request, options.fetch(request, isResolved ? resolved : context), { discard });
-  const byRoute = (paths: ExactPaths) => (request: RoutedRequest) => answer(request, isRoutedElsewhere(request, paths));
+  const routed = (paths: ExactPaths) => (request: RoutedRequest) => answer(request, isRewritten(request, paths));
   const server: BunServer = Bun.serve({
     hostname: options.host,
     port: options.port,
@@ -96,9 +103,10 @@ function serve(options: ServeOptions): Server {
     idleTimeout: Math.min(255, options.idleTimeoutSeconds),
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
-    routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, byRoute(exactPaths)),
+    routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, routed(exactPaths)),
     fetch: (request) => {
-      const isResolved = exactPaths !== undefined && request.method !== "GET" && isStrayed(request, exactPaths);
+      const isResolved = exactPaths !== undefined && request.method !== "GET" &&
+        isRewrittenOffRoute(request, exactPaths);
       return answer(request, isResolved);
     },
     error(error) {
@@ -107,20 +115,23 @@ function serve(options: ServeOptions): Server {
     },
   });
   const descriptors = Descriptors.own();
-  const room = setInterval(() => {
+  const descriptorCheck = setInterval(() => {
     if (descriptors.areLow()) server.closeIdleConnections();
-  }, ROOM_MS);
+  }, DESCRIPTOR_CHECK_MS);
   return {
     address: { host: server.hostname, port: server.port },
     async stop({ patienceMs = Infinity } = {}) {
       const cut = await stop(server, options, patienceMs);
-      clearInterval(room);
+      clearInterval(descriptorCheck);
       return cut;
     },
   };
 }
 
-/** Bun waits for every reader; so it is told after a while not to: sooner where only endless responses are left. */
+/**
+ * Stops the server. Bun waits for every reader, so the end is forced at the deadline, or earlier if only endless
+ * responses are left.
+ */
 async function stop(server: BunServer, options: ServeOptions, patienceMs: number): Promise<number> {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const deadlineMs = performance.now() + patienceMs;
@@ -136,9 +147,9 @@ async function stop(server: BunServer, options: ServeOptions, patienceMs: number
     }
     if (endless > 0 && server.pendingRequests <= endless) {
       if (endlessLeftMs <= 0) await server.stop(true);
-      endlessLeftMs -= LOOK_MS;
+      endlessLeftMs -= STOP_CHECK_MS;
     }
-    await (stop.isOver ? delay(LOOK_MS) : Promise.race([over, delay(LOOK_MS)]));
+    await (stop.isOver ? delay(STOP_CHECK_MS) : Promise.race([over, delay(STOP_CHECK_MS)]));
   }
   return 0;
 }
@@ -154,11 +165,11 @@ const SENDER: Sender = {
 };
 
 /**
- * A direct stream copies inside `write`, so the hold ends with the last write. Bun drops Content-Length and frames the
- * body as chunked.
+ * Streams a body. A direct stream copies in `write`, so the source can be released after the last write. Bun drops the
+ * Content-Length and sends the body chunked.
  */
 function stream(source: ByteSource, options: SendOptions): Response {
-  const hold = new Hold(source, options);
+  const guard = new SourceGuard(source, options);
   let started = false;
   let gone = false;
   const body = new ReadableStream({
@@ -169,18 +180,18 @@ function stream(source: ByteSource, options: SendOptions): Response {
         for await (const chunk of source.chunks(options.start, options.end)) {
           await controller.write(chunk);
           if (gone) return;
-          hold.sent(chunk.byteLength);
+          guard.sent(chunk.byteLength);
         }
-        hold.assertComplete();
+        guard.assertComplete();
         await controller.end();
-        if (!gone) hold.settle("complete");
+        if (!gone) guard.settle("complete");
       } finally {
-        hold.settle("aborted");
+        guard.settle("aborted");
       }
     },
     cancel() {
       gone = true;
-      if (!started) hold.settle("aborted");
+      if (!started) guard.settle("aborted");
     },
   });
   const headers = { ...options.headers, "content-length": String(options.end - options.start) };

@@ -1,16 +1,16 @@
-import type { ExactPaths } from "./types.ts";
+import type { ExactPaths } from "./runtime.ts";
 
-/** Paths of more segments than this are not compared. */
+/** Paths with more segments are not checked. */
 const MAX_SEGMENTS = 64;
 
-/** A request that came by a route, with the segments as they were sent, each percent-decoded. */
+/** A request that matched a route, with the segments of its path as sent, each percent-decoded. */
 export type RoutedRequest = Request & { readonly params: Readonly<Record<string, string>> };
 
 type Handler = (request: RoutedRequest) => Response | Promise<Response>;
 
 /**
- * Bun gives no request target but a URL in which dot segments and backslashes are resolved; its router still sees what
- * was sent. So one route for each number of segments takes the requests whose path has to be exact.
+ * Routes for the requests whose path must be exact, one for each number of segments. Bun does not expose the request
+ * target, only a URL in which dot segments and backslashes are resolved; but its router still sees the path as sent.
  */
 export function exactRoutes(
   { prefix, methods }: ExactPaths,
@@ -21,24 +21,24 @@ export function exactRoutes(
   return Object.fromEntries(paths.map((segments) => [prefix + segments.join("/"), handlers]));
 }
 
-/** True if the URL of a request that came by a route differs from the one that was sent. */
-export function isRoutedElsewhere({ url, params }: RoutedRequest, { prefix }: ExactPaths): boolean {
+/** True if the URL of a request that matched a route differs from the path that was sent. */
+export function isRewritten({ url, params }: RoutedRequest, { prefix }: ExactPaths): boolean {
   const path = pathIn(url);
   if (!path.startsWith(prefix)) return true;
   const rest = path.slice(prefix.length);
   try {
     return (rest.includes("%") ? decodeURIComponent(rest) : rest) !== Object.values(params).join("/");
   } catch {
-    // Not UTF-8; the key is refused for that.
+    // Not UTF-8: the key is refused later for that reason.
     return false;
   }
 }
 
 /**
- * True if the URL of a request that came by no route differs from the one that was sent, which would have come by one.
- * Where empty segments are left, or too many, nobody can tell.
+ * True if the URL of a request that matched no route must differ from the path that was sent, because it would have
+ * matched one itself. This cannot be decided for paths with empty segments or too many.
  */
-export function isStrayed({ url, method }: Request, { prefix, methods }: ExactPaths): boolean {
+export function isRewrittenOffRoute({ url, method }: Request, { prefix, methods }: ExactPaths): boolean {
   if (!methods.includes(method)) return false;
   const path = pathIn(url);
   if (!path.startsWith(prefix)) return false;
@@ -47,7 +47,7 @@ export function isStrayed({ url, method }: Request, { prefix, methods }: ExactPa
 }
 
 function pathIn(url: string): string {
-  // Without a Host, Bun's URL is the bare target as it was sent.
+  // Without a Host header, Bun's URL is the bare target as sent.
   const path = url.startsWith("/") ? url : url.slice(url.indexOf("/", url.indexOf("://") + 3));
   const end = path.search(/[?#]/);
   return end < 0 ? path : path.slice(0, end);

@@ -1,21 +1,17 @@
-import { chunkStream } from "./chunk_stream.ts";
-import { Copies } from "./copies.ts";
-import { CopyingSender } from "./copying_sender.ts";
+import { ChunkCopies, chunkStream, CopyingSender, smallBody, SourceGuard } from "./sender.ts";
 import { servePlainly } from "./deno_plain_server.ts";
 import { DenoServer, parseServeConnection } from "./deno_server.ts";
-import { Hold } from "./hold.ts";
-import { smallBody } from "./small_body.ts";
-import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions, ServeOptions, Server } from "./types.ts";
+import type { ByteSource, Runtime, Sender, SenderOptions, SendOptions, ServeOptions, Server } from "./runtime.ts";
 
 declare const Deno: {
   readonly version: { readonly deno: string };
 };
 
-/** Measured: below, one copy into a buffer is faster than a stream (docs/RUNTIMES.md). */
+/** Up to this size one copy is faster than a stream, as measured (docs/RUNTIMES.md). */
 const COPY_LIMIT_BYTES = 32 * 1024;
 const DEFAULT_PINNED_LIMIT_BYTES = 256 * 1024 * 1024;
 
-/** Deno's side of what differs between the runtimes. */
+/** The Runtime for Deno. */
 export const denoRuntime = (): Runtime => ({
   name: "deno",
   version: Deno.version.deno,
@@ -31,8 +27,8 @@ function serve(options: ServeOptions): Server {
 }
 
 /**
- * Gives the memory of a chunk back at once: as garbage, such buffers pile up outside V8. Bytes that Deno has yet to
- * send it holds itself.
+ * Frees the memory of a chunk at once, because such buffers pile up outside V8 as garbage. Deno holds the bytes that it
+ * has yet to send itself.
  */
 function free(chunk: Uint8Array): void {
   const { buffer } = chunk;
@@ -40,9 +36,9 @@ function free(chunk: Uint8Array): void {
 }
 
 /**
- * Streams views over the source's own memory, which Deno reads until `completed` settles: only then is the source
- * released. Deno cannot close the connection of a reader that stalls, so what such readers pin is limited; beyond it,
- * bodies are copied.
+ * Streams views of the source's memory. Deno reads them until `completed` settles, so the source is released only then.
+ * Deno cannot close the connection of a stalled reader; therefore the memory that responses pin is limited, and beyond
+ * the limit bodies are copied.
  */
 class DenoSender implements Sender {
   readonly copyLimitBytes = COPY_LIMIT_BYTES;
@@ -63,17 +59,17 @@ class DenoSender implements Sender {
       return this.#copying.send(source, options);
     }
     this.#pinnedBytes += options.pinnedBytes;
-    const hold = new Hold(source, options);
-    const copies = new Copies(free);
+    const guard = new SourceGuard(source, options);
+    const copies = new ChunkCopies(free);
     const settle = (outcome: "complete" | "aborted") => {
       this.#pinnedBytes -= options.pinnedBytes;
       copies.free();
-      hold.settle(outcome);
+      guard.settle(outcome);
     };
-    // Shared memory is pinned until the response has left, private memory is not.
+    // Shared memory stays pinned until the response has been sent; private memory does not.
     const prepare = (chunk: Uint8Array) => chunk.buffer instanceof SharedArrayBuffer ? chunk : copies.of(chunk);
-    const { body } = chunkStream(source, options, { hold, prepare });
-    completed.then(() => settle(hold.complete ? "complete" : "aborted"), () => settle("aborted"));
+    const { body } = chunkStream(source, options, { guard, prepare });
+    completed.then(() => settle(guard.complete ? "complete" : "aborted"), () => settle("aborted"));
     const headers = { ...options.headers, "content-length": String(options.end - options.start) };
     return new Response(body, { status: options.status, headers });
   }

@@ -1,6 +1,6 @@
-import type { RequestContext, ServeOptions } from "./types.ts";
+import type { RequestContext, ServeOptions } from "./runtime.ts";
 
-/** Deno's function that serves one connection. */
+/** Deno's internal function that serves one connection. */
 export type ServeConnection = (
   conn: object,
   signal: AbortSignal,
@@ -14,82 +14,79 @@ interface Served {
   readonly finished: Promise<void>;
 }
 
-/** Milliseconds that a request may be on its way to a connection that is about to close. */
-const ON_ITS_WAY_MS = 200;
+/** Time in which a request may still arrive on a connection that is about to close, in milliseconds. */
+const LATE_REQUEST_MS = 200;
 
-/**
- * One connection: which requests it has in hand, and how long nothing has been going on in it but waiting for its
- * client.
- */
+/** One connection: counts its requests in flight, and measures how long it has been waiting for its client. */
 export class DenoConnection {
-  /** Settles when it is closed. */
+  /** Settles when the connection is closed. */
   readonly ended: Promise<void>;
   readonly #served: Served;
-  readonly #abort = new AbortController();
-  #inHand = 0;
+  readonly #abortController = new AbortController();
+  #inFlight = 0;
   #waitingForBodies = 0;
-  /** Since when it has been idle; undefined until somebody asks: a request need not read the clock. */
-  #sinceMs: number | undefined;
+  /** Start of the idle time; set only when somebody asks for it, so that requests need not read the clock. */
+  #idleSinceMs: number | undefined;
   #endsAfterRequests = false;
 
   constructor({ fetch, address, onRequestOver, serve }: {
     readonly fetch: ServeOptions["fetch"];
-    /** Of its other end. */
+    /** The address of the client. */
     readonly address: string;
     readonly onRequestOver: () => void;
     readonly serve: (handler: Parameters<ServeConnection>[2], signal: AbortSignal) => Served;
   }) {
     const waitsForBody = (waits: boolean) => {
       this.#waitingForBodies += waits ? 1 : -1;
-      this.#sinceMs = undefined;
+      this.#idleSinceMs = undefined;
     };
     const addressOf = () => address;
     const over = () => {
-      this.#inHand--;
-      this.#sinceMs = undefined;
+      this.#inFlight--;
+      this.#idleSinceMs = undefined;
       if (this.#endsAfterRequests) this.endAfterRequests();
       onRequestOver();
     };
     this.#served = serve((request, { completed }) => {
-      this.#inHand++;
+      this.#inFlight++;
       completed?.then(over, over);
       if (this.#endsAfterRequests) return new Response(null, { status: 503, headers: { connection: "close" } });
       return fetch(
         request,
         completed === undefined ? { waitsForBody, addressOf } : { completed, waitsForBody, addressOf },
       );
-    }, this.#abort.signal);
+    }, this.#abortController.signal);
     this.ended = this.#served.finished.catch(() => {});
   }
 
-  /** Requests whose response has not left. */
-  get inHand(): number {
-    return this.#inHand;
+  /** Number of requests whose response has not been sent completely. */
+  get inFlight(): number {
+    return this.#inFlight;
   }
 
   /**
-   * Milliseconds, from the first look on, for which all that is missing should have come from the client: a request, or
-   * the rest of its body. 0 while the server has something to do.
+   * Milliseconds since the first call during which the connection has only waited for its client: for a request or the
+   * rest of a body. 0 while the server has work to do.
    */
   idleMs(): number {
-    if (this.#waitingForBodies < this.#inHand || this.#abort.signal.aborted) return 0;
-    this.#sinceMs ??= performance.now();
-    return performance.now() - this.#sinceMs;
+    if (this.#waitingForBodies < this.#inFlight || this.#abortController.signal.aborted) return 0;
+    this.#idleSinceMs ??= performance.now();
+    return performance.now() - this.#idleSinceMs;
   }
 
   /**
-   * Closes it when no request is in hand: Deno's shutdown breaks off bodies that are still arriving. A request that is
-   * on its way meanwhile gets a 503 that says so, not a connection that closes under it.
+   * Closes the connection once no request is in flight, because Deno's shutdown aborts bodies that are still arriving.
+   * A request that arrives meanwhile gets a 503 rather than a connection that closes under it.
    */
   endAfterRequests(): void {
     this.#endsAfterRequests = true;
     setTimeout(() => {
-      if (this.#inHand === 0) void this.#served.shutdown().catch(() => {});
-    }, ON_ITS_WAY_MS);
+      if (this.#inFlight === 0) void this.#served.shutdown().catch(() => {});
+    }, LATE_REQUEST_MS);
   }
 
-  /** Closes it now. */
-  breakOff(): void {
-    this.#abort.abort();
+  /** Closes the connection now. */
+  abort(): void {
+    this.#abortController.abort();
   }
 }

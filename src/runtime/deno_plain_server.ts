@@ -1,9 +1,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import type { ServeOptions, Server } from "./types.ts";
-
+import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
 declare const Deno: {
   serve(
     options: {
@@ -28,22 +26,22 @@ interface Info {
   readonly remoteAddr: { readonly hostname: string };
 }
 
-/** Milliseconds between two looks of a stop at the requests in hand. */
-const LOOK_MS = 20;
+/** Interval at which a stop checks the requests in flight, in milliseconds. */
+const STOP_CHECK_MS = 20;
 
-let isTold = !isMainThread;
+let hasWarned = !isMainThread;
 
 /**
- * Deno.serve, for a Deno that does not serve connections one by one: idle connections are not closed, and an accept
- * that fails ends it.
+ * A server based on Deno.serve, for a Deno without the internal function that DenoServer needs. It does not close idle
+ * connections, and it ends when an accept fails.
  */
 export function servePlainly(options: ServeOptions): Server {
   const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = options;
   const abort = new AbortController();
-  const requests = { inHand: 0 };
+  const requests = { inFlight: 0 };
   let isStopping = false;
   const over = () => {
-    requests.inHand--;
+    requests.inFlight--;
   };
   const server = Deno.serve({
     hostname: options.host,
@@ -58,23 +56,23 @@ export function servePlainly(options: ServeOptions): Server {
     },
   }, (request, { completed, remoteAddr }) => {
     if (isStopping) return new Response(null, { status: 503, headers: { connection: "close" } });
-    requests.inHand++;
+    requests.inFlight++;
     completed?.then(over, over);
     const addressOf = () => remoteAddr.hostname;
     return options.fetch(request, completed === undefined ? { addressOf } : { completed, addressOf });
   });
-  tell();
+  warnOnce();
   return {
     address: { host: server.addr.hostname, port: server.addr.port },
     async stop({ patienceMs = Infinity } = {}) {
       isStopping = true;
       const deadlineMs = performance.now() + patienceMs;
-      while (requests.inHand > endlessRequests() && performance.now() < deadlineMs) await delay(LOOK_MS);
-      const cut = Math.max(0, requests.inHand - endlessRequests());
+      while (requests.inFlight > endlessRequests() && performance.now() < deadlineMs) await delay(STOP_CHECK_MS);
+      const cut = Math.max(0, requests.inFlight - endlessRequests());
       const endlessDeadlineMs = performance.now() + (cut === 0 ? endlessPatienceMs : 0);
-      while (requests.inHand > 0 && performance.now() < endlessDeadlineMs) await delay(LOOK_MS);
-      // Deno's shutdown breaks off bodies that are still arriving, and waits for readers that stall.
-      if (requests.inHand > 0) abort.abort();
+      while (requests.inFlight > 0 && performance.now() < endlessDeadlineMs) await delay(STOP_CHECK_MS);
+      // Deno's shutdown aborts bodies that are still arriving, and waits for stalled readers.
+      if (requests.inFlight > 0) abort.abort();
       else await server.shutdown();
       await server.finished;
       return cut;
@@ -82,11 +80,11 @@ export function servePlainly(options: ServeOptions): Server {
   };
 }
 
-/** Once for the process. */
-function tell(): void {
-  if (isTold) return;
-  isTold = true;
+/** Warns once per process. */
+function warnOnce(): void {
+  if (hasWarned) return;
+  hasWarned = true;
   process.stderr.write(
-    "vitrine: this Deno does not serve connections one by one: idle ones are not closed (docs/RUNTIMES.md)\n",
+    "vitrine: this Deno cannot serve connections one by one, so idle ones are not closed (docs/RUNTIMES.md)\n",
   );
 }

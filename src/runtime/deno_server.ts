@@ -1,7 +1,6 @@
 import { DenoConnection, type ServeConnection } from "./deno_connection.ts";
 import { Descriptors } from "./descriptors.ts";
-import { ENDLESS_PATIENCE_MS } from "./endless.ts";
-import type { ServeOptions, Server } from "./types.ts";
+import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
 
 interface Conn {
   readonly remoteAddr: { readonly hostname: string };
@@ -9,7 +8,7 @@ interface Conn {
   close(): void;
 }
 declare const Deno: {
-  /** The name under which Deno keeps what it uses itself. */
+  /** The key of Deno's internals. */
   readonly internal: symbol;
   readonly env: { set(name: string, value: string): void };
   listen(options: { readonly hostname: string; readonly port: number; readonly reusePort: boolean }): {
@@ -19,23 +18,23 @@ declare const Deno: {
   };
 };
 
-/** Milliseconds between two looks for idle connections. */
-const LOOK_MS = 1000;
-/** Milliseconds to wait for a connection to end before the next look. */
+/** Interval of the check for idle connections, in milliseconds. */
+const IDLE_CHECK_MS = 1000;
+/** Longest wait for a request or a connection to end, in milliseconds. */
 const WAIT_MS = 100;
-/** Milliseconds that a connection without a request may take to close. */
+/** Time in which a connection without requests must close, in milliseconds. */
 const CLOSE_MS = 2000;
-/** Milliseconds between two reports of a failure to accept. */
-const TELL_MS = 60_000;
-/** Most connections that are accepted without a look at the descriptors. */
-const MOST_UNSEEN = 16;
-/** As many threads at most accept at a time: each takes its part of the room unseen. */
-const MOST_THREADS = 64;
+/** Shortest time between two reports of failed accepts, in milliseconds. */
+const REPORT_MS = 60_000;
+/** Maximum number of connections accepted between two checks of the descriptors. */
+const MAX_UNCHECKED = 16;
+/** Maximum number of threads that accept at the same time; they share the descriptors left. */
+const MAX_THREADS = 64;
 
 /**
- * A listener that serves each connection by itself, with the parts that `Deno.serve` is made of: Deno.serve ends for
- * good when an accept fails (denoland/deno#10148), and closes no idle connection (denoland/deno#3515). Served alone,
- * one can be ended without the others. A request costs the same.
+ * A server that accepts connections itself and serves each with the internal function that `Deno.serve` uses, so that
+ * one can be closed without the others. `Deno.serve` ends for good when an accept fails (denoland/deno#10148) and
+ * closes no idle connections (denoland/deno#3515). The cost of a request is the same.
  */
 export class DenoServer implements Server {
   readonly #options: ServeOptions;
@@ -43,22 +42,22 @@ export class DenoServer implements Server {
   readonly #serve: ServeConnection;
   readonly #descriptors = Descriptors.own();
   readonly #open = new Set<DenoConnection>();
-  /** Connections that fit without another look. */
-  #unseen = 0;
-  readonly #looking: ReturnType<typeof setInterval>;
-  #toldMs = -TELL_MS;
+  /** Number of connections that may be accepted before the next check of the descriptors. */
+  #unchecked = 0;
+  readonly #idleCheck: ReturnType<typeof setInterval>;
+  #reportedMs = -REPORT_MS;
   #isStopping = false;
-  /** There while somebody waits for a request or a connection to end. */
+  /** Set while somebody waits for a request or a connection to end. */
   #change: PromiseWithResolvers<void> | undefined;
 
   constructor(options: ServeOptions, serve: ServeConnection) {
     this.#options = options;
     this.#serve = serve;
     const { host, port, reusePort, idleTimeoutSeconds } = options;
-    // It would change bytes, length and ETag of what is stored; a connection has no option for it, as Deno.serve has.
+    // Compression would change the bytes, length and ETag of stored objects. Only Deno.serve has an option for it.
     Deno.env.set("DENO_SERVE_AUTOMATIC_COMPRESSION", "0");
     this.#listener = Deno.listen({ hostname: host, port, reusePort });
-    this.#looking = setInterval(() => this.#endIdle(idleTimeoutSeconds * 1000), LOOK_MS);
+    this.#idleCheck = setInterval(() => this.#closeIdle(idleTimeoutSeconds * 1000), IDLE_CHECK_MS);
     void this.#accept();
   }
 
@@ -75,54 +74,54 @@ export class DenoServer implements Server {
     }
     const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = this.#options;
     const deadlineMs = performance.now() + patienceMs;
-    while (this.#inHand() > endlessRequests() && performance.now() < deadlineMs) await this.#somethingEnds();
-    const cut = Math.max(0, this.#inHand() - endlessRequests());
+    while (this.#inFlight() > endlessRequests() && performance.now() < deadlineMs) await this.#somethingEnds();
+    const cut = Math.max(0, this.#inFlight() - endlessRequests());
     const endlessDeadlineMs = performance.now() + (cut === 0 ? endlessPatienceMs : 0);
-    while (this.#inHand() > 0 && performance.now() < endlessDeadlineMs) await this.#somethingEnds();
-    for (const connection of this.#open) if (connection.inHand > 0) connection.breakOff();
-    // The others are closing: Deno throws where nobody catches it if they are broken off meanwhile.
+    while (this.#inFlight() > 0 && performance.now() < endlessDeadlineMs) await this.#somethingEnds();
+    for (const connection of this.#open) if (connection.inFlight > 0) connection.abort();
+    // The others are closing. Aborting them meanwhile makes Deno throw an error that nobody can catch.
     const closeDeadlineMs = performance.now() + CLOSE_MS;
     while (this.#open.size > 0 && performance.now() < closeDeadlineMs) await this.#somethingEnds();
-    for (const connection of this.#open) connection.breakOff();
+    for (const connection of this.#open) connection.abort();
     while (this.#open.size > 0) await this.#somethingEnds();
-    clearInterval(this.#looking);
+    clearInterval(this.#idleCheck);
     return cut;
   }
 
   async #accept(): Promise<void> {
     while (!this.#isStopping) {
       try {
-        await this.#untilRoom();
-        this.#take(await this.#listener.accept());
+        await this.#untilDescriptorsFree();
+        this.#add(await this.#listener.accept());
       } catch (error) {
         if (this.#isStopping) return;
-        this.#tell(error);
+        this.#report(error);
         await this.#somethingEnds();
       }
     }
   }
 
   /**
-   * Waits while descriptors are low; connections wait in the kernel meanwhile. The one that has been idle longest goes
-   * first, as in nginx.
+   * Waits while descriptors are low, and closes the connections that have been idle longest, as nginx does. New
+   * connections wait in the kernel meanwhile.
    */
-  async #untilRoom(): Promise<void> {
-    if (this.#unseen > 0) {
-      this.#unseen--;
+  async #untilDescriptorsFree(): Promise<void> {
+    if (this.#unchecked > 0) {
+      this.#unchecked--;
       return;
     }
     while (!this.#isStopping && this.#descriptors.areLow()) {
       let idlest: DenoConnection | undefined;
       for (const connection of this.#open) {
-        if (connection.idleMs() > (idlest?.idleMs() ?? LOOK_MS)) idlest = connection;
+        if (connection.idleMs() > (idlest?.idleMs() ?? IDLE_CHECK_MS)) idlest = connection;
       }
-      idlest?.breakOff();
+      idlest?.abort();
       await this.#somethingEnds();
     }
-    this.#unseen = Math.min(MOST_UNSEEN, Math.floor((this.#descriptors.room() ?? 0) / MOST_THREADS));
+    this.#unchecked = Math.min(MAX_UNCHECKED, Math.floor((this.#descriptors.room() ?? 0) / MAX_THREADS));
   }
 
-  /** Or some time has passed. */
+  /** Waits until a request or a connection ends, or some time has passed. */
   async #somethingEnds(): Promise<void> {
     this.#change ??= Promise.withResolvers();
     const timer = setTimeout(this.#change.resolve, WAIT_MS);
@@ -131,7 +130,7 @@ export class DenoServer implements Server {
     clearTimeout(timer);
   }
 
-  #take(conn: Conn): void {
+  #add(conn: Conn): void {
     const { fetch, onError } = this.#options;
     const connection: DenoConnection = new DenoConnection({
       fetch,
@@ -146,27 +145,27 @@ export class DenoServer implements Server {
       },
     });
     this.#open.add(connection);
-    void this.#forget(connection);
-    if (this.#isStopping) connection.breakOff();
+    void this.#removeWhenEnded(connection);
+    if (this.#isStopping) connection.abort();
   }
 
-  async #forget(connection: DenoConnection): Promise<void> {
+  async #removeWhenEnded(connection: DenoConnection): Promise<void> {
     await connection.ended;
     this.#open.delete(connection);
     this.#onChange();
   }
 
-  #endIdle(idleTimeoutMs: number): void {
+  #closeIdle(idleTimeoutMs: number): void {
     if (idleTimeoutMs === 0) return;
     for (const connection of this.#open) {
-      if (connection.idleMs() >= idleTimeoutMs) connection.breakOff();
+      if (connection.idleMs() >= idleTimeoutMs) connection.abort();
     }
   }
 
-  #inHand(): number {
-    let inHand = 0;
-    for (const connection of this.#open) inHand += connection.inHand;
-    return inHand;
+  #inFlight(): number {
+    let inFlight = 0;
+    for (const connection of this.#open) inFlight += connection.inFlight;
+    return inFlight;
   }
 
   #onChange(): void {
@@ -174,23 +173,21 @@ export class DenoServer implements Server {
     this.#change = undefined;
   }
 
-  #tell(error: unknown): void {
+  #report(error: unknown): void {
     const nowMs = performance.now();
-    if (nowMs - this.#toldMs < TELL_MS) return;
-    this.#toldMs = nowMs;
-    this.#options.onError(new Error("accept connection: it failed", { cause: error }));
+    if (nowMs - this.#reportedMs < REPORT_MS) return;
+    this.#reportedMs = nowMs;
+    this.#options.onError(new Error("accept connection", { cause: error }));
   }
 }
 
-/**
- * Deno's function that serves one accepted connection; docs/RUNTIMES.md says why. Undefined where this Deno has none.
- */
+/** Deno's internal function that serves one connection (docs/RUNTIMES.md); undefined if this Deno lacks it. */
 export function parseServeConnection(): ServeConnection | undefined {
   const internals: unknown = Reflect.get(Deno, Deno.internal);
   const serve: unknown = typeof internals === "object" && internals !== null
     ? Reflect.get(internals, "serveHttpOnConnection")
     : undefined;
   if (typeof serve !== "function") return undefined;
-  // Its shape in 2.9.6, which package.json pins; test/runtime/connections.test.ts uses all of it.
+  // Its signature in 2.9.6, which package.json pins; test/runtime/connections.test.ts covers all of it.
   return (...args) => Reflect.apply(serve, undefined, args);
 }

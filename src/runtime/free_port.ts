@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * The port that workers may share, 0 standing for any free one. Throws EADDRINUSE if it is taken: workers themselves
- * would not notice, since whoever else shares ports there would silently get a part of the connections.
+ * Finds a port that workers can share; 0 picks a free one. Throws EADDRINUSE if the port is in use. Workers would not
+ * notice that themselves: another process that shares the port would silently get part of the connections.
  */
 export async function freePort(host: string, port: number): Promise<number> {
   const probe = createServer().listen({ host, port, exclusive: true });

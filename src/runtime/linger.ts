@@ -1,23 +1,22 @@
 /**
- * Limits of the wait for the rest of a body: in all, and without a byte of it, as nginx's lingering_time and
- * lingering_timeout.
+ * Limits of the wait for the rest of a body, in total and without a byte; nginx's lingering_time and lingering_timeout.
  */
 const LINGER_MS = 30_000;
 const SILENCE_MS = 5_000;
 
-/** Options of `afterBody`; the limits have defaults. */
+/** Options of `afterBody`. */
 export interface LingerOptions {
   readonly lingerMs?: number;
   readonly silenceMs?: number;
-  /** Told of a chunk that is garbage now, and how much has come. */
+  /** Called with each chunk that is now garbage, and the bytes received so far. */
   readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
 }
 
 /**
- * The answer once the rest of the request's body is read and thrown away. Bun closes a connection that is not kept
- * alive as soon as the answer is written: bytes that have arrived and are unread then make the kernel reset it, and the
- * client loses the answer (RFC 9112, 9.6). A client that asks for `100-continue` may wait for the answer before it
- * sends the body, so the answer comes at once unless the connection is to be closed.
+ * Delays a response until the rest of the request's body has been read and discarded. Bun closes a connection that is
+ * not kept alive as soon as the response is written. Unread bytes then make the kernel reset the connection, and the
+ * client loses the response (RFC 9112, 9.6). A client that sends `Expect: 100-continue` may wait for the response
+ * before it sends the body, so in that case the response is not delayed unless the connection is to be closed.
  */
 export function afterBody(
   request: Request,
@@ -47,7 +46,7 @@ async function drain(
   const deadlineMs = performance.now() + lingerMs;
   let bytes = 0;
   try {
-    // The clock is asked too: timers wait for as long as there is always more to read.
+    // Timers do not fire while there is always more to read, so the clock is checked as well.
     while (performance.now() < deadlineMs) {
       const next = await within(silenceMs, reader.read());
       if (next === undefined || next.done) return;
@@ -55,13 +54,13 @@ async function drain(
       discard(next.value, bytes);
     }
   } catch {
-    // The client has gone; nobody is left to lose the answer.
+    // The client is gone, so the response no longer matters.
   } finally {
     reader.releaseLock();
   }
 }
 
-/** Undefined if it takes longer. */
+/** Resolves with undefined if the promise takes longer. */
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), milliseconds);

@@ -1,27 +1,29 @@
+import { readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import type { Port } from "../core/threads.ts";
 
 /** A thread of this process. */
 export interface Thread<ToThread> {
-  /** `ports` in the message go to the other thread. */
+  /** `ports` in the message are transferred to the thread. */
   post(message: ToThread, ports?: readonly MessagePort[]): void;
   /**
-   * Asks the runtime to stop it. Resolves when the runtime says it has; Deno says so at once and cannot stop a busy
-   * thread (docs/RUNTIMES.md).
+   * Asks the runtime to stop the thread, and resolves when the runtime reports that it has. Deno reports it at once,
+   * but cannot stop a busy thread (docs/RUNTIMES.md).
    */
   terminate(): Promise<void>;
 }
 
-/** What a thread does that its maker wants to know. */
+/** Callbacks for the thread that started another one. */
 export interface ThreadEvents<FromThread> {
   readonly onMessage: (message: FromThread) => void;
-  /** Something was thrown that nobody caught; `onExit` follows. */
+  /** An error was not caught; `onExit` follows. */
   readonly onError: (error: unknown) => void;
-  /** It is over. Called once. */
+  /** The thread has ended. Called once. */
   readonly onExit: () => void;
 }
 
-/** Starts a thread with the module at `url`; `data` arrives as `workerData`, and the `ports` in it go to the thread. */
+/** Starts a thread with the module at `url`. `data` arrives as `workerData`; the `ports` in it are transferred. */
 export function startThread<ToThread, FromThread>(
   url: URL,
   data: object,
@@ -39,21 +41,13 @@ export function startThread<ToThread, FromThread>(
   };
 }
 
-/** Two ends of a new channel, each to be given to a thread. */
+/** Opens a channel and returns its two ends, one for each thread. */
 export function openChannel(): { readonly port1: MessagePort; readonly port2: MessagePort } {
   return new MessageChannel();
 }
 
-/** One end of a channel: ordered and lossless. */
-export interface Port<Out, In> {
-  post(message: Out): void;
-  /** To be called once; what came before is not lost. `onClose`: the other end is closed, or its thread is gone. */
-  listen(onMessage: (message: In) => void, onClose: () => void): void;
-  close(): void;
-}
-
 /**
- * Wraps the end of a channel. `onmessage`, because `on("message")` makes a round trip take milliseconds on Deno
+ * Wraps one end of a channel. It uses `onmessage`, because with `on("message")` a round trip takes milliseconds on Deno
  * (docs/RUNTIMES.md).
  */
 export function portOf<Out, In>(port: MessagePort): Port<Out, In> {
@@ -65,4 +59,49 @@ export function portOf<Out, In>(port: MessagePort): Port<Out, In> {
     },
     close: () => port.close(),
   };
+}
+
+/** The kernel's figures for a thread of this process. */
+export interface ThreadUsage {
+  /** Distinguishes the thread from an earlier one with the same id. */
+  readonly startedAt: number;
+  /** True if the thread is running or waiting for a core; false if it waits for anything else. */
+  readonly isRunnable: boolean;
+  /** CPU time used, in steps of 10 ms. */
+  readonly cpuMs: number;
+}
+
+/** The kernel reports times in hundredths of a second, whatever its own tick is. */
+const MS_PER_TICK = 10;
+
+/** The system's id of the calling thread; 0 if /proc does not reveal it. */
+export function ownThreadId(): number {
+  try {
+    return Number(/\/task\/(\d+)$/.exec(readlinkSync("/proc/thread-self"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Reads the usage of a thread, by its id from `ownThreadId`. Undefined if /proc does not reveal it. */
+export function threadUsage(id: number): ThreadUsage | "ended" | undefined {
+  if (id === 0) return undefined;
+  try {
+    return parseThreadStat(readFileSync(`/proc/self/task/${id}/stat`, "utf8"));
+  } catch (error) {
+    // ESRCH: the thread ended between open and read.
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    return code === "ENOENT" || code === "ESRCH" ? "ended" : undefined;
+  }
+}
+
+/** Parses a line of /proc/PID/stat (proc(5)). A zombie counts as ended. */
+export function parseThreadStat(line: string): ThreadUsage | "ended" | undefined {
+  // The second field is the thread's name in parentheses, which may contain anything.
+  const fields = line.slice(line.lastIndexOf(")") + 2).trimEnd().split(" ");
+  const state = fields[0] ?? "";
+  const [userTicks = NaN, systemTicks = NaN, startedAt = NaN] = [fields[11], fields[12], fields[19]].map(Number);
+  if (Number.isNaN(userTicks + systemTicks + startedAt)) return undefined;
+  if (state === "Z" || state === "X") return "ended";
+  return { startedAt, isRunnable: state === "R", cpuMs: (userTicks + systemTicks) * MS_PER_TICK };
 }

@@ -1,21 +1,22 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/publish.ts";
+import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/types.ts";
-import type { L2Adapter } from "../l2/adapter.ts";
+import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import { KeyLatch } from "./key_latch.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { Poller } from "./poller.ts";
 import { allocateSharedKeys } from "./shared/memory.ts";
 import { SharedKeys } from "./shared/shared_keys.ts";
 import { Tier } from "./tiers/tier.ts";
+import { TierReader } from "./tiers/tier_reader.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
 /** What the parts of the storage manager share. */
 export interface StorageContext {
   readonly l1: L1;
   /** In the order they are asked. */
-  readonly tiers: readonly Tier[];
+  readonly tiers: readonly TierReader[];
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -26,14 +27,14 @@ export interface StorageContext {
   readonly keeper: LeaseKeeper;
 }
 
-/** What a StorageContext is made of. */
+/** The same for the thread that owns the tiers. */
+export interface OwnerContext extends StorageContext {
+  readonly tiers: readonly Tier[];
+}
+
+/** Options of a StorageContext, but for the tiers. */
 export interface ContextOptions {
   readonly l1: L1;
-  /**
-   * In the order they are asked, the same in all threads that share L1, at most 31; every object is stored in all of
-   * them.
-   */
-  readonly tiers: readonly L2Adapter[];
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** How long L1 keeps a lease that nobody renews, in milliseconds. */
@@ -49,23 +50,31 @@ export interface ContextOptions {
   readonly timers?: Timers;
 }
 
-/** One thread's context. */
-export function openContext(options: ContextOptions): StorageContext {
+/** The context of a thread that reads the tiers: in the order they are asked, the same in all threads, at most 31. */
+export function openReaderContext(tiers: readonly L2Reader[], options: ContextOptions): StorageContext {
+  const parts = openParts(options, tiers.length > 0);
+  return { ...parts, tiers: tiers.map((adapter, index) => new TierReader(adapter, { ...parts, index })) };
+}
+
+/** The context of the thread that owns the tiers; every object is stored in all of them. */
+export function openOwnerContext(tiers: readonly L2Adapter[], options: ContextOptions): OwnerContext {
+  const parts = openParts(options, tiers.length > 0);
+  const assertAlive = () => parts.l1.assertAlive();
+  return { ...parts, tiers: tiers.map((adapter, index) => new Tier(adapter, { ...parts, index, assertAlive })) };
+}
+
+function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageContext, "tiers"> {
   const { l1, publish, clock, timers = systemTimers, shared = privateKeys() } = options;
   const poller = new Poller(timers);
-  const assertAlive = () => l1.assertAlive();
-  const { stripes } = shared;
-  const isShown = options.tiers.length > 0;
   const patienceMs = options.patienceMs ?? Infinity;
   return {
     l1,
     publish,
     clock,
     timers,
-    tiers: options.tiers.map((adapter, index) => new Tier(adapter, { publish, clock, shared, index, assertAlive })),
     shared,
     poller,
-    latch: new KeyLatch({ stripes, poller, clock, patienceMs, isShown }),
+    latch: new KeyLatch({ stripes: shared.stripes, poller, clock, patienceMs, isShown: hasTiers }),
     keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
   };
 }

@@ -1,12 +1,12 @@
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
-import type { Precondition } from "../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { StoreLimits } from "../l1/types.ts";
+import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import type { TierChanges } from "./changes/tier_changes.ts";
 import { TierOwner } from "./changes/tier_owner.ts";
-import { type ContextOptions, openContext, type StorageContext } from "./context.ts";
+import { type ContextOptions, openOwnerContext, openReaderContext, type StorageContext } from "./context.ts";
 import { L1Listing } from "./l1_listing.ts";
 import { listObjects } from "./listing.ts";
 import { explain } from "./read/explain.ts";
@@ -24,14 +24,20 @@ import type {
   Upload,
 } from "./types.ts";
 import { Committer } from "./write/committer.ts";
-import { StoreRoom } from "./write/store_room.ts";
 import { WriteController } from "./write/write_controller.ts";
 
 /** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
 const USAGE_MS = 750;
 
-/** What a StorageManager is made of. */
-export interface StorageManagerOptions extends ContextOptions {
+/** The tiers, in the order they are asked, and their owner if it is another thread. */
+type TierOptions =
+  | { readonly tiers: readonly L2Adapter[]; readonly changes?: undefined }
+  | { readonly tiers: readonly L2Reader[]; readonly changes: TierChanges };
+
+/** Options of a StorageManager. */
+export type StorageManagerOptions = ManagerOptions & TierOptions;
+
+interface ManagerOptions extends ContextOptions {
   /** back: acknowledge from L1, store in the background; through: acknowledge when all tiers have it. */
   readonly write: "back" | "through";
   readonly maxObjectBytes: number;
@@ -39,8 +45,6 @@ export interface StorageManagerOptions extends ContextOptions {
   readonly storeQueue: StoreLimits;
   /** How many objects are stored side by side in the background. */
   readonly storeConcurrency: number;
-  /** The owner of the tiers, if it is another thread. Default: this manager is. */
-  readonly changes?: TierChanges | undefined;
 }
 
 /**
@@ -59,19 +63,17 @@ export class StorageManager implements Storage {
   #draining: Promise<void> | undefined;
 
   constructor(options: StorageManagerOptions) {
-    this.#context = openContext(options);
-    this.tiers = ["l1", ...this.#context.tiers.map((tier) => tier.name)];
-    const { l1, poller, shared } = this.#context;
-    const room = new StoreRoom({ l1, limits: options.storeQueue, poller, isShared: shared.isShared });
-    const changes = options.changes ??
-      new TierOwner(this.#context, { concurrency: options.storeConcurrency, onRoom: () => room.look() });
+    const { storeQueue } = options;
+    const { context, changes, owner } = join(options);
+    this.#context = context;
+    this.tiers = ["l1", ...context.tiers.map((tier) => tier.name)];
     this.#changes = changes;
-    this.#owner = changes instanceof TierOwner ? changes : undefined;
+    this.#owner = owner;
     const loads = new LoadController(this.#context);
     this.#loads = loads;
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
-      committer: new Committer(this.#context, { changes, room }),
+      committer: new Committer(context, { changes, storeQueue }),
       write: options.write,
       maxObjectBytes: options.maxObjectBytes,
       find: async (key) => (await loads.find(key))?.meta,
@@ -228,6 +230,19 @@ export class StorageManager implements Storage {
     const decided = { tenant, tier: "", result, reason, keys: 1, bytes: 0, key, requestId };
     this.#context.publish("lookup.finished", decided);
   }
+}
+
+/** The manager's context, and the owner of the tiers: itself, unless that is another thread. */
+function join(options: StorageManagerOptions): {
+  readonly context: StorageContext;
+  readonly changes: TierChanges;
+  readonly owner: TierOwner | undefined;
+} {
+  const { changes, storeConcurrency: concurrency, storeQueue } = options;
+  if (changes !== undefined) return { context: openReaderContext(options.tiers, options), changes, owner: undefined };
+  const context = openOwnerContext(options.tiers, options);
+  const owner = new TierOwner(context, { concurrency, storeQueue });
+  return { context, changes: owner, owner };
 }
 
 /** What was found, and where. */

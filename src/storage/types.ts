@@ -1,10 +1,8 @@
 import type { ObjectKey } from "../core/key.ts";
-import type { MissReason } from "../core/miss_reason.ts";
-import type { Precondition } from "../core/precondition.ts";
+import type { MissReason } from "../core/events.ts";
+import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { L1Usage } from "../l1/types.ts";
 import type { TierUsage } from "../l2/adapter.ts";
-import type { ObjectMeta } from "../core/object.ts";
-
 /** A value that is there at once on the fast path and later on the slow one. */
 export type MaybePromise<T> = T | Promise<T>;
 
@@ -36,7 +34,7 @@ export interface PutRequest {
   readonly contentType: string;
   /** Base64 SHA-256 the body must have; "" = not given. */
   readonly sha256: string;
-  /** Header fields to be kept with it, packed (core/kept_headers.ts). */
+  /** Header fields to be kept with it, packed (core/object.ts). */
   readonly headers?: string | undefined;
   /** Time to live from admission; 0 = for ever. */
   readonly ttlSeconds: number;

@@ -8,7 +8,7 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
-import { bucketOf } from "../core/buckets.ts";
+import { bucketOf } from "../core/events.ts";
 
 /**
  * Cumulative metrics that the SDK's instruments do not offer: histograms that take a value with a count (the SDK's take

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Follow } from "../core/followed_request.ts";
-import { formatTraceParent, parseTraceParent, type TraceContext } from "../core/trace_context.ts";
+import { formatTraceParent, parseTraceParent, type TraceContext, type TraceRequest } from "../core/trace_context.ts";
 import { type Env, OtelEnv } from "./env.ts";
 import { otlpTarget } from "./otlp_settings.ts";
 
@@ -26,7 +25,7 @@ interface Sampler {
  * that is not traced costs nothing else. Undefined if no request is ever traced. Does not load the SDK, so every thread
  * that serves can use it.
  */
-export function requestTracer(options: RequestTracerOptions): Follow | undefined {
+export function requestTracer(options: RequestTracerOptions): TraceRequest | undefined {
   const { everyRequest, randomHex = systemRandomHex, random = Math.random } = options;
   const env = new OtelEnv(options.env);
   const sampler = otlpTarget(env, "traces") === undefined ? NEVER : samplerOf(env);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Access, type Denial } from "../../src/access/access.ts";
-import { createPassword, createToken } from "../../src/access/create_token.ts";
-import { FailureTable, MOST_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
+import { Access, type Denial, parseCredentials } from "../../src/access/access.ts";
+import { createPassword, createToken } from "../../src/access/token_entry.ts";
+import { FailureTable, MAX_FAILURES, WINDOW_MS } from "../../src/access/failure_table.ts";
 import type { Grant } from "../../src/access/grant.ts";
 import { parsePasswordHash } from "../../src/access/password_hash.ts";
 
@@ -20,21 +20,21 @@ function outcome(found: Grant | Denial): string {
   return "denied" in found ? found.denied : found.tokenId;
 }
 
-test("createToken makes secrets of 256 bits that differ, and keeps none of it in the entry", () => {
+test("createToken makes different secrets of 256 bits, and puts no part of them in the entry", () => {
   const { secret, entry } = createToken({ id: "x", ...rights });
   expect(secret).toMatch(/^vit_[\w-]{43}$/);
   expect(secret).not.toBe(ci.secret);
   expect(JSON.stringify(entry)).not.toContain(secret.slice(4));
 });
 
-test("Access lets everybody do everything when no tokens are configured", async () => {
+test("Access allows everything when no tokens are configured", async () => {
   const open = new Access(undefined, new FailureTable(FailureTable.allocate(7), { monotonicMs: () => 0 }));
   expect(open.isOpen).toBe(true);
   const found = await open.grantOf("Bearer x", HERE);
   expect("scopes" in found && found.scopes.has("admin") && found.anyTenant).toBe(true);
 });
 
-test("Access finds a token at once, as a bearer and as the password of Basic with any user", () => {
+test("Access accepts a token synchronously, as a bearer token and as the password of Basic with any user", () => {
   const { access: tokens } = access();
   for (
     const sent of [`Bearer ${ci.secret}`, basic("", ci.secret), basic("anybody", ci.secret), `Bearer ${ci.secret}`]
@@ -50,7 +50,7 @@ test("Access finds a token at once, as a bearer and as the password of Basic wit
   }
 });
 
-test("Access checks a password once, off the event loop, and finds it at once from then on", async () => {
+test("Access checks a password once, off the event loop, and has it cached from then on", async () => {
   const { access: tokens } = access();
   const right = basic("person", "hunter22");
   const first = tokens.grantOf(right, HERE);
@@ -62,10 +62,10 @@ test("Access checks a password once, off the event loop, and finds it at once fr
   expect(outcome(await tokens.grantOf("Bearer hunter22", HERE))).toBe("unknown");
 });
 
-test("Access limits an address that fails too often, checks no password of it any more, and still lets a right token in", async () => {
+test("Access limits an address that fails too often: it checks no more of its passwords, but still accepts a valid token", async () => {
   const { access: tokens, clock } = access();
   const seen = [];
-  for (let i = 0; i <= MOST_FAILURES; i++) seen.push(outcome(await tokens.grantOf(`Bearer ${i}`, HERE)));
+  for (let i = 0; i <= MAX_FAILURES; i++) seen.push(outcome(await tokens.grantOf(`Bearer ${i}`, HERE)));
   expect([seen.at(-2), seen.at(-1)]).toEqual(["unknown", "limited"]);
   const password = tokens.grantOf(basic("person", "hunter22"), HERE);
   expect(password instanceof Promise ? "checked" : outcome(password)).toBe("limited");
@@ -76,7 +76,7 @@ test("Access limits an address that fails too often, checks no password of it an
   expect(outcome(await tokens.grantOf(basic("person", "hunter22"), HERE))).toBe("person");
 });
 
-test("Access says that it is busy when too many passwords wait to be checked", async () => {
+test("Access is busy when too many passwords are waiting to be checked", async () => {
   const { access: tokens } = access([{ ...person, scrypt: cheap(person.scrypt) }]);
   const asked = Array.from({ length: 40 }, (_, i) => tokens.grantOf(basic("person", `${i}`), () => `10.0.1.${i}`));
   const seen = (await Promise.all(asked)).map(outcome);
@@ -84,14 +84,14 @@ test("Access says that it is busy when too many passwords wait to be checked", a
   expect(outcome(await tokens.grantOf(basic("person", "x"), HERE))).toBe("unknown");
 });
 
-/** The same text, with the least cost. */
+/** The same hash text, at the lowest cost. */
 function cheap(scrypt: string | undefined): string {
   const text = (scrypt ?? "").replace("ln=14,r=8,p=5", "ln=10,r=1,p=1");
   if (parsePasswordHash(text) === undefined) throw new Error(`not a hash: ${text}`);
   return text;
 }
 
-test("Access forgets tokens that are gone as soon as others are there, also while a password is being checked", async () => {
+test("Access refuses replaced tokens at once, even while a password is being checked", async () => {
   const { access: tokens } = access();
   expect(outcome(await tokens.grantOf(`Bearer ${ci.secret}`, HERE))).toBe("ci");
   const checked = tokens.grantOf(basic("person", "hunter22"), HERE);
@@ -100,4 +100,29 @@ test("Access forgets tokens that are gone as soon as others are there, also whil
   expect(outcome(await checked)).toBe("unknown");
   expect(outcome(await tokens.grantOf(`Bearer ${ci.secret}`, HERE))).toBe("unknown");
   expect(outcome(await tokens.grantOf(`Bearer ${other.secret}`, HERE))).toBe("other");
+});
+
+test("parseCredentials reads a bearer token, and the user and password of Basic, with the scheme in any case", () => {
+  expect(parseCredentials("Bearer vit_a-b.c~1+/==")).toEqual({ secret: "vit_a-b.c~1+/==", user: undefined });
+  expect(parseCredentials("bearer  x ")).toEqual({ secret: "x", user: undefined });
+  expect(parseCredentials(basic("me", "pass:word"))).toEqual({ secret: "pass:word", user: "me" });
+  expect(parseCredentials(`basic ${btoa(":t")}`)).toEqual({ secret: "t", user: "" });
+  expect(parseCredentials(`BASIC ${btoa("\u00c3\u00a9:\u00c3\u00bc")}`)).toEqual({ secret: "ü", user: "é" });
+});
+
+test("parseCredentials is undefined for anything else", () => {
+  const others = [
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer a b",
+    "Bearer a,b",
+    "Basic",
+    "Basic !",
+    `Basic ${btoa("nocolon")}`,
+    "Digest a",
+    "a",
+  ];
+  expect(others.filter((text) => parseCredentials(text) !== undefined)).toEqual([]);
+  expect(parseCredentials(`Bearer ${"x".repeat(3000)}`)).toBeUndefined();
 });

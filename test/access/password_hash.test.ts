@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { formatPasswordHash, hashPassword, isPassword, parsePasswordHash } from "../../src/access/password_hash.ts";
 
-test("isPassword holds for the password that was hashed and for no other, also after it was written and read", async () => {
+test("isPassword is true only for the password that was hashed, even after formatting and parsing", async () => {
   const hash = await hashPassword("correct horse");
   const kept = parsePasswordHash(formatPasswordHash(hash));
   if (kept === undefined) throw new Error("not read");
@@ -16,7 +16,7 @@ test("isPassword agrees with Python's hashlib.scrypt", async () => {
   expect(kept === undefined ? undefined : await isPassword("pässword", kept)).toBe(true);
 });
 
-test("parsePasswordHash is undefined for what is none, or costs more than a server should spend", () => {
+test("parsePasswordHash is undefined when the text is malformed or too expensive to check", () => {
   const rest = `$${"A".repeat(22)}$${"A".repeat(43)}`;
   const texts = [
     "",

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatToken, parseTokens, type TokenEntry } from "../../src/access/token_entry.ts";
-import { SCOPES } from "../../src/access/scope.ts";
+import { SCOPES } from "../../src/access/grant.ts";
 
 const HASH = "ab".repeat(32);
 const line = (fields: object) => JSON.stringify({ id: "a", sha256: HASH, scopes: ["read"], ...fields });
@@ -34,7 +34,7 @@ test("parseTokens reads what formatToken writes", () => {
   );
 });
 
-test("parseTokens leaves out comments and empty lines, and takes CR before LF and a byte order mark", () => {
+test("parseTokens skips comments and blank lines, and accepts CR before LF and a byte order mark", () => {
   const text = `\uFEFF# a comment\r\n\r\n  ${line({})}\r\n\n`;
   expect(parseTokens(text, "x")).toEqual([
     { id: "a", sha256: HASH, scopes: ["read"], tenant: "", any_tenant: false, prefix: "" },
@@ -44,8 +44,8 @@ test("parseTokens leaves out comments and empty lines, and takes CR before LF an
 test("parseTokens names the line and the field, and shows nothing of the line, when one is wrong", () => {
   const secret = "vit_secretsecret";
   const cases: readonly (readonly [string, string])[] = [
-    ["", "there is none"],
-    ["# only this", "there is none"],
+    ["", "it contains no tokens"],
+    ["# only this", "it contains no tokens"],
     [secret, "line 1: not JSON"],
     [`${line({})}\n${secret}`, "line 2: not JSON"],
     [line({ id: "a b" }), "line 1: id is not"],
@@ -60,7 +60,7 @@ test("parseTokens names the line and the field, and shows nothing of the line, w
     [line({ tenant: "x".repeat(129) }), "line 1: tenant is not"],
     [line({ any_tenant: secret }), "line 1: any_tenant is not"],
     [line({ prefix: "ü".repeat(513) }), "line 1: prefix is not"],
-    [line({ [secret]: 1 }), "line 1: a field that is not known"],
+    [line({ [secret]: 1 }), "line 1: unknown field"],
     [`${line({})}\n${line({ sha256: "cd".repeat(32) })}`, "line 2: its id"],
     [`${line({})}\n${line({ id: "b" })}`, "line 2: its id"],
     ["[]", "line 1: "],

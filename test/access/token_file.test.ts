@@ -21,23 +21,23 @@ test("TokenFile.load throws when the file cannot be read or used", async () => {
   await expect(file.load()).rejects.toThrow("read tokens from tokens");
 });
 
-test("TokenFile.look tells other tokens once, and a file that cannot be used once, until it is right again", async () => {
+test("TokenFile.poll reports new tokens once, and an unusable file once, until it is usable again", async () => {
   const { file, state } = watched(line("a", "1"));
   await file.load();
-  await file.look();
+  await file.poll();
   expect(state.told).toEqual([]);
   state.text = `${line("a", "1")}\n${line("b", "2")}`;
-  await file.look();
-  await file.look();
+  await file.poll();
+  await file.poll();
   expect(state.told).toEqual(["a,b"]);
   state.text += "\nvit_secret";
-  for (let i = 0; i < 3; i++) await file.look();
+  for (let i = 0; i < 3; i++) await file.poll();
   expect(state.told.slice(1)).toEqual(["VitrineError: read tokens from tokens: line 3: not JSON"]);
   state.failing = true;
-  for (let i = 0; i < 3; i++) await file.look();
+  for (let i = 0; i < 3; i++) await file.poll();
   expect(state.told.length).toBe(3);
   state.failing = false;
   state.text = `${line("a", "1")}\n${line("b", "2")}`;
-  await file.look();
+  await file.poll();
   expect(state.told.slice(3)).toEqual(["a,b"]);
 });

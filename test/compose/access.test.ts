@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SCOPES } from "../../src/access/scope.ts";
+import { SCOPES } from "../../src/access/grant.ts";
 import { formatToken } from "../../src/access/token_entry.ts";
 import { startCluster } from "../../src/compose/cluster.ts";
 import { startSingle } from "../../src/compose/single.ts";

@@ -14,13 +14,13 @@ test("size reads bytes when the text has a binary unit or none", () => {
   ]);
 });
 
-test("size refuses when the text is no size, is below the least or is beyond exact numbers", () => {
+test("size refuses when the text is not a size, is below the minimum or exceeds the exact integers", () => {
   const { parse } = size("1MiB");
   const texts = ["", "MiB", "1MB", "1mib", "-1MiB", "1 MiB", "1e9", "0x10", "1023KiB", "9999999TiB", "1constructor"];
   expect(texts.filter((text) => parse(text) !== undefined)).toEqual([]);
 });
 
-test("size reads back any number of bytes when it is written without a unit", () => {
+test("size reads any number of bytes without a unit", () => {
   const { parse } = size("0B");
   fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parse(String(bytes)) === bytes));
 });
@@ -56,7 +56,7 @@ test("ratio refuses when the text is not above 0 and up to 1", () => {
   ]);
 });
 
-test("urls refuses when one of the list is not a URL", () => {
+test("urls refuses when one item of the list is not a URL", () => {
   const { parse } = urls();
   expect(["", "/var/lib", "file:///a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual([]);
 });
@@ -76,7 +76,7 @@ test("urls keeps the hosts of one URL together", () => {
   expect(["redis://a,b", "redis+cluster://a/0,b"].filter((text) => parse(text) !== undefined)).toEqual([]);
 });
 
-test("hostNames reads names, wildcards and none, and refuses anything that is no host name", () => {
+test("hostNames reads names, wildcards and none, and refuses anything else", () => {
   const { parse } = hostNames();
   expect(parse("a.example, *.b.example,*")).toEqual(["a.example", "*.b.example", "*"]);
   expect(parse("none")).toEqual([]);

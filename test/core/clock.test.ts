@@ -7,7 +7,7 @@ afterEach(() => {
   Date.now = realNow;
 });
 
-/** Until the clock looks at the system's again. */
+/** Time until the clock checks the system's again. */
 function aMillisecond(): void {
   for (const fromMs = performance.now(); performance.now() - fromMs < 1.1;);
 }
@@ -24,7 +24,7 @@ test("SystemClock follows wall time in both directions, and its monotonic time d
   }
 });
 
-test("SystemClock goes on with the monotonic time of the thread that starts it, whatever wall time was when that began", () => {
+test("SystemClock continues the monotonic time of the thread that starts it, even if wall time was set meanwhile", () => {
   const wallMs = realNow();
   const clock = new SystemClock({ wallMs, monotonicMs: 5000 });
   expect(clock.monotonicMs()).toBeGreaterThanOrEqual(4999);

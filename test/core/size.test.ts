@@ -12,7 +12,7 @@ test("parseSize gives bytes when the text is a number with a binary unit or none
   ]);
 });
 
-test("parseSize gives undefined when the text is no size or beyond exact numbers", () => {
+test("parseSize gives undefined when the text is not a size or exceeds the exact integers", () => {
   const texts = ["", "KiB", "1KB", "1kib", "1 KiB", "-1", "1e3", ".5KiB", "1constructor", "9999999TiB"];
   expect(texts.filter((text) => parseSize(text) !== undefined)).toEqual([]);
 });

@@ -11,7 +11,7 @@ test("parseTraceParent reads what formatTraceParent writes", () => {
   }
 });
 
-test("parseTraceParent takes the known part of a version to come, and only the sampled bit of the flags", () => {
+test("parseTraceParent takes the known part of a future version, and only the sampled bit of the flags", () => {
   expect(parseTraceParent(`cc-${TRACE}-${SPAN}-03-what-ever`)).toEqual({ traceId: TRACE, spanId: SPAN, sampled: true });
   expect(parseTraceParent(`00-${TRACE}-${SPAN}-fe`)?.sampled).toBe(false);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { globSync, readFileSync } from "node:fs";
 import { rows } from "../../deploy/grafana/panels.ts";
 import manifest from "../../package.json" with { type: "json" };
-import { settingDocs } from "../../src/config.ts";
+import { settingDocs } from "../../src/config/settings.ts";
 import { variableName } from "../../src/config/setting_sources.ts";
 import { metricFamilies } from "../../src/subscribers/metrics/mod.ts";
 

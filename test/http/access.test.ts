@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { SCOPES } from "../../src/access/scope.ts";
-import { createPassword } from "../../src/access/create_token.ts";
-import { FailureTable, MOST_FAILURES } from "../../src/access/failure_table.ts";
-import { CopyingSender } from "../../src/runtime/copying_sender.ts";
+import { SCOPES } from "../../src/access/grant.ts";
+import { createPassword } from "../../src/access/token_entry.ts";
+import { FailureTable, MAX_FAILURES } from "../../src/access/failure_table.ts";
+import { CopyingSender } from "../../src/runtime/sender.ts";
 import { type MemoryApp, memoryApp } from "./memory_app.ts";
 import { testToken } from "./tokens.ts";
 
@@ -180,7 +180,7 @@ test("a token that only creates gets 412 when the object is there, also when man
 
 test("an address that brings wrong tokens again and again gets 429 with Retry-After, and its right ones still work", async () => {
   const { ask } = started();
-  for (let i = 0; i < MOST_FAILURES; i++) {
+  for (let i = 0; i < MAX_FAILURES; i++) {
     expect(await statusOf(ask("GET /v1/objects/k", { authorization: `Bearer ${i}` }))).toBe(401);
   }
   const limited = await ask("GET /v1/objects/k", { authorization: "Bearer x" });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CopyingSender } from "../../src/runtime/copying_sender.ts";
+import { CopyingSender } from "../../src/runtime/sender.ts";
 import { memoryApp } from "./memory_app.ts";
 import { testToken } from "./tokens.ts";
 

@@ -3,7 +3,7 @@ import { Access } from "../../src/access/access.ts";
 import { FailureTable } from "../../src/access/failure_table.ts";
 import { createApp } from "../../routes/mod.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { FollowedRequest } from "../../src/core/followed_request.ts";
+import type { TracedRequest } from "../../src/core/trace_context.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
@@ -14,7 +14,7 @@ const REQUEST = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
  * An app that follows as it is told, over a storage with nothing in it; the clock moves a millisecond each time it is
  * read.
  */
-function app(follow: (traceParent: string | null) => FollowedRequest | undefined) {
+function app(follow: (traceParent: string | null) => TracedRequest | undefined) {
   let nowMs = 1000;
   const clock = { nowMs: () => nowMs++, monotonicMs: () => nowMs++ };
   const events: { readonly name: EventName; readonly fields: object }[] = [];

@@ -1,5 +1,5 @@
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { Server } from "../../src/runtime/types.ts";
+import type { Server } from "../../src/runtime/runtime.ts";
 import { type MemoryApp, memoryApp } from "./memory_app.ts";
 import { RawSocket } from "./raw_socket.ts";
 

@@ -1,5 +1,4 @@
-import { createToken, type TokenRights } from "../../src/access/create_token.ts";
-import type { TokenEntry } from "../../src/access/token_entry.ts";
+import { createToken, type TokenEntry, type TokenRights } from "../../src/access/token_entry.ts";
 
 /** Makes a token for a test, with rights of the tenant "" and no prefix unless told otherwise. */
 export function testToken(

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
-import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
+import { MAX_KEPT_HEADER_BYTES } from "../../src/core/object.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import { planArena } from "../../src/l1/arena/layout.ts";
 import type { WriteRefusal } from "../../src/l1/types.ts";

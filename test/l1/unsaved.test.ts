@@ -153,21 +153,33 @@ test("L1Manager.admit admits nothing beyond the limits, but for one object that 
   const limits = { maxEntries: 2, maxBytes: 10 };
   expect(l1.admit(staged("large", 20), { unsaved: limits })).toBe("admitted");
   const second = staged("b", 5);
-  expect([l1.hasUnsavedRoom(5, limits), l1.admit(second, { unsaved: limits }), get(l1, "b")]).toEqual([
-    false,
-    "full",
-    undefined,
-  ]);
+  expect([l1.admit(second, { unsaved: limits }), get(l1, "b")]).toEqual(["full", undefined]);
   l1.finishRead([takeOne(l1)]);
   expect(l1.admit(second, { unsaved: limits })).toBe("admitted");
   expect(l1.admit(second, { unsaved: limits })).toBe("stale");
-  expect([l1.hasUnsavedRoom(6, limits), l1.hasUnsavedRoom(5, limits)]).toEqual([false, true]);
+  expect(l1.admit(staged("x", 6), { unsaved: limits })).toBe("full");
   expect(l1.admit(staged("c", 5), { unsaved: limits })).toBe("admitted");
   const lease = takeOne(l1);
   const last = staged("d", 0);
   expect(l1.admit(last, { unsaved: limits })).toBe("full");
   l1.finishRead([lease]);
   expect(l1.admit(last, { unsaved: limits })).toBe("admitted");
+  audit(bench.memory);
+});
+
+test("L1Manager.admit admits nothing while the oldest dirty object has waited too long", () => {
+  const bench = makeL1();
+  const { l1, clock } = bench;
+  const staged = (name: string) => commit(staging(l1.reserveWrite([request(name, 1)], "put")[0]), 1);
+  const unsaved = { maxEntries: 10, maxBytes: 10, maxAgeMs: 1000 };
+  expect(l1.admit(staged("a"), { unsaved })).toBe("admitted");
+  clock.now += 1000;
+  expect(l1.admit(staged("b"), { unsaved })).toBe("admitted");
+  clock.now += 1;
+  const third = staged("c");
+  expect(l1.admit(third, { unsaved })).toBe("full");
+  l1.finishRead([takeOne(l1)]);
+  expect(l1.admit(third, { unsaved })).toBe("admitted");
   audit(bench.memory);
 });
 

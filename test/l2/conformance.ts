@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { VitrineError } from "../../src/core/errors.ts";
-import { MAX_KEPT_HEADER_BYTES } from "../../src/core/kept_headers.ts";
-import type { ObjectMeta } from "../../src/core/object.ts";
+import { MAX_KEPT_HEADER_BYTES, type ObjectMeta } from "../../src/core/object.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { type Bench, codeOf, holds, inFolder, key, metaOf, newBench, pattern, readAll, sourceOf } from "./support.ts";
 

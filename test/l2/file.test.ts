@@ -59,7 +59,7 @@ test("FileAdapter shares a folder when two have one owner", async () => {
       // The owner outlives those who use it.
       const calls = { ...callsOf(store), close: () => Promise.resolve() };
       const settings = { name: "fs", path: folder.path, limitBytes: 50_000, sync: false, recordLimitBytes };
-      const two = new FileAdapter({ ...settings, store: calls });
+      const two = new FileAdapter({ ...settings, folder: calls });
       for (let n = 0; n < 10; n += 1) {
         await (n % 2 === 0 ? one : two).store(key(`${n}`), sourceOf(pattern(10_000, n)));
         expect(await holds(n % 2 === 0 ? two : one, key(`${n}`), pattern(10_000, n))).toBe(true);

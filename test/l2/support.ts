@@ -6,9 +6,9 @@ import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
-import type { L2Adapter, L2Load, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
+import type { L2Adapter, L2Load, L2Reader, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
@@ -134,7 +134,7 @@ export async function readAll(load: L2Load | undefined): Promise<Uint8Array | un
 }
 
 /** Whether the adapter holds exactly these bytes. */
-export async function holds(adapter: L2Adapter, at: ObjectKey, bytes: Uint8Array): Promise<boolean> {
+export async function holds(adapter: L2Reader, at: ObjectKey, bytes: Uint8Array): Promise<boolean> {
   const read = await readAll(await adapter.load(at));
   return read !== undefined && Buffer.compare(read, bytes) === 0;
 }

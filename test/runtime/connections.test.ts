@@ -12,7 +12,7 @@ test("connections are closed when their clients send nothing, half a head, half 
     `PUT /v1/objects/half HTTP/1.1\r\nHost: h\r\n${length}`,
     `PUT /v1/objects/half HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`,
   ];
-  // Bun looks at its own clock every four seconds: `bun run e2e:hostile --only descriptors` waits for that.
+  // Bun checks its connections every four seconds: `bun run e2e:hostile --only descriptors` waits for that.
   const waited = currentRuntime().name === "bun" ? [] : sent;
   await Promise.all(waited.map((bytes) => made.open().write(bytes).closed()));
   expect((await made.fetch("/v1/objects/half")).status).toBe(404);

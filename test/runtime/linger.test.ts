@@ -17,7 +17,7 @@ function upload({ chunks = 0, headers = {} }: { readonly chunks?: number; readon
 const refusal = () => new Response("no", { status: 412 });
 const never = { lingerMs: 1_000_000, silenceMs: 1_000_000 };
 
-test("afterBody answers when the body is read to its end, and tells its bytes", async () => {
+test("afterBody responds when the body is read to its end, and discards its chunks", async () => {
   let bytes = 0;
   const request = new Request("http://vitrine/", { method: "PUT", body: new Uint8Array(5000) });
   const answer = await afterBody(request, refusal(), { ...never, discard: (_chunk, bodyBytes) => bytes = bodyBytes });
@@ -39,17 +39,17 @@ test("afterBody reads the body first when a success has left it unread, or its c
   expect(await read(412, { expect: "100-continue", connection: "close" })).toBe(5000);
 });
 
-test("afterBody answers when the client falls silent", async () => {
+test("afterBody responds when the client stops sending", async () => {
   const answer = await afterBody(upload({ chunks: 3 }), refusal(), { ...never, silenceMs: 1, discard() {} });
   expect(answer.status).toBe(412);
 });
 
-test("afterBody answers when the client goes on for too long", async () => {
+test("afterBody responds when the client sends for too long", async () => {
   const answer = await afterBody(upload({ chunks: Infinity }), refusal(), { ...never, lingerMs: 1, discard() {} });
   expect(answer.status).toBe(412);
 });
 
-test("afterBody answers at once when the client may wait for the answer, or has no body, or was read", async () => {
+test("afterBody responds at once when the client may wait for it, or the body is missing or read", async () => {
   const read = new Request("http://vitrine/", { method: "PUT", body: "x" });
   await read.text();
   const requests = [

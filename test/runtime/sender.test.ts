@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
-import { CopyingSender } from "../../src/runtime/copying_sender.ts";
+import { CopyingSender } from "../../src/runtime/sender.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { ByteSource, Sender, SendResult, Server } from "../../src/runtime/types.ts";
+import type { ByteSource, Sender, SendResult, Server } from "../../src/runtime/runtime.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 
 const MIB = 1024 * 1024;
@@ -13,14 +13,14 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
 });
 
-/** An object over shared memory that is overwritten the moment it is released, as the arena would be. */
+/** An object in shared memory that is overwritten as soon as it is released, as the arena would be. */
 class FakeObject implements ByteSource {
   readonly memory: Uint8Array;
   readonly released: Promise<string>;
   releases = 0;
   readonly #failAt: number;
   readonly #endAt: number;
-  /** Where the bytes are put that come from a tier: chunk by chunk, each over the one before. */
+  /** The buffer for bytes from a tier; each chunk overwrites the one before. */
   readonly #buffer: Uint8Array | undefined;
   #resolve: (outcome: string) => void = () => {};
 
@@ -58,7 +58,7 @@ class FakeObject implements ByteSource {
   }
 }
 
-/** Never the scribble; differs between neighbouring pages. */
+/** Never equals the overwritten bytes; differs between neighbouring pages. */
 function byteAt(offset: number): number {
   return (offset / 4096) % 199;
 }
@@ -139,7 +139,7 @@ test("Sender.send streams the right bytes and releases once when the body is lar
   client.destroy();
   expect(body.length).toBe(17 * MIB - 4096);
   expectRightBytes(body, 4096);
-  // Bun frames streams as chunks whatever one sets (oven-sh/bun#10507).
+  // Bun sends streams chunked whatever the headers say (oven-sh/bun#10507).
   expect(headers.get("content-length") ?? headers.get("transfer-encoding"))
     .toBe(currentRuntime().name === "bun" ? "chunked" : String(body.length));
   expect(await object.released).toBe("finished");
@@ -147,7 +147,7 @@ test("Sender.send streams the right bytes and releases once when the body is lar
   expect(ends).toEqual([{ outcome: "complete", bytesSent: 17 * MIB - 4096 }]);
 });
 
-test("Sender.send never shows reused memory when a reader stalls half-way and goes on", async () => {
+test("Sender.send never shows reused memory when a reader stalls half-way and continues", async () => {
   const object = new FakeObject(48 * MIB);
   const { get, server } = serveObject(object);
   const client = get();
@@ -160,7 +160,7 @@ test("Sender.send never shows reused memory when a reader stalls half-way and go
   expect([await object.released, object.releases]).toEqual(["finished", 1]);
 });
 
-test("Sender.send sends the right bytes of a tier's memory when a reader stalls half-way and goes on", async () => {
+test("Sender.send sends the right bytes of a tier's memory when a reader stalls half-way and continues", async () => {
   for (const pinnedLimitBytes of [0, 64 * MIB]) {
     const object = new FakeObject(48 * MIB, { fromTier: true });
     const sender = currentRuntime().createSender({ idleTimeoutSeconds: 0, pinnedLimitBytes });
@@ -209,7 +209,7 @@ test("Sender.send breaks the connection when the source ends early", async () =>
   expect([await object.released, object.releases]).toEqual(["aborted", 1]);
 });
 
-test("Sender.send gives the memory of a reader back when it stalls past idleTimeoutSeconds", async () => {
+test("Sender.send releases the source when a reader stalls past idleTimeoutSeconds", async () => {
   const object = new FakeObject(48 * MIB);
   const sender = currentRuntime().createSender({ idleTimeoutSeconds: 1, pinnedLimitBytes: 0 });
   const { get } = serveObject(object, { sender });
@@ -219,7 +219,7 @@ test("Sender.send gives the memory of a reader back when it stalls past idleTime
   await expect(client.body(headers)).rejects.toThrow("the connection closed");
 }, 15_000);
 
-test("CopyingSender.send gives each copy back but the last when the runtime asks for more", async () => {
+test("CopyingSender.send frees each copy but the last when the runtime asks for more", async () => {
   const object = new FakeObject(5 * MIB - 1);
   const freed: number[] = [];
   const free = (copy: Uint8Array) => freed.push(copy.length);

@@ -2,10 +2,10 @@ import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import { servePlainly } from "../../src/runtime/deno_plain_server.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { Runtime } from "../../src/runtime/types.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 
-/** A server whose every response goes on until it is ended, and the ways to end them, in the order of the requests. */
+/** A server whose responses are endless until the test ends them, in the order of the requests. */
 function serve(make: Runtime["serve"], isEndless: (path: string) => boolean) {
   const ends: (() => void)[] = [];
   const endless = new Set<string>();
@@ -42,7 +42,7 @@ function serve(make: Runtime["serve"], isEndless: (path: string) => boolean) {
     const { headers } = await socket.head();
     return { socket, headers };
   };
-  /** Resolves when nothing moves any more: the client's buffers are full. */
+  /** Resolves when the stream stalls because the client's buffers are full. */
   const stalled = async () => {
     for (let before = -1, still = 0; still < 1000; still = before === pulls ? still + 1 : 0) {
       before = pulls;
@@ -55,12 +55,12 @@ function serve(make: Runtime["serve"], isEndless: (path: string) => boolean) {
 const runtime = currentRuntime();
 const servers: readonly (readonly [string, Runtime["serve"]])[] = [
   ["Server", (options) => runtime.serve(options)],
-  // What a Deno without serveHttpOnConnection gets.
+  // The server for a Deno without serveHttpOnConnection.
   ...(runtime.name === "deno" ? [["Deno.serve", servePlainly] as const] : []),
 ];
 
 for (const [name, make] of servers) {
-  test(`${name}.stop closes an endless response when nothing else is in hand and its client does not read`, async () => {
+  test(`${name}.stop closes an endless response when nothing else is in flight and its client does not read`, async () => {
     const { server, open, stalled } = serve(make, () => true);
     const { socket } = await open("/a");
     await stalled();
@@ -68,7 +68,7 @@ for (const [name, make] of servers) {
     await socket.closed();
   });
 
-  test(`${name}.stop waits for a response that has an end when an endless one is there too`, async () => {
+  test(`${name}.stop waits for a finite response when there is an endless one too`, async () => {
     const { server, ends, open, stalled } = serve(make, (path) => path === "/endless");
     const endless = await open("/endless");
     const download = await open("/download");
@@ -85,7 +85,7 @@ for (const [name, make] of servers) {
     await endless.socket.closed();
   });
 
-  test(`${name}.stop breaks a request off and counts it when its time is over`, async () => {
+  test(`${name}.stop aborts a request and counts it at the deadline`, async () => {
     const { server, open, stalled } = serve(make, () => false);
     const { socket } = await open("/a");
     await stalled();
@@ -93,7 +93,7 @@ for (const [name, make] of servers) {
     await socket.closed();
   });
 
-  test(`${name}.stop breaks nothing off when everything ends in time`, async () => {
+  test(`${name}.stop aborts nothing when everything ends in time`, async () => {
     const { server, ends, open } = serve(make, () => false);
     const { socket } = await open("/a");
     const stopping = server.stop({ patienceMs: 60_000 });

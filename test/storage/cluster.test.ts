@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
+import { HALF_BYTES } from "../../src/storage/changes/stream_window.ts";
 import { Gate } from "../support/gate.ts";
 import {
   type BenchOptions,
@@ -291,10 +292,10 @@ test("L1 does not hide what became of a change when the owner died in the middle
   }
 });
 
-test("a streamed PUT whose manager dies in its last step gives its turn to the next change", async () => {
-  const { a, b } = twoManagers();
+test("a streamed PUT whose manager dies in its last step makes nothing visible", async () => {
+  const { a, b, owner } = twoManagers();
   await put(a.storage, "a", { body: "old", durability: "l2" });
-  const gate = gateAt(b, "meta");
+  const gate = gateAt(owner, "meta");
   void put(b.storage, "a", { body: pattern(5000), durability: "l2" }).catch(() => {});
   await gate.reached;
   let isDone = false;
@@ -302,17 +303,27 @@ test("a streamed PUT whose manager dies in its last step gives its turn to the n
   for (let turn = 0; turn < 10; turn += 1) await a.time.after(1);
   expect(isDone).toBe(false);
   await b.die();
-  await writing;
   gate.open();
-  await a.time.after(1);
+  expect((await writing).replaced).toBe(true);
   a.evictAll();
   expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual(["new", "new"]);
+  expect(owner.named("l2.store.completed").map(({ outcome }) => outcome)).toEqual(["ok", "aborted", "ok"]);
 });
 
-test("a streamed PUT makes nothing visible when the owner that gave it its turn has died", async () => {
+test("a streamed PUT whose manager dies before its last byte makes nothing visible", async () => {
+  const { a, b, owner } = twoManagers();
+  const upload = await b.storage.reserve(putRequest("a", { sizeBytes: HALF_BYTES + 5 }));
+  await upload.write(new Uint8Array(HALF_BYTES));
+  await b.die();
+  while (owner.named("l2.store.completed").length === 0) await a.time.after(1);
+  expect(owner.named("l2.store.completed").map(({ outcome }) => outcome)).toEqual(["aborted"]);
+  expect(await getText(a.storage, "a")).toBe(undefined);
+});
+
+test("a streamed PUT makes nothing visible when the owner that stored it has died", async () => {
   const { a, b, owner, nextOwner } = twoManagers();
   await put(a.storage, "a", { body: "old", durability: "l2" });
-  const gate = gateAt(b, "meta");
+  const gate = gateAt(owner, "meta");
   const streaming = codeOf(put(b.storage, "a", { body: pattern(5000), durability: "l2" }));
   await gate.reached;
   await owner.die();
@@ -383,9 +394,9 @@ test("a write whose manager dies while its tiers store is undone, or has been ma
 });
 
 test("a delete whose manager has given up does not happen later", async () => {
-  const { a, b } = twoManagers({ timeoutMs: 1000 });
+  const { a, b, owner } = twoManagers({ timeoutMs: 1000 });
   await put(a.storage, "a", { body: "old", durability: "l2" });
-  const gate = gateAt(b, "commit");
+  const gate = gateAt(owner, "commit");
   const writing = put(b.storage, "a", { body: pattern(5000) });
   await gate.reached;
   const deleting = codeOf(a.storage.delete(key("a")));

@@ -1,6 +1,6 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
-import { MAX_KEPT_HEADER_BYTES, packHeaders, unpackHeaders } from "../../src/core/kept_headers.ts";
+import { MAX_KEPT_HEADER_BYTES, packHeaders, unpackHeaders } from "../../src/core/object.ts";
 import { openOwnFolder } from "../../src/l2/file.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { inFolder } from "../l2/support.ts";

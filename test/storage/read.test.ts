@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { causeText } from "../../src/core/cause_text.ts";
-import { VitrineError } from "../../src/core/errors.ts";
+import { causeText, VitrineError } from "../../src/core/errors.ts";
 import { Gate } from "../support/gate.ts";
 import {
   drainRead,

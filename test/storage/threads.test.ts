@@ -70,22 +70,21 @@ test("StorageManagers in real threads load an object once for all their readers"
 }, 60_000);
 
 test(
-  "StorageManagers go on when a thread dies with the turn of a key, unsaved objects and a load, then the owner",
+  "StorageManagers go on when a thread dies with a stream, unsaved objects and a load, then the owner",
   async () => {
     const unsaved = ["u1", "u2", "u3", "u4"];
-    await withCrew({ l1Bytes: 8 * 1024 * 1024, stalledStores: unsaved }, async (crew) => {
+    await withCrew({ l1Bytes: 8 * 1024 * 1024, stalledStores: [...unsaved, "stream"] }, async (crew) => {
       const { storage, l1 } = crew.main;
       const body = pattern(3 * 1024 * 1024);
       await put(storage, "load", { body, durability: "l2" });
-      await put(storage, "its turn", { body: "old", durability: "l2" });
       await storage.clear({ tenant: undefined, tier: "l1" });
-      const thread = await crew.join(2, { stores: ["its turn"], loads: ["load"] });
+      const thread = await crew.join(2, { stalledLoads: ["load"] });
       thread.post({ kind: "put", names: unsaved, durability: "l1" });
       await thread.next("done");
-      thread.post({ kind: "put", names: ["its turn"], bytes: 5 * 1024 * 1024, durability: "l2" });
+      thread.post({ kind: "put", names: ["stream"], bytes: 5 * 1024 * 1024, durability: "l2" });
       thread.post({ kind: "read", name: "load", readers: 1 });
-      await thread.stalled(2);
-      const deleting = storage.delete(key("its turn"));
+      await thread.stalled(1);
+      await crew.stalled("stream");
       const reading = getBytes(storage, "load").then((bytes) => bytes?.length, () => "broken off");
       // Main reads meanwhile, which it does in tests alone: fenced first, so that it can take a lock that dies with the
       // thread.
@@ -93,7 +92,6 @@ test(
       await thread.terminate();
       await fenced;
       await crew.gone(2);
-      expect(await deleting).toBe(true);
       // The dead thread's load gave its first bytes away: who got them breaks off.
       expect([body.length, "broken off"]).toContain((await reading) ?? "a miss");
       const heir = await crew.join(3);
@@ -102,6 +100,7 @@ test(
       expect(l1.unsavedUsage()).toMatchObject({ entries: unsaved.length, storing: unsaved.length });
       await crew.replaceOwner(4);
       await storage.clear({ tenant: undefined, tier: "l1" });
+      expect(await getText(storage, "stream")).toBe(undefined);
       expect(l1.usage()).toMatchObject({ objects: 0, readLeases: 0, writeLeases: 0, stagingBytes: 0 });
       expect(await Promise.all(unsaved.map((name) => getText(storage, name)))).toEqual(
         unsaved.map((name) => `${name} of 2`),

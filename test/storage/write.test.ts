@@ -1,10 +1,8 @@
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { ErrorCode } from "../../src/core/errors.ts";
-import { VitrineError } from "../../src/core/errors.ts";
-import { etagOf } from "../../src/core/object.ts";
-import type { Precondition } from "../../src/core/precondition.ts";
+import { type ErrorCode, VitrineError } from "../../src/core/errors.ts";
+import { etagOf, type Precondition } from "../../src/core/object.ts";
 import { Gate } from "../support/gate.ts";
 import { getBytes, getText, key, pattern, put, putRequest, storageBench, tierText } from "../support/storage_bench.ts";
 

@@ -1,4 +1,4 @@
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";

@@ -1,4 +1,4 @@
-import type { Port } from "../../src/core/port.ts";
+import type { Port } from "../../src/core/threads.ts";
 
 interface End<Out, In> extends Port<Out, In> {
   readonly hear: (message: In) => void;

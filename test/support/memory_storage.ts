@@ -4,9 +4,8 @@ import { crc32 } from "node:zlib";
 import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
 import { keyId, type ObjectKey } from "../../src/core/key.ts";
-import { isExpired, type ObjectMeta } from "../../src/core/object.ts";
-import type { MissReason } from "../../src/core/miss_reason.ts";
-import { holds, type Precondition } from "../../src/core/precondition.ts";
+import { holds, isExpired, type ObjectMeta, type Precondition } from "../../src/core/object.ts";
+import type { MissReason } from "../../src/core/events.ts";
 import type {
   Explanation,
   ListEntry,

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/core/clock.ts";
 import type { ObjectKey } from "../../src/core/key.ts";
-import type { Publish } from "../../src/core/publish.ts";
+import type { Publish } from "../../src/core/events.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
@@ -11,7 +11,7 @@ import type { FromOwner, ToOwner } from "../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../src/storage/changes/remote_changes.ts";
 import type { FollowedWrite } from "../../src/storage/changes/tier_changes.ts";
 import { TierOwner } from "../../src/storage/changes/tier_owner.ts";
-import { openContext } from "../../src/storage/context.ts";
+import { openOwnerContext } from "../../src/storage/context.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
 import { endClearing, SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
@@ -25,6 +25,9 @@ const MAIN_HOLDER = 1000;
 
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
+
+/** The bounds of a bench on what is dirty. */
+const STORE_QUEUE = { maxEntries: 16, maxBytes: 32_768 };
 
 interface Published {
   readonly name: EventName;
@@ -175,12 +178,12 @@ export function storageBench(options: BenchOptions = {}): StorageBench {
 /** Builds the owner of what a cluster shares: the first to come has holder 1. */
 export function ownerBench(parts: ClusterParts, options: BenchOptions & { readonly holder: number }): OwnerBench {
   const { time } = parts;
-  const { holder, deliver, storeConcurrency = 2 } = options;
+  const { holder, deliver, storeConcurrency = 2, storeQueue = STORE_QUEUE } = options;
   const view = viewOf(parts, options);
   const { l1, publish, adapters: tiers } = view;
   const shared = new SharedKeys(parts.keys, holder);
-  const context = openContext({ l1, tiers, publish, clock: time, timers: time, leaseMs: LEASE_MS, shared });
-  const owner = new TierOwner(context, { concurrency: storeConcurrency });
+  const context = openOwnerContext(tiers, { l1, publish, clock: time, timers: time, leaseMs: LEASE_MS, shared });
+  const owner = new TierOwner(context, { concurrency: storeConcurrency, storeQueue });
   const wake = (followed?: FollowedWrite) => owner.wake(followed);
   const lines: (() => void)[] = [];
   return {
@@ -301,7 +304,7 @@ function managerBench(
     write: "back",
     maxObjectBytes: 1_000_000,
     leaseMs: LEASE_MS,
-    storeQueue: { maxEntries: 16, maxBytes: 32_768 },
+    storeQueue: STORE_QUEUE,
     storeConcurrency: 2,
     ...rest,
     ...join(view),

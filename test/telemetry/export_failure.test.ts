@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import process from "node:process";
-import { causeText } from "../../src/core/cause_text.ts";
+import { causeText } from "../../src/core/errors.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { GroupMetrics } from "../../src/telemetry/group_metrics.ts";
 import {

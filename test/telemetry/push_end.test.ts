@@ -1,6 +1,6 @@
 import { diag } from "@opentelemetry/api";
 import { expect, test } from "bun:test";
-import { causeText } from "../../src/core/cause_text.ts";
+import { causeText } from "../../src/core/errors.ts";
 import { listenToExporters, pushEnd } from "../../src/telemetry/push/push_end.ts";
 
 const FAILED = 1;

@@ -1,8 +1,5 @@
 import { type App, createAdminApp } from "../../../routes/mod.ts";
-import { publicConfig } from "../../config/public_config.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
-import { shareRuns } from "../../core/share_runs.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { Build } from "../../subscribers/metrics/sources.ts";
@@ -12,6 +9,9 @@ import { busStatus, type LiveEvents, OBSERVABILITY_OFF } from "../telemetry.ts";
 import type { Board } from "./board.ts";
 import type { ClusterStorage } from "./storage_reports.ts";
 import type { ClusterThreads } from "./threads.ts";
+import { publicConfig } from "../../config.ts";
+import type { Publish } from "../../core/events.ts";
+import { shareRuns } from "../../core/coalesce.ts";
 
 /** The parts of a cluster that its admin port shows. */
 export interface AdminParts extends Omit<ServerOptions, "env"> {

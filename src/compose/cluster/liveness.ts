@@ -1,6 +1,6 @@
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
 import type { Seat } from "./worker_messages.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 
 /** The state of a thread at one look. */
 interface Look {

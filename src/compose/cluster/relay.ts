@@ -1,8 +1,7 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
 import { targetOf } from "../../../routes/http/request_target.ts";
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
 
 /** Paths of the admin port for this server's own workers. */

@@ -1,9 +1,9 @@
 import type { MessagePort } from "node:worker_threads";
 import type { WorkerState } from "../../subscribers/metrics/sources.ts";
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
 import type { Board } from "./board.ts";
 import { Leftovers, Silence } from "./liveness.ts";
 import type { Cause, FromWorker, Ready, Seat, Stopped, ToWorker } from "./worker_messages.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 
 /** A worker's thread. */
 export interface WorkerThread {

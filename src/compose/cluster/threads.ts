@@ -1,6 +1,4 @@
-import { causeText } from "../../core/cause_text.ts";
 import type { SystemClock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
 import { within } from "../../core/timers.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
@@ -9,9 +7,8 @@ import type { ProducerSeat } from "../../events/producer.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import { MAX_HOLDER } from "../../l1/arena/layout.ts";
 import type { L1Manager } from "../../l1/l1_manager.ts";
-import { areShared, hasFolders } from "../../l2/mod.ts";
-import { startThread, type Thread, type ThreadEvents } from "../../runtime/thread.ts";
-import { threadUsage } from "../../runtime/thread_usage.ts";
+import { areShared } from "../../l2/mod.ts";
+import { startThread, type Thread, type ThreadEvents, threadUsage } from "../../runtime/thread.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import { endClearing } from "../../storage/shared/shared_keys.ts";
 import type { OpenAccess } from "../access.ts";
@@ -31,6 +28,8 @@ import {
   type ToWorker,
   type WorkerData,
 } from "./worker_messages.ts";
+import { causeText } from "../../core/errors.ts";
+import type { Publish } from "../../core/events.ts";
 
 /** Settings of the threads of a cluster, and everything that main shares with them. */
 export interface ClusterThreadsOptions extends ServerOptions {
@@ -80,7 +79,7 @@ export class ClusterThreads {
     const isTierOwner = areShared(config.l2);
     this.#options = options;
     this.#workerReports = isTierOwner ? undefined : Array.from({ length: places }, () => allocateReports());
-    this.storageThread = !hasFolders(config.l2) && !isTierOwner ? undefined : new StorageThread({
+    this.storageThread = !isTierOwner ? undefined : new StorageThread({
       board,
       publish,
       reportError,

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
-import { causeText } from "../../core/cause_text.ts";
-import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { causeText } from "../../core/errors.ts";
+import { ownThreadId } from "../../runtime/thread.ts";
 import { reportError } from "../report_error.ts";
 import { Board } from "./board.ts";
 import type { FromWorker, Stopped, ToWorker, WorkerData } from "./worker_messages.ts";
@@ -9,7 +9,6 @@ import { Access } from "../../access/access.ts";
 import { FailureTable } from "../../access/failure_table.ts";
 import type { TokenEntry } from "../../access/token_entry.ts";
 import { SystemClock } from "../../core/clock.ts";
-import { shareRuns } from "../../core/share_runs.ts";
 import { noPublish, openProducer } from "../../events/producer.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { OwnerLine } from "../../l2/file/remote/remote_store.ts";
@@ -28,6 +27,8 @@ import { TICK_MS } from "../telemetry.ts";
 import type { StorageLines } from "../storage_thread/messages.ts";
 import { relayed } from "./relay.ts";
 import { TierReporter } from "./storage_reports.ts";
+import { shareRuns } from "../../core/coalesce.ts";
+
 /** Interval of a worker's heartbeat. */
 const BEAT_MS = 50;
 /** Interval of its reports on its own tiers. */
@@ -61,7 +62,7 @@ async function runWorker(
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder: seat.holder, clock, publish, onRemoved: losses.l1 });
   const isOwnedElsewhere = areShared(config.l2);
-  const line = new OwnerLine({ asksAgain: !isOwnedElsewhere });
+  const line = new OwnerLine();
   const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: config.l2TimeoutMs, every });
   const connect = (lines: StorageLines): void => {
     line.connect(portOf<ToOwner, FromOwner>(lines.folders));
@@ -79,8 +80,7 @@ async function runWorker(
     l1,
     shared,
     onTierRemoved: losses.tier,
-    folders: line,
-    changes: isOwnedElsewhere ? changes : undefined,
+    storageThread: isOwnedElsewhere ? { changes, line } : undefined,
     status: shareRuns(main.status),
     metricsText: shareRuns(main.metrics),
     follow: requestTracerOf(config, data.env),

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
 import { VitrineError } from "../../core/errors.ts";
-import { ownThreadId } from "../../runtime/thread_usage.ts";
+import { ownThreadId } from "../../runtime/thread.ts";
 import { Board } from "../cluster/board.ts";
 import { reportError } from "../report_error.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";

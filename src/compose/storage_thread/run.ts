@@ -1,28 +1,28 @@
 import { SystemClock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
-import { shareRuns } from "../../core/share_runs.ts";
-import { causeText } from "../../core/cause_text.ts";
+import type { Publish } from "../../core/events.ts";
+import { shareRuns } from "../../core/coalesce.ts";
+import { causeText } from "../../core/errors.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import { noPublish, openProducer } from "../../events/producer.ts";
 import type { FolderKeeper } from "../../l2/file/folder_keeper.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/remote/messages.ts";
 import { StoreServer } from "../../l2/file/remote/serve_stores.ts";
 import type { FolderOwner } from "../../l2/kind.ts";
-import { areShared, openFolders } from "../../l2/mod.ts";
+import { openFolders } from "../../l2/mod.ts";
 import { portOf } from "../../runtime/thread.ts";
 import { ChangeServer } from "../../storage/changes/change_server.ts";
 import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../storage/changes/messages.ts";
 import type { FollowedWrite } from "../../storage/changes/tier_changes.ts";
 import { TierOwner } from "../../storage/changes/tier_owner.ts";
-import { openContext } from "../../storage/context.ts";
+import { openOwnerContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { Tier } from "../../storage/tiers/tier.ts";
 import type { StorageStatus } from "../../storage/types.ts";
 import { Board } from "../cluster/board.ts";
-import { TierReporter } from "../cluster/storage_reports.ts";
-import { composeTiers, openL1 } from "../tiers.ts";
+import { composeTiers, openL1, storeLimitsOf } from "../tiers.ts";
 import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
+import { TierReporter } from "../cluster/storage_reports.ts";
 
 /** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
@@ -79,12 +79,15 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   });
   const server = new StoreServer(folders);
   later.server = server;
-  const tiers = areShared(config.l2)
-    ? await composeTiers(config, { publish, clock, onTierRemoved: losses.tier, folders: ownerOf(folders, onDropped) })
-    : [];
+  const tiers = await composeTiers(config, {
+    publish,
+    clock,
+    onTierRemoved: losses.tier,
+    folders: ownerOf(folders, onDropped),
+  });
   const leaseMs = Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs);
-  const context = openContext({ l1, tiers, publish, clock, leaseMs, shared });
-  const owner = new TierOwner(context, { concurrency: config.storeConcurrency });
+  const context = openOwnerContext(tiers, { l1, publish, clock, leaseMs, shared });
+  const owner = new TierOwner(context, { concurrency: config.storeConcurrency, storeQueue: storeLimitsOf(config) });
   later.owner = owner;
   let waking: ReturnType<typeof setTimeout> | undefined;
   const wake = (followed: FollowedWrite | undefined): void => {
@@ -140,7 +143,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
       clearInterval(tidying);
       clearInterval(measuring);
       clearTimeout(waking);
-      if (tiers.length > 0) await owner.end();
+      await owner.end();
       await Promise.all([...tiers, ...folders.filter((folder) => folder !== undefined)].map((each) => each.close()));
       producer.stop();
       clearInterval(heart);

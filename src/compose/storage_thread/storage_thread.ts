@@ -1,4 +1,4 @@
-import { causeText } from "../../core/cause_text.ts";
+import { causeText } from "../../core/errors.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import { openChannel, type Thread, type ThreadEvents } from "../../runtime/thread.ts";
 import { StartFailure } from "../cluster/supervisor.ts";

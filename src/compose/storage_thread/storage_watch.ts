@@ -1,6 +1,6 @@
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import type { ThreadUsage } from "../../runtime/thread_usage.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 import type { Board } from "../cluster/board.ts";
 import { Silence } from "../cluster/liveness.ts";
 

@@ -1,4 +1,3 @@
-import { MISS_REASONS } from "../../core/miss_reason.ts";
 import {
   detail,
   error,
@@ -14,6 +13,8 @@ import {
   sum,
   tenant,
 } from "./fields.ts";
+import { MISS_REASONS } from "../../core/events.ts";
+
 /** Events of HTTP requests, their lookups and access control. */
 export const requestEvents = {
   "http.request.start": {

@@ -1,6 +1,6 @@
-import { bucketOf } from "../../core/buckets.ts";
 import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../catalogue.ts";
 import { align, BOOK_BYTES, OPEN_BYTES, type Segment, WORD } from "./segment.ts";
+import { bucketOf } from "../../core/events.ts";
 
 /**
  * A row counts the events of one type with the same labels, the same bucket and the same value of `shed`.

@@ -1,9 +1,10 @@
-import { meanIn } from "../../core/buckets.ts";
 import { type EventName, eventNames, type EventSchema, schemaOf } from "../catalogue.ts";
 import { deliver, type Delivered, LEVEL, type SubscriptionLevels } from "../subscriber.ts";
 import { ROW, slotWidth } from "./counter_rows.ts";
 import { align, type Segment, WORD } from "./segment.ts";
 import { type Individual, RingReader } from "./ring.ts";
+import { meanIn } from "../../core/events.ts";
+
 const schemas: readonly EventSchema[] = eventNames.map(schemaOf);
 
 /** An aggregate of events, taken from a row. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { isExpired } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
@@ -90,10 +90,6 @@ export class Commits {
     const { change } = pending;
     const record = recordOf(change, !segments.areNone);
     try {
-      if (this.#isRepeated(change)) {
-        pending.resolve(true);
-        return undefined;
-      }
       const heldBytes = this.#hold(change, lengthOf(record));
       try {
         return { ...pending, record, heldBytes, name: change.kind === "file" ? this.#rename(change) : "", offset: 0 };
@@ -116,14 +112,6 @@ export class Commits {
       if (change.kind !== "delete" || !(error instanceof VitrineError) || error.code !== "no_room") throw error;
       return 0;
     }
-  }
-
-  /** A thread asks once more for what an owner that has ended had made already. */
-  #isRepeated(change: Change): boolean {
-    if ((change.kind !== "record" && change.kind !== "file") || change.again !== true) return false;
-    const isThere = this.#options.index.find(change.key)?.meta.version === change.meta.version;
-    if (isThere && change.kind === "file") this.#options.space.release(change.heldBytes);
-    return isThere;
   }
 
   #make(planned: readonly Planned[]): readonly (IndexRow | undefined)[] {

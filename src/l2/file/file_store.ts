@@ -1,10 +1,9 @@
 import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import { keyId, type ObjectKey } from "../../core/key.ts";
 import { isExpired } from "../../core/object.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../adapter.ts";
 import { Calls } from "../calls.ts";
@@ -176,6 +175,10 @@ export class FileStore implements StoreCalls {
         this.#pendingKeys.add(idOf(change));
         this.#schedule(change.kind === "damaged" || change.durable || this.#pending.length >= MAX_BATCH);
       }));
+  }
+
+  damaged(row: IndexRow): Promise<boolean> {
+    return this.change({ kind: "damaged", row });
   }
 
   async hold(bytes: number, heldBytes: number): Promise<number> {

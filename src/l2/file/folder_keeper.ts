@@ -1,7 +1,6 @@
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierUsage } from "../adapter.ts";
 import type { FileStore } from "./file_store.ts";
@@ -53,6 +52,10 @@ export class FolderKeeper implements StoreCalls {
 
   change(change: Change): Promise<boolean> {
     return this.#run((store) => store.change(change));
+  }
+
+  damaged(row: IndexRow): Promise<boolean> {
+    return this.change({ kind: "damaged", row });
   }
 
   hold(bytes: number, heldBytes: number): Promise<number> {

@@ -1,9 +1,7 @@
 import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
-import { isPackedHeaders } from "../../core/kept_headers.ts";
+import { isPackedHeaders, type ObjectMeta } from "../../core/object.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-
 /** Payload bytes under one checksum: the unit of reading and verifying. */
 export const BLOCK_BYTES: number = 1024 * 1024;
 

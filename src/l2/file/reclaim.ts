@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { keyId, type ObjectKey } from "../../core/key.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { IndexRow } from "./place.ts";

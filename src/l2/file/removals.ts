@@ -1,4 +1,4 @@
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { TierRemovalListener, TierRemovalReason } from "../adapter.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";

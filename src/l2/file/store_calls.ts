@@ -13,8 +13,6 @@ export type Change =
     readonly payload: Uint8Array;
     /** Whether it must be on stable storage before the change is done. */
     readonly durable: boolean;
-    /** Asked for a second time: the owner before this one may have made it. */
-    readonly again?: true;
   }
   /** Stores an object whose bytes lie in a finished temp file; the file is synced already if the change is durable. */
   | {
@@ -26,19 +24,26 @@ export type Change =
     /** What was held for it with `hold`, and is given back now. */
     readonly heldBytes: number;
     readonly durable: boolean;
-    readonly again?: true;
   }
   /** Removes whatever the key has, unless its time is up. */
   | { readonly kind: "delete"; readonly key: ObjectKey; readonly durable: boolean }
   /** Removes exactly this entry, because its bytes are damaged. */
   | { readonly kind: "damaged"; readonly row: IndexRow };
 
-/** What the thread that owns a folder does for the others. Every call throws VitrineError. */
-export interface StoreCalls {
+/** What the owner of a folder does for threads that read from it. Every call throws VitrineError. */
+export interface FolderCalls {
   /** Why the folder cannot be used for now; undefined if it can. */
   readonly trouble: string | undefined;
   /** The entry of a key, unless its time is up. `use`: note it as used, for eviction's order. */
   find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined>;
+  /** Removes exactly this entry, because its bytes are damaged; false if it is gone. */
+  damaged(row: IndexRow): Promise<boolean>;
+  list(query: ListQuery): Promise<ListPage>;
+  usage(): Promise<TierUsage>;
+}
+
+/** What it does in its own thread, for whoever owns the tiers. Every call throws VitrineError. */
+export interface StoreCalls extends FolderCalls {
   /**
    * Resolves when the change is done: visible and, if asked for, durable. Whether there was an object before. Throws
    * no_room, tier_failed.
@@ -57,13 +62,8 @@ export interface StoreCalls {
    * visible any more.
    */
   clear(tenant: string | undefined, onInvisible?: () => void): Promise<number>;
-  list(query: ListQuery): Promise<ListPage>;
-  /**
-   * Keys in the order of the log, so many behind a place in it, and the place of the last. Missing where another thread
-   * owns the folder.
-   */
-  keys?(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }>;
-  usage(): Promise<TierUsage>;
+  /** Keys in the order of the log, so many behind a place in it, and the place of the last. */
+  keys(after: number, limit: number): Promise<{ readonly keys: readonly ObjectKey[]; readonly last: number }>;
   /** Finishes what was asked for and, from the last user, brings the folder into order. */
   close(): Promise<void>;
 }

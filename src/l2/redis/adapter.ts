@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import { isExpired, type ObjectMeta } from "../../core/object.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type {
   L2Adapter,

@@ -1,6 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import { type Connect, type Connection, within } from "./connection.ts";
 import type { Script } from "./scripts.ts";
 

@@ -1,32 +1,41 @@
-import { Batch } from "../../core/batch.ts";
+import { Batch } from "../../core/coalesce.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, failureOf } from "../../core/failure.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Port } from "../../core/port.ts";
+import { failureOf, type Port } from "../../core/threads.ts";
 import type { StorageContext } from "../context.ts";
-import type { StoreResult } from "../tiers/tier.ts";
-import type { Asked, FinishedTier, FromOwner, ToOwner } from "./messages.ts";
-import type { FollowedWrite } from "./tier_changes.ts";
+import type { PutResult } from "../types.ts";
+import type { Asked, AskedChunk, AskedFinish, FromOwner, ToOwner } from "./messages.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
+import { StreamWindow } from "./stream_window.ts";
+import type { FollowedWrite, TierStream } from "./tier_changes.ts";
 import type { TierOwner } from "./tier_owner.ts";
 
 /** Options of a ChangeServer. */
 export interface ChangeServerOptions {
   readonly owner: TierOwner;
-  readonly context: Pick<StorageContext, "tiers" | "clock">;
+  readonly context: Pick<StorageContext, "clock">;
   /** Told that L1 has something to store. */
   readonly wake: (followed: FollowedWrite | undefined) => void;
 }
 
+/** An upload of the worker that is stored as it arrives. */
+interface Stream {
+  readonly stream: TierStream;
+  readonly window: StreamWindow;
+  /** Resolves when what came before is stored. */
+  tail: Promise<void>;
+}
+
 /**
- * The owner's side of the line to one worker, until its port closes or `end` is called: then the turn that it was given
- * is over. What it asked for before is done all the same, unless its memory goes with it.
+ * The owner's side of the line to one worker, until its port closes or `end` is called: then its streams break off.
+ * What it asked for before is done all the same, unless its memory goes with it.
  */
 export class ChangeServer {
   readonly #options: ChangeServerOptions;
   readonly #port: Port<readonly FromOwner[], readonly ToOwner[]>;
   readonly #said = new Batch<FromOwner>((said) => this.#hasEnded || this.#port.post(said));
-  /** Streams whose turn it is. */
-  readonly #granted = new Map<number, PromiseWithResolvers<readonly StoreResult[]>>();
+  readonly #streams = new Map<number, Stream>();
+  /** Of writes that were given room and have not tried yet. */
+  readonly #rooms = new Map<number, ReleaseRoom>();
   #hasEnded = false;
 
   constructor(port: Port<readonly FromOwner[], readonly ToOwner[]>, options: ChangeServerOptions) {
@@ -38,13 +47,14 @@ export class ChangeServer {
   end(): void {
     this.#hasEnded = true;
     this.#port.close();
-    for (const { reject } of this.#granted.values()) reject(workerGone());
-    this.#granted.clear();
+    for (const id of this.#streams.keys()) this.#abort(id);
+    for (const id of this.#rooms.keys()) this.#releaseRoom(id);
   }
 
   #hear(said: ToOwner): void {
     if (said.kind === "wake") this.#options.wake(said.followed);
-    else if (said.kind === "finished") this.#finished(said.id, said.tiers);
+    else if (said.kind === "aborted") this.#abort(said.stream);
+    else if (said.kind === "tried") this.#releaseRoom(said.id);
     else void this.#answer(said.id, said.asked);
   }
 
@@ -59,35 +69,67 @@ export class ChangeServer {
   #make(id: number, asked: Asked) {
     const { owner, context: { clock } } = this.#options;
     if (asked.kind === "put") return owner.put(asked.write);
-    if (asked.kind === "stream") return owner.stream(asked.write, (meta) => this.#grant(id, meta));
+    if (asked.kind === "chunk") return this.#store(asked);
+    if (asked.kind === "finish") return this.#finish(asked);
+    if (asked.kind === "room") return this.#waitForRoom(id, asked.request);
     if (asked.kind === "clear") return owner.clear(asked.tenant, asked.tier);
     return owner.delete(asked.key, asked.precondition, () => {
       if (clock.monotonicMs() >= asked.untilMs) throw new VitrineError("tier_failed", "delete object: too late");
     });
   }
 
-  #grant(id: number, meta: ObjectMeta): Promise<readonly StoreResult[]> {
-    if (this.#hasEnded) return Promise.reject(workerGone());
-    const grant = Promise.withResolvers<readonly StoreResult[]>();
-    this.#granted.set(id, grant);
-    this.#said.add({ kind: "granted", id, meta });
-    return grant.promise;
+  async #waitForRoom(id: number, request: RoomRequest): Promise<undefined> {
+    const release = await this.#options.owner.room(request);
+    this.#rooms.set(id, release);
+    if (this.#hasEnded) this.#releaseRoom(id);
+    return undefined;
   }
 
-  #finished(id: number, finished: readonly FinishedTier[] | undefined): void {
-    const { tiers } = this.#options.context;
-    const grant = this.#granted.get(id);
-    this.#granted.delete(id);
-    if (finished === undefined) grant?.reject(new VitrineError("client_gone", "store upload: it was given up"));
-    else {
-      grant?.resolve(finished.flatMap(({ failure, isInDoubt }, index) => {
-        const tier = tiers[index];
-        return tier === undefined ? [] : [{ tier, error: failure && errorOf(failure), isInDoubt }];
-      }));
+  #releaseRoom(id: number): void {
+    this.#rooms.get(id)?.();
+    this.#rooms.delete(id);
+  }
+
+  async #store({ stream: id, opens, start, end }: AskedChunk): Promise<undefined> {
+    if (opens !== undefined) this.#open(id, opens);
+    const upload = this.#upload(id);
+    const { stream, window } = upload;
+    upload.tail = upload.tail.then(() => stream.write(window.bytes(start, end)));
+    await upload.tail;
+    return undefined;
+  }
+
+  #open(id: number, opens: NonNullable<AskedChunk["opens"]>): void {
+    const window = new StreamWindow(opens.window);
+    // It may have waited for this owner.
+    if (window.isAbandoned || this.#hasEnded) return;
+    const stream = this.#options.owner.stream(opens.request, () => {
+      if (window.isAbandoned || this.#hasEnded) {
+        throw new VitrineError("client_gone", "store upload: nobody waits for it any more");
+      }
+    });
+    this.#streams.set(id, { stream, window, tail: Promise.resolve() });
+  }
+
+  async #finish({ stream: id, write }: AskedFinish): Promise<PutResult> {
+    const { stream, tail } = this.#upload(id);
+    await tail;
+    try {
+      return await stream.finish(write);
+    } finally {
+      this.#abort(id);
     }
   }
-}
 
-function workerGone(): VitrineError {
-  return new VitrineError("client_gone", "store upload: its worker is gone");
+  #upload(id: number): Stream {
+    const upload = this.#streams.get(id);
+    if (upload === undefined) throw new VitrineError("client_gone", "store upload: it was broken off");
+    return upload;
+  }
+
+  /** Ends an upload; one that has been finished stays as it is. */
+  #abort(id: number): void {
+    this.#streams.get(id)?.stream.abort();
+    this.#streams.delete(id);
+  }
 }

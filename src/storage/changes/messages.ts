@@ -1,15 +1,32 @@
-import type { Failure } from "../../core/failure.ts";
+import type { Failure } from "../../core/threads.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { Precondition } from "../../core/object.ts";
 import type { PutResult } from "../types.ts";
-import type { FollowedWrite, StagedWrite, StreamedWrite } from "./tier_changes.ts";
+import type { RoomRequest } from "./store_room.ts";
+import type { FollowedWrite, StagedWrite, StreamRequest, VerifiedWrite } from "./tier_changes.ts";
 
-/** A change that a worker asks for. */
+/** Bytes of a stream, in its window. The first ones open it. */
+export interface AskedChunk {
+  readonly kind: "chunk";
+  readonly stream: number;
+  readonly opens: { readonly request: StreamRequest; readonly window: SharedArrayBuffer } | undefined;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The end of a stream, which then becomes visible. */
+export interface AskedFinish {
+  readonly kind: "finish";
+  readonly stream: number;
+  readonly write: VerifiedWrite;
+}
+
+/** A request of a worker. */
 export type Asked =
   | { readonly kind: "put"; readonly write: StagedWrite }
-  /** Answered with "granted" when it is the worker's turn to finish; it then says "finished". */
-  | { readonly kind: "stream"; readonly write: StreamedWrite }
+  | AskedChunk
+  | AskedFinish
+  | { readonly kind: "room"; readonly request: RoomRequest }
   | {
     readonly kind: "delete";
     readonly key: ObjectKey;
@@ -19,29 +36,26 @@ export type Asked =
   }
   | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined };
 
-/** The outcome in one tier of a stream's last step, which a worker was granted. */
-export interface FinishedTier {
-  readonly failure: Failure | undefined;
-  readonly isInDoubt: boolean;
-}
-
 /** A message of a worker to the owner of the tiers; all of one turn go together. */
 export type ToOwner =
   | { readonly kind: "asked"; readonly id: number; readonly asked: Asked }
-  /** Tier by tier. undefined: it has given up, and made nothing visible. */
-  | { readonly kind: "finished"; readonly id: number; readonly tiers: readonly FinishedTier[] | undefined }
+  /** The write that was given room by this request has tried. */
+  | { readonly kind: "tried"; readonly id: number }
+  /** The stream was broken off. */
+  | { readonly kind: "aborted"; readonly stream: number }
   | { readonly kind: "wake"; readonly followed: FollowedWrite | undefined };
 
-/** The answer of the owner to each kind of change. */
+/** The owner's answer to each kind of request. */
 export interface Answers {
   readonly put: PutResult;
-  readonly stream: PutResult;
+  readonly chunk: undefined;
+  readonly finish: PutResult;
+  readonly room: undefined;
   readonly delete: boolean;
   readonly clear: Readonly<Record<string, number>>;
 }
 
 /** A message of the owner to a worker; all of one turn go together. */
 export type FromOwner =
-  | { readonly kind: "granted"; readonly id: number; readonly meta: ObjectMeta }
   | { readonly kind: "answered"; readonly id: number; readonly value: Answers[Asked["kind"]] }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure };

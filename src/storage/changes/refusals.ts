@@ -1,6 +1,5 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import { holds, type Precondition } from "../../core/precondition.ts";
+import { holds, type ObjectMeta, type Precondition } from "../../core/object.ts";
 
 /** Throws precondition_failed unless it holds of the object that is there. */
 export function assertHolds(precondition: Precondition | undefined, current: ObjectMeta | undefined): void {

@@ -1,19 +1,20 @@
-import { Batch } from "../../core/batch.ts";
+import { Batch } from "../../core/coalesce.ts";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, failureOf } from "../../core/failure.ts";
+import { errorOf, type Port } from "../../core/threads.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Port } from "../../core/port.ts";
-import type { Precondition } from "../../core/precondition.ts";
-import type { Publish } from "../../core/publish.ts";
+import type { Precondition } from "../../core/object.ts";
+import type { Publish } from "../../core/events.ts";
 import { type Watch, Watchdog } from "../../core/watchdog.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { PutResult } from "../types.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
-import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
+import { RemoteStream } from "./remote_stream.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
+import { StreamWindows } from "./stream_window.ts";
+import type { FollowedWrite, StagedWrite, StreamRequest, TierChanges, TierStream } from "./tier_changes.ts";
 
 /** Options of a RemoteChanges. */
 export interface RemoteChangesOptions {
@@ -29,8 +30,7 @@ export interface RemoteChangesOptions {
 
 interface Waiting {
   readonly asked: Asked;
-  readonly watch: Watch | undefined;
-  readonly finish: FinishStream | undefined;
+  watch: Watch | undefined;
   isSent: boolean;
   readonly resolve: (value: Answers[Asked["kind"]]) => void;
   readonly reject: (error: unknown) => void;
@@ -48,7 +48,12 @@ export class RemoteChanges implements TierChanges {
   readonly #said = new Batch<ToOwner>((said) => this.#send(said));
   #port: Port<readonly ToOwner[], readonly FromOwner[]> | undefined;
   #unsent: ToOwner[] = [];
+  readonly #windows = new StreamWindows();
+  /** Streams that the owner that is reached now has in hand. */
+  readonly #streams = new Set<number>();
   #lastId = 0;
+  /** When a write here was given room last, in monotonic milliseconds. */
+  #roomMs = -Infinity;
 
   constructor(options: RemoteChangesOptions) {
     this.#options = options;
@@ -73,16 +78,24 @@ export class RemoteChanges implements TierChanges {
   disconnect(): void {
     this.#port?.close();
     this.#port = undefined;
-    for (const [id, { isSent, asked }] of this.#waiting) {
+    this.#streams.clear();
+    for (const [id, waiting] of this.#waiting) {
+      const { isSent, asked } = waiting;
       if (!isSent) continue;
+      if (asked.kind === "room") {
+        // Nothing has happened: the next owner is asked.
+        waiting.isSent = false;
+        this.#unsent.push({ kind: "asked", id, asked });
+        continue;
+      }
       this.#showTiers(asked);
-      this.#fail(id, new VitrineError("tier_failed", `${asked.kind} in tiers: the storage thread has ended`));
+      this.#fail(id, ownerGone(asked));
     }
   }
 
   /** Only the tiers know if the change has happened, so L1 must not hide what they hold. */
   #showTiers(asked: Asked): void {
-    if (asked.kind === "clear") return;
+    if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isUnsaved === false);
@@ -96,8 +109,19 @@ export class RemoteChanges implements TierChanges {
     return this.#ask({ kind: "put", write }, write.key);
   }
 
-  stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult> {
-    return this.#ask({ kind: "stream", write }, write.key, finish);
+  stream(request: StreamRequest): TierStream {
+    const { key } = request;
+    const id = this.#nextId();
+    return new RemoteStream({
+      id,
+      request,
+      windows: this.#windows,
+      askChunk: (asked) => this.#ask(asked, key),
+      askFinish: (asked) => this.#ask(asked, key),
+      onAbort: () => {
+        if (this.#streams.delete(id)) this.#said.add({ kind: "aborted", stream: id });
+      },
+    });
   }
 
   delete(key: ObjectKey, precondition: Precondition | undefined): Promise<boolean> {
@@ -110,29 +134,53 @@ export class RemoteChanges implements TierChanges {
     return this.#ask({ kind: "clear", tenant, tier });
   }
 
+  async room(request: RoomRequest): Promise<ReleaseRoom> {
+    const id = this.#nextId();
+    await this.#askAs(id, { kind: "room", request }, request.key);
+    this.#roomMs = this.#options.clock.monotonicMs();
+    return () => {
+      if (this.#port !== undefined) this.#said.add({ kind: "tried", id });
+    };
+  }
+
   wake(followed?: FollowedWrite): void {
     // Of many in a row one is told.
     const isFirst = this.#options.shared.noteWake();
     if (this.#port !== undefined && (isFirst || followed !== undefined)) this.#said.add({ kind: "wake", followed });
   }
 
-  /** Without a key it takes as long as it takes. */
-  async #ask<K extends Asked["kind"]>(
-    asked: Asked & { readonly kind: K },
-    key?: ObjectKey,
-    finish?: FinishStream,
-  ): Promise<Answers[K]> {
-    this.#lastId += 1;
-    const id = this.#lastId;
-    const answer = await new Promise<Answers[Asked["kind"]]>((resolve, reject) => {
-      const isLimited = key !== undefined && this.#options.timeoutMs > 0;
-      const watch = isLimited ? this.#watchdog.watch(() => this.#giveUp(id, asked.kind, key)) : undefined;
-      watch?.wait();
-      this.#waiting.set(id, { asked, watch, finish, isSent: false, resolve, reject });
-      this.#said.add({ kind: "asked", id, asked });
-    });
+  async #ask<K extends Asked["kind"]>(asked: Asked & { readonly kind: K }, key?: ObjectKey): Promise<Answers[K]> {
+    const answer = await this.#askAs(this.#nextId(), asked, key);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each change with what it gives
     return answer as Answers[K];
+  }
+
+  /** Without a key there is no time limit. */
+  #askAs(id: number, asked: Asked, key: ObjectKey | undefined): Promise<Answers[Asked["kind"]]> {
+    return new Promise((resolve, reject) => {
+      const watch = key && this.#watch(id, asked.kind, key);
+      this.#waiting.set(id, { asked, watch, isSent: false, resolve, reject });
+      this.#said.add({ kind: "asked", id, asked });
+    });
+  }
+
+  #nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  #watch(id: number, kind: Asked["kind"], key: ObjectKey): Watch | undefined {
+    const { clock, timeoutMs } = this.#options;
+    if (timeoutMs === 0) return undefined;
+    const watch = this.#watchdog.watch(() => {
+      // A write that waits in a queue that moves goes on waiting.
+      const goesOn = kind === "room" && clock.monotonicMs() - this.#roomMs < timeoutMs;
+      const waiting = this.#waiting.get(id);
+      if (!goesOn) this.#giveUp(id, kind, key);
+      else if (waiting !== undefined) waiting.watch = this.#watch(id, kind, key);
+    });
+    watch.wait();
+    return watch;
   }
 
   #send(said: readonly ToOwner[]): void {
@@ -140,39 +188,29 @@ export class RemoteChanges implements TierChanges {
       this.#unsent.push(...said.filter(({ kind }) => kind === "asked"));
       return;
     }
-    for (const each of said) {
-      const waiting = each.kind === "asked" ? this.#waiting.get(each.id) : undefined;
-      if (waiting !== undefined) waiting.isSent = true;
-    }
-    this.#port.post(said);
+    const sendable = said.filter((each) => each.kind !== "asked" || this.#mark(each.id, each.asked));
+    if (sendable.length > 0) this.#port.post(sendable);
+  }
+
+  /** Notes that a request is sent; false if it cannot be: it goes on with a stream that ended with another owner. */
+  #mark(id: number, asked: Asked): boolean {
+    if (asked.kind === "chunk" && asked.opens !== undefined) this.#streams.add(asked.stream);
+    const isOver = (asked.kind === "chunk" || asked.kind === "finish") && !this.#streams.has(asked.stream);
+    if (asked.kind === "finish") this.#streams.delete(asked.stream);
+    const waiting = this.#waiting.get(id);
+    if (isOver) this.#fail(id, ownerGone(asked));
+    else if (waiting !== undefined) waiting.isSent = true;
+    return !isOver;
   }
 
   #hear(said: readonly FromOwner[]): void {
     for (const each of said) {
-      if (each.kind === "granted") void this.#finish(each.id, each.meta);
-      else if (each.kind === "failed") this.#fail(each.id, errorOf(each.failure));
-      else this.#take(each.id)?.resolve(each.value);
+      const waiting = this.#take(each.id);
+      if (each.kind === "failed") waiting?.reject(errorOf(each.failure));
+      else if (waiting !== undefined) waiting.resolve(each.value);
+      // Room that it was given, if any, is for others.
+      else this.#said.add({ kind: "tried", id: each.id });
     }
-  }
-
-  /** It is the turn of a stream. */
-  async #finish(id: number, meta: ObjectMeta): Promise<void> {
-    const waiting = this.#waiting.get(id);
-    if (waiting?.finish === undefined) {
-      this.#said.add({ kind: "finished", id, tiers: undefined });
-      return;
-    }
-    // Its tiers have time-outs of their own.
-    waiting.watch?.rest();
-    const assertGranted = (): void => {
-      if (this.#waiting.has(id)) return;
-      throw new VitrineError("tier_failed", "store upload: the storage thread that let it store has ended");
-    };
-    const results = await waiting.finish(meta, assertGranted);
-    if (!this.#waiting.has(id)) return;
-    const tiers = results.map(({ error, isInDoubt }) => ({ failure: error && failureOf(error), isInDoubt }));
-    this.#said.add({ kind: "finished", id, tiers });
-    waiting.watch?.wait();
   }
 
   #giveUp(id: number, kind: Asked["kind"], { requestId }: ObjectKey): void {
@@ -192,4 +230,8 @@ export class RemoteChanges implements TierChanges {
     this.#waiting.delete(id);
     return waiting;
   }
+}
+
+function ownerGone({ kind }: Asked): VitrineError {
+  return new VitrineError("tier_failed", `${kind} in tiers: the storage thread has ended`);
 }

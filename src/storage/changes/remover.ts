@@ -1,6 +1,6 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { Precondition } from "../../core/precondition.ts";
-import type { StorageContext } from "../context.ts";
+import type { Precondition } from "../../core/object.ts";
+import type { OwnerContext } from "../context.ts";
 import { isOutdating } from "../is_outdating.ts";
 import { currentOf, nowOf } from "./current.ts";
 import { assertHolds } from "./refusals.ts";
@@ -8,10 +8,10 @@ import type { StoreController } from "./store_controller.ts";
 
 /** Deletes and clears so that nothing brings an object back: no tier, no store that waits, no running load. */
 export class Remover {
-  readonly #context: StorageContext;
+  readonly #context: OwnerContext;
   readonly #stores: StoreController;
 
-  constructor(context: StorageContext, stores: StoreController) {
+  constructor(context: OwnerContext, stores: StoreController) {
     this.#context = context;
     this.#stores = stores;
   }

@@ -1,10 +1,10 @@
-import type { StorageContext } from "../context.ts";
+import type { OwnerContext } from "../context.ts";
 
 /**
  * Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it
  * fails. Never throws.
  */
-export async function repairStale({ tiers, latch }: Pick<StorageContext, "tiers" | "latch">): Promise<void> {
+export async function repairStale({ tiers, latch }: Pick<OwnerContext, "tiers" | "latch">): Promise<void> {
   for (const tier of tiers) {
     let failed = false;
     for (let key = tier.stale.first(); key !== undefined && !failed; key = tier.stale.first()) {

@@ -1,8 +1,8 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import { shareRuns } from "../../core/share_runs.ts";
+import { shareRuns } from "../../core/coalesce.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
-import type { StorageContext } from "../context.ts";
+import type { OwnerContext } from "../context.ts";
 import { IdleCounter } from "../idle_counter.ts";
 import { isOutdating } from "../is_outdating.ts";
 import type { Tier } from "../tiers/tier.ts";
@@ -34,8 +34,8 @@ const SETTLE_LOOK_MS = 10;
 export interface StoreControllerOptions {
   /** How many objects are stored at the same time. */
   readonly concurrency: number;
-  /** Told when objects have been stored, so that there may be room for more. Default: nobody is. */
-  readonly onRoom?: () => void;
+  /** Called when objects have been stored, so that there may be room for more. */
+  readonly onRoom: () => void;
 }
 
 /**
@@ -44,7 +44,7 @@ export interface StoreControllerOptions {
  * another one goes on if it dies.
  */
 export class StoreController {
-  readonly #context: StorageContext;
+  readonly #context: OwnerContext;
   readonly #concurrency: number;
   readonly #onRoom: () => void;
   readonly #idle = new IdleCounter();
@@ -56,7 +56,7 @@ export class StoreController {
   #stored = 0;
   #refused = 0;
 
-  constructor(context: StorageContext, { concurrency, onRoom = () => {} }: StoreControllerOptions) {
+  constructor(context: OwnerContext, { concurrency, onRoom }: StoreControllerOptions) {
     this.#context = context;
     this.#concurrency = concurrency;
     this.#onRoom = onRoom;

@@ -1,9 +1,8 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
 import type { Lease } from "../../l1/types.ts";
-import type { StoreResult } from "../tiers/tier.ts";
 import type { PutResult } from "../types.ts";
+import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 
 /** Facts about a body that arrived whole and was verified. */
 export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "contentType" | "sha256"> {
@@ -12,26 +11,43 @@ export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "con
   readonly ttlSeconds: number;
 }
 
-/** A PUT of an object that lies staged in L1. */
-export interface StagedWrite {
+/** A PUT whose body arrived whole and was verified. */
+export interface VerifiedWrite {
   readonly key: ObjectKey;
   readonly object: NewObject;
   readonly precondition: Precondition | undefined;
-  /** Of the memory. As long as it is live somebody waits for the write. */
+}
+
+/** A PUT of an object that is staged in L1. */
+export interface StagedWrite extends VerifiedWrite {
+  /** The write lease of the memory. While it is live, a client waits for the write. */
   readonly lease: Lease;
 }
 
-/** A PUT whose bytes the thread that took them has given to its own adapters. */
-export interface StreamedWrite extends Omit<StagedWrite, "lease"> {
-  /** True: all tiers must have it; false: one is enough. */
+/** An upload that goes to the tiers as it arrives. */
+export interface StreamRequest {
+  readonly key: ObjectKey;
+  /** undefined: not announced. */
+  readonly sizeBytes: number | undefined;
+  /** True: all tiers must store it; false: one is enough. */
   readonly needsAll: boolean;
 }
 
-/**
- * The last step of a streamed PUT: makes the object visible in the tiers. `assertGranted` throws if it is not this
- * step's turn any more; to be asked with nothing awaited before the object becomes visible.
- */
-export type FinishStream = (meta: ObjectMeta, assertGranted: () => void) => Promise<readonly StoreResult[]>;
+/** An upload on its way to the tiers. Nothing of it is visible before `finish`. */
+export interface TierStream {
+  /**
+   * Resolves when the memory of the chunk may be used again. Throws tier_failed or no_room: the chunk's tiers failed,
+   * or those of a chunk before it.
+   */
+  write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Makes the object visible in the tiers, in the key's turn and unless the precondition fails; then L1 lets go of what
+   * it held. Throws as `TierChanges.put`.
+   */
+  finish(write: VerifiedWrite): Promise<PutResult>;
+  /** Breaks off. Has no effect after `finish`. */
+  abort(): void;
+}
 
 /** A write that waits for its store and belongs to a request whose events carry details. */
 export interface FollowedWrite {
@@ -47,10 +63,8 @@ export interface FollowedWrite {
 export interface TierChanges {
   /** Stores in all tiers, then admits to L1. Throws precondition_failed, no_room, tier_failed. */
   put(write: StagedWrite): Promise<PutResult>;
-  /**
-   * Calls `finish` in the key's turn, unless the precondition fails; then L1 lets go of what it held. Throws as `put`.
-   */
-  stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult>;
+  /** Begins an upload that goes past L1. */
+  stream(request: StreamRequest): TierStream;
   /**
    * Removes the key from all levels; false if none had it. Throws precondition_failed, and tier_failed: then the object
    * may still be there, in L1 too.
@@ -61,6 +75,11 @@ export interface TierChanges {
    * tier_failed.
    */
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>>;
+  /**
+   * Waits for room among what is dirty, where all that wait take turns. Throws tier_failed if none becomes free for
+   * too long.
+   */
+  room(request: RoomRequest): Promise<ReleaseRoom>;
   /** L1 has something that the tiers do not have yet. */
   wake(followed?: FollowedWrite): void;
 }

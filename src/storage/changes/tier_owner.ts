@@ -1,9 +1,8 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Precondition } from "../../core/precondition.ts";
-import type { Decide } from "../../l1/types.ts";
-import type { StorageContext } from "../context.ts";
+import type { ObjectMeta, Precondition } from "../../core/object.ts";
+import type { Decide, StoreLimits } from "../../l1/types.ts";
+import type { OwnerContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import type { StoreResult } from "../tiers/tier.ts";
 import type { PutResult } from "../types.ts";
@@ -13,8 +12,17 @@ import { memoryObject, memorySource } from "./memory_source.ts";
 import { commitOf, newMeta } from "./new_meta.ts";
 import { assertHolds, leaseLost } from "./refusals.ts";
 import { Remover } from "./remover.ts";
-import { StoreController, type StoreControllerOptions } from "./store_controller.ts";
-import type { FinishStream, FollowedWrite, StagedWrite, StreamedWrite, TierChanges } from "./tier_changes.ts";
+import { StoreController } from "./store_controller.ts";
+import { type ReleaseRoom, type RoomRequest, StoreRoom } from "./store_room.ts";
+import { StreamSink } from "./stream_sink.ts";
+import type {
+  FollowedWrite,
+  StagedWrite,
+  StreamRequest,
+  TierChanges,
+  TierStream,
+  VerifiedWrite,
+} from "./tier_changes.ts";
 
 /** How a write gets into the tiers, and then becomes what L1 shows. */
 interface Steps {
@@ -24,24 +32,36 @@ interface Steps {
   readonly admit: (meta: ObjectMeta, decide: Decide) => boolean;
 }
 
+/** Options of a TierOwner. */
+export interface TierOwnerOptions {
+  /** How many objects are stored at the same time. */
+  readonly concurrency: number;
+  /** Bounds on what is acknowledged and not stored yet. */
+  readonly storeQueue: StoreLimits;
+}
+
 /**
  * The owner of the tiers: makes every change in its own thread, those of a key one after the other. Nobody else changes
  * what a tier holds; readers in all threads see by the key's stripe that one is being made.
  */
 export class TierOwner implements TierChanges {
-  readonly #context: StorageContext;
+  readonly #context: OwnerContext;
   readonly #stores: StoreController;
   readonly #remover: Remover;
+  readonly #room: StoreRoom;
   #lessons = 0;
 
   /** Takes the place of an owner that is gone, if there was one. */
-  constructor(context: StorageContext, options: StoreControllerOptions) {
+  constructor(context: OwnerContext, { concurrency, storeQueue: limits }: TierOwnerOptions) {
+    const { l1, shared, clock } = context;
     this.#context = context;
-    this.#stores = new StoreController(context, options);
+    this.#room = new StoreRoom({ l1, shared, limits, monotonicMs: () => clock.monotonicMs() });
+    this.#stores = new StoreController(context, { concurrency, onRoom: () => this.#room.look() });
     this.#remover = new Remover(context, this.#stores);
     if (context.tiers.length === 0) return;
-    context.shared.stripes.reset();
-    context.shared.stale.recount();
+    shared.stripes.reset();
+    shared.stale.recount();
+    shared.noteRoomWaiters(0);
     this.learn();
     // Objects may wait that were acknowledged before.
     this.wake();
@@ -62,15 +82,24 @@ export class TierOwner implements TierChanges {
     return await this.#write(write, { store, admit, needsAll: true });
   }
 
-  async stream(write: StreamedWrite, finish: FinishStream): Promise<PutResult> {
-    const { l1 } = this.#context;
-    const { needsAll } = write;
+  /** `assertWanted` throws if nobody waits for the upload any more. */
+  stream({ key, sizeBytes, needsAll }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
+    const { l1, tiers } = this.#context;
+    const sink = new StreamSink({ key, tiers, sizeBytes, needsAll });
+    const store = (meta: ObjectMeta): Promise<readonly StoreResult[]> => sink.finish(meta, assertWanted);
     const admit = (_meta: ObjectMeta, decide: Decide): boolean => {
       let isWanted = false;
-      l1.delete([write.key], "replaced", (known) => isWanted = decide(known));
+      l1.delete([key], "replaced", (known) => {
+        assertWanted();
+        return isWanted = decide(known);
+      });
       return isWanted;
     };
-    return await this.#write(write, { store: (meta) => finish(meta, () => l1.assertAlive()), admit, needsAll });
+    return {
+      write: (chunk) => sink.write(chunk),
+      finish: (write) => this.#write(write, { store, admit, needsAll }),
+      abort: () => sink.abort(),
+    };
   }
 
   /** `assertWaiting` throws if nobody waits for it any more. */
@@ -80,6 +109,10 @@ export class TierOwner implements TierChanges {
 
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>> {
     return this.#remover.clear(tenant, tier);
+  }
+
+  room(request: RoomRequest): Promise<ReleaseRoom> {
+    return this.#room.wait(request);
   }
 
   wake(followed?: FollowedWrite): void {
@@ -112,7 +145,7 @@ export class TierOwner implements TierChanges {
     return this.#stores.end();
   }
 
-  #write({ key, object, precondition }: Omit<StreamedWrite, "needsAll">, steps: Steps): Promise<PutResult> {
+  #write({ key, object, precondition }: VerifiedWrite, steps: Steps): Promise<PutResult> {
     const { latch, shared } = this.#context;
     return latch.run(key, async () => {
       const before = await currentOf(this.#context, key, { mustKnow: precondition !== undefined });

@@ -5,7 +5,7 @@ import type { StorageContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import { discardLoad } from "../tiers/discard_load.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
-import type { Tier } from "../tiers/tier.ts";
+import type { TierReader } from "../tiers/tier_reader.ts";
 import type { ObjectRead } from "../types.ts";
 
 /** What a BypassRead is made of. */
@@ -13,7 +13,7 @@ export interface BypassReadOptions {
   readonly key: ObjectKey;
   readonly meta: ObjectMeta;
   /** Tiers that may have this version; the first one said it has. */
-  readonly tiers: readonly Tier[];
+  readonly tiers: readonly TierReader[];
   readonly tier: string;
   /** An open load of the whole object in the first of the tiers; this read closes it. */
   readonly opened?: L2Load | undefined;

@@ -2,7 +2,7 @@ import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { StorageContext } from "../context.ts";
 import { isOutdating } from "../is_outdating.ts";
-import type { Tier } from "../tiers/tier.ts";
+import type { TierReader } from "../tiers/tier_reader.ts";
 import type { Explanation, Tried } from "../types.ts";
 import { missReason } from "./miss_reason.ts";
 import { peek } from "./peek.ts";
@@ -47,7 +47,7 @@ function lookInMemory(context: StorageContext, key: ObjectKey): Answer {
 
 async function lookInTier(
   context: StorageContext,
-  { key, tier, index }: { readonly key: ObjectKey; readonly tier: Tier; readonly index: number },
+  { key, tier, index }: { readonly key: ObjectKey; readonly tier: TierReader; readonly index: number },
 ): Promise<Answer> {
   if (tier.stale.has(key)) return { tier: tier.name, result: "skipped", reason: "outdated" };
   try {
@@ -72,7 +72,7 @@ function missIn(
   return { tier, result: "miss", reason: loss.reason, removedMs };
 }
 
-function skipped(tier: Tier): Tried {
+function skipped(tier: TierReader): Tried {
   return { tier: tier.name, result: "skipped", reason: "outdated", seconds: 0 };
 }
 

@@ -9,7 +9,7 @@ import type { Watch } from "../key_latch.ts";
 import { askTiers, type TierAnswer } from "../tiers/ask_tiers.ts";
 import { discardLoad } from "../tiers/discard_load.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
-import type { Tier } from "../tiers/tier.ts";
+import type { TierReader } from "../tiers/tier_reader.ts";
 import type { LookupListener, ObjectRead } from "../types.ts";
 import { BypassRead } from "./bypass_read.ts";
 import { followLoad } from "./follow_load.ts";
@@ -37,7 +37,7 @@ export interface FlightOptions {
 interface Found {
   readonly meta: ObjectMeta;
   /** The tiers from the one that has the object. */
-  readonly tiers: readonly Tier[];
+  readonly tiers: readonly TierReader[];
   readonly tier: string;
 }
 
@@ -139,7 +139,7 @@ export class Flight {
    * A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later
    * change of the key cannot break it.
    */
-  async #streamPast(found: Found, opened: L2Load, tier: Tier): Promise<void> {
+  async #streamPast(found: Found, opened: L2Load, tier: TierReader): Promise<void> {
     this.#options.onFull();
     const [first, ...others] = this.#waiting.splice(0);
     first?.resolve(new BypassRead(this.#context, { ...found, key: first.key, opened }));
@@ -211,7 +211,7 @@ export class Flight {
     });
   }
 
-  async #openAgain(tier: Tier, found: Found, key: ObjectKey): Promise<Boarded> {
+  async #openAgain(tier: TierReader, found: Found, key: ObjectKey): Promise<Boarded> {
     const { meta } = found;
     const opened = await tier.openRange(key, { start: 0, end: meta.sizeBytes }).catch(() => undefined);
     if (opened?.meta.version === meta.version) return new BypassRead(this.#context, { ...found, key, opened });

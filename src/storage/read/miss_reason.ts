@@ -1,5 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import type { MissReason } from "../../core/miss_reason.ts";
+import type { MissReason } from "../../core/events.ts";
 import type { StorageContext } from "../context.ts";
 import { isOutdating } from "../is_outdating.ts";
 import type { Loss } from "../shared/ghost_table.ts";

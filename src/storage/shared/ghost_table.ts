@@ -1,4 +1,4 @@
-import { LOSS_REASONS, type LossReason } from "../../core/miss_reason.ts";
+import { LOSS_REASONS, type LossReason } from "../../core/events.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { GHOST, HEAD, type SharedKeysLayout } from "./memory.ts";
 

@@ -43,6 +43,8 @@ export const HEAD = {
   woken: 7,
   /** 1: a key that the ghost index does not know is in no tier. */
   knowsAllKeys: 8,
+  /** How many writes wait for room at the owner of the tiers. */
+  roomWaiters: 9,
   words: 16,
 } as const;
 

@@ -45,6 +45,16 @@ export class SharedKeys {
     Atomics.store(this.#words, HEAD.woken, 0);
   }
 
+  /** True if writes wait for room: then the next one waits behind them. */
+  get isRoomAwaited(): boolean {
+    return Atomics.load(this.#words, HEAD.roomWaiters) > 0;
+  }
+
+  /** For the owner of the tiers. */
+  noteRoomWaiters(count: number): void {
+    Atomics.store(this.#words, HEAD.roomWaiters, count);
+  }
+
   /** Whether a key that the ghost index does not know is certainly in no tier. */
   get knowsAllKeys(): boolean {
     return Atomics.load(this.#words, HEAD.knowsAllKeys) === 1;

@@ -1,10 +1,10 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { Tier } from "./tier.ts";
+import type { TierReader } from "./tier_reader.ts";
 
 /** What the first tier that has the object said. */
 export interface TierAnswer<T> {
   readonly answer: T;
-  readonly tier: Tier;
+  readonly tier: TierReader;
 }
 
 /**
@@ -12,8 +12,8 @@ export interface TierAnswer<T> {
  * and one could not answer.
  */
 export async function askTiers<T>(
-  tiers: readonly Tier[],
-  ask: (tier: Tier) => Promise<T | undefined>,
+  tiers: readonly TierReader[],
+  ask: (tier: TierReader) => Promise<T | undefined>,
 ): Promise<TierAnswer<T> | undefined> {
   let failure: { readonly cause: unknown } | undefined;
   for (const tier of tiers) {

@@ -1,12 +1,11 @@
 import { crc32 } from "node:zlib";
-import { causeText } from "../../core/cause_text.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { discardLoad } from "./discard_load.ts";
-import type { Tier } from "./tier.ts";
+import type { TierReader } from "./tier_reader.ts";
 import { publishRate } from "./publish_rate.ts";
 
 /** Which bytes of which object to load. */
@@ -18,7 +17,7 @@ export interface LoadRequest {
   /** Exclusive. */
   readonly end: number;
   /** The tiers that may have it, in the order they are asked. */
-  readonly tiers: readonly Tier[];
+  readonly tiers: readonly TierReader[];
   /** A load of exactly these bytes that is already open in the first of the tiers. */
   readonly opened?: L2Load | undefined;
 }
@@ -87,7 +86,7 @@ interface Part {
  */
 async function* measured(
   context: StorageContext,
-  tier: Tier,
+  tier: TierReader,
   request: LoadRequest,
   { load, sizeBytes, crc }: Part,
 ): AsyncGenerator<Uint8Array, void, void> {

@@ -1,4 +1,4 @@
-import type { Publish } from "../../core/publish.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 
 /** States how fast an object went to a tier or came from it, if it had bytes and took some time. */

@@ -1,28 +1,15 @@
-import { causeText } from "../../core/cause_text.ts";
-import type { Clock } from "../../core/clock.ts";
-import { VitrineError } from "../../core/errors.ts";
+import { causeText } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
-import type { LossReason } from "../../core/miss_reason.ts";
-import { isExpired, type ObjectMeta } from "../../core/object.ts";
-import type { Publish } from "../../core/publish.ts";
-import type { EventMap } from "../../events/catalogue.ts";
-import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage, WholeObject } from "../../l2/adapter.ts";
-import type { SharedKeys } from "../shared/shared_keys.ts";
-import type { LookupListener } from "../types.ts";
-import { discardLoad } from "./discard_load.ts";
-import { StaleKeys } from "./stale_keys.ts";
+import type { ObjectMeta } from "../../core/object.ts";
+import type { L2Adapter, StoreSource, WholeObject } from "../../l2/adapter.ts";
 import { publishRate } from "./publish_rate.ts";
 import { StoreWatch } from "./store_watch.ts";
+import { TierReader, type TierReaderOptions } from "./tier_reader.ts";
 
 /** What a Tier needs besides its adapter. */
-export interface TierOptions {
-  readonly publish: Publish<EventMap>;
-  readonly clock: Clock;
-  readonly shared: SharedKeys;
+export interface TierOptions extends TierReaderOptions {
   /** Throws shutting_down if this thread was declared dead although it still runs. */
   readonly assertAlive: () => void;
-  /** Its place in the order of tiers, the same in all threads. */
-  readonly index: number;
 }
 
 /** How a store in one tier ended. */
@@ -42,79 +29,15 @@ export interface TierClearing {
   readonly gone: Promise<number>;
 }
 
-/**
- * One L2 adapter as storage uses it: calls are measured and published, outdated copies are never read, every failure is
- * a VitrineError.
- */
-export class Tier {
-  readonly name: string;
+/** One tier as the thread that owns it uses it. */
+export class Tier extends TierReader {
   readonly #adapter: L2Adapter;
-  readonly #publish: Publish<EventMap>;
-  readonly #clock: Clock;
-  readonly #shared: SharedKeys;
   readonly #assertAlive: () => void;
-  /** The keys whose copy here is known to be outdated; the owner of the tiers alone changes them. */
-  readonly stale: StaleKeys;
-  /** Its place in the order of tiers. */
-  readonly index: number;
 
   constructor(adapter: L2Adapter, options: TierOptions) {
-    this.name = adapter.name;
+    super(adapter, options);
     this.#adapter = adapter;
-    this.#publish = options.publish;
-    this.#clock = options.clock;
-    this.#shared = options.shared;
     this.#assertAlive = options.assertAlive;
-    this.index = options.index;
-    this.stale = new StaleKeys(options.shared.stale, options.index);
-  }
-
-  /** Metadata of a current, unexpired copy. Throws tier_failed. */
-  lookup(key: ObjectKey, listener?: LookupListener): Promise<ObjectMeta | undefined> {
-    return this.#ask(key, listener, async () => {
-      const meta = await this.#adapter.lookup(key);
-      return meta === undefined || this.#isOver(key, meta) ? undefined : meta;
-    });
-  }
-
-  /**
-   * Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws
-   * tier_failed.
-   */
-  open(key: ObjectKey, listener?: LookupListener): Promise<L2Load | undefined> {
-    return this.#ask(key, listener, async () => {
-      const load = await this.#adapter.load(key);
-      if (load === undefined || !this.#isOver(key, load.meta)) return load;
-      await discardLoad(load);
-      return undefined;
-    });
-  }
-
-  /**
-   * Opens a load of the bytes [start, end) of an object that a lookup has found; counts as a load once it is read
-   * (loadChunks), or if it fails. Throws tier_failed.
-   */
-  async openRange(
-    key: ObjectKey,
-    range: { readonly start: number; readonly end: number },
-  ): Promise<L2Load | undefined> {
-    const startMs = this.#clock.monotonicMs();
-    try {
-      return this.#readable(key) ? await this.#adapter.load(key, range) : undefined;
-    } catch (error) {
-      const label = this.#label(key);
-      const requestedBytes = range.end - range.start;
-      this.#publish("l2.load.submitted", { ...label, bytes: requestedBytes });
-      this.#publish("l2.load.completed", {
-        ...label,
-        outcome: "failed",
-        bytes: 0,
-        requestedBytes,
-        seconds: this.#since(startMs),
-        error: causeText(error),
-      });
-      throw this.#failure("load", error);
-    }
   }
 
   /**
@@ -155,34 +78,34 @@ export class Tier {
       readonly store: () => Promise<ObjectMeta>;
     },
   ): Promise<StoreResult> {
-    const startMs = this.#clock.monotonicMs();
-    const label = this.#label(key);
-    this.#publish("l2.store.submitted", { ...label, bytes });
+    const startMs = this.clock.monotonicMs();
+    const label = this.label(key);
+    this.publish("l2.store.submitted", { ...label, bytes });
     try {
       const meta = await store();
-      const seconds = this.#since(startMs);
-      this.#publish("l2.store.completed", { ...label, outcome: "ok", bytes: meta.sizeBytes, seconds });
-      publishRate(this.#publish, { tier: this.name, direction: "store", bytes: meta.sizeBytes, seconds });
+      const seconds = this.since(startMs);
+      this.publish("l2.store.completed", { ...label, outcome: "ok", bytes: meta.sizeBytes, seconds });
+      publishRate(this.publish, { tier: this.name, direction: "store", bytes: meta.sizeBytes, seconds });
       return { tier: this, error: undefined, isInDoubt: false };
     } catch (error) {
       const outcome = watch.broken === undefined ? "failed" : "aborted";
-      this.#publish("l2.store.completed", {
+      this.publish("l2.store.completed", {
         ...label,
         outcome,
         bytes: 0,
-        seconds: this.#since(startMs),
+        seconds: this.since(startMs),
         ...(outcome === "failed" ? { error: causeText(error) } : {}),
       });
       const cause = watch.broken === undefined ? error : watch.broken.cause;
       const isOwn = watch.broken !== undefined && cause instanceof Error;
-      return { tier: this, error: isOwn ? cause : this.#failure("store", cause), isInDoubt: watch.isCommitting };
+      return { tier: this, error: isOwn ? cause : this.failure("store", cause), isInDoubt: watch.isCommitting };
     }
   }
 
   /** Deletes for good; true if there was a current copy. Throws tier_failed. */
   async delete(key: ObjectKey): Promise<boolean> {
     const deleted = await this.#delete(key);
-    if (deleted) this.#lost(key, "deleted");
+    if (deleted) this.lost(key, "deleted");
     return deleted;
   }
 
@@ -197,26 +120,26 @@ export class Tier {
   /** Like `forget`, of a copy whose write has failed in the end: what it had replaced here is lost. */
   async withdraw(key: ObjectKey): Promise<void> {
     await this.forget(key);
-    this.#lost(key, "write_failed");
+    this.lost(key, "write_failed");
   }
 
   async #delete(key: ObjectKey): Promise<boolean> {
-    const label = this.#label(key);
+    const label = this.label(key);
     this.#assertAlive();
-    const startMs = this.#clock.monotonicMs();
+    const startMs = this.clock.monotonicMs();
     try {
       const deleted = await this.#adapter.delete(key);
       const outcome = deleted ? "deleted" : "miss";
-      this.#publish("l2.delete.completed", { ...label, outcome, seconds: this.#since(startMs) });
+      this.publish("l2.delete.completed", { ...label, outcome, seconds: this.since(startMs) });
       return !this.stale.remove(key) && deleted;
     } catch (error) {
-      this.#publish("l2.delete.completed", {
+      this.publish("l2.delete.completed", {
         ...label,
         outcome: "error",
-        seconds: this.#since(startMs),
+        seconds: this.since(startMs),
         error: causeText(error),
       });
-      throw this.#failure("delete", error);
+      throw this.failure("delete", error);
     }
   }
 
@@ -228,11 +151,6 @@ export class Tier {
   /** The keys of all that is here; undefined if others may store there. */
   keys(): AsyncIterable<readonly ObjectKey[]> | undefined {
     return this.#adapter.keys?.();
-  }
-
-  /** Why the tier cannot be used for now, or undefined. */
-  get trouble(): string | undefined {
-    return this.#adapter.trouble;
   }
 
   /** Removes every object, or one tenant's. To be called while no key changes. Throws tier_failed, by both promises. */
@@ -253,95 +171,11 @@ export class Tier {
         if (isVisible) onInvisible();
         return count;
       } catch (error) {
-        const failure = this.#failure("clear", error);
+        const failure = this.failure("clear", error);
         reject(failure);
         throw failure;
       }
     };
     return { invisible, gone: clear() };
-  }
-
-  /** A page of what is here, outdated copies included. Throws tier_failed. */
-  async list(query: ListQuery): Promise<ListPage> {
-    try {
-      return await this.#adapter.list(query);
-    } catch (error) {
-      throw this.#failure("list", error);
-    }
-  }
-
-  usage(): Promise<TierUsage> {
-    return this.#adapter.usage();
-  }
-
-  close(): Promise<void> {
-    return this.#adapter.close();
-  }
-
-  /** False if the copy of this key must not be read. Throws tier_failed if nothing here may be read. */
-  #readable(key: ObjectKey): boolean {
-    if (this.stale.distrusted) {
-      throw new VitrineError(
-        "tier_failed",
-        `read tier: too many outdated copies could not be deleted in ${this.name}`,
-        {
-          details: { tier: this.name },
-        },
-      );
-    }
-    return !this.stale.has(key);
-  }
-
-  async #ask<T>(
-    key: ObjectKey,
-    listener: LookupListener | undefined,
-    call: () => Promise<T | undefined>,
-  ): Promise<T | undefined> {
-    if (!this.#readable(key)) return undefined;
-    const startMs = this.#clock.monotonicMs();
-    const told = (
-      outcome: EventMap["l2.lookup.completed"]["outcome"],
-      failure: { readonly error?: string } = {},
-    ): void => {
-      const seconds = this.#since(startMs);
-      const label = this.#label(key);
-      this.#publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });
-      listener?.asked(this.name, { startMs, seconds });
-    };
-    try {
-      const answer = await call();
-      told(answer === undefined ? "miss" : "hit");
-      return answer;
-    } catch (error) {
-      told("error", { error: causeText(error) });
-      throw this.#failure("lookup", error);
-    }
-  }
-
-  /** Whether the time of an object is up that the adapter still gives. */
-  #isOver(key: ObjectKey, meta: ObjectMeta): boolean {
-    const isOver = isExpired(meta, this.#clock.nowMs());
-    if (isOver) this.#lost(key, "expired");
-    return isOver;
-  }
-
-  #lost(key: ObjectKey, reason: LossReason): void {
-    this.#shared.ghosts.lost(key, { tier: this.index + 1, reason, atMs: this.#clock.monotonicMs() });
-  }
-
-  #label({ tenant, requestId }: ObjectKey) {
-    return { tier: this.name, tenant, keys: 1, requestId };
-  }
-
-  #since(startMs: number): number {
-    return (this.#clock.monotonicMs() - startMs) / 1000;
-  }
-
-  #failure(action: string, error: unknown): VitrineError {
-    if (error instanceof VitrineError && (error.code === "tier_failed" || error.code === "no_room")) return error;
-    return new VitrineError("tier_failed", `${action} in tier: ${this.name}`, {
-      cause: error,
-      details: { tier: this.name },
-    });
   }
 }

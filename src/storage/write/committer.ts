@@ -1,18 +1,14 @@
 import type { ObjectMeta } from "../../core/object.ts";
-import type { Decide } from "../../l1/types.ts";
+import type { Decide, StoreLimits } from "../../l1/types.ts";
 import { currentOf, nowOf } from "../changes/current.ts";
 import { commitOf, newMeta } from "../changes/new_meta.ts";
+import type { ReleaseRoom } from "../changes/store_room.ts";
 import { assertHolds, leaseLost } from "../changes/refusals.ts";
-import type { StreamedWrite, TierChanges } from "../changes/tier_changes.ts";
+import type { StreamRequest, TierChanges, TierStream, VerifiedWrite } from "../changes/tier_changes.ts";
 import type { StorageContext } from "../context.ts";
 import type { Watch } from "../key_latch.ts";
 import type { PutResult } from "../types.ts";
 import type { StagedSink } from "./staged_sink.ts";
-import type { StoreRoom } from "./store_room.ts";
-import type { StreamSink } from "./stream_sink.ts";
-
-/** A body that arrived whole and was verified. */
-export type VerifiedWrite = Omit<StreamedWrite, "needsAll">;
 
 /** What the tiers hold of a key, and whether that may have changed since. */
 interface Looked {
@@ -24,27 +20,30 @@ interface Looked {
 export class Committer {
   readonly #context: StorageContext;
   readonly #changes: TierChanges;
-  readonly #room: StoreRoom;
+  readonly #limits: StoreLimits;
 
-  constructor(context: StorageContext, options: { readonly changes: TierChanges; readonly room: StoreRoom }) {
+  constructor(
+    context: StorageContext,
+    options: { readonly changes: TierChanges; readonly storeQueue: StoreLimits },
+  ) {
     this.#context = context;
     this.#changes = options.changes;
-    this.#room = options.room;
+    this.#limits = options.storeQueue;
   }
 
   /** Admits to L1; the tiers get it in the background. Waits while there is no room for more that is not stored. */
   async behind(write: VerifiedWrite, staged: StagedSink): Promise<PutResult> {
-    const { tiers, latch } = this.#context;
+    const { tiers, latch, shared } = this.#context;
     const { key, object, precondition } = write;
     const isStored = tiers.length > 0;
-    const { tenant } = key;
-    let isFull = isStored && this.#room.isAwaited(tenant);
-    let hasWaited = false;
+    let isFull = isStored && shared.isRoomAwaited;
+    let release: ReleaseRoom | undefined;
     try {
       for (let looked: Looked | undefined;;) {
         if (isFull) {
-          await this.#room.wait(tenant, { bytes: object.sizeBytes, again: hasWaited });
-          hasWaited = true;
+          const again = release !== undefined;
+          release?.();
+          release = await this.#changes.room({ key, bytes: object.sizeBytes, again });
         }
         const admitted = this.#admit(write, staged, looked);
         isFull = admitted === "full";
@@ -57,7 +56,7 @@ export class Committer {
         looked = { watch, inTiers: await currentOf(this.#context, key, { mustKnow: precondition !== undefined }) };
       }
     } finally {
-      if (hasWaited) this.#room.look();
+      release?.();
     }
   }
 
@@ -66,12 +65,9 @@ export class Committer {
     return this.#changes.put({ ...write, lease: staged.lease });
   }
 
-  /** Makes an object visible that was streamed to the tiers. */
-  streamed(write: VerifiedWrite, stream: StreamSink, options: { readonly needsAll: boolean }): Promise<PutResult> {
-    return this.#changes.stream(
-      { ...write, ...options },
-      (meta, assertGranted) => stream.finish(meta, assertGranted),
-    );
+  /** An upload that goes past L1, to the tiers. */
+  stream(request: StreamRequest): TierStream {
+    return this.#changes.stream(request);
   }
 
   /**
@@ -92,7 +88,7 @@ export class Committer {
       return true;
     };
     const meta = newMeta(this.#context, object);
-    const unsaved = tiers.length > 0 ? this.#room.limits : undefined;
+    const unsaved = tiers.length > 0 ? this.#limits : undefined;
     const outcome = l1.admit(commitOf(staged.lease, meta), { unsaved, decide });
     if (outcome === "full") return outcome;
     if (outcome === "unwanted") return undefined;

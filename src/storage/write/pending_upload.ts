@@ -1,17 +1,17 @@
 import { createHash, type Hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
+import type { TierStream } from "../changes/tier_changes.ts";
 import type { StorageContext } from "../context.ts";
 import type { MaybePromise, PutRequest, PutResult, Upload } from "../types.ts";
 import type { Committer } from "./committer.ts";
-import type { StagedSink } from "./staged_sink.ts";
-import { StreamSink } from "./stream_sink.ts";
+import { StagedSink } from "./staged_sink.ts";
 
 /** What a PendingUpload is made of. */
 export interface PendingUploadOptions {
   readonly request: PutRequest;
   /** Where the body goes: into L1, or (no room there, or too large) straight to the tiers. */
-  readonly sink: StagedSink | StreamSink;
+  readonly sink: StagedSink | TierStream;
   /** Acknowledge only when all tiers have it. */
   readonly through: boolean;
   readonly maxObjectBytes: number;
@@ -26,7 +26,7 @@ export class PendingUpload implements Upload {
   readonly #options: PendingUploadOptions;
   readonly #hash: Hash | undefined;
   #staged: StagedSink | undefined;
-  #stream: StreamSink | undefined;
+  #stream: TierStream | undefined;
   #receivedBytes = 0;
   #crc = 0;
   #state: "open" | "finishing" | "ended" = "open";
@@ -35,8 +35,8 @@ export class PendingUpload implements Upload {
     this.#context = context;
     this.#options = options;
     this.#hash = options.request.sha256 === "" ? undefined : createHash("sha256");
-    if (options.sink instanceof StreamSink) this.#stream = options.sink;
-    else this.#staged = options.sink;
+    if (options.sink instanceof StagedSink) this.#staged = options.sink;
+    else this.#stream = options.sink;
   }
 
   write(chunk: Uint8Array): MaybePromise<void> {
@@ -90,13 +90,13 @@ export class PendingUpload implements Upload {
     next: { readonly chunk: Uint8Array; readonly refusal: "no_room" | "too_large" },
   ): Promise<void> {
     const { tiers, publish } = this.#context;
-    const { request, through } = this.#options;
+    const { request, through, committer } = this.#options;
     if (next.refusal === "no_room") {
       const { requestId } = request.key;
       publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes: this.#receivedBytes, requestId });
     }
     if (tiers.length === 0) throw new VitrineError(next.refusal, "take upload: L1 cannot hold it and there is no L2");
-    const stream = new StreamSink({ key: request.key, tiers, sizeBytes: request.sizeBytes, needsAll: through });
+    const stream = committer.stream({ key: request.key, sizeBytes: request.sizeBytes, needsAll: through });
     this.#stream = stream;
     for (const chunk of staged.chunks()) await stream.write(chunk);
     await stream.write(next.chunk);
@@ -115,7 +115,7 @@ export class PendingUpload implements Upload {
     const { key, precondition, contentType, sha256, headers, ttlSeconds } = request;
     const body = { sizeBytes: this.#receivedBytes, crc32: this.#crc };
     const write = { key, precondition, object: { ...body, contentType, sha256, headers, ttlSeconds } };
-    if (this.#stream !== undefined) return committer.streamed(write, this.#stream, { needsAll: through });
+    if (this.#stream !== undefined) return this.#stream.finish(write);
     if (this.#staged === undefined) throw new VitrineError("client_gone", "finish upload: it has no bytes");
     return through ? committer.through(write, this.#staged) : committer.behind(write, this.#staged);
   }

@@ -8,7 +8,6 @@ import type { MaybePromise, PutRequest, Upload } from "../types.ts";
 import type { Committer } from "./committer.ts";
 import { PendingUpload } from "./pending_upload.ts";
 import { StagedSink } from "./staged_sink.ts";
-import { StreamSink } from "./stream_sink.ts";
 
 /** What a WriteController needs. */
 export interface WriteControllerOptions {
@@ -79,11 +78,11 @@ export class WriteController {
     const { tiers, publish } = this.#context;
     const durability = request.durability ?? (this.#options.write === "through" ? "l2" : "l1");
     const through = durability === "l2" && tiers.length > 0;
+    const { committer, maxObjectBytes } = this.#options;
     const sink = this.#stage(request) ??
-      new StreamSink({ key: request.key, tiers, sizeBytes: request.sizeBytes, needsAll: through });
+      committer.stream({ key: request.key, sizeBytes: request.sizeBytes, needsAll: through });
     const { tenant, requestId } = request.key;
     publish("sm.write.reserved", { tenant, succeeded: 1, failed: 0, requestId });
-    const { committer, maxObjectBytes } = this.#options;
     const onEnd = (): void => this.#uploads.leave();
     return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
   }

@@ -1,4 +1,3 @@
-import { causeText } from "../../core/cause_text.ts";
 import type { Every } from "../../core/timers.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
@@ -9,6 +8,7 @@ import { LogFile } from "./line_output.ts";
 import { OncePerMinute, Outages } from "./repetition.ts";
 import { RequestLog } from "./request_log.ts";
 import { TelemetryLogging } from "./telemetry.ts";
+import { causeText } from "../../core/errors.ts";
 
 export { lineOutput } from "./line_output.ts";
 

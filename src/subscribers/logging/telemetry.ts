@@ -1,7 +1,7 @@
-import { causeText } from "../../core/cause_text.ts";
 import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
 import { Outages } from "./repetition.ts";
+import { causeText } from "../../core/errors.ts";
 
 /** The clock of a log. */
 export interface LogTime {

@@ -3,8 +3,7 @@ import { Board } from "../../../src/compose/cluster/board.ts";
 import type { FromStorageThread, StorageLines, ToStorageThread } from "../../../src/compose/storage_thread/messages.ts";
 import { StorageThread } from "../../../src/compose/storage_thread/storage_thread.ts";
 import { unready } from "../../../src/compose/server_thread.ts";
-import type { ThreadEvents } from "../../../src/runtime/thread.ts";
-import type { ThreadUsage } from "../../../src/runtime/thread_usage.ts";
+import type { ThreadEvents, ThreadUsage } from "../../../src/runtime/thread.ts";
 
 interface FakeThread extends ThreadEvents<FromStorageThread> {
   readonly heard: ToStorageThread["kind"][];

@@ -9,8 +9,10 @@ import { TierServer } from "./tier_server.ts";
 
 const KEYS = 200;
 const SMALL_BYTES = 3000;
-/** Above the size up to which objects lie in segments: a worker writes its file. */
+/** Above the size up to which objects are in segments. */
 const LARGE_BYTES = 300_000;
+/** Above what L1 admits: the upload goes to the tier as it arrives. */
+const STREAMED_BYTES = 20 * 1024 * 1024;
 const FROZEN_MS = 8000;
 
 /** The file system under the file tier freezes for 8 s, so that the storage thread stands still in a system call. */
@@ -50,10 +52,12 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
   execFileSync("fsfreeze", ["-f", disk]);
   const frozenMs = performance.now();
   let durable: Promise<number>;
+  let streamed: Promise<number>;
   try {
     await store(2);
     await server.put("large", large, { durability: "l1" });
     durable = server.put("durable", small(0, 3));
+    streamed = server.put("streamed", new Uint8Array(STREAMED_BYTES).fill(7));
     const hits: number[] = [];
     const slow: number[] = [];
     const why = await until(
@@ -95,6 +99,7 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
     execFileSync("fsfreeze", ["-u", disk]);
   }
   checks.equal("a durable PUT waits and is made", { actual: await durable, expected: 201 });
+  checks.equal("a streamed PUT waits and is made", { actual: await streamed, expected: 201 });
   const ready = await until(() => server.ready(), (status) => status === 200, { timeoutMs: 10_000 });
   checks.equal("/readyz after the thaw", { actual: ready, expected: 200 });
   const after = await until(() => server.status(), ({ storeQueue }) => storeQueue.entries === 0, { timeoutMs: 20_000 });
@@ -136,6 +141,8 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
   const { body } = await server.get("large");
   if (body.length !== LARGE_BYTES || body[0] !== 9) wrong.push("large");
   if ((await server.get("durable")).status !== 200) wrong.push("durable");
+  const { body: whole } = await server.get("streamed");
+  if (whole.length !== STREAMED_BYTES || whole.some((byte) => byte !== 7)) wrong.push("streamed");
   checks.equal("what was acknowledged is there after a restart", { actual: wrong, expected: [] });
   checks.equal("stop", { actual: await server.stop(), expected: 0 });
 }

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { gzipSync } from "node:zlib";
-import { MAX_KEPT_HEADER_BYTES, MAX_KEPT_HEADERS } from "../../../src/core/kept_headers.ts";
+import { MAX_KEPT_HEADER_BYTES, MAX_KEPT_HEADERS } from "../../../src/core/object.ts";
 import { type ContractCase, pattern, refusal } from "../contract_client.ts";
 
 /** Headers of a PUT, and their values in the answers; null: not sent. */

@@ -90,12 +90,14 @@ export function callsOf(store: StoreCalls): StoreCalls {
       return store.trouble;
     },
     find: (key, use) => store.find(key, use),
+    damaged: (row) => store.damaged(row),
     change: (change) => store.change(change),
     hold: (bytes, heldBytes) => store.hold(bytes, heldBytes),
     release: (bytes) => store.release(bytes),
     relieve: (bytes) => store.relieve(bytes),
     clear: (tenant, onInvisible) => store.clear(tenant, onInvisible),
     list: (query) => store.list(query),
+    keys: (after, limit) => store.keys(after, limit),
     usage: () => store.usage(),
     close: () => store.close(),
   };

@@ -13,7 +13,7 @@ function keeping({ path, clock, publish }: Folder) {
   const options = { path, clock, publish, name: "fs", limitBytes: 0, sync: false };
   const open = (mayMake: boolean) => new FileStore({ ...options, mayMake });
   const keeper = new FolderKeeper({ ...options, open });
-  return { tier: new FileAdapter({ ...options, store: keeper }), keeper };
+  return { tier: new FileAdapter({ ...options, folder: keeper }), keeper };
 }
 
 test("FileAdapter evicts down to what its disk may hold when others fill the disk", async () => {

@@ -6,6 +6,7 @@ import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import { StoreServer } from "../../../src/l2/file/remote/serve_stores.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
+import { callsOf } from "./folder.ts";
 
 /** The owner of a folder, which others reach over lines only. */
 export class Owner {
@@ -48,7 +49,7 @@ export class Owner {
   }
 }
 
-/** An adapter that reaches the owner of its folder over a line; closing it closes the owner, too. */
+/** An adapter that reads over a line to the owner of its folder; closing it closes the owner, too. */
 export class LineAdapter extends FileAdapter {
   readonly line: OwnerLine;
   readonly owner: Owner;
@@ -58,8 +59,9 @@ export class LineAdapter extends FileAdapter {
     const line = new OwnerLine();
     line.connect(portOf<ToOwner, FromOwner>(owner.attach()));
     const { name, path, limitBytes, sync, recordLimitBytes } = options;
-    const store = line.store(0, (segment) => this.forgetSegment(segment));
-    super({ name, path, limitBytes, sync, recordLimitBytes, store });
+    const reads = line.reader(0, (segment) => this.forgetSegment(segment));
+    const folder = { ...callsOf(owner.keeper), ...reads, close: () => Promise.resolve() };
+    super({ name, path, limitBytes, sync, recordLimitBytes, folder });
     this.line = line;
     this.owner = owner;
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { openOwnFolder, type OwnFolder } from "../../../src/l2/file.ts";
-import type { Publish } from "../../../src/core/publish.ts";
+import type { Publish } from "../../../src/core/events.ts";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { holds, inFolder, key, newBench, pattern, sourceOf } from "../support.ts";
 

@@ -193,7 +193,7 @@ test("TimeoutAdapter keeps the newer object when an older store hung before its 
         path: folder.path,
         limitBytes: 0,
         sync: false,
-        store: hanging,
+        folder: hanging,
         recordLimitBytes,
       });
       const { adapter, looks } = patient(inner);

@@ -1,17 +1,18 @@
 import { expect, test } from "bun:test";
+import { VitrineError } from "../../../src/core/errors.ts";
+import { failureOf, type Port } from "../../../src/core/threads.ts";
 import type { ObjectMeta } from "../../../src/core/object.ts";
-import type { Port } from "../../../src/core/port.ts";
 import { noPublish } from "../../../src/events/producer.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
-import type { StagedWrite, StreamedWrite } from "../../../src/storage/changes/tier_changes.ts";
+import { HALF_BYTES, StreamWindow } from "../../../src/storage/changes/stream_window.ts";
+import type { StagedWrite } from "../../../src/storage/changes/tier_changes.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { key, ManualTime, storageBench } from "../../support/storage_bench.ts";
 
 const object = { sizeBytes: 1, crc32: 0, contentType: "", sha256: "", ttlSeconds: 0 };
 const staged: StagedWrite = { key: key("a"), object, precondition: undefined, lease: { slot: 0, generation: 0 } };
-const streamed: StreamedWrite = { key: key("a"), object, precondition: undefined, needsAll: true };
 const meta: ObjectMeta = {
   sizeBytes: 1,
   crc32: 0,
@@ -119,38 +120,126 @@ test("RemoteChanges fails what was sent when the owner ends, and asks the next o
   expect([await unsent, a.posted.length]).toEqual([false, 1]);
 });
 
-test("RemoteChanges.stream finishes when it is its turn, and says what became of it", async () => {
-  const { a } = await crew();
-  const finished = Promise.withResolvers<readonly []>();
-  const told: unknown[] = [];
-  let assertGranted = () => {};
-  const stream = a.changes.stream(streamed, (given, assert) => {
-    told.push(given);
-    assertGranted = assert;
-    return finished.promise;
+/** What a worker has asked of streams: the kind, and the bytes of chunks as text. */
+function streamsOf(posted: readonly (readonly ToOwner[])[]): readonly string[] {
+  const windows = new Map<number, StreamWindow>();
+  return posted.flat().map((each) => {
+    if (each.kind !== "asked") return each.kind;
+    const { asked } = each;
+    if (asked.kind !== "chunk") return asked.kind;
+    if (asked.opens !== undefined) windows.set(asked.stream, new StreamWindow(asked.opens.window));
+    const bytes = windows.get(asked.stream)?.bytes(asked.start, asked.end) ?? new Uint8Array();
+    return bytes.length > 10 ? `${bytes.length} bytes` : new TextDecoder().decode(bytes.slice());
   });
+}
+
+const text = (letters: string) => new TextEncoder().encode(letters);
+const request = { key: key("a"), sizeBytes: undefined, needsAll: true };
+const verified = { key: key("a"), object, precondition: undefined };
+
+test("RemoteChanges.stream passes bytes half a window at a time, and goes on while one half is stored", async () => {
+  const { a } = await crew();
+  const stream = a.changes.stream(request);
+  await stream.write(text("ab"));
   await turn();
-  a.hear({ kind: "granted", id: 1, meta });
-  expect(told).toEqual([meta]);
-  assertGranted();
-  finished.resolve([]);
-  await finished.promise;
+  expect(a.posted).toEqual([]);
+  await stream.write(new Uint8Array(HALF_BYTES - 2));
   await turn();
+  expect(streamsOf(a.posted)).toEqual([`${HALF_BYTES} bytes`]);
+  let hasTaken = false;
+  const second = stream.write(new Uint8Array(HALF_BYTES)).then(() => hasTaken = true);
   await turn();
-  expect(a.posted.at(-1)).toEqual([{ kind: "finished", id: 1, tiers: [] }]);
-  a.hear({ kind: "answered", id: 1, value: { meta, replaced: false } });
-  expect((await stream).meta.version).toBe(7);
-  expect(assertGranted).toThrow("has ended");
+  expect([streamsOf(a.posted).length, hasTaken]).toEqual([2, false]);
+  a.hear({ kind: "answered", id: 2, value: undefined });
+  await second;
+  await stream.write(text("c"));
+  const finishing = stream.finish(verified);
+  await turn();
+  a.hear({ kind: "answered", id: 3, value: undefined });
+  await turn();
+  expect(streamsOf(a.posted)).toEqual([`${HALF_BYTES} bytes`, `${HALF_BYTES} bytes`, "c"]);
+  a.hear({ kind: "answered", id: 4, value: undefined });
+  while (streamsOf(a.posted).at(-1) !== "finish") await turn();
+  a.hear({ kind: "answered", id: 5, value: { meta, replaced: false } });
+  expect((await finishing).meta.version).toBe(7);
+  stream.abort();
+  await turn();
+  expect(streamsOf(a.posted).length).toBe(4);
 });
 
-test("RemoteChanges gives up what is not answered in time, and makes nothing of a turn that comes too late", async () => {
+test("RemoteChanges.stream fails with what the owner failed with, and says once that it is broken off", async () => {
+  const { a } = await crew();
+  const stream = a.changes.stream(request);
+  const finishing = failuresOf([stream.finish(verified)]);
+  await turn();
+  expect(streamsOf(a.posted)).toEqual([""]);
+  a.hear({ kind: "failed", id: 2, failure: failureOf(new VitrineError("no_room", "store upload: the disk is full")) });
+  expect(await finishing).toEqual(["store upload: the disk is full"]);
+  stream.abort();
+  stream.abort();
+  await turn();
+  expect(streamsOf(a.posted)).toEqual(["", "aborted"]);
+  const asked = a.posted[0]?.[0];
+  const opens = asked?.kind === "asked" && asked.asked.kind === "chunk" ? asked.asked.opens : undefined;
+  expect(opens && new StreamWindow(opens.window).isAbandoned).toBe(true);
+});
+
+test("RemoteChanges.stream does not go on with another owner", async () => {
+  const { a } = await crew();
+  const [stream, fresh] = [a.changes.stream(request), a.changes.stream(request)];
+  const first = stream.write(new Uint8Array(HALF_BYTES));
+  await first;
+  await turn();
+  a.close();
+  const failed = failuresOf([stream.write(new Uint8Array(HALF_BYTES))]);
+  // What was not sent to the last owner is for the next one.
+  await fresh.write(new Uint8Array(HALF_BYTES));
+  await turn();
+  const next = fakePort();
+  a.changes.connect(next.port);
+  expect(await failed).toEqual(["chunk in tiers: the storage thread has ended"]);
+  await turn();
+  expect(next.posted.flat().map((each) => each.kind === "asked" && each.asked.kind === "chunk" && each.asked.stream))
+    .toEqual([2, false]);
+});
+
+test("RemoteChanges.room asks the next owner, too, and says when the write has tried", async () => {
+  const { a } = await crew();
+  const waiting = a.changes.room({ key: key("a"), bytes: 5, again: false });
+  await turn();
+  expect(a.posted.flat()).toMatchObject([{ kind: "asked", id: 1, asked: { kind: "room", request: { bytes: 5 } } }]);
+  a.close();
+  const next = fakePort();
+  a.changes.connect(next.port);
+  expect(next.posted.flat()).toMatchObject([{ kind: "asked", id: 1, asked: { kind: "room" } }]);
+  next.hear({ kind: "answered", id: 1, value: undefined });
+  (await waiting)();
+  await turn();
+  expect(next.posted.flat().at(-1)).toEqual({ kind: "tried", id: 1 });
+});
+
+test("RemoteChanges.room gives up when nobody here was given room in time, and gives back what comes later", async () => {
   const { a, time } = await crew({ timeoutMs: 1000 });
-  let hasFinished = false;
-  const stream = a.changes.stream(streamed, () => {
-    hasFinished = true;
-    return Promise.resolve([]);
-  });
-  const failures = failuresOf([stream, a.changes.delete(key("a"), undefined)]);
+  const request = { key: key("a"), bytes: 5, again: false };
+  const [first, second] = [a.changes.room(request), failuresOf([a.changes.room(request)])];
+  await turn();
+  time.advance(800);
+  a.hear({ kind: "answered", id: 1, value: undefined });
+  await first;
+  time.advance(800);
+  a.posted.length = 0;
+  // The queue has moved in the meantime, so that it waited on.
+  time.advance(900);
+  expect(await second).toEqual(["wait for storage thread: no answer"]);
+  a.hear({ kind: "answered", id: 2, value: undefined });
+  await turn();
+  expect(a.posted.flat()).toEqual([{ kind: "tried", id: 2 }]);
+});
+
+test("RemoteChanges gives up what is not answered in time", async () => {
+  const { a, time } = await crew({ timeoutMs: 1000 });
+  const stream = a.changes.stream(request);
+  const failures = failuresOf([stream.finish(verified), a.changes.delete(key("a"), undefined)]);
   const clearing = a.changes.clear(undefined, undefined);
   const asked = time.monotonicMs();
   await turn();
@@ -158,11 +247,11 @@ test("RemoteChanges gives up what is not answered in time, and makes nothing of 
   const why = "wait for storage thread: no answer";
   expect(await failures).toEqual([why, why]);
   // The owner, too, knows until when somebody waits.
-  expect(a.posted[0]?.[1]).toMatchObject({ asked: { kind: "delete", untilMs: asked + 1000 } });
-  a.hear({ kind: "granted", id: 1, meta });
-  await turn();
-  expect([hasFinished, a.posted.at(-1)]).toEqual([false, [{ kind: "finished", id: 1, tiers: undefined }]]);
+  expect(a.posted.flat().find((each) => each.kind === "asked" && each.asked.kind === "delete")).toMatchObject({
+    asked: { untilMs: asked + 1000 },
+  });
   // A clear takes as long as it takes.
-  a.hear({ kind: "answered", id: 3, value: { fs: 3 } });
+  const clear = a.posted.flat().find((each) => each.kind === "asked" && each.asked.kind === "clear");
+  a.hear({ kind: "answered", id: clear?.kind === "asked" ? clear.id : 0, value: { fs: 3 } });
   expect(await clearing).toEqual({ fs: 3 });
 });

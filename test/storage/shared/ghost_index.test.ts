@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { LOSS_REASONS } from "../../../src/core/miss_reason.ts";
+import { LOSS_REASONS } from "../../../src/core/events.ts";
 import { KeyBytes } from "../../../src/l1/arena/key_bytes.ts";
 import { GhostIndex } from "../../../src/storage/shared/ghost_index.ts";
 import type { Loss } from "../../../src/storage/shared/ghost_table.ts";

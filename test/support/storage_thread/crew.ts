@@ -11,12 +11,12 @@ import { openChannel, portOf } from "../../../src/runtime/thread.ts";
 import { ChangeServer } from "../../../src/storage/changes/change_server.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { TierOwner } from "../../../src/storage/changes/tier_owner.ts";
-import { openContext, type StorageContext } from "../../../src/storage/context.ts";
+import { openOwnerContext, type OwnerContext } from "../../../src/storage/context.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { Owner } from "../../l2/file/line.ts";
-import { type Common, type Member, openCommonL1, openMember } from "./member.ts";
-import { stall, type Stalls } from "./stall.ts";
+import { type Common, type Member, openCommonL1, openMember, STORE_QUEUE } from "./member.ts";
+import { type Stalls, stallStores } from "./stall.ts";
 import type { Answer, Task, ThreadData } from "./thread.ts";
 
 /** The numbers of the owner that a crew begins with, which makes L1's tables, and of main's storage manager. */
@@ -75,7 +75,7 @@ export class CrewThread {
 /** Who makes the changes of the tier, in this thread. */
 interface CrewOwner {
   readonly owner: TierOwner;
-  readonly context: StorageContext;
+  readonly context: OwnerContext;
 }
 
 /** Main's own storage manager, and threads, over one L1 and one folder, which main owns besides. */
@@ -86,10 +86,17 @@ export class Crew {
   readonly #threads: CrewThread[] = [];
   #owner: CrewOwner;
   readonly #detach = new Map<number, () => void>();
+  /** Keys whose store hangs in the first owner. */
+  readonly #hanging: ReadonlySet<string>;
 
-  private constructor(common: Common, folder: Owner, stalls: Stalls | undefined) {
+  private constructor(
+    common: Common,
+    folder: Owner,
+    { stalls, hanging }: { readonly stalls: Stalls | undefined; readonly hanging: ReadonlySet<string> },
+  ) {
     this.common = common;
     this.#folder = folder;
+    this.#hanging = hanging;
     this.#owner = this.#own(OWNER, stalls);
     this.main = openMember(common, { holder: MAIN, lines: this.#lines(MAIN) });
   }
@@ -113,21 +120,25 @@ export class Crew {
       clock: systemClock,
     });
     const { stalledStores } = options;
-    const stores = new Set(stalledStores);
-    return new Crew(common, folder, stalledStores && { stores, loads: new Set(), onStall: () => {} });
+    const hanging = new Set<string>();
+    const stalls = { keys: new Set(stalledStores), onStall: (name: string) => hanging.add(name) };
+    return new Crew(common, folder, { stalls: stalledStores && stalls, hanging });
+  }
+
+  /** Resolves when the store of a key hangs in the owner. */
+  async stalled(name: string): Promise<void> {
+    while (!this.#hanging.has(name)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Starts a thread and waits until it is ready. */
   async join(
     holder: number,
-    stalls: { readonly stores?: readonly string[]; readonly loads?: readonly string[] } = {},
+    { stalledLoads = [] }: { readonly stalledLoads?: readonly string[] } = {},
   ): Promise<CrewThread> {
-    const { stores: stalledStores = [], loads: stalledLoads = [] } = stalls;
     const thread = new CrewThread({
       common: this.common,
       holder,
       lines: this.#lines(holder),
-      stalledStores,
       stalledLoads,
     });
     this.#threads.push(thread);
@@ -164,11 +175,11 @@ export class Crew {
     const publish = () => {};
     const l1 = openCommonL1(this.common, { holder, publish });
     const { folder: path } = this.common;
-    const file = new FileAdapter({ name: "fs", path, limitBytes: 0, sync: false, store: this.#folder.keeper });
-    const tiers = [stalls === undefined ? file : stall(file, stalls)];
+    const file = new FileAdapter({ name: "fs", path, limitBytes: 0, sync: false, folder: this.#folder.keeper });
+    const tiers = [stalls === undefined ? file : stallStores(file, stalls)];
     const shared = new SharedKeys(this.common.keys, holder);
-    const context = openContext({ l1, tiers, publish, clock: systemClock, leaseMs: 10_000, shared });
-    return { owner: new TierOwner(context, { concurrency: 4 }), context };
+    const context = openOwnerContext(tiers, { l1, publish, clock: systemClock, leaseMs: 10_000, shared });
+    return { owner: new TierOwner(context, { concurrency: 4, storeQueue: STORE_QUEUE }), context };
   }
 
   #lines(holder: number): StorageLines {

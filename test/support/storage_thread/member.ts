@@ -2,7 +2,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import type { ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import { FileAdapter } from "../../../src/l2/file.ts";
+import { FileReader } from "../../../src/l2/file/file_reader.ts";
 import type { FromOwner, ToOwner } from "../../../src/l2/file/remote/messages.ts";
 import { OwnerLine } from "../../../src/l2/file/remote/remote_store.ts";
 import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
@@ -13,7 +13,7 @@ import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
 import type { SharedKeysMemory } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { StorageManager } from "../../../src/storage/storage_manager.ts";
-import { stall, type Stalls } from "./stall.ts";
+import { stallLoads, type Stalls } from "./stall.ts";
 
 /** What all threads of a test share, and where they keep files. Can be posted. */
 export interface Common {
@@ -23,6 +23,9 @@ export interface Common {
   /** One word: a clock that moves at each look, the same for all threads. */
   readonly clock: SharedArrayBuffer;
 }
+
+/** The bounds on what is dirty. */
+export const STORE_QUEUE = { maxEntries: 64, maxBytes: 1e8 };
 
 /** One thread's storage manager over it. */
 export interface Member {
@@ -44,22 +47,22 @@ export function openMember(
   const publish = (name: EventName): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
   const clock = systemClock;
   const l1 = openCommonL1(common, { holder, publish });
-  const line = new OwnerLine({ asksAgain: false });
+  const line = new OwnerLine();
   line.connect(portOf<ToOwner, FromOwner>(lines.folders));
   const shared = new SharedKeys(common.keys, holder);
   const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: 0, every });
   changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(lines.changes));
-  const store = line.store(0, (segment) => file.forgetSegment(segment));
-  const file = new FileAdapter({ name: "fs", path: common.folder, limitBytes: 0, sync: false, store });
+  const folder = line.reader(0, (segment) => file.forgetSegment(segment));
+  const file = new FileReader({ name: "fs", path: common.folder, sync: false, folder });
   const storage = new StorageManager({
     l1,
-    tiers: [stalls === undefined ? file : stall(file, stalls)],
+    tiers: [stalls === undefined ? file : stallLoads(file, stalls)],
     publish,
     clock,
     write: "back",
     maxObjectBytes: 1e9,
     leaseMs: 10_000,
-    storeQueue: { maxEntries: 64, maxBytes: 1e8 },
+    storeQueue: STORE_QUEUE,
     storeConcurrency: 4,
     shared,
     changes,

@@ -10,7 +10,6 @@ export interface ThreadData {
   readonly common: Common;
   readonly holder: number;
   readonly lines: StorageLines;
-  readonly stalledStores: readonly string[];
   readonly stalledLoads: readonly string[];
 }
 
@@ -41,15 +40,14 @@ function parseData(data: ThreadData): ThreadData {
   return data;
 }
 
-const { common, holder, lines, stalledStores, stalledLoads } = parseData(workerData);
+const { common, holder, lines, stalledLoads } = parseData(workerData);
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 const answer = (message: Answer): void => parentPort?.postMessage(message);
 const member = openMember(common, {
   holder,
   lines,
   stalls: {
-    stores: new Set(stalledStores),
-    loads: new Set(stalledLoads),
+    keys: new Set(stalledLoads),
     onStall: (name) => answer({ kind: "stalled", name }),
   },
 });

@@ -1,6 +1,7 @@
-import { MISS_REASONS } from "../../../core/miss_reason.ts";
 import { catalogue, type EventMap, LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import { counter, type Family, histogram } from "../metric.ts";
+import { MISS_REASONS } from "../../../core/events.ts";
+
 /** Lookups by clients, and the payload read and written. */
 export const trafficFamily: Family = {
   name: "metrics.traffic",

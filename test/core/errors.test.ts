@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
-import { causeText } from "../../src/core/cause_text.ts";
+import { causeText } from "../../src/core/errors.ts";
 
-test("causeText tells the causes from the outside to the inside, with the system's code, in one line without credentials", () => {
+test("causeText lists the causes, outermost first, with the system's code, in one line without credentials", () => {
   const full = Object.assign(new Error("no space left\non device"), { code: "ENOSPC" });
   const error = new Error("store in tier: fs", { cause: new Error("write http://user:pw@host/x", { cause: full }) });
   expect(causeText(error)).toBe("store in tier: fs: write http://***@host/x: no space left on device (ENOSPC)");
 });
 
-test("causeText says what is there when there is no message, several errors, a text, or a circle", () => {
+test("causeText handles errors without a message, several errors, a string and a cycle", () => {
   const circle = new Error("round");
   circle.cause = circle;
   const several = new AggregateError([new Error("connect ECONNREFUSED")], "");

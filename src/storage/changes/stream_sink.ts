@@ -26,7 +26,7 @@ export class StreamSink {
   readonly #lanes: readonly Lane[];
   readonly #needsAll: boolean;
   #failures: readonly Error[] = [];
-  #ending: { readonly meta: ObjectMeta; readonly assertGranted: () => void } | undefined;
+  #ending: { readonly meta: ObjectMeta; readonly assertWanted: () => void } | undefined;
 
   constructor(options: StreamSinkOptions) {
     this.#needsAll = options.needsAll;
@@ -41,9 +41,11 @@ export class StreamSink {
     if (this.#needsAll || this.#failures.length === this.#lanes.length) throw failure;
   }
 
-  /** As FinishStream. */
-  finish(meta: ObjectMeta, assertGranted: () => void): Promise<readonly StoreResult[]> {
-    this.#ending = { meta, assertGranted };
+  /**
+   * Makes the object visible. `assertWanted` is called in that very step, and throws if nobody waits for it any more.
+   */
+  finish(meta: ObjectMeta, assertWanted: () => void): Promise<readonly StoreResult[]> {
+    this.#ending = { meta, assertWanted };
     for (const lane of this.#lanes) lane.handOver.end();
     return Promise.all(this.#lanes.map((lane) => lane.result));
   }
@@ -62,7 +64,7 @@ export class StreamSink {
         if (this.#ending === undefined) throw new VitrineError("client_gone", "store upload: it has not ended");
         return this.#ending.meta;
       },
-      assertWanted: () => this.#ending?.assertGranted(),
+      assertWanted: () => this.#ending?.assertWanted(),
     };
     const { sizeBytes } = options;
     const storing = tier.store(options.key, sizeBytes === undefined ? source : { ...source, sizeBytes });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { bucketOf, meanIn } from "../../src/core/buckets.ts";
+import { bucketOf, meanIn } from "../../src/core/events.ts";
 
 const BOUNDS = [0.00005, 0.0001, 0.1, 0.3, 1, 7.5];
 
@@ -10,19 +10,19 @@ const value = fc.oneof(
   fc.constantFrom(...BOUNDS.flatMap((bound) => [bound, bound * (1 - Number.EPSILON), bound * (1 + Number.EPSILON)])),
 );
 
-test("bucketOf counts a bound into the bucket it closes", () => {
+test("bucketOf puts a value equal to a bound into the bucket below it", () => {
   expect(BOUNDS.map((bound) => bucketOf(bound, BOUNDS))).toEqual([0, 1, 2, 3, 4, 5]);
   expect(bucketOf(0, BOUNDS)).toBe(0);
   expect(bucketOf(7.6, BOUNDS)).toBe(6);
 });
 
-test("meanIn stays in the bucket when rounding would carry the mean over a bound", () => {
+test("meanIn stays in the bucket when rounding would move the mean past a bound", () => {
   const total = 0.1 + 0.1 + 0.1;
   expect(total / 3).toBeGreaterThan(0.1);
   expect(meanIn(2, BOUNDS, { total, count: 3 })).toBe(0.1);
 });
 
-test("meanIn gives the bucket and the sum of the values whatever values lie in one bucket", () => {
+test("meanIn preserves the bucket and the sum for any values of one bucket", () => {
   fc.assert(fc.property(fc.array(value, { minLength: 1, maxLength: 200 }), (values) => {
     const byBucket = Map.groupBy(values, (one) => bucketOf(one, BOUNDS));
     for (const [bucket, members] of byBucket) {
@@ -34,7 +34,7 @@ test("meanIn gives the bucket and the sum of the values whatever values lie in o
   }));
 });
 
-test("meanIn stays in the bucket when many equal values lie on a bound or just above one", () => {
+test("meanIn stays in the bucket when many equal values are on a bound or just above one", () => {
   fc.assert(
     fc.property(fc.constantFrom(...BOUNDS), fc.boolean(), fc.integer({ min: 1, max: 5000 }), (bound, above, count) => {
       const one = above ? bound * (1 + Number.EPSILON) : bound;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { shareRuns } from "../../src/core/share_runs.ts";
+import { shareRuns } from "../../src/core/coalesce.ts";
 
-/** A shared function whose calls end when the test says. */
+/** A shared function whose runs end when the test ends them. */
 function fixture() {
   const calls: PromiseWithResolvers<string>[] = [];
   const shared = shareRuns(() => {
@@ -14,7 +14,7 @@ function fixture() {
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-test("shareRuns serves everybody who asks during a call by one more call, begun after they asked", async () => {
+test("shareRuns serves all calls made during a run with one more run, started after them", async () => {
   const { calls, shared } = fixture();
   const first = shared();
   const others = [shared(), shared(), shared()];
@@ -32,7 +32,7 @@ test("shareRuns serves everybody who asks during a call by one more call, begun 
   expect(await late).toBe("third");
 });
 
-test("shareRuns begins anew when nothing runs, and after a call that failed", async () => {
+test("shareRuns starts a new run when none is in progress, and after one that failed", async () => {
   const { calls, shared } = fixture();
   const failing = shared();
   const after = shared();

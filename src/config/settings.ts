@@ -1,0 +1,249 @@
+import * as v from "valibot";
+import { ConfigError, shown } from "./config_error.ts";
+import { redactUrl } from "./redact_url.ts";
+import { flagName, type SettingNames, variableName, type WrittenSetting } from "./setting_sources.ts";
+import {
+  duration,
+  flag,
+  hostNames,
+  integer,
+  nonEmpty,
+  oneOf,
+  onOff,
+  orAuto,
+  origins,
+  pathOrNone,
+  ratio,
+  secretOrNone,
+  size,
+  urls,
+  type ValueFormat,
+} from "./value_format.ts";
+
+/** An entry of the schema: parses the text of a setting, and carries its default and its help. */
+function setting<T>(defaultText: string, help: string, format: ValueFormat<T>) {
+  return v.pipe(
+    v.optional(v.string(), defaultText),
+    v.description(help),
+    v.metadata({ expected: format.expected, isSecret: format.isSecret ?? false, isSwitch: format.isSwitch ?? false }),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      const value = format.parse(dataset.value);
+      if (value !== undefined) return value;
+      addIssue({ message: `expected ${format.expected}` });
+      return NEVER;
+    }),
+  );
+}
+
+const schema = v.object({
+  host: setting("127.0.0.1", "Address to listen on.", nonEmpty("an address or a host name")),
+  port: setting("8080", "Port to listen on; 0 picks a free one.", integer(0, 65_535)),
+  adminPort: setting(
+    "9090",
+    "Port that serves only metrics, health and status; 0 picks a free one.",
+    integer(0, 65_535),
+  ),
+  workers: setting("auto", "Threads that serve requests; auto is one per core.", orAuto(integer(1, 64))),
+  workerTimeout: setting(
+    "5s",
+    "Replace a worker whose event loop has not run for this long; time spent waiting for a core does not count.",
+    duration("100ms", "1h"),
+  ),
+  l1Size: setting(
+    "auto",
+    "Memory for L1; auto is a quarter of the memory limit, at most 4GiB.",
+    orAuto(size("1MiB")),
+  ),
+  l1Policy: setting("s3-fifo", "Eviction policy of L1.", oneOf(["s3-fifo", "lru"])),
+  l1MaxObjects: setting(
+    "auto",
+    "Maximum number of objects in L1; auto is one per 4KiB of L1, from 1024 to 4194304.",
+    orAuto(integer(1024, 4_194_304)),
+  ),
+  l1AdmissionLimit: setting(
+    "auto",
+    "Largest object that L1 admits (larger ones are streamed to L2); auto is an eighth of L1.",
+    orAuto(size("1KiB")),
+  ),
+  l1HighWatermark: setting("0.8", "Fraction of L1 in use above which it starts to evict.", ratio()),
+  l1LowWatermark: setting("0.6", "Fraction of L1 in use at which it stops evicting.", ratio()),
+  l1ReadLease: setting("300s", "Maximum time a reader may hold an object in L1.", duration("1s", "24h")),
+  l1WriteLease: setting("600s", "Maximum time an unfinished write may hold memory in L1.", duration("1s", "24h")),
+  l2: setting("file://./.vitrine", "Storage tiers behind L1, in lookup order.", urls()),
+  l2Timeout: setting(
+    "30s",
+    "Fail a call to a tier that makes no progress for this long; 0s waits forever.",
+    duration("0s", "1h"),
+  ),
+  write: setting(
+    "back",
+    "back acknowledges a write once it is in L1 and flushes it to L2 later; through acknowledges it once every tier has it.",
+    oneOf(["back", "through"]),
+  ),
+  maxObject: setting("64GiB", "Largest object that a client may store.", size("1KiB")),
+  storeQueueEntries: setting("1024", "Maximum number of objects waiting to be flushed to L2.", integer(1, 1_000_000)),
+  storeQueueBytes: setting(
+    "auto",
+    "Maximum number of bytes waiting to be flushed to L2; auto is a quarter of L1.",
+    orAuto(size("1KiB")),
+  ),
+  storeQueueAge: setting(
+    "1m",
+    "PUTs wait while the oldest object waiting to be flushed is older than this; 0 = no bound.",
+    duration("0s", "1h"),
+  ),
+  storeConcurrency: setting("32", "Maximum number of objects flushed to L2 at the same time.", integer(1, 256)),
+  idleTimeout: setting("60s", "Close a connection that has been idle for this long.", duration("1s", "255s")),
+  shutdownTimeout: setting(
+    "30s",
+    "Maximum time for a graceful shutdown, not counting 2s for the last push of telemetry.",
+    duration("1s", "1h"),
+  ),
+  allowedHosts: setting(
+    "none",
+    "Host names that clients may use besides localhost, IP addresses and the name in host; *.NAME allows every name below NAME, * any name.",
+    hostNames(),
+  ),
+  tokensFile: setting(
+    "none",
+    "File of tokens, one per line, as `token create` makes them; it is reread when it changes. Once there are tokens, every client needs one.",
+    pathOrNone(),
+  ),
+  tokens: setting(
+    "none",
+    "The lines of a token file themselves, in place of the file.",
+    secretOrNone("lines as in a token file, or none"),
+  ),
+  insecureOpen: setting(
+    "off",
+    "Allow listening beyond loopback without tokens; anyone who can reach the server may then read, write and delete everything.",
+    flag(),
+  ),
+  metricsAccess: setting(
+    "token",
+    "Access to /metrics when there are tokens: token requires one with scope metrics or admin; open lets anyone read it and leaves out the names of tenants.",
+    oneOf(["token", "open"]),
+  ),
+  corsOrigins: setting(
+    "none",
+    "Origins whose pages may use the server, besides its own.",
+    origins(),
+  ),
+  observability: setting("on", "Publish events and collect metrics.", onOff()),
+  tenantLabels: setting(
+    "20",
+    "Number of tenants that get metrics of their own, by traffic; all others share one series.",
+    integer(0, 1000),
+  ),
+  logLevel: setting(
+    "info",
+    "Minimum level of the lines that are logged.",
+    oneOf(["error", "warn", "info", "debug"]),
+  ),
+  requestLog: setting(
+    "none",
+    "File that gets one line of JSON per request; it is reopened on SIGUSR2, for logrotate.",
+    pathOrNone(),
+  ),
+  eventQueue: setting(
+    "10000",
+    "Maximum number of individual events queued per thread; further events are counted, but lose their details.",
+    integer(1, 10_000_000),
+  ),
+});
+
+/** The parsed settings by name. `auto` is not resolved yet, and the names have no units. */
+export type Settings = v.InferOutput<typeof schema>;
+
+/** The names of all settings. */
+export function settingNames(): SettingNames {
+  const entries = Object.entries(schema.entries);
+  return {
+    names: entries.map(([name]) => name),
+    switches: entries.filter(([, entry]) => v.getMetadata(entry).isSwitch).map(([name]) => name),
+  };
+}
+
+/** Parses the texts; a setting without one has its default. Throws ConfigError for the first bad value. */
+export function parseSettings(written: ReadonlyMap<string, WrittenSetting>): Settings {
+  const texts = Object.fromEntries(Array.from(written, ([name, { text }]) => [name, text]));
+  const result = v.safeParse(schema, texts);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw badValue(v.getDotPath(issue) ?? "", written, issue.message);
+}
+
+/** The error for a setting with a bad value, without the value if it is secret. */
+export function badValue(
+  name: string,
+  written: ReadonlyMap<string, WrittenSetting>,
+  reason: string,
+): ConfigError {
+  const entry = Object.entries(schema.entries).find(([each]) => each === name)?.[1];
+  const { text, origin } = written.get(name) ?? { text: entry && v.getDefault(entry), origin: `--${flagName(name)}` };
+  const value = entry && v.getMetadata(entry).isSecret ? "***" : shown(redactUrl(text ?? ""));
+  return new ConfigError(`bad value for ${origin}: "${value}", ${reason}`);
+}
+
+/** The documentation of one setting. */
+export interface SettingDoc {
+  readonly name: string;
+  readonly defaultText: string;
+  /** One or more sentences. */
+  readonly help: string;
+  /** Describes the values; completes "Takes …". */
+  readonly expected: string;
+  /** True if its flag may be given without a value, for `on`. */
+  readonly isSwitch: boolean;
+}
+
+/** The documentation of all settings. */
+export function settingDocs(): readonly SettingDoc[] {
+  return Object.entries(schema.entries).map(([name, entry]) => ({
+    name,
+    defaultText: v.getDefault(entry),
+    help: v.getDescription(entry) ?? "",
+    expected: v.getMetadata(entry).expected,
+    isSwitch: v.getMetadata(entry).isSwitch,
+  }));
+}
+
+function flagOf({ name, isSwitch }: SettingDoc): string {
+  return `--${flagName(name)}${isSwitch ? "[=VALUE]" : " VALUE"}`;
+}
+
+function meaning({ help, expected }: SettingDoc): string {
+  return `${help} Takes ${expected}.`;
+}
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const rows = settingDocs().map((doc): readonly [string, string] => [
+    flagOf(doc),
+    `${meaning(doc)} Default: ${doc.defaultText}.`,
+  ]);
+  const all: readonly (readonly [string, string])[] = [
+    ...rows,
+    ["--config PATH", "JSON file with settings. Default: vitrine.json, if it exists."],
+    ["--version", "Print the version."],
+    ["--help", "Print this help."],
+  ];
+  const width = Math.max(...all.map(([flag]) => flag.length));
+  return [
+    "Vitrine, the HTTP cache you can see into.",
+    "",
+    "  token create --help    Create a token.",
+    "",
+    ...all.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`),
+    "",
+    "Each setting can also be an environment variable (--l1-size: VITRINE_L1_SIZE) or a key of the file (l1Size). Flags override variables, and variables override the file.",
+  ].join("\n");
+}
+
+/** The table of settings in README.md. */
+export function settingsTable(): string {
+  const rows = settingDocs().map((doc) =>
+    `| \`--${flagName(doc.name)}\` | \`${variableName(doc.name)}\` | \`${doc.defaultText}\` | ${meaning(doc)} |`
+  );
+  return ["| flag | variable | default | what it does |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}

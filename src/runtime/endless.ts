@@ -1,2 +1,0 @@
-/** The default of ServeOptions.endlessPatienceMs. */
-export const ENDLESS_PATIENCE_MS = 1000;

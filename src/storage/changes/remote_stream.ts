@@ -1,0 +1,78 @@
+import { VitrineError } from "../../core/errors.ts";
+import type { PutResult } from "../types.ts";
+import type { AskedChunk, AskedFinish } from "./messages.ts";
+import { HALF_BYTES, type StreamWindow, type StreamWindows } from "./stream_window.ts";
+import type { StreamRequest, TierStream, VerifiedWrite } from "./tier_changes.ts";
+
+/** Options of a RemoteStream. */
+export interface RemoteStreamOptions {
+  /** Of this stream alone in its worker. */
+  readonly id: number;
+  readonly request: StreamRequest;
+  readonly windows: StreamWindows;
+  /** Resolves when the storage thread has stored the chunk. */
+  readonly askChunk: (asked: AskedChunk) => Promise<unknown>;
+  readonly askFinish: (asked: AskedFinish) => Promise<PutResult>;
+  /** Tells the storage thread that the stream was broken off. */
+  readonly onAbort: () => void;
+}
+
+/** A worker's side of an upload that the storage thread stores, through a window of shared memory. */
+export class RemoteStream implements TierStream {
+  readonly #options: RemoteStreamOptions;
+  readonly #window: StreamWindow;
+  /** Where the half that fills begins, and up to where it is filled. */
+  #start = 0;
+  #end = 0;
+  /** The other half, while the storage thread stores it. */
+  #storing: Promise<unknown> = Promise.resolve();
+  #isOpen = false;
+  #hasEnded = false;
+
+  constructor(options: RemoteStreamOptions) {
+    this.#options = options;
+    this.#window = options.windows.take();
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + this.#start + HALF_BYTES - this.#end);
+      this.#window.set(part, this.#end);
+      at += part.length;
+      this.#end += part.length;
+      if (this.#end === this.#start + HALF_BYTES) await this.#send();
+    }
+  }
+
+  async finish(write: VerifiedWrite): Promise<PutResult> {
+    const { id, askFinish, windows } = this.#options;
+    if (this.#end > this.#start || !this.#isOpen) await this.#send();
+    await this.#storing;
+    const result = await askFinish({ kind: "finish", stream: id, write });
+    this.#hasEnded = true;
+    windows.give(this.#window);
+    return result;
+  }
+
+  abort(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#window.abandon();
+    if (this.#isOpen) this.#options.onAbort();
+  }
+
+  /** Hands the half that is filled to the storage thread, and goes on with the other one once that is free. */
+  async #send(): Promise<void> {
+    if (this.#hasEnded) throw new VitrineError("client_gone", "store upload: it was broken off");
+    const { id, request, askChunk } = this.#options;
+    const opens = this.#isOpen ? undefined : { request, window: this.#window.buffer };
+    this.#isOpen = true;
+    const before = this.#storing;
+    this.#storing = askChunk({ kind: "chunk", stream: id, opens, start: this.#start, end: this.#end });
+    // Whoever writes next, or finishes, hears of it.
+    this.#storing.catch(() => {});
+    this.#start = this.#start === 0 ? HALF_BYTES : 0;
+    this.#end = this.#start;
+    await before;
+  }
+}

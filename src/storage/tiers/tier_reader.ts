@@ -1,0 +1,184 @@
+import { causeText, VitrineError } from "../../core/errors.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ObjectKey } from "../../core/key.ts";
+import type { LossReason, Publish } from "../../core/events.ts";
+import { isExpired, type ObjectMeta } from "../../core/object.ts";
+import type { EventMap } from "../../events/catalogue.ts";
+import type { L2Load, L2Reader, ListPage, ListQuery, TierUsage } from "../../l2/adapter.ts";
+import type { SharedKeys } from "../shared/shared_keys.ts";
+import type { LookupListener } from "../types.ts";
+import { discardLoad } from "./discard_load.ts";
+import { StaleKeys } from "./stale_keys.ts";
+
+/** What a TierReader needs besides its adapter. */
+export interface TierReaderOptions {
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  readonly shared: SharedKeys;
+  /** Its place in the order of tiers, the same in all threads. */
+  readonly index: number;
+}
+
+/**
+ * One tier as every thread reads it: calls are measured and published, outdated copies are never read, every failure is
+ * a VitrineError.
+ */
+export class TierReader {
+  readonly name: string;
+  readonly #adapter: L2Reader;
+  protected readonly publish: Publish<EventMap>;
+  protected readonly clock: Clock;
+  readonly #shared: SharedKeys;
+  /** The keys whose copy here is known to be outdated; the owner of the tiers alone changes them. */
+  readonly stale: StaleKeys;
+  /** Its place in the order of tiers. */
+  readonly index: number;
+
+  constructor(adapter: L2Reader, options: TierReaderOptions) {
+    this.name = adapter.name;
+    this.#adapter = adapter;
+    this.publish = options.publish;
+    this.clock = options.clock;
+    this.#shared = options.shared;
+    this.index = options.index;
+    this.stale = new StaleKeys(options.shared.stale, options.index);
+  }
+
+  /** Metadata of a current, unexpired copy. Throws tier_failed. */
+  lookup(key: ObjectKey, listener?: LookupListener): Promise<ObjectMeta | undefined> {
+    return this.#ask(key, listener, async () => {
+      const meta = await this.#adapter.lookup(key);
+      return meta === undefined || this.#isOver(key, meta) ? undefined : meta;
+    });
+  }
+
+  /**
+   * Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws
+   * tier_failed.
+   */
+  open(key: ObjectKey, listener?: LookupListener): Promise<L2Load | undefined> {
+    return this.#ask(key, listener, async () => {
+      const load = await this.#adapter.load(key);
+      if (load === undefined || !this.#isOver(key, load.meta)) return load;
+      await discardLoad(load);
+      return undefined;
+    });
+  }
+
+  /**
+   * Opens a load of the bytes [start, end) of an object that a lookup has found; counts as a load once it is read
+   * (loadChunks), or if it fails. Throws tier_failed.
+   */
+  async openRange(
+    key: ObjectKey,
+    range: { readonly start: number; readonly end: number },
+  ): Promise<L2Load | undefined> {
+    const startMs = this.clock.monotonicMs();
+    try {
+      return this.#readable(key) ? await this.#adapter.load(key, range) : undefined;
+    } catch (error) {
+      const label = this.label(key);
+      const requestedBytes = range.end - range.start;
+      this.publish("l2.load.submitted", { ...label, bytes: requestedBytes });
+      this.publish("l2.load.completed", {
+        ...label,
+        outcome: "failed",
+        bytes: 0,
+        requestedBytes,
+        seconds: this.since(startMs),
+        error: causeText(error),
+      });
+      throw this.failure("load", error);
+    }
+  }
+
+  /** Why the tier cannot be used for now, or undefined. */
+  get trouble(): string | undefined {
+    return this.#adapter.trouble;
+  }
+
+  /** A page of what is here, outdated copies included. Throws tier_failed. */
+  async list(query: ListQuery): Promise<ListPage> {
+    try {
+      return await this.#adapter.list(query);
+    } catch (error) {
+      throw this.failure("list", error);
+    }
+  }
+
+  usage(): Promise<TierUsage> {
+    return this.#adapter.usage();
+  }
+
+  close(): Promise<void> {
+    return this.#adapter.close();
+  }
+
+  /** False if the copy of this key must not be read. Throws tier_failed if nothing here may be read. */
+  #readable(key: ObjectKey): boolean {
+    if (this.stale.distrusted) {
+      throw new VitrineError(
+        "tier_failed",
+        `read tier: too many outdated copies could not be deleted in ${this.name}`,
+        {
+          details: { tier: this.name },
+        },
+      );
+    }
+    return !this.stale.has(key);
+  }
+
+  async #ask<T>(
+    key: ObjectKey,
+    listener: LookupListener | undefined,
+    call: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    if (!this.#readable(key)) return undefined;
+    const startMs = this.clock.monotonicMs();
+    const told = (
+      outcome: EventMap["l2.lookup.completed"]["outcome"],
+      failure: { readonly error?: string } = {},
+    ): void => {
+      const seconds = this.since(startMs);
+      const label = this.label(key);
+      this.publish("l2.lookup.completed", { ...label, ...failure, outcome, seconds });
+      listener?.asked(this.name, { startMs, seconds });
+    };
+    try {
+      const answer = await call();
+      told(answer === undefined ? "miss" : "hit");
+      return answer;
+    } catch (error) {
+      told("error", { error: causeText(error) });
+      throw this.failure("lookup", error);
+    }
+  }
+
+  /** Whether the time of an object is up that the adapter still gives. */
+  #isOver(key: ObjectKey, meta: ObjectMeta): boolean {
+    const isOver = isExpired(meta, this.clock.nowMs());
+    if (isOver) this.lost(key, "expired");
+    return isOver;
+  }
+
+  /** Remembers why the copy here is gone. */
+  protected lost(key: ObjectKey, reason: LossReason): void {
+    this.#shared.ghosts.lost(key, { tier: this.index + 1, reason, atMs: this.clock.monotonicMs() });
+  }
+
+  protected label({ tenant, requestId }: ObjectKey) {
+    return { tier: this.name, tenant, keys: 1, requestId };
+  }
+
+  protected since(startMs: number): number {
+    return (this.clock.monotonicMs() - startMs) / 1000;
+  }
+
+  protected failure(action: string, error: unknown): VitrineError {
+    if (error instanceof VitrineError && (error.code === "tier_failed" || error.code === "no_room")) return error;
+    return new VitrineError("tier_failed", `${action} in tier: ${this.name}`, {
+      cause: error,
+      details: { tier: this.name },
+    });
+  }
+}
