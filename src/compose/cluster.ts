@@ -88,7 +88,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   });
   const { supervisor, storageThread } = threads;
   const storage = new ClusterStorage({ supervisor, board, l1, ghosts, clock, reports: () => threads.reports() });
-  let telemetry: Telemetry | undefined;
+  let telemetry: Telemetry | undefined = undefined;
   const admin = clusterAdmin({
     ...{ config, version, reportError, clock, build, startedMs, publish, bus, board, threads, storage, live, access },
     prometheusText: async () => await telemetry?.prometheusText(),
@@ -115,7 +115,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     state: {
       l1: () => l1.usage(),
       storage: () => storage.status(),
-      activeRequests: admin.activeRequests,
+      activeRequests: () => admin.activeRequests(),
       workers: () => supervisor.status().map(({ state }) => state),
       storageThreadStuckSeconds: () => storageThread?.status().stuckSeconds ?? 0,
     },
