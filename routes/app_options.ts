@@ -4,7 +4,7 @@ import type { TraceRequest } from "../src/core/trace_context.ts";
 import type { Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { OpenEvents } from "../src/events/live/wanted_events.ts";
-import type { Storage } from "../src/storage/types.ts";
+import type { Storage } from "../src/storage/storage.ts";
 import type { Sender } from "./sender.ts";
 
 /** What the routes need that tell how the server is. */

@@ -3,7 +3,7 @@ import type { Clock } from "../src/core/clock.ts";
 import { formatTraceParent, parseTraceParent, type TracedRequest } from "../src/core/trace_context.ts";
 import type { MissReason, Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
-import type { LookupListener } from "../src/storage/types.ts";
+import type { LookupListener } from "../src/storage/storage.ts";
 import type { Located } from "./http/path_table.ts";
 import type { RequestContext } from "./sender.ts";
 

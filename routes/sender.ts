@@ -1,4 +1,4 @@
-import type { ObjectRead } from "../src/storage/types.ts";
+import type { ObjectRead } from "../src/storage/storage.ts";
 
 /** What a runtime knows of a request beside the Request: handed through to its sender unread. */
 export interface RequestContext {

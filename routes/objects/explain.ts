@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { ObjectKey } from "../../src/core/key.ts";
 import { MISS_REASONS } from "../../src/core/events.ts";
-import type { Explanation, Storage } from "../../src/storage/types.ts";
+import type { Explanation, Storage } from "../../src/storage/storage.ts";
 import type { Call } from "../call.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEY_BYTES } from "../../src/core/key.ts";
 import { etagOf } from "../../src/core/object.ts";
-import type { ListEntry, Storage } from "../../src/storage/types.ts";
+import type { ListEntry, Storage } from "../../src/storage/storage.ts";
 import { forbid } from "../http/admit.ts";
 import { parseQuery } from "../http/query.ts";
 import { refusal } from "../http/refusal.ts";

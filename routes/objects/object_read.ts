@@ -1,5 +1,5 @@
 import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
-import type { ObjectRead } from "../../src/storage/types.ts";
+import type { ObjectRead } from "../../src/storage/storage.ts";
 import type { Call } from "../call.ts";
 import { asksWhy, explainObject } from "./explain.ts";
 import { dispositionOf } from "../http/disposition.ts";

@@ -1,6 +1,6 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { etagOf, type Precondition } from "../../src/core/object.ts";
-import type { PutRequest, Upload } from "../../src/storage/types.ts";
+import type { PutRequest, Upload } from "../../src/storage/storage.ts";
 import type { Call } from "../call.ts";
 import { parseTtl } from "../http/cache_control.ts";
 import { parseContentType } from "../http/content_type.ts";

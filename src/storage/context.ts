@@ -5,12 +5,11 @@ import type { L1 } from "../l1/types.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import { KeyLatch } from "./key_latch.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
-import { Poller } from "./poller.ts";
+import { Poller, systemTimers, type Timers } from "./timers.ts";
 import { allocateSharedKeys } from "./shared/memory.ts";
 import { SharedKeys } from "./shared/shared_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { TierReader } from "./tiers/tier_reader.ts";
-import { systemTimers, type Timers } from "./timers.ts";
 
 /** What the parts of the storage manager share. */
 export interface StorageContext {

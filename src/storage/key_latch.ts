@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
-import type { Poller } from "./poller.ts";
+import type { Poller } from "./timers.ts";
 import type { Stripes } from "./shared/stripes.ts";
 
 /** Notes whether a key was, or may have been, changed since the watch began. */

@@ -3,7 +3,7 @@ import type { KeyRange, L1 } from "../l1/types.ts";
 import type { ListPage, ListQuery } from "../l2/adapter.ts";
 import { KeyGatherer, type KeyWindow } from "./key_window.ts";
 import type { Timers } from "./timers.ts";
-import type { ListEntry } from "./types.ts";
+import type { ListEntry } from "./storage.ts";
 
 /** How many windows are kept. */
 const MAX_WINDOWS = 8;

@@ -3,7 +3,7 @@ import type { ListPage, ListQuery } from "../l2/adapter.ts";
 import { compareKeys } from "../core/key.ts";
 import type { StorageContext } from "./context.ts";
 import type { L1Listing } from "./l1_listing.ts";
-import type { ListEntry } from "./types.ts";
+import type { ListEntry } from "./storage.ts";
 
 /** One level as a listing sees it. */
 interface Level {

@@ -2,17 +2,15 @@ import { VitrineError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { StoreLimits } from "../l1/types.ts";
+import type { L1, StoreLimits } from "../l1/types.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
 import type { TierChanges } from "./changes/tier_changes.ts";
 import { TierOwner } from "./changes/tier_owner.ts";
 import { type ContextOptions, openOwnerContext, openReaderContext, type StorageContext } from "./context.ts";
 import { L1Listing } from "./l1_listing.ts";
 import { listObjects } from "./listing.ts";
-import { explain } from "./read/explain.ts";
+import { explain, missReason } from "./read/explain.ts";
 import { LoadController } from "./read/load_controller.ts";
-import { missReason } from "./read/miss_reason.ts";
-import { storeQueueStatus } from "./store_queue_status.ts";
 import type {
   Explanation,
   LookupListener,
@@ -22,10 +20,10 @@ import type {
   Storage,
   StorageStatus,
   Upload,
-} from "./types.ts";
+} from "./storage.ts";
 import { Committer } from "./write/committer.ts";
 import { WriteController } from "./write/write_controller.ts";
-
+import type { Clock } from "../core/clock.ts";
 /** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
 const USAGE_MS = 750;
 
@@ -249,4 +247,13 @@ function join(options: StorageManagerOptions): {
 interface Place {
   readonly meta: ObjectMeta;
   readonly tier: string;
+}
+
+/** What is acknowledged and not stored yet, of all threads. */
+export function storeQueueStatus(
+  { l1, clock }: { readonly l1: Pick<L1, "unsavedUsage">; readonly clock: Clock },
+): StorageStatus["storeQueue"] {
+  const { entries, bytes, storing, oldestMs } = l1.unsavedUsage();
+  const now = clock.monotonicMs();
+  return { entries, bytes, inFlight: storing, oldestAgeSeconds: Math.max(0, now - (oldestMs ?? now)) / 1000 };
 }

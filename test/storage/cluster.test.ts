@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
-import { HALF_BYTES } from "../../src/storage/changes/stream_window.ts";
+import { HALF_BYTES } from "../../src/storage/changes/remote_stream.ts";
 import { Gate } from "../support/gate.ts";
 import {
   type BenchOptions,

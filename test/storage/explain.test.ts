@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Explanation } from "../../src/storage/types.ts";
+import type { Explanation } from "../../src/storage/storage.ts";
 import { type ExplainBench, explainBench, explainParts } from "../support/explain_bench.ts";
 import { getText, key, pattern, put } from "../support/storage_bench.ts";
 

@@ -17,7 +17,7 @@ import type {
   StorageStatus,
   Tried,
   Upload,
-} from "../../src/storage/types.ts";
+} from "../../src/storage/storage.ts";
 
 interface Entry {
   readonly key: ObjectKey;

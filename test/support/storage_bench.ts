@@ -16,7 +16,7 @@ import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/sha
 import { endClearing, SharedKeys } from "../../src/storage/shared/shared_keys.ts";
 import type { Timers } from "../../src/storage/timers.ts";
 import { StorageManager, type StorageManagerOptions } from "../../src/storage/storage_manager.ts";
-import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/types.ts";
+import type { ObjectRead, PutRequest, PutResult } from "../../src/storage/storage.ts";
 import { fakeChannel } from "./fake_channel.ts";
 import { MapAdapter, OwnMapAdapter, type Stored } from "./map_adapter.ts";
 

@@ -1,11 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
-import type { StorageStatus } from "../../storage/types.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { GhostIndex } from "../../storage/shared/ghost_index.ts";
-import { storeQueueStatus } from "../../storage/store_queue_status.ts";
 import type { Board } from "./board.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { SharedText } from "../../core/threads.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
+import { storeQueueStatus } from "../../storage/storage_manager.ts";
 
 type Tiers = StorageStatus["l2"];
 

@@ -18,7 +18,7 @@ import { openOwnerContext } from "../../storage/context.ts";
 import { lossListeners } from "../../storage/loss_listeners.ts";
 import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { Tier } from "../../storage/tiers/tier.ts";
-import type { StorageStatus } from "../../storage/types.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
 import { Board } from "../cluster/board.ts";
 import { composeTiers, openL1, storeLimitsOf } from "../tiers.ts";
 import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";

@@ -2,10 +2,10 @@ import { Batch } from "../../core/coalesce.ts";
 import { VitrineError } from "../../core/errors.ts";
 import { failureOf, type Port } from "../../core/threads.ts";
 import type { StorageContext } from "../context.ts";
-import type { PutResult } from "../types.ts";
+import type { PutResult } from "../storage.ts";
 import type { Asked, AskedChunk, AskedFinish, FromOwner, ToOwner } from "./messages.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
-import { StreamWindow } from "./stream_window.ts";
+import { StreamWindow } from "./remote_stream.ts";
 import type { FollowedWrite, TierStream } from "./tier_changes.ts";
 import type { TierOwner } from "./tier_owner.ts";
 

@@ -1,7 +1,7 @@
 import type { Failure } from "../../core/threads.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { Precondition } from "../../core/object.ts";
-import type { PutResult } from "../types.ts";
+import type { PutResult } from "../storage.ts";
 import type { RoomRequest } from "./store_room.ts";
 import type { FollowedWrite, StagedWrite, StreamRequest, VerifiedWrite } from "./tier_changes.ts";
 

@@ -9,11 +9,10 @@ import { type Watch, Watchdog } from "../../core/watchdog.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L1 } from "../../l1/types.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
-import type { PutResult } from "../types.ts";
+import type { PutResult } from "../storage.ts";
 import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
-import { RemoteStream } from "./remote_stream.ts";
+import { RemoteStream, StreamWindows } from "./remote_stream.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
-import { StreamWindows } from "./stream_window.ts";
 import type { FollowedWrite, StagedWrite, StreamRequest, TierChanges, TierStream } from "./tier_changes.ts";
 
 /** Options of a RemoteChanges. */

@@ -1,9 +1,8 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { Precondition } from "../../core/object.ts";
 import type { OwnerContext } from "../context.ts";
-import { isOutdating } from "../is_outdating.ts";
-import { currentOf, nowOf } from "./current.ts";
-import { assertHolds } from "./refusals.ts";
+import { currentOf, isOutdating, nowOf } from "../current.ts";
+import { assertHolds } from "./admission.ts";
 import type { StoreController } from "./store_controller.ts";
 
 /** Deletes and clears so that nothing brings an object back: no tier, no store that waits, no running load. */

@@ -3,14 +3,11 @@ import type { ObjectKey } from "../../core/key.ts";
 import { shareRuns } from "../../core/coalesce.ts";
 import type { Lease, UnsavedObject } from "../../l1/types.ts";
 import type { OwnerContext } from "../context.ts";
-import { IdleCounter } from "../idle_counter.ts";
-import { isOutdating } from "../is_outdating.ts";
+import { IdleCounter } from "../timers.ts";
+import { isOutdating } from "../current.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { FollowedWrites } from "./followed_writes.ts";
 import { memoryObject, memorySource } from "./memory_source.ts";
-import { repairStale } from "./repair_stale.ts";
 import type { FollowedWrite } from "./tier_changes.ts";
-
 /** How long to wait before each further attempt to store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
 
@@ -198,5 +195,43 @@ export class StoreController {
     // expired by then.
     await tier.forget(key);
     return l1.isCurrent(resident.lease) ? "refused" : "overtaken";
+  }
+}
+
+/** How many are remembered; a write whose object was replaced is never asked for. */
+const MOST = 1024;
+
+/** The requests of writes that wait for their store and are followed. L1 does not know them. */
+export class FollowedWrites {
+  readonly #requests = new Map<number, string>();
+
+  note({ version, requestId }: FollowedWrite): void {
+    this.#requests.set(version, requestId);
+    if (this.#requests.size <= MOST) return;
+    const [oldest] = this.#requests.keys();
+    if (oldest !== undefined) this.#requests.delete(oldest);
+  }
+
+  /** The request of a write, once. */
+  take(version: number): string | undefined {
+    if (this.#requests.size === 0) return undefined;
+    const requestId = this.#requests.get(version);
+    this.#requests.delete(version);
+    return requestId;
+  }
+}
+
+/**
+ * Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it
+ * fails. Never throws.
+ */
+export async function repairStale({ tiers, latch }: Pick<OwnerContext, "tiers" | "latch">): Promise<void> {
+  for (const tier of tiers) {
+    let failed = false;
+    for (let key = tier.stale.first(); key !== undefined && !failed; key = tier.stale.first()) {
+      const stale = key;
+      await latch.run(stale, () => tier.stale.has(stale) ? tier.forget(stale) : undefined);
+      failed = tier.stale.has(stale);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta, Precondition } from "../../core/object.ts";
 import type { Lease } from "../../l1/types.ts";
-import type { PutResult } from "../types.ts";
+import type { PutResult } from "../storage.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 
 /** Facts about a body that arrived whole and was verified. */

@@ -5,12 +5,10 @@ import type { Decide, StoreLimits } from "../../l1/types.ts";
 import type { OwnerContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import type { StoreResult } from "../tiers/tier.ts";
-import type { PutResult } from "../types.ts";
-import { currentOf, nowOf } from "./current.ts";
-import { learnKeys } from "./learn_keys.ts";
+import type { PutResult } from "../storage.ts";
+import { currentOf, nowOf } from "../current.ts";
 import { memoryObject, memorySource } from "./memory_source.ts";
-import { commitOf, newMeta } from "./new_meta.ts";
-import { assertHolds, leaseLost } from "./refusals.ts";
+import { assertHolds, commitOf, leaseLost, newMeta } from "./admission.ts";
 import { Remover } from "./remover.ts";
 import { StoreController } from "./store_controller.ts";
 import { type ReleaseRoom, type RoomRequest, StoreRoom } from "./store_room.ts";
@@ -185,5 +183,34 @@ export class TierOwner implements TierChanges {
       : Promise.all(stored.map(({ tier }) => tier.withdraw(key))));
     if (isEnough) return stored;
     throw failed[0]?.error ?? new VitrineError("tier_failed", "store object: no tier took it");
+  }
+}
+
+/**
+ * Enters the keys of all objects that were in the tiers before this server into the ghost index, some at a time, and
+ * then notes that a key that is not in it is nowhere: a write then needs not ask the tiers. Without effect where others
+ * can store in a tier, or if `isOver` becomes true meanwhile. Never rejects.
+ */
+export async function learnKeys(context: OwnerContext, isOver: () => boolean = () => false): Promise<void> {
+  const { tiers, shared, timers } = context;
+  if (tiers.length === 0) return;
+  const sources = tiers.map((tier) => ({ tier, source: tier.keys() }));
+  try {
+    for (const { tier, source } of sources) {
+      if (source === undefined) return;
+      for await (const keys of source) {
+        if (isOver()) return;
+        for (const key of keys) {
+          shared.ghosts.storing(key);
+          // The names of those that an earlier owner marked.
+          if (shared.stale.hasAny) tier.stale.met(key);
+        }
+        await timers.turn();
+      }
+    }
+    if (!isOver()) shared.knowsAllKeys = true;
+  } catch (error) {
+    // A tier in trouble: writes go on asking.
+    if (!(error instanceof VitrineError)) throw error;
   }
 }

@@ -3,10 +3,9 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
-import { discardLoad } from "../tiers/discard_load.ts";
+import { discardLoad, type TierReader } from "../tiers/tier_reader.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
-import type { TierReader } from "../tiers/tier_reader.ts";
-import type { ObjectRead } from "../types.ts";
+import type { ObjectRead } from "../storage.ts";
 
 /** What a BypassRead is made of. */
 export interface BypassReadOptions {

@@ -1,11 +1,12 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { StorageContext } from "../context.ts";
-import { isOutdating } from "../is_outdating.ts";
+import { isOutdating } from "../current.ts";
 import type { TierReader } from "../tiers/tier_reader.ts";
-import type { Explanation, Tried } from "../types.ts";
-import { missReason } from "./miss_reason.ts";
-import { peek } from "./peek.ts";
+import type { Explanation, Tried } from "../storage.ts";
+import { peek } from "./follow_load.ts";
+import type { MissReason } from "../../core/events.ts";
+import type { Loss } from "../shared/ghost_table.ts";
 
 /**
  * What a GET of the key would try now, in order, up to the level that answers, and why the others do not. Asks L1
@@ -80,4 +81,21 @@ async function timed({ clock }: StorageContext, look: () => Answer | Promise<Ans
   const startMs = clock.monotonicMs();
   const answer = await look();
   return { ...answer, seconds: (clock.monotonicMs() - startMs) / 1000 };
+}
+
+/** Why a key that was just looked for in vain is not here: how its last copy was lost. */
+export function missReason({ l1, shared }: Pick<StorageContext, "l1" | "shared">, key: ObjectKey): MissReason {
+  // What has expired leaves at a look, and its loss is noted, unless it is still to be stored.
+  if (isOutdating(l1.know(key))) return "expired";
+  const { losses, wasHere } = shared.ghosts.recall(key);
+  return lastOf(losses)?.reason ?? (wasHere ? "unknown" : "never_stored");
+}
+
+/** The newest loss; at the same time L1's, which is asked to let go after the tiers. */
+function lastOf(losses: readonly Loss[]): Loss | undefined {
+  let last: Loss | undefined;
+  for (const loss of losses) {
+    if (last === undefined || loss.atMs > last.atMs || (loss.atMs === last.atMs && loss.tier === 0)) last = loss;
+  }
+  return last;
 }

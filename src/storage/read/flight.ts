@@ -4,19 +4,14 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { Decide, Staging } from "../../l1/types.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
-import { copyInto } from "../copy_into.ts";
+import { copyInto } from "../memory_chunks.ts";
 import type { Watch } from "../key_latch.ts";
-import { askTiers, type TierAnswer } from "../tiers/ask_tiers.ts";
-import { discardLoad } from "../tiers/discard_load.ts";
+import { askTiers, discardLoad, type TierAnswer, type TierReader } from "../tiers/tier_reader.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
-import type { TierReader } from "../tiers/tier_reader.ts";
-import type { LookupListener, ObjectRead } from "../types.ts";
+import type { LookupListener, ObjectRead } from "../storage.ts";
 import { BypassRead } from "./bypass_read.ts";
-import { followLoad } from "./follow_load.ts";
-import { LOAD_TAG } from "./load_tag.ts";
+import { followLoad, LOAD_TAG, peek } from "./follow_load.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
-import { peek } from "./peek.ts";
-
 /**
  * What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so
  * start over.

@@ -1,9 +1,9 @@
 import type { ObjectKey } from "../../core/key.ts";
 import type { StorageContext } from "../context.ts";
-import type { ObjectRead } from "../types.ts";
+import type { ObjectRead } from "../storage.ts";
 import { BypassRead } from "./bypass_read.ts";
-import { LOAD_TAG } from "./load_tag.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
+import type { ObjectMeta } from "../../core/object.ts";
 
 /**
  * A read of what another thread loads at this moment, bytes as they come; undefined if nobody loads the key's current
@@ -29,4 +29,21 @@ export function followLoad(context: StorageContext, key: ObjectKey): ObjectRead 
   const instead = (start: number, end: number): AsyncGenerator<Uint8Array, void, void> =>
     new BypassRead(context, { key, meta, tiers: tiers.slice(loader), tier }).chunks(start, end);
   return new MemoryRead(context, { key, resident: following, tier, filling, instead });
+}
+
+/** The tag under which loads stage in L1: one load per key among all threads. */
+export const LOAD_TAG = "load";
+
+/** What L1 has of a key, or is just being given by a load of any thread: metadata and place; undefined if neither. */
+export function peek(
+  context: StorageContext,
+  key: ObjectKey,
+): { readonly meta: ObjectMeta; readonly tier: string } | undefined {
+  const { l1, tiers, shared } = context;
+  const resident = l1.peek(key);
+  if (resident !== undefined) return { meta: resident, tier: "l1" };
+  const loading = l1.follow(key, LOAD_TAG);
+  if (loading === undefined) return undefined;
+  l1.finishRead([loading.lease]);
+  return { meta: loading.meta, tier: tiers[shared.stripes.loadTier(shared.stripes.of(key))]?.name ?? "" };
 }

@@ -1,15 +1,14 @@
 import { keyId, type ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
-import { IdleCounter } from "../idle_counter.ts";
-import { isOutdating } from "../is_outdating.ts";
+import { IdleCounter } from "../timers.ts";
+import { isOutdating } from "../current.ts";
 import type { Watch } from "../key_latch.ts";
-import { askTiers } from "../tiers/ask_tiers.ts";
-import type { LookupListener, ObjectRead } from "../types.ts";
+import { askTiers } from "../tiers/tier_reader.ts";
+import type { LookupListener, ObjectRead } from "../storage.ts";
 import { type Boarded, Flight } from "./flight.ts";
-import { followLoad } from "./follow_load.ts";
+import { followLoad, peek } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
-import { peek } from "./peek.ts";
 
 /** Finds objects: in L1 at once, else in the tiers, with one load per key over all threads. */
 export class LoadController {

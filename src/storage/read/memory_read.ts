@@ -4,7 +4,7 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { Resident } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
-import type { ObjectRead } from "../types.ts";
+import type { ObjectRead } from "../storage.ts";
 
 /** How far the load behind a read has come. */
 export interface Filling {

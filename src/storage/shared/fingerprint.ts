@@ -1,4 +1,5 @@
 import type { EncodedKey } from "../../l1/types.ts";
+import type { ObjectKey } from "../../core/key.ts";
 
 /**
  * A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are made in different ways; the next `set`
@@ -35,4 +36,15 @@ function finish(hash: number): number {
   let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
+}
+
+/** A seeded 32-bit hash of an object key: FNV-1a over its UTF-16 units, then murmur3's finalizer. Unsigned. */
+export function keyHash(key: ObjectKey, seed: number): number {
+  let hash = seed ^ Math.imul(key.tenant.length + 1, 0x9e3779b1);
+  for (const text of [key.tenant, key.key]) {
+    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
 }

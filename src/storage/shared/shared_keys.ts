@@ -3,7 +3,6 @@ import { GhostIndex } from "./ghost_index.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
 import { StaleTable } from "./stale_table.ts";
 import { Stripes } from "./stripes.ts";
-import { VersionSource } from "./version_source.ts";
 
 /**
  * One thread's view of what all storage managers over one L1 share besides it: words in memory, no messages.
@@ -75,4 +74,27 @@ export class SharedKeys {
 /** For main: ends what a thread cleared that is gone. */
 export function endClearing(memory: SharedKeysMemory, holder: number): void {
   Atomics.compareExchange(new Int32Array(memory.words), HEAD.clearing, holder, 0);
+}
+
+/**
+ * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number; grows strictly over all threads, also
+ * while a clock stands still or steps back.
+ */
+export class VersionSource {
+  readonly #words: BigInt64Array;
+
+  constructor(words: Int32Array) {
+    this.#words = new BigInt64Array(words.buffer, 0, HEAD.words / 2);
+  }
+
+  next(nowMs: number): number {
+    const byClock = BigInt(Math.floor(nowMs)) * 1024n;
+    const at = HEAD.version >>> 1;
+    for (let last = Atomics.load(this.#words, at);;) {
+      const version = byClock > last ? byClock : last + 1n;
+      const found = Atomics.compareExchange(this.#words, at, last, version);
+      if (found === last) return Number(version);
+      last = found;
+    }
+  }
 }

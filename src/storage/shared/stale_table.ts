@@ -1,5 +1,5 @@
 import type { ObjectKey } from "../../core/key.ts";
-import { keyHash } from "./key_hash.ts";
+import { keyHash } from "./fingerprint.ts";
 import { HEAD, type SharedKeysLayout, STALE } from "./memory.ts";
 
 const NONE = -1;

@@ -4,9 +4,7 @@ import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
-import { discardLoad } from "./discard_load.ts";
-import type { TierReader } from "./tier_reader.ts";
-import { publishRate } from "./publish_rate.ts";
+import { discardLoad, publishRate, type TierReader } from "./tier_reader.ts";
 
 /** Which bytes of which object to load. */
 export interface LoadRequest {

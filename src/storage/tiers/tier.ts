@@ -2,9 +2,7 @@ import { causeText } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Adapter, StoreSource, WholeObject } from "../../l2/adapter.ts";
-import { publishRate } from "./publish_rate.ts";
-import { StoreWatch } from "./store_watch.ts";
-import { TierReader, type TierReaderOptions } from "./tier_reader.ts";
+import { publishRate, TierReader, type TierReaderOptions } from "./tier_reader.ts";
 
 /** What a Tier needs besides its adapter. */
 export interface TierOptions extends TierReaderOptions {
@@ -177,5 +175,57 @@ export class Tier extends TierReader {
       }
     };
     return { invisible, gone: clear() };
+  }
+}
+
+/** Notes what becomes of the source of a store. */
+export class StoreWatch {
+  /** What the source threw, so that it is not taken for a broken tier. */
+  broken: { readonly cause: unknown } | undefined;
+  /** From here on the object may be visible. */
+  isCommitting = false;
+  readonly #beforeCommit: () => void;
+
+  /** `beforeCommit` throws if this thread may not store any more. */
+  constructor(beforeCommit: () => void) {
+    this.#beforeCommit = beforeCommit;
+  }
+
+  object(object: WholeObject): WholeObject {
+    const { meta, extents, durable } = object;
+    return { meta, extents, durable, assertWanted: () => this.#commit(() => object.assertWanted()) };
+  }
+
+  source(source: StoreSource): StoreSource {
+    return {
+      ...source,
+      chunks: this.#chunks(source),
+      meta: () => this.#noting(() => source.meta()),
+      assertWanted: () => this.#commit(() => source.assertWanted?.()),
+    };
+  }
+
+  async *#chunks(source: StoreSource): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      yield* source.chunks;
+    } catch (cause) {
+      this.broken ??= { cause };
+      throw cause;
+    }
+  }
+
+  #commit(assertWanted: () => void): void {
+    this.#noting(assertWanted);
+    this.isCommitting = true;
+  }
+
+  #noting<T>(call: () => T): T {
+    try {
+      this.#beforeCommit();
+      return call();
+    } catch (cause) {
+      this.broken ??= { cause };
+      throw cause;
+    }
   }
 }

@@ -6,8 +6,7 @@ import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Load, L2Reader, ListPage, ListQuery, TierUsage } from "../../l2/adapter.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
-import type { LookupListener } from "../types.ts";
-import { discardLoad } from "./discard_load.ts";
+import type { LookupListener } from "../storage.ts";
 import { StaleKeys } from "./stale_keys.ts";
 
 /** What a TierReader needs besides its adapter. */
@@ -181,4 +180,53 @@ export class TierReader {
       details: { tier: this.name },
     });
   }
+}
+
+/** What the first tier that has the object said. */
+export interface TierAnswer<T> {
+  readonly answer: T;
+  readonly tier: TierReader;
+}
+
+/**
+ * Asks the tiers in order until one has it. undefined: all answered and none has it. Throws tier_failed if none has it
+ * and one could not answer.
+ */
+export async function askTiers<T>(
+  tiers: readonly TierReader[],
+  ask: (tier: TierReader) => Promise<T | undefined>,
+): Promise<TierAnswer<T> | undefined> {
+  let failure: { readonly cause: unknown } | undefined;
+  for (const tier of tiers) {
+    try {
+      const answer = await ask(tier);
+      if (answer !== undefined) return { answer, tier };
+    } catch (cause) {
+      failure = { cause };
+    }
+  }
+  if (failure === undefined) return undefined;
+  throw new VitrineError("tier_failed", "look up object: a tier failed and no other has it", failure);
+}
+
+/** Frees what a load holds whose bytes nobody will read. Never throws. */
+export async function discardLoad(load: L2Load): Promise<void> {
+  try {
+    await load.chunks[Symbol.asyncIterator]().return?.();
+  } catch {
+    // A tier that cannot even let go has nothing left that a reader could use.
+  }
+}
+
+/** States how fast an object went to a tier or came from it, if it had bytes and took some time. */
+export function publishRate(
+  publish: Publish<EventMap>,
+  { tier, direction, bytes, seconds }: {
+    readonly tier: string;
+    readonly direction: EventMap["l2.transferred"]["direction"];
+    readonly bytes: number;
+    readonly seconds: number;
+  },
+): void {
+  if (bytes > 0 && seconds > 0) publish("l2.transferred", { tier, direction, rate: bytes / seconds / 1e9 });
 }

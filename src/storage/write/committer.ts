@@ -1,13 +1,12 @@
 import type { ObjectMeta } from "../../core/object.ts";
 import type { Decide, StoreLimits } from "../../l1/types.ts";
-import { currentOf, nowOf } from "../changes/current.ts";
-import { commitOf, newMeta } from "../changes/new_meta.ts";
+import { currentOf, nowOf } from "../current.ts";
+import { assertHolds, commitOf, leaseLost, newMeta } from "../changes/admission.ts";
 import type { ReleaseRoom } from "../changes/store_room.ts";
-import { assertHolds, leaseLost } from "../changes/refusals.ts";
 import type { StreamRequest, TierChanges, TierStream, VerifiedWrite } from "../changes/tier_changes.ts";
 import type { StorageContext } from "../context.ts";
 import type { Watch } from "../key_latch.ts";
-import type { PutResult } from "../types.ts";
+import type { PutResult } from "../storage.ts";
 import type { StagedSink } from "./staged_sink.ts";
 
 /** What the tiers hold of a key, and whether that may have changed since. */

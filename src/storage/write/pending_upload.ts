@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
 import type { TierStream } from "../changes/tier_changes.ts";
 import type { StorageContext } from "../context.ts";
-import type { MaybePromise, PutRequest, PutResult, Upload } from "../types.ts";
+import type { MaybePromise, PutRequest, PutResult, Upload } from "../storage.ts";
 import type { Committer } from "./committer.ts";
 import { StagedSink } from "./staged_sink.ts";
 

@@ -1,8 +1,7 @@
 import type { L1, Lease, WriteRequest } from "../../l1/types.ts";
-import { leaseLost } from "../changes/refusals.ts";
-import { copyInto } from "../copy_into.ts";
+import { leaseLost } from "../changes/admission.ts";
+import { copyInto, memoryChunks } from "../memory_chunks.ts";
 import type { LeaseKeeper } from "../lease_keeper.ts";
-import { memoryChunks } from "../memory_chunks.ts";
 
 /** What a StagedSink is made of. */
 export interface StagedSinkOptions {

@@ -1,10 +1,10 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import type { ObjectMeta } from "../../core/object.ts";
-import { assertHolds } from "../changes/refusals.ts";
+import { assertHolds } from "../changes/admission.ts";
 import type { StorageContext } from "../context.ts";
-import { IdleCounter } from "../idle_counter.ts";
-import type { MaybePromise, PutRequest, Upload } from "../types.ts";
+import { IdleCounter } from "../timers.ts";
+import type { MaybePromise, PutRequest, Upload } from "../storage.ts";
 import type { Committer } from "./committer.ts";
 import { PendingUpload } from "./pending_upload.ts";
 import { StagedSink } from "./staged_sink.ts";

@@ -1,8 +1,8 @@
 import type { BusStats } from "../../events/bus.ts";
 import type { L1Usage } from "../../l1/types.ts";
-import type { StorageStatus } from "../../storage/types.ts";
 import type { Every } from "../../core/timers.ts";
 import type { Observability } from "../../telemetry/mod.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
 
 /** The state of a worker. */
 export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";

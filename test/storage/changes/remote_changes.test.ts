@@ -5,7 +5,7 @@ import type { ObjectMeta } from "../../../src/core/object.ts";
 import { noPublish } from "../../../src/events/producer.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
-import { HALF_BYTES, StreamWindow } from "../../../src/storage/changes/stream_window.ts";
+import { HALF_BYTES, StreamWindow } from "../../../src/storage/changes/remote_stream.ts";
 import type { StagedWrite } from "../../../src/storage/changes/tier_changes.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";

@@ -1,7 +1,8 @@
-import type { ObjectMeta } from "../../core/object.ts";
+import { holds, type ObjectMeta, type Precondition } from "../../core/object.ts";
 import type { WriteCommit } from "../../l1/types.ts";
 import type { StorageContext } from "../context.ts";
 import type { NewObject } from "./tier_changes.ts";
+import { VitrineError } from "../../core/errors.ts";
 
 /** The metadata of an object that is about to be admitted. */
 export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "shared">, object: NewObject): ObjectMeta {
@@ -20,4 +21,15 @@ export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "share
 export function commitOf(lease: WriteCommit["lease"], meta: ObjectMeta): WriteCommit {
   const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
   return { lease, sizeBytes, crc32, version, createdMs, expiresMs };
+}
+
+/** Throws precondition_failed unless it holds of the object that is there. */
+export function assertHolds(precondition: Precondition | undefined, current: ObjectMeta | undefined): void {
+  if (precondition === undefined || holds(precondition, current)) return;
+  throw new VitrineError("precondition_failed", "change object: its precondition does not hold");
+}
+
+/** The refusal of an upload whose memory is not its own any more. */
+export function leaseLost(): VitrineError {
+  return new VitrineError("no_room", "take upload: its write lease has run out");
 }

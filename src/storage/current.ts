@@ -1,8 +1,8 @@
-import type { ObjectKey } from "../../core/key.ts";
-import { isExpired, type ObjectMeta } from "../../core/object.ts";
-import type { Known } from "../../l1/types.ts";
-import type { StorageContext } from "../context.ts";
-import { askTiers } from "../tiers/ask_tiers.ts";
+import type { ObjectKey } from "../core/key.ts";
+import { isExpired, type ObjectMeta } from "../core/object.ts";
+import type { Known } from "../l1/types.ts";
+import type { StorageContext } from "./context.ts";
+import { askTiers } from "./tiers/tier_reader.ts";
 
 /**
  * The object that a key has now. To be called under its latch or a watch. A tier's failure counts only if somebody asks
@@ -36,4 +36,9 @@ export function nowOf(
 ): ObjectMeta | undefined {
   if (known !== undefined) return known.meta;
   return inTiers !== undefined && isExpired(inTiers, clock.nowMs()) ? undefined : inTiers;
+}
+
+/** Whether a key's object has expired before it was stored: it is a miss, and what tiers have is older still. */
+export function isOutdating(known: Known | undefined): boolean {
+  return known !== undefined && known.meta === undefined;
 }
