@@ -4,7 +4,7 @@ import type { Delivered } from "../../src/events/subscriber.ts";
 
 const MISS = { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 } as const;
 
-/** A bus with a subscriber that wants the lookups of followed requests, and what it got. */
+/** A bus with a subscriber that wants the lookups of traced requests, and what it got. */
 function listening(queueSize = 10) {
   const bus = new EventBus({ schedule: () => () => {}, queueSize });
   const got: Delivered<"lookup.finished">[] = [];
@@ -16,7 +16,7 @@ function listening(queueSize = 10) {
   return { bus, got };
 }
 
-test("EventBus delivers the events of followed requests one by one and the others in groups when a subscriber wants it so", async () => {
+test("EventBus delivers the events of traced requests individually and the others as aggregates when a subscriber wants it so", async () => {
   const { bus, got } = listening();
   bus.publish("lookup.finished", MISS);
   bus.publish("lookup.finished", { ...MISS, requestId: "r1" });
@@ -30,7 +30,7 @@ test("EventBus delivers the events of followed requests one by one and the other
   ]);
 });
 
-test("EventBus counts a followed event as shed when the queue is full, and one that is not followed never", async () => {
+test("EventBus counts a traced event as shed when the queue is full, and one that is not traced never", async () => {
   const { bus, got } = listening(1);
   for (const requestId of ["r1", undefined, "r2"]) bus.publish("lookup.finished", { ...MISS, requestId });
   await bus.flush();
@@ -38,7 +38,7 @@ test("EventBus counts a followed event as shed when the queue is full, and one t
   expect(bus.stats().events.get("lookup.finished")).toMatchObject({ published: 3, delivered: 1, rolledUp: 2, shed: 1 });
 });
 
-test("EventBus delivers every event one by one when another subscriber wants all details", async () => {
+test("EventBus delivers every event individually when another subscriber wants all details", async () => {
   const { bus, got } = listening();
   bus.subscribe({ name: "all", subscriptions: { "lookup.finished": () => {} }, individual: ["lookup.finished"] });
   bus.publish("lookup.finished", MISS);

@@ -76,7 +76,7 @@ test("loggingSubscribers write one JSON object a line with level, component, req
   }]);
 });
 
-test("loggingSubscribers name route and method of a failed request that is not followed, and its caller where that is known", async () => {
+test("loggingSubscribers name route and method of a failed request that is not traced, and its caller where that is known", async () => {
   const { bus, lines } = logging("info");
   bus.publish("http.request.end", { ...END, status: "503" });
   bus.publish("http.request.end", { ...END, status: "500", requestId: REQUEST.replace(/01$/, "00") });
@@ -176,7 +176,7 @@ test("loggingSubscribers tell why and for how long when the storage thread ends 
   expect(lines).toContainEqual(expect.objectContaining({ level: "error", cause: "threw", error: "write: EIO" }));
 });
 
-test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
+test("loggingSubscribers want no single event of requests that are not traced unless the level is debug", () => {
   const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ individual = [] }) => individual);
   const perRequest = ["lookup.finished", "sm.write.finished"];
   expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual([

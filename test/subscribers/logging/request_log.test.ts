@@ -86,7 +86,7 @@ test("RequestLog tells who asked for what, which tiers were tried and how long e
   expect(log.numbers()).toEqual({ pending: 0, dropped: 0 });
 });
 
-test("RequestLog writes nothing for a request that is not followed", async () => {
+test("RequestLog writes nothing for a request that is not traced", async () => {
   const bus = new EventBus({ schedule: () => () => {} });
   const lines: string[] = [];
   bus.subscribe(new RequestLog((line) => lines.push(line) > 0));
