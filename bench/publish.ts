@@ -1,5 +1,5 @@
 /**
- * What one publish costs, in nanoseconds, and how many events a second reach subscribers: nobody listening, folded
+ * What one publish costs, in nanoseconds, and how many events a second reach subscribers: nobody listening, aggregated
  * (metrics only), detail; on one thread, and from a worker thread through shared memory. `bun bench/publish.ts`, `deno
  * run -A bench/publish.ts`.
  */
@@ -10,7 +10,7 @@ import type { Publish } from "../src/core/events.ts";
 import { EventBus } from "../src/events/bus.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import { allocateSegment } from "../src/events/memory/segment.ts";
-import { noPublish } from "../src/events/no_publish.ts";
+import { noPublish } from "../src/events/producer.ts";
 import type { Subscriber } from "../src/events/subscriber.ts";
 import { publishRequest, requestEvents } from "./support/publish_request.ts";
 import type { PublishThreadData, PublishThreadResult } from "./support/publish_thread.ts";
@@ -20,7 +20,7 @@ const REQUESTS_PER_DRAIN = 2_000;
 const EVENTS = REQUESTS * requestEvents.length;
 const ROUNDS = 5;
 
-type How = "folded" | "detail";
+type How = "aggregated" | "individual";
 
 function subscriber(how: How, count: (events: number) => void): Subscriber {
   return {
@@ -28,7 +28,7 @@ function subscriber(how: How, count: (events: number) => void): Subscriber {
     subscriptions: Object.fromEntries(
       requestEvents.map((name) => [name, (event: { count: number }) => count(event.count)]),
     ),
-    detail: how === "detail" ? requestEvents : [],
+    individual: how === "individual" ? requestEvents : [],
   };
 }
 
@@ -86,13 +86,13 @@ async function acrossThreads(how: How, queueSize: number) {
 }
 
 const unheard = new EventBus();
-const folded = listening("folded");
-const detailed = listening("detail");
+const aggregated = listening("aggregated");
+const individual = listening("individual");
 const cases = [
   ["noPublish", noPublish, () => Promise.resolve()],
   ["none", unheard.publish, () => unheard.flush()],
-  ["folded", folded.publish, () => folded.flush()],
-  ["detail", detailed.publish, () => detailed.flush()],
+  ["aggregated", aggregated.publish, () => aggregated.flush()],
+  ["individual", individual.publish, () => individual.flush()],
 ] as const;
 for (const [name, publish, flush] of cases) {
   const rounds = [];
@@ -102,16 +102,16 @@ for (const [name, publish, flush] of cases) {
   );
 }
 for (
-  const [name, how, queueSize] of [["folded", "folded", 8192], ["detail", "detail", 8192], [
-    "detail, large queue",
-    "detail",
+  const [name, how, queueSize] of [["aggregated", "aggregated", 8192], ["individual", "individual", 8192], [
+    "individual, large queue",
+    "individual",
     1e6,
   ]] as const
 ) {
   for (let round = 0; round < 3; round++) {
     const { publishNs, elapsedMs, single, longestMs } = await acrossThreads(how, queueSize);
     process.stdout.write(
-      `two threads  ${name.padEnd(20)} ${publishNs.toFixed(0)} ns a publish, ${
+      `two threads  ${name.padEnd(23)} ${publishNs.toFixed(0)} ns a publish, ${
         (EVENTS * 5 / elapsedMs / 1000).toFixed(2)
       } M events/s end to end, ` +
         `${(single * 100).toFixed(0)} % singles, main held for at most ${longestMs.toFixed(0)} ms\n`,

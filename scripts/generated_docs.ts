@@ -1,8 +1,8 @@
 import { dashboardJson } from "../deploy/grafana/dashboard.ts";
 import { panelsMarkdown } from "../deploy/grafana/panel_docs.ts";
 import { settingsTable } from "../src/config/settings.ts";
-import { eventsMarkdown } from "../src/events/docs.ts";
-import { metricsMarkdown } from "../src/subscribers/metrics/docs.ts";
+import { eventsMarkdown } from "./event_docs.ts";
+import { metricsMarkdown } from "./metric_docs.ts";
 
 /** A file in which something is generated. */
 export interface GeneratedDoc {

@@ -1,7 +1,8 @@
 import process from "node:process";
-import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stop/stop_policy.ts";
-import { EXIT } from "./compose/stop/stop_result.ts";
+import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stopper.ts";
+import { EXIT } from "./compose/stop_result.ts";
 import { hangupIsIgnored, print } from "./runtime/terminal.ts";
+
 // A closed terminal or pipe, or a full disk, costs lines, not the server.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 

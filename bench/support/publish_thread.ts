@@ -1,7 +1,7 @@
 /** The producing thread of bench/publish.ts: publishes as fast as it can, turning its event loop as a server does. */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/core/clock.ts";
-import { openProducer, type ProducerSeat } from "../../src/events/thread_producer.ts";
+import { openProducer, type ProducerSeat } from "../../src/events/producer.ts";
 import { publishRequest, requestEvents } from "./publish_request.ts";
 
 /** What the thread is given. */

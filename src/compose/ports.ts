@@ -4,12 +4,12 @@ import { ConfigError } from "../config/config_error.ts";
 import { causeText } from "../core/errors.ts";
 import { freePort } from "../runtime/free_port.ts";
 
-/** The system's error codes for an address that this machine does not have. */
+/** The system's error codes for an address of another machine. */
 const NOT_HERE: ReadonlySet<unknown> = new Set(["EADDRNOTAVAIL", "EINVAL"]);
 
 /**
- * The ports to listen on, service and admin, 0 standing for any free one. Throws ConfigError for a host that is none,
- * and an error that names the setting if a port cannot be had.
+ * Finds the service port and the admin port; 0 stands for any free port. Throws ConfigError for an invalid host, and an
+ * error with the setting's name if a port is not available.
  */
 export async function findPorts(
   { host, port, adminPort }: Pick<Config, "host" | "port" | "adminPort">,

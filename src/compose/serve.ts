@@ -11,9 +11,8 @@ import { Descriptors } from "../runtime/descriptors.ts";
 import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
 import { type RunningCluster, startCluster } from "./cluster.ts";
 import { reportError } from "./report_error.ts";
-import { REOPEN_SIGNAL, type StopSignal } from "./stop/stop_policy.ts";
-import { EXIT } from "./stop/stop_result.ts";
-import { GivenUp, Stopper } from "./stop/stopper.ts";
+import { GivenUp, REOPEN_SIGNAL, Stopper, type StopSignal } from "./stopper.ts";
+import { EXIT } from "./stop_result.ts";
 import { causeText, VitrineError } from "../core/errors.ts";
 import { checkTiers } from "../l2/mod.ts";
 import { print } from "../runtime/terminal.ts";
@@ -26,7 +25,7 @@ export interface ServeOptions {
   readonly onListening: () => void;
 }
 
-/** The settings, or undefined if a flag asked for a text, which is printed. */
+/** The settings; undefined if a flag asked for a text, which is printed then. */
 function settings(host: HostFacts): Config | undefined {
   const loaded = loadConfig({
     args: process.argv.slice(2),
@@ -57,7 +56,7 @@ function startLine(
     }${accessText(config)}`;
 }
 
-/** Says in one line why the server does not start. */
+/** Prints in one line why the server does not start, and ends the process. */
 function refuse(error: unknown): never {
   print(console.error, `vitrine: ${causeText(error)}`);
   if (error instanceof GivenUp) process.exit(EXIT.done);
@@ -65,7 +64,7 @@ function refuse(error: unknown): never {
   process.exit(isUsage ? EXIT.usage : EXIT.failed);
 }
 
-/** The first line of the input. */
+/** Reads the first line of the input. */
 async function readLine(): Promise<string> {
   const lines = createInterface({ input: process.stdin });
   try {

@@ -1,21 +1,23 @@
 import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
-import { noPublish } from "../events/no_publish.ts";
+import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { lossListeners } from "../storage/loss_listeners.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
-import { followerOf } from "./follower.ts";
-import { allocateL1, openL1 } from "./l1.ts";
-import { liveEvents } from "./live_events.ts";
-import { composeNode, runtimeName } from "./node.ts";
-import { busStatus, OBSERVABILITY_OFF, TICK_MS } from "./observe.ts";
-import type { RunningServer, ServerOptions } from "./server.ts";
-import { openTelemetry } from "./telemetry.ts";
-import { openAccess } from "./open_access.ts";
-import { unready } from "./unready.ts";
+import {
+  composeServerThread,
+  requestTracerOf,
+  type RunningServer,
+  runtimeName,
+  type ServerOptions,
+  unready,
+} from "./server_thread.ts";
+import { allocateL1, openL1 } from "./tiers.ts";
+import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry, TICK_MS } from "./telemetry.ts";
+import { openAccess } from "./access.ts";
 
-/** Starts a server that is one isolate: the bus dispatches in process, and whoever serves also collects. */
+/** Starts a server in one isolate, which serves requests and collects events. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
   const clock = systemClock;
   const { wallMs: startMs, monotonicMs: startedMs } = clock.read();
@@ -33,7 +35,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
   const events = liveEvents(config, bus);
   let ready = true;
-  const { storage, app, listen } = await composeNode({
+  const { storage, app, listen } = await composeServerThread({
     config,
     access: opened.access,
     version,
@@ -44,7 +46,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     shared,
     onTierRemoved: losses.tier,
     reportError,
-    follow: followerOf(config, env),
+    follow: requestTracerOf(config, env),
     events: events.open,
     unready: (hasTrouble) => unready({ isServing: ready, storageOutage: undefined, hasTrouble }),
     status: async () => ({

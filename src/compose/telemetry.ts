@@ -1,6 +1,5 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
-import { clearInterval, setInterval } from "node:timers";
 import type { Config } from "../config.ts";
 import { causeText } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
@@ -9,38 +8,44 @@ import { lineOutput, type Logging, loggingSubscribers } from "../subscribers/log
 import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
 import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
 import { initObservability } from "../telemetry/mod.ts";
+import { VitrineError } from "../core/errors.ts";
+import { openEventsOf } from "../events/live/event_stream.ts";
+import { LiveFeed, type LiveSource } from "../events/live/live_feed.ts";
+import type { OpenEvents } from "../events/live/wanted_events.ts";
+import { every, unrefTimer } from "../core/timers.ts";
+import type { BusStats } from "../events/bus.ts";
 
-/** What telemetry is opened with. */
+/** Options of openTelemetry. */
 export interface TelemetryOptions {
   readonly config: Config;
   readonly version: string;
-  /** Where the standard OTEL_* variables are looked up. */
+  /** The environment with the standard OTEL_* variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly instanceId: string;
 }
 
-/** The receiving end of a bus: EventBus fits. */
+/** The part of an EventBus that takes subscribers. */
 interface Source {
   subscribe(subscriber: Subscriber): unknown;
 }
 
 /** Metrics, logs and traces of one server. */
 export interface Telemetry {
-  /** Subscribes everything; the options say what the metrics look at. */
+  /** Adds all subscribers. The options are the sources of metrics. */
   subscribe(
     bus: Source,
     options: Omit<MetricsOptions, "source" | "tenantLabels" | "telemetry" | "process" | "monotonicMs">,
   ): void;
   /** All metrics in the Prometheus text format. */
   prometheusText(): Promise<string>;
-  /** Opens log files again, whose names another program has changed. */
+  /** Reopens log files that another program has renamed. */
   reopenFiles(): void;
-  /** Pushes what waits and ends; after the bus has stopped. Tells by signal whether that arrived. Never throws. */
+  /** Pushes for the last time, after the bus has stopped. Returns, by signal, whether that arrived. Never throws. */
   shutdown(): Promise<ReadonlyMap<string, boolean>>;
 }
 
-/** Throws if the request log cannot be written now: later on, failures only cost lines. */
+/** Throws if the request log cannot be written now. Later failures only lose lines. */
 export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestLogPath">): void {
   if (path === undefined) return;
   try {
@@ -50,17 +55,13 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
   }
 }
 
-/**
- * Sets metrics, logs and traces up, on the thread where events arrive. Throws VitrineError for an endpoint that cannot
- * be used.
- */
+/** Sets up metrics, logs and traces on the collector's thread. */
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
-  // Whatever is pushed before there is a log is not known to have failed.
+  // The results of pushes before the log exists are ignored.
   const log: { pushed?: Logging["pushed"] } = {};
   const observability = await initObservability({
     ...options,
-    onPush: (signal, { error, rejected }) =>
-      log.pushed?.({ signal, error: error === undefined ? undefined : causeText(error), rejected }),
+    onPush: (signal, end) => log.pushed?.(signal, end),
   });
   const logging = loggingSubscribers({
     level: config.logLevel,
@@ -69,11 +70,7 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
     requestLogPath: config.requestLogPath,
     nowMs: () => options.clock.nowMs(),
     monotonicMs: () => options.clock.monotonicMs(),
-    every(intervalMs, run) {
-      const timer = setInterval(run, intervalMs);
-      timer.unref();
-      return () => clearInterval(timer);
-    },
+    every,
   });
   log.pushed = logging.pushed;
   for (const problem of observability.problems) logging.setting(problem);
@@ -100,5 +97,57 @@ export async function openTelemetry({ config, ...options }: TelemetryOptions): P
     reopenFiles: () => logging.reopenFiles(),
     prometheusText: () => observability.prometheusText(),
     shutdown: () => observability.shutdown(),
+  };
+}
+
+/** Maximum silence of a stream. */
+const HEARTBEAT_MS = 15_000;
+
+/** The live events of a server. */
+export interface LiveEvents {
+  readonly open: OpenEvents;
+  /** The number of open streams. */
+  streams(): number;
+  /** Ends all streams and refuses further ones. */
+  close(): void;
+}
+
+/** The live events of a bus. Without observability, no stream can be opened. */
+export function liveEvents(config: Config, source: LiveSource | undefined): LiveEvents {
+  if (source === undefined) {
+    return {
+      open: () => Promise.reject(new VitrineError("not_found", "open event stream: observability is off")),
+      streams: () => 0,
+      close() {},
+    };
+  }
+  const feed = new LiveFeed({
+    source,
+    schedule: unrefTimer,
+    nonce: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
+  });
+  return {
+    // At least two heartbeats within the idle time-out of a connection.
+    open: openEventsOf(feed, {
+      schedule: unrefTimer,
+      heartbeatMs: Math.min(HEARTBEAT_MS, 0.4 * config.idleTimeoutMs),
+    }),
+    streams: () => feed.listeners,
+    close: () => feed.close(),
+  };
+}
+
+/** Interval of L1's maintenance: expired leases and objects, and the watermark. */
+export const TICK_MS = 200;
+
+/** The text of /metrics without observability. */
+export const OBSERVABILITY_OFF = "# observability is off\n";
+
+/** The status of the bus for /status. */
+export function busStatus({ depth, lagSeconds, events }: BusStats): object {
+  return {
+    queue_depth: depth,
+    drain_lag_seconds: lagSeconds,
+    by_type: Object.fromEntries([...events].filter(([, counts]) => counts.published > 0)),
   };
 }

@@ -1,57 +1,57 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
-import type { Publish } from "../core/events.ts";
-import { shareRuns } from "../core/coalesce.ts";
-import { type Bell, bellName, type OpenBell, openBell } from "./bell.ts";
-import type { EventMap, EventName } from "./catalogue.ts";
-import { Collector } from "./collector.ts";
-import { type EventCounts, EventTotals } from "./event_totals.ts";
+import { type Notifier, notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
+import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
+import { Dispatcher, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
 import { privateSegment, Segment } from "./memory/segment.ts";
 import { EventProducer } from "./producer.ts";
-import { ProducerReader } from "./producer_reader.ts";
-import { eventNames } from "./schema.ts";
-import { Slices } from "./slices.ts";
-import type { Interest, Subscriber } from "./subscriber.ts";
-import { nextTurn, type Schedule, unrefTimer } from "./timer.ts";
+import { SegmentReader } from "./memory/segment_reader.ts";
+import type { Subscriber, SubscriptionLevels } from "./subscriber.ts";
+import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
+import type { Publish } from "../core/events.ts";
+import { shareRuns } from "../core/coalesce.ts";
 
 /** Settings of a bus. */
 export interface BusOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** Default: a timer that does not hold the process. */
+  /** Default: a timer that does not keep the process alive. */
   readonly schedule?: Schedule;
-  /** Lets others use the thread. Default: until its timers have run. */
+  /** Yields the thread. Default: until its pending timers have run. */
   readonly pause?: () => Promise<void>;
-  /** Most individual events of this thread that wait. Default 8192. */
+  /** Maximum number of this thread's individual events in the ring. Default 8192. */
   readonly queueSize?: number;
-  /** Different for every bus of a process that has producers on other threads. Default: none has. */
+  /** Unique among the buses of a process with producers on other threads. Default: there are none. */
   readonly name?: string;
   /** Default: a BroadcastChannel. */
-  readonly open?: OpenBell;
+  readonly open?: OpenNotifier;
   /**
-   * Nothing is collected until `begin`, and everything is counted: for subscribers that come after the producers have
-   * begun. Default false.
+   * Counts all events and dispatches none until `begin`, for subscribers that are added after the producers have
+   * started. Default false.
    */
   readonly held?: boolean;
-  /** How long an individual event of this thread may wait. Default 10. */
-  readonly ringAfterMs?: number;
-  /** How often the collector looks by itself. Default 250. */
+  /** Maximum delay of an individual event of this thread. Default 10. */
+  readonly notifyAfterMs?: number;
+  /** Interval at which the bus looks without a notification. Default 250. */
   readonly lookMs?: number;
-  /** How long dispatching may hold the thread at a time. Default 4. */
+  /** Maximum time for which dispatching holds the thread. Default 4. */
   readonly sliceMs?: number;
-  /** How long the memory of a producer that is gone is looked at: its thread may not have ended yet. Default 10 000. */
+  /**
+   * Time for which the memory of a producer that is gone is still read: its thread may not have ended yet. Default 10
+   * 000.
+   */
   readonly lingerMs?: number;
-  /** Told the first exception of each subscriber. Default: nobody is told. */
+  /** Called with the first exception of each subscriber. Default: none. */
   readonly onException?: (name: string, error: unknown) => void;
 }
 
-/** The bus's numbers about itself. */
+/** The bus's own metrics. */
 export interface BusStats {
-  /** Events published and not dispatched yet. */
+  /** Events published and not yet dispatched. */
   readonly depth: number;
-  /** The most that the oldest of them can have waited; 0 if there is none. */
+  /** Upper bound on the age of the oldest of them; 0 if there is none. */
   readonly lagSeconds: number;
-  /** Per event type, in the order of the catalogue, over all producers that ever were. */
+  /** By event type, in the order of the catalogue, over all producers so far. */
   readonly events: ReadonlyMap<EventName, EventCounts>;
   readonly subscriberExceptions: ReadonlyMap<string, number>;
 }
@@ -62,124 +62,136 @@ const DEFAULTS: Required<BusOptions> = {
   pause: nextTurn,
   queueSize: 8192,
   name: "events",
-  open: openBell,
+  open: openNotifier,
   held: false,
-  ringAfterMs: 10,
+  notifyAfterMs: 10,
   lookMs: 250,
   sliceMs: 4,
   lingerMs: 10_000,
   onException: () => {},
 };
 
-/** What producers count while nobody knows yet what subscribers will want. */
-const EVERYTHING: Interest = new Map(eventNames.map((name) => [name, "folded"]));
+/** The levels before the subscribers are known. */
+const EVERYTHING: SubscriptionLevels = new Map(eventNames.map((name) => [name, "aggregated"]));
 
-/** One producer as its bus knows it. */
+/** A producer, as seen by the bus. */
 interface Source {
-  readonly reader: ProducerReader;
-  /** Missing for this thread's own. */
-  readonly bell: Bell | undefined;
-  /** Whether a look at its ring is due. */
-  isRinging: boolean;
+  readonly reader: SegmentReader;
+  /** Undefined for this thread's own producer. */
+  readonly notifier: Notifier | undefined;
+  /** True if a look at its ring is scheduled. */
+  isLookDue: boolean;
   cancelForget: () => void;
 }
 
 /**
- * The event bus: the subscribers, and the memory of every producer, of this thread (`publish`) and of others. It reads
- * what they have published and asks nobody. Nothing is dispatched inside publish.
+ * The event bus: reads the memory of all producers, of this thread (`publish`) and of others, and dispatches their
+ * events to the subscribers. It waits for no other thread, and publish never dispatches.
  */
 export class EventBus {
-  /** States a fact of this thread; can be handed on without the bus. */
+  /** Publishes an event of this thread; can be passed on without the bus. */
   readonly publish: Publish<EventMap>;
   readonly #options: Required<BusOptions>;
-  readonly #collector: Collector;
+  readonly #dispatcher: Dispatcher;
   readonly #totals = new EventTotals();
   readonly #slices: Slices;
   readonly #own: EventProducer;
   readonly #sources = new Map<string, Source>();
-  /** One look at a time; the others wait for it. */
+  /** The look in progress; looks run one at a time. */
   #looking: Promise<void> = Promise.resolve();
   #isHeld: boolean;
-  #interest: Interest = EVERYTHING;
+  #levels: SubscriptionLevels = EVERYTHING;
   #cancelLook: (() => void) | undefined;
-  /** Everything that was published before this time has been dispatched. */
+  /** Everything published before this time has been dispatched. */
   #coveredMs: number;
   #stopped = false;
 
   constructor(options: BusOptions = {}) {
     this.#options = { ...DEFAULTS, ...options };
-    const { clock, schedule, queueSize, ringAfterMs, onException } = this.#options;
+    const { clock, schedule, queueSize, notifyAfterMs, onException } = this.#options;
     this.#isHeld = this.#options.held;
     this.#coveredMs = clock.monotonicMs();
-    this.#collector = new Collector(onException);
+    this.#dispatcher = new Dispatcher(onException);
     this.#slices = new Slices(this.#options);
     const segment = new Segment(privateSegment(queueSize));
-    const own: Source = { reader: new ProducerReader(segment), bell: undefined, isRinging: false, cancelForget() {} };
+    const own: Source = {
+      reader: new SegmentReader(segment),
+      notifier: undefined,
+      isLookDue: false,
+      cancelForget() {},
+    };
     this.#sources.set("main", own);
-    this.#own = new EventProducer({ segment, queueSize, clock, schedule, ringAfterMs, ring: () => this.#rung(own) });
+    this.#own = new EventProducer({
+      segment,
+      queueSize,
+      clock,
+      schedule,
+      notifyAfterMs,
+      notify: () => this.#takeSoon(own),
+    });
     this.publish = this.#own.publish;
-    this.#collector.onInterest((interest) => {
+    this.#dispatcher.onLevels((levels) => {
       if (this.#isHeld) this.#want(EVERYTHING);
-      else this.#want(interest);
+      else this.#want(levels);
     });
   }
 
-  /** Ends `held`: the subscribers are complete. */
+  /** Ends `held`: all subscribers have been added. */
   begin(): void {
     this.#isHeld = false;
-    this.#want(this.#collector.interest());
+    this.#want(this.#dispatcher.levels());
   }
 
-  /** Adds a subscriber, which hears of everything published from now on; the function returned removes it. */
+  /** Adds a subscriber to everything published from now on. The returned function removes it. */
   subscribe(subscriber: Subscriber): () => void {
     if (this.#cancelLook === undefined && !this.#stopped) this.#lookLater();
-    return this.#collector.subscribe(subscriber);
+    return this.#dispatcher.subscribe(subscriber);
   }
 
-  /** Expects a producer, best before its thread starts. `id`: never used before. `memory`: from allocateSegment. */
+  /** Adds a producer, best before its thread starts. `id`: unused so far. `memory`: from allocateSegment. */
   addProducer(id: string, memory: SharedArrayBuffer): void {
-    if (this.#sources.has(id)) throw new VitrineError("bad_request", `add a producer: there already: ${id}`);
+    if (this.#sources.has(id)) throw new VitrineError("bad_request", `add producer: it exists already: ${id}`);
     const { open, name } = this.#options;
-    const reader = new ProducerReader(new Segment(memory));
-    reader.want(this.#interest);
-    const bell = open(bellName(name, id), (written) => {
-      if (reader.isBehind(written)) this.#rung(source);
+    const reader = new SegmentReader(new Segment(memory));
+    reader.subscribe(this.#levels);
+    const notifier = open(notifierName(name, id), (written) => {
+      if (reader.isBehind(written)) this.#takeSoon(source);
     });
-    const source: Source = { reader, bell, isRinging: false, cancelForget() {} };
+    const source: Source = { reader, notifier, isLookDue: false, cancelForget() {} };
     this.#sources.set(id, source);
   }
 
   /**
-   * Closes the account of a producer whose thread has ended, well or not: all that it had published is dispatched. A
-   * runtime may say too soon that a thread has ended, so its memory is looked at for some time more.
+   * Removes a producer whose thread has ended in any way, after dispatching everything that it published. A runtime may
+   * report the end of a thread too early, so the memory is read for some more time.
    */
   async producerGone(id: string): Promise<void> {
     const { schedule, lingerMs } = this.#options;
     const source = this.#sources.get(id);
-    source?.bell?.close();
+    source?.notifier?.close();
     await this.flush();
     if (source !== undefined && !this.#stopped) {
       source.cancelForget = schedule(() => void this.#forget(id, source), lingerMs);
     }
   }
 
-  /** Resolves when everything that was published before has been dispatched. */
+  /** Resolves when everything published before the call has been dispatched. */
   readonly flush: () => Promise<void> = shareRuns(() => this.#serially(() => this.#look()));
 
-  /** Dispatches what waits and shuts the subscribers down; what is published from now on is ignored. */
+  /** Dispatches pending events, shuts the subscribers down and ignores all further events. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#own.stop();
     this.#cancelLook?.();
     await this.flush();
-    for (const { bell, cancelForget } of this.#sources.values()) {
-      bell?.close();
+    for (const { notifier, cancelForget } of this.#sources.values()) {
+      notifier?.close();
       cancelForget();
     }
-    await this.#collector.shutdown();
+    await this.#dispatcher.shutdown();
   }
 
-  /** The numbers when everything that was published before has been dispatched. */
+  /** The stats once everything published before the call has been dispatched. */
   async settledStats(): Promise<BusStats> {
     await this.flush();
     return this.stats();
@@ -193,13 +205,13 @@ export class EventBus {
       depth,
       lagSeconds: depth === 0 ? 0 : Math.max(0, this.#options.clock.monotonicMs() - this.#coveredMs) / 1000,
       events: this.#totals.counts(pending),
-      subscriberExceptions: this.#collector.exceptions(),
+      subscriberExceptions: this.#dispatcher.exceptions(),
     };
   }
 
-  #want(interest: Interest): void {
-    this.#interest = interest;
-    for (const { reader } of this.#sources.values()) reader.want(interest);
+  #want(levels: SubscriptionLevels): void {
+    this.#levels = levels;
+    for (const { reader } of this.#sources.values()) reader.subscribe(levels);
   }
 
   #lookLater(): void {
@@ -210,23 +222,23 @@ export class EventBus {
     }, lookMs);
   }
 
-  #rung(source: Source): void {
-    if (source.isRinging) return;
-    source.isRinging = true;
+  #takeSoon(source: Source): void {
+    if (source.isLookDue) return;
+    source.isLookDue = true;
     void this.#serially(async () => {
-      source.isRinging = false;
+      source.isLookDue = false;
       if (!this.#isHeld) await this.#takeIndividuals(source.reader);
     });
   }
 
   async #forget(id: string, { reader }: Source): Promise<void> {
-    reader.want(new Map());
+    reader.subscribe(new Map());
     await this.flush();
     this.#sources.delete(id);
   }
 
   #serially(look: () => Promise<void>): Promise<void> {
-    // Also after one that failed.
+    // Continues even if the previous look failed.
     this.#looking = this.#looking.then(look, look);
     return this.#looking;
   }
@@ -239,17 +251,17 @@ export class EventBus {
       await this.#takeIndividuals(reader);
       for (const { type, event, shed } of reader.groups(clock.nowMs())) {
         this.#totals.addGroup(type, event.count, shed);
-        this.#collector.dispatch(event);
+        this.#dispatcher.dispatch(event);
         if (this.#slices.isOver()) await this.#slices.pause();
       }
     }
     this.#coveredMs = sinceMs;
   }
 
-  async #takeIndividuals(reader: ProducerReader): Promise<void> {
+  async #takeIndividuals(reader: SegmentReader): Promise<void> {
     for (const { type, event } of reader.individuals()) {
       this.#totals.addIndividual(type, event === undefined);
-      if (event !== undefined) this.#collector.dispatch(event);
+      if (event !== undefined) this.#dispatcher.dispatch(event);
       if (this.#slices.isOver()) await this.#slices.pause();
     }
   }

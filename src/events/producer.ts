@@ -1,51 +1,51 @@
 import type { Clock } from "../core/clock.ts";
-import type { Publish } from "../core/events.ts";
-import type { EventMap, EventName } from "./catalogue.ts";
+import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { CounterRows, type TypeRows } from "./memory/counter_rows.ts";
 import { RingWriter } from "./memory/ring.ts";
-import { type Segment, WORD } from "./memory/segment.ts";
-import { eventNames } from "./schema.ts";
-import { CLOSENESS } from "./subscriber.ts";
-import type { Schedule } from "./timer.ts";
+import { Segment, WORD } from "./memory/segment.ts";
+import { LEVEL } from "./subscriber.ts";
+import { type Schedule, unrefTimer } from "../core/timers.ts";
+import { notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
+import type { Publish } from "../core/events.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {
-  /** Whoever collects has the same memory. */
+  /** The collector has a view of the same memory. */
   readonly segment: Segment;
-  /** Most individual events that wait; more are only counted. */
+  /** Maximum number of individual events in the ring; further events are only counted. */
   readonly queueSize: number;
   readonly clock: Clock;
   readonly schedule: Schedule;
-  /** Tells the collector to look; `written`: how many individual events there were so far. May be in vain. */
-  readonly ring: (written: number) => void;
-  /** How long an individual event may wait before the collector is told to look. */
-  readonly ringAfterMs: number;
+  /** Tells the collector to look; it may not arrive. `written`: the number of individual events so far. */
+  readonly notify: (written: number) => void;
+  /** Maximum delay of the notification of an individual event. */
+  readonly notifyAfterMs: number;
 }
 
-/** So many individual events are not kept waiting. */
-const RING_AT_ONCE = 1024;
+/** This many individual events are notified without delay. */
+const NOTIFY_AT_ONCE = 1024;
 
-/** One event type's side of a producer. */
-interface Lane {
-  /** Its place in the catalogue. */
+/** A producer's state for one event type. */
+interface TypeState {
+  /** The type's index in the catalogue. */
   readonly type: number;
   readonly rows: TypeRows;
 }
 
 /**
- * The publishing end of the bus, one per thread. Each event becomes visible to the collector in one step, as a record
- * in the ring (somebody wants it one by one and there is room) or as a count in a row; so a thread that dies at any
- * instruction takes nothing along that it had published.
+ * The publishing end of the bus, one per thread. Each event becomes visible to the collector in one step, either as a
+ * record in the ring (a subscriber wants it individually and there is room) or as a count in a row. So nothing that was
+ * published is lost if the thread dies at any instruction.
  */
 export class EventProducer {
   readonly #options: ProducerOptions;
   readonly #words: Int32Array;
   readonly #ring: RingWriter;
-  /** An object, because Bun finds a property three times as fast as a Map entry. */
-  readonly #lanes: Readonly<Record<EventName, Lane>>;
-  /** Individual events since the collector was told last, and whether a timer will tell it. */
-  #untold = 0;
-  #willTell = false;
+  /** An object, because Bun reads a property three times as fast as a Map entry. */
+  readonly #types: Readonly<Record<EventName, TypeState>>;
+  /** Individual events since the last notification. */
+  #unannounced = 0;
+  #isNotifyDue = false;
   #stopped = false;
 
   constructor(options: ProducerOptions) {
@@ -54,53 +54,108 @@ export class EventProducer {
     this.#options = options;
     this.#words = segment.words;
     this.#ring = new RingWriter(segment, options.queueSize);
-    this.#lanes = lanesOf(types);
+    this.#types = typeStates(types);
   }
 
-  /**
-   * States a fact: see Publish. A field of its own, so that it can be handed on without its producer.
-   */
+  /** Publishes an event. A field, so that it can be passed on without its producer. */
   readonly publish: Publish<EventMap> = (name, fields) => {
-    const { type, rows } = this.#lanes[name];
-    // A plain read: whatever the collector has written is seen soon enough.
-    const closeness = this.#words[WORD.wanted + type];
-    if (closeness === CLOSENESS.none || this.#stopped) return;
-    const isWanted = closeness === CLOSENESS.detail || (closeness === CLOSENESS.followed && isFollowed(fields));
+    const { type, rows } = this.#types[name];
+    // A plain read: a change by the collector is seen soon enough.
+    const level = this.#words[WORD.wanted + type];
+    if (level === LEVEL.none || this.#stopped) return;
+    const isWanted = level === LEVEL.individual || (level === LEVEL.traced && isTraced(fields));
     if (!isWanted) return rows.add(fields, false);
-    if (this.#ring.push(type, this.#options.clock.nowMs(), fields)) this.#tell();
+    if (this.#ring.push(type, this.#options.clock.nowMs(), fields)) this.#notify();
     else rows.add(fields, true);
   };
 
-  /** What is published from now on is ignored. */
+  /** Ignores all further events. */
   stop(): void {
     this.#stopped = true;
   }
 
-  #tell(): void {
-    const { schedule, ring, ringAfterMs } = this.#options;
-    if (++this.#untold >= RING_AT_ONCE) {
-      this.#untold = 0;
-      return ring(this.#ring.written);
+  #notify(): void {
+    const { schedule, notify, notifyAfterMs } = this.#options;
+    if (++this.#unannounced >= NOTIFY_AT_ONCE) {
+      this.#unannounced = 0;
+      return notify(this.#ring.written);
     }
-    if (this.#willTell) return;
-    this.#willTell = true;
+    if (this.#isNotifyDue) return;
+    this.#isNotifyDue = true;
     schedule(() => {
-      this.#willTell = false;
-      this.#untold = 0;
-      ring(this.#ring.written);
-    }, ringAfterMs);
+      this.#isNotifyDue = false;
+      this.#unannounced = 0;
+      notify(this.#ring.written);
+    }, notifyAfterMs);
   }
 }
 
-/** Whether it belongs to a followed request, or says why something failed. */
-function isFollowed(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
+/** True if the event belongs to a traced request or has the reason for a failure. */
+function isTraced(fields: { readonly requestId?: string | undefined; readonly error?: string | undefined }): boolean {
   return fields.requestId !== undefined || fields.error !== undefined;
 }
 
-function lanesOf(types: readonly TypeRows[]): Readonly<Record<EventName, Lane>> {
+function typeStates(types: readonly TypeRows[]): Readonly<Record<EventName, TypeState>> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- there are rows for every type
   return Object.fromEntries(eventNames.map((name, type) => [name, { type, rows: types[type] }])) as Record<
     EventName,
-    Lane
+    TypeState
   >;
 }
+
+/** A thread's access to the bus of another thread; plain data. */
+export interface ProducerSeat {
+  /** The bus's name. */
+  readonly bus: string;
+  /** The producer's name on the bus. */
+  readonly id: string;
+  /** The producer's segment, from allocateSegment; the bus has it, too. */
+  readonly memory: SharedArrayBuffer;
+  /** Maximum number of individual events in the ring. */
+  readonly queueSize: number;
+}
+
+/** Settings of a producer on another thread than the bus. */
+export interface ThreadProducerOptions {
+  readonly clock: Clock;
+  /** Default: a timer that does not keep the process alive. */
+  readonly schedule?: Schedule;
+  /** Default: a BroadcastChannel. */
+  readonly open?: OpenNotifier;
+  /** Maximum delay of the notification of an individual event. Default 10. */
+  readonly notifyAfterMs?: number;
+}
+
+/** A producer on another thread than the bus. */
+export interface ThreadProducer {
+  readonly publish: Publish<EventMap>;
+  /** Ignores all further events. Earlier ones are in memory already, so there is nothing to wait for. */
+  stop(): void;
+}
+
+/** Publishes to an EventBus of another thread. */
+export function openProducer(
+  { bus, id, memory, queueSize }: ProducerSeat,
+  { clock, schedule = unrefTimer, open = openNotifier, notifyAfterMs = 10 }: ThreadProducerOptions,
+): ThreadProducer {
+  const notifier = open(notifierName(bus, id));
+  const notify = (written: number) => notifier.notify(written);
+  const producer = new EventProducer({
+    segment: new Segment(memory),
+    queueSize,
+    clock,
+    schedule,
+    notifyAfterMs,
+    notify,
+  });
+  return {
+    publish: producer.publish,
+    stop() {
+      producer.stop();
+      notifier.close();
+    },
+  };
+}
+
+/** Publishes nothing: for a server without observability. */
+export const noPublish: Publish<EventMap> = () => {};

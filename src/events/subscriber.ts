@@ -1,44 +1,67 @@
-import type { EventName } from "./catalogue.ts";
-import type { Delivered } from "./delivered.ts";
+import type { EventMap, EventName, FieldValues } from "./catalogue.ts";
 
 /**
- * Called on the collector's thread, never inside publish. A throw is counted under the subscriber's name and goes no
- * further.
+ * Handles events of one type on the collector's thread, never inside publish. Exceptions are counted under the
+ * subscriber's name and go no further.
  */
 export type Handler<Name extends EventName> = (event: Delivered<Name>) => void;
 
-/** Which events a subscriber takes, and what it does with them. */
+/** The handlers of a subscriber, by event type. */
 export type Subscriptions = { readonly [Name in EventName]?: Handler<Name> };
 
-/** Turns events into something else: numbers, log lines, spans. */
+/** Turns events into metrics, log lines or spans. */
 export interface Subscriber {
-  /** What its exceptions are counted under. */
+  /** The name under which its exceptions are counted. */
   readonly name: string;
-  /** Read once, when it is subscribed. */
+  /** Read once, when the subscriber is added. */
   readonly subscriptions: Subscriptions;
   /**
-   * The events it wants one by one with their details while there is room; for all others exact groups do, and are far
-   * cheaper.
+   * Events that it wants individually, with their details, while there is room. All others arrive as exact aggregates,
+   * which are far cheaper.
    */
-  readonly detail?: readonly EventName[];
+  readonly individual?: readonly EventName[];
   /**
-   * The events it wants one by one where they belong to a followed request (they carry a `requestId`) or say why
-   * something failed (they carry an `error`); the others come in groups.
+   * Events that it wants individually if they belong to a traced request (they have a `requestId`) or have the reason
+   * for a failure (they have an `error`). The others arrive as aggregates.
    */
-  readonly followed?: readonly EventName[];
-  /** Called once, after the last event. A throw is counted like a handler's. */
+  readonly traced?: readonly EventName[];
+  /** Called once, after the last event. Exceptions are counted like those of handlers. */
   shutdown?(): void | Promise<void>;
 }
 
 /**
- * How closely an event type is listened to: in groups, one by one for followed requests and failures, or one by one.
+ * The form in which an event type is wanted: aggregated, individual for traced requests and failures, or individual.
  */
-export type Closeness = "folded" | "followed" | "detail";
+export type SubscriptionLevel = "aggregated" | "traced" | "individual";
 
-/** How a closeness is written in shared memory. */
-export const CLOSENESS = { none: 0, folded: 1, followed: 2, detail: 3 } as const satisfies Readonly<
-  Record<Closeness | "none", number>
+/** The codes of levels in shared memory. */
+export const LEVEL = { none: 0, aggregated: 1, traced: 2, individual: 3 } as const satisfies Readonly<
+  Record<SubscriptionLevel | "none", number>
 >;
 
-/** How closely each event type is listened to; a type that is not in the map is not listened to at all. */
-export type Interest = ReadonlyMap<EventName, Closeness>;
+/** The level of each subscribed event type; other types have no subscriber. */
+export type SubscriptionLevels = ReadonlyMap<EventName, SubscriptionLevel>;
+
+/** The fields that the bus adds to an event. */
+export type Envelope<Name extends EventName> = {
+  readonly name: Name;
+  /** Milliseconds since the epoch: the time of publish; for an aggregate, the time at which the collector read it. */
+  readonly timeMs: number;
+  /** The number of events that this stands for. */
+  readonly count: number;
+  /** True for an aggregate of events with the same label values and histogram bucket. */
+  readonly folded: boolean;
+};
+
+/**
+ * An event as a subscriber receives it: an individual event, or an aggregate of the same shape. In an aggregate, sums
+ * are totals, a histogram field is the mean of its values (which are all in one bucket, like the mean), and details are
+ * missing.
+ */
+export type Delivered<Name extends EventName> = { [N in Name]: Envelope<N> & EventMap[N] }[Name];
+
+/** Makes an event from its fields, which must match the catalogue: the compiler cannot check that. */
+export function deliver(envelope: Envelope<EventName>, fields: FieldValues): Delivered<EventName> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the fields were looked up in the catalogue
+  return { ...fields, ...envelope } as Delivered<EventName>;
+}

@@ -1,17 +1,17 @@
 /**
- * What was last known of each of the most recent keys: when there are too many, the one that was set longest ago goes.
+ * A map of limited size: when it is full, the key that was set longest ago is dropped.
  */
 export class BoundedMap<Value> {
   readonly #values = new Map<string, Value>();
   readonly #limit: number;
   #dropped = 0;
 
-  /** `limit`: the most keys that it holds. */
+  /** `limit`: maximum number of keys. */
   constructor(limit = 4096) {
     this.#limit = limit;
   }
 
-  /** How many keys it holds, and how many had to go. */
+  /** The number of keys, and of keys that were dropped. */
   numbers(): { readonly pending: number; readonly dropped: number } {
     return { pending: this.#values.size, dropped: this.#dropped };
   }
@@ -20,7 +20,7 @@ export class BoundedMap<Value> {
     return this.#values.get(key);
   }
 
-  /** Makes the key the most recent one. */
+  /** Sets a value and makes its key the most recent one. */
   set(key: string, value: Value): void {
     this.#values.delete(key);
     if (this.#values.size >= this.#limit) {
@@ -30,14 +30,14 @@ export class BoundedMap<Value> {
     this.#values.set(key, value);
   }
 
-  /** Takes a key's value out; undefined if it is not known. */
+  /** Removes a key and returns its value; undefined if there is none. */
   take(key: string): Value | undefined {
     const value = this.#values.get(key);
     this.#values.delete(key);
     return value;
   }
 
-  /** Takes out the key that was set longest ago, if its value is such. */
+  /** Removes the key that was set longest ago and returns its value, if the predicate holds for the value. */
   takeOldestIf(isSuch: (value: Value) => boolean): Value | undefined {
     const oldest = this.#oldest();
     return oldest !== undefined && isSuch(oldest[1]) ? this.take(oldest[0]) : undefined;

@@ -1,7 +1,7 @@
 /** The environment, as a record. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** A value that cannot be used, and what is used in its place. */
+/** A value that cannot be used, and its replacement. */
 export interface EnvProblem {
   readonly variable: string;
   /** Without secrets. */
@@ -9,13 +9,13 @@ export interface EnvProblem {
   readonly used: string;
 }
 
-/** Timers of both runtimes take no more. */
+/** The maximum of timers in both runtimes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_VALUE_CHARS = 200;
 
 /**
- * The standard OTEL_* variables. What cannot be used counts as not set, as the OpenTelemetry specification asks, and is
- * noted once for each variable. An empty value is no value.
+ * The standard OTEL_* variables. As the OpenTelemetry specification asks, an invalid value counts as not set; it is
+ * recorded once per variable. An empty value also counts as not set.
  */
 export class OtelEnv {
   readonly #env: Env;
@@ -25,17 +25,17 @@ export class OtelEnv {
     this.#env = env;
   }
 
-  /** What cannot be used, of what was asked for so far. */
+  /** The invalid values among those read so far. */
   get problems(): readonly EnvProblem[] {
     return [...this.#problems.values()];
   }
 
-  /** The names that are set. */
+  /** The names of the variables that are set. */
   names(): readonly string[] {
     return Object.keys(this.#env).filter((name) => this.text(name) !== undefined);
   }
 
-  /** Without the space around it. */
+  /** The value without surrounding space. */
   text(variable: string): string | undefined {
     const text = this.#env[variable]?.trim();
     return text === "" ? undefined : text;
@@ -62,7 +62,7 @@ export class OtelEnv {
     return choice;
   }
 
-  /** Notes that the value of a variable is not used. `shown`: what is told of it (default: the value). */
+  /** Records that a value is not used. `shown`: the value to show. Default: the value itself. */
   cannotUse(variable: string, used: string, shown: string = this.text(variable) ?? ""): void {
     if (this.#problems.has(variable)) return;
     const value = shown.replace(/\/\/[^/\s@]*@/g, "//***@").slice(0, MAX_VALUE_CHARS);

@@ -2,39 +2,43 @@ import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { Clock } from "../core/clock.ts";
+import { within } from "../core/timers.ts";
 import type { ItemNumbers } from "./push/batch_queue.ts";
-import { checkExporterEnv, checkNames } from "./check_env.ts";
+import { checkExporterEnv, checkNames, otlpTarget, type Signal } from "./otlp_settings.ts";
 import { type Env, type EnvProblem, OtelEnv } from "./env.ts";
-import type { CounterOptions, GroupCounter, GroupHistogram, HistogramOptions } from "./groups/group_instruments.ts";
-import { GroupMetrics } from "./groups/group_metrics.ts";
+import {
+  type CounterOptions,
+  type GroupCounter,
+  type GroupHistogram,
+  GroupMetrics,
+  type HistogramOptions,
+} from "./group_metrics.ts";
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
-import { otlpTarget, type Signal } from "./otlp_target.ts";
 import { listenToExporters, type PushEnd } from "./push/push_end.ts";
-import { samplerOf } from "./request_follower.ts";
-import { resourceOf } from "./resource.ts";
+import { samplerOf } from "./request_tracer.ts";
 import { type FinishedSpan, type SpanEvent, tracesPush } from "./push/traces_push.ts";
-
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, PushEnd, Signal, SpanEvent };
 
 /** Settings of the telemetry. */
 export interface ObservabilityConfig {
-  /** Where the standard OTEL_* variables are looked up. */
+  /** The environment with the standard OTEL_* variables. */
   readonly env: Env;
   readonly clock: Clock;
   /** service.version. */
   readonly version: string;
   /** service.instance.id, unless OTEL_RESOURCE_ATTRIBUTES has one. */
   readonly instanceId: string;
-  /** Told how each push ended; must not throw. Default: nobody is. */
+  /** Called with the result of each push; must not throw. */
   readonly onPush?: (signal: Signal, end: PushEnd) => void;
-  /** How long the last push may take when shutting down. Default 2000. */
+  /** Maximum duration of the last push at shutdown. Default 2000. */
   readonly shutdownTimeoutMs?: number;
-  /** How long a scrape waits for the gauges; what is not there by then is left out. Default 2000. */
+  /** Maximum time that a scrape waits for gauges; late ones are omitted. Default 2000. */
   readonly collectTimeoutMs?: number;
 }
 
-/** What became of the pushes of a signal, and of the items of one that is queued. */
+/** The pushes of a signal by result, and the items of a queued signal. */
 export interface ExportNumbers {
   readonly ok: number;
   readonly failed: number;
@@ -44,20 +48,20 @@ export interface ExportNumbers {
 /** The OpenTelemetry SDK, set up. */
 export interface Observability {
   readonly meter: Meter;
-  /** Values of the environment that cannot be used. */
+  /** Invalid values in the environment. */
   readonly problems: readonly EnvProblem[];
   createHistogram(name: string, options: HistogramOptions): GroupHistogram;
   createCounter(name: string, options: CounterOptions): GroupCounter;
-  /** Takes a finished span along; undefined where no traces are pushed. Never throws, never waits. */
+  /** Records a finished span; undefined if no traces are pushed. Never throws or waits. */
   readonly recordSpan: ((span: FinishedSpan) => void) | undefined;
-  /** Takes a log record along; undefined where no logs are pushed. Never throws, never waits. */
+  /** Records a log record; undefined if no logs are pushed. Never throws or waits. */
   readonly emitLog: ((entry: LogEntry) => void) | undefined;
-  /** By signal that is pushed. */
+  /** The results by pushed signal. */
   exports(): ReadonlyMap<Signal, ExportNumbers>;
   /** All metrics in the Prometheus text format 0.0.4, each series with the label service_instance_id. */
   prometheusText(): Promise<string>;
   /**
-   * Pushes once more where pushing is on, and ends; tells by signal whether that arrived. Never throws, and never takes
+   * Pushes for the last time and ends. Returns, by pushed signal, whether that arrived. Never throws, and never takes
    * longer than its timeout.
    */
   shutdown(): Promise<ReadonlyMap<Signal, boolean>>;
@@ -67,8 +71,8 @@ const SCOPE = "vitrine";
 const SIGNALS = ["metrics", "logs", "traces"] as const satisfies readonly Signal[];
 
 /**
- * Sets up the OpenTelemetry SDK: the one place where that happens. Metrics can always be pulled; all three signals are
- * pushed where the environment says so, and what pushes is loaded only then.
+ * Sets up the OpenTelemetry SDK. Metrics can always be pulled. Signals are pushed if the environment says so, and the
+ * exporters are loaded only then.
  */
 export async function initObservability(config: ObservabilityConfig): Promise<Observability> {
   const { clock, onPush = () => {}, shutdownTimeoutMs = 2000, collectTimeoutMs = 2000 } = config;
@@ -116,7 +120,7 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
       return serializer.serialize(resourceMetrics);
     },
     async shutdown() {
-      // A collector that is down or hangs: the last push is lost, and nothing else may be.
+      // If the collector is down or hangs, only the last push may be lost.
       const pushing = provider.shutdown({ timeoutMillis: shutdownTimeoutMs });
       const signals = [
         ["metrics", metrics, pushing],
@@ -124,27 +128,56 @@ export async function initObservability(config: ObservabilityConfig): Promise<Ob
         ["traces", traces, traces?.shutdown()],
       ] as const;
       const arrived = new Map<Signal, boolean>();
-      await within(
-        shutdownTimeoutMs,
-        signals.map(async ([signal, push, ending]) => {
-          if (push === undefined) return await ending;
-          const { failed } = push.counts;
-          arrived.set(signal, false);
-          await ending;
-          arrived.set(signal, push.counts.failed === failed);
-        }),
-      );
+      const endings = signals.map(async ([signal, push, ending]) => {
+        if (push === undefined) return await ending;
+        const { failed } = push.counts;
+        arrived.set(signal, false);
+        await ending;
+        arrived.set(signal, push.counts.failed === failed);
+      });
+      await within(shutdownTimeoutMs, Promise.allSettled(endings));
       return new Map(arrived);
     },
   };
 }
 
-/** Resolves when all have settled, or the time is over. */
-async function within(timeoutMs: number, running: readonly Promise<unknown>[]): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs);
+const ATTRIBUTES = "OTEL_RESOURCE_ATTRIBUTES";
+
+/**
+ * The resource: service.name, service.version and service.instance.id, extended or overridden by
+ * OTEL_RESOURCE_ATTRIBUTES (comma-separated key=value, percent-encoded). OTEL_SERVICE_NAME takes precedence over both.
+ */
+function resourceOf(
+  env: OtelEnv,
+  defaults: { readonly version: string; readonly instanceId: string },
+): Resource {
+  const serviceName = env.text("OTEL_SERVICE_NAME");
+  return resourceFromAttributes({
+    "service.name": "vitrine",
+    "service.version": defaults.version,
+    "service.instance.id": defaults.instanceId,
+    ...attributesOf(env),
+    ...(serviceName === undefined ? {} : { "service.name": serviceName }),
   });
-  await Promise.race([Promise.allSettled(running), over]);
-  clearTimeout(timer);
+}
+
+/** Malformed pairs are omitted and recorded. */
+function attributesOf(env: OtelEnv): Readonly<Record<string, string>> {
+  const pairs = (env.text(ATTRIBUTES) ?? "").split(",").filter((pair) => pair.trim() !== "").map((pair) => {
+    const [key = "", ...value] = pair.split("=");
+    return [decode(key.trim()), decode(value.join("=").trim())] as const;
+  });
+  const sound = pairs.filter(([key, value]) => key && value);
+  if (sound.length < pairs.length) {
+    env.cannotUse(ATTRIBUTES, `the ${sound.length} of ${pairs.length} pairs that are key=value`);
+  }
+  return Object.fromEntries(sound);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
 }

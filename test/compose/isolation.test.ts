@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatToken } from "../../src/access/token_entry.ts";
-import type { RunningServer } from "../../src/compose/server.ts";
+import type { RunningServer } from "../../src/compose/server_thread.ts";
 import { startSingle } from "../../src/compose/single.ts";
 import { loadConfig } from "../../src/config.ts";
 import { testToken } from "../http/tokens.ts";

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { type RunningCluster, startCluster } from "../../src/compose/cluster.ts";
-import type { RunningServer, ServerOptions } from "../../src/compose/server.ts";
+import type { RunningServer, ServerOptions } from "../../src/compose/server_thread.ts";
 import { startSingle } from "../../src/compose/single.ts";
 import { loadConfig } from "../../src/config.ts";
 import { LIVE_LIMITS } from "../../src/events/live/live_feed.ts";

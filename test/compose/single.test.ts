@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { RunningServer } from "../../src/compose/server.ts";
+import type { RunningServer } from "../../src/compose/server_thread.ts";
 import { startSingle } from "../../src/compose/single.ts";
 import { contractFor } from "../http/contract.ts";
 import { pattern } from "../http/contract_client.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { composeTiers } from "../../src/compose/tiers.ts";
-import { noPublish } from "../../src/events/no_publish.ts";
+import { noPublish } from "../../src/events/producer.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import { TimeoutAdapter } from "../../src/l2/timeout.ts";
 

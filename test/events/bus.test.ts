@@ -2,8 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
-import type { Delivered } from "../../src/events/delivered.ts";
-import type { Subscriber } from "../../src/events/subscriber.ts";
+import type { Delivered, Subscriber } from "../../src/events/subscriber.ts";
 import { settle } from "./fake_time.ts";
 
 const READ = { tenant: "", keys: 1, bytes: 10 } as const;
@@ -29,7 +28,7 @@ function manualBus(queueSize = 100) {
   return { bus, time, timers, fire };
 }
 
-function recorder(detail: readonly EventName[] = []) {
+function recorder(individual: readonly EventName[] = []) {
   const seen: Delivered<EventName>[] = [];
   const subscriber: Subscriber = {
     name: "recorder",
@@ -37,7 +36,7 @@ function recorder(detail: readonly EventName[] = []) {
       "l1.read.finished": (event) => seen.push(event),
       "l1.removed": (event) => seen.push(event),
     },
-    detail,
+    individual,
   };
   return { seen, subscriber };
 }
@@ -121,7 +120,7 @@ describe("EventBus", () => {
         weight: 8,
         arbitrary: fc.record({ read: fc.boolean(), bytes: fc.nat({ max: 1000 }), tenant: fc.constantFrom("", "x") }),
       },
-      { weight: 1, arbitrary: fc.constantFrom("flush", "timer", "detail", "folded") },
+      { weight: 1, arbitrary: fc.constantFrom("flush", "timer", "individual", "aggregated") },
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 200 }), fc.integer({ min: 0, max: 5 }), async (steps, queueSize) => {
@@ -133,8 +132,8 @@ describe("EventBus", () => {
         for (const step of steps) {
           if (step === "flush") await bus.flush();
           else if (step === "timer") fire();
-          else if (step === "detail") stopDetail = bus.subscribe(recorder(["l1.read.finished"]).subscriber);
-          else if (step === "folded") stopDetail();
+          else if (step === "individual") stopDetail = bus.subscribe(recorder(["l1.read.finished"]).subscriber);
+          else if (step === "aggregated") stopDetail();
           else {
             const fields = { tenant: step.tenant, keys: 1, bytes: step.bytes };
             if (step.read) bus.publish("l1.read.finished", fields);

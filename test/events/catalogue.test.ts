@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
-import { catalogue, type EventMap } from "../../src/events/catalogue.ts";
-import { eventNames, schemaOf } from "../../src/events/schema.ts";
-
+import { catalogue, type EventMap, eventNames, schemaOf } from "../../src/events/catalogue.ts";
 test("catalogue has at most one histogram per event, with ascending bounds", () => {
   for (const name of eventNames) {
     const histograms = Object.values(catalogue[name].fields).filter((field) => field.kind === "histogram");

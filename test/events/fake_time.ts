@@ -1,4 +1,4 @@
-import type { Schedule } from "../../src/events/timer.ts";
+import type { Schedule } from "../../src/core/timers.ts";
 
 /** A clock and timers that the test moves. */
 export class FakeTime {

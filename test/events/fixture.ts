@@ -1,25 +1,24 @@
-import type { OpenBell } from "../../src/events/bell.ts";
+import type { OpenNotifier } from "../../src/events/notifier.ts";
 import { type BusOptions, EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
-import type { Delivered } from "../../src/events/delivered.ts";
+import type { Delivered, Subscriber } from "../../src/events/subscriber.ts";
 import { allocateSegment } from "../../src/events/memory/segment.ts";
-import type { Subscriber } from "../../src/events/subscriber.ts";
-import { openProducer, type ThreadProducer } from "../../src/events/thread_producer.ts";
+import { openProducer, type ThreadProducer } from "../../src/events/producer.ts";
 import { FakeTime } from "./fake_time.ts";
 
 export const READ = { tenant: "", keys: 1, bytes: 10 } as const;
 
-/** Bells that the test carries: what was said waits until it is delivered, lost or repeated. */
-export class Bells {
+/** Notifiers that the test carries: what was said waits until it is delivered, lost or repeated. */
+export class Notifiers {
   /** What waits, the oldest first. */
   readonly said: { readonly name: string; readonly written: number }[] = [];
   readonly #ears = new Map<string, (written: number) => void>();
 
-  readonly open: OpenBell = (name, onRing) => {
-    if (onRing !== undefined) this.#ears.set(name, onRing);
+  readonly open: OpenNotifier = (name, onNotify) => {
+    if (onNotify !== undefined) this.#ears.set(name, onNotify);
     return {
-      ring: (written) => void this.said.push({ name, written }),
-      close: () => void (onRing !== undefined && this.#ears.delete(name)),
+      notify: (written) => void this.said.push({ name, written }),
+      close: () => void (onNotify !== undefined && this.#ears.delete(name)),
     };
   };
 
@@ -31,17 +30,17 @@ export class Bells {
   }
 }
 
-/** A bus and producers of other threads in one thread, with a clock and bells that the test drives. */
+/** A bus and producers of other threads in one thread, with a clock and notifiers that the test drives. */
 export class Fixture {
   readonly time = new FakeTime();
-  readonly bells = new Bells();
+  readonly notifiers = new Notifiers();
   readonly bus: EventBus;
   /** Of the newest producer. */
   memory: SharedArrayBuffer = allocateSegment(1);
 
   constructor(options: Partial<BusOptions> = {}) {
     const { clock, schedule } = this.time;
-    this.bus = new EventBus({ name: "test", clock, schedule, open: this.bells.open, ...options });
+    this.bus = new EventBus({ name: "test", clock, schedule, open: this.notifiers.open, ...options });
   }
 
   producer(id: string, queueSize = 100): ThreadProducer {
@@ -49,18 +48,18 @@ export class Fixture {
     const memory = allocateSegment(queueSize);
     this.bus.addProducer(id, memory);
     this.memory = memory;
-    return openProducer({ bus: "test", id, memory, queueSize }, { clock, schedule, open: this.bells.open });
+    return openProducer({ bus: "test", id, memory, queueSize }, { clock, schedule, open: this.notifiers.open });
   }
 }
 
 /** Keeps what it is handed. */
-export function recorder(detail: readonly EventName[] = []) {
+export function recorder(individual: readonly EventName[] = []) {
   const seen: Delivered<EventName>[] = [];
   const subscriptions: Subscriber["subscriptions"] = {
     "l1.read.finished": (event) => seen.push(event),
     "l1.removed": (event) => seen.push(event),
   };
-  const subscriber: Subscriber = { name: "recorder", subscriptions, detail };
+  const subscriber: Subscriber = { name: "recorder", subscriptions, individual };
   return { seen, subscriber };
 }
 

@@ -25,7 +25,7 @@ describe("EventBus with producers on other threads", () => {
     ]);
   });
 
-  test("has everything after a flush although no producer's event loop turns and no bell is heard", async () => {
+  test("has everything after a flush although no producer's event loop turns and no notifier is heard", async () => {
     const fixture = new Fixture();
     const { seen, subscriber } = recorder(["l1.removed"]);
     fixture.bus.subscribe(subscriber);
@@ -43,23 +43,23 @@ describe("EventBus with producers on other threads", () => {
     expect(fixture.bus.stats()).toMatchObject({ depth: 0, lagSeconds: 0 });
   });
 
-  test("looks at once when a producer rings, and by itself when the bell is lost", async () => {
+  test("looks at once when a producer rings, and by itself when the notifier is lost", async () => {
     const fixture = new Fixture();
-    const { time, bells, bus } = fixture;
+    const { time, notifiers, bus } = fixture;
     const { seen, subscriber } = recorder(["l1.removed"]);
     bus.subscribe(subscriber);
     const { publish } = fixture.producer("1.1");
     publish("l1.removed", { ...READ, reason: "quota" });
     await time.advance(9);
-    expect(bells.said.length).toBe(0);
+    expect(notifiers.said.length).toBe(0);
     await time.advance(1);
-    expect([bells.said.length, seen.length]).toEqual([1, 0]);
-    bells.deliver(3);
+    expect([notifiers.said.length, seen.length]).toEqual([1, 0]);
+    notifiers.deliver(3);
     await settle();
     expect(seen.length).toBe(1);
     publish("l1.removed", { ...READ, reason: "quota" });
     await time.advance(10);
-    bells.said.length = 0;
+    notifiers.said.length = 0;
     await time.advance(250);
     expect(seen.length).toBe(2);
   });
@@ -69,10 +69,10 @@ describe("EventBus with producers on other threads", () => {
     fixture.bus.subscribe(recorder(["l1.removed"]).subscriber);
     const { publish } = fixture.producer("1.1", 5000);
     for (let event = 0; event < 2048; event++) publish("l1.removed", { ...READ, reason: "quota" });
-    expect(fixture.bells.said.map(({ written }) => written)).toEqual([1024, 2048]);
+    expect(fixture.notifiers.said.map(({ written }) => written)).toEqual([1024, 2048]);
   });
 
-  test("counts every event exactly when bells are lost, repeated and late, subscriptions change and producers die", async () => {
+  test("counts every event exactly when notifiers are lost, repeated and late, subscriptions change and producers die", async () => {
     const step = fc.oneof(
       {
         weight: 4,
@@ -82,15 +82,15 @@ describe("EventBus with producers on other threads", () => {
           events: fc.integer({ min: 1, max: 12 }),
         }),
       },
-      { weight: 3, arbitrary: fc.record({ bell: fc.constantFrom("drop", "once", "twice") }) },
+      { weight: 3, arbitrary: fc.record({ notifier: fc.constantFrom("drop", "once", "twice") }) },
       { weight: 3, arbitrary: fc.record({ elapsedMs: fc.integer({ min: 1, max: 150 }) }) },
-      { weight: 1, arbitrary: fc.constantFrom("detail" as const, "folded" as const) },
+      { weight: 1, arbitrary: fc.constantFrom("individual" as const, "aggregated" as const) },
       { weight: 1, arbitrary: fc.record({ dies: fc.nat({ max: 1 }) }) },
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 80 }), fc.integer({ min: 0, max: 6 }), async (steps, queueSize) => {
         const fixture = new Fixture();
-        const { bus, time, bells } = fixture;
+        const { bus, time, notifiers } = fixture;
         const { seen, subscriber } = recorder(["l1.removed"]);
         bus.subscribe(subscriber);
         let generation = 1;
@@ -98,11 +98,11 @@ describe("EventBus with producers on other threads", () => {
         let stopDetail = () => {};
         const sent = { "l1.read.finished": 0, "l1.removed": 0 };
         for (const step of steps) {
-          if (step === "detail") stopDetail = bus.subscribe(recorder(["l1.read.finished"]).subscriber);
-          else if (step === "folded") stopDetail();
-          else if ("bell" in step) {
-            if (step.bell === "drop") bells.said.shift();
-            else bells.deliver(step.bell === "once" ? 1 : 2);
+          if (step === "individual") stopDetail = bus.subscribe(recorder(["l1.read.finished"]).subscriber);
+          else if (step === "aggregated") stopDetail();
+          else if ("notifier" in step) {
+            if (step.notifier === "drop") notifiers.said.shift();
+            else notifiers.deliver(step.notifier === "once" ? 1 : 2);
           } else if ("elapsedMs" in step) await time.advance(step.elapsedMs);
           else if ("dies" in step) {
             const { id = "" } = producers[step.dies] ?? {};
@@ -172,7 +172,7 @@ describe("EventBus with producers on other threads", () => {
           time.nowMs += 1;
         },
       },
-      detail: ["l1.read.finished"],
+      individual: ["l1.read.finished"],
     });
     const { publish } = fixture.producer("1.1");
     for (let event = 0; event < 100; event++) publish("l1.read.finished", READ);

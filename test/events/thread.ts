@@ -1,7 +1,7 @@
 /** The worker of threads.test.ts. */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/core/clock.ts";
-import { openProducer, type ProducerSeat } from "../../src/events/thread_producer.ts";
+import { openProducer, type ProducerSeat } from "../../src/events/producer.ts";
 
 /** What the worker is given. */
 export interface ThreadData {

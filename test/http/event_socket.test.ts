@@ -6,7 +6,7 @@ import { FailureTable } from "../../src/access/failure_table.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LIVE_LIMITS } from "../../src/events/live/live_feed.ts";
-import { unrefTimer } from "../../src/events/timer.ts";
+import { unrefTimer } from "../../src/core/timers.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import { FakeBus } from "../events/live/fake_bus.ts";
 import { RawSocket } from "./raw_socket.ts";

@@ -1,9 +1,8 @@
-import { createApp } from "../../routes/mod.ts";
-import type { App } from "../../routes/mod.ts";
+import { type App, createApp } from "../../routes/mod.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";
-import { unrefTimer } from "../../src/events/timer.ts";
+import { unrefTimer } from "../../src/core/timers.ts";
 import { Access } from "../../src/access/access.ts";
 import { type FailureMemory, FailureTable } from "../../src/access/failure_table.ts";
 import type { TokenEntry } from "../../src/access/token_entry.ts";
@@ -48,7 +47,7 @@ export function memoryApp(
   let nowMs = 1_800_000_000_000;
   let ready = true;
   const events = new EventRecorder();
-  const bus = new EventBus({ ringAfterMs: 0 });
+  const bus = new EventBus({ notifyAfterMs: 0 });
   const feed = new LiveFeed({ source: bus, schedule: unrefTimer, nonce: "memory" });
   const errors: unknown[] = [];
   const knobs: MemoryStorageKnobs = {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import process from "node:process";
 import { VitrineError } from "../../src/core/errors.ts";
-import { noPublish } from "../../src/events/no_publish.ts";
+import { noPublish } from "../../src/events/producer.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { TimeoutAdapter } from "../../src/l2/timeout.ts";
 import type { Step } from "../support/map_adapter.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import process from "node:process";
 import { causeText } from "../../src/core/errors.ts";
 import { systemClock } from "../../src/core/clock.ts";
-import { GroupMetrics } from "../../src/telemetry/groups/group_metrics.ts";
+import { GroupMetrics } from "../../src/telemetry/group_metrics.ts";
 import {
   type FinishedSpan,
   initObservability,
@@ -11,7 +11,7 @@ import {
   type ObservabilityConfig,
   type PushEnd,
 } from "../../src/telemetry/mod.ts";
-import { SteadyTimes } from "../../src/telemetry/push/steady_times.ts";
+import { SteadyTimes } from "../../src/telemetry/push/metrics_push.ts";
 import { type Behaviour, OtlpReceiver } from "./otlp_receiver.ts";
 
 const TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT";

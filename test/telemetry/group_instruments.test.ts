@@ -7,12 +7,11 @@ import {
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import fc from "fast-check";
-import { LATENCY_BOUNDS } from "../../src/events/catalogue.ts";
+import { eventNames, LATENCY_BOUNDS } from "../../src/events/catalogue.ts";
 import { CounterRows } from "../../src/events/memory/counter_rows.ts";
-import { RowReader } from "../../src/events/memory/row_reader.ts";
+import { RowReader } from "../../src/events/memory/segment_reader.ts";
 import { privateSegment, Segment } from "../../src/events/memory/segment.ts";
-import { eventNames } from "../../src/events/schema.ts";
-import { GroupMetrics } from "../../src/telemetry/groups/group_metrics.ts";
+import { GroupMetrics } from "../../src/telemetry/group_metrics.ts";
 
 const value = fc.oneof(
   fc.constantFrom(0, ...LATENCY_BOUNDS, ...LATENCY_BOUNDS.map((bound) => bound * (1 + Number.EPSILON))),

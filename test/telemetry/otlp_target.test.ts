@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { OtelEnv } from "../../src/telemetry/env.ts";
-import { otlpTarget } from "../../src/telemetry/otlp_target.ts";
+import { otlpTarget } from "../../src/telemetry/otlp_settings.ts";
 
 const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
 

@@ -13,25 +13,25 @@ const THREAD = 2;
 const TROUBLE = 3;
 const LOADS = 4;
 
-/** Why nobody can rely on the storage thread: it has ended, or has stood still for so many seconds, 1 and up. */
+/** The outage of the storage thread: it has ended, or has been blocked for this many seconds (at least 1). */
 export type StorageOutage = "gone" | { readonly seconds: number };
 
 /**
- * What threads tell each other without a message: one row of shared words for each worker. While a worker lives, it
- * alone writes to its row. Rows belong to a worker's place, not to the thread that fills it: a replacement goes on
- * where the one before it stopped.
+ * Status words in shared memory: a header, and one row per worker for its heartbeat, active requests and the like. Only
+ * the living worker writes to its row. A row belongs to a worker's place, so a replacement continues with the row of
+ * its predecessor.
  */
 export class Board {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
 
-  /** A new board for so many workers, or a view of one that was posted. */
+  /** Creates a board for a number of workers, or a view of an existing one. */
   constructor(from: number | SharedArrayBuffer) {
     this.buffer = typeof from === "number" ? new SharedArrayBuffer(4 * (HEADER_WORDS + from * ROW_WORDS)) : from;
     this.#words = new Int32Array(this.buffer);
   }
 
-  /** Whether traffic may come; main writes it. */
+  /** True while the server accepts traffic; written by main. */
   get isReady(): boolean {
     return Atomics.load(this.#words, READY) === 1;
   }
@@ -40,39 +40,39 @@ export class Board {
     Atomics.store(this.#words, READY, ready ? 1 : 0);
   }
 
-  /** Whether any worker has ever listened, so that something may be acknowledged. */
+  /** True once any worker has listened: from then on, writes may have been acknowledged. */
   get hasServed(): boolean {
     return Atomics.load(this.#words, SERVES) === 1;
   }
 
-  /** A worker is about to listen. */
+  /** Called by a worker before it listens. */
   serves(): void {
     Atomics.store(this.#words, SERVES, 1);
   }
 
-  /** The storage thread says that its event loop turns. */
+  /** Heartbeat of the storage thread's event loop. */
   beatStorage(): void {
     Atomics.add(this.#words, STORAGE_BEAT, 1);
   }
 
-  /** Moves on with every beat of the storage thread. */
+  /** Changes with every heartbeat of the storage thread. */
   get storageBeat(): number {
     return Atomics.load(this.#words, STORAGE_BEAT);
   }
 
-  /** The storage thread says which thread it is, by the system's number. */
+  /** Sets the system's thread id of the storage thread. */
   setStorageThreadId(id: number): void {
     Atomics.store(this.#words, STORAGE_THREAD, id);
   }
 
-  /** 0 if it is not known. */
+  /** 0 if unknown. */
   get storageThreadId(): number {
     return Atomics.load(this.#words, STORAGE_THREAD);
   }
 
   /**
-   * Main says for how many seconds the storage thread has been stuck, or "gone" between its end and the next one's
-   * start; undefined: it is well, or there is none.
+   * Set by main: the time for which the storage thread has been stuck, or "gone" between its end and the start of the
+   * next one; undefined if it works or there is none.
    */
   setStorageOutage(outage: StorageOutage | undefined): void {
     Atomics.store(this.#words, STORAGE_OUTAGE, outage === "gone" ? -1 : outage?.seconds ?? 0);
@@ -83,26 +83,26 @@ export class Board {
     return word === 0 ? undefined : word < 0 ? "gone" : { seconds: word };
   }
 
-  /** Whether it is this thread that has L1's upkeep to do now: true for one of them in each `everyMs`. */
+  /** True if this thread has to do L1's maintenance now: true for one thread in each interval of `everyMs`. */
   claimTick(monotonicMs: number, everyMs: number): boolean {
     const now = monotonicMs | 0;
     const last = Atomics.load(this.#words, TICKED);
-    // Wraps every 49 days; the difference of two times is right all the same.
+    // Wraps every 49 days; the difference of two times is still right.
     if (((now - last) | 0) < everyMs && last !== 0) return false;
     return Atomics.compareExchange(this.#words, TICKED, last, now === 0 ? 1 : now) === last;
   }
 
-  /** A worker says that its event loop turns. */
+  /** Heartbeat of a worker's event loop. */
   beat(place: number): void {
     Atomics.add(this.#words, this.#row(place) + HEARTBEAT, 1);
   }
 
-  /** Moves on with every beat. */
+  /** Changes with every heartbeat. */
   heartbeat(place: number): number {
     return Atomics.load(this.#words, this.#row(place) + HEARTBEAT);
   }
 
-  /** Requests in hand at one worker. */
+  /** Requests in progress in a worker. */
   setActiveRequests(place: number, count: number): void {
     Atomics.store(this.#words, this.#row(place) + ACTIVE, count);
   }
@@ -111,7 +111,7 @@ export class Board {
     return Atomics.load(this.#words, this.#row(place) + ACTIVE);
   }
 
-  /** Loads from tiers that one worker has in hand. */
+  /** Loads from tiers in progress in a worker. */
   setLoadsInFlight(place: number, count: number): void {
     Atomics.store(this.#words, this.#row(place) + LOADS, count);
   }
@@ -120,17 +120,17 @@ export class Board {
     return Atomics.load(this.#words, this.#row(place) + LOADS);
   }
 
-  /** A worker says which thread it is, by the system's number. */
+  /** Sets the system's thread id of a worker. */
   setThreadId(place: number, id: number): void {
     Atomics.store(this.#words, this.#row(place) + THREAD, id);
   }
 
-  /** 0 if it is not known. */
+  /** 0 if unknown. */
   threadId(place: number): number {
     return Atomics.load(this.#words, this.#row(place) + THREAD);
   }
 
-  /** Makes a row ready for another worker; the heartbeat goes on from where it stands. */
+  /** Prepares a row for another worker; the heartbeat keeps its value. */
   clear(place: number): void {
     this.setActiveRequests(place, 0);
     this.setThreadId(place, 0);
@@ -138,7 +138,7 @@ export class Board {
     this.setLoadsInFlight(place, 0);
   }
 
-  /** Whether one worker has a tier that cannot be used. */
+  /** Sets whether a worker has a tier that cannot be used. */
   setTrouble(place: number, isInTrouble: boolean): void {
     Atomics.store(this.#words, this.#row(place) + TROUBLE, isInTrouble ? 1 : 0);
   }

@@ -4,27 +4,26 @@ import { targetOf } from "../../../routes/http/request_target.ts";
 import { causeText, VitrineError } from "../../core/errors.ts";
 import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
 
-/** Where the admin port answers this server's own workers. */
+/** Paths of the admin port for this server's own workers. */
 const PATHS = { events: "/internal/events", metrics: "/internal/metrics", status: "/internal/status" } as const;
-/** What says that it is one of them. */
+/** The header with the key of a worker. */
 const KEY_HEADER = "vitrine-relay-key";
 const WANTED_HEADER = "vitrine-relay-wanted";
 /**
- * How long main may take to answer: longer than a scraper waits, so that a busy machine makes an answer late and not an
- * error.
+ * Maximum time for an answer by main: longer than a scraper waits, so that a busy machine delays it but does not fail.
  */
 const ANSWER_MS = 15_000;
 
-/** Which main a worker asks. */
+/** The address of main for a worker. */
 export interface RelayTarget {
   readonly host: string;
   /** The admin port. */
   readonly port: number;
-  /** Known to main and this worker alone. */
+  /** A secret of main and this worker. */
   readonly key: string;
 }
 
-/** What main answers for its workers. */
+/** The answers of main that workers pass on. */
 export interface RelayAnswers {
   readonly events: OpenEvents;
   /** The text of /metrics. */
@@ -33,9 +32,9 @@ export interface RelayAnswers {
   readonly status: () => Promise<object>;
 }
 
-/** Main's end: answers workers. Such requests are counted where they came in, in the worker. */
+/** Main's end: answers requests of workers. They are counted in the worker that received them. */
 export class Relay {
-  /** What a worker's requests carry, once it may ask. */
+  /** By key: the workers that may ask. */
   readonly #workers = new Map<string, { readonly holder: number; readonly gone: AbortController }>();
   readonly #answers: RelayAnswers;
 
@@ -43,14 +42,14 @@ export class Relay {
     this.#answers = answers;
   }
 
-  /** Lets a worker ask, by the key that is returned. */
+  /** Admits a worker and returns its key. */
   admit(holder: number): string {
     const key = crypto.randomUUID();
     this.#workers.set(key, { holder, gone: new AbortController() });
     return key;
   }
 
-  /** Ends a worker's streams: its connections may outlive its thread. */
+  /** Ends the streams of a worker, whose connections may outlive its thread. */
   gone(holder: number): void {
     for (const [key, worker] of this.#workers) {
       if (worker.holder !== holder) continue;
@@ -59,7 +58,7 @@ export class Relay {
     }
   }
 
-  /** Undefined if the request is not a worker's. */
+  /** Answers a worker's request; undefined if the request is not from a worker. */
   answer(request: Request): Promise<Response> | undefined {
     const key = request.headers.get(KEY_HEADER);
     const worker = key === null ? undefined : this.#workers.get(key);
@@ -88,7 +87,7 @@ export class Relay {
   }
 }
 
-/** A worker's end: asks main. Not by fetch, which goes through a proxy where HTTP_PROXY is set. */
+/** A worker's end: asks main. Does not use fetch, which would go through a proxy if HTTP_PROXY is set. */
 export function relayed(target: RelayTarget): RelayAnswers {
   return {
     async events(wanted) {
@@ -110,7 +109,7 @@ export function relayed(target: RelayTarget): RelayAnswers {
   };
 }
 
-/** What main answers. Throws VitrineError (shutting_down) if it does not, or not in time. */
+/** Gets a text from main. Throws VitrineError (shutting_down) if main does not answer in time. */
 async function askText(target: RelayTarget, path: string): Promise<string> {
   try {
     const response = await ask(target, { path, signal: AbortSignal.timeout(ANSWER_MS) });
@@ -141,7 +140,7 @@ function ask(
   });
 }
 
-/** An address to connect to, of one to listen on. */
+/** The address to connect to for an address to listen on. */
 function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;
@@ -160,7 +159,7 @@ function parseObject(json: string): object {
   return JSON.parse(json);
 }
 
-/** What `relayed` wrote. */
+/** Parses the header that `relayed` wrote. */
 function parseWanted(header: string): WantedEvents {
   return JSON.parse(decodeURIComponent(header));
 }

@@ -1,18 +1,17 @@
 import type { MessagePort } from "node:worker_threads";
-import type { ThreadUsage } from "../../runtime/thread.ts";
+import type { WorkerState } from "../../subscribers/metrics/sources.ts";
 import type { Board } from "./board.ts";
-import { Leftovers } from "./leftovers.ts";
-import type { Seat } from "./seat.ts";
-import { Silence } from "./silence.ts";
-import type { Cause, FromWorker, Ready, Stopped, ToWorker } from "./worker_messages.ts";
+import { Leftovers, Silence } from "./liveness.ts";
+import type { Cause, FromWorker, Ready, Seat, Stopped, ToWorker } from "./worker_messages.ts";
+import type { ThreadUsage } from "../../runtime/thread.ts";
 
-/** The thread of a seat, as the supervisor wants it. */
+/** A worker's thread. */
 export interface WorkerThread {
   post(message: ToWorker, ports?: readonly MessagePort[]): void;
   terminate(): Promise<void>;
 }
 
-/** What a supervisor is made of. */
+/** Options of a Supervisor. */
 export interface SupervisorOptions {
   readonly workers: number;
   /**
@@ -21,20 +20,20 @@ export interface SupervisorOptions {
    */
   readonly places: number;
   readonly board: Board;
-  /** How long a worker's heartbeat may stand still, in time that the worker could have used (Silence). */
+  /** Maximum time without a heartbeat, in time that the worker could have used (Silence). */
   readonly timeoutMs: number;
-  /** Whether a thread that was told to end has ended when `terminate` resolves. */
+  /** True if a thread has ended when `terminate` resolves. */
   readonly stopsThreads: boolean;
   readonly nowMs: () => number;
   readonly threadUsage: (threadId: number) => ThreadUsage | "ended" | undefined;
-  /** Calls back at an interval until the function it returns is called. */
+  /** Calls back at an interval until the returned function is called. */
   readonly every: (ms: number, callback: () => void) => () => void;
   readonly after: (ms: number, callback: () => void) => void;
   readonly spawn: (
     seat: Seat,
     events: {
       readonly onMessage: (message: FromWorker) => void;
-      /** It threw what nobody caught; `onExit` follows. */
+      /** Called for an uncaught exception; `onExit` follows. */
       readonly onError: (error: unknown) => void;
       readonly onExit: () => void;
     },
@@ -42,10 +41,10 @@ export interface SupervisorOptions {
   /** A worker is ready. */
   readonly onReady: (seat: Seat) => void;
   /**
-   * Tidies up after a worker, before its place is filled again. `mayRun`: its thread was told to end and may not have.
+   * Cleans up after a worker before its place is filled again. `mayRun`: its thread was told to end and may still run.
    */
   readonly onGone: (seat: Seat, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
-  /** A thread that was told to end is still there after one more time-out. */
+  /** A thread that was told to end still exists after another time-out. */
   readonly onStuck: (seat: Seat) => void;
 }
 
@@ -53,8 +52,8 @@ export interface SupervisorOptions {
 export interface WorkerStatus {
   readonly place: number;
   readonly holder: number;
-  /** stuck: it hung, was told to end, and its thread is still there. */
-  readonly state: "starting" | "ready" | "stopping" | "gone" | "stuck";
+  /** stuck: it hung, was told to end, and its thread still exists. */
+  readonly state: WorkerState;
   readonly activeRequests: number;
 }
 
@@ -62,41 +61,40 @@ interface Member {
   readonly seat: Seat;
   readonly thread: WorkerThread;
   state: Exclude<WorkerStatus["state"], "stuck">;
-  /** Why it will be gone, where that is known before it is. */
+  /** The cause of its end, if it is known before the end. */
   doomedBy: Cause | undefined;
   readonly silence: Silence;
   readonly started: PromiseWithResolvers<Ready>;
-  /** Undefined: it ended without a word. */
+  /** Undefined if it ended without a report. */
   readonly stopped: PromiseWithResolvers<Stopped | undefined>;
 }
 
-/** How many looks at the heartbeats fall into one time-out. */
+/** Number of looks at the heartbeats per time-out. */
 const LOOKS = 5;
-/** Time-outs that a start may take. */
+/** Maximum duration of a start, in time-outs. */
 const START_TIMEOUTS = 6;
-/** Time-outs after which a silent worker is ended although its replacement is not ready. */
+/** Number of time-outs after which a silent worker is ended even if its replacement is not ready. */
 const LAST_TIMEOUTS = 2;
 
 /**
- * Starts the workers, all or none, watches them, and fills the place of one that is gone. Of those that hang one is
- * replaced at a time, and only when its replacement is ready: a machine too busy to start a worker is too busy to judge
- * one by.
+ * Starts the workers, all or none, watches them, and replaces those that are gone. Hanging workers are replaced one at
+ * a time, and only once the replacement is ready: if the machine is too busy to start a worker, silence proves nothing.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   /** By place. */
   readonly #members = new Map<number, Member>();
   readonly #leftovers: Leftovers;
-  /** What is being tidied up after workers that are gone. */
-  readonly #tidying = new Set<Promise<void>>();
+  /** Clean-ups in progress after workers that are gone. */
+  readonly #cleanups = new Set<Promise<void>>();
   #nextHolder = 2;
   #restarts = 0;
-  /** From the moment all have started until they are told to stop: only then is a place filled again. */
+  /** True from the time when all have started until the stop. Places are filled again only during this time. */
   #running = false;
-  /** Replacements in a row that ended before they were ready. */
+  /** Consecutive replacements that ended before they were ready. */
   #failures = 0;
-  /** A worker that hangs, and the one that is to follow it. */
-  #succession: { readonly silent: Member; readonly heir: Member } | undefined;
+  /** A worker that hangs, and its replacement. */
+  #succession: { readonly silent: Member; readonly replacement: Member } | undefined;
   #lookedMs = 0;
   #stopLooking = () => {};
 
@@ -105,7 +103,7 @@ export class Supervisor {
     this.#leftovers = new Leftovers(options);
   }
 
-  /** How often a place was filled again. */
+  /** The number of replaced workers. */
   get restarts(): number {
     return this.#restarts;
   }
@@ -122,8 +120,7 @@ export class Supervisor {
   }
 
   /**
-   * Resolves, with what the first said, when every worker is ready; if one fails, ends them all and throws what it
-   * said.
+   * Resolves with the first worker's report when all are ready. If one fails, ends all of them and throws StartFailure.
    */
   async start(): Promise<Ready> {
     const starting = Array.from({ length: this.#options.workers }, (_, place) => this.#fill(place).started.promise);
@@ -142,17 +139,17 @@ export class Supervisor {
     return first;
   }
 
-  /** Lets every worker finish; resolves with what they said when all have, or are gone. */
+  /** Lets every worker finish. Resolves with their reports when all have stopped or are gone. */
   async stop(): Promise<readonly Stopped[]> {
     this.#running = false;
     this.#stopLooking();
     const said = await Promise.all([...this.#members.values()].map((member) => this.#stopMember(member)));
-    await Promise.allSettled(this.#tidying);
+    await Promise.allSettled(this.#cleanups);
     return said.filter((stopped) => stopped !== undefined);
   }
 
   async #stopMember(member: Member): Promise<Stopped | undefined> {
-    // One that hangs hears nothing.
+    // A worker that hangs receives no messages.
     if (member.state === "gone" || member.doomedBy === "hung") return undefined;
     if (member.state !== "stopping") member.thread.post({ kind: "stop" });
     member.state = "stopping";
@@ -161,22 +158,19 @@ export class Supervisor {
     return stopped;
   }
 
-  /** Posts to the worker of a holder, if it is there. */
+  /** Posts to the worker with a holder number, if it exists. */
   post(holder: number, message: ToWorker, ports: readonly MessagePort[] = []): void {
     for (const { seat, thread, state } of this.#members.values()) {
       if (seat.holder === holder && state !== "gone") thread.post(message, ports);
     }
   }
 
-  /** Posts to every worker that is there. */
+  /** Posts to all workers that are not gone. */
   postAll(message: ToWorker): void {
     for (const { thread, state } of this.#members.values()) if (state !== "gone") thread.post(message);
   }
 
-  /**
-   * Ends a worker's thread in the middle of what it does, as a crash would; its place is filled again. For drills and
-   * tests.
-   */
+  /** Ends a worker's thread at once, like a crash; its place is filled again. For drills and tests. */
   async kill(place: number): Promise<void> {
     const member = this.#members.get(place);
     if (member === undefined) return;
@@ -201,7 +195,7 @@ export class Supervisor {
         onExit: () => void this.#exited(member),
       }),
     };
-    // Nobody waits for a replacement's start: if it fails, it exits, and the place is filled again.
+    // Nothing waits for the start of a replacement: if it fails, it exits, and its place is filled again.
     member.started.promise.catch(() => {});
     this.#members.set(place, member);
     return member;
@@ -223,7 +217,7 @@ export class Supervisor {
   #look(): void {
     const { board, nowMs, timeoutMs, threadUsage } = this.#options;
     const now = nowMs();
-    // By as much as this look comes late, this thread was kept waiting, and so may the others have been.
+    // If this look is late, this thread was delayed, and the others may have been, too.
     const elapsedMs = Math.min(now - this.#lookedMs, timeoutMs / LOOKS);
     this.#lookedMs = now;
     for (const { seat, silence } of this.#members.values()) {
@@ -235,7 +229,7 @@ export class Supervisor {
     if (this.#succession === undefined) this.#judge();
   }
 
-  /** Looks for a worker to replace. */
+  /** Finds a worker to replace. */
   #judge(): void {
     const members = [...this.#members.values()];
     const silent = members.filter((member) => member.silence.ms >= this.#limitOf(member));
@@ -243,19 +237,19 @@ export class Supervisor {
     const busy = members.find(({ state, silence }) =>
       state === "ready" && silence.isBusy && silence.ms >= this.#options.timeoutMs / 2
     );
-    // Those that wait may do so because of one that is busy: its turn is first, once its time is over.
+    // Waiting workers may wait for a busy one, so the busy one is replaced first, once its time is over.
     const hung = unready ?? (busy === undefined ? silent[0] : silent.find((member) => member === busy));
     if (hung === undefined) return;
-    if (hung.state === "stopping") return this.#giveUp(hung);
+    if (hung.state === "stopping") return this.#abandon(hung);
     if (hung.state === "starting") return void this.#end(hung);
-    // Not while another is being replaced, unless that fails, maybe because of this one.
+    // Not while another worker is being replaced, unless that fails, maybe because of this one.
     const isBusy = members.some(({ state, doomedBy }) =>
       state === "starting" || state === "gone" || doomedBy === "hung"
     );
     if (isBusy && this.#failures === 0) return;
     const place = this.#freePlace();
     if (place === undefined) void this.#end(hung);
-    else this.#succession = { silent: hung, heir: this.#fill(place) };
+    else this.#succession = { silent: hung, replacement: this.#fill(place) };
   }
 
   #limitOf({ state, doomedBy }: Member): number {
@@ -264,18 +258,18 @@ export class Supervisor {
     return state === "starting" ? START_TIMEOUTS * timeoutMs : Infinity;
   }
 
-  /** Decides between a worker that hung and its heir, as soon as that can be decided. */
+  /** Decides between a worker that hung and its replacement, as soon as possible. */
   #settle(): void {
     if (this.#succession === undefined) return;
-    const { silent, heir } = this.#succession;
+    const { silent, replacement } = this.#succession;
     const { board, timeoutMs } = this.#options;
-    const isOver = silent.state !== "ready" || heir.state !== "starting" ||
+    const isOver = silent.state !== "ready" || replacement.state !== "starting" ||
       silent.silence.ms >= LAST_TIMEOUTS * timeoutMs;
     if (!isOver) return;
     this.#succession = undefined;
     const hangs = silent.silence.ms >= timeoutMs && silent.silence.isUnbroken(board.heartbeat(silent.seat.place));
     if (silent.state === "ready" && hangs) void this.#end(silent);
-    else if (silent.state === "ready" && heir.state !== "gone") void this.#retire(heir);
+    else if (silent.state === "ready" && replacement.state !== "gone") void this.#retire(replacement);
   }
 
   /** Ends the thread of a worker that hangs. */
@@ -287,12 +281,12 @@ export class Supervisor {
     await this.#gone(member, { cause: "hung", mayRun: !this.#options.stopsThreads });
   }
 
-  /** Goes on without a thread that was told to end and has not. */
-  #giveUp(member: Member): void {
+  /** Abandons a thread that was told to end and has not. */
+  #abandon(member: Member): void {
     void this.#gone(member, { cause: "hung", mayRun: true });
   }
 
-  /** Lets a worker that is one too many finish. */
+  /** Stops a worker that is not needed. */
   async #retire(member: Member): Promise<void> {
     member.state = "stopping";
     member.thread.post({ kind: "stop" });
@@ -303,7 +297,7 @@ export class Supervisor {
 
   async #exited(member: Member): Promise<void> {
     if (member.doomedBy === "hung") {
-      // A runtime that cannot stop threads says at once that it has.
+      // A runtime that cannot stop threads reports the end immediately.
       if (!this.#options.stopsThreads) return;
       this.#leftovers.remove(member.seat);
     }
@@ -317,24 +311,24 @@ export class Supervisor {
     member.started.reject(new StartFailure("a worker ended before it was ready"));
     if (this.#running && end.cause !== "stopped") this.#restarts++;
     if (end.mayRun) this.#leftovers.add(member.seat);
-    const tidying = this.#options.onGone(member.seat, end);
-    this.#tidying.add(tidying);
+    const cleanup = this.#options.onGone(member.seat, end);
+    this.#cleanups.add(cleanup);
     member.stopped.resolve(undefined);
-    await tidying;
-    this.#tidying.delete(tidying);
+    await cleanup;
+    this.#cleanups.delete(cleanup);
     this.#settle();
     if (this.#running) this.#refill(member.seat.place);
   }
 
-  /** A place nobody has, if there is one. */
+  /** A free place, if there is one. */
   #freePlace(): number | undefined {
     const places = Array.from({ length: this.#options.places }, (_, place) => place);
     return places.find((place) => !this.#members.has(place) && !this.#leftovers.has(place));
   }
 
   /**
-   * Fills a place that is empty, if a worker is missing: at once, or, if replacements keep failing, after a pause that
-   * doubles up to 5 s.
+   * Fills an empty place if a worker is missing: at once, or after a pause that doubles up to 5 s if replacements keep
+   * failing.
    */
   #refill(empty: number): void {
     const others = [...this.#members.values()].filter(({ seat, state }) =>
@@ -359,13 +353,13 @@ export class Supervisor {
   }
 }
 
-/** Why a worker that was not given up has ended. */
+/** The cause of the end of a worker that was not abandoned. */
 function causeOf({ state, doomedBy }: Member): Cause {
   if (state === "stopping") return doomedBy === "hung" ? "hung" : "stopped";
   return doomedBy ?? (state === "starting" ? "not_started" : "ended");
 }
 
-/** Why a worker did not start. */
+/** A worker did not start. */
 export class StartFailure extends Error {
   override readonly name = "StartFailure";
 }

@@ -3,7 +3,7 @@ import type { ClockReading } from "../../core/clock.ts";
 import type { Config } from "../../config.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
-import type { ProducerSeat } from "../../events/thread_producer.ts";
+import type { ProducerSeat } from "../../events/producer.ts";
 
 /** The start data of the storage thread. */
 export interface StorageThreadData {

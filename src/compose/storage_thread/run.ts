@@ -3,8 +3,7 @@ import type { Publish } from "../../core/events.ts";
 import { shareRuns } from "../../core/coalesce.ts";
 import { causeText } from "../../core/errors.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import { noPublish } from "../../events/no_publish.ts";
-import { openProducer } from "../../events/thread_producer.ts";
+import { noPublish, openProducer } from "../../events/producer.ts";
 import type { FolderKeeper } from "../../l2/file/folder_keeper.ts";
 import type { FromOwner, ToOwner } from "../../l2/file/folder_line.ts";
 import { StoreServer } from "../../l2/file/folder_server.ts";
@@ -21,10 +20,9 @@ import { SharedKeys } from "../../storage/shared/shared_keys.ts";
 import type { Tier } from "../../storage/tiers/tier.ts";
 import type { StorageStatus } from "../../storage/storage.ts";
 import { Board } from "../cluster/board.ts";
-import { TierReporter } from "../cluster/tier_reports.ts";
-import { openL1 } from "../l1.ts";
-import { composeTiers, storeLimitsOf } from "../tiers.ts";
+import { composeTiers, openL1, storeLimitsOf } from "../tiers.ts";
 import type { StorageLines, StorageThreadData, ToStorageThread } from "./messages.ts";
+import { TierReporter } from "../cluster/storage_reports.ts";
 
 /** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;

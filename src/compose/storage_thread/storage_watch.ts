@@ -2,7 +2,7 @@ import type { Publish } from "../../core/events.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { ThreadUsage } from "../../runtime/thread.ts";
 import type { Board } from "../cluster/board.ts";
-import { Silence } from "../cluster/silence.ts";
+import { Silence } from "../cluster/liveness.ts";
 
 /** How often main looks at the thread's beats. */
 export const LOOK_MS = 250;

@@ -1,10 +1,10 @@
 /**
- * A field is one of
- * - label: a string from a small set; kept when events are counted together, so counts stay exact per label.
- * - sum: a number that is added up when events are counted together.
- * - histogram: a number >= 0 measured against bounds, at most one per event; there is one group per bucket, so bucket
- *   counts and the sum stay exact.
- * - detail: a string that only an individual event carries.
+ * The kinds of fields:
+ * - label: a string from a small set. Events are aggregated per label value, so counts stay exact per label.
+ * - sum: a number that is added up when events are aggregated.
+ * - histogram: a number >= 0 measured against bounds, at most one per event. There is one aggregate per bucket, so
+ *   bucket counts and the sum stay exact.
+ * - detail: a string that only individual events carry.
  */
 export type FieldKind = "label" | "sum" | "histogram" | "detail";
 
@@ -13,11 +13,11 @@ export interface Field<Kind extends FieldKind, Value> {
   readonly doc: string;
   /** Upper bounds of the buckets, ascending; only for histograms. */
   readonly bounds?: readonly number[];
-  /** Only for labels: every value there is, where the set is closed. */
+  /** Only for labels: all values, where the set is closed. */
   readonly values?: readonly Value[];
-  /** Only for labels: clients choose the values, so their number is limited where they are kept apart. */
+  /** Only for labels: clients choose the values, so the number of separate values is limited. */
   readonly open?: boolean;
-  /** Never read: carries the field's type. */
+  /** Never set; carries the field's type. */
   readonly value?: Value;
 }
 
@@ -67,10 +67,10 @@ export const LATENCY_BOUNDS: readonly number[] = [
   10,
 ];
 
-/** How many of something, from 1 to the most changes of one commit: powers of two. */
+/** Counts: powers of two from 1 to the maximum number of changes in a commit. */
 export const COUNT_BOUNDS: readonly number[] = Array.from({ length: 10 }, (_, power) => 2 ** power);
 
-/** Gigabytes a second, from a slow network to memory. */
+/** Gigabytes per second, from a slow network to memory. */
 export const RATE_BOUNDS: readonly number[] = [
   0.001,
   0.0025,
@@ -95,22 +95,22 @@ export const count = (doc: string): Field<"histogram", number> => ({ kind: "hist
 
 export const tenant = openLabel('The object\'s tenant, "" by default.');
 export const tier = label("The L2 adapter's name.");
-export const keys = sum("How many objects.");
-export const bytes = sum("Their bytes (payload).");
+export const keys = sum("Number of objects.");
+export const bytes = sum("Payload bytes of the objects.");
 export const key = detail(
-  "The object key, when the event concerns one object and its publisher has it as text: storage does, L1 does not.",
+  "The object's key, if the event is about one object and the publisher has the key as text (storage does, L1 does not).",
 );
 export const error = detail(
-  "Why it failed: the messages of the error and its causes in one line. An event that carries it comes one by one to whoever follows its type.",
+  "The reason for the failure: the messages of the error and its causes in one line. Subscribers to traced events get every event that carries it individually.",
 );
 export const route = label(
-  "The route's template; _other if no route has the path and the method, or the host is refused.",
+  "The route's template; _other if no route matches the path and method, or if the host is refused.",
 );
 export const requestId = detail(
-  "The HTTP request this belongs to: the `traceparent` of its response, if it is followed.",
+  "The HTTP request that this event belongs to: the `traceparent` of its response, if the request is traced.",
 );
 
-/** Some of the events. */
+/** A group of events: for each name, its documentation and its fields. */
 export type EventFamily = Readonly<
   Record<string, { readonly doc: string; readonly fields: Readonly<Record<string, Field<FieldKind, string | number>>> }>
 >;

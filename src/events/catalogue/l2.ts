@@ -18,17 +18,17 @@ import {
 export const l2Events = {
   "l2.store.submitted": {
     doc: "A store to a tier began.",
-    fields: { tier, tenant, keys, bytes: sum("Bytes, where known by then.") },
+    fields: { tier, tenant, keys, bytes: sum("Bytes, if known at this point.") },
   },
   "l2.store.completed": {
     doc: "A store to a tier ended.",
     fields: {
       tier,
       tenant,
-      outcome: oneOf(["ok", "failed", "aborted"], "aborted: the source broke off, the tier is not to blame."),
+      outcome: oneOf(["ok", "failed", "aborted"], "aborted: the source was cut short; the tier did not fail."),
       keys,
       bytes: sum("Bytes stored; 0 unless ok."),
-      seconds: seconds("From submission to the end."),
+      seconds: seconds("Time from submission to the end."),
       error,
       requestId,
     },
@@ -38,9 +38,9 @@ export const l2Events = {
     fields: {
       tier,
       tenant,
-      outcome: oneOf(["hit", "miss", "error"], "What it said."),
+      outcome: oneOf(["hit", "miss", "error"], "Answer of the tier."),
       keys,
-      seconds: seconds("Time it took."),
+      seconds: seconds("Duration of the call."),
       error,
       requestId,
     },
@@ -51,21 +51,21 @@ export const l2Events = {
     fields: {
       tier,
       tenant,
-      outcome: oneOf(["ok", "failed", "aborted"], "aborted: no reader wanted the rest."),
+      outcome: oneOf(["ok", "failed", "aborted"], "aborted: no reader was left."),
       keys,
       bytes: sum("Bytes loaded and verified."),
-      requestedBytes: sum("Bytes that l2.load.submitted announced."),
-      seconds: seconds("From submission to the last byte."),
+      requestedBytes: sum("Bytes announced by l2.load.submitted."),
+      seconds: seconds("Time from submission to the last byte."),
       error,
       requestId,
     },
   },
   "l2.transferred": {
-    doc: "A store or a load that ended well moved bytes; published with its end.",
+    doc: "A successful store or load moved bytes; published when it ends.",
     fields: {
       tier,
       direction: oneOf(["store", "load"], "store: to the tier."),
-      rate: rate("Gigabytes a second, waiting included."),
+      rate: rate("Gigabytes per second, waiting time included."),
     },
   },
   "l2.delete.completed": {
@@ -73,17 +73,20 @@ export const l2Events = {
     fields: {
       tier,
       tenant,
-      outcome: oneOf(["deleted", "miss", "error"], "What came of it."),
+      outcome: oneOf(["deleted", "miss", "error"], "Result of the deletion."),
       keys,
-      seconds: seconds("Time it took."),
+      seconds: seconds("Duration of the call."),
       error,
       requestId,
     },
   },
   "timeout.raised": {
-    doc: "A call was given up because it took too long.",
+    doc: "A call to a tier timed out.",
     fields: {
-      exceptionType: oneOf(["l2_lookup", "l2_load", "l2_store", "l2_delete", "l2_list", "l2_usage"], "Which call."),
+      exceptionType: oneOf(
+        ["l2_lookup", "l2_load", "l2_store", "l2_delete", "l2_list", "l2_usage"],
+        "The call that timed out.",
+      ),
       requestId,
     },
   },
@@ -92,48 +95,49 @@ export const l2Events = {
     fields: {
       tier,
       tenant,
-      reason: oneOf(["capacity", "expired", "deleted", "cleared", "replaced", "corrupt"], "Why."),
+      reason: oneOf(["capacity", "expired", "deleted", "cleared", "replaced", "corrupt"], "Reason for the removal."),
       keys,
       bytes,
     },
   },
   "l2.state.changed": {
-    doc: "A tier can no longer be used, or can be used again.",
+    doc: "A tier became unusable, or usable again.",
     fields: {
       tier,
-      state: oneOf(["usable", "unusable"], "Whether it can be used."),
-      cause: detail('Why not; "" if it can be used.'),
+      state: oneOf(["usable", "unusable"], "New state of the tier."),
+      cause: detail('Reason for unusable; "" for usable.'),
     },
   },
   "l2.committed": {
     doc:
-      "The owner of a file tier's folder made changes in one step: one write, one sync if any of them must be durable, one transaction.",
+      "The owner of a file tier's folder committed changes together: one write, one sync if any of them must be durable, one transaction.",
     fields: {
       tier,
-      changes: count("How many changes: objects stored, deleted, found damaged."),
+      changes: count("Number of changes: objects stored, deleted or found damaged."),
     },
   },
   "l2.commit.timed": {
-    doc: "How long a part of such a step took; published with it.",
+    doc: "The duration of one part of a commit; published with the commit.",
     fields: {
       tier,
       part: oneOf(
         ["commit", "sync"],
-        "commit: all of the step; sync: its wait for stable storage, of steps that have to wait for it.",
+        "commit: the whole commit; sync: its wait for stable storage, only for commits that have to wait.",
       ),
-      seconds: seconds("Time it took."),
+      seconds: seconds("Duration of the call."),
     },
   },
   "l2.reclaimed": {
     doc: "A segment of a file tier was dropped.",
     fields: {
       tier,
-      bytes: sum("Its length."),
-      copiedBytes: sum("Bytes of the live records that were moved out of it before."),
+      bytes: sum("Length of the segment."),
+      copiedBytes: sum("Bytes of the live records that were copied out of the segment first."),
     },
   },
   "l2.cleanup_failed": {
-    doc: "A file that is no longer needed could not be removed, or a folder not be tidied up: that is tried again.",
+    doc:
+      "A file that is no longer needed could not be removed, or a folder could not be cleaned up. The tier tries again.",
     fields: { tier, error },
   },
 } as const satisfies EventFamily;

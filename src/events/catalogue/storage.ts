@@ -1,32 +1,109 @@
-import { bytes, type EventFamily, key, keys, oneOf, requestId, sum, tenant } from "./fields.ts";
-
+import { bytes, detail, type EventFamily, key, keys, oneOf, requestId, sum, tenant } from "./fields.ts";
 /** Events of the storage manager. */
 export const storageEvents = {
   "sm.read.prefetched": {
-    doc: "A read request probed L1: once per request.",
-    fields: { tenant, succeeded: sum("Keys L1 could serve."), failed: sum("Keys L1 could not serve."), requestId },
+    doc: "A read request looked in L1; published once per request.",
+    fields: {
+      tenant,
+      succeeded: sum("Keys that L1 could serve."),
+      failed: sum("Keys that L1 could not serve."),
+      requestId,
+    },
   },
   "sm.read.finished": {
-    doc: "A reader got everything and released it.",
+    doc: "A reader received the whole object and released it.",
     fields: { tenant, keys, bytes, requestId },
   },
   "sm.read.aborted": {
-    doc: "A read broke off: the client went away or a tier failed half-way.",
+    doc: "A read was cut short: the client disconnected, or a tier failed midway.",
     fields: { tenant, keys, requestId },
   },
   "sm.write.reserved": {
-    doc: "A write request asked for room: once per request.",
+    doc: "A write request asked for room; published once per request.",
     fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused."), requestId },
   },
   "sm.write.finished": {
     doc: "A write request ended.",
     fields: {
       tenant,
-      outcome: oneOf(["stored", "aborted"], "aborted: refused, broken off or failed after the reservation."),
+      outcome: oneOf(["stored", "aborted"], "aborted: refused, cut short or failed after the reservation."),
       keys,
       bytes,
       key,
       requestId,
+    },
+  },
+} as const satisfies EventFamily;
+
+/** Events of L1. */
+export const l1Events = {
+  "l1.read.reserved": { doc: "Read leases were taken on resident objects.", fields: { tenant, keys, bytes, key } },
+  "l1.read.finished": { doc: "Read leases were released by their holder.", fields: { tenant, keys, bytes, key } },
+  "l1.write.reserved": { doc: "Memory was staged for writing.", fields: { tenant, keys, bytes, key } },
+  "l1.write.finished": {
+    doc: "Staged objects were admitted (dropped duplicates are not counted).",
+    fields: { tenant, keys, bytes, key },
+  },
+  "l1.write_finished_and_read_reserved": {
+    doc: "Staged objects were admitted and read-leased in one step.",
+    fields: { tenant, keys, bytes, key },
+  },
+  "l1.write.aborted": { doc: "Staged memory was released without admission.", fields: { tenant, keys, bytes, key } },
+  "l1.removed": {
+    doc: "Objects left L1.",
+    fields: {
+      tenant,
+      reason: oneOf(
+        ["watermark", "pressure", "quota", "expired", "deleted", "cleared", "replaced", "temporary"],
+        "Reason for the removal.",
+      ),
+      keys,
+      bytes,
+      key,
+    },
+  },
+  "l1.key.sampled": {
+    doc:
+      "An object whose key hash is a multiple of 128 was written, loaded, read or removed. Lifetimes are measured on these objects.",
+    fields: {
+      tenant,
+      action: oneOf(
+        ["written", "loaded", "read", "removed"],
+        "written: admitted by a write; loaded: admitted from a tier for a reader; read: found resident by a reader.",
+      ),
+      reason: oneOf(
+        ["", "watermark", "pressure", "quota", "expired", "deleted", "cleared", "replaced", "temporary"],
+        'Reason for the removal; "" for the other actions.',
+      ),
+      keyHash: detail("The hash of tenant and key, as decimal digits."),
+      atMs: detail(
+        "Time of the action in milliseconds of the server's monotonic clock, as decimal digits. Lifetimes do not depend on wall time.",
+      ),
+    },
+  },
+  "l1.lease.expired": {
+    doc: "Leases expired before their holder released them.",
+    fields: { kind: oneOf(["read", "write"], "Kind of lease."), keys },
+  },
+  "l1.allocation.failed": {
+    doc: "L1 had no room, even after eviction.",
+    fields: { during: oneOf(["l1_store", "l2_prefetch"], "Operation that needed the room."), keys, bytes, requestId },
+  },
+  "l1.read.failed": {
+    doc: "An object that a lookup had just found could not be read. This should stay near zero.",
+    fields: {
+      during: oneOf(["l1_retrieve", "l2_store"], "Operation that read the object."),
+      reason: oneOf(["not_found", "write_locked"], "Reason for the failure."),
+      keys,
+      requestId,
+    },
+  },
+  "l1.eviction.tick": {
+    doc: "The eviction loop ran once.",
+    fields: {
+      triggered: oneOf(["true", "false"], "True if usage was at or above the high watermark."),
+      keys: sum("Objects evicted."),
+      bytes,
     },
   },
 } as const satisfies EventFamily;

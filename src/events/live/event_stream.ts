@@ -1,23 +1,19 @@
-import type { Schedule } from "../timer.ts";
+import type { Schedule } from "../../core/timers.ts";
 import type { LiveFeed } from "./live_feed.ts";
-import type { LiveListener } from "./live_listener.ts";
+import type { LiveItem, LiveListener } from "./live_listener.ts";
 import type { EventFormat, OpenEvents } from "./wanted_events.ts";
-import { FRAMES, writeItem } from "./write_item.ts";
 
 /** Settings of the streams of a feed. */
 export interface EventStreamOptions {
   readonly schedule: Schedule;
-  /** How long a stream may be silent. */
+  /** Maximum silence of a stream. */
   readonly heartbeatMs: number;
 }
 
-/** Most records in one chunk of a stream. */
+/** Maximum number of records in a chunk. */
 const CHUNK_RECORDS = 64;
 
-/**
- * Opens streams of bytes over a feed: written when they are read, and a listener is gone as soon as its stream is
- * cancelled.
- */
+/** Opens byte streams over a feed. They are written on demand; cancelling one removes its listener. */
 export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenEvents {
   return async ({ format, ...wanted }, signal) => {
     const listener = feed.listen(wanted);
@@ -34,7 +30,7 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
       async pull(controller) {
         const text = started ? await nextText(feed, listener, { format, ...options }) : FRAMES[format].start;
         started = true;
-        // Cancelled while it waited: there is nothing to close any more.
+        // Cancelled while waiting: there is nothing left to close.
         if (cancelled) return;
         if (text === undefined) controller.close();
         else controller.enqueue(encoder.encode(text));
@@ -47,7 +43,7 @@ export function openEventsOf(feed: LiveFeed, options: EventStreamOptions): OpenE
   };
 }
 
-/** The next records, or a heartbeat; undefined at the end. */
+/** The next records or a heartbeat; undefined at the end. */
 async function nextText(
   feed: LiveFeed,
   listener: LiveListener,
@@ -61,4 +57,26 @@ async function nextText(
   const items = listener.take(CHUNK_RECORDS);
   if (items.length === 0) return FRAMES[format].heartbeat;
   return items.map((item) => writeItem(item, { id: feed.idOf(item.sequence), format })).join("");
+}
+
+/** The beginning and the heartbeat of each format. */
+const FRAMES: Readonly<Record<EventFormat, { readonly start: string; readonly heartbeat: string }>> = {
+  sse: { start: "retry: 1000\n: vitrine events\n\n", heartbeat: ":\n\n" },
+  ndjson: { start: "\n", heartbeat: "\n" },
+};
+
+/** The wire format of an item (docs/HTTP.md). */
+function writeItem(
+  item: LiveItem,
+  { id, format }: { readonly id: string; readonly format: EventFormat },
+): string {
+  const name = "lost" in item ? "lost" : item.event.name;
+  const json = JSON.stringify(bodyOf(id, item));
+  return format === "ndjson" ? `${json}\n` : `id: ${id}\nevent: ${name}\ndata: ${json}\n\n`;
+}
+
+function bodyOf(id: string, item: LiveItem): object {
+  if ("lost" in item) return { id, name: "lost", count: item.lost ?? null };
+  const { name, timeMs, count, folded, ...fields } = item.event;
+  return { id, name, time: new Date(timeMs).toISOString(), count, folded, ...fields };
 }

@@ -1,29 +1,26 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { EventName } from "../catalogue.ts";
-import { eventNames } from "../schema.ts";
+import { type EventName, eventNames } from "../catalogue.ts";
 import type { Handler, Subscriber } from "../subscriber.ts";
-import type { Schedule } from "../timer.ts";
-import type { LiveItem } from "./live_item.ts";
-import { LiveListener } from "./live_listener.ts";
-import { RecentRecords } from "./recent_records.ts";
+import type { Schedule } from "../../core/timers.ts";
+import { type LiveItem, LiveListener, type LiveRecord } from "./live_listener.ts";
 import type { WantedEvents } from "./wanted_events.ts";
 
-/** What a feed may hold; docs/HTTP.md states it. */
+/** Limits of a feed, documented in docs/HTTP.md. */
 export interface LiveLimits {
-  /** Listeners at a time. */
+  /** Maximum number of listeners. */
   readonly listeners: number;
-  /** Records that wait for one listener. */
+  /** Maximum number of records queued for a listener. */
   readonly queue: number;
-  /** Records that are kept for those who come back. */
+  /** Number of recent records kept for listeners that reconnect. */
   readonly recent: number;
-  /** How long they are kept, and made, after somebody left. */
+  /** Time for which records are kept, and still made, after a listener leaves. */
   readonly lingerMs: number;
 }
 
 /** The limits of a server. */
 export const LIVE_LIMITS: LiveLimits = { listeners: 16, queue: 1024, recent: 4096, lingerMs: 10_000 };
 
-/** A bus; EventBus fits. */
+/** The part of an EventBus that a feed needs. */
 export interface LiveSource {
   subscribe(subscriber: Subscriber): () => void;
 }
@@ -32,22 +29,22 @@ export interface LiveSource {
 export interface LiveFeedOptions {
   readonly source: LiveSource;
   readonly schedule: Schedule;
-  /** Names this feed in the ids of its records, so that no other feed takes them for its own: letters and digits. */
+  /** Identifies this feed in the ids of its records; letters and digits. */
   readonly nonce: string;
   /** Default: LIVE_LIMITS. */
   readonly limits?: LiveLimits;
 }
 
-/** Hands events on to whoever listens now. While nobody does, it is not on the bus and keeps nothing. */
+/** Passes events to the current listeners. Without listeners it is not subscribed and keeps nothing. */
 export class LiveFeed {
   readonly #options: LiveFeedOptions;
   readonly #limits: LiveLimits;
   readonly #recent: RecentRecords;
   readonly #listeners = new Set<LiveListener>();
-  /** Types that somebody wanted who left a short time ago. */
+  /** Types of listeners that left a short time ago. */
   #lingering: ReadonlySet<EventName> = new Set();
   #endLingering = () => {};
-  /** What is subscribed, and from which place on every event of the type has been recorded. */
+  /** The subscribed types, each with the sequence number from which on all of its events are recorded. */
   #coveredFrom: ReadonlyMap<EventName, number> = new Map();
   #unsubscribe = () => {};
   #sequence = 0;
@@ -59,12 +56,12 @@ export class LiveFeed {
     this.#recent = new RecentRecords(this.#limits.recent);
   }
 
-  /** How many listen. */
+  /** The number of listeners. */
   get listeners(): number {
     return this.#listeners.size;
   }
 
-  /** The id of a place, to come back to. */
+  /** The id of a sequence number, for a client that reconnects. */
   idOf(sequence: number): string {
     return `${this.#options.nonce}-${sequence}`;
   }
@@ -86,11 +83,11 @@ export class LiveFeed {
       onLeave: () => this.#left(listener),
     });
     this.#listeners.add(listener);
-    this.#retune();
+    this.#resubscribe();
     return listener;
   }
 
-  /** Ends every listener and leaves the bus; from now on nobody may listen. */
+  /** Ends all listeners, unsubscribes, and refuses further listeners. */
   close(): void {
     this.#closed = true;
     for (const listener of this.#listeners) listener.end();
@@ -98,7 +95,7 @@ export class LiveFeed {
     this.#stopLingering();
   }
 
-  /** What somebody missed who has received all up to this id. */
+  /** The items after an id. */
   #since(id: string, types: readonly EventName[]): readonly LiveItem[] {
     const place = this.#placeOf(id);
     if (place === undefined) return [{ sequence: this.#sequence, lost: undefined }];
@@ -126,14 +123,14 @@ export class LiveFeed {
   #stopLingering(): void {
     this.#endLingering();
     this.#lingering = new Set();
-    this.#retune();
+    this.#resubscribe();
   }
 
   /**
-   * Subscribes to what is wanted by now. A subscription is read once, so it is replaced: the new one first, and nothing
-   * is dispatched in between.
+   * Subscribes to the types that are wanted now. A subscription cannot be changed, so a new one replaces it; nothing is
+   * dispatched in between.
    */
-  #retune(): void {
+  #resubscribe(): void {
     const { source } = this.#options;
     const holders = [this.#lingering, ...Array.from(this.#listeners, ({ types }) => types)];
     const wanted = eventNames.filter((name) => holders.some((types) => types.has(name)));
@@ -152,6 +149,43 @@ export class LiveFeed {
       this.#recent.add(made);
       for (const listener of this.#listeners) listener.offer(made);
     };
-    return { name: "live", subscriptions: Object.fromEntries(wanted.map((name) => [name, record])), detail: wanted };
+    return {
+      name: "live",
+      subscriptions: Object.fromEntries(wanted.map((name) => [name, record])),
+      individual: wanted,
+    };
+  }
+}
+
+/** The most recent records. */
+class RecentRecords {
+  readonly #limit: number;
+  /** Index = sequence modulo limit. */
+  #records: LiveRecord[] = [];
+  #last = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Adds the next record in sequence, in place of the oldest. */
+  add(record: LiveRecord): void {
+    this.#records[record.sequence % this.#limit] = record;
+    this.#last = record.sequence;
+  }
+
+  /** The records after a sequence number, oldest first. */
+  after(sequence: number): readonly LiveRecord[] {
+    const found: LiveRecord[] = [];
+    for (let place = Math.max(sequence + 1, this.#last - this.#limit + 1); place <= this.#last; place++) {
+      const record = this.#records[place % this.#limit];
+      if (record?.sequence === place) found.push(record);
+    }
+    return found;
+  }
+
+  /** Removes all records. */
+  clear(): void {
+    this.#records = [];
   }
 }

@@ -1,25 +1,25 @@
 import type { EventName } from "../catalogue.ts";
-import type { LiveItem, LiveLoss, LiveRecord } from "./live_item.ts";
 import type { WantedEvents } from "./wanted_events.ts";
+import type { Delivered } from "../subscriber.ts";
 
 /** Settings of a listener. */
 export interface LiveListenerOptions {
   readonly wanted: Pick<WantedEvents, "types" | "tenant">;
-  /** Most records that wait for it; with one more the oldest is lost. */
+  /** Maximum number of queued records; past that the oldest is lost. */
   readonly queueLimit: number;
-  /** What it gets before anything that comes. */
+  /** Items that it gets first. */
   readonly backlog: readonly LiveItem[];
-  /** Told once when it goes of its own accord. */
+  /** Called once when it leaves by itself. */
   readonly onLeave: () => void;
 }
 
-/** One who listens to a feed: a bounded queue, filled by the feed and emptied at the listener's own pace. */
+/** A listener of a feed: a bounded queue that the feed fills and the listener empties at its own pace. */
 export class LiveListener {
   readonly types: ReadonlySet<EventName>;
   readonly #options: LiveListenerOptions;
   #backlog: LiveItem[];
   #queue: LiveRecord[] = [];
-  /** Lost between the backlog and the queue's first. */
+  /** Records lost between the backlog and the start of the queue. */
   #loss: LiveLoss | undefined;
   #ended = false;
   #wake = () => {};
@@ -30,12 +30,12 @@ export class LiveListener {
     this.#backlog = options.backlog.filter((item) => "lost" in item || this.#wants(item));
   }
 
-  /** Whether nothing more will come. */
+  /** True if no more items will come. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Takes a record of the feed, if it is wanted. */
+  /** Queues a record of the feed, if the listener wants it. */
   offer(record: LiveRecord): void {
     if (this.#ended || !this.#wants(record)) return;
     this.#queue.push(record);
@@ -43,7 +43,7 @@ export class LiveListener {
     this.#wake();
   }
 
-  /** The next items, at most so many; none if nothing waits. */
+  /** Takes the next items; empty if none are queued. */
   take(most: number): readonly LiveItem[] {
     if (this.#backlog.length > 0) return this.#backlog.splice(0, most);
     if (this.#loss === undefined) return this.#queue.splice(0, most);
@@ -52,20 +52,20 @@ export class LiveListener {
     return [loss, ...this.#queue.splice(0, most - 1)];
   }
 
-  /** Resolves when something waits or nothing more will come. */
+  /** Resolves when an item is queued or no more will come. */
   async wait(): Promise<void> {
     if (this.#ended || this.#backlog.length + this.#queue.length > 0) return;
     await new Promise<void>((resolve) => this.#wake = resolve);
   }
 
-  /** Goes: nothing is kept for it from now on. */
+  /** Leaves the feed. */
   leave(): void {
     if (this.#ended) return;
     this.end();
     this.#options.onLeave();
   }
 
-  /** The feed ends: what waits is dropped. */
+  /** Ends the listener and drops its queue. */
   end(): void {
     this.#ended = true;
     this.#backlog = [];
@@ -85,3 +85,19 @@ export class LiveListener {
     this.#loss = { sequence: oldest.sequence, lost: (this.#loss?.lost ?? 0) + oldest.event.count };
   }
 }
+
+/** An event or aggregate, with its sequence number in the feed, from 1. */
+export interface LiveRecord {
+  readonly sequence: number;
+  readonly event: Delivered<EventName>;
+}
+
+/** Events that a listener lost, up to `sequence`. */
+export interface LiveLoss {
+  readonly sequence: number;
+  /** The number of lost events that it wanted; undefined if unknown. */
+  readonly lost: number | undefined;
+}
+
+/** An item for a listener. */
+export type LiveItem = LiveRecord | LiveLoss;

@@ -1,27 +1,24 @@
 import { VitrineError } from "../../core/errors.ts";
-import { catalogue, type EventName } from "../catalogue.ts";
-import { eventNames } from "../schema.ts";
-import { globMatches } from "./glob.ts";
-
-/** Several times what the catalogue has, and its longest name. */
+import { catalogue, type EventName, eventNames } from "../catalogue.ts";
+/** Several times the size of the catalogue, and of its longest name. */
 const MAX_GLOBS = 256;
 const MAX_GLOB_CHARACTERS = 128;
 
-/** How records are written: Server-Sent Events, or a line of JSON each. */
+/** The format of records: Server-Sent Events, or one line of JSON each. */
 export type EventFormat = "sse" | "ndjson";
 
-/** What somebody wants to see of the events; plain data, so that one thread can ask another. */
+/** The events that a client asks for; plain data that can be passed between threads. */
 export interface WantedEvents {
   readonly format: EventFormat;
   readonly types: readonly EventName[];
-  /** Only events that carry this tenant; undefined: whatever they carry. */
+  /** Only events of this tenant; undefined: all events. */
   readonly tenant: string | undefined;
-  /** The id of the last record that was received; undefined: from now on. */
+  /** The id of the last record that the client received; undefined: only new events. */
   readonly lastEventId: string | undefined;
 }
 
 /**
- * Opens a live stream of what is wanted. Throws VitrineError: not_found where there are no events, too_many_listeners,
+ * Opens a live stream of events. Throws VitrineError: not_found where there are no events, too_many_listeners,
  * shutting_down.
  */
 export type OpenEvents = (
@@ -49,4 +46,24 @@ export function typesOf(globs: readonly string[], tenant?: string): readonly Eve
     throw new VitrineError("bad_request", `parse query: tenant: no event carries one: ${globs.join(",")}`);
   }
   return types;
+}
+
+/**
+ * True if a glob, in which `*` stands for any characters, matches all of `text`. The first place where a part fits is
+ * as good as any later one, so nothing is tried twice: the cost is the length of the two multiplied at worst, and no
+ * expression is made of what a client sends.
+ */
+export function globMatches(glob: string, text: string): boolean {
+  const [head = "", ...rest] = glob.split("*");
+  const tail = rest.pop();
+  if (tail === undefined) return text === head;
+  if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
+  let at = head.length;
+  const end = text.length - tail.length;
+  for (const part of rest) {
+    const found = text.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
 }

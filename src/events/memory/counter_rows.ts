@@ -1,29 +1,30 @@
-import { bucketOf } from "../../core/events.ts";
-import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../schema.ts";
+import { eventNames, type EventSchema, type FieldValues, OTHER, schemaOf } from "../catalogue.ts";
 import { align, BOOK_BYTES, OPEN_BYTES, type Segment, WORD } from "./segment.ts";
+import { bucketOf } from "../../core/events.ts";
 
 /**
- * A row counts the events of one type that have the same labels, lie in the same bucket and were or were not shed.
+ * A row counts the events of one type with the same labels, the same bucket and the same value of `shed`.
  *
  *     commit  type  cell  length of the labels      32-bit words
- *     the labels' values, a JSON array in UTF-8, filled up to a multiple of eight
- *     slot 0, slot 1                                 64-bit floats: count, total of the histogram field if any, sums
+ *     the label values, a JSON array in UTF-8, padded to a multiple of eight
+ *     slot 0, slot 1                                 64-bit floats: count, total of the histogram field (if any), sums
  *
- * The slot with the number `commit & 1` is valid. To count an event the producer writes the other slot and then moves
- * `commit` on, in one step: a thread that dies before it has not counted the event, and one that dies after it has
- * counted all of it. A reader that finds the same `commit` before and after it has read the slot has read one state.
- * (Where a processor lets later writes overtake the commit it may see a part of the next event early; since it goes on
- * from what it has read, the next look puts that right. An atomic read here would forbid it, and costs Deno 38 ns.)
+ * The slot `commit & 1` is valid. To count an event, the producer writes the other slot and then increments `commit` in
+ * one step. A thread that dies before that has not counted the event; one that dies after it has counted all of it. A
+ * reader that sees the same `commit` before and after reading the slot has read a consistent state.
+ * (On a processor that reorders later writes before the commit, it may see part of the next event early. The next look
+ * corrects that, because it takes the difference. An atomic read in the producer would prevent it and costs Deno 38
+ * ns.)
  */
 export const ROW = { commit: 0, type: 1, cell: 2, labelBytes: 3, headerBytes: 16 } as const;
 
-/** How many numbers a slot of a type has. */
+/** The number of floats in a slot. */
 export function slotWidth({ sums, histogram }: EventSchema): number {
   return 1 + (histogram === undefined ? 0 : 1) + sums.length;
 }
 
 interface Row {
-  /** Places of the commit word among the words, and of the slots among the floats. */
+  /** The index of the commit word in the words, and of the slots in the floats. */
   readonly commitAt: number;
   readonly slotsAt: number;
 }
@@ -36,8 +37,8 @@ interface Node {
 }
 
 /**
- * The rows of the book that is written now. A book that is full is left to the collector, and the other one is begun
- * as soon as the collector has finished with that; until then values of clients' choice go under OTHER.
+ * The rows of the current book. When it is full, the producer leaves it to the collector and begins the other one, once
+ * the collector has finished that. Until then, new label values chosen by clients are counted under OTHER.
  */
 export class CounterRows {
   /** By type. */
@@ -59,7 +60,7 @@ export class CounterRows {
     readonly cell: number;
     readonly width: number;
     readonly values: readonly string[];
-    /** Bytes of the book that may be in use with it. */
+    /** Maximum size of the book with the new row. */
     readonly limit: number;
   }): Row | undefined {
     const { words, doubles, bytes } = this.#segment;
@@ -77,13 +78,13 @@ export class CounterRows {
     bytes.set(labels, at * 4 + ROW.headerBytes);
     for (let index = 0; index < 2 * width; index++) doubles[slotsAt + index] = 0;
     this.#end = end;
-    // From here on there is the row.
+    // Now the row exists.
     Atomics.store(words, WORD.bookEnd + (this.#book & 1), end);
     return { commitAt: at + ROW.commit, slotsAt };
   }
 
-  /** Begins the other book, if the collector has finished with it. */
-  turn(): boolean {
+  /** Begins the other book, if the collector has finished it. */
+  beginNextBook(): boolean {
     const { words } = this.#segment;
     if (Atomics.load(words, WORD.booksDrained) < this.#book) return false;
     this.#book++;
@@ -100,15 +101,15 @@ export class CounterRows {
 }
 
 /**
- * The rows of one event type. `add` is the hot path of the whole bus: once a label set has been seen it allocates
- * nothing, and the set of the event before is recognized by comparing strings.
+ * The rows of one event type. `add` is the hot path of the bus: it allocates nothing for a known label set, and
+ * recognizes the label set of the previous event by comparing strings.
  */
 export class TypeRows {
   readonly #schema: EventSchema;
   readonly #type: number;
   readonly #width: number;
   readonly #book: CounterRows;
-  // At hand, because a look through another object costs Deno a few nanoseconds each.
+  // Copied into fields, because each indirection costs Deno a few nanoseconds.
   readonly #labels: readonly string[];
   readonly #sums: readonly string[];
   readonly #histogram: string | undefined;
@@ -116,7 +117,7 @@ export class TypeRows {
   readonly #doubles: Float64Array;
   #root = newNode([]);
   #last = this.#root;
-  /** For what finds no other place: all labels are OTHER. */
+  /** The row for events that find no other: all labels are OTHER. */
   #rest: Row | undefined;
 
   constructor(
@@ -134,14 +135,14 @@ export class TypeRows {
     this.#doubles = segment.doubles;
   }
 
-  /** Forgets its rows: a new book has begun. */
+  /** Forgets its rows when a new book begins. */
   begin(): void {
     this.#root = newNode([]);
     this.#last = this.#root;
     this.#rest = this.#row(this.#schema.labels.map(() => OTHER), 0);
   }
 
-  /** Counts one event. Keeps nothing of `fields` but new label values. `shed`: somebody wanted its details. */
+  /** Counts one event. Keeps nothing of `fields` except new label values. `shed`: a subscriber wanted its details. */
   add(fields: FieldValues, shed: boolean): void {
     const histogram = this.#histogram;
     const leaf = this.#isLast(fields) ? this.#last : this.#leafOf(fields);
@@ -187,12 +188,12 @@ export class TypeRows {
     const values = labels.map((label) => String(fields[label]));
     const row = this.#row(values, cell);
     if (row !== undefined) return row;
-    if (this.#book.turn()) return this.#row(values, cell) ?? this.#rest;
+    if (this.#book.beginNextBook()) return this.#row(values, cell) ?? this.#rest;
     return this.#row(labels.map((label, index) => openLabels.has(label) ? OTHER : values[index] ?? ""), cell) ??
       this.#rest;
   }
 
-  /** The row of a label set, made if it is not there and there is room. */
+  /** The row of a label set; created if it is missing and there is room. */
   #row(values: readonly string[], cell: number): Row | undefined {
     let node: Node | undefined = this.#root;
     for (const value of values) node = node?.children.get(value);

@@ -1,30 +1,30 @@
-import { eventNames } from "../schema.ts";
+import { eventNames } from "../catalogue.ts";
 
 /**
- * One producer's memory, which outlives its thread. The producer writes all of it but the words that say what it is
- * asked for and how far the collector has come.
+ * The layout of a producer's memory, which outlives its thread. The collector writes only the subscription levels and
+ * its own progress; the producer writes everything else.
  *
  *     header     words, see WORD
- *     wanted     a word per event type: how closely somebody listens to it; the collector writes them
- *     book 0, 1  rows of counters, one behind the other (counter_rows.ts); one book is written at a time
+ *     wanted     a word per event type with its subscription level, written by the collector
+ *     book 0, 1  consecutive rows of counters (counter_rows.ts); one book is written at a time
  *     ring       individual events (ring.ts)
  */
 export const WORD = {
-  /** How many times a book was opened after the first: book n lies in place n & 1. */
+  /** The number of books opened after the first. Book n is at position n & 1. */
   bookOpened: 0,
-  /** How many books the collector has finished with. */
+  /** The number of books that the collector has finished. */
   booksDrained: 1,
-  /** Where the rows of each book end, in bytes from its start; two words. */
+  /** The end of the rows of each book, in bytes from its start; two words. */
   bookEnd: 2,
-  /** Where the next event goes, and where the oldest one lies, in bytes from the start of the ring. */
+  /** The positions of the next and of the oldest event, in bytes from the start of the ring. */
   ringHead: 4,
   ringTail: 5,
-  /** How many events the collector has taken out of the ring; wraps. */
+  /** The number of events that the collector has taken from the ring; wraps. */
   ringTaken: 6,
   wanted: 16,
 } as const;
 
-/** Bytes of one book, and the part of it that label sets of clients' choice may take. */
+/** Bytes of a book, and the part of it that label values chosen by clients may use. */
 export const BOOK_BYTES = 1 << 20;
 export const OPEN_BYTES = BOOK_BYTES * 3 / 4;
 
@@ -40,7 +40,7 @@ export class Segment {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
-  /** Where the ring begins, and its length. */
+  /** The start and the length of the ring. */
   readonly ringAt: number = RING_AT;
   readonly ringBytes: number;
 
@@ -51,18 +51,18 @@ export class Segment {
     this.ringBytes = memory.byteLength - RING_AT;
   }
 
-  /** Where a book begins, by its number. */
+  /** The start of a book, by its number. */
   bookAt(book: number): number {
     return BOOKS_AT + (book & 1) * BOOK_BYTES;
   }
 }
 
-/** Memory for the segment of a producer that keeps so many individual events. Pages that are not used cost nothing. */
+/** Shared memory for a producer with a ring for this many individual events. Unused pages cost nothing. */
 export function allocateSegment(queueSize: number): SharedArrayBuffer {
   return new SharedArrayBuffer(segmentBytes(queueSize));
 }
 
-/** The same for a producer on the collector's own thread. */
+/** Private memory for a producer on the collector's own thread. */
 export function privateSegment(queueSize: number): ArrayBuffer {
   return new ArrayBuffer(segmentBytes(queueSize));
 }

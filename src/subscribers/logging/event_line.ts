@@ -1,56 +1,53 @@
 import type { EventName } from "../../events/catalogue.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Closeness, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Delivered, Subscriber, SubscriptionLevel, Subscriptions } from "../../events/subscriber.ts";
 import type { Level, Log } from "./log.ts";
-import type { Outages } from "./outages.ts";
-import type { RecentlyTold } from "./recently_told.ts";
-
-/** The particulars of a line, by name. */
+import type { OncePerMinute, Outages } from "./repetition.ts";
+/** The fields of a line, by name. */
 export type Fields = Readonly<Record<string, string | number>>;
 
-/** The line of an event, without what all lines have. The message is a fixed text. */
+/** The part of a line that depends on its event. The message is a fixed text. */
 export type LineText = readonly [level: Level, message: string, fields: Fields];
 
-/** The part of an event in an outage, as class Outages keeps it. */
+/** An event's statement about an outage (class Outages). */
 export interface Outage {
   /** The name of the thing that fails. */
   readonly kind: string;
-  /** With "fails", the line tells how many failures it stands for. With "unknown", the event says nothing about it. */
+  /** With "fails", the line has the number of failures that it stands for. */
   readonly state: "fails" | "works" | "unknown";
   readonly cause: string;
-  /** The line that tells that it works again; by default there is none. */
+  /** The line for the end of the outage. Default: none. */
   readonly over?: readonly [message: string, fields: Fields];
 }
 
 /** Options of an event's line. */
 interface LineOptions<Name extends EventName> {
-  /** The closeness with which the event is listened to at levels above debug. Default: "folded", in groups. */
-  readonly wants?: Closeness | "nothing";
-  /** The closeness at level debug. Default: as at the other levels. */
-  readonly wantsAtDebug?: Closeness;
+  /** The subscription level, unless the log's level is debug. Default: aggregated. */
+  readonly wants?: SubscriptionLevel | "nothing";
+  /** The subscription level if the log's level is debug. Default: the same. */
+  readonly wantsAtDebug?: SubscriptionLevel;
   readonly outage?: (event: Delivered<Name>) => Outage;
-  /** The kind of the line, of which one is written a minute; undefined: it is not worth a line. Default: all are. */
+  /** The kind of the line; one line per kind and minute is written, and none if undefined. Default: all are written. */
   readonly oncePer?: (event: Delivered<Name>) => string | undefined;
 }
 
-/** The log, and the outages that its lines belong to. */
+/** The log, and the state that limits repeated lines. */
 export interface LineSink {
   readonly log: Log;
   readonly outages: Outages;
-  readonly told: RecentlyTold;
+  readonly oncePerMinute: OncePerMinute;
   readonly monotonicMs: () => number;
 }
 
 /** One entry of the table of lines: an event and the line that it makes. */
 export interface EventLine {
   readonly event: EventName;
-  /** The closeness with which the event is listened to. */
-  readonly closeness: (isDebug: boolean) => Closeness | "nothing";
+  /** The subscription level of the event. */
+  readonly subscriptionLevel: (isDebug: boolean) => SubscriptionLevel | "nothing";
   /** The handler that writes the line. */
   readonly handler: (component: string, sink: LineSink) => Subscriptions;
 }
 
-/** Lines of one component, the name under which they are written. */
+/** The lines of a component, by the name that they are logged with. */
 export interface Component {
   readonly component: string;
   readonly lines: readonly EventLine[];
@@ -60,22 +57,25 @@ export interface Component {
 export function on<Name extends EventName>(
   event: Name,
   text: (event: Delivered<Name>) => LineText,
-  { wants = "folded", wantsAtDebug, outage: outageOf, oncePer }: LineOptions<Name> = {},
+  { wants = "aggregated", wantsAtDebug, outage: outageOf, oncePer }: LineOptions<Name> = {},
 ): EventLine {
   return {
     event,
-    closeness: (isDebug) => isDebug ? wantsAtDebug ?? wants : wants,
+    subscriptionLevel: (isDebug) => isDebug ? wantsAtDebug ?? wants : wants,
     handler: (component, sink) => ({
       [event](happened: Delivered<Name>) {
         const kind = oncePer?.(happened);
-        if (oncePer !== undefined && (kind === undefined || !sink.told.isDue(`${event} ${kind}`, happened.timeMs))) {
+        if (
+          oncePer !== undefined &&
+          (kind === undefined || !sink.oncePerMinute.isDue(`${event} ${kind}`, happened.timeMs))
+        ) {
           return;
         }
         const outage = outageOf?.(happened);
-        const folded = outage === undefined ? {} : fold(outage, happened, { component, ...sink });
-        if (folded === undefined) return;
+        const outageFields = outage === undefined ? {} : noteOutage(outage, happened, { component, ...sink });
+        if (outageFields === undefined) return;
         const [level, message, fields] = text(happened);
-        const attributes = { ...fields, ...folded };
+        const attributes = { ...fields, ...outageFields };
         const requestId = "requestId" in happened && typeof happened.requestId === "string"
           ? happened.requestId
           : undefined;
@@ -87,22 +87,23 @@ export function on<Name extends EventName>(
 
 /** Makes the subscriber that writes the lines of a component. */
 export function componentSubscriber({ component, lines }: Component, sink: LineSink): Subscriber {
-  const closeness = (line: EventLine) => line.closeness(sink.log.writes("debug"));
-  const heard = lines.filter((line) => closeness(line) !== "nothing");
-  const eventsHeard = (how: Closeness) => heard.filter((line) => closeness(line) === how).map(({ event }) => event);
+  const subscriptionLevel = (line: EventLine) => line.subscriptionLevel(sink.log.writes("debug"));
+  const heard = lines.filter((line) => subscriptionLevel(line) !== "nothing");
+  const eventsHeard = (how: SubscriptionLevel) =>
+    heard.filter((line) => subscriptionLevel(line) === how).map(({ event }) => event);
   return {
     name: `logging.${component}`,
     subscriptions: heard.reduce<Subscriptions>((others, line) => ({ ...others, ...line.handler(component, sink) }), {}),
-    detail: eventsHeard("detail"),
-    followed: eventsHeard("followed"),
+    individual: eventsHeard("individual"),
+    traced: eventsHeard("traced"),
   };
 }
 
 /**
- * Notes a failure or a success and returns the fields that the line gets for it; undefined if the line is not written.
- * Writes a line of its own when an outage is over.
+ * Records a failure or a success and returns its fields for the line; undefined if the line is suppressed. Writes a
+ * separate line at the end of an outage.
  */
-function fold(
+function noteOutage(
   { kind, state, cause, over }: Outage,
   { timeMs, count }: { readonly timeMs: number; readonly count: number },
   { component, log, outages, monotonicMs }: LineSink & { readonly component: string },

@@ -1,8 +1,8 @@
-import type { Delivered } from "../../events/delivered.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import { type Component, type Fields, on } from "./event_line.ts";
 
-/** For those who look closely, every single one; for all others only followed requests and failures. */
-const CLOSER_AT_DEBUG = { wants: "followed", wantsAtDebug: "detail" } as const;
+/** At debug every individual event, at the other levels only traced requests and failures. */
+const CLOSER_AT_DEBUG = { wants: "traced", wantsAtDebug: "individual" } as const;
 
 const causeOf = ({ error }: { readonly error?: string | undefined }): Fields => error === undefined ? {} : { error };
 
@@ -14,7 +14,9 @@ const http: Component = {
       const fields = { method, route, status: Number(status), outcome, count, seconds, ...causeOf(end) };
       if (status === "500") return ["error", "a request failed", fields];
       if (status.startsWith("5")) return ["warn", "a request was refused", fields];
-      return outcome === "aborted" ? ["info", "a body broke off", fields] : ["debug", "a request was answered", fields];
+      return outcome === "aborted"
+        ? ["info", "a body was cut short", fields]
+        : ["debug", "a request was answered", fields];
     }, CLOSER_AT_DEBUG),
   ],
 };
@@ -25,13 +27,13 @@ const l1: Component = {
     on(
       "l1.removed",
       ({ tenant, reason, keys, bytes }) => ["debug", "objects left memory", { tenant, reason, keys, bytes }],
-      { wants: "nothing", wantsAtDebug: "folded" },
+      { wants: "nothing", wantsAtDebug: "aggregated" },
     ),
-    on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases ran out", { kind, keys }]),
+    on("l1.lease.expired", ({ kind, keys }) => ["warn", "leases expired", { kind, keys }]),
     on(
       "l1.allocation.failed",
       ({ during, keys, bytes }) => ["warn", "no room in memory", { during, keys, bytes }],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
     on(
       "l1.read.failed",
@@ -40,7 +42,7 @@ const l1: Component = {
         "an object that was found could not be read",
         { during, reason, keys },
       ],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
   ],
 };
@@ -55,12 +57,12 @@ const storage: Component = {
         "a lookup was decided",
         { tenant, tier, result, reason, keys, bytes },
       ],
-      { wants: "nothing", wantsAtDebug: "detail" },
+      { wants: "nothing", wantsAtDebug: "individual" },
     ),
     on(
       "sm.write.finished",
       ({ tenant, outcome, keys, bytes }) => ["debug", "a write ended", { tenant, outcome, keys, bytes }],
-      { wants: "nothing", wantsAtDebug: "detail" },
+      { wants: "nothing", wantsAtDebug: "individual" },
     ),
   ],
 };
@@ -71,9 +73,9 @@ const storageThread: Component = {
     on("storage_thread.started", () => ["info", "the storage thread is ready", {}]),
     on(
       "storage_thread.stuck",
-      () => ["error", "the storage thread stands still: its disk does not answer, or is very slow", {}],
+      () => ["error", "the storage thread hangs: its disk does not respond, or is very slow", {}],
     ),
-    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread goes on", { seconds }]),
+    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread runs again", { seconds }]),
     on(
       "storage_thread.gone",
       (gone) => [
@@ -81,7 +83,7 @@ const storageThread: Component = {
         "the storage thread has ended and is started again",
         { cause: gone.cause, ...causeOf(gone) },
       ],
-      { wants: "followed" },
+      { wants: "traced" },
     ),
   ],
 };
@@ -113,7 +115,7 @@ const tierCalls = (["lookup", "load", "store", "delete"] as const).map((op) =>
     ...CLOSER_AT_DEBUG,
     outage: (call) => ({
       kind: `${op} ${call.tier}`,
-      // A call that broke off says nothing of the tier.
+      // An aborted call says nothing about the tier.
       state: hasFailed(call) ? "fails" : call.outcome === "aborted" ? "unknown" : "works",
       cause: call.error ?? "",
       over: ["a tier works again", { tier: call.tier, op }],
@@ -125,12 +127,12 @@ const l2: Component = {
   component: "l2",
   lines: [
     ...tierCalls,
-    on("timeout.raised", ({ exceptionType, count }) => ["warn", "a call was given up", { call: exceptionType, count }]),
+    on("timeout.raised", ({ exceptionType, count }) => ["warn", "a call timed out", { call: exceptionType, count }]),
     on(
       "l2.cleanup_failed",
       ({ tier, error = "" }) => ["warn", "a tier failed to clean up", { tier, error }],
       {
-        wants: "followed",
+        wants: "traced",
         outage: ({ tier, error = "" }) => ({ kind: `clean up ${tier}`, state: "fails", cause: error }),
       },
     ),
@@ -140,7 +142,7 @@ const l2: Component = {
         state === "unusable"
           ? ["error", "a tier cannot be used", { tier, cause }]
           : ["info", "a tier can be used again", { tier, cause }],
-      { wants: "detail" },
+      { wants: "individual" },
     ),
     on("l2.removed", ({ tier, tenant, reason, keys, bytes }) => {
       const fields = { tier, tenant, reason, keys, bytes };
@@ -156,11 +158,11 @@ const access: Component = {
   lines: [
     on("access.refused", ({ reason, address = "", token, route, method }) => [
       "warn",
-      "a request was not let in",
+      "a request was denied",
       { reason, address, method, route, ...(token === undefined ? {} : { token }) },
     ], {
-      wants: "detail",
-      // A request without credentials is nobody's fault.
+      wants: "individual",
+      // A request without credentials is normal.
       oncePer: ({ reason, address }) =>
         reason === "missing" || address === undefined ? undefined : `${reason} ${address}`,
     }),
@@ -168,14 +170,14 @@ const access: Component = {
       "access.tokens.changed",
       ({ outcome, tokens, error = "" }) =>
         outcome === "loaded"
-          ? ["info", "the tokens were read again", { tokens }]
-          : ["error", "the file of tokens cannot be used: the tokens before it go on to count", { error }],
+          ? ["info", "the token file was loaded", { tokens }]
+          : ["error", "the token file is invalid: the previous tokens stay in effect", { error }],
       {
-        wants: "detail",
+        wants: "individual",
       },
     ),
   ],
 };
 
-/** Every line that an event makes. */
+/** Every log line that is made from an event. */
 export const components: readonly Component[] = [access, http, l1, storage, storageThread, workers, l2];

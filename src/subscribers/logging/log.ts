@@ -1,22 +1,22 @@
 import { parseTraceParent } from "../../core/trace_context.ts";
 import type { LogEntry } from "../../telemetry/mod.ts";
 import type { WriteLine } from "./line_output.ts";
-import { RateLimit } from "./rate_limit.ts";
+import { RateLimit } from "./repetition.ts";
 
-/** The levels of lines, the gravest first. */
+/** The levels of lines, most severe first. */
 const LEVELS = ["error", "warn", "info", "debug"] as const;
 
 /** The level of a line. */
 export type Level = (typeof LEVELS)[number];
 
-/** What a log is made with. */
+/** Options of a Log. */
 export interface LogOptions {
-  /** Lines of this level and graver ones are written. */
+  /** The minimum level of written lines. */
   readonly level: Level;
   readonly write: WriteLine;
-  /** What the limits go by: not wall time, which steps. */
+  /** The clock of the limits: wall time may step. */
   readonly monotonicMs: () => number;
-  /** Where OpenTelemetry takes log records; default: nowhere. */
+  /** Emits an OpenTelemetry log record. Default: none are emitted. */
   readonly emit?: ((entry: LogEntry) => void) | undefined;
 }
 
@@ -24,23 +24,22 @@ export interface LogOptions {
 export interface Line {
   readonly level: Level;
   readonly component: string;
-  /** A fixed text: what is particular is in the attributes. */
+  /** A fixed text; variable parts are in the attributes. */
   readonly message: string;
-  /** Milliseconds since the epoch, of the event. */
+  /** The time of the event in milliseconds since the epoch. */
   readonly timeMs: number;
   readonly attributes: Readonly<Record<string, string | number>>;
   /**
-   * What it is limited with, besides its component and message: lines that differ in it are of different kinds. Few
-   * values only.
+   * Distinguishes kinds of lines with the same component and message, which are limited separately. Few values only.
    */
   readonly limitedAs?: string;
-  /** The `traceparent` of the request, where it is known. */
+  /** The `traceparent` of the request, if known. */
   readonly requestId?: string | undefined;
 }
 
 /**
- * Writes structured lines, one JSON object each, and OpenTelemetry log records. Errors and warnings of one kind are
- * limited in number; how many were kept back is told with the next one.
+ * Writes lines of JSON and emits OpenTelemetry log records. The number of errors and warnings of one kind is limited;
+ * the next line of the kind has the number of suppressed ones.
  */
 export class Log {
   readonly #options: LogOptions;
@@ -53,19 +52,19 @@ export class Log {
     this.#options = options;
   }
 
-  /** Whether lines of a level are written: to be asked before an expensive one is made. */
+  /** True if lines of a level are written. To be called before making an expensive line. */
   writes(level: Level): boolean {
     return LEVELS.indexOf(level) <= LEVELS.indexOf(this.#options.level);
   }
 
-  /** What became of the lines. */
+  /** The number of lines by outcome. */
   numbers(): { readonly written: number; readonly suppressed: number; readonly lost: number } {
     return { written: this.#written, suppressed: this.#limit.suppressed, lost: this.#lost };
   }
 
   line(line: Line): void {
     if (!this.writes(line.level)) return;
-    this.#tellUntold(line.timeMs);
+    this.#writeSuppressed(line.timeMs);
     if (line.level === "info" || line.level === "debug") return this.#put(line);
     const kind = `${line.component} ${line.message} ${line.limitedAs ?? ""}`;
     const admission = this.#limit.admit(kind, this.#options.monotonicMs());
@@ -77,13 +76,13 @@ export class Log {
     this.#put(suppressed === 0 ? line : { ...line, attributes: { ...line.attributes, suppressed } });
   }
 
-  /** Tells what is still to be told of lines that were kept back. */
+  /** Writes the numbers of suppressed lines that are not yet written. */
   close(nowMs: number): void {
-    this.#tellUntold(nowMs, true);
+    this.#writeSuppressed(nowMs, true);
   }
 
-  #tellUntold(nowMs: number, all = false): void {
-    for (const { kind, suppressed } of this.#limit.takeUntold(this.#options.monotonicMs(), all)) {
+  #writeSuppressed(nowMs: number, all = false): void {
+    for (const { kind, suppressed } of this.#limit.takeSuppressed(this.#options.monotonicMs(), all)) {
       const last = this.#kinds.get(kind);
       this.#kinds.delete(kind);
       if (last !== undefined) this.#put({ ...last, timeMs: nowMs, attributes: { ...last.attributes, suppressed } });

@@ -1,47 +1,46 @@
-import { causeText } from "../../core/errors.ts";
+import type { Every } from "../../core/timers.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import type { EnvProblem } from "../../telemetry/mod.ts";
+import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import { componentSubscriber } from "./event_line.ts";
 import { components } from "./lines.ts";
 import { Log, type LogOptions } from "./log.ts";
-import { LogFile } from "./log_file.ts";
-import { Outages } from "./outages.ts";
-import { RecentlyTold } from "./recently_told.ts";
+import { LogFile } from "./line_output.ts";
+import { OncePerMinute, Outages } from "./repetition.ts";
 import { RequestLog } from "./request_log.ts";
-import { type PushEnd, TelemetryLogging } from "./telemetry.ts";
+import { TelemetryLogging } from "./telemetry.ts";
+import { causeText } from "../../core/errors.ts";
 
 export { lineOutput } from "./line_output.ts";
 
-/** What the logging subscribers need to know. */
+/** Options of the logging subscribers. */
 export interface LoggingOptions extends LogOptions {
-  /** Path of the request log; default: there is none. */
+  /** Path of the request log. Default: none is written. */
   readonly requestLogPath?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly nowMs: () => number;
-  /** Calls `run` again and again without holding the process; returns what ends that. */
-  readonly every: (intervalMs: number, run: () => void) => () => void;
+  readonly every: Every;
 }
 
 /** The logging subscribers and their numbers. */
 export interface Logging {
   readonly subscribers: readonly Subscriber[];
-  /** Says which setting of OpenTelemetry cannot be used. */
+  /** Logs a setting of OpenTelemetry that cannot be used. */
   readonly setting: (problem: EnvProblem) => void;
-  /** Says how pushes to the collector end, where that is news. */
-  readonly pushed: (end: PushEnd) => void;
-  /** Closes the request log's file; the next line opens whatever its path names then. */
+  /** Logs the result of a push to the collector, if it is news. */
+  readonly pushed: (signal: Signal, end: PushEnd) => void;
+  /** Closes the file of the request log; the next line opens its path again. */
   readonly reopenFiles: () => void;
-  /** What became of the lines, the request log's among them. */
+  /** The number of lines by outcome, including the request log. */
   readonly logLines: () => { readonly written: number; readonly suppressed: number; readonly lost: number };
-  /** By subscriber: what has begun and not ended, and what was given up. */
+  /** By subscriber, start events that wait for their end event, and those that were dropped. */
   readonly correlations: () => ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
 }
 
 const FLUSH_INTERVAL_MS = 200;
-/** Successes of before a failure may come after it, with the events that were added up. */
+/** Aggregated successes may arrive after a later failure. */
 const QUIET_MS = 5000;
 
-/** Every logging subscriber, ready to be subscribed. */
+/** Makes all logging subscribers. */
 export function loggingSubscribers(options: LoggingOptions): Logging {
   const log = new Log(options);
   const onFailure = (error: unknown): void =>
@@ -66,7 +65,12 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
     },
   };
   const telemetry = new TelemetryLogging(log, options);
-  const sink = { log, outages: new Outages(QUIET_MS), told: new RecentlyTold(), monotonicMs: options.monotonicMs };
+  const sink = {
+    log,
+    outages: new Outages(QUIET_MS),
+    oncePerMinute: new OncePerMinute(),
+    monotonicMs: options.monotonicMs,
+  };
   return {
     subscribers: [
       ...components.map((each) => componentSubscriber(each, sink)),
@@ -74,7 +78,7 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
       closing,
     ],
     setting: (problem) => telemetry.setting(problem),
-    pushed: (end) => telemetry.pushed(end),
+    pushed: (signal, end) => telemetry.pushed(signal, end),
     reopenFiles: () => file?.close(),
     logLines() {
       const { written, suppressed, lost } = log.numbers();

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { parseTraceParent } from "../../core/trace_context.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
 import type { WriteLine } from "./line_output.ts";
 
-/** A tier that was asked for a request. */
+/** A call to a tier for a request. */
 interface TierCall {
   readonly tier: string;
   readonly op: string;
@@ -14,7 +13,7 @@ interface TierCall {
   readonly bytes?: number;
 }
 
-/** What is known of a request so far. */
+/** The events of a request so far. */
 interface Story {
   readonly tiers: TierCall[];
   lookup?: { readonly tier: string; readonly result: string; readonly reason: string; readonly bytes: number };
@@ -24,13 +23,13 @@ interface Story {
 const MAX_TIER_CALLS = 64;
 
 /**
- * Writes a line of JSON for each followed request: who asked for what (a hash of tenant and key, never the key), which
- * tiers were tried, what came of it, bytes, and the time each tier took. Follows only what carries a request id.
+ * Writes a line of JSON for each traced request: tenant, a hash of tenant and key (never the key), result, bytes, and
+ * the calls to tiers with their duration.
  */
 export class RequestLog implements Subscriber {
   readonly name = "logging.request_log";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "http.request.start",
     "http.request.end",
     "lookup.finished",
@@ -68,7 +67,7 @@ export class RequestLog implements Subscriber {
     };
   }
 
-  /** Requests that have begun and not ended, and those given up. */
+  /** Requests in progress, and those that were dropped. */
   numbers(): ReturnType<BoundedMap<Story>["numbers"]> {
     return this.#stories.numbers();
   }
@@ -124,7 +123,7 @@ function milliseconds(seconds: number): number {
   return Math.round(seconds * 1e6) / 1000;
 }
 
-/** 16 hexadecimal digits of SHA-256 over the tenant, a zero byte and the key. */
+/** The first 16 hexadecimal digits of the SHA-256 of the tenant, a zero byte and the key. */
 function keyHash(tenant: string, parameter: string): string {
   return createHash("sha256").update(`${tenant}\0${decode(parameter)}`).digest("hex").slice(0, 16);
 }

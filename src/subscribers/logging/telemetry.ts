@@ -1,17 +1,9 @@
-import type { EnvProblem } from "../../telemetry/mod.ts";
+import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import type { Log } from "./log.ts";
-import { Outages } from "./outages.ts";
+import { Outages } from "./repetition.ts";
+import { causeText } from "../../core/errors.ts";
 
-/** The end of a push to the collector. */
-export interface PushEnd {
-  readonly signal: string;
-  /** The cause, if it did not arrive. */
-  readonly error?: string | undefined;
-  /** The collector's words about the records that it rejected. */
-  readonly rejected?: { readonly items: number; readonly message: string } | undefined;
-}
-
-/** Time, as a log needs it. */
+/** The clock of a log. */
 export interface LogTime {
   /** Wall time. */
   readonly nowMs: () => number;
@@ -20,7 +12,7 @@ export interface LogTime {
 
 const component = "telemetry";
 
-/** Logs how pushes fail and that they arrive again, and which settings of OpenTelemetry cannot be used. */
+/** Logs failures of pushes and their end, and settings of OpenTelemetry that cannot be used. */
 export class TelemetryLogging {
   readonly #log: Log;
   readonly #time: LogTime;
@@ -42,8 +34,10 @@ export class TelemetryLogging {
     });
   }
 
-  pushed({ signal, error, rejected }: PushEnd): void {
-    if (error !== undefined) return this.#failed("a push did not arrive at the collector", { signal, error });
+  pushed(signal: Signal, { error, rejected }: PushEnd): void {
+    if (error !== undefined) {
+      return this.#failed("a push did not arrive at the collector", { signal, error: causeText(error) });
+    }
     this.#worked("a push did not arrive at the collector", signal);
     if (rejected === undefined) return this.#worked("the collector did not take all of a push", signal);
     const { items, message } = rejected;

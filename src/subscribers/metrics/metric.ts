@@ -1,6 +1,5 @@
-import type { EventName } from "../../events/catalogue.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import { OTHER } from "../../events/schema.ts";
+import { type EventName, OTHER } from "../../events/catalogue.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import type { L1Lives, Uses } from "./sampled_objects.ts";
 import type { ProcessSource, Sources } from "./sources.ts";
 
@@ -31,7 +30,7 @@ export interface About<Label extends string = string> {
   readonly bounds?: readonly number[];
 }
 
-/** Everything that a measurement may use besides its event. */
+/** The state that a measurement may use besides its event. */
 export interface MeasureContext {
   /** Names of the L2 adapters, in the order they are asked. */
   readonly adapters: readonly string[];
@@ -41,7 +40,8 @@ export interface MeasureContext {
 
 /**
  * A number to add or to record, with its labels if the metric has any; a list of numbers is recorded one after the
- * other; undefined is nothing. A histogram counts a number once for each event of a group, and those of a list once.
+ * other; undefined measures nothing. A histogram counts a number once for each event of an aggregate, and the numbers
+ * of a list once.
  */
 export type Measured<Label extends string = string> =
   | ([Label] extends [never] ? number | readonly number[] : readonly [number, Labels<Label>])
@@ -62,11 +62,11 @@ export type Reads = { readonly [Key in keyof Sources]?: (value: Sources[Key]) =>
 /** Begins to record without any event. Returns a function that ends that. */
 export type Run = (record: (value: number) => void, process: ProcessSource) => () => void;
 
-/** The origin of a metric's values. */
+/** The source of a metric's values. */
 interface Feed {
   readonly measures: Measures;
-  /** Events that the metric needs one by one, with their details, while there is room. */
-  readonly detail: readonly EventName[];
+  /** Events that the metric needs individually, with their details, while there is room. */
+  readonly individual: readonly EventName[];
   readonly reads: Reads;
   readonly run?: Run;
 }
@@ -94,7 +94,7 @@ class Declaration<Label extends string> implements Metric {
     this.feed = feed;
   }
 
-  /** Measures the events of a type: single ones, and exact groups of them. */
+  /** Measures the events of a type, individual ones and exact aggregates. */
   on<Name extends EventName>(
     event: Name,
     measure: (event: Delivered<Name>, context: MeasureContext) => Measured<Label>,
@@ -103,15 +103,15 @@ class Declaration<Label extends string> implements Metric {
     return this.#with({ measures });
   }
 
-  /** Does the same with single events and their details, which costs far more than groups do. */
+  /** As `on`, but with individual events and their details, which cost far more than aggregates. */
   onEach<Name extends EventName>(
     event: Name,
     measure: (event: Delivered<Name>, context: MeasureContext) => Measured<Label>,
   ): Declaration<Label> {
-    return this.on(event, measure).#with({ detail: [...this.feed.detail, event] });
+    return this.on(event, measure).#with({ individual: [...this.feed.individual, event] });
   }
 
-  /** Shows the state of something when the metrics are collected. */
+  /** Shows a state at collection. */
   read<Key extends keyof Sources>(source: Key, show: (value: Sources[Key]) => Shown<Label>): Declaration<Label> {
     const reads: Reads = { ...this.feed.reads, [source]: show };
     return this.#with({ reads });
@@ -128,7 +128,7 @@ class Declaration<Label extends string> implements Metric {
   }
 }
 
-const NOTHING: Feed = { measures: {}, detail: [], reads: {} };
+const NOTHING: Feed = { measures: {}, individual: [], reads: {} };
 
 /** Declares a number that only grows. */
 export function counter<const Label extends string = never>(name: string, about: About<Label>): Declaration<Label> {
@@ -152,8 +152,8 @@ export function histogram<const Label extends string = never>(
 }
 
 /**
- * Declares a gauge of what has begun at each tier and not ended: beginnings are measured as positive numbers, ends as
- * negative ones. It is shown by tier, under LMCache's two labels, or added up over all tiers if it has no labels.
+ * Declares a gauge of what has begun and not ended in each tier: beginnings are measured as positive numbers, ends as
+ * negative ones. It is shown per tier with LMCache's two labels, or summed over all tiers if it has no labels.
  */
 export function inFlight(name: string, about: About): Declaration<"tier"> {
   return new Declaration<"tier">({ kind: "gauge", name, about, feed: NOTHING });

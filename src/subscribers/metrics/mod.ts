@@ -1,23 +1,19 @@
 import process from "node:process";
-import { clearInterval, setInterval } from "node:timers";
+import { every } from "../../core/timers.ts";
+import type { BusStats } from "../../events/bus.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import { accessFamily } from "./families/access.ts";
-import { eventBusFamily } from "./families/event_bus.ts";
+import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
+import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
 import { l1Family } from "./families/l1.ts";
-import { l2Family } from "./families/l2.ts";
-import { l2CommitsFamily } from "./families/l2_commits.ts";
+import { l2CommitsFamily, l2Family } from "./families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "./families/l2_prefetch.ts";
 import { livesFamily, reuseFamily } from "./families/lifetimes.ts";
 import { lookupFamily, smFamily } from "./families/lookup.ts";
-import { processFamily } from "./families/process.ts";
-import { httpFamily, trafficFamily } from "./families/requests.ts";
-import { stateFamily, workersFamily } from "./families/state.ts";
-import { telemetryFamily } from "./families/telemetry.ts";
-import { familySubscriber } from "./family_subscriber.ts";
-import type { InstrumentSource } from "./instruments.ts";
+import { processFamily, stateFamily, workersFamily } from "./families/state.ts";
+import { familySubscriber, type InstrumentSource } from "./family_subscriber.ts";
 import type { Family } from "./metric.ts";
 import { L1Lives, Uses } from "./sampled_objects.ts";
-import type { Build, BusNumbers, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
+import type { Build, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
 import { Tenants } from "./tenants.ts";
 
 /** Every metric there is, in the order of docs/METRICS.md. */
@@ -43,17 +39,17 @@ export const metricFamilies: readonly Family[] = [
 
 /** Options of the metrics subscribers. */
 export interface MetricsOptions {
-  /** initObservability's result fits. */
+  /** An Observability. */
   readonly source: InstrumentSource;
   /** Names of the L2 adapters, in the order they are asked. */
   readonly adapters: readonly string[];
   /** The number of tenants that have series of their own. Default 20. */
   readonly tenantLabels?: number;
   readonly state: StateSource;
-  /** EventBus.stats fits. */
-  readonly busStats: () => BusNumbers | Promise<BusNumbers>;
+  /** Reads the stats of the event bus. */
+  readonly busStats: () => BusStats | Promise<BusStats>;
   readonly build: Build;
-  /** Of the clock that events are timed by. */
+  /** The clock of the events. */
   readonly monotonicMs: () => number;
   /** The numbers of logs, traces and pushes. By default all are zero. */
   readonly telemetry?: TelemetryNumbers;
@@ -74,14 +70,10 @@ export const thisProcess: ProcessSource = {
   cpuUsage: () => process.cpuUsage(),
   residentBytes: () => process.memoryUsage.rss(),
   nowMs: () => performance.now(),
-  every(intervalMs, run) {
-    const timer = setInterval(run, intervalMs);
-    timer.unref();
-    return () => clearInterval(timer);
-  },
+  every,
 };
 
-/** Every metrics subscriber, ready to be subscribed, in this order. */
+/** Makes all metrics subscribers, to be added in this order. */
 export function metricsSubscribers(options: MetricsOptions): readonly Subscriber[] {
   const { source, adapters, state, build, busStats } = options;
   const { telemetry = NO_TELEMETRY, process: host = thisProcess, families = metricFamilies } = options;

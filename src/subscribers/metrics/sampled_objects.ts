@@ -1,12 +1,12 @@
-import type { Delivered } from "../../events/delivered.ts";
+import type { Delivered } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
 
-/** Sampled keys and tenants that are followed at a time: at one key in 128, those of eight million objects. */
+/** Maximum number of remembered keys and tenants. At one key in 128, this is enough for eight million objects. */
 const MAX_KEYS = 65_536;
 const MAX_TENANTS = 4096;
-/** An object that does not come back for so long after its eviction counts as coming back then. */
+/** An object that does not return within this time after its eviction counts as returning then. */
 const MAX_EVICT_GAP_SECONDS = 300;
-/** Removals that make room; the others are not the cache's choice. */
+/** The removals that make room. */
 const EVICTIONS: ReadonlySet<string> = new Set(["watermark", "pressure", "quota"]);
 
 type Sampled = Delivered<"l1.key.sampled">;
@@ -28,7 +28,7 @@ interface Spans {
   readonly evictGaps: readonly number[];
 }
 
-/** Follows how long sampled objects stay in L1 and how soon they come back. */
+/** Measures how long sampled objects stay in L1 and how soon they return. */
 export class L1Lives {
   readonly #lives = new BoundedMap<Life>(MAX_KEYS);
   /** Times of evictions, the oldest first. */
@@ -41,7 +41,7 @@ export class L1Lives {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** Returns the spans that end with an event. It may be asked several times for one event, and looks at it once. */
+  /** Returns the spans that end with an event. Repeated calls for one event return the same result. */
   at(event: Sampled): Spans {
     if (this.#last?.event !== event) this.#last = { event, spans: this.#spansAt(event) };
     return this.#last.spans;
@@ -56,7 +56,7 @@ export class L1Lives {
   }
 
   #spansAt({ action, reason, keyHash, atMs }: Sampled): Spans {
-    // Shed: it says no longer whose it was, nor when.
+    // The details were dropped: neither the key nor the time is known.
     if (keyHash === undefined || atMs === undefined) return { evictGaps: [] };
     const timeMs = Number(atMs);
     const evictGaps = this.givenUp(timeMs);
@@ -86,14 +86,14 @@ export class L1Lives {
 }
 
 /**
- * A client's last use of an object: when, in monotonic milliseconds, and how many objects its tenant had used by then.
+ * The last use of an object: its time in monotonic milliseconds, and the number of objects that its tenant had used.
  */
 interface Use {
   readonly timeMs: number;
   readonly objects: number;
 }
 
-/** Follows, on sampled objects, how far apart a tenant's uses of one object are: in time and in objects. */
+/** Measures the distance between a tenant's uses of a sampled object, in time and in objects. */
 export class Uses {
   readonly #uses = new BoundedMap<Use>(MAX_KEYS);
   /** Objects used by each tenant. */

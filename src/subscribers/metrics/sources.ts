@@ -1,32 +1,8 @@
-import type { EventCounts } from "../../events/event_totals.ts";
+import type { BusStats } from "../../events/bus.ts";
+import type { Every } from "../../core/timers.ts";
 import type { Observability } from "../../telemetry/mod.ts";
-
-/** The occupancy of L1; storage's L1Usage fits. */
-export interface L1State {
-  readonly objects: number;
-  readonly usedBytes: number;
-  readonly capacityBytes: number;
-  readonly stagingBytes: number;
-  /** Since the object that has been there longest was admitted; 0 if there is none. */
-  readonly oldestAgeSeconds?: number;
-  /** The number of repairs of its tables. */
-  readonly repairs: number;
-}
-
-/**
- * The occupancy of the tiers and the store queue; storage's StorageStatus fits. A tier that could not answer has no
- * numbers.
- */
-export interface StorageState {
-  readonly l2: readonly {
-    readonly tier: string;
-    readonly objects?: number;
-    readonly usedBytes?: number;
-    readonly limitBytes?: number;
-    readonly oldestAgeSeconds?: number;
-  }[];
-  readonly storeQueue: { readonly entries: number; readonly bytes: number; readonly oldestAgeSeconds: number };
-}
+import type { StorageStatus } from "../../storage/storage.ts";
+import type { L1Usage } from "../../l1/l1.ts";
 
 /** The state of a worker. */
 export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";
@@ -48,26 +24,21 @@ export interface ProcessSource {
   residentBytes(): number;
   /** Milliseconds, never stepping back. */
   nowMs(): number;
-  /** Calls `run` again and again without holding the process; returns what ends that. */
-  every(intervalMs: number, run: () => void): () => void;
-}
-
-/** The bus's numbers about itself; EventBus.stats gives them. */
-export interface BusNumbers {
-  readonly depth: number;
-  readonly lagSeconds: number;
-  readonly events: ReadonlyMap<string, EventCounts>;
-  readonly subscriberExceptions: ReadonlyMap<string, number>;
+  readonly every: Every;
 }
 
 /** The sources of metrics that no event feeds. */
 export interface Sources {
-  readonly l1: L1State;
-  readonly storage: StorageState;
+  readonly l1: Pick<
+    L1Usage,
+    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs"
+  >;
+  /** A tier that could not answer has no numbers. */
+  readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
   readonly activeRequests: number;
   /** One for each worker; a single isolate has none. */
   readonly workers: readonly WorkerState[];
-  /** The time that the storage thread's event loop has stood still; 0 while it turns, or if there is none. */
+  /** Time for which the storage thread's event loop has been blocked; 0 if it is not, or if there is none. */
   readonly storageThreadStuckSeconds: number;
   readonly build: Build;
   /** Names of the L2 adapters, in the order they are asked. */
@@ -78,9 +49,9 @@ export interface Sources {
     readonly residentBytes: number;
     readonly uptimeSeconds: number;
   };
-  readonly bus: BusNumbers;
+  readonly bus: BusStats;
   readonly exports: ReturnType<Observability["exports"]>;
-  /** By subscriber: what has begun and not ended, and what was given up. */
+  /** By subscriber, start events that wait for their end event, and those that were dropped. */
   readonly correlations: ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
   readonly logLines: { readonly written: number; readonly suppressed: number; readonly lost: number };
 }
@@ -88,11 +59,11 @@ export interface Sources {
 /** Reads each source. A source is read once in a collection, and one that hangs costs only its own metrics. */
 export type Readers = { readonly [Key in keyof Sources]: () => Sources[Key] | Promise<Sources[Key]> };
 
-/** The sources that tell the state of the server. */
+/** The sources about the state of the server. */
 export type StateSource = Pick<
   Readers,
   "l1" | "storage" | "activeRequests" | "workers" | "storageThreadStuckSeconds"
 >;
 
-/** The sources that tell of logs, traces and their export. */
+/** The sources about logs, traces and their export. */
 export type TelemetryNumbers = Pick<Readers, "exports" | "correlations" | "logLines">;

@@ -1,17 +1,17 @@
 import type { Attributes } from "@opentelemetry/api";
-import { OTHER } from "../../events/schema.ts";
+import { OTHER } from "../../events/catalogue.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { GroupCounter } from "../../telemetry/mod.ts";
 import { TENANT_LABEL } from "./metric.ts";
 
-/** A metric whose series can be folded into one another. */
-type Foldable = Pick<GroupCounter, "fold">;
+/** A metric whose series can be merged. */
+type Mergeable = Pick<GroupCounter, "fold">;
 
 interface Candidate {
   readonly tenant: string;
-  /** Objects counted, halved now and then; never too low. */
+  /** The number of objects, halved at times; never too low. */
   score: number;
-  /** By how much the score may be too high: what the row held when the tenant took it over. */
+  /** By how much the score may be too high: the score of the row when the tenant took it over. */
   error: number;
 }
 
@@ -21,21 +21,22 @@ const CANDIDATES_PER_LABEL = 16;
 const HALVE_AFTER = 65_536;
 
 /**
- * Which tenants have a label of their own: the first N, and then whoever has more traffic for certain than twice the
- * least of them, whose series are folded into `_other`. So sums over all tenants stay exact, there are never more than
- * N + 2 series (`_other`, and no label for the tenant ""), and the same events in the same order give the same labels.
+ * Chooses the tenants with a label value of their own: the first N, and later a tenant with certainly more than twice
+ * the traffic of the smallest of them, whose series are then merged into `_other`. Sums over all tenants stay exact,
+ * there are at most N + 2 series (`_other`, and no label for the tenant ""), and the same events in the same order give
+ * the same labels.
  * Traffic is ranked by Space-Saving (Metwally, Agrawal, El Abbadi 2005) in a table of fixed size.
  */
 export class Tenants {
-  /** Ranks by the objects looked up and written. To be subscribed before all who show tenants. */
+  /** Ranks by objects looked up and written. Must be added before the subscribers that show tenants. */
   readonly subscriber: Subscriber;
   readonly #limit: number;
   readonly #labelled = new Set<string>();
   readonly #candidates = new Map<string, Candidate>();
-  readonly #metrics: Foldable[] = [];
+  readonly #metrics: Mergeable[] = [];
   #counted = 0;
 
-  /** `limit`: how many tenants have a label of their own. */
+  /** `limit`: number of tenants with a label value of their own. */
   constructor(limit: number) {
     this.#limit = limit;
     this.subscriber = {
@@ -47,8 +48,8 @@ export class Tenants {
     };
   }
 
-  /** A metric with the tenants' label, to be folded when a tenant loses its own. */
-  add(metric: Foldable): void {
+  /** Adds a metric whose series are merged when a tenant loses its label value. */
+  add(metric: Mergeable): void {
     this.#metrics.push(metric);
   }
 
@@ -62,13 +63,13 @@ export class Tenants {
     if (this.#counted >= HALVE_AFTER) this.#halve();
   }
 
-  /** The labels of a tenant's series: none for "", its own name if it is among the first, else `_other`. */
+  /** The labels of a tenant's series: none for "", its name if it is one of the N, otherwise `_other`. */
   labels(tenant: string): Attributes {
     if (tenant === "") return {};
     return { [TENANT_LABEL]: this.#labelled.has(tenant) ? tenant : OTHER };
   }
 
-  /** The row of a tenant; if all are taken, the least one's. */
+  /** The row of a tenant; if all are taken, that of the smallest tenant. */
   #candidateOf(tenant: string): Candidate {
     const known = this.#candidates.get(tenant);
     if (known !== undefined) return known;

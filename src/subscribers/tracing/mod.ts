@@ -1,17 +1,15 @@
 import type { Subscriber } from "../../events/subscriber.ts";
-import { L2Tracing } from "./l2.ts";
-import { RequestTracing } from "./requests.ts";
-import type { RecordSpan } from "./span.ts";
-import { StorageTracing } from "./storage.ts";
+import { L2Tracing, StorageTracing } from "./storage.ts";
+import { type RecordSpan, RequestTracing } from "./requests.ts";
 
 /** The tracing subscribers and their numbers. */
 export interface Tracing {
   readonly subscribers: readonly Subscriber[];
-  /** By subscriber: what has begun and not ended, and what was given up. */
+  /** By subscriber, start events that wait for their end event, and those that were dropped. */
   readonly correlations: () => ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
 }
 
-/** Every tracing subscriber, ready to be subscribed. `record`: initObservability's recordSpan. */
+/** Makes all tracing subscribers. `record`: recordSpan of an Observability. */
 export function tracingSubscribers(record: RecordSpan): Tracing {
   const requests = new RequestTracing(record);
   const storage = new StorageTracing(record);

@@ -1,25 +1,23 @@
-import { parseTraceParent } from "../../core/trace_context.ts";
-import type { Delivered } from "../../events/delivered.ts";
-import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
-import type { SpanEvent } from "../../telemetry/mod.ts";
+import { parseTraceParent, type TraceContext } from "../../core/trace_context.ts";
+import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { FinishedSpan, SpanEvent } from "../../telemetry/mod.ts";
 import { BoundedMap } from "../bounded_map.ts";
-import { type RecordSpan, traceOf } from "./span.ts";
 
-/** A request that has begun. */
+/** A request in progress. */
 interface Begun {
   readonly startMs: number;
   readonly traceParent: string | undefined;
   readonly events: SpanEvent[];
 }
 
-/** Most events one span takes along. */
+/** Maximum number of events of a span. */
 const MAX_EVENTS = 64;
 
-/** Makes a span of every traced request, a child of the caller's, with what was decided on the way as its events. */
+/** Makes a span of every sampled request, a child of the caller's span; events on the way become span events. */
 export class RequestTracing implements Subscriber {
   readonly name = "tracing.requests";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "http.request.start",
     "http.request.end",
     "lookup.finished",
@@ -67,7 +65,7 @@ export class RequestTracing implements Subscriber {
     };
   }
 
-  /** Requests that have begun and not ended, and those given up. */
+  /** Requests in progress, and those that were dropped. */
   numbers(): ReturnType<BoundedMap<Begun>["numbers"]> {
     return this.#pending.numbers();
   }
@@ -82,11 +80,11 @@ export class RequestTracing implements Subscriber {
     const context = traceOf(requestId);
     if (requestId === undefined || context === undefined) return;
     const begun = this.#pending.take(requestId);
-    // The start may have been shed: the end knows how long ago it was.
+    // The start event may be missing; the end event has the duration.
     const startMs = begun?.startMs ?? timeMs - seconds * 1000;
     const events = [...begun?.events ?? []];
     if (headersMs !== undefined) {
-      // The time that Server-Timing told the client.
+      // The time that the client got in Server-Timing.
       events.push({ name: "headers", timeMs: startMs + Number(headersMs), attributes: {} });
     }
     this.#record({
@@ -96,7 +94,7 @@ export class RequestTracing implements Subscriber {
       spanId: context.spanId,
       parentSpanId: begun?.traceParent === undefined ? undefined : parseTraceParent(begun.traceParent)?.spanId,
       startMs,
-      // Not the time of its end event: wall time may have been set meanwhile.
+      // Not the time of the end event: wall time may have been changed.
       endMs: startMs + seconds * 1000,
       attributes: {
         "http.request.method": method,
@@ -112,4 +110,13 @@ export class RequestTracing implements Subscriber {
       failed: outcome === "aborted" || Number(status) >= 500,
     });
   }
+}
+
+/** Records a finished span. */
+export type RecordSpan = (span: FinishedSpan) => void;
+
+/** The trace of an event's request; undefined if the request is not sampled. */
+export function traceOf(requestId: string | undefined): TraceContext | undefined {
+  const context = requestId === undefined ? undefined : parseTraceParent(requestId);
+  return context?.sampled ? context : undefined;
 }

@@ -1,16 +1,16 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
-import { type RecordSpan, traceOf } from "./span.ts";
+import { type RecordSpan, traceOf } from "./requests.ts";
 
 /**
- * Makes spans of what a request holds in L1: from the reservation of a write to its admission, and from the probe of a
- * read to its release.
+ * Makes spans of a request's use of L1: from the reservation of a write to its admission, and from the lookup of a read
+ * to its release.
  */
 export class StorageTracing implements Subscriber {
   readonly name = "tracing.storage";
   readonly subscriptions: Subscriptions;
-  readonly followed = [
+  readonly traced = [
     "sm.read.prefetched",
     "lookup.finished",
     "sm.read.finished",
@@ -18,7 +18,7 @@ export class StorageTracing implements Subscriber {
     "sm.write.reserved",
     "sm.write.finished",
   ] as const;
-  /** When it began, by kind and request. */
+  /** Start times, by kind and request. */
   readonly #pending = new BoundedMap<number>();
   readonly #record: RecordSpan;
 
@@ -26,7 +26,7 @@ export class StorageTracing implements Subscriber {
     this.#record = record;
     this.subscriptions = {
       "sm.read.prefetched": ({ requestId, timeMs }) => this.#begin("read", requestId, timeMs),
-      // A read that finds nothing has nothing to release.
+      // A read that finds nothing releases nothing.
       "lookup.finished": ({ requestId, timeMs, result }) => {
         if (result === "hit") return;
         const attributes = { "vitrine.result": result };
@@ -49,7 +49,7 @@ export class StorageTracing implements Subscriber {
     };
   }
 
-  /** Reads and writes that have begun and not ended, and those given up. */
+  /** Reads and writes in progress, and those that were dropped. */
   numbers(): ReturnType<BoundedMap<number>["numbers"]> {
     return this.#pending.numbers();
   }
@@ -76,10 +76,56 @@ export class StorageTracing implements Subscriber {
       traceId: context.traceId,
       parentSpanId: context.spanId,
       startMs,
-      // Wall time may have been set back meanwhile.
+      // Wall time may have been set back.
       endMs: Math.max(startMs, timeMs),
       attributes,
       failed,
     });
+  }
+}
+
+type Completed = Delivered<
+  "l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed"
+>;
+
+/**
+ * Makes spans of the calls to tiers for a request, including the flush of a write, which may begin after its request.
+ */
+export class L2Tracing implements Subscriber {
+  readonly name = "tracing.l2";
+  readonly subscriptions: Subscriptions;
+  readonly traced = [
+    "l2.lookup.completed",
+    "l2.load.completed",
+    "l2.store.completed",
+    "l2.delete.completed",
+  ] as const;
+
+  constructor(record: RecordSpan) {
+    const onCompleted = (event: Completed) => {
+      const { name, requestId, timeMs, seconds, tier, outcome } = event;
+      const context = traceOf(requestId);
+      if (context === undefined) return;
+      record({
+        name: name.replace(".completed", ""),
+        kind: "client",
+        traceId: context.traceId,
+        parentSpanId: context.spanId,
+        startMs: timeMs - seconds * 1000,
+        endMs: timeMs,
+        attributes: {
+          "vitrine.tier": tier,
+          "vitrine.outcome": outcome,
+          ...("bytes" in event ? { "vitrine.bytes": event.bytes } : {}),
+        },
+        failed: outcome === "failed" || outcome === "error",
+      });
+    };
+    this.subscriptions = {
+      "l2.lookup.completed": onCompleted,
+      "l2.load.completed": onCompleted,
+      "l2.store.completed": onCompleted,
+      "l2.delete.completed": onCompleted,
+    };
   }
 }

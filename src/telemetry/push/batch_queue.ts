@@ -1,25 +1,23 @@
-import type { ExportCounts, PushEnd } from "./push_end.ts";
-
-/** Runs a function once, later; returns what calls it off. */
-export type Schedule = (run: () => void, delayMs: number) => () => void;
-
+import { ExportCounts, type PushEnd, pushEnd } from "./push_end.ts";
+import { type Schedule, unrefTimer } from "../../core/timers.ts";
+import type { OtelEnv } from "../env.ts";
 /** Settings of a queue. */
 export interface BatchOptions<Item> {
-  /** Sends a batch; calls back once with how that ended. */
+  /** Sends a batch; calls back once with the result. */
   readonly send: (items: Item[], done: (end: PushEnd) => void) => void;
   readonly counts: ExportCounts;
-  /** Most items that wait; more are dropped and counted. */
+  /** Maximum number of waiting items; further ones are dropped and counted. */
   readonly maxQueue: number;
-  /** Most items of a batch. */
+  /** Maximum size of a batch. */
   readonly maxBatch: number;
-  /** How long an item may wait for its batch to fill. */
+  /** Maximum time that an item waits for its batch to fill. */
   readonly delayMs: number;
-  /** How long a batch may take before it is given up. */
+  /** Time after which a batch counts as failed. */
   readonly timeoutMs: number;
   readonly schedule: Schedule;
 }
 
-/** What became of the items. */
+/** The items by outcome. */
 export interface ItemNumbers {
   readonly exported: number;
   readonly failed: number;
@@ -28,8 +26,8 @@ export interface ItemNumbers {
 }
 
 /**
- * Items on their way to a collector, in batches, one batch at a time. What fails is not tried again here: the exporter
- * has done so within its timeout. Why not the SDK's own batch processors: docs/decisions/otlp-batch-queue.md.
+ * Sends items to a collector in batches, one batch at a time. It does not retry: the exporter does, within its timeout.
+ * docs/decisions/otlp-batch-queue.md says why it is used instead of the SDK's batch processors.
  */
 export class BatchQueue<Item> {
   readonly #options: BatchOptions<Item>;
@@ -46,7 +44,7 @@ export class BatchQueue<Item> {
     return { ...this.#totals, queued: this.#waiting.length };
   }
 
-  /** Takes an item along, or drops it. Never throws. */
+  /** Queues an item, or drops it if the queue is full. Never throws. */
   add(item: Item): void {
     const { maxQueue, maxBatch, delayMs, schedule } = this.#options;
     if (this.#waiting.length >= maxQueue) {
@@ -59,7 +57,7 @@ export class BatchQueue<Item> {
     else this.#cancelTimer ??= schedule(() => this.#send(), delayMs);
   }
 
-  /** Resolves when everything added so far has arrived or failed. */
+  /** Resolves when all items added so far have arrived or failed. */
   async flush(): Promise<void> {
     while (this.#sending !== undefined || this.#waiting.length > 0) {
       if (this.#sending === undefined) this.#send();
@@ -110,4 +108,48 @@ export class BatchQueue<Item> {
       }
     });
   }
+}
+
+/** The used part of the SDK's exporters. */
+interface Exporter<Item> {
+  export(items: Item[], done: (result: { readonly code: number; readonly error?: Error }) => void): void;
+  shutdown(): Promise<void>;
+}
+
+/** The push of a queued signal. */
+export interface BatchedPush<Item> {
+  readonly queue: BatchQueue<Item>;
+  readonly counts: ExportCounts;
+  /** The methods that the SDK's processors of log records and of spans have in common. */
+  readonly processor: { forceFlush(): Promise<void>; shutdown(): Promise<void> };
+}
+
+/**
+ * Pushes items in batches, configured by the standard variables: BSP for spans, BLRP for log records.
+ */
+export function batchedPush<Item>(
+  env: OtelEnv,
+  exporter: Exporter<Item>,
+  { kind, onEnd }: { readonly kind: "BSP" | "BLRP"; readonly onEnd: (end: PushEnd) => void },
+): BatchedPush<Item> {
+  const counts = new ExportCounts(onEnd);
+  const maxQueue = env.number(`OTEL_${kind}_MAX_QUEUE_SIZE`, 2048);
+  const batchVariable = `OTEL_${kind}_MAX_EXPORT_BATCH_SIZE`;
+  const maxBatch = env.number(batchVariable, Math.min(maxQueue, 512));
+  if (maxBatch > maxQueue) env.cannotUse(batchVariable, `${maxQueue}, as many as the queue holds`);
+  const queue = new BatchQueue<Item>({
+    maxQueue,
+    maxBatch: Math.min(maxQueue, maxBatch),
+    delayMs: env.number(`OTEL_${kind}_SCHEDULE_DELAY`, kind === "BSP" ? 5000 : 1000),
+    timeoutMs: env.number(`OTEL_${kind}_EXPORT_TIMEOUT`, 30_000),
+    schedule: unrefTimer,
+    counts,
+    send: (items, done) => exporter.export(items, (result) => done(pushEnd(result))),
+  });
+  const forceFlush = () => queue.flush();
+  const shutdown = async () => {
+    await queue.flush();
+    await exporter.shutdown();
+  };
+  return { queue, counts, processor: { forceFlush, shutdown } };
 }

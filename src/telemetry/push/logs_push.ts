@@ -2,8 +2,8 @@ import { type Attributes, ROOT_CONTEXT, SeverityNumber, trace, TraceFlags } from
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
 import type { OtelEnv } from "../env.ts";
-import type { OtlpTarget } from "../otlp_target.ts";
-import { type BatchedPush, batchedPush } from "./batched_push.ts";
+import type { OtlpTarget } from "../otlp_settings.ts";
+import { type BatchedPush, batchedPush } from "./batch_queue.ts";
 import type { PushEnd } from "./push_end.ts";
 
 /** A log record. */

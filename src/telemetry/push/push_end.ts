@@ -1,14 +1,14 @@
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 
-/** How one push ended. */
+/** The result of a push. */
 export interface PushEnd {
-  /** Why it did not arrive; undefined if it did. */
+  /** The reason why it did not arrive; undefined if it did. */
   readonly error?: Error | undefined;
-  /** What the collector said of the items it did not take, though the push arrived. */
+  /** The items that the collector rejected although the push arrived, and its message. */
   readonly rejected?: { readonly items: number; readonly message: string } | undefined;
 }
 
-/** Counts how pushes of one signal ended, and tells each. One of which the collector did not take all has failed. */
+/** Counts and reports the results of a signal's pushes. A push that the collector accepted only in part has failed. */
 export class ExportCounts {
   readonly #onEnd: (end: PushEnd) => void;
   #ok = 0;
@@ -39,33 +39,33 @@ const SUCCESS = 0;
 const PARTIAL = "Received Partial Success response:";
 /** From the exporter of protobuf, and from that of JSON. */
 const UNREADABLE = /could not deserialize response|Failed to parse \w+ export response/;
-/** The exporter's message for any answer after which a push may be tried again. */
+/** The exporter's message for all responses after which a push may be retried. */
 const RETRYABLE = "Export failed with retryable status";
 
 /**
- * The last diagnostic message, which belongs to no push yet. The API has one diagnostic logger for the whole process.
+ * The last diagnostic message that belongs to no push yet. The API has one diagnostic logger per process.
  */
-const said: { rejected: PushEnd["rejected"] } = { rejected: undefined };
+const lastMessage: { rejected: PushEnd["rejected"] } = { rejected: undefined };
 
 /**
- * Listens to what the SDK's exporters say of an answer that is a success: they tell it the diagnostic logger alone, in
- * the turn in which they then call back.
+ * Listens to the diagnostic logger: the SDK's exporters report partial success only there, in the same turn of the
+ * event loop in which they call back.
  */
 export function listenToExporters(): void {
   const warn = (...[message, ...rest]: readonly unknown[]) => {
     const text = [message, ...rest.filter((each) => typeof each === "string")].join(" ");
-    if (text.includes(PARTIAL)) said.rejected = rejectedOf(text.slice(text.indexOf(PARTIAL) + PARTIAL.length));
-    else if (UNREADABLE.test(text)) said.rejected = { items: 0, message: "the answer is not one of OTLP" };
+    if (text.includes(PARTIAL)) lastMessage.rejected = rejectedOf(text.slice(text.indexOf(PARTIAL) + PARTIAL.length));
+    else if (UNREADABLE.test(text)) lastMessage.rejected = { items: 0, message: "the answer is not one of OTLP" };
   };
   const ignore = () => {};
   const logger = { verbose: ignore, debug: ignore, info: ignore, error: ignore, warn };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
 
-/** The end of a push; to be called in the exporter's callback. */
+/** The result of a push. To be called in the exporter's callback. */
 export function pushEnd({ code, error }: { readonly code: number; readonly error?: Error }): PushEnd {
-  const { rejected } = said;
-  said.rejected = undefined;
+  const { rejected } = lastMessage;
+  lastMessage.rejected = undefined;
   if (code === SUCCESS) return rejected === undefined ? {} : { rejected };
   if (error === undefined) return { error: new Error("push: the collector did not take it") };
   if (error.message !== RETRYABLE) return { error: describe(error) };
@@ -74,15 +74,15 @@ export function pushEnd({ code, error }: { readonly code: number; readonly error
   };
 }
 
-/** An answer with another status has its number in `code`, and often no text. */
+/** An error for another status has the number in `code`, and often no text. */
 function describe(error: Error): Error {
   const status = "code" in error && typeof error.code === "number" ? error.code : undefined;
   return status === undefined ? error : new Error(`the collector answered ${status} ${error.message}`.trim());
 }
 
 /**
- * `{"rejectedSpans": "3", "errorMessage": "…"}`, by signal; 0 rejected: the collector takes all and has something to
- * say.
+ * Parses e.g. `{"rejectedSpans": "3", "errorMessage": "…"}`. With 0 rejected, the collector accepted everything and
+ * only sends a message.
  */
 function rejectedOf(json: string): PushEnd["rejected"] {
   const fields: unknown = JSON.parse(json);

@@ -2,11 +2,11 @@ import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFl
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { OtelEnv } from "../env.ts";
-import type { OtlpTarget } from "../otlp_target.ts";
-import { type BatchedPush, batchedPush } from "./batched_push.ts";
+import type { OtlpTarget } from "../otlp_settings.ts";
+import { type BatchedPush, batchedPush } from "./batch_queue.ts";
 import type { PushEnd } from "./push_end.ts";
 
-/** Something that happened within a span. */
+/** An event within a span. */
 export interface SpanEvent {
   readonly name: string;
   /** Milliseconds since the epoch. */
@@ -14,13 +14,13 @@ export interface SpanEvent {
   readonly attributes: Attributes;
 }
 
-/** A span that is over, with ids that were given out when it began. */
+/** A finished span, with ids that were chosen when it began. */
 export interface FinishedSpan {
   readonly name: string;
   readonly kind: "server" | "client" | "internal";
   /** 32 hexadecimal digits. */
   readonly traceId: string;
-  /** 16 hexadecimal digits; undefined: nobody refers to it, any will do. */
+  /** 16 hexadecimal digits; undefined if any id will do, because nothing refers to it. */
   readonly spanId?: string | undefined;
   readonly parentSpanId?: string | undefined;
   /** Milliseconds since the epoch. */
@@ -28,7 +28,6 @@ export interface FinishedSpan {
   readonly endMs: number;
   readonly attributes: Attributes;
   readonly events?: readonly SpanEvent[];
-  /** Whether it failed. */
   readonly failed: boolean;
 }
 
@@ -60,7 +59,7 @@ export async function tracesPush(
   let next: FinishedSpan | undefined;
   const provider = new TracerProvider({
     resource,
-    // Whether a request is traced was decided when it began.
+    // Sampling was decided at the start of the request.
     sampler: new AlwaysOnSampler(),
     idGenerator: {
       generateTraceId: () => next?.traceId ?? random.generateTraceId(),

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import { Board } from "../../../src/compose/cluster/board.ts";
-import type { Seat } from "../../../src/compose/cluster/seat.ts";
-import type { ThreadUsage } from "../../../src/runtime/thread.ts";
+import type { FromWorker, Seat, ToWorker } from "../../../src/compose/cluster/worker_messages.ts";
 import { Supervisor } from "../../../src/compose/cluster/supervisor.ts";
-import type { FromWorker, ToWorker } from "../../../src/compose/cluster/worker_messages.ts";
+import type { ThreadUsage } from "../../../src/runtime/thread.ts";
 
 interface FakeThread {
   readonly seat: Seat;

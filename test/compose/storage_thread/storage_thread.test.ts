@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Board } from "../../../src/compose/cluster/board.ts";
 import type { FromStorageThread, StorageLines, ToStorageThread } from "../../../src/compose/storage_thread/messages.ts";
 import { StorageThread } from "../../../src/compose/storage_thread/storage_thread.ts";
-import { unready } from "../../../src/compose/unready.ts";
+import { unready } from "../../../src/compose/server_thread.ts";
 import type { ThreadEvents, ThreadUsage } from "../../../src/runtime/thread.ts";
 
 interface FakeThread extends ThreadEvents<FromStorageThread> {
@@ -101,10 +101,10 @@ test("StorageThread is stuck, and says so, from the fifth second that its loop s
   pass(250);
   expect([thread.status(), ready()]).toEqual([
     { state: "stuck", stuckSeconds: 5, restarts: 0 },
-    "the storage thread has stood still for 5 s",
+    "the storage thread has been blocked for 5 s",
   ]);
   pass(3500);
-  expect([thread.status().stuckSeconds, ready()]).toEqual([8.5, "the storage thread has stood still for 8 s"]);
+  expect([thread.status().stuckSeconds, ready()]).toEqual([8.5, "the storage thread has been blocked for 8 s"]);
   pass(250, { beats: true });
   expect([thread.status(), ready()]).toEqual([{ state: "ready", stuckSeconds: 0, restarts: 0 }, undefined]);
   expect(published.slice(1)).toEqual([["storage_thread.stuck", {}], ["storage_thread.resumed", { seconds: 8.5 }]]);

@@ -67,13 +67,13 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
         slow.push(performance.now() - startMs);
         return await server.readyText();
       },
-      (text) => text.includes("stood still"),
+      (text) => text.includes("has been blocked for"),
       { timeoutMs: FROZEN_MS - 500, everyMs: 20 },
     );
     checks.that(
       "/readyz says why, on both ports",
-      /^503 not ready: the storage thread has stood still for \d+ s/.test(why) &&
-        (await server.ask("GET", "/readyz")).text.includes("stood still"),
+      /^503 not ready: the storage thread has been blocked for \d+ s/.test(why) &&
+        (await server.ask("GET", "/readyz")).text.includes("has been blocked for"),
       () => why,
     );
     checks.that(
@@ -112,14 +112,14 @@ async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void
     ],
     expected: [0, 0, 0, "ready"],
   });
-  const goesOn = /the storage thread goes on","seconds":\d/;
+  const goesOn = /the storage thread runs again","seconds":\d/;
   // Log lines are written behind.
   const output = await until(() => Promise.resolve(server.process.output), (text) => goesOn.test(text), {
     timeoutMs: 5000,
   });
   checks.that(
     "the log says when it stood still and when it went on",
-    output.includes("the storage thread stands still") && goesOn.test(output),
+    output.includes("the storage thread hangs") && goesOn.test(output),
     () => output.slice(-2000),
   );
   const [changes, stores] = [

@@ -11,7 +11,7 @@ const HELD_MS = 0.5;
 
 const throwing: Subscriber = {
   name: "test.throws",
-  detail: ["lookup.finished"],
+  individual: ["lookup.finished"],
   subscriptions: {
     "lookup.finished": () => {
       throw new Error("a subscriber that throws");
@@ -24,7 +24,7 @@ const throwing: Subscriber = {
 
 const slow: Subscriber = {
   name: "test.slow",
-  detail: ["http.request.end"],
+  individual: ["http.request.end"],
   subscriptions: {
     "http.request.end": () => {
       const start = performance.now();

@@ -132,7 +132,7 @@ async function checkLogs({ address, collector }: SignalParts, checks: Checks): P
   const [found] = await until(() => Promise.resolve(ours()), (records) => records.length > 0, { timeoutMs });
   checks.equal("logs: a body that broke off", {
     actual: [found?.severityText, found?.body.stringValue],
-    expected: ["INFO", "a body broke off"],
+    expected: ["INFO", "a body was cut short"],
   });
   checkResources("logs", logsOf(collector).map((each) => each.resource), checks);
 }

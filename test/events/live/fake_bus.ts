@@ -1,7 +1,6 @@
 import type { EventName } from "../../../src/events/catalogue.ts";
-import { deliver, type Delivered } from "../../../src/events/delivered.ts";
+import { deliver, type Delivered, type Subscriber } from "../../../src/events/subscriber.ts";
 import { LiveFeed, type LiveLimits } from "../../../src/events/live/live_feed.ts";
-import type { Subscriber } from "../../../src/events/subscriber.ts";
 import { FakeTime } from "../fake_time.ts";
 
 /** Limits that a test reaches soon. */

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import { LiveFeed } from "../../../src/events/live/live_feed.ts";
-import type { LiveItem } from "../../../src/events/live/live_item.ts";
+import type { LiveItem } from "../../../src/events/live/live_listener.ts";
 import { FakeTime } from "../fake_time.ts";
 import { FakeBus, SMALL } from "./fake_bus.ts";
 

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { LiveItem } from "../../../src/events/live/live_item.ts";
-import type { LiveListener } from "../../../src/events/live/live_listener.ts";
+import type { LiveItem, LiveListener } from "../../../src/events/live/live_listener.ts";
 import { FakeBus, SMALL } from "./fake_bus.ts";
 
 const TYPES = ["l1.read.finished", "l1.write.finished"] as const;

@@ -1,10 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { catalogue } from "../../../src/events/catalogue.ts";
-import { globMatches } from "../../../src/events/live/glob.ts";
-import { typesOf } from "../../../src/events/live/wanted_events.ts";
-import { eventNames } from "../../../src/events/schema.ts";
-
+import { catalogue, eventNames } from "../../../src/events/catalogue.ts";
+import { globMatches, typesOf } from "../../../src/events/live/wanted_events.ts";
 test("typesOf gives every type when there is no glob", () => {
   expect(typesOf([])).toEqual(eventNames);
 });

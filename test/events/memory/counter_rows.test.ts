@@ -1,11 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { bucketOf } from "../../../src/core/events.ts";
-import { type EventName, LATENCY_BOUNDS } from "../../../src/events/catalogue.ts";
+import { type EventName, eventNames, type FieldValues, LATENCY_BOUNDS } from "../../../src/events/catalogue.ts";
 import { CounterRows } from "../../../src/events/memory/counter_rows.ts";
-import { RowReader } from "../../../src/events/memory/row_reader.ts";
+import { RowReader } from "../../../src/events/memory/segment_reader.ts";
 import { privateSegment, Segment } from "../../../src/events/memory/segment.ts";
-import { eventNames, type FieldValues } from "../../../src/events/schema.ts";
+import { bucketOf } from "../../../src/core/events.ts";
 
 function rows() {
   const segment = new Segment(privateSegment(1));

@@ -3,13 +3,13 @@ import fc from "fast-check";
 import type { EventMap } from "../../../src/events/catalogue.ts";
 import { privateSegment, Segment } from "../../../src/events/memory/segment.ts";
 import { EventProducer } from "../../../src/events/producer.ts";
-import { ProducerReader } from "../../../src/events/producer_reader.ts";
-import type { Closeness } from "../../../src/events/subscriber.ts";
+import { SegmentReader } from "../../../src/events/memory/segment_reader.ts";
+import type { SubscriptionLevel } from "../../../src/events/subscriber.ts";
 import { WriteRecorder } from "./write_recorder.ts";
 
 /** What a collector that comes after the death finds: the individual events, and the groups by their labels. */
 function found(memory: ArrayBuffer): string {
-  const reader = new ProducerReader(new Segment(memory.slice(0)));
+  const reader = new SegmentReader(new Segment(memory.slice(0)));
   const individuals = Array.from(reader.individuals(), ({ event }) => JSON.stringify(event));
   return JSON.stringify([individuals, Array.from(reader.groups(0), (group) => JSON.stringify(group))]);
 }
@@ -17,7 +17,7 @@ function found(memory: ArrayBuffer): string {
 /** How many events it finds. */
 function countIn(memory: ArrayBuffer): number {
   let count = 0;
-  for (const { event } of new ProducerReader(new Segment(memory.slice(0))).groups(0)) count += event.count;
+  for (const { event } of new SegmentReader(new Segment(memory.slice(0))).groups(0)) count += event.count;
   return count;
 }
 
@@ -25,24 +25,24 @@ function countIn(memory: ArrayBuffer): number {
 class Doomed {
   readonly memory: ArrayBuffer;
   readonly recorder: WriteRecorder;
-  readonly reader: ProducerReader;
+  readonly reader: SegmentReader;
   readonly producer: EventProducer;
 
   constructor(queueSize: number) {
     this.memory = privateSegment(queueSize);
     const segment = new Segment(this.memory);
     this.recorder = new WriteRecorder(this.memory, segment);
-    this.reader = new ProducerReader(segment);
+    this.reader = new SegmentReader(segment);
     const clock = { nowMs: () => 1, monotonicMs: () => 1 };
     this.producer = new EventProducer({
-      ...{ segment: this.recorder.segment, queueSize, clock, ringAfterMs: 1 },
+      ...{ segment: this.recorder.segment, queueSize, clock, notifyAfterMs: 1 },
       schedule: () => () => {},
-      ring() {},
+      notify() {},
     });
   }
 
-  want(closeness: Closeness): void {
-    this.reader.want(new Map([["l1.removed", closeness], ["l2.load.completed", closeness]]));
+  want(level: SubscriptionLevel): void {
+    this.reader.subscribe(new Map([["l1.removed", level], ["l2.load.completed", level]]));
   }
 
   /** Runs what publishes one event, and checks that at each death in it that event is published or is not. */
@@ -79,7 +79,7 @@ const loaded = fc.record({
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.tuple(fc.constant("removed" as const), removed) },
   { weight: 3, arbitrary: fc.tuple(fc.constant("loaded" as const), loaded) },
-  { weight: 1, arbitrary: fc.tuple(fc.constantFrom("folded" as const, "followed" as const, "detail" as const)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constantFrom("aggregated" as const, "traced" as const, "individual" as const)) },
   { weight: 1, arbitrary: fc.tuple(fc.constant("take" as const)) },
 );
 
@@ -88,7 +88,7 @@ test("EventProducer has published an event wholly or not at all after any of its
     fc.property(fc.array(step, { minLength: 5, maxLength: 12 }), fc.integer({ min: 0, max: 3 }), (steps, queueSize) => {
       const doomed = new Doomed(queueSize);
       try {
-        doomed.want("folded");
+        doomed.want("aggregated");
         for (const step of steps) {
           const [what] = step;
           if (what === "removed") doomed.dieIn(() => doomed.producer.publish("l1.removed", step[1]));
@@ -109,7 +109,7 @@ test("EventProducer has published an event wholly or not at all after any of its
 test("EventProducer has published an event wholly or not at all after any of the writes that begin another book", () => {
   const doomed = new Doomed(0);
   try {
-    doomed.want("folded");
+    doomed.want("aggregated");
     let opened = 0;
     for (let tenant = 0; opened === 0; tenant++) {
       const publish = () =>

@@ -1,10 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { catalogue } from "../../../src/events/catalogue.ts";
+import { catalogue, eventNames } from "../../../src/events/catalogue.ts";
 import { RingReader, RingWriter } from "../../../src/events/memory/ring.ts";
 import { privateSegment, Segment } from "../../../src/events/memory/segment.ts";
-import { eventNames } from "../../../src/events/schema.ts";
-
 const number = fc.oneof(fc.nat(), fc.double(), fc.constantFrom(0, -0, Infinity, Number.MAX_SAFE_INTEGER));
 // Lone surrogates too: nothing a client sends may change on the way.
 const text = fc.oneof(

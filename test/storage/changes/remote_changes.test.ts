@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { VitrineError } from "../../../src/core/errors.ts";
 import { failureOf, type Port } from "../../../src/core/threads.ts";
 import type { ObjectMeta } from "../../../src/core/object.ts";
-import { noPublish } from "../../../src/events/no_publish.ts";
+import { noPublish } from "../../../src/events/producer.ts";
 import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
 import { HALF_BYTES, StreamWindow } from "../../../src/storage/changes/remote_stream.ts";

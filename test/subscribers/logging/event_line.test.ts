@@ -1,17 +1,16 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
 import { componentSubscriber, on } from "../../../src/subscribers/logging/event_line.ts";
-import { RecentlyTold } from "../../../src/subscribers/logging/recently_told.ts";
+import { OncePerMinute, Outages } from "../../../src/subscribers/logging/repetition.ts";
 import { components } from "../../../src/subscribers/logging/lines.ts";
 import { type Level, Log } from "../../../src/subscribers/logging/log.ts";
-import { Outages } from "../../../src/subscribers/logging/outages.ts";
 
 /** Where lines go, and those that were written. */
 function sink(level: Level) {
   const lines: unknown[] = [];
   const write = (line: string) => lines.push(JSON.parse(line)) > 0;
   const log = new Log({ level, write, monotonicMs: () => 0 });
-  return { lines, log, outages: new Outages(0), told: new RecentlyTold(), monotonicMs: () => 0 };
+  return { lines, log, outages: new Outages(0), oncePerMinute: new OncePerMinute(), monotonicMs: () => 0 };
 }
 
 test("each component listens exactly to the events of its lines, and without debug to none that are for debug alone", () => {
@@ -35,7 +34,7 @@ test("a new line is one entry: its event, level, message and fields, and how it 
     ({ tier, outcome }) =>
       outcome === "error" ? ["warn", "a deletion failed", { tier }] : ["debug", "deleted", { tier }],
     {
-      wants: "followed",
+      wants: "traced",
       outage: ({ tier, outcome, error = "" }) => ({
         kind: tier,
         state: outcome === "error" ? "fails" : "works",
@@ -46,7 +45,7 @@ test("a new line is one entry: its event, level, message and fields, and how it 
   );
   const into = sink("info");
   const subscriber = componentSubscriber({ component: "test", lines: [entry] }, into);
-  expect([subscriber.name, subscriber.followed, subscriber.detail]).toEqual([
+  expect([subscriber.name, subscriber.traced, subscriber.individual]).toEqual([
     "logging.test",
     ["l2.delete.completed"],
     [],

@@ -76,7 +76,7 @@ test("loggingSubscribers write one JSON object a line with level, component, req
   }]);
 });
 
-test("loggingSubscribers name route and method of a failed request that is not followed, and its caller where that is known", async () => {
+test("loggingSubscribers name route and method of a failed request that is not traced, and its caller where that is known", async () => {
   const { bus, lines } = logging("info");
   bus.publish("http.request.end", { ...END, status: "503" });
   bus.publish("http.request.end", { ...END, status: "500", requestId: REQUEST.replace(/01$/, "00") });
@@ -118,7 +118,7 @@ function publishAll(bus: EventBus): void {
 }
 
 const WARNINGS = [
-  "a call was given up",
+  "a call timed out",
   "a request was refused",
   "a tier failed to delete",
   "a tier failed to load",
@@ -126,7 +126,7 @@ const WARNINGS = [
   "a worker is gone",
   "an object that was found could not be read",
   "bad objects were removed",
-  "leases ran out",
+  "leases expired",
   "no room in memory",
 ];
 const DEBUGGING = [
@@ -138,17 +138,17 @@ const DEBUGGING = [
   "objects left memory",
 ];
 const TELLING = [
-  "a body broke off",
+  "a body was cut short",
   "a worker has stopped",
   "a worker is ready",
-  "the storage thread goes on",
+  "the storage thread runs again",
   "the storage thread is ready",
 ];
 const ERRORS = [
   "a request failed",
   "a worker's thread cannot be ended: restart the process",
   "the storage thread has ended and is started again",
-  "the storage thread stands still: its disk does not answer, or is very slow",
+  "the storage thread hangs: its disk does not respond, or is very slow",
 ];
 const written: readonly (readonly [Level, readonly string[]])[] = [
   ["error", ERRORS],
@@ -176,8 +176,8 @@ test("loggingSubscribers tell why and for how long when the storage thread ends 
   expect(lines).toContainEqual(expect.objectContaining({ level: "error", cause: "threw", error: "write: EIO" }));
 });
 
-test("loggingSubscribers want no single event of requests that are not followed unless the level is debug", () => {
-  const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ detail = [] }) => detail);
+test("loggingSubscribers want no single event of requests that are not traced unless the level is debug", () => {
+  const wanted = (level: Level) => logging(level).log.subscribers.flatMap(({ individual = [] }) => individual);
   const perRequest = ["lookup.finished", "sm.write.finished"];
   expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual([
     "access.refused",
@@ -206,7 +206,7 @@ test("Log keeps back all but five warnings of a kind in ten seconds, and tells h
   expect(lines.slice(7)).toMatchObject([
     { message: "a request was refused", suppressed: 4 },
     { message: "a request was refused", error: "because" },
-    { message: "leases ran out" },
+    { message: "leases expired" },
   ]);
 });
 
@@ -256,15 +256,21 @@ test("loggingSubscribers tell a tier's failure once, again where the cause is an
 
 test("loggingSubscribers tell how pushes fail, what is rejected, and that they arrive again", () => {
   const { lines, log } = logging("info");
-  const error = "connect ECONNREFUSED";
-  for (let time = 0; time < 3; time++) log.pushed({ signal: "logs", error });
-  log.pushed({ signal: "logs" });
-  log.pushed({ signal: "logs" });
-  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
-  log.pushed({ signal: "traces", rejected: { items: 2, message: "too old" } });
+  const error = new Error("connect ECONNREFUSED");
+  for (let time = 0; time < 3; time++) log.pushed("logs", { error });
+  log.pushed("logs", {});
+  log.pushed("logs", {});
+  log.pushed("traces", { rejected: { items: 2, message: "too old" } });
+  log.pushed("traces", { rejected: { items: 2, message: "too old" } });
   log.setting({ variable: "OTEL_X", value: "a", used: "b" });
   expect(lines).toMatchObject([
-    { component: "telemetry", level: "warn", message: "a push did not arrive at the collector", signal: "logs", error },
+    {
+      component: "telemetry",
+      level: "warn",
+      message: "a push did not arrive at the collector",
+      signal: "logs",
+      error: error.message,
+    },
     { level: "info", message: "pushes arrive at the collector again", signal: "logs", failures: 3 },
     {
       level: "warn",

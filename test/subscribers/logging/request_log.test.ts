@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventBus } from "../../../src/events/bus.ts";
 import { RequestLog } from "../../../src/subscribers/logging/request_log.ts";
-import { LogFile } from "../../../src/subscribers/logging/log_file.ts";
+import { LogFile } from "../../../src/subscribers/logging/line_output.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const REQUEST = `00-${TRACE}-b7ad6b7169203331-00`;
@@ -86,7 +86,7 @@ test("RequestLog tells who asked for what, which tiers were tried and how long e
   expect(log.numbers()).toEqual({ pending: 0, dropped: 0 });
 });
 
-test("RequestLog writes nothing for a request that is not followed", async () => {
+test("RequestLog writes nothing for a request that is not traced", async () => {
   const bus = new EventBus({ schedule: () => () => {} });
   const lines: string[] = [];
   bus.subscribe(new RequestLog((line) => lines.push(line) > 0));

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { metricRow } from "../../../src/subscribers/metrics/docs.ts";
-import { zeroSeries } from "../../../src/subscribers/metrics/instruments.ts";
+import { metricRow } from "../../../scripts/metric_docs.ts";
+import { zeroSeries } from "../../../src/subscribers/metrics/family_subscriber.ts";
 import { counter, histogram } from "../../../src/subscribers/metrics/metric.ts";
 import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness } from "./harness.ts";
@@ -62,7 +62,7 @@ test("each subscriber listens exactly to the events that its metrics measure, wi
     const measured = metricFamilies[index]?.metrics.flatMap(({ feed }) => Object.keys(feed.measures));
     expect(Object.keys(subscriptions).toSorted()).toEqual([...new Set(measured)].toSorted());
   }
-  expect(new Set(fed.flatMap(({ detail = [] }) => detail))).toEqual(new Set(["l1.key.sampled"]));
+  expect(new Set(fed.flatMap(({ individual = [] }) => individual))).toEqual(new Set(["l1.key.sampled"]));
 });
 
 test("every metric is fed in exactly one way: by events, by what is read when it is collected, or by itself", () => {

@@ -9,10 +9,10 @@ import {
 import { EventBus } from "../../../src/events/bus.ts";
 import type { EventMap, EventName } from "../../../src/events/catalogue.ts";
 import type { Subscriber } from "../../../src/events/subscriber.ts";
-import type { InstrumentSource } from "../../../src/subscribers/metrics/instruments.ts";
+import type { InstrumentSource } from "../../../src/subscribers/metrics/family_subscriber.ts";
 import type { Family } from "../../../src/subscribers/metrics/metric.ts";
 import { type MetricsOptions, metricsSubscribers } from "../../../src/subscribers/metrics/mod.ts";
-import { GroupMetrics } from "../../../src/telemetry/groups/group_metrics.ts";
+import { GroupMetrics } from "../../../src/telemetry/group_metrics.ts";
 
 /** What a series holds: a number, or a histogram's count, sum and non-empty buckets by upper bound. */
 export type SeriesValue = number | {
@@ -32,7 +32,7 @@ const IDLE = {
     storage: () =>
       Promise.resolve({
         l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0, oldestAgeSeconds: 0 }],
-        storeQueue: { entries: 0, bytes: 0, oldestAgeSeconds: 0 },
+        storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       }),
     activeRequests: () => 0,
     workers: () => [],
@@ -82,14 +82,14 @@ export class MetricsHarness {
     for (const subscriber of this.subscribers) this.bus.subscribe(subscriber);
   }
 
-  /** Publishes, and waits until all is counted: either folded or (wanted in detail by someone else) one by one. */
+  /** Publishes, and waits until all is counted: either folded or (wanted individually by someone else) one by one. */
   async publish(events: readonly Published[], how: "folded" | "single" = "folded"): Promise<void> {
     if (how === "single") {
-      const detail = events.map(([name]) => name);
+      const individual = events.map(([name]) => name);
       this.bus.subscribe({
         name: "live",
-        subscriptions: Object.fromEntries(detail.map((name) => [name, () => {}])),
-        detail,
+        subscriptions: Object.fromEntries(individual.map((name) => [name, () => {}])),
+        individual,
       });
     }
     for (const event of events) publishOne(this.bus, event);

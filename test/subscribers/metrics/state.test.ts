@@ -1,13 +1,11 @@
 import { expect, test } from "bun:test";
-import { eventBusFamily } from "../../../src/subscribers/metrics/families/event_bus.ts";
-import { processFamily } from "../../../src/subscribers/metrics/families/process.ts";
-import { stateFamily } from "../../../src/subscribers/metrics/families/state.ts";
-import { telemetryFamily } from "../../../src/subscribers/metrics/families/telemetry.ts";
+import { eventBusFamily, telemetryFamily } from "../../../src/subscribers/metrics/families/telemetry.ts";
+import { processFamily, stateFamily } from "../../../src/subscribers/metrics/families/state.ts";
 import { thisProcess } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness } from "./harness.ts";
 
 const build = { version: "1.2.3", runtime: "bun 1", startMs: 5500 };
-const storeQueue = { entries: 2, bytes: 300, oldestAgeSeconds: 1.5 };
+const storeQueue = { entries: 2, bytes: 300, inFlight: 0, oldestAgeSeconds: 1.5 };
 
 test("stateFamily shows the state at the time of the collection, and asks each source once", async () => {
   let usedBytes = 25;
@@ -57,7 +55,7 @@ test("stateFamily shows the state at the time of the collection, and asks each s
 
 test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for an arena of 0 bytes", async () => {
   const state = {
-    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 0, stagingBytes: 0, repairs: 0 }),
+    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 0, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
     workers: () => [],
@@ -167,14 +165,14 @@ test("eventBusFamily adds up what was lost and shows depth and lag", async () =>
   const busStats = () => ({
     depth: 5,
     lagSeconds: 1.5,
-    events: new Map([["a", counts], ["b", counts]]),
+    events: new Map([["l1.removed", counts], ["l2.removed", counts]] as const),
     subscriberExceptions: new Map<string, number>(),
   });
   expect(await new MetricsHarness([eventBusFamily], { busStats }).series()).toMatchObject({
     lmcache_mp_event_bus_queue_depth: 5,
     lmcache_mp_event_bus_drain_lag_seconds: 1.5,
     lmcache_mp_event_bus_dropped_events_total: 6,
-    'vitrine_eventbus_events_total{event="b",state="delivered"}': 3,
-    'vitrine_eventbus_shed_events_total{event="a"}': 2,
+    'vitrine_eventbus_events_total{event="l2.removed",state="delivered"}': 3,
+    'vitrine_eventbus_shed_events_total{event="l1.removed"}': 2,
   });
 });

@@ -1,13 +1,11 @@
 import { expect, test } from "bun:test";
 import { l1Family } from "../../../src/subscribers/metrics/families/l1.ts";
-import { l2Family } from "../../../src/subscribers/metrics/families/l2.ts";
-import { l2CommitsFamily } from "../../../src/subscribers/metrics/families/l2_commits.ts";
+import { l2CommitsFamily, l2Family } from "../../../src/subscribers/metrics/families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "../../../src/subscribers/metrics/families/l2_prefetch.ts";
 import { livesFamily, reuseFamily } from "../../../src/subscribers/metrics/families/lifetimes.ts";
 import { lookupFamily, smFamily } from "../../../src/subscribers/metrics/families/lookup.ts";
-import { httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
+import { accessFamily, httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
 import { workersFamily } from "../../../src/subscribers/metrics/families/state.ts";
-import { accessFamily } from "../../../src/subscribers/metrics/families/access.ts";
 import type { Family } from "../../../src/subscribers/metrics/metric.ts";
 import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
 import { MetricsHarness, type Published, type SeriesValue } from "./harness.ts";

@@ -92,7 +92,7 @@ test("RequestTracing goes by the duration when the start has been shed, and mark
   expect(spans.map(({ startMs, failed }) => [startMs, failed])).toEqual([[1500, true], [1991, true], [1991, false]]);
 });
 
-test("tracingSubscribers make no span and keep nothing when a request is not sampled or not followed", async () => {
+test("tracingSubscribers make no span and keep nothing when a request is not sampled or not traced", async () => {
   const { bus, spans, correlations } = tracing();
   for (const requestId of [UNSAMPLED, undefined]) {
     bus.publish("http.request.start", { ...GET, requestId });

@@ -5,7 +5,7 @@ import { L1Manager } from "../../../src/l1/l1_manager.ts";
 import { FileReader } from "../../../src/l2/file/file_reader.ts";
 import { type FromOwner, OwnerLine, type ToOwner } from "../../../src/l2/file/folder_line.ts";
 import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
-import { every } from "../../../src/compose/every.ts";
+import { every } from "../../../src/core/timers.ts";
 import { portOf } from "../../../src/runtime/thread.ts";
 import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";

@@ -1,6 +1,5 @@
-import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
+import { catalogue, COUNT_BOUNDS, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
 import { BY_TENANT, counter, type Family, histogram, inFlight, keysByTenant } from "../metric.ts";
-
 const { outcome: storeOutcome } = catalogue["l2.store.completed"].fields;
 const { outcome: loadOutcome } = catalogue["l2.load.completed"].fields;
 const { outcome: lookupOutcome } = catalogue["l2.lookup.completed"].fields;
@@ -28,31 +27,31 @@ export const l2Family: Family = {
   metrics: [
     counter("lmcache_mp_l2_store_submitted_requests_total", {
       unit: "{request}",
-      help: "Stores handed to a tier.",
+      help: "Stores that began.",
       answers: "How much is stored?",
     }).on("l2.store.submitted", ({ count }) => count),
     counter("lmcache_mp_l2_store_submitted_objects_chunks_total", {
       ...BY_TENANT,
       unit: "{chunk}",
-      help: "Objects in the stores handed to a tier.",
+      help: "Objects in the stores that began.",
       answers: "How many objects are stored?",
     }).on("l2.store.submitted", keysByTenant),
     counter("lmcache_mp_l2_store_completed_requests_total", {
       ...BY_NAME,
       unit: "{request}",
-      help: "Stores that ended, well or not.",
-      answers: "Does every store end?",
+      help: "Stores that ended, successful or not.",
+      answers: "Does every store finish?",
     }).on("l2.store.completed", ({ count, tier }) => [count, { l2_name: tier }]),
     counter("lmcache_mp_l2_store_completed_objects_chunks_total", {
       ...BY_TENANT,
       unit: "{chunk}",
-      help: "Objects that a tier has stored.",
-      answers: "How many objects arrive in L2?",
+      help: "Objects that a tier stored.",
+      answers: "How many objects reach L2?",
     }).on("l2.store.completed", (store) => store.outcome === "ok" ? keysByTenant(store) : undefined),
     counter("lmcache_mp_l2_load_completed_requests_total", {
       ...BY_NAME,
       unit: "{request}",
-      help: "Loads that ended, well or not.",
+      help: "Loads that ended, successful or not.",
       answers: "How much is read from each tier?",
     }).on("l2.load.completed", ({ count, tier }) => [count, { l2_name: tier }]),
     counter("lmcache_mp_l2_evicted_objects_chunks_total", {
@@ -63,8 +62,8 @@ export const l2Family: Family = {
     }).on("l2.removed", (removed) => removed.reason === "capacity" ? keysByTenant(removed) : undefined),
     inFlight("lmcache_mp_num_inflight_l2_stores", {
       unit: "{request}",
-      help: "Stores that have begun and not ended.",
-      answers: "Does a tier fall behind with storing?",
+      help: "Stores in progress.",
+      answers: "Does a tier fall behind with stores?",
       labels: ["l2_name", "adapter_index"],
     })
       .on("l2.store.submitted", ({ count, tier }) => [count, { tier }])
@@ -87,7 +86,7 @@ export const l2Family: Family = {
       .on("l2.delete.completed", calls("delete")),
     histogram("vitrine_l2_duration_seconds", {
       unit: "s",
-      help: "Time that calls to a tier take, whatever their outcome.",
+      help: "Duration of calls to a tier, whatever their outcome.",
       answers: "How fast is a tier?",
       labels: ["tier", "op"],
       zero: [{ tier: "adapters", op: ["store", "load", "lookup", "delete"] }],
@@ -100,7 +99,7 @@ export const l2Family: Family = {
     counter("vitrine_l2_bytes_total", {
       unit: "By",
       help: "Payload bytes stored to or loaded from a tier.",
-      answers: "How much moves between the levels?",
+      answers: "How much data moves between memory and the tiers?",
       labels: ["tier", "op"],
       zero: [{ tier: "adapters", op: ["store", "load"] }],
     }).on("l2.store.completed", bytesOf("store")).on("l2.load.completed", bytesOf("load")),
@@ -108,7 +107,7 @@ export const l2Family: Family = {
       ...BY_REASON,
       unit: "{object}",
       help: "Objects that left a tier, by reason.",
-      answers: "Why do objects leave a tier? corrupt should stay zero.",
+      answers: "Why do objects leave a tier? The reason corrupt should stay at zero.",
     }).on("l2.removed", ({ keys, tier, reason }) => [keys, { tier, reason }]),
     counter("vitrine_l2_removed_bytes_total", {
       ...BY_REASON,
@@ -116,5 +115,56 @@ export const l2Family: Family = {
       help: "Bytes of the objects that left a tier, by reason.",
       answers: "How fast does a tier turn over, and why?",
     }).on("l2.removed", ({ bytes, tier, reason }) => [bytes, { tier, reason }]),
+  ],
+};
+
+const BY_TIER = { labels: ["tier"], zero: [{ tier: "adapters" }] } as const;
+
+/** Commits and cleaning up in the folders of file tiers. */
+export const l2CommitsFamily: Family = {
+  name: "metrics.l2_commits",
+  metrics: [
+    histogram("vitrine_l2_commit_changes", {
+      ...BY_TIER,
+      unit: "{change}",
+      help:
+        "Changes per commit of a tier: objects stored, deleted or found damaged. The count is the number of commits.",
+      answers: "How many changes share a write, a sync and a transaction?",
+      bounds: COUNT_BOUNDS,
+    }).on("l2.committed", ({ changes, tier }) => [changes, { tier }]),
+    histogram("vitrine_l2_commit_duration_seconds", {
+      ...BY_TIER,
+      unit: "s",
+      help: "Duration of a tier's commits.",
+      answers: "How long does a commit delay the next one?",
+      bounds: LATENCY_BOUNDS,
+    }).on("l2.commit.timed", ({ part, seconds, tier }) => part === "commit" ? [seconds, { tier }] : undefined),
+    histogram("vitrine_l2_commit_sync_duration_seconds", {
+      ...BY_TIER,
+      unit: "s",
+      help:
+        "Time that a commit of a tier waits for stable storage. Only commits with a durable change wait, and with fsync=off hardly at all.",
+      answers: "How fast are syncs of the disk, and how many are there?",
+      bounds: LATENCY_BOUNDS,
+    }).on("l2.commit.timed", ({ part, seconds, tier }) => part === "sync" ? [seconds, { tier }] : undefined),
+    counter("vitrine_l2_reclaimed_bytes_total", {
+      ...BY_TIER,
+      unit: "By",
+      help: "Bytes of the segments that a tier dropped.",
+      answers: "How fast is the room of dead objects reclaimed?",
+    }).on("l2.reclaimed", ({ bytes, tier }) => [bytes, { tier }]),
+    counter("vitrine_l2_reclaim_copied_bytes_total", {
+      ...BY_TIER,
+      unit: "By",
+      help: "Bytes of live objects that a tier copied out of segments before it dropped them.",
+      answers: "How much does reclaiming cost? If this is near the bytes reclaimed, the tier is too full.",
+    }).on("l2.reclaimed", ({ copiedBytes, tier }) => [copiedBytes, { tier }]),
+    counter("vitrine_l2_cleanup_failures_total", {
+      ...BY_TIER,
+      unit: "{failure}",
+      help:
+        "Failures of a tier to remove a file that is no longer needed or to clean up its folder. The tier tries again.",
+      answers: "Do unneeded files stay on the disk? The log has the reason.",
+    }).on("l2.cleanup_failed", ({ count, tier }) => [count, { tier }]),
   ],
 };

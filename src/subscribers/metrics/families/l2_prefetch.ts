@@ -5,29 +5,29 @@ const { exceptionType } = catalogue["timeout.raised"].fields;
 
 const BY_ADAPTER = { labels: ["l2_name", "adapter_index"] } as const;
 
-/** Reads that go past L1, by LMCache's names: there a prefetch, here each read that L1 cannot serve. */
+/** Reads that L1 cannot serve, by LMCache's names. LMCache calls such a read a prefetch. */
 export const l2PrefetchFamily: Family = {
   name: "metrics.l2_prefetch",
   metrics: [
-    // The first tier is asked in every round, the others only after a miss.
+    // Every lookup in the tiers asks the first tier; the others are asked only after a miss.
     counter("lmcache_mp_l2_prefetch_lookup_requests_total", {
       unit: "{request}",
-      help: "Rounds in which the tiers were asked for an object, counted at the first tier.",
-      answers: "How often is L2 asked?",
+      help: "Lookups in the tiers, counted at the first tier.",
+      answers: "How often does a read go to L2?",
     }).on("l2.lookup.completed", ({ tier, count }, { adapters: [first] }) => tier === first ? count : undefined),
     counter("lmcache_mp_l2_prefetch_lookup_objects_chunks_total", {
       ...BY_TENANT,
       unit: "{chunk}",
-      help: "Objects that the tiers were asked for, counted at the first tier.",
-      answers: "Whose reads go past memory?",
+      help: "Objects looked up in the tiers, counted at the first tier.",
+      answers: "Whose reads miss memory?",
     }).on(
       "l2.lookup.completed",
       (lookup, { adapters: [first] }) => lookup.tier === first ? keysByTenant(lookup) : undefined,
     ),
     counter("lmcache_mp_l2_prefetch_hit_chunks_total", {
       unit: "{chunk}",
-      help: "Objects that a tier said it has.",
-      answers: "How many of the objects asked for are in L2?",
+      help: "Objects found in a tier.",
+      answers: "How many of the objects looked up are in L2?",
     }).on("l2.lookup.completed", ({ outcome, keys }) => outcome === "hit" ? keys : undefined),
     counter("lmcache_mp_l2_prefetch_load_submitted_requests_total", {
       unit: "{request}",
@@ -38,18 +38,18 @@ export const l2PrefetchFamily: Family = {
       ...BY_TENANT,
       unit: "{chunk}",
       help: "Objects in the loads that began.",
-      answers: "For whom is loaded?",
+      answers: "Whose objects are loaded?",
     }).on("l2.load.submitted", keysByTenant),
     counter("lmcache_mp_l2_prefetch_load_completed_chunks_total", {
       ...BY_TENANT,
       unit: "{chunk}",
-      help: "Objects loaded whole.",
-      answers: "How many objects come out of L2?",
+      help: "Objects loaded completely.",
+      answers: "How many objects are loaded from L2?",
     }).on("l2.load.completed", (load) => load.outcome === "ok" ? keysByTenant(load) : undefined),
     counter("lmcache_mp_l2_prefetch_failure_chunks_total", {
       unit: "{chunk}",
       help:
-        "Objects that could not be loaded into L1: no room (they are streamed past it), or the tier failed half-way.",
+        "Objects that could not be loaded into L1: there was no room (the object is streamed past L1), or the tier failed midway.",
       answers: "Do loads fail, and why?",
       labels: ["reason"],
       zero: [{ reason: ["l1_oom", "tier_error"] }],
@@ -64,7 +64,7 @@ export const l2PrefetchFamily: Family = {
       ),
     inFlight("lmcache_mp_active_prefetch_jobs", {
       unit: "{job}",
-      help: "Loads that have begun and not ended.",
+      help: "Loads in progress.",
       answers: "How much is being loaded now?",
     })
       .on("l2.load.submitted", ({ count, tier }) => [count, { tier }])
@@ -72,16 +72,16 @@ export const l2PrefetchFamily: Family = {
     inFlight("lmcache_mp_num_inflight_l2_loads", {
       ...BY_ADAPTER,
       unit: "{request}",
-      help: "Loads that have begun and not ended.",
-      answers: "Does a tier fall behind with loading?",
+      help: "Loads in progress.",
+      answers: "Does a tier fall behind with loads?",
     })
       .on("l2.load.submitted", ({ count, tier }) => [count, { tier }])
       .on("l2.load.completed", ({ count, tier }) => [-count, { tier }]),
     inFlight("lmcache_mp_inflight_load_memory_usage_bytes", {
       ...BY_ADAPTER,
       unit: "By",
-      help: "Bytes of the loads that have begun and not ended.",
-      answers: "How much memory may running loads hold?",
+      help: "Bytes of the loads in progress.",
+      answers: "How much memory may loads in progress hold?",
     })
       .on("l2.load.submitted", ({ bytes, tier }) => [bytes, { tier }])
       .on("l2.load.completed", ({ requestedBytes, tier }) => [-requestedBytes, { tier }]),
@@ -101,29 +101,29 @@ const THROUGHPUT = {
   bounds: RATE_BOUNDS,
 } as const;
 
-/** The speed of objects between L1 and each tier, and the calls that took too long, by LMCache's names. */
+/** Throughput between L1 and each tier, and timed-out calls, by LMCache's names. */
 export const l2ThroughputFamily: Family = {
   name: "metrics.l2_throughput",
   metrics: [
     histogram("lmcache_mp_l2_store_throughput_GB_per_second", {
       ...THROUGHPUT,
-      help: "Gigabytes a second of each store, waiting included.",
-      answers: "How fast does a tier take objects?",
+      help: "Gigabytes per second of each store, waiting time included.",
+      answers: "How fast does a tier store objects?",
     }).on(
       "l2.transferred",
       ({ tier, direction, rate }) => direction === "store" ? [rate, { l2_name: tier }] : undefined,
     ),
     histogram("lmcache_mp_l2_load_throughput_GB_per_second", {
       ...THROUGHPUT,
-      help: "Gigabytes a second of each load, waiting included.",
-      answers: "How fast does a tier give objects?",
+      help: "Gigabytes per second of each load, waiting time included.",
+      answers: "How fast does a tier load objects?",
     }).on(
       "l2.transferred",
       ({ tier, direction, rate }) => direction === "load" ? [rate, { l2_name: tier }] : undefined,
     ),
     counter("lmcache_mp_timeouts_total", {
       unit: "{timeout}",
-      help: "Calls given up because they took too long.",
+      help: "Calls to a tier that timed out.",
       answers: "Does a tier hang?",
       labels: ["exception_type"],
       zero: [{ exception_type: exceptionType.values }],

@@ -1,13 +1,14 @@
-import { MISS_REASONS } from "../../../core/events.ts";
-import { type EventMap, LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
+import { catalogue, type EventMap, LATENCY_BOUNDS, SIZE_BOUNDS } from "../../../events/catalogue.ts";
 import { counter, type Family, histogram } from "../metric.ts";
-/** Lookups by clients, and the payload that came and went. */
+import { MISS_REASONS } from "../../../core/events.ts";
+
+/** Lookups by clients, and the payload read and written. */
 export const trafficFamily: Family = {
   name: "metrics.traffic",
   metrics: [
     counter("vitrine_lookups_total", {
       unit: "{lookup}",
-      help: "Objects looked up by GET and HEAD, by where they were found; tier none if nowhere.",
+      help: "Objects looked up by GET and HEAD, by the tier that had them; tier none if no tier had them.",
       answers: "What is the hit rate, and which tier earns it? Divide the rate of result=hit by the rate of all.",
       labels: ["tier", "result"],
       zero: [{ tier: "tiers", result: ["hit"] }, { tier: ["none"], result: ["miss", "error"] }],
@@ -15,15 +16,15 @@ export const trafficFamily: Family = {
     counter("vitrine_lookup_misses_total", {
       unit: "{lookup}",
       help:
-        "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: stored, and how it was lost is forgotten.",
+        "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: it was stored, and the removal history no longer has the reason.",
       answers:
-        "Why do lookups miss? Evictions (watermark, pressure, capacity) mean that a tier is too small. The sum over all reasons is that of vitrine_lookups_total with result=miss.",
+        "Why do lookups miss? Evictions (watermark, pressure, capacity) mean that a tier is too small. The sum over all reasons equals vitrine_lookups_total with result=miss.",
       labels: ["reason"],
       zero: [{ reason: MISS_REASONS }],
     }).on("lookup.finished", ({ keys, result, reason }) => result === "miss" ? [keys, { reason }] : undefined),
     counter("vitrine_read_bytes_total", {
       unit: "By",
-      help: "Payload bytes read out of a tier: whole objects from L1, loads from the others.",
+      help: "Payload bytes read from a tier: whole objects from L1, loads from the others.",
       answers: "Which tier carries the traffic?",
       labels: ["tier"],
       zero: [{ tier: "tiers" }],
@@ -54,22 +55,22 @@ export const httpFamily: Family = {
   metrics: [
     histogram("http_server_request_duration_seconds", {
       unit: "s",
-      help: "Time from a request's arrival at its route to the end of its response.",
+      help: "Time from the arrival of a request at its route to the end of its response.",
       answers: "How many requests, how fast, and with which status?",
       labels: BY_RESPONSE,
       bounds: LATENCY_BOUNDS,
     }).on("http.request.end", (end) => [end.seconds, labelsOf(end)]),
     histogram("http_server_request_body_size_bytes", {
       unit: "By",
-      help: "Length of the request bodies that are not empty.",
-      answers: "How large are the objects that come in?",
+      help: "Length of non-empty request bodies.",
+      answers: "How large are the objects that clients send?",
       labels: BY_RESPONSE,
       bounds: SIZE_BOUNDS,
     }).on("http.body", (body) => body.direction === "request" ? [body.bytes, labelsOf(body)] : undefined),
     histogram("http_server_response_body_size_bytes", {
       unit: "By",
-      help: "Length of the response bodies that are not empty.",
-      answers: "How large are the objects that go out?",
+      help: "Length of non-empty response bodies.",
+      answers: "How large are the objects that clients receive?",
       labels: BY_RESPONSE,
       bounds: SIZE_BOUNDS,
     }).on("http.body", (body) => body.direction === "response" ? [body.bytes, labelsOf(body)] : undefined),
@@ -81,12 +82,35 @@ export const httpFamily: Family = {
     counter("vitrine_http_response_body_bytes_total", {
       unit: "By",
       help: "Body bytes handed to the runtime for sending.",
-      answers: "How much do clients get?",
+      answers: "How much do clients receive?",
     }).on("http.request.end", ({ responseBytes }) => responseBytes),
     counter("vitrine_http_aborted_total", {
       unit: "{request}",
-      help: "Requests whose body broke off on either side.",
-      answers: "Do clients or networks give up?",
+      help: "Requests whose request body or response body was cut short.",
+      answers: "Do clients disconnect, or does the network fail?",
     }).on("http.request.end", ({ outcome, count }) => outcome === "aborted" ? count : undefined),
+  ],
+};
+
+/** Requests refused by access control, and reloads of the token file. */
+export const accessFamily: Family = {
+  name: "metrics.access",
+  metrics: [
+    counter("vitrine_auth_failures_total", {
+      unit: "{request}",
+      help:
+        "Requests refused by access control; missing: no credentials; unknown: unknown credentials; limited: too many unknown credentials from one address; busy: too many passwords were being checked; forbidden: the token does not allow the request.",
+      answers:
+        "Is somebody guessing tokens, or is a client misconfigured? The log has the addresses. Clients that wait for a challenge cause one missing per request.",
+      labels: ["reason"],
+      zero: [{ reason: catalogue["access.refused"].fields.reason.values }],
+    }).on("access.refused", ({ count, reason }) => [count, { reason }]),
+    counter("vitrine_token_file_loads_total", {
+      unit: "{load}",
+      help: "Reloads of the token file; failed: the file is invalid, and the previous tokens stay in effect.",
+      answers: "Was a new token file loaded?",
+      labels: ["outcome"],
+      zero: [{ outcome: catalogue["access.tokens.changed"].fields.outcome.values }],
+    }).on("access.tokens.changed", ({ count, outcome }) => [count, { outcome }]),
   ],
 };

@@ -1,0 +1,151 @@
+import type { RunningCluster } from "./cluster.ts";
+import { EXIT, exitCodeOf, forcedLine, stillLine, stopLine } from "./stop_result.ts";
+
+/** Time for a stop in addition to that of the workers, for the last push, the admin port and the bus. */
+const REST_MS = 5000;
+
+/** Options of a Stopper. */
+export interface StopperOptions {
+  /** The configured time for workers to finish. */
+  readonly timeoutMs: number;
+  /** A clock that does not jump. */
+  readonly nowMs: () => number;
+  readonly after: (ms: number, callback: () => void) => void;
+  /** Prints a line. */
+  readonly say: (line: string) => void;
+  readonly exit: (code: number) => void;
+}
+
+/**
+ * Stops a server at a signal, prints the result in one line, and ends the process with the exit code for it.
+ */
+export class Stopper {
+  readonly #options: StopperOptions;
+  readonly #policy: StopPolicy;
+  readonly #giveUp = new AbortController();
+  #server: Pick<RunningCluster, "stop" | "unsaved"> | undefined;
+  #begunMs: number | undefined;
+  #ended = false;
+
+  constructor(options: StopperOptions) {
+    this.#options = options;
+    this.#policy = new StopPolicy(options.nowMs);
+  }
+
+  /** Aborted if a signal arrives before the server has started; for `startCluster`. */
+  get giveUp(): AbortSignal {
+    return this.#giveUp.signal;
+  }
+
+  /** Handles a signal. */
+  heard(signal: StopSignal): void {
+    const { timeoutMs, nowMs, after } = this.#options;
+    const act = this.#policy.heard(signal);
+    if (act === "force") this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed);
+    if (act !== "stop") return;
+    this.#begunMs = nowMs();
+    after(FORCE_AFTER_MS, () => this.#say(stillLine(this.#unsaved())));
+    after(timeoutMs + REST_MS, () => this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed));
+    if (this.#server === undefined) this.#giveUp.abort(new GivenUp(signal));
+    else void this.#stop(this.#server);
+  }
+
+  /** Called when the server has started; false if it must stop at once. */
+  started(server: Pick<RunningCluster, "stop" | "unsaved">): boolean {
+    this.#server = server;
+    if (this.#begunMs === undefined) return true;
+    void this.#stop(server);
+    return false;
+  }
+
+  async #stop(server: Pick<RunningCluster, "stop">): Promise<void> {
+    const result = await server.stop();
+    this.#end(stopLine(result), exitCodeOf(result));
+  }
+
+  #end(line: string, code: number): void {
+    this.#say(line);
+    this.#ended = true;
+    this.#options.exit(code);
+  }
+
+  #say(line: string): void {
+    if (!this.#ended) this.#options.say(line);
+  }
+
+  #unsaved(): ReturnType<RunningCluster["unsaved"]> {
+    return this.#server?.unsaved() ?? { objects: 0, bytes: 0 };
+  }
+
+  #seconds(): number {
+    return (this.#options.nowMs() - (this.#begunMs ?? 0)) / 1000;
+  }
+}
+
+/** A signal asked for a stop before the server had started. */
+export class GivenUp extends Error {
+  override readonly name = "GivenUp";
+
+  constructor(signal: StopSignal) {
+    super(`stopped before it served: ${signal}`);
+  }
+}
+
+/**
+ * The signals that ask for a stop: those that people and service managers send, and those that would end the process by
+ * default.
+ */
+export const STOP_SIGNALS = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGPROF",
+  "SIGXCPU",
+] as const;
+
+/** The signal that reopens log files. */
+export const REOPEN_SIGNAL = "SIGUSR2";
+
+/** Signals that do not ask for a stop, but would end the process by default. */
+export const HARMLESS_SIGNALS = ["SIGUSR1", REOPEN_SIGNAL, "SIGXFSZ"] as const;
+
+/** A signal that asks for a stop. */
+export type StopSignal = typeof STOP_SIGNALS[number];
+
+/** Time after which a stop can be forced. */
+const FORCE_AFTER_MS = 5000;
+
+/**
+ * Interrupts within this time of one another come from one press of Ctrl-C: the terminal sends one, and a task runner
+ * passes on another.
+ */
+const SAME_PRESS_MS = 1000;
+
+/**
+ * Decides what a signal does. The first one begins a graceful stop. Later ones are ignored, except for a new press of
+ * Ctrl-C after 5 s of stopping: it ends the process at once.
+ */
+export class StopPolicy {
+  readonly #nowMs: () => number;
+  #begunMs: number | undefined;
+  #pressedMs = -Infinity;
+
+  /** `nowMs`: a clock that does not jump. */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  heard(signal: StopSignal): "stop" | "force" | "nothing" {
+    const nowMs = this.#nowMs();
+    const isPress = signal === "SIGINT" && nowMs - this.#pressedMs >= SAME_PRESS_MS;
+    if (isPress) this.#pressedMs = nowMs;
+    if (this.#begunMs === undefined) {
+      this.#begunMs = nowMs;
+      return "stop";
+    }
+    return isPress && nowMs - this.#begunMs >= FORCE_AFTER_MS ? "force" : "nothing";
+  }
+}
