@@ -7,8 +7,7 @@ import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./objects/object_list.ts";
 import { objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
-import type { PagePort } from "./page/page_files.ts";
-import { pageRoutes } from "./page/page_routes.ts";
+import { type PagePort, pageRoutes } from "./page.ts";
 import type { Route } from "./route.ts";
 import { statusRoutes } from "./status.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import * as format from "../../../routes/page/browser/format.js";
+import * as format from "../../page/format.js";
 
 const cases: readonly (readonly [string, (value: number) => string, readonly (readonly [number, string])[]])[] = [
   ["formatCount", format.formatCount, [[0, "0"], [1234567, "1,234,567"]]],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { History } from "../../../routes/page/browser/history.js";
+import { History } from "../../page/history.js";
 
 const shown = (history: History) => {
   const { times, lines } = history.lines;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 
-const css = readFileSync("routes/page/browser/page.css", "utf8");
+const css = readFileSync("page/page.css", "utf8");
 
 /** The colours of the light scheme, or of the dark one, by name. */
 function colorsOf(scheme: "light" | "dark"): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { quantile } from "../../../../routes/page/browser/metrics/quantile.js";
+import { quantile } from "../../../page/metrics/quantile.js";
 
 const samples = (buckets: Readonly<Record<string, number>>) =>
   Object.entries(buckets).map(([le, value]) => ({ id: le, labels: { le }, value }));

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseMetrics } from "../../../../routes/page/browser/metrics/parse_metrics.js";
+import { parseMetrics } from "../../../page/metrics/parse_metrics.js";
 
 const escaped = (value: string) => value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 const written = (value: number) => String(value).replace("Infinity", "Inf");

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readPageFiles } from "../../../routes/page/page_files.ts";
+import { readPageFiles } from "../../routes/page.ts";
 
 test("readPageFiles marks the page with its port, and gives the other port another ETag, when it reads", () => {
   const [service, admin] = (["service", "admin"] as const).map((port) => readPageFiles(port).get("index.html"));

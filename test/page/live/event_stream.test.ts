@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { EventStream } from "../../../../routes/page/browser/live/event_stream.js";
-import { readNdjson } from "../../../../routes/page/browser/live/ndjson.js";
-import { parseRecord } from "../../../../routes/page/browser/live/record.js";
+import { EventStream } from "../../../page/live/event_stream.js";
+import { readNdjson } from "../../../page/live/ndjson.js";
+import { parseRecord } from "../../../page/live/record.js";
 
 function bodyOf(pieces: readonly Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { describe as inWords, parseAccess, seesNumbers } from "../../../../routes/page/browser/session/access.js";
-import { Session } from "../../../../routes/page/browser/session/session.js";
+import { describe as inWords, parseAccess, seesNumbers } from "../../../page/session/access.js";
+import { Session } from "../../../page/session/session.js";
 
 const ACCESS = { open: false, exposed: false, token: "ci", scopes: ["read"], tenant: "", prefix: "" };
 

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { increase } from "../../../../routes/page/browser/metrics/increase.js";
-import { MetricsWindow } from "../../../../routes/page/browser/metrics/metrics_window.js";
-import { parseMetrics } from "../../../../routes/page/browser/metrics/parse_metrics.js";
+import { increase } from "../../../page/metrics/increase.js";
+import { MetricsWindow } from "../../../page/metrics/metrics_window.js";
+import { parseMetrics } from "../../../page/metrics/parse_metrics.js";
 
 const grownOf = (...texts: readonly string[]) => increase(texts.map(parseMetrics));
 
