@@ -1,17 +1,15 @@
 import { Hono } from "hono";
 import { causeText } from "../src/core/cause_text.ts";
 import { VitrineError } from "../src/core/errors.ts";
-import type { AdminOptions } from "./app_options.ts";
+import type { AdminOptions, RequestContext } from "./app_options.ts";
 import { Call } from "./call.ts";
 import { guarded } from "./http/admit.ts";
-import { Cors } from "./http/cors.ts";
-import { refuseForeign } from "./http/foreign_origin.ts";
-import { HostGate } from "./http/host_gate.ts";
+import { Cors, refuseForeign } from "./http/origin.ts";
+import { HostGate } from "./http/host.ts";
 import { type Located, NOWHERE, PathTable } from "./http/path_table.ts";
 import { problem, type Refusal } from "./http/problem.ts";
-import { targetOf } from "./http/request_target.ts";
+import { targetOf } from "./http/target.ts";
 import type { Handler, Route } from "./route.ts";
-import type { RequestContext } from "./sender.ts";
 
 /** The HTTP interface. */
 export interface App {

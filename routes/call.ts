@@ -7,7 +7,7 @@ import type { Publish } from "../src/core/publish.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { LookupListener } from "../src/storage/types.ts";
 import type { Located } from "./http/path_table.ts";
-import type { RequestContext } from "./sender.ts";
+import type { RequestContext } from "./app_options.ts";
 
 const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"]);
 

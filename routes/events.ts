@@ -1,9 +1,8 @@
 import { resolver } from "hono-openapi";
 import * as v from "valibot";
 import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
-import { qualityOf } from "./http/accept.ts";
-import { countedBody } from "./http/counted_body.ts";
-import { refusal } from "./http/refusal.ts";
+import { countedBody } from "./http/reply.ts";
+import { refusal } from "./http/problem.ts";
 import { parseQuery } from "./http/query.ts";
 import type { AdminOptions } from "./app_options.ts";
 import type { Call } from "./call.ts";
@@ -102,4 +101,18 @@ async function bodyOf(
   open: () => ReturnType<AdminOptions["events"]>,
 ): Promise<ReadableStream<Uint8Array> | null> {
   return call.method === "HEAD" ? null : countedBody(call, await open());
+}
+
+/**
+ * The weight that an `Accept` gives a media type, 0 (refused) to 1 (RFC 9110 12.5.1); undefined if it does not name it.
+ * Ranges such as `*`/`*` name nothing.
+ */
+export function qualityOf(accept: string, mediaType: string): number | undefined {
+  for (const element of accept.split(",")) {
+    const [type = "", ...parameters] = element.split(";").map((part) => part.trim().toLowerCase());
+    if (type !== mediaType) continue;
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+    return /^[01](?:\.[0-9]{0,3})?$/.test(weight) ? Math.min(1, Number(weight)) : 1;
+  }
+  return undefined;
 }

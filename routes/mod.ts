@@ -1,16 +1,12 @@
-import { accessRoutes } from "./access.ts";
+import { accessRoutes, healthRoutes, metricsRoutes, statusRoutes } from "./status.ts";
 import type { AdminOptions, AppOptions } from "./app_options.ts";
 import { type App, buildApp } from "./build_app.ts";
 import { eventRoutes } from "./events.ts";
-import { healthRoutes } from "./health.ts";
-import { metricsRoutes } from "./metrics.ts";
 import { objectListRoutes } from "./objects/object_list.ts";
 import { objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
 import { type PagePort, pageRoutes } from "./page.ts";
 import type { Route } from "./route.ts";
-import { statusRoutes } from "./status.ts";
-
 export type { AdminOptions, App, AppOptions };
 
 /** What tells how the server is: on every port. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { VitrineError } from "../src/core/errors.ts";
 import type { Call } from "./call.ts";
 import { noneMatchNames } from "./http/preconditions.ts";
-import { refusal } from "./http/refusal.ts";
+import { refusal } from "./http/problem.ts";
 import type { Route } from "./route.ts";
 
 /** One file of the page. */

@@ -7,7 +7,7 @@ import {
   packHeaders,
   unpackHeaders,
 } from "../../src/core/kept_headers.ts";
-import { responseDirectives } from "./cache_directives.ts";
+import { responseDirectives } from "./cache_control.ts";
 
 /** The prefix of metadata fields that clients name themselves. */
 const META_PREFIX = "vitrine-meta-";

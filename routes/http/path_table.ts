@@ -1,4 +1,4 @@
-import { pathOf } from "./request_target.ts";
+import { pathOf } from "./target.ts";
 
 /** Where a request goes: its route's template, and what stood for the `{name}` in it, still percent-encoded. */
 export interface Located {

@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { Call } from "../call.ts";
-import { pathOf, targetOf } from "./request_target.ts";
+import { pathOf, targetOf } from "./target.ts";
+import { resolver } from "hono-openapi";
+import * as v from "valibot";
 
 /**
  * What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no
@@ -78,4 +80,23 @@ export function problem(
   if (refusal.code === "unauthorized") all["www-authenticate"] = CHALLENGES;
   if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
   return new Response(body, { status, headers: all });
+}
+
+/** One response in the specification of a route. */
+export interface ResponseSpec {
+  readonly description: string;
+  readonly content: Readonly<Record<string, { readonly schema: ReturnType<typeof resolver> }>>;
+}
+
+const problemSchema: v.GenericSchema = v.looseObject({
+  type: v.pipe(v.string(), v.description("Stable URI of the kind of problem, e.g. /problems/precondition-failed.")),
+  title: v.string(),
+  status: v.number(),
+  detail: v.string(),
+  instance: v.pipe(v.string(), v.description("The path of the request.")),
+});
+
+/** A response of the specification that refuses a request with a problem (RFC 9457). */
+export function refusal(description: string): ResponseSpec {
+  return { description, content: { "application/problem+json": { schema: resolver(problemSchema) } } };
 }

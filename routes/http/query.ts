@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
-import { queryOf } from "./request_target.ts";
+import { queryOf } from "./target.ts";
 
 /** Most parameters of one query. */
 const MAX_PARAMETERS = 256;

@@ -5,7 +5,7 @@ import type { Explanation, Storage } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
-import { queryOf } from "../http/request_target.ts";
+import { queryOf } from "../http/target.ts";
 
 const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.metadata({ description: text }));

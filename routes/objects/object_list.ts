@@ -7,7 +7,7 @@ import { etagOf } from "../../src/core/object.ts";
 import type { ListEntry, Storage } from "../../src/storage/types.ts";
 import { forbid } from "../http/admit.ts";
 import { parseQuery } from "../http/query.ts";
-import { refusal } from "../http/refusal.ts";
+import { refusal } from "../http/problem.ts";
 import { replyJson } from "../http/reply.ts";
 import type { Call } from "../call.ts";
 import type { AppOptions } from "../app_options.ts";

@@ -2,7 +2,7 @@ import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
 import type { ObjectRead } from "../../src/storage/types.ts";
 import type { Call } from "../call.ts";
 import { asksWhy, explainObject } from "./explain.ts";
-import { dispositionOf } from "../http/disposition.ts";
+import { dispositionOf } from "../http/content_type.ts";
 import { addKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { matchNames, noneMatchNames } from "../http/preconditions.ts";

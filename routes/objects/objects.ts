@@ -3,7 +3,7 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { explainSpec } from "./explain.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { writePrecondition } from "../http/preconditions.ts";
-import { refusal } from "../http/refusal.ts";
+import { refusal } from "../http/problem.ts";
 import { readObject } from "./object_read.ts";
 import { writeObject } from "./object_write.ts";
 import type { AppOptions } from "../app_options.ts";

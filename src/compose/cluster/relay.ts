@@ -1,6 +1,6 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
-import { targetOf } from "../../../routes/http/request_target.ts";
+import { targetOf } from "../../../routes/http/target.ts";
 import { causeText } from "../../core/cause_text.ts";
 import { VitrineError } from "../../core/errors.ts";
 import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { qualityOf } from "../../../routes/http/accept.ts";
+import { qualityOf } from "../../routes/events.ts";
 
 const accepts: readonly (readonly [accept: string, weight: number | undefined])[] = [
   ["", undefined],
