@@ -1,14 +1,16 @@
-import { resolver } from "hono-openapi";
+import { Hono } from "hono";
+import { describeRoute, resolver } from "hono-openapi";
 import * as v from "valibot";
-import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
+import { type EventFormat, typesOf } from "../src/events/live/wanted_events.ts";
 import { countedBody } from "./http/reply.ts";
 import { refusal } from "./http/problem.ts";
-import { parseQuery } from "./http/query.ts";
+import { allow } from "./http/access.ts";
+import { query } from "./http/query.ts";
 import type { AdminOptions } from "./app_options.ts";
-import type { Call } from "./call.ts";
-import type { Route } from "./route.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Env } from "./env.ts";
 
-const query = v.strictObject({
+const eventsQuery = v.strictObject({
   type: v.optional(
     v.pipe(
       v.string(),
@@ -36,13 +38,11 @@ const recordSchema = v.looseObject({
 const TYPES: Readonly<Record<EventFormat, string>> = { sse: "text/event-stream", ndjson: "application/x-ndjson" };
 
 /** The events, as they happen. */
-export function eventRoutes({ events }: AdminOptions): readonly Route[] {
-  return [{
-    method: "GET",
-    template: "/v1/events",
-    scopes: ["admin"],
-    query,
-    spec: {
+export function eventRoutes({ access, events }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  app.get(
+    "/v1/events",
+    describeRoute({
       summary: "The events as they happen, until the client goes away",
       tags: ["events"],
       parameters: [{
@@ -63,9 +63,17 @@ export function eventRoutes({ events }: AdminOptions): readonly Route[] {
         404: refusal("Observability is off"),
         503: refusal("As many as may listen do, or the server is shutting down"),
       },
-    },
-    async handler(call, request) {
-      const wanted = wantedBy(request);
+    }),
+    allow({ access, scopes: ["admin"] }),
+    query(eventsQuery, { lists: ["type"] }),
+    async (c) => {
+      const { type, tenant, last_event_id } = c.req.valid("query");
+      const wanted = {
+        format: formatOf(c.req.header("accept") ?? ""),
+        types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
+        tenant,
+        lastEventId: c.req.header("last-event-id") ?? last_event_id,
+      };
       const headers = {
         "content-type": TYPES[wanted.format],
         "cache-control": "no-store",
@@ -74,19 +82,10 @@ export function eventRoutes({ events }: AdminOptions): readonly Route[] {
         // nginx would hold the records back.
         "x-accel-buffering": "no",
       };
-      return new Response(await bodyOf(call, () => events(wanted)), { headers });
+      return new Response(await bodyOf(c.get("exchange"), () => events(wanted)), { headers });
     },
-  }];
-}
-
-function wantedBy(request: Request): WantedEvents {
-  const { type, tenant, last_event_id } = parseQuery(query, request, { lists: ["type"] });
-  return {
-    format: formatOf(request.headers.get("accept") ?? ""),
-    types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
-    tenant,
-    lastEventId: request.headers.get("last-event-id") ?? last_event_id,
-  };
+  );
+  return app;
 }
 
 /** Lines of JSON, unless Server-Sent Events are named and wanted no less. */
@@ -97,10 +96,10 @@ function formatOf(accept: string): EventFormat {
 
 /** HEAD opens nothing. */
 async function bodyOf(
-  call: Call,
+  exchange: Exchange,
   open: () => ReturnType<AdminOptions["events"]>,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  return call.method === "HEAD" ? null : countedBody(call, await open());
+  return exchange.method === "HEAD" ? null : countedBody(exchange, await open());
 }
 
 /**

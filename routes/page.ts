@@ -1,12 +1,15 @@
+import { Hono } from "hono";
+import { describeRoute } from "hono-openapi";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { VitrineError } from "../src/core/errors.ts";
-import type { Call } from "./call.ts";
+import type { Exchange } from "./exchange.ts";
 import { noneMatchNames } from "./http/preconditions.ts";
 import { refusal } from "./http/problem.ts";
-import type { Route } from "./route.ts";
+import type { Env } from "./env.ts";
+import { restPaths } from "./http/target.ts";
 
 /** One file of the page. */
 interface PageFile {
@@ -56,6 +59,9 @@ export function readPageFiles(port: PagePort): ReadonlyMap<string, PageFile> {
   }));
 }
 
+/** The files of the page follow this in a path. */
+const FILES = "/page/";
+
 const importMap = /<script type="importmap">(?<text>[^<]*)<\/script>/;
 
 /** Nothing from elsewhere and nothing inline but the import map, which is named by its digest. */
@@ -66,7 +72,7 @@ function securityPolicy({ bytes }: PageFile): string {
 }
 
 function sendFile(
-  call: Call,
+  exchange: Exchange,
   { headers }: Request,
   { file, more = {} }: { readonly file: PageFile; readonly more?: Readonly<Record<string, string>> },
 ): Response {
@@ -76,43 +82,42 @@ function sendFile(
   if (noneMatch !== null && noneMatchNames(noneMatch, etag)) {
     return new Response(null, { status: 304, headers: shared });
   }
-  call.answers(bytes.byteLength);
+  exchange.answers(bytes.byteLength);
   return new Response(bytes, {
     headers: { ...shared, "content-type": type, "content-length": String(bytes.byteLength) },
   });
 }
 
 /** The page that shows what happens inside, and the files it consists of. */
-export function pageRoutes(port: PagePort): readonly Route[] {
+export function pageRoutes(port: PagePort): Hono<Env> {
   const files = readPageFiles(port);
   const index = files.get("index.html");
   if (index === undefined) throw new Error("read page: no index.html");
   const policy = { "content-security-policy": securityPolicy(index), "referrer-policy": "no-referrer" };
   const unchanged = { description: "`If-None-Match` names what the browser has" };
-  return [
-    {
-      method: "GET",
-      template: "/",
-      spec: {
-        summary: "A page that shows what happens inside, live",
-        tags: ["status"],
-        responses: { 200: { description: "HTML" }, 304: unchanged },
-      },
-      handler: (call, request) => sendFile(call, request, { file: index, more: policy }),
+  const app = new Hono<Env>();
+  app.get(
+    "/",
+    describeRoute({
+      summary: "A page that shows what happens inside, live",
+      tags: ["status"],
+      responses: { 200: { description: "HTML" }, 304: unchanged },
+    }),
+    (c) => sendFile(c.get("exchange"), c.req.raw, { file: index, more: policy }),
+  );
+  app.on(
+    "GET",
+    restPaths(FILES, "file"),
+    describeRoute({
+      summary: "What the page consists of",
+      tags: ["status"],
+      responses: { 200: { description: "A file" }, 304: unchanged, 404: refusal("No such file") },
+    }),
+    (c) => {
+      const file = files.get(c.req.path.slice(FILES.length));
+      if (file === undefined) throw new VitrineError("not_found", "find file of the page: no such file");
+      return sendFile(c.get("exchange"), c.req.raw, { file });
     },
-    {
-      method: "GET",
-      template: "/page/{file}",
-      spec: {
-        summary: "What the page consists of",
-        tags: ["status"],
-        responses: { 200: { description: "A file" }, 304: unchanged, 404: refusal("No such file") },
-      },
-      handler: (call, request) => {
-        const file = files.get(call.located.parameter);
-        if (file === undefined) throw new VitrineError("not_found", "find file of the page: no such file");
-        return sendFile(call, request, { file });
-      },
-    },
-  ];
+  );
+  return app;
 }

@@ -1,116 +1,108 @@
-import { replyJson, replyText } from "./http/reply.ts";
-import type { AdminOptions } from "./app_options.ts";
-import type { Route } from "./route.ts";
-import type { Call } from "./call.ts";
-import { resolver } from "hono-openapi";
+import { Hono } from "hono";
+import { describeRoute, resolver } from "hono-openapi";
 import * as v from "valibot";
-import { type Scope, SCOPES } from "../src/access/scope.ts";
+import { SCOPES } from "../src/access/scope.ts";
+import type { AdminOptions } from "./app_options.ts";
+import type { Env } from "./env.ts";
+import type { Exchange } from "./exchange.ts";
+import { allow } from "./http/access.ts";
+import { replyJson, replyText } from "./http/reply.ts";
 
-/** What is inside, as JSON. */
-export function statusRoutes({ status, config, version }: AdminOptions): readonly Route[] {
-  const about = (summary: string) => ({ summary, tags: ["status"], responses: { 200: { description: "JSON" } } });
-  return [
-    {
-      method: "GET",
-      template: "/status",
-      scopes: ["admin"],
-      spec: about("Tiers, queues, event bus: a snapshot"),
-      handler: async (call) => replyJson(call, await status()),
-    },
-    {
-      method: "GET",
-      template: "/config",
-      scopes: ["admin"],
-      spec: about("The effective settings, without secrets"),
-      handler: (call) => replyJson(call, config()),
-    },
-    {
-      method: "GET",
-      template: "/version",
-      scopes: ["admin"],
-      spec: about("Version and runtime"),
-      handler: (call) => replyJson(call, version),
-    },
-  ];
-}
-
-const TEXT = "text/plain; charset=utf-8";
-const content = { "text/plain": { schema: { type: "string" as const } } };
+const text = { "text/plain": { schema: { type: "string" as const } } };
 
 /** Liveness and readiness. */
-export function healthRoutes({ isAlive, unready }: AdminOptions): readonly Route[] {
-  return [
-    {
-      method: "GET",
-      template: "/healthz",
-      spec: {
-        summary: "Whether the process is worth keeping",
-        tags: ["health"],
-        responses: {
-          200: { description: "Yes", content },
-          503: { description: "A worker hangs and cannot be stopped: restart", content },
+export function healthRoutes({ isAlive, unready }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  app.get(
+    "/healthz",
+    describeRoute({
+      summary: "Whether the process is worth keeping",
+      tags: ["health"],
+      responses: {
+        200: { description: "Yes", content: text },
+        503: { description: "A worker hangs and cannot be stopped: restart", content: text },
+      },
+    }),
+    (c) => isAlive() ? replyHealth(c.get("exchange"), "ok", 200) : replyHealth(c.get("exchange"), "not ok", 503),
+  );
+  app.get(
+    "/readyz",
+    describeRoute({
+      summary: "Whether traffic may come",
+      tags: ["health"],
+      responses: {
+        200: { description: "Ready", content: text },
+        503: {
+          description:
+            "Starting, stopping, a tier cannot be used, or the storage thread stands still: the text says why",
+          content: text,
         },
       },
-      handler: (call) => {
-        const yes = isAlive();
-        return tell(call, yes ? "ok" : "not ok", yes);
-      },
+    }),
+    (c) => {
+      const reason = unready();
+      return reason === undefined
+        ? replyHealth(c.get("exchange"), "ready", 200)
+        : replyHealth(c.get("exchange"), `not ready: ${reason}`, 503);
     },
-    {
-      method: "GET",
-      template: "/readyz",
-      spec: {
-        summary: "Whether traffic may come",
-        tags: ["health"],
-        responses: {
-          200: { description: "Ready", content },
-          503: {
-            description:
-              "Starting, stopping, a tier cannot be used, or the storage thread stands still: the text says why",
-            content,
-          },
-        },
-      },
-      handler: (call) => {
-        const why = unready();
-        return tell(call, why === undefined ? "ready" : `not ready: ${why}`, why === undefined);
-      },
-    },
-  ];
+  );
+  return app;
 }
 
-function tell(call: Call, text: string, yes: boolean): Response {
-  return replyText(call, `${text}\n`, { type: TEXT, status: yes ? 200 : 503 });
+function replyHealth(exchange: Exchange, line: string, status: 200 | 503): Response {
+  return replyText(exchange, `${line}\n`, { type: "text/plain; charset=utf-8", status });
+}
+
+/** The server's state, settings and version, as JSON. */
+export function statusRoutes({ access, status, config, version }: AdminOptions): Hono<Env> {
+  const describe = (summary: string) =>
+    describeRoute({ summary, tags: ["status"], responses: { 200: { description: "JSON" } } });
+  const admin = allow({ access, scopes: ["admin"] });
+  const app = new Hono<Env>();
+  app.get(
+    "/status",
+    describe("A snapshot of the tiers, the queues and the event bus"),
+    admin,
+    async (c) => replyJson(c.get("exchange"), await status()),
+  );
+  app.get(
+    "/config",
+    describe("The effective settings, without secrets"),
+    admin,
+    (c) => replyJson(c.get("exchange"), config()),
+  );
+  app.get("/version", describe("Version and runtime"), admin, (c) => replyJson(c.get("exchange"), version));
+  return app;
 }
 
 /** The metrics in Prometheus' text format 0.0.4. */
-export function metricsRoutes({ metricsText, metricsAreOpen }: AdminOptions): readonly Route[] {
-  return [{
-    method: "GET",
-    template: "/metrics",
-    ...(metricsAreOpen ? {} : { scopes: ["metrics", "admin"] }),
-    spec: { summary: "Metrics for Prometheus", tags: ["status"], responses: { 200: { description: "Text" } } },
-    handler: async (call) => replyText(call, await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
-  }];
+export function metricsRoutes({ access, metricsText, metricsAreOpen }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  if (!metricsAreOpen) app.get("/metrics", allow({ access, scopes: ["metrics", "admin"] }));
+  app.get(
+    "/metrics",
+    describeRoute({ summary: "Metrics for Prometheus", tags: ["status"], responses: { 200: { description: "Text" } } }),
+    async (c) =>
+      replyText(c.get("exchange"), await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
+  );
+  return app;
 }
 
-const scope = v.picklist(SCOPES);
 const accessSchema = v.object({
   open: v.pipe(v.boolean(), v.description("No tokens are configured: whoever reaches the server may do everything.")),
   exposed: v.pipe(v.boolean(), v.description("It listens on more than its machine's loopback.")),
   token: v.optional(v.pipe(v.string(), v.description("The token's id."))),
-  scopes: v.array(scope),
+  scopes: v.array(v.picklist(SCOPES)),
   tenant: v.optional(v.pipe(v.string(), v.description("Whose objects; missing: the request says."))),
   prefix: v.pipe(v.string(), v.description("Every key has to start with it.")),
 });
 
-/** What the one who asks may do. */
-export function accessRoutes({ access, isExposed }: AdminOptions): readonly Route[] {
-  return [{
-    method: "GET",
-    template: "/v1/access",
-    scopes: SCOPES,
-    spec: {
+/** What the sender of a request may do. */
+export function accessRoutes({ access, isExposed }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  app.get(
+    "/v1/access",
+    describeRoute({
       summary: "What you may do",
       tags: ["status"],
       responses: {
@@ -119,18 +111,21 @@ export function accessRoutes({ access, isExposed }: AdminOptions): readonly Rout
           content: { "application/json": { schema: resolver(accessSchema) } },
         },
       },
-    },
-    handler: (call) => {
-      const { tokenId, scopes, tenant, anyTenant, prefix } = call.grant;
+    }),
+    allow({ access, scopes: SCOPES }),
+    (c) => {
+      const exchange = c.get("exchange");
+      const { tokenId, scopes, tenant, anyTenant, prefix } = exchange.grant;
       const answer: v.InferInput<typeof accessSchema> = {
         open: access.isOpen,
         exposed: isExposed,
         ...(tokenId === "" ? {} : { token: tokenId }),
-        scopes: SCOPES.filter((each: Scope) => scopes.has(each)),
+        scopes: SCOPES.filter((each) => scopes.has(each)),
         ...(anyTenant ? {} : { tenant }),
         prefix,
       };
-      return replyJson(call, answer);
+      return replyJson(exchange, answer);
     },
-  }];
+  );
+  return app;
 }

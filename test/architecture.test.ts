@@ -91,7 +91,7 @@ test("the import table refuses when an arrow is forbidden", () => {
     ["routes/objects/objects.ts", "src/main.ts", false],
     ["src/elsewhere/x.ts", "src/core/key.ts", true],
     ["page/main.js", "node:fs", false],
-    ["page/main.js", "routes/route.ts", false],
+    ["page/main.js", "routes/app.ts", false],
   ];
   expect(forbidden.filter(([path, target, typeOnly]) => isAllowed(path, { target, typeOnly }))).toEqual([]);
   expect(isAllowed("src/l1/arena/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);

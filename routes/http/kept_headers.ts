@@ -12,8 +12,13 @@ import { responseDirectives } from "./cache_control.ts";
 /** The prefix of metadata fields that clients name themselves. */
 const META_PREFIX = "vitrine-meta-";
 
-const AS_GIVEN = ["content-disposition", "content-language", "expires"] as const;
-const SERVED: ReadonlySet<string> = new Set([...AS_GIVEN, "cache-control", "content-encoding"]);
+const SERVED: ReadonlySet<string> = new Set([
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "expires",
+]);
 const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
 
 /**
@@ -22,23 +27,31 @@ const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
  */
 export function parseKeptHeaders(headers: Headers): string | undefined {
   const fields: HeaderField[] = [];
-  const keep = (name: string, value: string): void => {
+  for (const [name, given] of headers) {
+    const value = keptValue(name, given);
+    if (value === undefined) continue;
     if (!isFieldValue(value)) throw new VitrineError("bad_request", `parse ${name}: not the value of a header field`);
     fields.push([name, value]);
-  };
-  for (const name of AS_GIVEN) {
-    const value = headers.get(name) ?? "";
-    if (value !== "") keep(name, value);
-  }
-  const directives = responseDirectives(headers.get("cache-control") ?? "");
-  if (directives !== "") keep("cache-control", directives);
-  const codings = parseCodings(headers.get("content-encoding") ?? "");
-  if (codings !== "") keep("content-encoding", codings);
-  for (const [name, value] of headers) {
-    if (name === META_PREFIX) throw new VitrineError("bad_request", `parse ${META_PREFIX}*: a name is missing`);
-    if (name.startsWith(META_PREFIX)) keep(name, value);
   }
   return fields.length === 0 ? undefined : packBounded(fields);
+}
+
+/** The value that is kept of a header field; undefined if the field is not kept. */
+function keptValue(name: string, value: string): string | undefined {
+  switch (name) {
+    case "content-disposition":
+    case "content-language":
+    case "expires":
+      return value || undefined;
+    case "cache-control":
+      return responseDirectives(value) || undefined;
+    case "content-encoding":
+      return parseCodings(value) || undefined;
+    case META_PREFIX:
+      throw new VitrineError("bad_request", `parse ${META_PREFIX}*: a name is missing`);
+    default:
+      return name.startsWith(META_PREFIX) ? value : undefined;
+  }
 }
 
 /**

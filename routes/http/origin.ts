@@ -1,4 +1,4 @@
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
 import type { Refusal } from "./problem.ts";
 
 /** How long a browser may remember the answer to a preflight. */
@@ -23,28 +23,41 @@ const EXPOSED = [
 const NAMES = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9a-z-]+)*$/i;
 
 /**
- * Lets pages of the origins that are configured use the server (Fetch Standard 3.2), but no credentials of the browser.
+ * Decides what web pages may do (Fetch Standard 3.2): those of the configured origins what their token allows, without
+ * the browser's own credentials; those of any other origin nothing.
  */
-export class Cors {
+export class OriginPolicy {
   readonly #origins: ReadonlySet<string>;
 
-  /** `origins`: as browsers write them. */
-  constructor(origins: readonly string[]) {
-    this.#origins = new Set(origins);
+  /** `corsOrigins`: as browsers write them. */
+  constructor(corsOrigins: readonly string[]) {
+    this.#origins = new Set(corsOrigins);
   }
 
-  /** Whether a request comes from the page of such an origin. */
-  allows({ headers }: Request): boolean {
-    return this.#origins.has(headers.get("origin") ?? "");
+  /**
+   * The reason to refuse a request that a page of another origin sends; undefined if there is none. Programs send
+   * neither field. A link that somebody follows to this server is let in.
+   */
+  refuse(request: Request): Refusal | undefined {
+    const { method, headers } = request;
+    if (this.#allows(request)) return undefined;
+    const origin = headers.get("origin");
+    if (origin !== null && !isOwn(origin, headers.get("host") ?? "")) {
+      return { code: "foreign_origin", message: `check Origin: not this server: ${origin.slice(0, 255)}` };
+    }
+    const site = headers.get("sec-fetch-site");
+    if (site !== "cross-site" && site !== "same-site") return undefined;
+    const isVisit = (method === "GET" || method === "HEAD") && headers.get("sec-fetch-dest") === "document";
+    return isVisit ? undefined : { code: "foreign_origin", message: `check Sec-Fetch-Site: ${site}` };
   }
 
-  /** The answer to a preflight of such a page; undefined if the request is none. */
-  preflight(call: Call, request: Request): Response | undefined {
+  /** The answer to a preflight of a page of a configured origin; undefined if the request is none. */
+  preflight(exchange: Exchange, request: Request): Response | undefined {
     const { headers } = request;
-    if (request.method !== "OPTIONS" || !headers.has("access-control-request-method") || !this.allows(request)) {
+    if (request.method !== "OPTIONS" || !headers.has("access-control-request-method") || !this.#allows(request)) {
       return undefined;
     }
-    call.answers(0);
+    exchange.answers(0);
     const asked = headers.get("access-control-request-headers") ?? "";
     return new Response(null, {
       status: 204,
@@ -56,30 +69,20 @@ export class Cors {
     });
   }
 
-  /** Says in an answer whose pages may see it. */
-  mark(request: Request, response: Response): Response {
-    // An answer that is remembered is not that of another origin.
-    response.headers.append("vary", "Origin");
-    if (!this.allows(request)) return response;
-    response.headers.set("access-control-allow-origin", request.headers.get("origin") ?? "");
-    response.headers.set("access-control-expose-headers", EXPOSED);
-    return response;
+  /** Notes in an answer which pages may see it. */
+  mark(request: Request, response: Response): void {
+    if (this.#origins.size === 0) return;
+    const { headers } = response;
+    // A cache must not give the answer to a page of another origin.
+    headers.append("vary", "Origin");
+    if (!this.#allows(request)) return;
+    headers.set("access-control-allow-origin", request.headers.get("origin") ?? "");
+    headers.set("access-control-expose-headers", EXPOSED);
   }
-}
 
-/**
- * Gives the reason to refuse a request that a page of another origin sends (Fetch Standard 3.2, Fetch Metadata), else
- * undefined. Programs send neither field. A link to here that somebody follows passes.
- */
-export function refuseForeign({ method, headers }: Pick<Request, "method" | "headers">): Refusal | undefined {
-  const origin = headers.get("origin");
-  if (origin !== null && !isOwn(origin, headers.get("host") ?? "")) {
-    return { code: "foreign_origin", message: `check Origin: not this server: ${origin.slice(0, 255)}` };
+  #allows(request: Request): boolean {
+    return this.#origins.size > 0 && this.#origins.has(request.headers.get("origin") ?? "");
   }
-  const site = headers.get("sec-fetch-site");
-  if (site !== "cross-site" && site !== "same-site") return undefined;
-  const isVisit = (method === "GET" || method === "HEAD") && headers.get("sec-fetch-dest") === "document";
-  return isVisit ? undefined : { code: "foreign_origin", message: `check Sec-Fetch-Site: ${site}` };
 }
 
 /** True if an Origin is that of the server under this Host. `null` is nobody's; several in one field are none. */

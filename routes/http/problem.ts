@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { ErrorCode } from "../../src/core/errors.ts";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
 import { pathOf, targetOf } from "./target.ts";
 import { resolver } from "hono-openapi";
 import * as v from "valibot";
@@ -52,7 +52,7 @@ const CHALLENGES = 'Basic realm="vitrine", charset="UTF-8", Bearer realm="vitrin
 
 /** The one place where a refusal becomes a status and an RFC 9457 body. */
 export function problem(
-  call: Call,
+  exchange: Exchange,
   request: Request,
   refusal: Refusal,
   headers: Readonly<Record<string, string>> = {},
@@ -67,7 +67,7 @@ export function problem(
     instance: pathOf(targetOf(request.url) ?? "/"),
   });
   const bytes = Buffer.byteLength(body);
-  call.answers(bytes);
+  exchange.answers(bytes);
   const all: Record<string, string> = {
     "content-type": "application/problem+json",
     "content-length": String(bytes),

@@ -1,9 +1,27 @@
+import type { MiddlewareHandler } from "hono";
+import { resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
+import type { Env } from "../env.ts";
 import { queryOf } from "./target.ts";
 
 /** Most parameters of one query. */
 const MAX_PARAMETERS = 256;
+
+/**
+ * Validates the query string with parseQuery for `c.req.valid("query")`, and describes its parameters. hono-openapi's
+ * own validator lets parameters repeat.
+ */
+export function query<Schema extends v.GenericSchema<object, object>>(
+  schema: Schema,
+  options: { readonly lists?: readonly string[] } = {},
+): MiddlewareHandler<Env, string, { in: { query: v.InferInput<Schema> }; out: { query: v.InferOutput<Schema> } }> {
+  const middleware: MiddlewareHandler<Env> = async (c, next) => {
+    c.req.addValidatedData("query", parseQuery(schema, c.req.raw, options));
+    await next();
+  };
+  return Object.assign(middleware, { [uniqueSymbol]: { target: "query", ...resolver(schema) } });
+}
 
 /**
  * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request, as do more

@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
 
 /** A text answer whose bytes are counted. */
 export function replyText(
-  call: Call,
+  exchange: Exchange,
   text: string,
   options: { readonly type: string; readonly status?: number },
 ): Response {
   const bytes = Buffer.byteLength(text);
-  call.answers(bytes);
+  exchange.answers(bytes);
   const headers = {
     "content-type": options.type,
     "content-length": String(bytes),
@@ -19,24 +19,27 @@ export function replyText(
 }
 
 /** A JSON answer whose bytes are counted. */
-export function replyJson(call: Call, value: unknown, status = 200): Response {
-  return replyText(call, JSON.stringify(value), { type: "application/json", status });
+export function replyJson(exchange: Exchange, value: unknown, status = 200): Response {
+  return replyText(exchange, JSON.stringify(value), { type: "application/json", status });
 }
 
 /**
  * An endless body, its bytes counted as it is read. A client that goes away ends it as well as its own end does: it has
  * no length to fall short of.
  */
-export function countedBody(call: Call, body: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array> {
+export function countedBody(
+  exchange: Exchange,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   let bytesSent = 0;
   let isOver = false;
   // A cancel ends the read that waits, too.
   const over = (outcome: "complete" | "aborted") => {
-    if (!isOver) call.bodyEnded({ outcome, bytesSent });
+    if (!isOver) exchange.bodyEnded({ outcome, bytesSent });
     isOver = true;
   };
-  call.endlessBodyFollows();
+  exchange.endlessBodyFollows();
   return new ReadableStream({
     async pull(controller) {
       try {

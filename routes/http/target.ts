@@ -32,3 +32,33 @@ export function queryOf(url: string): URLSearchParams {
   const query = target.indexOf("?");
   return new URLSearchParams(query < 0 ? "" : target.slice(query));
 }
+
+/** The keys of objects follow this in a path. */
+export const OBJECTS = "/v1/objects/";
+
+/** The name of the routes of one object. */
+export const OBJECT_ROUTE = "/v1/objects/{key}";
+
+/** The key in the path of an object as it was sent, percent-encoded; "" if the path is not one of an object. */
+export function encodedKey(path: string): string {
+  return path.startsWith(OBJECTS) ? path.slice(OBJECTS.length) : "";
+}
+
+/**
+ * Hono's paths of a route that ends with a parameter of any characters, slashes included, or of none. (`.` would not
+ * match U+2028, which Deno hands over unencoded.)
+ */
+export function restPaths(prefix: string, parameter: string): string[] {
+  return [`${prefix}:${parameter}{[^]+}`, prefix];
+}
+
+/** The names of routes by Hono's paths: `/v1/objects/{key}` for both of `restPaths("/v1/objects/", "key")`. */
+export function routeNames(paths: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Map(paths.map((path) => [path, path]));
+  for (const path of paths) {
+    const [prefix = "", parameter] = path.split(/:(\w+)/);
+    if (parameter === undefined) continue;
+    for (const each of [path, prefix]) names.set(each, `${prefix}{${parameter}}`);
+  }
+  return names;
+}

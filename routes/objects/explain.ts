@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { ObjectKey } from "../../src/core/key.ts";
 import { MISS_REASONS } from "../../src/core/miss_reason.ts";
 import type { Explanation, Storage } from "../../src/storage/types.ts";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
+import { parseObjectKey } from "../http/object_key.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
 import { queryOf } from "../http/target.ts";
@@ -41,30 +42,33 @@ const explanationSchema = v.object({
   ),
 });
 
-// Others mean nothing to an object, and may come along.
-const explainQuery = v.object({
-  explain: v.pipe(
-    v.literal("1", "explain is not 1"),
-    v.metadata({ description: "1: say what would be tried, and why it hits or misses, in place of the object." }),
-  ),
-});
+// Other parameters mean nothing to an object: they are ignored.
+const explainQuery = v.object({ explain: v.literal("1", "explain is not 1") });
 
-/** The schemas of the question and its answer, for the specification. */
-export const explainSpec: { readonly query: v.GenericSchema; readonly answer: v.GenericSchema } = {
-  query: v.partial(explainQuery),
+/** The parameter and its answer in the specification. */
+export const explainSpec = {
+  parameter: {
+    in: "query" as const,
+    name: "explain",
+    description: "1: say what would be tried, and why it hits or misses, in place of the object.",
+    schema: { type: "string" as const, enum: ["1"] },
+  },
   answer: explanationSchema,
 };
 
-/** Whether a request asks why in place of what. Throws bad_request if it asks in another way than `explain=1`. */
-export function asksWhy(call: Call, request: Request): boolean {
-  if (!call.located.hasQuery || !queryOf(request.url).has("explain")) return false;
+/**
+ * Answers `explain=1` with what a GET of the key would find, with 200 also where that is a miss; undefined if the query
+ * has no `explain`. Throws bad_request if its value is another.
+ */
+export function explainObject(
+  storage: Storage,
+  exchange: Exchange,
+  request: Request,
+): Promise<Response> | undefined {
+  if (!queryOf(request.url).has("explain")) return undefined;
+  const key = parseObjectKey(exchange, request);
   parseQuery(explainQuery, request);
-  return true;
-}
-
-/** Answers what a GET of the key would find; 200 also where that is a miss. */
-export async function explainObject(storage: Storage, call: Call, key: ObjectKey): Promise<Response> {
-  return replyJson(call, explanationOf(key, await storage.explain(key)));
+  return storage.explain(key).then((explanation) => replyJson(exchange, explanationOf(key, explanation)));
 }
 
 function explanationOf(

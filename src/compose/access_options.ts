@@ -1,4 +1,4 @@
-import type { AdminOptions } from "../../routes/mod.ts";
+import type { AdminOptions } from "../../routes/app.ts";
 import type { Config } from "../config.ts";
 import { isExposed } from "../config/exposure.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createAdminApp } from "../../routes/mod.ts";
+import { createAdminApp } from "../../routes/app.ts";
 import { publicConfig } from "../config/public_config.ts";
 import { systemClock } from "../core/clock.ts";
 import { shareRuns } from "../core/share_runs.ts";

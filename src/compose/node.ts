@@ -1,4 +1,4 @@
-import { type App, createApp } from "../../routes/mod.ts";
+import { type App, createApp } from "../../routes/app.ts";
 import type { Access } from "../access/access.ts";
 import type { Config } from "../config.ts";
 import { publicConfig } from "../config/public_config.ts";

@@ -1,4 +1,4 @@
-import { type App, createApp } from "../../routes/mod.ts";
+import { type App, createApp } from "../../routes/app.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";

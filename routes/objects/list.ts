@@ -1,19 +1,19 @@
 import { Buffer } from "node:buffer";
-import { resolver } from "hono-openapi";
+import { Hono } from "hono";
+import { describeRoute, resolver } from "hono-openapi";
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEY_BYTES } from "../../src/core/key.ts";
 import { etagOf } from "../../src/core/object.ts";
 import type { ListEntry, Storage } from "../../src/storage/types.ts";
-import { forbid } from "../http/admit.ts";
-import { parseQuery } from "../http/query.ts";
+import { allow, forbid } from "../http/access.ts";
+import { query } from "../http/query.ts";
 import { refusal } from "../http/problem.ts";
 import { replyJson } from "../http/reply.ts";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
 import type { AppOptions } from "../app_options.ts";
-import type { Route } from "../route.ts";
+import type { Env } from "../env.ts";
 
-const TEMPLATE = "/v1/objects";
 const tier = v.optional(
   v.pipe(v.string(), v.nonEmpty("tier is empty"), v.description("Only this tier: l1, or an L2 adapter's name.")),
 );
@@ -63,60 +63,58 @@ const clearSchema = v.object({
 const json = (schema: v.GenericSchema) => ({ "application/json": { schema: resolver(schema) } });
 
 /** All objects of a tenant: listing and clearing. */
-export function objectListRoutes({ storage }: AppOptions): readonly Route[] {
-  return [
-    {
-      method: "GET",
-      template: TEMPLATE,
-      scopes: ["read"],
-      query: listQuery,
-      spec: {
-        summary: "List a tenant's objects in the byte order of their keys",
-        tags: ["objects"],
-        responses: {
-          200: { description: "One page", content: json(listSchema) },
-          400: refusal("Bad query, such as a tier that is not there"),
-          503: refusal("A tier failed"),
-        },
+export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  app.get(
+    "/v1/objects",
+    describeRoute({
+      summary: "List a tenant's objects in the byte order of their keys",
+      tags: ["objects"],
+      responses: {
+        200: { description: "One page", content: json(listSchema) },
+        400: refusal("Bad query, such as a tier that is not there"),
+        503: refusal("A tier failed"),
       },
-      async handler(call, request) {
-        const query = parseQuery(listQuery, request);
-        const { entries, more } = await storage.list({
-          tenant: call.tenant,
-          prefix: allowedPrefix(call, request, query.prefix),
-          limit: query.limit,
-          after: decodeCursor(query.cursor),
-          tier: knownTier(storage, query.tier),
-        });
-        const last = entries.at(-1);
-        const next = more && last !== undefined ? { next_cursor: encodeCursor(last.key) } : {};
-        return replyJson(call, { objects: entries.map(objectOf), ...next });
-      },
+    }),
+    allow({ access, scopes: ["read"] }),
+    query(listQuery),
+    async (c) => {
+      const exchange = c.get("exchange");
+      const { prefix, limit, cursor, tier } = c.req.valid("query");
+      const { entries, more } = await storage.list({
+        tenant: exchange.tenant,
+        prefix: allowedPrefix(exchange, c.req.raw, prefix),
+        limit,
+        after: decodeCursor(cursor),
+        tier: knownTier(storage, tier),
+      });
+      const last = entries.at(-1);
+      const next = more && last !== undefined ? { next_cursor: encodeCursor(last.key) } : {};
+      return replyJson(exchange, { objects: entries.map(objectOf), ...next });
     },
-    {
-      method: "DELETE",
-      template: TEMPLATE,
-      scopes: ["delete"],
-      query: clearQuery,
-      spec: {
-        summary: "Remove a tenant's objects, from one tier or all",
-        tags: ["objects"],
-        responses: {
-          200: { description: "Removed", content: json(clearSchema) },
-          400: refusal("No clear=all, or a tier that is not there"),
-          503: refusal("A tier failed"),
-        },
+  );
+  app.delete(
+    "/v1/objects",
+    describeRoute({
+      summary: "Remove a tenant's objects, from one tier or all",
+      tags: ["objects"],
+      responses: {
+        200: { description: "Removed", content: json(clearSchema) },
+        400: refusal("No clear=all, or a tier that is not there"),
+        503: refusal("A tier failed"),
       },
-      async handler(call, request) {
-        const query = parseQuery(clearQuery, request);
-        // Of a part of the keys there is no clearing.
-        if (call.grant.prefix !== "") forbid(call, request);
-        return replyJson(call, {
-          removed: await storage.clear({ tenant: call.tenant, tier: knownTier(storage, query.tier) }),
-        });
-      },
+    }),
+    allow({ access, scopes: ["delete"] }),
+    query(clearQuery),
+    async (c) => {
+      const exchange = c.get("exchange");
+      // A token for some of the keys cannot clear.
+      if (exchange.grant.prefix !== "") forbid(exchange, c.req.raw);
+      const tier = knownTier(storage, c.req.valid("query").tier);
+      return replyJson(exchange, { removed: await storage.clear({ tenant: exchange.tenant, tier }) });
     },
-  ];
+  );
+  return app;
 }
 
 function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
@@ -131,10 +129,10 @@ function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
 }
 
 /** The longer of the prefix that is asked for and that of the token, of which one has to begin with the other. */
-function allowedPrefix(call: Call, request: Request, asked: string): string {
-  const { prefix } = call.grant;
+function allowedPrefix(exchange: Exchange, request: Request, asked: string): string {
+  const { prefix } = exchange.grant;
   if (asked.startsWith(prefix)) return asked;
-  return prefix.startsWith(asked) ? prefix : forbid(call, request);
+  return prefix.startsWith(asked) ? prefix : forbid(exchange, request);
 }
 
 function knownTier(storage: Storage, name: string | undefined): string | undefined {

@@ -2,7 +2,7 @@ import { VitrineError } from "../../src/core/errors.ts";
 import { etagOf } from "../../src/core/object.ts";
 import type { Precondition } from "../../src/core/precondition.ts";
 import type { PutRequest, Upload } from "../../src/storage/types.ts";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
 import { parseTtl } from "../http/cache_control.ts";
 import { parseContentType } from "../http/content_type.ts";
 import { parseDigest } from "../http/digest.ts";
@@ -10,18 +10,18 @@ import { parseKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { writePrecondition } from "../http/preconditions.ts";
 import type { AppOptions } from "../app_options.ts";
-import type { Handler } from "../route.ts";
+import type { Answer } from "../fast_path.ts";
 
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 128 * 1024;
 
 /** PUT of an object. Everything that can be refused is refused before the body is read. */
-export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Handler {
-  return async (call, request) => {
-    const put = parsePut(call, request);
+export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Answer {
+  return async (exchange, request) => {
+    const put = parsePut(exchange, request);
     const upload = await storage.reserve(put);
     try {
-      await receive(request, { upload, call, sizeBytes: put.sizeBytes, discard });
+      await receive(request, { upload, exchange, sizeBytes: put.sizeBytes, discard });
     } catch (error) {
       upload.abort();
       throw error;
@@ -31,20 +31,22 @@ export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "
   };
 }
 
-function parsePut(call: Call, request: Request): PutRequest {
+function parsePut(exchange: Exchange, request: Request): PutRequest {
   const { headers } = request;
   if (headers.has("content-range")) {
     throw new VitrineError("bad_request", "parse Content-Range: a PUT is of a whole object");
   }
   return {
-    key: parseObjectKey(call, request),
+    key: parseObjectKey(exchange, request),
     sizeBytes: parseLength(request),
     contentType: parseContentType(headers.get("content-type")),
     sha256: parseDigest(headers),
     headers: parseKeptHeaders(headers),
     ttlSeconds: parseTtl(headers.get("cache-control")),
     durability: parseDurability(headers.get("vitrine-durability")),
-    precondition: call.grant.scopes.has("write") ? writePrecondition(headers) : createOnly(writePrecondition(headers)),
+    precondition: exchange.grant.scopes.has("write")
+      ? writePrecondition(headers)
+      : createOnly(writePrecondition(headers)),
   };
 }
 
@@ -73,16 +75,16 @@ function parseDurability(header: string | null): "l1" | "l2" | undefined {
 
 async function receive(
   request: Request,
-  { upload, call, sizeBytes, discard }: {
+  { upload, exchange, sizeBytes, discard }: {
     readonly upload: Upload;
-    readonly call: Call;
+    readonly exchange: Exchange;
     readonly sizeBytes: number | undefined;
     readonly discard: AppOptions["discard"];
   },
 ): Promise<void> {
   if (sizeBytes !== undefined && sizeBytes <= SMALL_BODY_BYTES) {
-    const body = new Uint8Array(await arrival(call, request.arrayBuffer()));
-    call.received(body.byteLength);
+    const body = new Uint8Array(await arrival(exchange, request.arrayBuffer()));
+    exchange.received(body.byteLength);
     if (body.byteLength > 0) await upload.write(body);
     return;
   }
@@ -91,10 +93,10 @@ async function receive(
   if (reader === undefined) return;
   try {
     for (;;) {
-      const next = await arrival(call, reader.read());
+      const next = await arrival(exchange, reader.read());
       if (next.done) return;
       receivedBytes += next.value.byteLength;
-      call.received(next.value.byteLength);
+      exchange.received(next.value.byteLength);
       const written = upload.write(next.value);
       if (written !== undefined) await written;
       discard(next.value, receivedBytes);
@@ -105,13 +107,13 @@ async function receive(
 }
 
 /** What comes from the client, with its connection told that it is waited for. */
-async function arrival<T>(call: Call, bytes: Promise<T>): Promise<T> {
-  const { waitsForBody } = call.context;
+async function arrival<T>(exchange: Exchange, bytes: Promise<T>): Promise<T> {
+  const { waitsForBody } = exchange.context;
   waitsForBody?.(true);
   try {
     return await bytes;
   } catch (cause) {
-    call.brokeOff();
+    exchange.brokeOff();
     throw new VitrineError("client_gone", "read body: it broke off", { cause });
   } finally {
     waitsForBody?.(false);

@@ -1,7 +1,6 @@
 import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
 import type { ObjectRead } from "../../src/storage/types.ts";
-import type { Call } from "../call.ts";
-import { asksWhy, explainObject } from "./explain.ts";
+import type { Exchange } from "../exchange.ts";
 import { dispositionOf } from "../http/content_type.ts";
 import { addKeptHeaders } from "../http/kept_headers.ts";
 import { parseObjectKey } from "../http/object_key.ts";
@@ -9,7 +8,7 @@ import { matchNames, noneMatchNames } from "../http/preconditions.ts";
 import { problem } from "../http/problem.ts";
 import { type ByteRange, parseRange } from "../http/range.ts";
 import type { AppOptions } from "../app_options.ts";
-import type { Handler } from "../route.ts";
+import type { Answer } from "../fast_path.ts";
 
 type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
@@ -26,12 +25,10 @@ const HARMLESS = {
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
-/** GET and HEAD of an object. A hit in L1 is answered without a single await. */
-export function readObject(
-  { storage, sender }: Pick<AppOptions, "storage" | "sender">,
-): Handler {
-  function answer(call: Call, request: Request, read: ObjectRead | undefined): Response {
-    if (read === undefined) return miss(call, request);
+/** Makes the function that answers GET and HEAD of an object; a hit in L1 without a single await. */
+export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "sender">): Answer {
+  function answer(exchange: Exchange, request: Request, read: ObjectRead | undefined): Response {
+    if (read === undefined) return miss(exchange, request);
     let decision: Decision | "unsatisfiable";
     try {
       decision = decide(request.headers, read.meta);
@@ -39,44 +36,45 @@ export function readObject(
       read.release("finished");
       throw error;
     }
-    const refused = answerWithoutBody(call, { request, found: read, decision });
+    const refused = answerWithoutBody(exchange, { request, found: read, decision });
     if (refused !== undefined || decision === "unsatisfiable") {
       read.release("finished");
-      return refused ?? unsatisfiable(call, request, read);
+      return refused ?? unsatisfiable(exchange, request, read);
     }
-    call.bodyFollows();
+    exchange.bodyFollows();
     return sender.send(read, {
       ...decision,
       pinnedBytes: read.meta.sizeBytes,
-      headers: objectHeaders(call, { found: read, decision, copyLimitBytes: sender.copyLimitBytes }),
-      context: call.context,
-      onEnd: (result) => call.bodyEnded(result),
+      headers: objectHeaders(exchange, { found: read, decision, copyLimitBytes: sender.copyLimitBytes }),
+      context: exchange.context,
+      onEnd: (result) => exchange.bodyEnded(result),
     });
   }
 
-  function answerHead(call: Call, request: Request, found: Found | undefined): Response {
-    if (found === undefined) return miss(call, request);
+  function answerHead(exchange: Exchange, request: Request, found: Found | undefined): Response {
+    if (found === undefined) return miss(exchange, request);
     // Range is defined for GET only (RFC 9110 14.2).
     const decision = decide(request.headers, found.meta, false);
-    if (decision === "unsatisfiable") return unsatisfiable(call, request, found);
-    const refused = answerWithoutBody(call, { request, found, decision });
+    if (decision === "unsatisfiable") return unsatisfiable(exchange, request, found);
+    const refused = answerWithoutBody(exchange, { request, found, decision });
     if (refused !== undefined) return refused;
-    const headers = objectHeaders(call, { found, decision, copyLimitBytes: sender.copyLimitBytes });
+    const headers = objectHeaders(exchange, { found, decision, copyLimitBytes: sender.copyLimitBytes });
     headers["content-length"] = String(found.meta.sizeBytes);
     return new Response(null, { headers });
   }
 
-  return (call, request) => {
-    const key = parseObjectKey(call, request);
-    if (asksWhy(call, request)) return explainObject(storage, call, key);
-    if (call.method === "HEAD") {
-      const found = storage.head(key, call);
+  return (exchange, request) => {
+    const key = parseObjectKey(exchange, request);
+    if (exchange.method === "HEAD") {
+      const found = storage.head(key, exchange);
       return found instanceof Promise
-        ? found.then((later) => answerHead(call, request, later))
-        : answerHead(call, request, found);
+        ? found.then((later) => answerHead(exchange, request, later))
+        : answerHead(exchange, request, found);
     }
-    const read = storage.get(key, call);
-    return read instanceof Promise ? read.then((later) => answer(call, request, later)) : answer(call, request, read);
+    const read = storage.get(key, exchange);
+    return read instanceof Promise
+      ? read.then((later) => answer(exchange, request, later))
+      : answer(exchange, request, read);
   };
 }
 
@@ -96,22 +94,24 @@ function decide(headers: Headers, meta: ObjectMeta, rangeAllowed = true): Decisi
   return range === "unsatisfiable" ? range : { status: 206, ...range };
 }
 
-function miss(call: Call, request: Request): Response {
-  const reason = call.missReason ?? "unknown";
-  return problem(call, request, { code: "not_found", message: "find object: no such key", details: { reason } }, {
+function miss(exchange: Exchange, request: Request): Response {
+  const reason = exchange.missReason ?? "unknown";
+  return problem(exchange, request, { code: "not_found", message: "find object: no such key", details: { reason } }, {
     "cache-status": `vitrine; fwd=miss; detail=${reason}`,
-    "server-timing": call.serverTiming(),
+    "server-timing": exchange.serverTiming(),
   });
 }
 
-function unsatisfiable(call: Call, request: Request, found: Found): Response {
+function unsatisfiable(exchange: Exchange, request: Request, found: Found): Response {
   const details = { size_bytes: found.meta.sizeBytes };
   const message = `read range: ${request.headers.get("range")}`;
-  return problem(call, request, { code: "bad_range", message, details }, { "cache-status": cacheStatus(call, found) });
+  return problem(exchange, request, { code: "bad_range", message, details }, {
+    "cache-status": cacheStatus(exchange, found),
+  });
 }
 
 function answerWithoutBody(
-  call: Call,
+  exchange: Exchange,
   { request, found, decision }: {
     readonly request: Request;
     readonly found: Found;
@@ -121,19 +121,24 @@ function answerWithoutBody(
   if (decision === "unsatisfiable" || (decision.status !== 412 && decision.status !== 304)) return undefined;
   const etag = etagOf(found.meta);
   if (decision.status === 412) {
-    return problem(call, request, { code: "precondition_failed", message: `match If-Match: the object is ${etag}` }, {
-      etag,
-      "cache-status": cacheStatus(call, found),
-    });
+    return problem(
+      exchange,
+      request,
+      { code: "precondition_failed", message: `match If-Match: the object is ${etag}` },
+      {
+        etag,
+        "cache-status": cacheStatus(exchange, found),
+      },
+    );
   }
-  const headers: Record<string, string> = { etag, ...HARMLESS, "cache-status": cacheStatus(call, found) };
+  const headers: Record<string, string> = { etag, ...HARMLESS, "cache-status": cacheStatus(exchange, found) };
   if (found.meta.headers !== undefined) addKeptHeaders(headers, found.meta.headers, "for caches");
-  addFreshness(headers, call, found.meta);
+  addFreshness(headers, exchange, found.meta);
   return new Response(null, { status: 304, headers });
 }
 
 function objectHeaders(
-  call: Call,
+  exchange: Exchange,
   { found, decision, copyLimitBytes }: {
     readonly found: Found;
     readonly decision: Decision;
@@ -146,13 +151,13 @@ function objectHeaders(
     etag: etagOf(meta),
     "accept-ranges": "bytes",
     ...HARMLESS,
-    "cache-status": cacheStatus(call, found),
-    "server-timing": call.serverTiming(found.tier === "l1"),
+    "cache-status": cacheStatus(exchange, found),
+    "server-timing": exchange.serverTiming(found.tier === "l1"),
   };
   if (meta.headers !== undefined) addKeptHeaders(headers, meta.headers);
   const disposition = dispositionOf(meta.contentType, headers["content-disposition"]);
   if (disposition !== undefined) headers["content-disposition"] = disposition;
-  addFreshness(headers, call, meta);
+  addFreshness(headers, exchange, meta);
   if (meta.sha256 !== "") headers["repr-digest"] = `sha-256=:${meta.sha256}:`;
   if (decision.status === 206) {
     headers["content-range"] = `bytes ${decision.start}-${decision.end - 1}/${meta.sizeBytes}`;
@@ -165,8 +170,8 @@ function objectHeaders(
 /**
  * `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it.
  */
-function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectMeta): void {
-  headers["age"] = String(Math.max(0, Math.floor((call.nowMs() - meta.createdMs) / 1000)));
+function addFreshness(headers: Record<string, string>, exchange: Exchange, meta: ObjectMeta): void {
+  headers["age"] = String(Math.max(0, Math.floor((exchange.nowMs() - meta.createdMs) / 1000)));
   const kept = headers["cache-control"];
   if (meta.expiresMs !== 0) {
     const maxAge = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
@@ -174,11 +179,11 @@ function addFreshness(headers: Record<string, string>, call: Call, meta: ObjectM
   }
   // What a shared cache may keep is one tenant's.
   if (meta.expiresMs !== 0 || meta.headers !== undefined) {
-    headers["vary"] = call.grant.tokenId === "" ? "Vitrine-Tenant" : "Authorization, Vitrine-Tenant";
+    headers["vary"] = exchange.grant.tokenId === "" ? "Vitrine-Tenant" : "Authorization, Vitrine-Tenant";
   }
 }
 
-function cacheStatus(call: Call, { meta, tier }: Found): string {
+function cacheStatus(exchange: Exchange, { meta, tier }: Found): string {
   if (meta.expiresMs === 0) return `vitrine; hit; detail=${tier}`;
-  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - call.nowMs()) / 1000))}; detail=${tier}`;
+  return `vitrine; hit; ttl=${Math.max(0, Math.floor((meta.expiresMs - exchange.nowMs()) / 1000))}; detail=${tier}`;
 }
