@@ -26,9 +26,9 @@ export interface App {
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
   /** Requests whose response has not left completely. */
   activeRequests(): number;
-  /** Those of them whose response has no end of its own: a server that stops need not wait for their readers. */
+  /** Those of them whose response has no end of its own: a stop of the server does not wait for them. */
   endlessRequests(): number;
-  /** Requests that must not come with a path that the runtime has resolved from another: they change what is stored. */
+  /** Requests that change objects: the runtime must mark them if it has resolved their path. */
   readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
 }
 

@@ -2,7 +2,7 @@ import type { RequestContext } from "./app_options.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Refusal } from "./http/problem.ts";
 
-/** What Hono's context carries: `c.env` is set before a request is routed, `c.get` by the first middleware. */
+/** The contents of Hono's context: `c.env` is set before a request is routed, `c.get` by the first middleware. */
 export interface Env {
   readonly Bindings: {
     /** The path as it was sent, percent-encoded; "" if the request is refused before it is routed. */

@@ -22,17 +22,19 @@ const eventsQuery = v.strictObject({
   last_event_id: v.optional(
     v.pipe(
       v.string(),
-      v.description("The id of the last record received: go on after it. As the header Last-Event-ID."),
+      v.description("As the header Last-Event-ID."),
     ),
   ),
 });
 
 const recordSchema = v.looseObject({
-  id: v.pipe(v.string(), v.description("Its place, to come back to.")),
+  id: v.pipe(v.string(), v.description("Position in the stream, for Last-Event-ID.")),
   name: v.pipe(v.string(), v.description("The event's name, or `lost`.")),
   time: v.optional(v.pipe(v.string(), v.isoTimestamp())),
-  count: v.pipe(v.nullable(v.number()), v.description("How many events this stands for; null: nobody knows.")),
-  folded: v.optional(v.pipe(v.boolean(), v.description("Whether several were added up: their details are shed."))),
+  count: v.pipe(v.nullable(v.number()), v.description("The number of events in this record; null if it is not known.")),
+  folded: v.optional(
+    v.pipe(v.boolean(), v.description("True if the record is an aggregate of several events, without their details.")),
+  ),
 });
 
 const TYPES: Readonly<Record<EventFormat, string>> = { sse: "text/event-stream", ndjson: "application/x-ndjson" };
@@ -43,25 +45,26 @@ export function eventRoutes({ access, events }: AdminOptions): Hono<Env> {
   app.get(
     "/v1/events",
     describeRoute({
-      summary: "The events as they happen, until the client goes away",
+      summary: "The events as they happen, until the client disconnects",
       tags: ["events"],
       parameters: [{
         in: "header",
         name: "Last-Event-ID",
-        description: "The id of the last record received: go on after it.",
+        description: "The id of the last record received: the stream continues after it.",
         schema: { type: "string" },
       }],
       responses: {
         200: {
-          description: "Records, by Accept as Server-Sent Events or as lines of JSON; a heartbeat where there are none",
+          description:
+            "Records as Server-Sent Events or as lines of JSON, chosen by Accept, with heartbeats between them",
           content: {
             "application/x-ndjson": { schema: resolver(recordSchema) },
             "text/event-stream": { schema: resolver(recordSchema) },
           },
         },
-        400: refusal("Bad query, such as a type that fits no event"),
+        400: refusal("Bad query, such as a type that matches no event"),
         404: refusal("Observability is off"),
-        503: refusal("As many as may listen do, or the server is shutting down"),
+        503: refusal("Too many streams are open, or the server is shutting down"),
       },
     }),
     allow({ access, scopes: ["admin"] }),
@@ -79,7 +82,7 @@ export function eventRoutes({ access, events }: AdminOptions): Hono<Env> {
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         vary: "Accept",
-        // nginx would hold the records back.
+        // Without it, nginx would buffer the records.
         "x-accel-buffering": "no",
       };
       return new Response(await bodyOf(c.get("exchange"), () => events(wanted)), { headers });
@@ -88,13 +91,13 @@ export function eventRoutes({ access, events }: AdminOptions): Hono<Env> {
   return app;
 }
 
-/** Lines of JSON, unless Server-Sent Events are named and wanted no less. */
+/** Lines of JSON, unless Accept names Server-Sent Events with at least the same weight. */
 function formatOf(accept: string): EventFormat {
   const sse = qualityOf(accept, TYPES.sse) ?? 0;
   return sse > 0 && sse >= (qualityOf(accept, TYPES.ndjson) ?? 0) ? "sse" : "ndjson";
 }
 
-/** HEAD opens nothing. */
+/** Opens the stream, but not for HEAD. */
 async function bodyOf(
   exchange: Exchange,
   open: () => ReturnType<AdminOptions["events"]>,
@@ -103,8 +106,8 @@ async function bodyOf(
 }
 
 /**
- * The weight that an `Accept` gives a media type, 0 (refused) to 1 (RFC 9110 12.5.1); undefined if it does not name it.
- * Ranges such as `*`/`*` name nothing.
+ * The weight of a media type in an `Accept`, from 0 (refused) to 1 (RFC 9110 12.5.1); undefined if the type is not
+ * named. Ranges such as `*`/`*` name no type.
  */
 export function qualityOf(accept: string, mediaType: string): number | undefined {
   for (const element of accept.split(",")) {

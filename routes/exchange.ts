@@ -14,7 +14,7 @@ const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", 
 /** Server-Timing names no further tiers once it has this many characters. */
 const MAX_TIER_TIMES = 1024;
 
-/** What the exchanges of an app share. */
+/** Shared by all exchanges of an app. */
 interface Shared {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
@@ -24,7 +24,7 @@ interface Shared {
   readonly onEndless: (change: 1 | -1) => void;
 }
 
-/** What is known of a request when it arrives. */
+/** A request that has just arrived. */
 interface Arrival {
   readonly method: string;
   /** Its route's name, under which it is counted. */
@@ -61,7 +61,7 @@ export class Exchange implements LookupListener {
   #isEndless = false;
   #missReason: MissReason | undefined;
   #tierTimes = "";
-  /** Why it failed. */
+  /** The server's failure, with its causes. */
   #error: string | undefined;
   /** The traceparent of the client, of a failed exchange that is not followed. */
   #callerId: string | undefined;
@@ -87,17 +87,17 @@ export class Exchange implements LookupListener {
     return this.#followed?.requestId;
   }
 
-  /** What the request may do; everything until it is admitted. */
+  /** The rights of the request; all rights until it is admitted. */
   get grant(): Grant {
     return this.#grant;
   }
 
-  /** Whose objects it asks for, once it is admitted. */
+  /** The tenant of the request, once it is admitted. */
   get tenant(): string {
     return this.#tenant;
   }
 
-  /** The request may do this, for this tenant. */
+  /** Sets the rights and the tenant of the request. */
   admitted(grant: Grant, tenant: string): void {
     this.#grant = grant;
     this.#tenant = tenant;
@@ -125,7 +125,7 @@ export class Exchange implements LookupListener {
     this.#missReason = reason;
   }
 
-  /** Whether a lookup of its own has asked a tier. */
+  /** True if a lookup of its own has asked a tier. */
   get hasAskedTiers(): boolean {
     return this.#tierTimes !== "";
   }
@@ -251,7 +251,7 @@ export class Exchange implements LookupListener {
   }
 }
 
-/** What exchanges need of their app. */
+/** The options of Exchanges. */
 export interface ExchangesOptions extends Pick<Shared, "publish" | "clock"> {
   /** Decides which requests' events carry details; default: none's. */
   readonly follow?: Follow | undefined;

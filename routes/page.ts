@@ -20,8 +20,7 @@ interface PageFile {
 }
 
 /**
- * The port it is served on: the admin port has no objects and no description of the interface, and the page does not
- * point to them there.
+ * The port that serves the page: on the admin port, which has neither objects nor /docs, the page has no links to them.
  */
 export type PagePort = "service" | "admin";
 
@@ -32,7 +31,7 @@ const types = new Map([
   [".svg", "image/svg+xml"],
 ]);
 
-/** What the page takes from packages, by the name it has on the page. */
+/** Files from packages, by their names on the page. */
 const packaged = { "uplot.js": "uplot/dist/uPlot.esm.js", "uplot.css": "uplot/dist/uPlot.min.css" } as const;
 
 function pageFile(bytes: Uint8Array<ArrayBuffer>, type: string): PageFile {
@@ -64,7 +63,7 @@ const FILES = "/page/";
 
 const importMap = /<script type="importmap">(?<text>[^<]*)<\/script>/;
 
-/** Nothing from elsewhere and nothing inline but the import map, which is named by its digest. */
+/** Allows nothing from elsewhere, and nothing inline but the import map, which it names by its digest. */
 function securityPolicy({ bytes }: PageFile): string {
   const text = importMap.exec(new TextDecoder().decode(bytes))?.groups?.["text"] ?? "";
   const digest = createHash("sha256").update(text).digest("base64");
@@ -88,18 +87,18 @@ function sendFile(
   });
 }
 
-/** The page that shows what happens inside, and the files it consists of. */
+/** The page that shows the server live, and its files. */
 export function pageRoutes(port: PagePort): Hono<Env> {
   const files = readPageFiles(port);
   const index = files.get("index.html");
   if (index === undefined) throw new Error("read page: no index.html");
   const policy = { "content-security-policy": securityPolicy(index), "referrer-policy": "no-referrer" };
-  const unchanged = { description: "`If-None-Match` names what the browser has" };
+  const unchanged = { description: "`If-None-Match` names the current file" };
   const app = new Hono<Env>();
   app.get(
     "/",
     describeRoute({
-      summary: "A page that shows what happens inside, live",
+      summary: "A page that shows the server live",
       tags: ["status"],
       responses: { 200: { description: "HTML" }, 304: unchanged },
     }),
@@ -109,7 +108,7 @@ export function pageRoutes(port: PagePort): Hono<Env> {
     "GET",
     restPaths(FILES, "file"),
     describeRoute({
-      summary: "What the page consists of",
+      summary: "A file of the page",
       tags: ["status"],
       responses: { 200: { description: "A file" }, 304: unchanged, 404: refusal("No such file") },
     }),

@@ -16,11 +16,11 @@ export function healthRoutes({ isAlive, unready }: AdminOptions): Hono<Env> {
   app.get(
     "/healthz",
     describeRoute({
-      summary: "Whether the process is worth keeping",
+      summary: "Liveness: 503 if the process must be restarted",
       tags: ["health"],
       responses: {
-        200: { description: "Yes", content: text },
-        503: { description: "A worker hangs and cannot be stopped: restart", content: text },
+        200: { description: "Alive", content: text },
+        503: { description: "A worker hangs and cannot be stopped", content: text },
       },
     }),
     (c) => isAlive() ? replyHealth(c.get("exchange"), "ok", 200) : replyHealth(c.get("exchange"), "not ok", 503),
@@ -28,13 +28,13 @@ export function healthRoutes({ isAlive, unready }: AdminOptions): Hono<Env> {
   app.get(
     "/readyz",
     describeRoute({
-      summary: "Whether traffic may come",
+      summary: "Readiness: 503 while no traffic should come",
       tags: ["health"],
       responses: {
         200: { description: "Ready", content: text },
         503: {
           description:
-            "Starting, stopping, a tier cannot be used, or the storage thread stands still: the text says why",
+            "The server starts or stops, a tier cannot be used, or the storage thread hangs; the text names the reason",
           content: text,
         },
       },
@@ -89,25 +89,27 @@ export function metricsRoutes({ access, metricsText, metricsAreOpen }: AdminOpti
 }
 
 const accessSchema = v.object({
-  open: v.pipe(v.boolean(), v.description("No tokens are configured: whoever reaches the server may do everything.")),
-  exposed: v.pipe(v.boolean(), v.description("It listens on more than its machine's loopback.")),
+  open: v.pipe(v.boolean(), v.description("No tokens are configured: every client may do everything.")),
+  exposed: v.pipe(v.boolean(), v.description("The server listens on more than the loopback of its machine.")),
   token: v.optional(v.pipe(v.string(), v.description("The token's id."))),
   scopes: v.array(v.picklist(SCOPES)),
-  tenant: v.optional(v.pipe(v.string(), v.description("Whose objects; missing: the request says."))),
-  prefix: v.pipe(v.string(), v.description("Every key has to start with it.")),
+  tenant: v.optional(
+    v.pipe(v.string(), v.description("The tenant of the token; missing if the request may name any.")),
+  ),
+  prefix: v.pipe(v.string(), v.description("Every key must start with this.")),
 });
 
-/** What the sender of a request may do. */
+/** The rights of the token that a request has. */
 export function accessRoutes({ access, isExposed }: AdminOptions): Hono<Env> {
   const app = new Hono<Env>();
   app.get(
     "/v1/access",
     describeRoute({
-      summary: "What you may do",
+      summary: "The rights of your token",
       tags: ["status"],
       responses: {
         200: {
-          description: "What the token allows",
+          description: "The token and its rights",
           content: { "application/json": { schema: resolver(accessSchema) } },
         },
       },

@@ -16,7 +16,7 @@ const CODES: Readonly<Record<Denial["denied"], ErrorCode>> = {
   busy: "busy",
 };
 
-/** The same text whatever is wrong: it tells nothing of which tokens there are. */
+/** The text does not depend on what is wrong, so that it reveals no tokens. */
 const MESSAGES: Readonly<Record<Denial["denied"], string>> = {
   missing: "check token: a token that is known is needed",
   unknown: "check token: a token that is known is needed",
@@ -30,7 +30,7 @@ const REFUSALS = {
   429: refusal("Too many wrong tokens or passwords came from this address"),
 };
 
-/** Who may call a route: tokens with one of the scopes, where tokens are configured. */
+/** Admits tokens with one of the scopes; everybody, where no tokens are configured. */
 export interface Guard {
   readonly access: Access;
   readonly scopes: readonly Scope[];
@@ -63,7 +63,7 @@ export function admit(exchange: Exchange, request: Request, { access, scopes }: 
   return undefined;
 }
 
-/** Throws VitrineError (forbidden), with its event: the token does not allow what is asked. */
+/** Publishes that the token does not allow the request, and throws forbidden. */
 export function forbid(exchange: Exchange, request: Request): never {
   exchange.refused("forbidden", addressOf(exchange, request));
   throw new VitrineError("forbidden", "check token: it does not allow this");
@@ -76,7 +76,7 @@ function check(
 ): void {
   if ("denied" in found) throw denied(exchange, request, found);
   const asked = parseTenant(request);
-  // The token decides: a name in the header that is not its own is not quietly taken for its own.
+  // The token decides. Another tenant in the header is refused, not replaced by the token's.
   const isOther = asked !== undefined && !found.anyTenant && asked !== found.tenant;
   exchange.admitted(found, isOther ? found.tenant : asked ?? found.tenant);
   if (isOther || !hasOneOf(found, scopes)) forbid(exchange, request);
@@ -97,7 +97,7 @@ function denied(exchange: Exchange, request: Request, { denied: reason, retryAft
 function parseTenant(request: Request): string | undefined {
   const tenant = request.headers.get("vitrine-tenant");
   if (tenant === null) return undefined;
-  // What the runtimes make of other bytes in a header differs.
+  // The runtimes decode other bytes in a header differently.
   if (tenant.length > MAX_TENANT_BYTES || !/^[\x20-\x7e]*$/.test(tenant)) {
     throw new VitrineError(
       "bad_request",

@@ -5,18 +5,18 @@ import type { Refusal } from "./problem.ts";
 export interface Host {
   /** In lower case; an IPv6 address in its brackets. */
   readonly name: string;
-  /** Digits as they came; "" where the field has none. */
+  /** The digits as sent; "" if the field has none. */
   readonly port: string;
 }
 
 /**
- * `uri-host [ ":" port ]` of RFC 9110, 7.2, with the parts of RFC 3986, 3.2.2. The alternatives exclude each other, so
- * it takes linear time.
+ * `uri-host [ ":" port ]` of RFC 9110, 7.2 and RFC 3986, 3.2.2. The alternatives exclude each other, so matching takes
+ * linear time.
  */
 const HOST = /^(?:\[([^[\]]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})+)(?::(\d*))?$/i;
 const FUTURE_ADDRESS = /^v[\da-f]+\.[\w.~!$&'()*+,;=:-]+$/i;
 
-/** The value of a Host field, or undefined if it is not one: RFC 9112, 3.2 wants a 400 then. */
+/** Parses a Host field; undefined if it is malformed, which RFC 9112, 3.2 answers with 400. */
 export function parseHost(field: string): Host | undefined {
   const match = HOST.exec(field);
   if (match === null) return undefined;
@@ -26,25 +26,23 @@ export function parseHost(field: string): Host | undefined {
   return { name: name.toLowerCase(), port: port ?? "" };
 }
 
-/** Most fields that are remembered as allowed. */
+/** The largest number of Host values remembered as allowed. */
 const MAX_REMEMBERED = 64;
 
 /**
- * Looks at the Host of each request. A server without tokens that answers to any name can be read and emptied by every
- * page that its user visits: the page's own name is made to point here (DNS rebinding). Loopback names and addresses
- * cannot be made to.
+ * Checks the Host of each request against DNS rebinding: a page can make its own name point to this server and then
+ * read and clear it, if there are no tokens. Loopback names and addresses cannot be used for that.
  */
 export class HostGate {
   readonly #names = new Set(["localhost"]);
   /** Each begins with a dot. */
   readonly #suffixes: string[] = [".localhost"];
   readonly #takesAny: boolean;
-  /** Most requests name one that was looked at already. */
+  /** Host values that were allowed before, so that most requests need one look-up. */
   readonly #remembered = new Set<string>();
 
   /**
-   * `allowedHosts`: names beside the loopback's and addresses; `*.` before one stands for all below it, `*` alone for
-   * every name.
+   * `allowedHosts`: names in addition to loopback names and addresses; `*.name` is all names below it, `*` every name.
    */
   constructor(allowedHosts: readonly string[]) {
     this.#takesAny = allowedHosts.includes("*");
@@ -56,8 +54,8 @@ export class HostGate {
   }
 
   /**
-   * Gives the reason to refuse a request with this Host; undefined if the field is missing (HTTP/1.0 needs none, and no
-   * browser sends such a request) or names one host that is ours.
+   * The reason to refuse a request with this Host; undefined if the host is allowed, or the field is missing (HTTP/1.0
+   * needs none, and browsers always send one).
    */
   refuse(field: string | null): Refusal | undefined {
     if (field === null || this.#remembered.has(field)) return undefined;

@@ -9,7 +9,7 @@ import {
 } from "../../src/core/kept_headers.ts";
 import { responseDirectives } from "./cache_control.ts";
 
-/** The prefix of metadata fields that clients name themselves. */
+/** The prefix of metadata fields that clients choose. */
 const META_PREFIX = "vitrine-meta-";
 
 const SERVED: ReadonlySet<string> = new Set([
@@ -55,8 +55,8 @@ function keptValue(name: string, value: string): string | undefined {
 }
 
 /**
- * Adds the kept fields to those of an answer: all of them, or what a 304 has of them (RFC 9110 15.4.5). A name that
- * this version does not keep is not sent.
+ * Adds the kept fields to an answer: all of them, or only those of a 304 (RFC 9110 15.4.5). Fields that another version
+ * has kept and this one does not know are not sent.
  */
 export function addKeptHeaders(headers: Record<string, string>, packed: string, only?: "for caches"): void {
   for (const [name, value] of unpackHeaders(packed)) {
@@ -65,7 +65,7 @@ export function addKeptHeaders(headers: Record<string, string>, packed: string, 
   }
 }
 
-/** The codings in lower case, in their order. `identity` says nothing and is left out (RFC 9110 8.4). */
+/** The codings in lower case and in their order, without `identity`, which has no meaning (RFC 9110 8.4). */
 function parseCodings(header: string): string {
   const codings = header.split(",").map((each) => each.trim().toLowerCase()).filter((each) => each !== "");
   for (const coding of codings) {

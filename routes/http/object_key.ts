@@ -5,7 +5,7 @@ import { MAX_KEY_BYTES, type ObjectKey } from "../../src/core/key.ts";
 import { forbid } from "./access.ts";
 import { encodedKey } from "./target.ts";
 
-/** What the URL standard resolves or cuts off. */
+/** Parts of a path that the URL standard resolves or cuts off. */
 const RESOLVABLE = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|[\\#]/i;
 
 /** The object that the path of a request names. Throws bad_key; forbidden if the token is for other keys. */
@@ -18,7 +18,7 @@ export function parseObjectKey(exchange: Exchange, request: Request): ObjectKey 
 
 function parseKey(encoded: string): string {
   if (encoded === "") throw new VitrineError("bad_key", "parse key: it is empty");
-  // Others might take such a path for that of another key, or for a part of it: nobody is to guess.
+  // A client or a proxy may have meant, or may read, another key by such a path.
   if (RESOLVABLE.test(encoded)) {
     throw new VitrineError(
       "bad_key",
@@ -26,7 +26,7 @@ function parseKey(encoded: string): string {
     );
   }
   const key = decode(encoded);
-  // Bun writes this character for every byte of a request line that is no UTF-8: many names would become one.
+  // Bun replaces every byte that is not UTF-8 by this character: many keys would become one.
   if (key.includes("\ufffd")) throw new VitrineError("bad_key", "parse key: U+FFFD, or bytes that are not UTF-8");
   // A UTF-16 unit takes at most three bytes.
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {

@@ -1,10 +1,10 @@
 import type { Exchange } from "../exchange.ts";
 import type { Refusal } from "./problem.ts";
 
-/** How long a browser may remember the answer to a preflight. */
+/** The time for which a browser may remember the answer to a preflight. */
 const MAX_AGE_SECONDS = "600";
 const METHODS = "GET, HEAD, PUT, DELETE";
-/** What a page may see of an answer, besides what it always may. */
+/** Headers that a page may read, in addition to those that it always may. */
 const EXPOSED = [
   "accept-ranges",
   "age",
@@ -19,7 +19,7 @@ const EXPOSED = [
   "server-timing",
   "vitrine-size",
 ].join(", ");
-/** Field names of a request, with commas between them. */
+/** A list of field names. */
 const NAMES = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9a-z-]+)*$/i;
 
 /**
@@ -85,7 +85,7 @@ export class OriginPolicy {
   }
 }
 
-/** True if an Origin is that of the server under this Host. `null` is nobody's; several in one field are none. */
+/** True if an Origin is that of the server under this Host; false for `null` and for several origins. */
 function isOwn(origin: string, host: string): boolean {
   const parsed = URL.parse(origin);
   if (parsed === null || parsed.origin !== origin.toLowerCase()) return false;

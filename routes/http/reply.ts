@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Exchange } from "../exchange.ts";
 
-/** A text answer whose bytes are counted. */
+/** Answers with text and counts its bytes. */
 export function replyText(
   exchange: Exchange,
   text: string,
@@ -18,14 +18,14 @@ export function replyText(
   return new Response(text, { status: options.status ?? 200, headers });
 }
 
-/** A JSON answer whose bytes are counted. */
+/** Answers with JSON and counts its bytes. */
 export function replyJson(exchange: Exchange, value: unknown, status = 200): Response {
   return replyText(exchange, JSON.stringify(value), { type: "application/json", status });
 }
 
 /**
- * An endless body, its bytes counted as it is read. A client that goes away ends it as well as its own end does: it has
- * no length to fall short of.
+ * Counts the bytes of an endless body as they are read. A client that goes away completes it: the body has no length
+ * that it could fall short of.
  */
 export function countedBody(
   exchange: Exchange,
@@ -34,7 +34,7 @@ export function countedBody(
   const reader = body.getReader();
   let bytesSent = 0;
   let isOver = false;
-  // A cancel ends the read that waits, too.
+  // A cancel also ends a pending read.
   const over = (outcome: "complete" | "aborted") => {
     if (!isOver) exchange.bodyEnded({ outcome, bytesSent });
     isOver = true;

@@ -2,10 +2,10 @@
 const AUTHORITY = /^https?:\/\/[^/?#\\]*/i;
 
 /**
- * The request target of a request's URL in origin form: path and query, from the slash on. Undefined if there is none
- * (CONNECT, another scheme, a backslash in the host) or if it has a fragment, which RFC 9112, 3.2 does not know and
- * which would make one name of many. Bun's URL of a request without a usable Host is the bare target
- * (oven-sh/bun#33721), Deno's of an absolute target is that target, as it came.
+ * The request target in a request's URL: path and query, as they were sent. Undefined if there is none (CONNECT,
+ * another scheme, a backslash in the host), or if it has a fragment, which RFC 9112, 3.2 does not allow: without it,
+ * several keys would be one. For a request without a usable Host, Bun's URL is the target alone (oven-sh/bun#33721);
+ * for an absolute target, Deno's URL is that target.
  */
 export function targetOf(url: string): string | undefined {
   if (url.includes("#")) return undefined;
@@ -17,10 +17,7 @@ export function targetOf(url: string): string | undefined {
   return target.startsWith("\\") ? undefined : `/${target}`;
 }
 
-/**
- * The path of a target as it stands there: Bun has resolved dot segments and backslashes in it, Deno has not
- * (docs/RUNTIMES.md).
- */
+/** The path of a target, percent-encoded. Bun has resolved dot segments and backslashes in it (docs/RUNTIMES.md). */
 export function pathOf(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);
@@ -33,10 +30,10 @@ export function queryOf(url: string): URLSearchParams {
   return new URLSearchParams(query < 0 ? "" : target.slice(query));
 }
 
-/** The keys of objects follow this in a path. */
+/** The path in front of every key. */
 export const OBJECTS = "/v1/objects/";
 
-/** The name of the routes of one object. */
+/** The route of one object, as metrics and the specification name it. */
 export const OBJECT_ROUTE = "/v1/objects/{key}";
 
 /** The key in the path of an object as it was sent, percent-encoded; "" if the path is not one of an object. */
@@ -45,14 +42,14 @@ export function encodedKey(path: string): string {
 }
 
 /**
- * Hono's paths of a route that ends with a parameter of any characters, slashes included, or of none. (`.` would not
- * match U+2028, which Deno hands over unencoded.)
+ * Hono's paths for a route whose last parameter takes any characters, slashes included, or none. (`.` would not match
+ * U+2028, which Deno passes on unencoded.)
  */
 export function restPaths(prefix: string, parameter: string): string[] {
   return [`${prefix}:${parameter}{[^]+}`, prefix];
 }
 
-/** The names of routes by Hono's paths: `/v1/objects/{key}` for both of `restPaths("/v1/objects/", "key")`. */
+/** Names for metrics, by Hono's paths: `/v1/objects/{key}` for both of `restPaths("/v1/objects/", "key")`. */
 export function routeNames(paths: readonly string[]): ReadonlyMap<string, string> {
   const names = new Map(paths.map((path) => [path, path]));
   for (const path of paths) {

@@ -13,17 +13,20 @@ const described = <Schema extends v.GenericSchema>(schema: Schema, text: string)
 
 const resultSchema = v.picklist(["hit", "miss", "error"]);
 const reason = v.picklist([...MISS_REASONS, "tier_failed"]);
-const removedAt = described(v.pipe(v.string(), v.isoTimestamp()), "When the copy was lost, if that is remembered.");
+const removedAt = described(
+  v.pipe(v.string(), v.isoTimestamp()),
+  "The time at which the copy was lost, if it is remembered.",
+);
 
 const explanationSchema = v.object({
   key: v.string(),
   tenant: v.string(),
-  result: described(resultSchema, "What a GET would find now."),
-  tier: v.optional(described(v.string(), "Where, if it is a hit: l1, or an L2 adapter's name.")),
+  result: described(resultSchema, "The result of a GET now."),
+  tier: v.optional(described(v.string(), "Of a hit: l1, or the name of an L2 adapter.")),
   reason: v.optional(
     described(
       reason,
-      "Why, unless it is a hit: how the last copy was lost; never_stored: not since the server started.",
+      "Unless it is a hit: how the last copy was lost; never_stored: there was none since the server started.",
     ),
   ),
   tried: described(
@@ -31,18 +34,18 @@ const explanationSchema = v.object({
       tier: v.string(),
       result: described(
         v.picklist([...resultSchema.options, "skipped"]),
-        "skipped: what it has is known to be outdated, so that it is not read.",
+        "skipped: the tier's copy is known to be outdated and is not read.",
       ),
       reason: v.optional(v.picklist([...reason.options, "outdated"])),
       removed_at: v.optional(removedAt),
-      error: v.optional(described(v.string(), "What the tier said of its failure.")),
+      error: v.optional(described(v.string(), "The tier's error message.")),
       seconds: v.number(),
     })),
-    "The levels in the order in which they are asked, up to the one that answers.",
+    "The tiers in the order in which they are asked, up to the one that answers.",
   ),
 });
 
-// Other parameters mean nothing to an object: they are ignored.
+// Other parameters are ignored.
 const explainQuery = v.object({ explain: v.literal("1", "explain is not 1") });
 
 /** The parameter and its answer in the specification. */
@@ -50,15 +53,15 @@ export const explainSpec = {
   parameter: {
     in: "query" as const,
     name: "explain",
-    description: "1: say what would be tried, and why it hits or misses, in place of the object.",
+    description: "1: answer with the tiers that would be asked and the reason of a miss, in place of the object.",
     schema: { type: "string" as const, enum: ["1"] },
   },
   answer: explanationSchema,
 };
 
 /**
- * Answers `explain=1` with what a GET of the key would find, with 200 also where that is a miss; undefined if the query
- * has no `explain`. Throws bad_request if its value is another.
+ * Answers `explain=1` with the result that a GET would have, with status 200 for a miss too; undefined if the query has
+ * no `explain`. Throws bad_request for another value.
  */
 export function explainObject(
   storage: Storage,

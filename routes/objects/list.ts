@@ -30,12 +30,12 @@ const listQuery = v.strictObject({
       v.regex(/^[1-9]\d{0,3}$/, "limit is not a number from 1 to 1000"),
       v.transform(Number),
       v.maxValue(1000, "limit is above 1000"),
-      v.metadata({ description: "Most objects in the answer, 1-1000." }),
+      v.metadata({ description: "The largest number of objects in the answer, 1-1000." }),
     ),
     "100",
   ),
   cursor: v.optional(
-    v.pipe(v.string(), v.nonEmpty("cursor is empty"), v.description("next_cursor of the page before.")),
+    v.pipe(v.string(), v.nonEmpty("cursor is empty"), v.description("`next_cursor` of the previous page.")),
   ),
 });
 const NOT_ALL =
@@ -43,7 +43,7 @@ const NOT_ALL =
 const clearQuery = v.strictObject({
   clear: v.pipe(
     v.literal("all", NOT_ALL),
-    v.metadata({ description: "`all`: says that every object is meant, and not one whose key was left out." }),
+    v.metadata({ description: "`all`: confirms that every object is meant, not one whose key was left out." }),
   ),
   tier,
 }, (issue) => v.getDotPath(issue) === "clear" ? NOT_ALL : issue.message);
@@ -58,7 +58,7 @@ const objectSchema = v.object({
 });
 const listSchema = v.object({ objects: v.array(objectSchema), next_cursor: v.optional(v.string()) });
 const clearSchema = v.object({
-  removed: v.pipe(v.record(v.string(), v.number()), v.description("How many objects left each tier.")),
+  removed: v.pipe(v.record(v.string(), v.number()), v.description("The number of objects removed, by tier.")),
 });
 const json = (schema: v.GenericSchema) => ({ "application/json": { schema: resolver(schema) } });
 
@@ -72,7 +72,7 @@ export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
       tags: ["objects"],
       responses: {
         200: { description: "One page", content: json(listSchema) },
-        400: refusal("Bad query, such as a tier that is not there"),
+        400: refusal("Bad query, such as an unknown tier"),
         503: refusal("A tier failed"),
       },
     }),
@@ -100,7 +100,7 @@ export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
       tags: ["objects"],
       responses: {
         200: { description: "Removed", content: json(clearSchema) },
-        400: refusal("No clear=all, or a tier that is not there"),
+        400: refusal("No clear=all, or an unknown tier"),
         503: refusal("A tier failed"),
       },
     }),
@@ -128,7 +128,7 @@ function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
   };
 }
 
-/** The longer of the prefix that is asked for and that of the token, of which one has to begin with the other. */
+/** The longer one of the query's prefix and the token's. Throws forbidden unless one begins with the other. */
 function allowedPrefix(exchange: Exchange, request: Request, asked: string): string {
   const { prefix } = exchange.grant;
   if (asked.startsWith(prefix)) return asked;
@@ -148,7 +148,7 @@ function encodeCursor(key: string): string {
 
 function decodeCursor(cursor: string | undefined): string {
   if (cursor === undefined) return "";
-  // A key is at most 1024 bytes.
+  // The length of 1024 bytes, the longest key, in base64.
   const key = cursor.length > 1366 ? "" : Buffer.from(cursor, "base64url").toString();
   if (key === "" || encodeCursor(key) !== cursor) throw new VitrineError("bad_request", `parse cursor: ${cursor}`);
   return key;

@@ -30,11 +30,11 @@ const keyParameter = {
 };
 const tenant = header(
   "Vitrine-Tenant",
-  "Whose object it is; at most 128 characters. Where tokens are configured, the token decides.",
+  "The tenant, at most 128 characters. Where tokens are configured, the token decides.",
 );
 const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
 
-/** GET and PUT of an object, for their routes and for the fast path in front of these. */
+/** GET and PUT of an object, for their routes and for the fast path in front of them. */
 export function fastObjectRoutes(options: AppOptions): FastRoutes {
   const { access } = options;
   return {
@@ -55,8 +55,8 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
       parameters: [
         keyParameter,
         tenant,
-        header("Range", "One range of bytes; several are answered with the whole object."),
-        header("If-Range", "The ETag for which the range is meant."),
+        header("Range", "One range of bytes. Several are answered with the whole object."),
+        header("If-Range", "The range is of the object with this ETag; otherwise the whole object is sent."),
         header("If-Match", "ETags, or *."),
         header("If-None-Match", "ETags, or *."),
         explainSpec.parameter,
@@ -64,15 +64,15 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
       responses: {
         200: {
           description:
-            "The bytes, with the header fields that were kept; with explain=1, what would be tried for them and why",
+            "The bytes and the kept header fields; with explain=1, the tiers that would be asked and the result",
           content: { ...bytes, "application/json": { schema: resolver(explainSpec.answer) } },
         },
         206: { description: "The bytes of the range", content: bytes },
-        304: { description: "If-None-Match names the object that is there" },
+        304: { description: "If-None-Match names the current object" },
         400: refusal("Bad key or header"),
-        404: refusal("No such object; `reason` says how it was lost"),
-        412: refusal("If-Match does not name the object that is there"),
-        416: refusal("No byte of the range is there"),
+        404: refusal("No such object; `reason` says how the last copy was lost"),
+        412: refusal("If-Match does not name the current object"),
+        416: refusal("The range has no byte of the object"),
         503: refusal("A tier failed and no other has the object"),
       },
     }),
@@ -94,22 +94,22 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
         header("Content-Digest", "RFC 9530; sha-256 is verified, kept, and sent with GET as Repr-Digest."),
         header(
           "Cache-Control",
-          "max-age=N is the time to live in seconds; without it the object stays until it is evicted. Other directives of responses are kept.",
+          "max-age=N is the time to live in seconds; without it, the object stays until it is evicted. Other response directives are kept.",
         ),
         header(
           "Content-Encoding",
-          "Kept, and sent with the bytes as they are stored: nothing is encoded or decoded.",
+          "Kept. The bytes are stored and sent as they are: nothing is encoded or decoded.",
         ),
         header("Content-Language", "Kept."),
         header("Content-Disposition", "Kept."),
-        header("Expires", "Kept; does not limit how long the object stays."),
-        header("Vitrine-Meta-*", "Kept: metadata of your own. At most 64 kept fields and 4096 bytes together."),
-        header("If-Match", "ETags, or *: replace only these."),
+        header("Expires", "Kept; it does not limit how long the object stays."),
+        header("Vitrine-Meta-*", "Kept: your own metadata. All kept fields together are at most 64 and 4096 bytes."),
+        header("If-Match", "ETags, or *: replace only an object that has one of them."),
         header("If-None-Match", "*: create only."),
         {
           in: "header",
           name: "Vitrine-Durability",
-          description: "l1: acknowledge from memory; l2: acknowledge when the tiers have it.",
+          description: "l1: acknowledge once the object is in memory; l2: acknowledge once every tier has it.",
           schema: { type: "string", enum: ["l1", "l2"] },
         },
       ],
@@ -118,9 +118,9 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
         200: { description: "Replaced" },
         201: { description: "Created" },
         400: refusal("Bad key or header; length or digest mismatch"),
-        412: refusal("A precondition failed, or the token only creates and the object is there"),
-        413: refusal("Larger than this server takes"),
-        431: refusal("More header fields or bytes than are kept with an object"),
+        412: refusal("A precondition failed, or the token may only create and the object exists"),
+        413: refusal("The object is larger than this server accepts"),
+        431: refusal("More header fields or bytes than can be kept with an object"),
         503: refusal("A tier failed, or the server is shutting down"),
         507: refusal("No room"),
       },
@@ -148,7 +148,7 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
       const precondition = writePrecondition(c.req.raw.headers);
       const deleted = await storage.delete(
         parseObjectKey(c.get("exchange"), c.req.raw),
-        // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
+        // An absent object is a 404, whatever the precondition is (RFC 9110 13.2.1).
         precondition && { ...precondition, orAbsent: true },
       );
       if (!deleted) throw new VitrineError("not_found", "delete object: no such key");

@@ -14,8 +14,8 @@ type Found = Pick<ObjectRead, "meta" | "tier">;
 type Decision = { readonly status: 200 | 206 | 304 | 412 } & ByteRange;
 
 /**
- * What a stranger stored is taken for nothing but its type, runs nothing as a page of this server, and is no part of
- * the pages of others.
+ * Stored bytes come from strangers: browsers must not guess another type, run scripts in this server's origin, or use
+ * the object in pages of other origins.
  */
 const HARMLESS = {
   "x-content-type-options": "nosniff",
@@ -78,7 +78,7 @@ export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "se
   };
 }
 
-/** In the order of RFC 9110 13.2.2; an object without a Last-Modified knows no dates. */
+/** Evaluates conditions in the order of RFC 9110 13.2.2. Objects have no Last-Modified, so dates never match. */
 function decide(headers: Headers, meta: ObjectMeta, rangeAllowed = true): Decision | "unsatisfiable" {
   const whole = { start: 0, end: meta.sizeBytes };
   const match = headers.get("if-match");
@@ -162,13 +162,14 @@ function objectHeaders(
   if (decision.status === 206) {
     headers["content-range"] = `bytes ${decision.start}-${decision.end - 1}/${meta.sizeBytes}`;
   }
-  // Bun frames streams as chunks, without Content-Length: a client that wants to allocate needs the size anyway.
+  // Bun sends streams in chunks without a Content-Length; clients that allocate memory need the size.
   if (decision.end - decision.start > copyLimitBytes) headers["vitrine-size"] = String(meta.sizeBytes);
   return headers;
 }
 
 /**
- * `max-age` is the whole time to live, of which `Age` has passed (RFC 9111 4.2); other directives of the PUT follow it.
+ * Sets `Age`, and `Cache-Control` with the whole time to live as `max-age` (RFC 9111 4.2) and the PUT's other
+ * directives.
  */
 function addFreshness(headers: Record<string, string>, exchange: Exchange, meta: ObjectMeta): void {
   headers["age"] = String(Math.max(0, Math.floor((exchange.nowMs() - meta.createdMs) / 1000)));
@@ -177,7 +178,7 @@ function addFreshness(headers: Record<string, string>, exchange: Exchange, meta:
     const maxAge = `max-age=${Math.round((meta.expiresMs - meta.createdMs) / 1000)}`;
     headers["cache-control"] = kept === undefined ? maxAge : `${maxAge}, ${kept}`;
   }
-  // What a shared cache may keep is one tenant's.
+  // A shared cache must not give one tenant's object to another.
   if (meta.expiresMs !== 0 || meta.headers !== undefined) {
     headers["vary"] = exchange.grant.tokenId === "" ? "Vitrine-Tenant" : "Authorization, Vitrine-Tenant";
   }

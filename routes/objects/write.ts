@@ -15,7 +15,7 @@ import type { Answer } from "../fast_path.ts";
 /** Bodies up to this size are read in one go; measured on both runtimes (docs/RUNTIMES.md). */
 const SMALL_BODY_BYTES = 128 * 1024;
 
-/** PUT of an object. Everything that can be refused is refused before the body is read. */
+/** Makes the function that answers PUT of an object; what can be refused is refused before the body is read. */
 export function writeObject({ storage, discard }: Pick<AppOptions, "storage" | "discard">): Answer {
   return async (exchange, request) => {
     const put = parsePut(exchange, request);
@@ -50,14 +50,14 @@ function parsePut(exchange: Exchange, request: Request): PutRequest {
   };
 }
 
-/** For a token that may not replace: as with `If-None-Match: *`, checked in the step that admits the object. */
+/** For tokens that must not replace objects: `If-None-Match: *`, checked in the step that admits the object. */
 function createOnly(precondition: Precondition | undefined): Precondition {
   return { ...precondition, noneMatch: "*" };
 }
 
 function parseLength(request: Request): number | undefined {
   const coding = request.headers.get("transfer-encoding");
-  // Deno takes a coding before chunked off the message and not off the bytes (RFC 9112, 6.1).
+  // Deno removes a coding before chunked from the header but not from the bytes (RFC 9112, 6.1).
   if (coding !== null && coding.toLowerCase() !== "chunked") {
     throw new VitrineError("bad_request", `parse Transfer-Encoding: not chunked alone: ${coding}`);
   }
@@ -106,7 +106,7 @@ async function receive(
   }
 }
 
-/** What comes from the client, with its connection told that it is waited for. */
+/** Awaits bytes of the client; the runtime knows meanwhile that the server waits for them. */
 async function arrival<T>(exchange: Exchange, bytes: Promise<T>): Promise<T> {
   const { waitsForBody } = exchange.context;
   waitsForBody?.(true);
