@@ -1,9 +1,8 @@
 // @ts-check
 import { figuresOf } from "./figures/figures.js";
-import { MetricsWindow } from "./metrics/metrics_window.js";
-import { parseMetrics } from "./metrics/parse_metrics.js";
-import { seesNumbers } from "./session/access.js";
-import { Session } from "./session/session.js";
+import { MetricsWindow } from "./metrics_window.js";
+import { parseMetrics } from "./scrape.js";
+import { seesNumbers, Session } from "./session.js";
 import { Charts } from "./view/charts.js";
 import { write } from "./view/dom.js";
 import { EventsSection } from "./view/events_section.js";

@@ -1,14 +1,58 @@
 // @ts-check
-import { busOf } from "./bus.js";
-import { commitsOf } from "./commits.js";
-import { missesOf } from "./misses.js";
-import { removalsOf } from "./removals.js";
-import { serverOf } from "./server.js";
-import { tenantsOf } from "./tenants.js";
-import { tiersOf } from "./tiers.js";
-import { trafficOf } from "./traffic.js";
+import { commitsOf, removalsOf, tiersOf } from "./storage.js";
+import { missesOf, tenantsOf, trafficOf } from "./traffic.js";
 
-/** @typedef {import("../metrics/metrics_window.js").View} View */
+/** @typedef {import("../metrics_window.js").View} View */
+/** @typedef {import("../scrape.js").Where} Where */
+
+/**
+ * What runs, and how it is.
+ * @param {View} view
+ */
+function serverOf({ now }) {
+  const build = now.samples("vitrine_build_info")[0]?.labels ?? {};
+  return {
+    version: build["version"] ?? "",
+    runtime: build["runtime"] ?? "",
+    uptimeSeconds: now.sum("process_uptime_seconds"),
+    workersReady: now.sum("vitrine_workers", ({ state }) => state === "ready"),
+    workers: now.sum("vitrine_workers", ({ state }) => state !== "gone"),
+    workersReplaced: now.sum("vitrine_worker_restarts_total"),
+    memoryBytes: now.sum("process_memory_usage_bytes"),
+    stagingBytes: now.sum("lmcache_mp_l1_staging_bytes"),
+    storeQueueEntries: now.sum("vitrine_store_queue_entries"),
+    storeQueueBytes: now.sum("vitrine_store_queue_bytes"),
+    storeQueueAgeSeconds: now.sum("vitrine_store_queue_oldest_age_seconds"),
+  };
+}
+
+const events = "vitrine_eventbus_events_total";
+
+/** @type {(state: string) => Where} */
+const inState = (state) => (labels) => labels["state"] === state;
+
+/**
+ * What became of the events: published = delivered + rolled up + lost, when none is on its way.
+ * @param {View} view
+ */
+function busOf({ now, grown, seconds }) {
+  /** @param {string} state */
+  const perSecond = (state) => seconds > 0 ? grown.sum(events, inState(state)) / seconds : 0;
+  return {
+    published: now.sum(events, inState("published")),
+    delivered: now.sum(events, inState("delivered")),
+    rolledUp: now.sum(events, inState("rolled_up")),
+    lost: now.sum(events, inState("lost")),
+    shed: now.sum("vitrine_eventbus_shed_events_total"),
+    queueDepth: now.sum("lmcache_mp_event_bus_queue_depth"),
+    lagSeconds: now.sum("lmcache_mp_event_bus_drain_lag_seconds"),
+    exceptions: now.sum("lmcache_mp_event_bus_subscriber_exceptions_total"),
+    publishedPerSecond: perSecond("published"),
+    deliveredPerSecond: perSecond("delivered"),
+    rolledUpPerSecond: perSecond("rolled_up"),
+  };
+}
+
 /** @typedef {ReturnType<typeof figuresOf>} Figures */
 
 /**

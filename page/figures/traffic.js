@@ -1,8 +1,9 @@
 // @ts-check
-import { quantile } from "../metrics/quantile.js";
+import { quantile } from "../scrape.js";
 
-/** @typedef {import("../metrics/metrics_window.js").View} View */
-/** @typedef {import("../metrics/scrape.js").Where} Where */
+/** @typedef {import("../scrape.js").Scrape} Scrape */
+/** @typedef {import("../metrics_window.js").View} View */
+/** @typedef {import("../scrape.js").Where} Where */
 
 /** Routes that this page asks for itself. */
 const ofThePage = new Set(["/v1/events", "/v1/access"]);
@@ -61,4 +62,54 @@ export function trafficOf({ now, grown, seconds }) {
     p90: quantile(0.9, buckets),
     p99: quantile(0.99, buckets),
   };
+}
+
+const misses = "vitrine_lookup_misses_total";
+
+/**
+ * Why lookups found nothing, since the server's start and a second now; the most frequent first. Reasons that never
+ * occurred are left out.
+ * @param {View} view
+ */
+export function missesOf({ now, grown, seconds }) {
+  const grew = grown.by(misses, "reason");
+  return Array.from(now.by(misses, "reason"), ([reason, count]) => ({
+    reason,
+    count,
+    perSecond: seconds > 0 ? (grew.get(reason) ?? 0) / seconds : 0,
+  })).filter(({ count }) => count > 0).sort((a, b) => b.count - a.count);
+}
+
+const tenantLookups = "lmcache_mp_lookups_requests_total";
+const tenantHits = "lmcache_mp_lookup_hit_tokens_total";
+const tenantAdmissions = "lmcache_mp_l1_write_chunks_total";
+const tenantReads = "lmcache_mp_num_chunks_loaded_total";
+
+/**
+ * @param {Scrape} scrape
+ * @param {string} name
+ */
+const byTenant = (scrape, name) => scrape.by(name, "cache_salt");
+
+/**
+ * The tenants by their number of lookups and objects since the server's start, without those that had neither; by name
+ * where they are equal. The tenant without a name is "".
+ * @param {View} view
+ */
+export function tenantsOf({ now, grown, seconds }) {
+  const [lookedUp, found, written, got] = [tenantLookups, tenantHits, tenantAdmissions, tenantReads].map((name) =>
+    byTenant(now, name)
+  );
+  const grew = byTenant(grown, tenantLookups);
+  const tenants = new Set([...(lookedUp?.keys() ?? []), ...(written?.keys() ?? [])]);
+  const rows = Array.from(tenants, (tenant) => ({
+    tenant,
+    lookups: lookedUp?.get(tenant) ?? 0,
+    hits: found?.get(tenant) ?? 0,
+    admitted: written?.get(tenant) ?? 0,
+    delivered: got?.get(tenant) ?? 0,
+    perSecond: seconds > 0 ? (grew.get(tenant) ?? 0) / seconds : 0,
+  }));
+  return rows.filter((row) => row.lookups + row.admitted > 0)
+    .sort((a, b) => b.lookups + b.admitted - a.lookups - a.admitted || (a.tenant < b.tenant ? -1 : 1));
 }

@@ -1,12 +1,10 @@
 // @ts-check
 import uPlot from "uplot";
 import { make } from "./dom.js";
-import { pileUp } from "./pile_up.js";
-import { plotOptions } from "./plot_options.js";
-
-/** @typedef {import("../history.js").Lines} Lines */
+import { pileUp, plotOptions } from "./plot_options.js";
 
 /** @typedef {import("./plot_options.js").ChartLook} ChartLook */
+/** @typedef {import("../history.js").Lines} Lines */
 
 /**
  * @typedef {object} ChartOptions

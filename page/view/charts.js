@@ -1,11 +1,11 @@
 // @ts-check
-import { formatBytes, formatLatency, formatPercent, formatRate, formatThroughput } from "../format.js";
-import { History } from "../history.js";
 import { Chart } from "./chart.js";
 import { byId } from "./dom.js";
+import { formatBytes, formatLatency, formatPercent, formatRate, formatThroughput } from "../format.js";
+import { History } from "../history.js";
 
-/** @typedef {import("../figures/figures.js").Figures} Figures */
 /** @typedef {import("./plot_options.js").ChartLook} ChartLook */
+/** @typedef {import("../figures/figures.js").Figures} Figures */
 
 /**
  * @typedef {object} Panel

@@ -1,9 +1,48 @@
 // @ts-check
-import { timeLabel, timeMarks } from "./time_axis.js";
 
-/** @typedef {import("uplot").Options} PlotOptions */
 /** @typedef {import("uplot").Axis} Axis */
+/** @typedef {import("uplot").Options} PlotOptions */
 /** @typedef {import("uplot").Scale} Scale */
+
+/**
+ * Where the axis of a chart has its marks, in seconds before now: full minutes, or half ones as long as there are few;
+ * the oldest first.
+ * @param {number} spanSeconds
+ * @returns {readonly number[]}
+ */
+export function timeMarks(spanSeconds) {
+  const step = spanSeconds < 150 ? 30 : 60;
+  const count = Math.floor(spanSeconds / step) + 1;
+  return Array.from({ length: count }, (_, index) => step * (count - 1 - index));
+}
+
+/**
+ * What stands at a mark.
+ * @param {number} secondsAgo
+ */
+export function timeLabel(secondsAgo) {
+  const seconds = Math.round(secondsAgo);
+  if (seconds === 0) return "now";
+  return seconds % 60 === 0 ? `−${seconds / 60} min` : `−${seconds} s`;
+}
+
+/**
+ * Each line with those below it added, as areas that lie on each other are drawn. Where a line has no value it is not
+ * drawn, and those above it lie on what is below it.
+ * @param {readonly (readonly (number | null)[])[]} lines
+ * @returns {(number | null)[][]}
+ */
+export function pileUp(lines) {
+  const sums = (lines[0] ?? []).map(() => 0);
+  return lines.map((line) =>
+    line.map((value, index) => {
+      if (value === null) return null;
+      const sum = (sums[index] ?? 0) + value;
+      sums[index] = sum;
+      return sum;
+    })
+  );
+}
 
 /**
  * How a chart looks.

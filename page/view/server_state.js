@@ -1,6 +1,6 @@
 // @ts-check
-import { formatDuration } from "../format.js";
 import { byId, write } from "./dom.js";
+import { formatDuration } from "../format.js";
 
 /** The line that says whether the numbers are of now. */
 export class ServerState {

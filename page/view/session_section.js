@@ -1,8 +1,8 @@
 // @ts-check
-import { describe, seesNumbers } from "../session/access.js";
 import { byId, write } from "./dom.js";
+import { describe, seesNumbers } from "../session.js";
 
-/** @typedef {import("../session/session.js").Session} Session */
+/** @typedef {import("../session.js").Session} Session */
 
 /** Asks for a token where one is needed, and tells what it allows. */
 export class SessionSection {

@@ -1,4 +1,5 @@
 // @ts-check
+import { byId, write } from "./dom.js";
 import {
   formatBytes,
   formatCount,
@@ -8,7 +9,6 @@ import {
   formatRate,
   formatThroughput,
 } from "../format.js";
-import { byId, write } from "./dom.js";
 
 /** @typedef {import("../figures/figures.js").Figures} Figures */
 

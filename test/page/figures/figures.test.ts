@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { figuresOf } from "../../../page/figures/figures.js";
-import { MetricsWindow } from "../../../page/metrics/metrics_window.js";
-import { parseMetrics } from "../../../page/metrics/parse_metrics.js";
+import { MetricsWindow } from "../../../page/metrics_window.js";
+import { parseMetrics } from "../../../page/scrape.js";
 
 const duration = "http_server_request_duration_seconds";
 

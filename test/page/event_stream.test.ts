@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
-import { EventStream } from "../../../page/live/event_stream.js";
-import { readNdjson } from "../../../page/live/ndjson.js";
-import { parseRecord } from "../../../page/live/record.js";
+import { EventStream, parseRecord, readNdjson } from "../../page/event_stream.js";
 
 function bodyOf(pieces: readonly Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { describe as inWords, parseAccess, seesNumbers } from "../../../page/session/access.js";
-import { Session } from "../../../page/session/session.js";
+import { describe as inWords, parseAccess, seesNumbers, Session } from "../../page/session.js";
 
 const ACCESS = { open: false, exposed: false, token: "ci", scopes: ["read"], tenant: "", prefix: "" };
 

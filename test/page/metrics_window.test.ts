@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { increase } from "../../../page/metrics/increase.js";
-import { MetricsWindow } from "../../../page/metrics/metrics_window.js";
-import { parseMetrics } from "../../../page/metrics/parse_metrics.js";
+import { increase, MetricsWindow } from "../../page/metrics_window.js";
+import { parseMetrics } from "../../page/scrape.js";
 
 const grownOf = (...texts: readonly string[]) => increase(texts.map(parseMetrics));
 

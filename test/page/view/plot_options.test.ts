@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { pileUp } from "../../../page/view/pile_up.js";
-import { timeLabel, timeMarks } from "../../../page/view/time_axis.js";
+import { pileUp, timeLabel, timeMarks } from "../../../page/view/plot_options.js";
 
 test("pileUp adds what is below when a line in between has no value", () => {
   expect(pileUp([[1, 2, null], [10, null, 20], [100, 200, 300]])).toEqual([
