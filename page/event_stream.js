@@ -1,12 +1,12 @@
 // @ts-check
 
 /**
- * A line of the live list.
+ * A record of the stream.
  * @typedef {object} LiveRecord
  * @property {string} id for `Last-Event-ID`; "" if it has none
- * @property {string} name of the event, or `lost`: so many of them this listener does not get
+ * @property {string} name of the event, or `lost`: the listener has missed `count` events
  * @property {Date | undefined} time
- * @property {number | undefined} count how many events it stands for; undefined if nobody knows
+ * @property {number | undefined} count number of events in it; undefined if it is not known
  * @property {readonly (readonly [string, string])[]} fields
  */
 
@@ -15,7 +15,7 @@ const framing = new Set(["id", "name", "time", "count", "folded"]);
 /** @param {unknown} field */
 function textOf(field) {
   if (typeof field === "string") return field;
-  // Seconds come with all the digits of a double.
+  // Seconds arrive with all digits of a double.
   return JSON.stringify(typeof field === "number" && !Number.isInteger(field) ? Number(field.toPrecision(3)) : field);
 }
 
@@ -49,7 +49,7 @@ export function parseRecord(value) {
 }
 
 /**
- * The JSON values of a body with one a line, as they arrive; empty lines keep a connection open and are skipped.
+ * Reads a body with one JSON value per line, as the lines arrive. Empty lines only keep the connection open.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  * @returns {AsyncGenerator<unknown, void, void>}
  */
@@ -65,21 +65,22 @@ export async function* readNdjson(body) {
       for (const line of lines) if (line.trim() !== "") yield JSON.parse(line);
     }
   } finally {
-    // Whoever stops reading closes the connection.
+    // A reader that stops closes the connection.
     await reader.cancel();
   }
   if (rest.trim() !== "") yield JSON.parse(rest);
 }
 
 /**
- * `refused`: a token is needed, or another one; `failed`: the server says why it does not; `broken`: it is tried again.
+ * `refused`: a token is needed, or another one; `failed`: the server has refused for another reason; `broken`: the
+ * stream will try again.
  * @typedef {"closed" | "connecting" | "open" | "refused" | "failed" | "broken"} StreamState
  */
 
 /**
  * @typedef {object} StreamOptions
  * @property {(url: string, init: RequestInit) => Promise<Response>} fetch
- * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} wait ends early when the signal says so
+ * @property {(milliseconds: number, signal: AbortSignal) => Promise<void>} wait ends early when the signal is aborted
  * @property {(record: LiveRecord) => void} onRecord
  * @property {(state: StreamState, detail: string) => void} onState
  */
@@ -98,7 +99,7 @@ async function refusalOf(response) {
   }
 }
 
-/** Live events of the server, while they are wanted: goes on after the last one seen when the connection breaks. */
+/** A stream of live events. When the connection breaks, it continues after the last event received. */
 export class EventStream {
   #options;
   /** @type {AbortController | undefined} */
@@ -110,9 +111,9 @@ export class EventStream {
   }
 
   /**
-   * Follows the events of these types from now on, and no others any more.
+   * Switches to the events of these types.
    * @param {{ readonly types: string }} wanted `types`: globs, separated by commas
-   * @returns {Promise<void>} settles when it has ended for good
+   * @returns {Promise<void>} settles when the stream has ended for good
    */
   open(wanted) {
     this.close();
@@ -156,7 +157,7 @@ export class EventStream {
       } catch (error) {
         reason = String(error);
       }
-      // Closing it makes reading fail too; that is how it is meant to end.
+      // Closing the stream makes the read fail, as intended.
       if (signal.aborted) return;
       onState("broken", reason);
       await wait(Math.min(firstRetryMs * 2 ** failures, lastRetryMs), signal);

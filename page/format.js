@@ -4,7 +4,7 @@ const binaryUnits = ["B", "KiB", "MiB", "GiB", "TiB"];
 const decimalUnits = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"];
 
 /**
- * At most three digits that count; below 1000 and above.
+ * Three significant digits below 1000, whole numbers above.
  * @param {number} value
  */
 function digits(value) {
@@ -20,7 +20,7 @@ function digits(value) {
 function scaled(value, step, units) {
   let index = 0;
   let rest = value;
-  // 999.6 would be shown as 1000 of the smaller unit.
+  // Otherwise 999.6 would be shown as 1000 of the smaller unit.
   while (rest >= step - 0.5 && index < units.length - 1) {
     rest /= step;
     index += 1;
@@ -35,25 +35,25 @@ function scaled(value, step, units) {
 export const formatCount = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 
 /**
- * A number of things a second, without the unit.
+ * A rate per second, without the unit.
  * @param {number} value
  */
 export const formatRate = (value) => value > 0 && value < 0.01 ? "<0.01" : digits(value);
 
 /**
- * A size in units of 1024, as the settings write it.
+ * A size in units of 1024, as in the settings.
  * @param {number} bytes
  */
 export const formatBytes = (bytes) => scaled(bytes, 1024, binaryUnits);
 
 /**
- * Bytes a second in units of 1000, as networks are measured.
+ * Bytes per second in units of 1000, as is usual for networks.
  * @param {number} bytesPerSecond
  */
 export const formatThroughput = (bytesPerSecond) => scaled(bytesPerSecond, 1000, decimalUnits);
 
 /**
- * A share of 0 to 1 in percent. Nothing but all is shown as 100 %, and nothing but none as 0 %.
+ * A share from 0 to 1 in percent. Only exactly 1 is shown as 100 %, and only 0 as 0 %.
  * @param {number} ratio
  */
 export function formatPercent(ratio) {

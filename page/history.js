@@ -1,13 +1,12 @@
 // @ts-check
 
 /**
- * Lines over time as uPlot takes them: `times` in seconds, and for each label one value a time, null where there is
- * none.
+ * Lines over time in uPlot's form: `times` in seconds, and for each label one value per time, or null.
  * @typedef {{ readonly times: readonly number[], readonly lines: ReadonlyMap<string, readonly (number | null)[]> }}
  *   Lines
  */
 
-/** The last minutes of one chart. Labels may come later; they have no values before. */
+/** The last minutes of one chart. A label that appears later has no values before. */
 export class History {
   #keepSeconds;
   #gapSeconds;
@@ -18,7 +17,7 @@ export class History {
 
   /**
    * @param {{ readonly keepSeconds: number, readonly gapSeconds: number }} options points further apart than the gap
-   *   are not joined
+   *   are not connected
    */
   constructor({ keepSeconds, gapSeconds }) {
     this.#keepSeconds = keepSeconds;
@@ -26,7 +25,8 @@ export class History {
   }
 
   /**
-   * @param {number} time seconds; one that is not later than the last begins anew: the clock was set back
+   * @param {number} time seconds; if it is not later than the last one, the clock was set back and the history begins
+   *   anew
    * @param {ReadonlyMap<string, number | undefined>} values
    */
   add(time, values) {

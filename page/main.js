@@ -13,7 +13,7 @@ import { showTiles } from "./view/tiles.js";
 
 const everyMs = 2000;
 const timeoutMs = 5000;
-/** Rates are taken over three intervals: quick enough to see a change, calm enough to read. */
+/** Rates are averages over three intervals: they follow changes and can still be read. */
 const windowMs = 3 * everyMs;
 
 const view = new MetricsWindow({ windowMs });
@@ -24,7 +24,7 @@ const session = new Session({ fetch: (url, init) => fetch(url, init), storage: s
 
 async function readMetrics() {
   const response = await session.fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
-  // The token was taken back, or has fewer rights now.
+  // The token was revoked, or has fewer rights now.
   if (response.status === 401 || response.status === 403) void session.ask();
   if (!response.ok) throw new Error(`read metrics: status ${response.status}`);
   return await response.text();
@@ -40,7 +40,7 @@ function show(text) {
   state.answered({ hasMetrics: !scrape.isEmpty });
 }
 
-/** Whatever fails, the page says since when its numbers are old, and goes on trying. */
+/** After a failure, the page shows since when its numbers are stale, and tries again. */
 async function update() {
   const text = await readMetrics().catch((error) =>
     state.failed(new Date(), { what: "no answer", reason: String(error) })
@@ -54,13 +54,13 @@ async function update() {
   }
 }
 
-/** Who is not let in asks for nothing more than that: it would count as a failure. */
+/** False if the server would refuse the token for /metrics: such requests would count as failures. */
 function maySeeNumbers() {
   const { known } = session;
   return known === "unknown" || (known !== "refused" && seesNumbers(known));
 }
 
-/** A page that nobody sees asks nothing. */
+/** A hidden page sends no requests. */
 async function showWhileVisible() {
   while (!document.hidden) {
     if (maySeeNumbers()) await update();

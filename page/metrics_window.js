@@ -12,10 +12,10 @@ function valuesById(scrape, name) {
 }
 
 /**
- * By how much each series of the newest scrape has grown since the oldest, never negative: a value below the one before
- * it means that the counter began anew, and a series that was not there before began at zero (every start of the server
- * has series of its own, by `service_instance_id`).
- * @param {readonly Scrape[]} scrapes oldest first; of fewer than two nothing is known
+ * The increase of each series from the oldest to the newest scrape. It is never negative: a value below the previous
+ * one means that the counter was reset, and a new series began at zero (every start of the server has series of its
+ * own, by `service_instance_id`).
+ * @param {readonly Scrape[]} scrapes oldest first; the result of fewer than two is empty
  * @returns {Scrape}
  */
 export function increase(scrapes) {
@@ -43,12 +43,12 @@ export function increase(scrapes) {
 }
 
 /**
- * What the figures are made of: the newest scrape, and by how much its counters have grown in the last `seconds`, which
- * are 0 at first.
+ * The input of the figures: the newest scrape, and the increase of its counters in the last `seconds`, which are 0 at
+ * first.
  * @typedef {{ readonly now: Scrape, readonly grown: Scrape, readonly seconds: number }} View
  */
 
-/** Keeps the scrapes of the last few seconds, over which rates are taken. */
+/** Keeps the scrapes of the last few seconds, for rates. */
 export class MetricsWindow {
   #windowMs;
   /** @type {{ readonly scrape: Scrape, readonly timeMs: number }[]} */
@@ -60,14 +60,14 @@ export class MetricsWindow {
   }
 
   /**
-   * Takes a scrape and its time, on a clock that never goes back.
+   * Adds a scrape and its time on a monotonic clock.
    * @param {Scrape} scrape
    * @param {number} timeMs
    * @returns {View}
    */
   add(scrape, timeMs) {
     this.#kept.push({ scrape, timeMs });
-    // The one before the last always stays: after a pause it is all there is to compare with.
+    // The scrape before the last one always stays: after a pause it is the only one to compare with.
     while (this.#kept.length > 2 && timeMs - (this.#kept[0]?.timeMs ?? 0) > this.#windowMs) this.#kept.shift();
     const seconds = (timeMs - (this.#kept[0]?.timeMs ?? timeMs)) / 1000;
     return { now: scrape, grown: increase(this.#kept.map((each) => each.scrape)), seconds };

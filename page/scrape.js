@@ -13,7 +13,7 @@
 /** @type {Where} */
 const everything = () => true;
 
-/** Samples by the name of their metric, to be asked for sums. A metric that is not there counts as zero. */
+/** The samples of one scrape, with sums. A missing metric counts as zero. */
 export class Scrape {
   /** @type {ReadonlyMap<string, readonly Sample[]>} */
   #samples;
@@ -23,7 +23,7 @@ export class Scrape {
     this.#samples = samples;
   }
 
-  /** Whether there is no sample at all. */
+  /** True if there are no samples. */
   get isEmpty() {
     return this.#samples.size === 0;
   }
@@ -127,9 +127,9 @@ function cumulativeBuckets(samples) {
 }
 
 /**
- * Prometheus' `histogram_quantile` over the `_bucket` samples of series with the same bounds: straight lines between
- * the bounds, the first bucket begins at 0, and what lies above the last bound counts as that bound. Undefined if
- * nothing was observed.
+ * Prometheus' `histogram_quantile` over the `_bucket` samples of series with the same bounds: linear interpolation in a
+ * bucket, the first of which begins at 0; values above the last bound count as that bound. Undefined if there are no
+ * observations.
  * @param {number} q from 0 to 1
  * @param {readonly Sample[]} samples
  * @returns {number | undefined}

@@ -1,10 +1,10 @@
 // @ts-check
 
 /**
- * What the one who looks may do, as /v1/access tells it.
+ * The rights of the user, as /v1/access returns them.
  * @typedef {object} Access
  * @property {boolean} open no tokens are configured
- * @property {boolean} exposed it listens on more than the loopback
+ * @property {boolean} exposed the server listens on more than the loopback
  * @property {string} token the id of the token, "" without one
  * @property {readonly string[]} scopes
  * @property {string | undefined} tenant undefined: any
@@ -35,7 +35,7 @@ export function parseAccess(value) {
 export const seesNumbers = ({ scopes }) => scopes.includes("metrics") || scopes.includes("admin");
 
 /**
- * What a token allows, in words.
+ * Describes the rights of a token.
  * @param {Access} access
  */
 export function describe(access) {
@@ -47,14 +47,14 @@ export function describe(access) {
 }
 
 /**
- * `refused`: a token is needed, or another one; `unknown`: the server does not say.
+ * `refused`: a token is needed, or another one; `unknown`: the server has not answered.
  * @typedef {Access | "refused" | "unknown"} Known
  */
 
-/** Where the tab keeps its token: it is gone with the tab. */
+/** The key of the token in the tab's storage, which is deleted with the tab. */
 const KEY = "vitrine.token";
 
-/** A token, kept for the tab, and what it allows. */
+/** The token of this tab and its rights. */
 export class Session {
   #fetch;
   #storage;
@@ -73,18 +73,18 @@ export class Session {
     this.#storage = storage;
   }
 
-  /** What the server said last. */
+  /** The last answer of the server. */
   get known() {
     return this.#known;
   }
 
-  /** @param {() => void} listener called whenever what is known may be another */
+  /** @param {() => void} listener called whenever the answer may have changed */
   onChange(listener) {
     this.#listeners.push(listener);
   }
 
   /**
-   * As fetch, with the token. The browser's own credentials stay out of it, and so does its own question for them.
+   * Like fetch, with the token and without the browser's own credentials, so that it does not ask the user for them.
    * @param {string} url
    * @param {RequestInit} init
    */
@@ -95,7 +95,7 @@ export class Session {
     return this.#fetch(url, { ...init, headers, credentials: "omit" });
   }
 
-  /** Asks the server what the token allows. */
+  /** Asks the server for the rights of the token. */
   async ask() {
     this.#known = await this.#ask().catch(() => "unknown");
     for (const listener of this.#listeners) listener();
@@ -103,7 +103,7 @@ export class Session {
 
   /**
    * @param {string} token
-   * @returns {Promise<void>} settles when it is known what it allows
+   * @returns {Promise<void>} settles when the server has answered
    */
   signIn(token) {
     this.#storage.setItem(KEY, token);

@@ -6,7 +6,7 @@ import { missesOf, tenantsOf, trafficOf } from "./traffic.js";
 /** @typedef {import("../scrape.js").Where} Where */
 
 /**
- * What runs, and how it is.
+ * The process, its workers and the store queue.
  * @param {View} view
  */
 function serverOf({ now }) {
@@ -32,7 +32,7 @@ const events = "vitrine_eventbus_events_total";
 const inState = (state) => (labels) => labels["state"] === state;
 
 /**
- * What became of the events: published = delivered + rolled up + lost, when none is on its way.
+ * The events by their state: published = delivered + rolled up + lost, when none is in transit.
  * @param {View} view
  */
 function busOf({ now, grown, seconds }) {
@@ -56,7 +56,7 @@ function busOf({ now, grown, seconds }) {
 /** @typedef {ReturnType<typeof figuresOf>} Figures */
 
 /**
- * All that the page shows.
+ * All figures of the page.
  * @param {View} view
  */
 export function figuresOf(view) {

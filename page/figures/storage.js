@@ -8,7 +8,7 @@ import { quantile } from "../scrape.js";
 const isFailure = ({ outcome }) => outcome === "error" || outcome === "failed";
 
 /**
- * How full each tier is; L1 first. A limit of 0 bytes is none; the age of a tier that does not know it is undefined.
+ * The use of each tier, L1 first. A limit of 0 bytes means none. The age is undefined if the tier does not know it.
  * @param {View} view
  */
 export function tiersOf({ now }) {
@@ -33,8 +33,8 @@ const duration = "vitrine_l2_commit_duration_seconds_bucket";
 const syncDuration = "vitrine_l2_commit_sync_duration_seconds_bucket";
 
 /**
- * The commits of the storage thread in the folders of all file tiers, and the state of that thread. Numbers that are
- * measured on commits are undefined where there were none.
+ * The commits of the storage thread in the folders of all file tiers, and the state of that thread. Values of commits
+ * are undefined if there were none.
  * @param {View} view
  */
 export function commitsOf({ now, grown }) {
@@ -43,7 +43,7 @@ export function commitsOf({ now, grown }) {
     p50: quantile(0.5, grown.samples(duration)),
     p99: quantile(0.99, grown.samples(duration)),
     syncP99: quantile(0.99, grown.samples(syncDuration)),
-    /** On average, in one commit. */
+    /** The mean number in one commit. */
     changes: commits > 0 ? grown.sum("vitrine_l2_commit_changes_sum") / commits : undefined,
     stuckSeconds: now.sum("vitrine_storage_thread_stuck_seconds"),
     restarts: now.sum("vitrine_storage_thread_restarts_total"),
@@ -56,8 +56,8 @@ const levels = [
 ];
 
 /**
- * Why objects left, since the server's start and a second now; the most frequent first. Reasons that never occurred are
- * there with zeros.
+ * The reasons of removals since the server's start, and their rates now; the most frequent first. Reasons that never
+ * occurred have zeros.
  * @param {View} view
  */
 export function removalsOf({ now, grown, seconds }) {

@@ -5,11 +5,11 @@ import { quantile } from "../scrape.js";
 /** @typedef {import("../metrics_window.js").View} View */
 /** @typedef {import("../scrape.js").Where} Where */
 
-/** Routes that this page asks for itself. */
+/** Routes that the page itself uses. */
 const ofThePage = new Set(["/v1/events", "/v1/access"]);
 
 /**
- * Requests of clients. The page's own would be shown as traffic otherwise, and a stream of events as a slow answer.
+ * Requests of clients: not the page's own, of which the stream of events would look like a slow answer.
  * @type {Where}
  */
 const ofClients = ({ http_route: route = "" }) => route.startsWith("/v1/") && !ofThePage.has(route);
@@ -29,7 +29,7 @@ const lookups = "vitrine_lookups_total";
 const share = (part, whole) => whole > 0 ? part / whole : undefined;
 
 /**
- * What clients ask and get. Shares and quantiles are undefined where nothing happened.
+ * The requests of clients and their answers. Shares and quantiles are undefined if there were none.
  * @param {View} view
  */
 export function trafficOf({ now, grown, seconds }) {
@@ -67,7 +67,7 @@ export function trafficOf({ now, grown, seconds }) {
 const misses = "vitrine_lookup_misses_total";
 
 /**
- * Why lookups found nothing, since the server's start and a second now; the most frequent first. Reasons that never
+ * The reasons of misses since the server's start, and their rates now; the most frequent first. Reasons that never
  * occurred are left out.
  * @param {View} view
  */

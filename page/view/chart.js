@@ -1,7 +1,7 @@
 // @ts-check
 import uPlot from "uplot";
 import { make } from "./dom.js";
-import { pileUp, plotOptions } from "./plot_options.js";
+import { plotOptions, stackLines } from "./plot_options.js";
 
 /** @typedef {import("./plot_options.js").ChartLook} ChartLook */
 /** @typedef {import("../history.js").Lines} Lines */
@@ -9,7 +9,7 @@ import { pileUp, plotOptions } from "./plot_options.js";
 /**
  * @typedef {object} ChartOptions
  * @property {ChartLook} look
- * @property {number} spanSeconds how much time is shown
+ * @property {number} spanSeconds the time span of the chart
  * @property {Readonly<Record<string, number>>} colors of labels, 1 to 8; others take the next
  */
 
@@ -23,7 +23,7 @@ const cssColor = (name) => getComputedStyle(document.documentElement).getPropert
 /** @param {number} seconds */
 const clockTime = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
 
-/** One chart in a `<figure>`: the drawing, and a legend with the values of now, or of the time under the pointer. */
+/** A chart in a `<figure>`: the drawing, and a legend with the newest values, or those under the pointer. */
 export class Chart {
   #options;
   #holder;
@@ -42,7 +42,7 @@ export class Chart {
   constructor(figure, options) {
     this.#options = options;
     this.#holder = make("div", { class: "plot" });
-    // The legend says the same in words.
+    // The legend has the same content as text.
     this.#holder.setAttribute("aria-hidden", "true");
     this.#legend = make("ul", { class: "legend" });
     this.#timeNote = make("span", { class: "time" });
@@ -60,14 +60,14 @@ export class Chart {
       this.#labels = labels;
       this.#rebuild();
     } else this.#plot.setData(this.#data());
-    this.#tell();
+    this.#show();
   }
 
   /** @returns {uPlot.AlignedData} */
   #data() {
     const { times, lines } = this.#shown;
     const values = Array.from(lines.values(), (line) => [...line]);
-    return [[...times], ...(this.#options.look.kind === "stacked" ? pileUp(values) : values)];
+    return [[...times], ...(this.#options.look.kind === "stacked" ? stackLines(values) : values)];
   }
 
   /**
@@ -94,14 +94,14 @@ export class Chart {
       size: { width: this.#holder.clientWidth, height },
       lines: labels.map((label, index) => ({ label, color: cssColor(`--c${this.#colorOf(label, index)}`) })),
       range: () => this.#range(),
-      onPointer: () => this.#tell(),
+      onPointer: () => this.#show(),
     });
     this.#plot = new uPlot(options, this.#data(), this.#holder);
-    this.#tell();
+    this.#show();
   }
 
   /** Writes the legend's values. */
-  #tell() {
+  #show() {
     const { times, lines } = this.#shown;
     const pointed = this.#plot?.cursor.idx;
     const index = pointed ?? times.length - 1;
@@ -114,7 +114,7 @@ export class Chart {
     });
   }
 
-  /** The time that is shown: as much as there is at first, so that a page just opened is not nearly empty. */
+  /** The range of the time axis. At first it is as long as the history, so that the chart is not nearly empty. */
   #range() {
     const { times } = this.#shown;
     const newest = times.at(-1) ?? 0;

@@ -11,7 +11,7 @@ import { History } from "../history.js";
  * @typedef {object} Panel
  * @property {string} id of its figure
  * @property {ChartLook} look
- * @property {Readonly<Record<string, number>>} [colors] of labels that keep theirs
+ * @property {Readonly<Record<string, number>>} [colors] fixed colours of labels
  * @property {(figures: Figures) => ReadonlyMap<string, number | undefined>} values
  */
 
@@ -21,7 +21,7 @@ const perSecond = (value) => `${formatRate(value)} /s`;
 /** @param {number | undefined} bytes */
 const unlessZero = (bytes) => bytes === 0 ? undefined : bytes;
 
-/** A reason keeps its colour, whichever occurs first. */
+/** Fixed colours: a reason has the same one whichever occurs first. */
 const reasonColors = {
   "L1 watermark": 1,
   "L1 pressure": 2,
@@ -111,7 +111,7 @@ const panels = [
   },
 ];
 
-/** The charts of the page with the minutes that they show. */
+/** The charts of the page with their history. */
 export class Charts {
   #shown;
 

@@ -1,7 +1,7 @@
 // @ts-check
 
 /**
- * The element of the page with this id. Throws if there is none of this kind.
+ * Returns the element with this id. Throws if there is none of this kind.
  * @template {HTMLElement} Kind
  * @param {string} id
  * @param {new () => Kind} kind
@@ -14,7 +14,7 @@ export function byId(id, kind) {
 }
 
 /**
- * A new element. Texts become text, never markup: keys and tenants come from clients.
+ * Makes an element. Strings become text, never markup: keys and tenants come from clients.
  * @param {string} tag
  * @param {{ readonly class?: string, readonly title?: string }} attributes
  * @param {readonly (string | Node)[]} children
@@ -29,7 +29,7 @@ export function make(tag, attributes, ...children) {
 }
 
 /**
- * Writes a text if it is another: what does not change keeps its selection and is not painted again.
+ * Sets a text if it has changed, so that unchanged text keeps its selection and is not painted again.
  * @param {string} id
  * @param {string} text
  */

@@ -29,7 +29,7 @@ function lineOf({ name, time, count, fields }) {
   );
 }
 
-/** The newest events, newest first. They are put in once a frame, however many come. */
+/** The newest events, newest first. The list is updated once a frame. */
 class EventList {
   #list;
   #limit;
@@ -48,7 +48,7 @@ class EventList {
   /** @param {LiveRecord} record */
   add(record) {
     this.#waiting.push(record);
-    // What would be pushed out again within the frame is not made at all.
+    // Lines that would be removed in the same frame are not made.
     if (this.#waiting.length > this.#limit) this.#waiting.shift();
     if (this.#waiting.length === 1) requestAnimationFrame(() => this.#show());
   }
@@ -91,8 +91,8 @@ const wait = (milliseconds, signal) =>
   });
 
 /**
- * The live events. Somebody who listens makes the server send these events one by one instead of added up, so the
- * stream is open only while the section can be seen and is not paused.
+ * The live events. A listener makes the server send events one by one and not aggregated, so the stream is open only
+ * while the section is visible and not paused.
  */
 export class EventsSection {
   #session;
@@ -115,7 +115,7 @@ export class EventsSection {
     });
   }
 
-  /** Listens to its controls, and to whether it can be seen. */
+  /** Handles its controls, and opens or closes the stream when the section appears or disappears. */
   start() {
     this.#session.onChange(() => {
       this.#opened = "";

@@ -5,8 +5,7 @@
 /** @typedef {import("uplot").Scale} Scale */
 
 /**
- * Where the axis of a chart has its marks, in seconds before now: full minutes, or half ones as long as there are few;
- * the oldest first.
+ * The marks of a time axis in seconds before now, oldest first: full minutes, or half minutes on a short axis.
  * @param {number} spanSeconds
  * @returns {readonly number[]}
  */
@@ -17,7 +16,7 @@ export function timeMarks(spanSeconds) {
 }
 
 /**
- * What stands at a mark.
+ * The text of a mark.
  * @param {number} secondsAgo
  */
 export function timeLabel(secondsAgo) {
@@ -27,12 +26,12 @@ export function timeLabel(secondsAgo) {
 }
 
 /**
- * Each line with those below it added, as areas that lie on each other are drawn. Where a line has no value it is not
- * drawn, and those above it lie on what is below it.
+ * Adds to each line the lines below it, for stacked areas. Where a line has no value it is not drawn, and the lines
+ * above it rest on the one below.
  * @param {readonly (readonly (number | null)[])[]} lines
  * @returns {(number | null)[][]}
  */
-export function pileUp(lines) {
+export function stackLines(lines) {
   const sums = (lines[0] ?? []).map(() => 0);
   return lines.map((line) =>
     line.map((value, index) => {
@@ -45,7 +44,7 @@ export function pileUp(lines) {
 }
 
 /**
- * How a chart looks.
+ * The style of a chart.
  * @typedef {object} ChartLook
  * @property {(value: number) => string} format of values, with their unit
  * @property {(value: number) => string} [axisFormat] of the axis, where it differs
@@ -55,7 +54,7 @@ export function pileUp(lines) {
  */
 
 /**
- * What is drawn.
+ * The size, lines and range of a chart.
  * @typedef {object} Drawn
  * @property {{ readonly width: number, readonly height: number }} size CSS pixels
  * @property {readonly { readonly label: string, readonly color: string }[]} lines colours as #rrggbb
@@ -129,7 +128,7 @@ function valueScale({ kind, top = 0 }) {
 }
 
 /**
- * A chart in uPlot's words.
+ * The options of uPlot for a chart.
  * @param {ChartLook} look
  * @param {Drawn} drawn
  * @returns {PlotOptions}
@@ -150,7 +149,7 @@ export function plotOptions(look, { size, lines, range, onPointer }) {
     series: [
       {},
       ...lines.map(({ label, color }) => {
-        // The outline of an area of nothing would hide the one below it.
+        // The outline of an empty area would hide the area below it.
         if (isStacked) return { label, points, width: 0, fill: `${color}c0` };
         return { label, points, width: 1.75, stroke: color, ...(lines.length === 1 ? { fill: `${color}2e` } : {}) };
       }),

@@ -2,7 +2,7 @@
 import { byId, write } from "./dom.js";
 import { formatDuration } from "../format.js";
 
-/** The line that says whether the numbers are of now. */
+/** The line that says if the numbers are current. */
 export class ServerState {
   /** @type {Date | undefined} */
   #failingSince;
@@ -14,8 +14,8 @@ export class ServerState {
   answered({ hasMetrics }) {
     this.#failingSince = undefined;
     byId("off", HTMLElement).hidden = hasMetrics;
-    if (hasMetrics) this.#tell({ state: "live", text: "live" });
-    else this.#tell({ state: "off", text: "observability is off" });
+    if (hasMetrics) this.#show({ state: "live", text: "live" });
+    else this.#show({ state: "off", text: "observability is off" });
   }
 
   /**
@@ -26,7 +26,7 @@ export class ServerState {
   failed(now, { what, reason }) {
     const since = this.#failingSince ?? now;
     this.#failingSince = since;
-    this.#tell({
+    this.#show({
       state: "stale",
       text: `${what} since ${since.toLocaleTimeString("en-GB")}`,
       age: `(${formatDuration((now.getTime() - since.getTime()) / 1000)})`,
@@ -37,9 +37,9 @@ export class ServerState {
   /**
    * @param {{ readonly state: string, readonly text: string, readonly age?: string, readonly reason?: string }} line
    */
-  #tell({ state, text, age = "", reason = "" }) {
+  #show({ state, text, age = "", reason = "" }) {
     document.documentElement.dataset["state"] = state;
-    // Read out when it changes; the age changes all the time and is not.
+    // Screen readers read the state when it changes; the age changes all the time and is left out.
     write("state", text);
     write("state-age", age);
     byId("state", HTMLElement).title = reason;

@@ -4,7 +4,7 @@ import { describe, seesNumbers } from "../session.js";
 
 /** @typedef {import("../session.js").Session} Session */
 
-/** Asks for a token where one is needed, and tells what it allows. */
+/** Asks for a token where one is needed, and shows its rights. */
 export class SessionSection {
   #session;
   #token = byId("token", HTMLInputElement);
@@ -16,7 +16,7 @@ export class SessionSection {
   }
 
   /**
-   * Listens to its controls, and asks the server.
+   * Handles its controls, and asks the server.
    * @returns {Promise<void>} settles when it has answered
    */
   start() {

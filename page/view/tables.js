@@ -5,7 +5,7 @@ import { formatAge, formatBytes, formatCount, formatLatency, formatPercent, form
 /** @typedef {import("../figures/figures.js").Figures} Figures */
 
 /**
- * Fills the body of a table. Columns are as the table's head says: text on the left, numbers on the right.
+ * Fills the body of a table. Its head decides how columns are aligned: text left, numbers right.
  * @param {string} id of the table
  * @param {readonly (readonly string[])[]} rows
  */
@@ -129,7 +129,7 @@ function showBus({ bus }) {
 }
 
 /**
- * Everything below the charts.
+ * Shows everything below the charts.
  * @param {Figures} figures
  */
 export function showTables(figures) {

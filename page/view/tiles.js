@@ -19,7 +19,7 @@ import {
 const known = (value, format) => value === undefined ? "–" : format(value);
 
 /**
- * Splits a number from its unit, which is written smaller.
+ * Writes a number and its unit, which is smaller.
  * @param {string} id
  * @param {string} text
  */
@@ -30,7 +30,7 @@ function writeFigure(id, text) {
 }
 
 /**
- * The large figures.
+ * Shows the large figures.
  * @param {Figures} figures
  */
 export function showTiles({ server, traffic, tiers, bus }) {

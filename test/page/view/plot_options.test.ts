@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
-import { pileUp, timeLabel, timeMarks } from "../../../page/view/plot_options.js";
+import { stackLines, timeLabel, timeMarks } from "../../../page/view/plot_options.js";
 
-test("pileUp adds what is below when a line in between has no value", () => {
-  expect(pileUp([[1, 2, null], [10, null, 20], [100, 200, 300]])).toEqual([
+test("stackLines adds what is below when a line in between has no value", () => {
+  expect(stackLines([[1, 2, null], [10, null, 20], [100, 200, 300]])).toEqual([
     [1, 2, null],
     [11, null, 20],
     [111, 202, 320],
   ]);
-  expect(pileUp([])).toEqual([]);
+  expect(stackLines([])).toEqual([]);
 });
 
 test("timeMarks are half minutes when little is shown, else full ones", () => {
