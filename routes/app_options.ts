@@ -1,52 +1,81 @@
 import type { Access } from "../src/access/access.ts";
 import type { Clock } from "../src/core/clock.ts";
 import type { TraceRequest } from "../src/core/trace_context.ts";
-import type { Publish } from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
 import type { OpenEvents } from "../src/events/live/wanted_events.ts";
-import type { Storage } from "../src/storage/storage.ts";
-import type { Sender } from "./sender.ts";
+import type { Publish } from "../src/core/events.ts";
+import type { ObjectRead, Storage } from "../src/storage/storage.ts";
 
-/** What the routes need that tell how the server is. */
+/** Dependencies of the routes of both ports. */
 export interface AdminOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Version, runtime and the like for /version. */
+  /** The answer of /version. */
   readonly version: Readonly<Record<string, string>>;
-  /** Effective settings without secrets, for /config. */
+  /** The answer of /config: effective settings without secrets. */
   readonly config: () => object;
-  /** Everything inside, for /status. */
+  /** The answer of /status. */
   readonly status: () => Promise<object>;
-  /** Prometheus text for /metrics. */
+  /** The answer of /metrics: Prometheus text. */
   readonly metricsText: () => Promise<string>;
   /** Opens a live stream of events, for /v1/events. */
   readonly events: OpenEvents;
-  /** Decides who a request comes from. */
+  /** Knows the tokens. */
   readonly access: Access;
-  /** Whether everybody may read /metrics. */
+  /** True if /metrics needs no token. */
   readonly metricsAreOpen: boolean;
-  /** Whether it listens on more than its machine's loopback. */
+  /** True if the server listens on more than the loopback of its machine. */
   readonly isExposed: boolean;
   /** Origins whose pages may use the server, as browsers write them. */
   readonly corsOrigins: readonly string[];
-  /** Names that may stand in Host, beside the loopback's and addresses. */
+  /** Names allowed in Host, in addition to loopback names and addresses. */
   readonly allowedHosts: readonly string[];
-  /** Whether the process is worth keeping, for /healthz. */
+  /** False if the process must be restarted, for /healthz. */
   readonly isAlive: () => boolean;
-  /** Why traffic may not come, for /readyz; undefined: it may. */
+  /** The reason why no traffic should come, for /readyz; undefined if it may. */
   readonly unready: () => string | undefined;
-  /** Told how many requests are in hand whenever that changes. */
+  /** Called with the number of active requests whenever it changes. */
   readonly onActiveRequests?: (count: number) => void;
-  /** Told of errors that became a 500. */
+  /** Called with errors that became a 500. */
   readonly reportError: (error: unknown) => void;
   /** Decides which requests' events carry details; default: none's. */
   readonly follow?: TraceRequest | undefined;
 }
 
-/** Everything the routes need. */
+/** Dependencies of the routes of the service port. */
 export interface AppOptions extends AdminOptions {
   readonly storage: Storage;
   readonly sender: Sender;
-  /** Told of each chunk of a streamed request body when it is no longer needed, and how much of the body has come. */
+  /** Called with each chunk of a streamed request body that is no longer needed, and with the bytes read so far. */
   readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;
+}
+
+/** What the runtime adds to a Request. Most of it is for the runtime's own sender. */
+export interface RequestContext {
+  readonly completed?: Promise<void>;
+  /** Set if the path in the URL differs from the one that was sent. */
+  readonly isResolved?: true;
+  /**
+   * Called with true before and with false after each wait for the request's body; undefined where the runtime itself
+   * closes connections of clients that stall.
+   */
+  readonly waitsForBody?: (waits: boolean) => void;
+  /** The client's address; "" if the connection is closed. */
+  readonly addressOf?: (request: Request) => string;
+}
+
+/** Makes the Response for an object, and releases the object when it has been sent. Each runtime has its own. */
+export interface Sender {
+  /** Bodies above this many bytes are streamed (on Bun without a Content-Length). */
+  readonly copyLimitBytes: number;
+  send(read: Pick<ObjectRead, "copy" | "chunks" | "release">, options: {
+    readonly start: number;
+    /** Exclusive. */
+    readonly end: number;
+    readonly pinnedBytes: number;
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly context: RequestContext;
+    readonly onEnd: (result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }) => void;
+  }): Response;
 }

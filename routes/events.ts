@@ -1,15 +1,16 @@
-import { resolver } from "hono-openapi";
+import { Hono } from "hono";
+import { describeRoute, resolver } from "hono-openapi";
 import * as v from "valibot";
-import { type EventFormat, typesOf, type WantedEvents } from "../src/events/live/wanted_events.ts";
-import { qualityOf } from "./http/accept.ts";
-import { countedBody } from "./http/counted_body.ts";
-import { refusal } from "./http/refusal.ts";
-import { parseQuery } from "./http/query.ts";
+import { type EventFormat, typesOf } from "../src/events/live/wanted_events.ts";
+import { countedBody } from "./http/reply.ts";
+import { refusal } from "./http/problem.ts";
+import { allow } from "./http/access.ts";
+import { query } from "./http/query.ts";
 import type { AdminOptions } from "./app_options.ts";
-import type { Call } from "./call.ts";
-import type { Route } from "./route.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Env } from "./env.ts";
 
-const query = v.strictObject({
+const eventsQuery = v.strictObject({
   type: v.optional(
     v.pipe(
       v.string(),
@@ -21,85 +22,99 @@ const query = v.strictObject({
   last_event_id: v.optional(
     v.pipe(
       v.string(),
-      v.description("The id of the last record received: go on after it. As the header Last-Event-ID."),
+      v.description("As the header Last-Event-ID."),
     ),
   ),
 });
 
 const recordSchema = v.looseObject({
-  id: v.pipe(v.string(), v.description("Its place, to come back to.")),
+  id: v.pipe(v.string(), v.description("Position in the stream, for Last-Event-ID.")),
   name: v.pipe(v.string(), v.description("The event's name, or `lost`.")),
   time: v.optional(v.pipe(v.string(), v.isoTimestamp())),
-  count: v.pipe(v.nullable(v.number()), v.description("How many events this stands for; null: nobody knows.")),
-  folded: v.optional(v.pipe(v.boolean(), v.description("Whether several were added up: their details are shed."))),
+  count: v.pipe(v.nullable(v.number()), v.description("The number of events in this record; null if it is not known.")),
+  folded: v.optional(
+    v.pipe(v.boolean(), v.description("True if the record is an aggregate of several events, without their details.")),
+  ),
 });
 
 const TYPES: Readonly<Record<EventFormat, string>> = { sse: "text/event-stream", ndjson: "application/x-ndjson" };
 
 /** The events, as they happen. */
-export function eventRoutes({ events }: AdminOptions): readonly Route[] {
-  return [{
-    method: "GET",
-    template: "/v1/events",
-    scopes: ["admin"],
-    query,
-    spec: {
-      summary: "The events as they happen, until the client goes away",
+export function eventRoutes({ access, events }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  app.get(
+    "/v1/events",
+    describeRoute({
+      summary: "The events as they happen, until the client disconnects",
       tags: ["events"],
       parameters: [{
         in: "header",
         name: "Last-Event-ID",
-        description: "The id of the last record received: go on after it.",
+        description: "The id of the last record received: the stream continues after it.",
         schema: { type: "string" },
       }],
       responses: {
         200: {
-          description: "Records, by Accept as Server-Sent Events or as lines of JSON; a heartbeat where there are none",
+          description:
+            "Records as Server-Sent Events or as lines of JSON, chosen by Accept, with heartbeats between them",
           content: {
             "application/x-ndjson": { schema: resolver(recordSchema) },
             "text/event-stream": { schema: resolver(recordSchema) },
           },
         },
-        400: refusal("Bad query, such as a type that fits no event"),
+        400: refusal("Bad query, such as a type that matches no event"),
         404: refusal("Observability is off"),
-        503: refusal("As many as may listen do, or the server is shutting down"),
+        503: refusal("Too many streams are open, or the server is shutting down"),
       },
-    },
-    async handler(call, request) {
-      const wanted = wantedBy(request);
+    }),
+    allow({ access, scopes: ["admin"] }),
+    query(eventsQuery, { lists: ["type"] }),
+    async (c) => {
+      const { type, tenant, last_event_id } = c.req.valid("query");
+      const wanted = {
+        format: formatOf(c.req.header("accept") ?? ""),
+        types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
+        tenant,
+        lastEventId: c.req.header("last-event-id") ?? last_event_id,
+      };
       const headers = {
         "content-type": TYPES[wanted.format],
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
         vary: "Accept",
-        // nginx would hold the records back.
+        // Without it, nginx would buffer the records.
         "x-accel-buffering": "no",
       };
-      return new Response(await bodyOf(call, () => events(wanted)), { headers });
+      return new Response(await bodyOf(c.get("exchange"), () => events(wanted)), { headers });
     },
-  }];
+  );
+  return app;
 }
 
-function wantedBy(request: Request): WantedEvents {
-  const { type, tenant, last_event_id } = parseQuery(query, request, { lists: ["type"] });
-  return {
-    format: formatOf(request.headers.get("accept") ?? ""),
-    types: typesOf(type === undefined ? [] : type.split(",").map((glob) => glob.trim()), tenant),
-    tenant,
-    lastEventId: request.headers.get("last-event-id") ?? last_event_id,
-  };
-}
-
-/** Lines of JSON, unless Server-Sent Events are named and wanted no less. */
+/** Lines of JSON, unless Accept names Server-Sent Events with at least the same weight. */
 function formatOf(accept: string): EventFormat {
   const sse = qualityOf(accept, TYPES.sse) ?? 0;
   return sse > 0 && sse >= (qualityOf(accept, TYPES.ndjson) ?? 0) ? "sse" : "ndjson";
 }
 
-/** HEAD opens nothing. */
+/** Opens the stream, but not for HEAD. */
 async function bodyOf(
-  call: Call,
+  exchange: Exchange,
   open: () => ReturnType<AdminOptions["events"]>,
 ): Promise<ReadableStream<Uint8Array> | null> {
-  return call.method === "HEAD" ? null : countedBody(call, await open());
+  return exchange.method === "HEAD" ? null : countedBody(exchange, await open());
+}
+
+/**
+ * The weight of a media type in an `Accept`, from 0 (refused) to 1 (RFC 9110 12.5.1); undefined if the type is not
+ * named. Ranges such as `*`/`*` name no type.
+ */
+export function qualityOf(accept: string, mediaType: string): number | undefined {
+  for (const element of accept.split(",")) {
+    const [type = "", ...parameters] = element.split(";").map((part) => part.trim().toLowerCase());
+    if (type !== mediaType) continue;
+    const weight = parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? "1";
+    return /^[01](?:\.[0-9]{0,3})?$/.test(weight) ? Math.min(1, Number(weight)) : 1;
+  }
+  return undefined;
 }

@@ -1,57 +1,43 @@
 import { Hono } from "hono";
-import { describeRoute, generateSpecs, validator } from "hono-openapi";
-import { docsPage } from "./docs_page.ts";
-import { refusal } from "./http/refusal.ts";
-import { replyJson, replyText } from "./http/reply.ts";
+import { describeRoute, generateSpecs } from "hono-openapi";
 import type { AdminOptions } from "./app_options.ts";
-import type { Route } from "./route.ts";
+import type { Env } from "./env.ts";
+import { replyJson, replyText } from "./http/reply.ts";
 
-const REFUSALS = {
-  401: refusal("No token, or one that is not known"),
-  403: refusal("The token does not allow this, or the page of another origin asks"),
-  429: refusal("Too many wrong tokens or passwords came from this address"),
-};
-
-/** The specification of `routes` and of these two, and a page to browse it. */
-export function openapiRoutes({ version }: AdminOptions, routes: readonly Route[]): readonly Route[] {
-  const own: readonly Route[] = [
-    {
-      method: "GET",
-      template: "/openapi.json",
-      spec: { summary: "This specification", tags: ["status"], responses: { 200: { description: "OpenAPI 3.1" } } },
-      handler: async (call) => replyJson(call, await specification([...routes, ...own], version)),
-    },
-    {
-      method: "GET",
-      template: "/docs",
-      spec: { summary: "The specification as a page", tags: ["status"], responses: { 200: { description: "HTML" } } },
-      handler: (call) => replyText(call, docsPage(), { type: "text/html; charset=utf-8" }),
-    },
-  ];
-  return own;
+/** The specification of all routes of `app`, and a page to browse it. */
+export function openapiRoutes({ version }: AdminOptions, app: Hono<Env>): Hono<Env> {
+  const routes = new Hono<Env>();
+  routes.get(
+    "/openapi.json",
+    describeRoute({
+      summary: "This specification",
+      tags: ["status"],
+      responses: { 200: { description: "OpenAPI 3.1" } },
+    }),
+    async (c) => replyJson(c.get("exchange"), await specification(app, version["version"] ?? "")),
+  );
+  routes.get(
+    "/docs",
+    describeRoute({
+      summary: "The specification as a page",
+      tags: ["status"],
+      responses: { 200: { description: "HTML" } },
+    }),
+    (c) => replyText(c.get("exchange"), DOCS_PAGE, { type: "text/html; charset=utf-8" }),
+  );
+  return routes;
 }
 
-/** The descriptions are middleware; they live in an app of their own, so that no request runs through them. */
-function specification(routes: readonly Route[], version: AdminOptions["version"]): Promise<object> {
-  const described = new Hono();
-  for (const { method, template, spec, query, scopes } of routes) {
-    const middleware = query === undefined ? [] : [validator("query", query)];
-    const whole = scopes === undefined ? spec : {
-      ...spec,
-      description: `Where tokens are configured, for tokens of scope ${scopes.join(" or ")}.`,
-      // Or none of them, where no tokens are configured.
-      security: [{}, { bearer: [] }, { basic: [] }],
-      responses: { ...spec.responses, ...REFUSALS },
-    };
-    described.on(method, template, describeRoute(whole), ...middleware);
-  }
-  return generateSpecs(described, {
-    // The name is a path, not a file.
+function specification(app: Hono<Env>, version: string): Promise<object> {
+  return generateSpecs(app, {
+    // The same route without its parameter.
+    exclude: /.\/$/,
+    // /openapi.json is a route, not a file.
     excludeStaticFile: false,
     documentation: {
       info: {
         title: "Vitrine",
-        version: version["version"] ?? "",
+        version,
         description: "The HTTP cache you can see into. Refusals are application/problem+json (RFC 9457).",
       },
       components: {
@@ -67,3 +53,58 @@ function specification(routes: readonly Route[], version: AdminOptions["version"
     },
   });
 }
+
+const STYLE = `
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark; }
+summary { cursor: pointer; padding: .4rem 0; }
+summary b { display: inline-block; min-width: 4.5rem; }
+code { font-family: ui-monospace, monospace; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; }
+td, th { border: 1px solid #8886; padding: .2rem .6rem; text-align: left; vertical-align: top; }
+pre { overflow: auto; padding: .5rem; border: 1px solid #8886; }
+`;
+
+const SCRIPT = `
+const spec = await (await fetch("/openapi.json")).json();
+const element = (name, ...children) => {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+};
+const table = (head, rows) => {
+  const line = (cell) => (row) => element("tr", ...row.map((text) => element(cell, text ?? "")));
+  return element("table", line("th")(head), ...rows.map(line("td")));
+};
+const schemas = (content) => Object.entries(content ?? {}).flatMap(([type, { schema }]) =>
+  [element("p", element("code", type)), element("pre", JSON.stringify(schema, null, 2))]);
+document.querySelector("h1").textContent = spec.info.title + " " + spec.info.version;
+document.querySelector("#about").textContent = spec.info.description;
+for (const [path, methods] of Object.entries(spec.paths)) {
+  for (const [method, { summary, parameters = [], requestBody, responses }] of Object.entries(methods)) {
+    const details = element("details", element("summary", element("b", method.toUpperCase()), element("code", path), " " + summary));
+    if (parameters.length > 0) {
+      details.append(table(["parameter", "in", "meaning"], parameters.map((p) => [p.name, p.in, p.description])));
+    }
+    details.append(...schemas(requestBody?.content));
+    details.append(table(["status", "meaning"], Object.entries(responses).map(([status, r]) => [status, r.description])));
+    for (const [status, { content }] of Object.entries(responses)) {
+      if (status < 300) details.append(...schemas(content));
+    }
+    document.body.append(details);
+  }
+}
+`;
+
+/** Draws /openapi.json and loads nothing from elsewhere. */
+const DOCS_PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Vitrine: the HTTP interface</title>
+<style>${STYLE}</style>
+<h1>Vitrine</h1>
+<p id="about"></p>
+<p><a href="/">What happens inside, live</a> · <a href="/openapi.json">openapi.json</a></p>
+<script type="module">${SCRIPT}</script>
+</html>
+`;

@@ -9,7 +9,7 @@ import { COMMENT_COLUMNS, longComments, wrapComments } from "./wrap_comments.ts"
 const args = process.argv.slice(2);
 const fixes = args.includes("--fix");
 const given = args.filter((arg) => arg !== "--fix");
-const paths = given.length > 0 ? given : globSync("{src,routes,test,scripts,bench}/**/*.{ts,js}").toSorted();
+const paths = given.length > 0 ? given : globSync("{src,routes,page,test,scripts,bench}/**/*.{ts,js}").toSorted();
 let found = 0;
 for (const path of paths) {
   let source = readFileSync(path, "utf8");

@@ -30,7 +30,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/runtime": { may: [], mayTypes: ["src/core"] },
   "src/access": { may: ["src/core", "valibot"] },
   "src/config": { may: ["src/core", "valibot"] },
-  "routes/page/browser": { may: ["uplot"] },
+  "page": { may: ["uplot"] },
   "routes": {
     may: [
       "src/access",
@@ -46,14 +46,12 @@ const layers: Readonly<Record<string, Layer>> = {
   },
 };
 
-/** What a browser runs. */
-const browserFolder = "routes/page/browser";
-const withoutNode: readonly string[] = ["src/core", browserFolder];
+/** The browser runs the page. */
+const withoutNode: readonly string[] = ["src/core", "page"];
 
 const isComposer = (path: string) => path === "src/main.ts" || path.startsWith("src/compose/");
 
 function layerOf(path: string): string {
-  if (path.startsWith(`${browserFolder}/`)) return browserFolder;
   // src/config.ts is the front door of src/config/.
   const [top = "", folder = ""] = path.split("/");
   return top === "src" ? `src/${basename(folder, ".ts")}` : top;
@@ -71,12 +69,12 @@ function isAllowed(path: string, { target, typeOnly }: Omit<Import, "isDynamic">
   // Web APIs have no timer that lets the process end.
   if (path === "src/core/timers.ts" && target === "node:timers") return true;
   if (target.startsWith("node:")) return !withoutNode.includes(name);
-  if (/^(?:src|routes)\//.test(target) && layerOf(target) === name) return true;
+  if (/^(?:src|routes|page)\//.test(target) && layerOf(target) === name) return true;
   const allowed = typeOnly ? [...layer.may, ...(layer.mayTypes ?? [])] : layer.may;
   return allowed.some((entry) => matches(target, entry));
 }
 
-const files = globSync(["src/**/*.ts", "routes/**/*.{ts,js}"]).toSorted();
+const files = globSync(["{src,routes}/**/*.ts", "page/**/*.js"]).toSorted();
 const sources = new Map(files.map((path) => [path, readFileSync(path, "utf8")]));
 const graph = new Map(Array.from(sources, ([path, source]) => [path, importsOf(path, source)]));
 
@@ -91,15 +89,15 @@ test("the import table refuses when an arrow is forbidden", () => {
   const forbidden: readonly (readonly [string, string, boolean])[] = [
     ["src/core/key.ts", "node:fs", false],
     ["src/l1/arena/arena.ts", "src/events/catalogue.ts", false],
-    ["src/storage/manager.ts", "src/l2/file.ts", true],
+    ["src/storage/manager.ts", "src/l2/file/adapter.ts", true],
     ["src/runtime/serve.ts", "src/core/key.ts", false],
     ["src/runtime/serve.ts", "src/l1/types.ts", true],
     ["src/telemetry/setup.ts", "src/events/bus.ts", true],
     ["src/l1/arena/arena.ts", "src/l1x/arena.ts", false],
     ["routes/objects/objects.ts", "src/main.ts", false],
     ["src/elsewhere/x.ts", "src/core/key.ts", true],
-    ["routes/page/browser/main.js", "node:fs", false],
-    ["routes/page/browser/main.js", "routes/route.ts", false],
+    ["page/main.js", "node:fs", false],
+    ["page/main.js", "routes/app.ts", false],
   ];
   expect(forbidden.filter(([path, target, typeOnly]) => isAllowed(path, { target, typeOnly }))).toEqual([]);
   expect(isAllowed("src/l1/arena/arena.ts", { target: "src/events/catalogue.ts", typeOnly: true })).toBe(true);
@@ -158,7 +156,7 @@ test("only src/runtime names Bun or Deno when all sources are read", () => {
 });
 
 test("file names are snake_case when sources, tests and scripts are listed", () => {
-  const listed = globSync(["{src,routes,test,scripts,bench}/**/*.{ts,js}"]);
+  const listed = globSync(["{src,routes,page,test,scripts,bench}/**/*.{ts,js}"]);
   expect(listed.length).toBeGreaterThan(0);
   expect(listed.filter((path) => !/^[a-z0-9]+(?:_[a-z0-9]+)*(?:\.test)?$/.test(basename(path, extname(path))))).toEqual(
     [],

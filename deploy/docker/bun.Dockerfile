@@ -10,6 +10,7 @@ COPY package.json bun.lock ./
 RUN bun install --frozen-lockfile --production --ignore-scripts
 COPY src src
 COPY routes routes
+COPY page page
 COPY deploy/docker/health_check.ts ./
 RUN install -d -o 65532 -g 65532 /var/lib/vitrine && install -D "$(command -v bun)" /opt/bun
 

@@ -8,6 +8,7 @@ WORKDIR /app
 COPY package.json deno.json deno.lock ./
 COPY src src
 COPY routes routes
+COPY page page
 COPY deploy/docker/health_check.ts ./
 ENV DENO_DIR=/opt/deno-dir DENO_NO_UPDATE_CHECK=1
 RUN deno install --frozen --prod --entrypoint src/main.ts health_check.ts && rm -rf /opt/deno-dir/npm

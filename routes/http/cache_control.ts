@@ -1,9 +1,9 @@
 import { VitrineError } from "../../src/core/errors.ts";
 
-/** The most that RFC 9111 1.2.2 asks one to represent: 68 years. */
+/** The largest age that RFC 9111 1.2.2 asks for: 68 years. */
 const MAX_TTL_SECONDS = 2 ** 31;
 
-/** Added to the time of a PUT it is nothing; 0 is for ever. */
+/** A time to live that ends at once: 0 means for ever, and this adds nothing to the time of the PUT. */
 const AT_ONCE_SECONDS = Number.MIN_VALUE;
 
 interface Directive {
@@ -14,9 +14,9 @@ interface Directive {
 }
 
 /**
- * The time to live that the `Cache-Control` of a PUT asks for, in seconds; 0 = for ever. The shorter of `max-age` and
- * `s-maxage` counts, of each the first (RFC 9111 4.2.1); `no-store` contradicts a PUT. Throws bad_request for it, and
- * for an age that is no whole number.
+ * The time to live in the `Cache-Control` of a PUT, in seconds; 0 is for ever. The shorter of `max-age` and `s-maxage`
+ * counts, and of each the first one (RFC 9111 4.2.1). Throws bad_request for `no-store`, which contradicts a PUT, and
+ * for an age that is not a whole number.
  */
 export function parseTtl(header: string | null): number {
   if (header === null) return 0;
@@ -31,10 +31,7 @@ export function parseTtl(header: string | null): number {
   return Math.min(...ages.values()) || AT_ONCE_SECONDS;
 }
 
-/**
- * `#( token [ "=" ( token / quoted-string ) ] )` (RFC 9111 5.2), whose elements may be empty. No character is looked at
- * more than twice.
- */
+/** `#( token [ "=" ( token / quoted-string ) ] )` (RFC 9111 5.2); elements may be empty. Takes linear time. */
 function parseDirectives(header: string): readonly Directive[] {
   const directives: Directive[] = [];
   const separators = /[ \t,]*/y;
@@ -46,7 +43,7 @@ function parseDirectives(header: string): readonly Directive[] {
     directive.lastIndex = at;
     const found = directive.exec(header);
     if (found === null) {
-      // What is malformed is left out, unless it seems to say what counts here.
+      // A malformed directive is ignored, unless it looks like one that matters here.
       const end = header.indexOf(",", at);
       const element = header.slice(at, end < 0 ? undefined : end);
       if (/max-?age|no-store/i.test(element)) throw new VitrineError("bad_request", `parse Cache-Control: ${header}`);
@@ -64,4 +61,34 @@ function parseAge(name: string, value: string | undefined): number {
     throw new VitrineError("bad_request", `parse Cache-Control: ${name} is not a whole number: ${value ?? ""}`);
   }
   return Math.min(Number(value), MAX_TTL_SECONDS);
+}
+
+const MEMBER =
+  /[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*"))?[ \t]*(?:,|$)/y;
+
+/** Directives of requests (RFC 9111 5.2.1), and those that the server itself acts on. */
+const NOT_KEPT: ReadonlySet<string> = new Set(["max-age", "no-store", "max-stale", "min-fresh", "only-if-cached"]);
+
+/**
+ * The response directives in the `Cache-Control` of a PUT, which are sent with the object: as given, without `max-age`
+ * and malformed ones. "" if there are none.
+ */
+export function responseDirectives(header: string): string {
+  const kept: string[] = [];
+  for (let at = 0; at < header.length;) {
+    MEMBER.lastIndex = at;
+    const member = MEMBER.exec(header);
+    if (member === null) {
+      at = nextMember(header, at);
+      continue;
+    }
+    at = MEMBER.lastIndex;
+    if (!NOT_KEPT.has((member[1] ?? "").toLowerCase())) kept.push(member[0].replace(/,$/, "").trim());
+  }
+  return kept.join(", ");
+}
+
+function nextMember(header: string, at: number): number {
+  const comma = header.indexOf(",", at);
+  return comma < 0 ? header.length : comma + 1;
 }

@@ -5,8 +5,8 @@ import { VitrineError } from "../../src/core/errors.ts";
 const SHA256_BYTES = 32;
 
 /**
- * The SHA-256 (base64) that `Content-Digest` and `Repr-Digest` (RFC 9530) give a body, "" if none does; other
- * algorithms are ignored. Throws bad_request for a malformed header, digest_mismatch if the two disagree.
+ * The SHA-256 (base64) in `Content-Digest` or `Repr-Digest` (RFC 9530); "" if neither has one. Other algorithms are
+ * ignored. Throws bad_request for a malformed header, digest_mismatch if the two differ.
  */
 export function parseDigest(headers: Headers): string {
   const content = sha256Of(headers, "Content-Digest");
@@ -28,10 +28,7 @@ function sha256Of(headers: Headers, name: string): string {
   return Buffer.from(digest).toString("base64");
 }
 
-/**
- * A field that cannot be parsed is not ignored but refused, as RFC 9651 4.2 allows: an ignored digest would verify
- * nothing.
- */
+/** Throws bad_request for a malformed field, as RFC 9651 4.2 allows: ignoring it would leave the body unverified. */
 function dictionaryOf(name: string, header: string): Dictionary {
   try {
     return parseDictionary(header);

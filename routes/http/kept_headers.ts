@@ -1,4 +1,5 @@
 import { VitrineError } from "../../src/core/errors.ts";
+import { responseDirectives } from "./cache_control.ts";
 import {
   type HeaderField,
   isFieldValue,
@@ -7,13 +8,16 @@ import {
   packHeaders,
   unpackHeaders,
 } from "../../src/core/object.ts";
-import { responseDirectives } from "./cache_directives.ts";
-
-/** The prefix of metadata fields that clients name themselves. */
+/** The prefix of metadata fields that clients choose. */
 const META_PREFIX = "vitrine-meta-";
 
-const AS_GIVEN = ["content-disposition", "content-language", "expires"] as const;
-const SERVED: ReadonlySet<string> = new Set([...AS_GIVEN, "cache-control", "content-encoding"]);
+const SERVED: ReadonlySet<string> = new Set([
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "expires",
+]);
 const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
 
 /**
@@ -22,28 +26,36 @@ const FOR_CACHES: ReadonlySet<string> = new Set(["cache-control", "expires"]);
  */
 export function parseKeptHeaders(headers: Headers): string | undefined {
   const fields: HeaderField[] = [];
-  const keep = (name: string, value: string): void => {
+  for (const [name, given] of headers) {
+    const value = keptValue(name, given);
+    if (value === undefined) continue;
     if (!isFieldValue(value)) throw new VitrineError("bad_request", `parse ${name}: not the value of a header field`);
     fields.push([name, value]);
-  };
-  for (const name of AS_GIVEN) {
-    const value = headers.get(name) ?? "";
-    if (value !== "") keep(name, value);
-  }
-  const directives = responseDirectives(headers.get("cache-control") ?? "");
-  if (directives !== "") keep("cache-control", directives);
-  const codings = parseCodings(headers.get("content-encoding") ?? "");
-  if (codings !== "") keep("content-encoding", codings);
-  for (const [name, value] of headers) {
-    if (name === META_PREFIX) throw new VitrineError("bad_request", `parse ${META_PREFIX}*: a name is missing`);
-    if (name.startsWith(META_PREFIX)) keep(name, value);
   }
   return fields.length === 0 ? undefined : packBounded(fields);
 }
 
+/** The value that is kept of a header field; undefined if the field is not kept. */
+function keptValue(name: string, value: string): string | undefined {
+  switch (name) {
+    case "content-disposition":
+    case "content-language":
+    case "expires":
+      return value || undefined;
+    case "cache-control":
+      return responseDirectives(value) || undefined;
+    case "content-encoding":
+      return parseCodings(value) || undefined;
+    case META_PREFIX:
+      throw new VitrineError("bad_request", `parse ${META_PREFIX}*: a name is missing`);
+    default:
+      return name.startsWith(META_PREFIX) ? value : undefined;
+  }
+}
+
 /**
- * Adds the kept fields to those of an answer: all of them, or what a 304 has of them (RFC 9110 15.4.5). A name that
- * this version does not keep is not sent.
+ * Adds the kept fields to an answer: all of them, or only those of a 304 (RFC 9110 15.4.5). Fields that another version
+ * has kept and this one does not know are not sent.
  */
 export function addKeptHeaders(headers: Record<string, string>, packed: string, only?: "for caches"): void {
   for (const [name, value] of unpackHeaders(packed)) {
@@ -52,7 +64,7 @@ export function addKeptHeaders(headers: Record<string, string>, packed: string, 
   }
 }
 
-/** The codings in lower case, in their order. `identity` says nothing and is left out (RFC 9110 8.4). */
+/** The codings in lower case and in their order, without `identity`, which has no meaning (RFC 9110 8.4). */
 function parseCodings(header: string): string {
   const codings = header.split(",").map((each) => each.trim().toLowerCase()).filter((each) => each !== "");
   for (const coding of codings) {

@@ -1,21 +1,18 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import type { EntityTags, Precondition } from "../../src/core/object.ts";
 
-/** Whether an `If-None-Match` names the entity tag (weak comparison, RFC 9110 8.8.3.2). Throws bad_request. */
+/** True if an `If-None-Match` names the entity tag (weak comparison, RFC 9110 8.8.3.2). Throws bad_request. */
 export function noneMatchNames(header: string, etag: string): boolean {
   if (header === etag || header === "*") return true;
   return parseEtags(header).some((each) => each === etag || each === `W/${etag}`);
 }
 
-/** Whether an `If-Match` names the entity tag (strong comparison). Throws bad_request. */
+/** True if an `If-Match` names the entity tag (strong comparison). Throws bad_request. */
 export function matchNames(header: string, etag: string): boolean {
   return header === "*" || parseEtags(header).includes(etag);
 }
 
-/**
- * What `If-Match` and `If-None-Match` of a write ask of the object that is there; undefined without them. Throws
- * bad_request.
- */
+/** The condition that `If-Match` and `If-None-Match` put on a write; undefined without them. Throws bad_request. */
 export function writePrecondition(headers: Headers): Precondition | undefined {
   const match = tagsOf(headers.get("if-match"));
   const noneMatch = tagsOf(headers.get("if-none-match"));
@@ -28,8 +25,8 @@ function tagsOf(header: string | null): EntityTags | undefined {
 }
 
 /**
- * A list of entity tags (RFC 9110 5.6.1.2, 8.8.3). Several lines of the field are one list; elements of it may be
- * empty, all of them too. A backslash in a tag is a character like any other.
+ * Parses a list of entity tags (RFC 9110 5.6.1.2, 8.8.3). Any elements may be empty. A backslash in a tag has no
+ * special meaning.
  */
 function parseEtags(header: string): readonly string[] {
   const tags: string[] = [];

@@ -1,12 +1,11 @@
 import { Buffer } from "node:buffer";
 import type { ErrorCode } from "../../src/core/errors.ts";
-import type { Call } from "../call.ts";
-import { pathOf, targetOf } from "./request_target.ts";
+import type { Exchange } from "../exchange.ts";
+import { pathOf, targetOf } from "./target.ts";
+import { resolver } from "hono-openapi";
+import * as v from "valibot";
 
-/**
- * What went wrong: a VitrineError, or something of its shape where a throw would cost too much (a miss is no
- * exception).
- */
+/** A VitrineError, or an object of its shape where throwing would cost too much, as for a miss. */
 export interface Refusal {
   readonly code: ErrorCode | "internal_error";
   readonly message: string;
@@ -48,9 +47,9 @@ const RETRY_AFTER_SECONDS = "1";
 
 const CHALLENGES = 'Basic realm="vitrine", charset="UTF-8", Bearer realm="vitrine"';
 
-/** The one place where a refusal becomes a status and an RFC 9457 body. */
+/** Answers with a problem (RFC 9457). This is the only place that chooses the status of a refusal. */
 export function problem(
-  call: Call,
+  exchange: Exchange,
   request: Request,
   refusal: Refusal,
   headers: Readonly<Record<string, string>> = {},
@@ -65,7 +64,7 @@ export function problem(
     instance: pathOf(targetOf(request.url) ?? "/"),
   });
   const bytes = Buffer.byteLength(body);
-  call.answers(bytes);
+  exchange.answers(bytes);
   const all: Record<string, string> = {
     "content-type": "application/problem+json",
     "content-length": String(bytes),
@@ -74,8 +73,27 @@ export function problem(
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;
   if (status === 429) all["retry-after"] = String(refusal.details?.["retry_after_seconds"] ?? RETRY_AFTER_SECONDS);
-  // Basic first: there are clients that look at the beginning alone.
+  // Basic comes first: some clients read only the first challenge.
   if (refusal.code === "unauthorized") all["www-authenticate"] = CHALLENGES;
   if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
   return new Response(body, { status, headers: all });
+}
+
+/** A response in the specification of a route. */
+export interface ResponseSpec {
+  readonly description: string;
+  readonly content: Readonly<Record<string, { readonly schema: ReturnType<typeof resolver> }>>;
+}
+
+const problemSchema: v.GenericSchema = v.looseObject({
+  type: v.pipe(v.string(), v.description("Stable URI of the kind of problem, e.g. /problems/precondition-failed.")),
+  title: v.string(),
+  status: v.number(),
+  detail: v.string(),
+  instance: v.pipe(v.string(), v.description("The path of the request.")),
+});
+
+/** Describes a problem (RFC 9457) as a response in the specification. */
+export function refusal(description: string): ResponseSpec {
+  return { description, content: { "application/problem+json": { schema: resolver(problemSchema) } } };
 }

@@ -1,13 +1,31 @@
+import type { MiddlewareHandler } from "hono";
+import { resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
-import { queryOf } from "./request_target.ts";
+import type { Env } from "../env.ts";
+import { queryOf } from "./target.ts";
 
-/** Most parameters of one query. */
+/** The largest number of parameters in a query. */
 const MAX_PARAMETERS = 256;
 
 /**
- * The query string of a request by its schema; an unknown, repeated or bad parameter throws bad_request, as do more
- * than 256. A parameter that is named in `lists` may be repeated, which means the same as commas between its values.
+ * Validates the query string for `c.req.valid("query")`, and describes its parameters. hono-openapi's own validator
+ * answers failures itself, and has no limit to the number of parameters.
+ */
+export function query<Schema extends v.GenericSchema<object, object>>(
+  schema: Schema,
+  options: { readonly lists?: readonly string[] } = {},
+): MiddlewareHandler<Env, string, { in: { query: v.InferInput<Schema> }; out: { query: v.InferOutput<Schema> } }> {
+  const middleware: MiddlewareHandler<Env> = async (c, next) => {
+    c.req.addValidatedData("query", parseQuery(schema, c.req.raw, options));
+    await next();
+  };
+  return Object.assign(middleware, { [uniqueSymbol]: { target: "query", ...resolver(schema) } });
+}
+
+/**
+ * Parses the query string of a request. Throws bad_request for an unknown, repeated or bad parameter, and for more than
+ * 256. A parameter named in `lists` may be repeated, which means the same as commas between its values.
  */
 export function parseQuery<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -25,7 +43,7 @@ export function parseQuery<Schema extends v.GenericSchema>(
     else if (lists.includes(name)) before.push(value);
     else throw new VitrineError("bad_request", `parse query: ${name} comes twice`);
   }
-  // The schema would find these in every object.
+  // Every object inherits these, so a schema would find them.
   for (const name of values.keys()) {
     if (name in Object.prototype) throw new VitrineError("bad_request", `parse query: ${name}: no such parameter`);
   }

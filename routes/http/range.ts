@@ -5,9 +5,9 @@ export interface ByteRange {
 }
 
 /**
- * Reads a `Range` header (RFC 9110 14.1.2) against an object's size. undefined: send everything, because more than one
- * range of it is there, or because the header counts in another unit or makes no sense; a server may ignore all of
- * these. "unsatisfiable": no byte of it is there.
+ * Parses a `Range` header (RFC 9110 14.1.2) for an object of this size. Undefined: send the whole object, because the
+ * header has several satisfiable ranges, another unit or no meaning; a server may ignore all of these. "unsatisfiable":
+ * the object has no byte of the range.
  */
 export function parseRange(header: string, sizeBytes: number): ByteRange | "unsatisfiable" | undefined {
   const unitEnd = header.indexOf("=");
@@ -22,7 +22,7 @@ export function parseRange(header: string, sizeBytes: number): ByteRange | "unsa
     if (found !== undefined) return undefined;
     found = range;
   }
-  // The last bytes of an empty object are there, all none of them, and Content-Range has no word for that.
+  // A suffix of an empty object is satisfiable and empty, which Content-Range cannot express.
   if (found?.start === found?.end) return specs.length === 0 || found !== undefined ? undefined : "unsatisfiable";
   return found;
 }
@@ -46,7 +46,7 @@ const isDigits = (text: string) => /^[0-9]+$/.test(text);
 
 const trimSpace = (text: string) => text.replace(/^[ \t]+/, "").trimEnd();
 
-/** Compares numbers of any length, which a double does not. */
+/** Compares decimal numbers of any length, which a double cannot hold. */
 function isBelow(a: string, b: string): boolean {
   const [x, y] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
   return x.length === y.length ? x < y : x.length < y.length;

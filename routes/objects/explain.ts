@@ -1,28 +1,31 @@
 import * as v from "valibot";
 import type { ObjectKey } from "../../src/core/key.ts";
-import { MISS_REASONS } from "../../src/core/events.ts";
-import type { Explanation, Storage } from "../../src/storage/storage.ts";
-import type { Call } from "../call.ts";
+import type { Exchange } from "../exchange.ts";
+import { parseObjectKey } from "../http/object_key.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
-import { queryOf } from "../http/request_target.ts";
-
+import { queryOf } from "../http/target.ts";
+import { MISS_REASONS } from "../../src/core/events.ts";
+import type { Explanation, Storage } from "../../src/storage/storage.ts";
 const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.metadata({ description: text }));
 
 const resultSchema = v.picklist(["hit", "miss", "error"]);
 const reason = v.picklist([...MISS_REASONS, "tier_failed"]);
-const removedAt = described(v.pipe(v.string(), v.isoTimestamp()), "When the copy was lost, if that is remembered.");
+const removedAt = described(
+  v.pipe(v.string(), v.isoTimestamp()),
+  "The time at which the copy was lost, if it is remembered.",
+);
 
 const explanationSchema = v.object({
   key: v.string(),
   tenant: v.string(),
-  result: described(resultSchema, "What a GET would find now."),
-  tier: v.optional(described(v.string(), "Where, if it is a hit: l1, or an L2 adapter's name.")),
+  result: described(resultSchema, "The result of a GET now."),
+  tier: v.optional(described(v.string(), "Of a hit: l1, or the name of an L2 adapter.")),
   reason: v.optional(
     described(
       reason,
-      "Why, unless it is a hit: how the last copy was lost; never_stored: not since the server started.",
+      "Unless it is a hit: how the last copy was lost; never_stored: there was none since the server started.",
     ),
   ),
   tried: described(
@@ -30,41 +33,44 @@ const explanationSchema = v.object({
       tier: v.string(),
       result: described(
         v.picklist([...resultSchema.options, "skipped"]),
-        "skipped: what it has is known to be outdated, so that it is not read.",
+        "skipped: the tier's copy is known to be outdated and is not read.",
       ),
       reason: v.optional(v.picklist([...reason.options, "outdated"])),
       removed_at: v.optional(removedAt),
-      error: v.optional(described(v.string(), "What the tier said of its failure.")),
+      error: v.optional(described(v.string(), "The tier's error message.")),
       seconds: v.number(),
     })),
-    "The levels in the order in which they are asked, up to the one that answers.",
+    "The tiers in the order in which they are asked, up to the one that answers.",
   ),
 });
 
-// Others mean nothing to an object, and may come along.
-const explainQuery = v.object({
-  explain: v.pipe(
-    v.literal("1", "explain is not 1"),
-    v.metadata({ description: "1: say what would be tried, and why it hits or misses, in place of the object." }),
-  ),
-});
+// Other parameters are ignored.
+const explainQuery = v.object({ explain: v.literal("1", "explain is not 1") });
 
-/** The schemas of the question and its answer, for the specification. */
-export const explainSpec: { readonly query: v.GenericSchema; readonly answer: v.GenericSchema } = {
-  query: v.partial(explainQuery),
+/** The parameter and its answer in the specification. */
+export const explainSpec = {
+  parameter: {
+    in: "query" as const,
+    name: "explain",
+    description: "1: answer with the tiers that would be asked and the reason of a miss, in place of the object.",
+    schema: { type: "string" as const, enum: ["1"] },
+  },
   answer: explanationSchema,
 };
 
-/** Whether a request asks why in place of what. Throws bad_request if it asks in another way than `explain=1`. */
-export function asksWhy(call: Call, request: Request): boolean {
-  if (!call.located.hasQuery || !queryOf(request.url).has("explain")) return false;
+/**
+ * Answers `explain=1` with the result that a GET would have, with status 200 for a miss too; undefined if the query has
+ * no `explain`. Throws bad_request for another value.
+ */
+export function explainObject(
+  storage: Storage,
+  exchange: Exchange,
+  request: Request,
+): Promise<Response> | undefined {
+  if (!queryOf(request.url).has("explain")) return undefined;
+  const key = parseObjectKey(exchange, request);
   parseQuery(explainQuery, request);
-  return true;
-}
-
-/** Answers what a GET of the key would find; 200 also where that is a miss. */
-export async function explainObject(storage: Storage, call: Call, key: ObjectKey): Promise<Response> {
-  return replyJson(call, explanationOf(key, await storage.explain(key)));
+  return storage.explain(key).then((explanation) => replyJson(exchange, explanationOf(key, explanation)));
 }
 
 function explanationOf(

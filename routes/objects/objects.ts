@@ -1,15 +1,19 @@
-import { resolver } from "hono-openapi";
+import { Hono } from "hono";
+import { describeRoute, resolver } from "hono-openapi";
 import { VitrineError } from "../../src/core/errors.ts";
-import { explainSpec } from "./explain.ts";
+import { explainObject, explainSpec } from "./explain.ts";
 import { parseObjectKey } from "../http/object_key.ts";
 import { writePrecondition } from "../http/preconditions.ts";
-import { refusal } from "../http/refusal.ts";
-import { readObject } from "./object_read.ts";
-import { writeObject } from "./object_write.ts";
+import { allow } from "../http/access.ts";
+import { refusal } from "../http/problem.ts";
+import { OBJECTS, restPaths } from "../http/target.ts";
+import { readObject } from "./read.ts";
+import { writeObject } from "./write.ts";
+import type { FastRoutes } from "../fast_path.ts";
 import type { AppOptions } from "../app_options.ts";
-import type { Route } from "../route.ts";
+import type { Env } from "../env.ts";
 
-const TEMPLATE = "/v1/objects/{key}";
+const PATHS = restPaths(OBJECTS, "key");
 
 const header = (name: string, description: string) => ({
   in: "header" as const,
@@ -26,119 +30,130 @@ const keyParameter = {
 };
 const tenant = header(
   "Vitrine-Tenant",
-  "Whose object it is; at most 128 characters. Where tokens are configured, the token decides.",
+  "The tenant, at most 128 characters. Where tokens are configured, the token decides.",
 );
 const bytes = { "application/octet-stream": { schema: { type: "string" as const, format: "binary" } } };
 
+/** GET and PUT of an object, for their routes and for the fast path in front of them. */
+export function fastObjectRoutes(options: AppOptions): FastRoutes {
+  const { access } = options;
+  return {
+    GET: { guard: { access, scopes: ["read"] }, answer: readObject(options) },
+    PUT: { guard: { access, scopes: ["write", "create-only"] }, answer: writeObject(options) },
+  };
+}
+
 /** One object: PUT, GET, HEAD, DELETE. */
-export function objectRoutes(options: AppOptions): readonly Route[] {
-  return [
-    {
-      method: "GET",
-      template: TEMPLATE,
-      scopes: ["read"],
-      query: explainSpec.query,
-      spec: {
-        summary: "Read an object",
-        tags: ["objects"],
-        parameters: [
-          keyParameter,
-          tenant,
-          header("Range", "One range of bytes; several are answered with the whole object."),
-          header("If-Range", "The ETag for which the range is meant."),
-          header("If-Match", "ETags, or *."),
-          header("If-None-Match", "ETags, or *."),
-        ],
-        responses: {
-          200: {
-            description:
-              "The bytes, with the header fields that were kept; with explain=1, what would be tried for them and why",
-            content: { ...bytes, "application/json": { schema: resolver(explainSpec.answer) } },
-          },
-          206: { description: "The bytes of the range", content: bytes },
-          304: { description: "If-None-Match names the object that is there" },
-          400: refusal("Bad key or header"),
-          404: refusal("No such object; `reason` says how it was lost"),
-          412: refusal("If-Match does not name the object that is there"),
-          416: refusal("No byte of the range is there"),
-          503: refusal("A tier failed and no other has the object"),
+export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: put }: FastRoutes): Hono<Env> {
+  const app = new Hono<Env>();
+  app.on(
+    "GET",
+    PATHS,
+    describeRoute({
+      summary: "Read an object",
+      tags: ["objects"],
+      parameters: [
+        keyParameter,
+        tenant,
+        header("Range", "One range of bytes. Several are answered with the whole object."),
+        header("If-Range", "The range is of the object with this ETag; otherwise the whole object is sent."),
+        header("If-Match", "ETags, or *."),
+        header("If-None-Match", "ETags, or *."),
+        explainSpec.parameter,
+      ],
+      responses: {
+        200: {
+          description:
+            "The bytes and the kept header fields; with explain=1, the tiers that would be asked and the result",
+          content: { ...bytes, "application/json": { schema: resolver(explainSpec.answer) } },
         },
+        206: { description: "The bytes of the range", content: bytes },
+        304: { description: "If-None-Match names the current object" },
+        400: refusal("Bad key or header"),
+        404: refusal("No such object; `reason` says how the last copy was lost"),
+        412: refusal("If-Match does not name the current object"),
+        416: refusal("The range has no byte of the object"),
+        503: refusal("A tier failed and no other has the object"),
       },
-      handler: readObject(options),
-      hot: true,
+    }),
+    allow(get.guard),
+    (c) => {
+      const exchange = c.get("exchange");
+      return explainObject(storage, exchange, c.req.raw) ?? get.answer(exchange, c.req.raw);
     },
-    {
-      method: "PUT",
-      template: TEMPLATE,
-      scopes: ["write", "create-only"],
-      spec: {
-        summary: "Store an object",
-        tags: ["objects"],
-        parameters: [
-          keyParameter,
-          tenant,
-          header("Content-Digest", "RFC 9530; sha-256 is verified, kept, and sent with GET as Repr-Digest."),
-          header(
-            "Cache-Control",
-            "max-age=N is the time to live in seconds; without it the object stays until it is evicted. Other directives of responses are kept.",
-          ),
-          header(
-            "Content-Encoding",
-            "Kept, and sent with the bytes as they are stored: nothing is encoded or decoded.",
-          ),
-          header("Content-Language", "Kept."),
-          header("Content-Disposition", "Kept."),
-          header("Expires", "Kept; does not limit how long the object stays."),
-          header("Vitrine-Meta-*", "Kept: metadata of your own. At most 64 kept fields and 4096 bytes together."),
-          header("If-Match", "ETags, or *: replace only these."),
-          header("If-None-Match", "*: create only."),
-          {
-            in: "header",
-            name: "Vitrine-Durability",
-            description: "l1: acknowledge from memory; l2: acknowledge when the tiers have it.",
-            schema: { type: "string", enum: ["l1", "l2"] },
-          },
-        ],
-        requestBody: { required: true, content: bytes },
-        responses: {
-          200: { description: "Replaced" },
-          201: { description: "Created" },
-          400: refusal("Bad key or header; length or digest mismatch"),
-          412: refusal("A precondition failed, or the token only creates and the object is there"),
-          413: refusal("Larger than this server takes"),
-          431: refusal("More header fields or bytes than are kept with an object"),
-          503: refusal("A tier failed, or the server is shutting down"),
-          507: refusal("No room"),
+  );
+  app.on(
+    "PUT",
+    PATHS,
+    describeRoute({
+      summary: "Store an object",
+      tags: ["objects"],
+      parameters: [
+        keyParameter,
+        tenant,
+        header("Content-Digest", "RFC 9530; sha-256 is verified, kept, and sent with GET as Repr-Digest."),
+        header(
+          "Cache-Control",
+          "max-age=N is the time to live in seconds; without it, the object stays until it is evicted. Other response directives are kept.",
+        ),
+        header(
+          "Content-Encoding",
+          "Kept. The bytes are stored and sent as they are: nothing is encoded or decoded.",
+        ),
+        header("Content-Language", "Kept."),
+        header("Content-Disposition", "Kept."),
+        header("Expires", "Kept; it does not limit how long the object stays."),
+        header("Vitrine-Meta-*", "Kept: your own metadata. All kept fields together are at most 64 and 4096 bytes."),
+        header("If-Match", "ETags, or *: replace only an object that has one of them."),
+        header("If-None-Match", "*: create only."),
+        {
+          in: "header",
+          name: "Vitrine-Durability",
+          description: "l1: acknowledge once the object is in memory; l2: acknowledge once every tier has it.",
+          schema: { type: "string", enum: ["l1", "l2"] },
         },
+      ],
+      requestBody: { required: true, content: bytes },
+      responses: {
+        200: { description: "Replaced" },
+        201: { description: "Created" },
+        400: refusal("Bad key or header; length or digest mismatch"),
+        412: refusal("A precondition failed, or the token may only create and the object exists"),
+        413: refusal("The object is larger than this server accepts"),
+        431: refusal("More header fields or bytes than can be kept with an object"),
+        503: refusal("A tier failed, or the server is shutting down"),
+        507: refusal("No room"),
       },
-      handler: writeObject(options),
+    }),
+    allow(put.guard),
+    (c) => put.answer(c.get("exchange"), c.req.raw),
+  );
+  app.on(
+    "DELETE",
+    PATHS,
+    describeRoute({
+      summary: "Delete an object from all tiers",
+      tags: ["objects"],
+      parameters: [keyParameter, tenant, header("If-Match", "ETags, or *.")],
+      responses: {
+        204: { description: "Deleted" },
+        400: refusal("Bad key or header"),
+        404: refusal("No such object"),
+        412: refusal("A precondition failed"),
+        503: refusal("A tier failed"),
+      },
+    }),
+    allow({ access, scopes: ["delete"] }),
+    async (c) => {
+      const precondition = writePrecondition(c.req.raw.headers);
+      const deleted = await storage.delete(
+        parseObjectKey(c.get("exchange"), c.req.raw),
+        // An absent object is a 404, whatever the precondition is (RFC 9110 13.2.1).
+        precondition && { ...precondition, orAbsent: true },
+      );
+      if (!deleted) throw new VitrineError("not_found", "delete object: no such key");
+      return c.body(null, 204);
     },
-    {
-      method: "DELETE",
-      template: TEMPLATE,
-      scopes: ["delete"],
-      spec: {
-        summary: "Delete an object from all tiers",
-        tags: ["objects"],
-        parameters: [keyParameter, tenant, header("If-Match", "ETags, or *.")],
-        responses: {
-          204: { description: "Deleted" },
-          400: refusal("Bad key or header"),
-          404: refusal("No such object"),
-          412: refusal("A precondition failed"),
-          503: refusal("A tier failed"),
-        },
-      },
-      async handler(call, request) {
-        const precondition = writePrecondition(request.headers);
-        const deleted = await options.storage.delete(
-          parseObjectKey(call, request),
-          // What is not there is a 404, whatever the precondition (RFC 9110 13.2.1).
-          precondition && { ...precondition, orAbsent: true },
-        );
-        if (!deleted) throw new VitrineError("not_found", "delete object: no such key");
-        return new Response(null, { status: 204 });
-      },
-    },
-  ];
+  );
+  return app;
 }

@@ -8,7 +8,7 @@ import { type Config, isExposed } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { AdminOptions } from "../../routes/mod.ts";
+import type { AdminOptions } from "../../routes/app.ts";
 import { causeText } from "../core/errors.ts";
 
 /** Interval at which the file is checked. */

@@ -1,4 +1,3 @@
-import { type App, createApp } from "../../routes/mod.ts";
 import type { Access } from "../access/access.ts";
 import { type Config, publicConfig } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
@@ -17,6 +16,7 @@ import { accessOptions } from "./access.ts";
 import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 import { requestTracer } from "../telemetry/request_tracer.ts";
 import type { StorageOutage } from "./cluster/board.ts";
+import { type App, createApp } from "../../routes/app.ts";
 
 /** The parts of a thread that serves which differ between a single isolate and a worker. */
 export interface ServerThreadOptions {

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
-import { createAdminApp } from "../../routes/mod.ts";
+import { createAdminApp } from "../../routes/app.ts";
 import { Access } from "../../src/access/access.ts";
 import { FailureTable } from "../../src/access/failure_table.ts";
 import { systemClock } from "../../src/core/clock.ts";

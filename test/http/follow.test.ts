@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Access } from "../../src/access/access.ts";
 import { FailureTable } from "../../src/access/failure_table.ts";
-import { createApp } from "../../routes/mod.ts";
+import { createApp } from "../../routes/app.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import type { TracedRequest } from "../../src/core/trace_context.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";

@@ -1,14 +1,14 @@
-import { type App, createApp } from "../../routes/mod.ts";
+import { type App, createApp } from "../../routes/app.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";
-import { unrefTimer } from "../../src/core/timers.ts";
 import { Access } from "../../src/access/access.ts";
 import { type FailureMemory, FailureTable } from "../../src/access/failure_table.ts";
 import type { TokenEntry } from "../../src/access/token_entry.ts";
-import type { Sender } from "../../routes/sender.ts";
+import type { Sender } from "../../routes/app_options.ts";
 import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
 import { type ContractFixture, EventRecorder } from "./contract_client.ts";
+import { unrefTimer } from "../../src/core/timers.ts";
 
 const MIB = 1024 * 1024;
 

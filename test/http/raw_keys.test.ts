@@ -180,3 +180,10 @@ test("a key is refused with 400 when its bytes are not UTF-8", async () => {
     }
   }
 });
+
+test("a key is its own when a line separator stands in it unencoded", async () => {
+  expect((await send("PUT", "/v1/objects/a\u2028b", "lines")).status).toBe(201);
+  expect((await send("GET", "/v1/objects/a%E2%80%A8b", "lines")).text).toBe("body");
+  expect(await keysOf("lines")).toEqual(["a\u2028b"]);
+  expect((await send("DELETE", "/v1/objects/a\u2028b", "lines")).status).toBe(204);
+});

@@ -1,4 +1,3 @@
-import { type App, createAdminApp } from "../../../routes/mod.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
@@ -12,6 +11,7 @@ import type { ClusterThreads } from "./threads.ts";
 import { publicConfig } from "../../config.ts";
 import type { Publish } from "../../core/events.ts";
 import { shareRuns } from "../../core/coalesce.ts";
+import { type App, createAdminApp } from "../../../routes/app.ts";
 
 /** The parts of a cluster that its admin port shows. */
 export interface AdminParts extends Omit<ServerOptions, "env"> {

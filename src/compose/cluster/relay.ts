@@ -1,8 +1,8 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
-import { targetOf } from "../../../routes/http/request_target.ts";
 import { causeText, VitrineError } from "../../core/errors.ts";
 import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
+import { targetOf } from "../../../routes/http/target.ts";
 
 /** Paths of the admin port for this server's own workers. */
 const PATHS = { events: "/internal/events", metrics: "/internal/metrics", status: "/internal/status" } as const;

@@ -21,7 +21,7 @@ export class HangingServer {
   /** Copies the sources into `folder`, which is to be empty. */
   constructor(folder: string) {
     this.#folder = folder;
-    for (const part of ["src", "routes", "package.json", "deno.json", "tsconfig.json"]) {
+    for (const part of ["src", "routes", "page", "package.json", "deno.json", "tsconfig.json"]) {
       cpSync(part, join(folder, part), { recursive: true });
     }
     symlinkSync(resolve("node_modules"), join(folder, "node_modules"));

@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { formatAge, formatPercent } from "../../../routes/page/browser/format.js";
+import { formatAge, formatPercent } from "../../../page/format.js";
 import type { MetricsPage } from "../support/metrics_page.ts";
 
 const texts = [

@@ -54,7 +54,7 @@ export const pageCases: readonly ContractCase[] = [
       expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, length, ""]);
     },
   },
-  ...["nope.js", "../mod.ts", "..%2Fpage_routes.ts", "%2e%2e/mod.ts", "index.html/", "page_files.ts"].map((
+  ...["nope.js", "../mod.ts", "..%2Froutes%2Fpage.ts", "%2e%2e/mod.ts", "index.html/", "page.ts"].map((
     file,
   ): ContractCase => ({
     name: `GET /page/${file} answers 404`,

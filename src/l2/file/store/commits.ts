@@ -4,7 +4,7 @@ import { VitrineError } from "../../../core/errors.ts";
 import { isExpired } from "../../../core/object.ts";
 import type { EventMap } from "../../../events/catalogue.ts";
 import type { BlockingDisk } from "./blocking_disk.ts";
-import type { Clears, Removals } from "./removals.ts";
+import type { Removals } from "./removals.ts";
 import { errorCode } from "../disk.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
@@ -15,6 +15,7 @@ import { encodeRecord } from "./record.ts";
 import type { Appended, Segments } from "./segments.ts";
 import type { Space } from "./space.ts";
 import type { Change } from "../store_calls.ts";
+import type { Clears } from "./clears.ts";
 
 /** What Commits is made of. */
 export interface CommitsOptions {

@@ -8,7 +8,7 @@ import type { EventMap } from "../../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../../adapter.ts";
 import { Calls } from "../../calls.ts";
 import { type BlockingDisk, systemDisk, withoutSync } from "./blocking_disk.ts";
-import { type Clear, Clears, Removals } from "./removals.ts";
+import { Removals } from "./removals.ts";
 import { Commits, type PendingChange } from "./commits.ts";
 import { Layout, makeFolders, setAside } from "../layout.ts";
 import { defaultLimitBytes, FreeSpace, Reserve } from "./free_space.ts";
@@ -22,6 +22,7 @@ import { recover, type Recovery } from "./recover.ts";
 import { Segments } from "./segments.ts";
 import { Space } from "./space.ts";
 import type { Change, StoreCalls } from "../store_calls.ts";
+import { type Clear, Clears } from "./clears.ts";
 
 /** Settings of a FileStore. */
 export interface FileStoreOptions {

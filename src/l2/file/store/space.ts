@@ -1,13 +1,14 @@
 import type { Clock } from "../../../core/clock.ts";
 import { VitrineError } from "../../../core/errors.ts";
 import { isExpired } from "../../../core/object.ts";
-import type { Clears, Removals } from "./removals.ts";
+import type { Removals } from "./removals.ts";
 import { faultOf } from "../disk.ts";
 import type { FreeSpace, Reserve } from "./free_space.ts";
 import type { ObjectIndex } from "./index.ts";
 import type { IndexRow } from "../place.ts";
 import type { Reclaim } from "./reclaim.ts";
 import type { Segments } from "./segments.ts";
+import type { Clears } from "./clears.ts";
 
 /** Freed at least when the disk itself is full. */
 const RELIEF_BYTES = 8 * 1024 * 1024;

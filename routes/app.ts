@@ -1,0 +1,177 @@
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { routePath } from "hono/route";
+import { RegExpRouter } from "hono/router/reg-exp-router";
+import { causeText, VitrineError } from "../src/core/errors.ts";
+import type { AdminOptions, AppOptions, RequestContext } from "./app_options.ts";
+import type { Env } from "./env.ts";
+import { eventRoutes } from "./events.ts";
+import { type Exchange, Exchanges } from "./exchange.ts";
+import { fastPath, type FastRoutes } from "./fast_path.ts";
+import { HostGate } from "./http/host.ts";
+import { OriginPolicy } from "./http/origin.ts";
+import { problem, type Refusal } from "./http/problem.ts";
+import { OBJECT_ROUTE, OBJECTS, pathOf, routeNames, targetOf } from "./http/target.ts";
+import { listRoutes } from "./objects/list.ts";
+import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
+import { openapiRoutes } from "./openapi.ts";
+import { type PagePort, pageRoutes } from "./page.ts";
+import { accessRoutes, healthRoutes, metricsRoutes, statusRoutes } from "./status.ts";
+export type { AdminOptions, AppOptions };
+
+/** The HTTP interface. */
+export interface App {
+  /** Answers one request; an L1 hit synchronously. */
+  readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
+  /** Requests whose response has not left completely. */
+  activeRequests(): number;
+  /** Those of them whose response has no end of its own: a stop of the server does not wait for them. */
+  endlessRequests(): number;
+  /** Requests that change objects: the runtime must mark them if it has resolved their path. */
+  readonly exactPaths: { readonly prefix: string; readonly methods: readonly string[] };
+}
+
+/** The name of every request that reaches no route. */
+const NO_ROUTE = "_other";
+
+/** The interface of the service port. */
+export function createApp(options: AppOptions): App {
+  const fast = fastObjectRoutes(options);
+  return build(options, {
+    fast,
+    addRoutes(app) {
+      app.route("/", objectRoutes(options, fast));
+      app.route("/", listRoutes(options));
+      addAdminRoutes(app, options, "service");
+      app.route("/", openapiRoutes(options, app));
+    },
+  });
+}
+
+/** The interface of the admin port: no objects. */
+export function createAdminApp(options: AdminOptions): App {
+  return build(options, { addRoutes: (app) => addAdminRoutes(app, options, "admin") });
+}
+
+/** The state of the server, on both ports. */
+function addAdminRoutes(app: Hono<Env>, options: AdminOptions, port: PagePort): void {
+  app.route("/", healthRoutes(options));
+  app.route("/", statusRoutes(options));
+  app.route("/", metricsRoutes(options));
+  app.route("/", eventRoutes(options));
+  app.route("/", accessRoutes(options));
+  app.route("/", pageRoutes(port));
+}
+
+function build(
+  options: AdminOptions,
+  { addRoutes, fast }: { readonly addRoutes: (app: Hono<Env>) => void; readonly fast?: FastRoutes },
+): App {
+  const exchanges = new Exchanges(options);
+  const hosts = new HostGate(options.allowedHosts);
+  const origins = new OriginPolicy(options.corsOrigins);
+  const onError = (error: unknown, exchange: Exchange, request: Request) =>
+    failed(exchange, request, { error, options });
+
+  // Hono's own getPath decodes the path, and one key could be taken for another.
+  const app = new Hono<Env>({ router: new RegExpRouter(), getPath: (_request, { env } = {}) => env?.path ?? "" });
+  app.use(async (c, next) => {
+    const route = names.get(routePath(c, -1)) ?? NO_ROUTE;
+    const exchange = exchanges.begin(c.req.raw, { route, path: c.req.path, context: c.env.context });
+    c.set("exchange", exchange);
+    await next();
+    exchange.answered(c.res);
+  });
+  app.use(cors(origins));
+  app.use(refuseStrangers(origins));
+  addRoutes(app);
+  app.notFound((c) => notFound(c, app));
+  app.onError((error, c) => onError(error, c.get("exchange"), c.req.raw));
+  const names = routeNames(app.routes.filter(({ method }) => method !== "ALL").map(({ path }) => path));
+
+  const answerFast = fast && fastPath(fast, { exchanges, origins, onError });
+  return {
+    activeRequests: () => exchanges.active,
+    endlessRequests: () => exchanges.endless,
+    exactPaths: { prefix: OBJECTS, methods: ["PUT", "DELETE"] },
+    fetch(request, context) {
+      const target = targetOf(request.url);
+      const misaddressed = checkAddress(request, { target, hosts, context });
+      if (target === undefined || misaddressed !== undefined) {
+        return app.fetch(request, { path: "", context, misaddressed });
+      }
+      return answerFast?.(request, target, context) ??
+        app.fetch(request, { path: pathOf(target), context, misaddressed });
+    },
+  };
+}
+
+/** The reason to refuse a request whatever its path is (RFC 9112, 3.2); undefined if it is for this server. */
+function checkAddress(
+  { headers }: Request,
+  { target, hosts, context }: {
+    readonly target: string | undefined;
+    readonly hosts: HostGate;
+    readonly context: RequestContext;
+  },
+): Refusal | undefined {
+  const refusal = hosts.refuse(headers.get("host"));
+  if (refusal !== undefined) return refusal;
+  if (target === undefined) return { code: "bad_request", message: "parse request target: not a path of this server" };
+  if (context.isResolved !== true) return undefined;
+  return {
+    code: "bad_key",
+    message: "parse path: a dot segment or a backslash in it: encode it, or the slash beside the dots",
+  };
+}
+
+/** Answers the preflights of pages that may use the server, and marks all answers for them. */
+function cors(origins: OriginPolicy): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const preflight = c.env.misaddressed === undefined ? origins.preflight(c.get("exchange"), c.req.raw) : undefined;
+    if (preflight === undefined) await next();
+    else c.res = preflight;
+    origins.mark(c.req.raw, c.res);
+  };
+}
+
+/** Refuses what is not for this server, and what pages of other origins may not do. */
+function refuseStrangers(origins: OriginPolicy): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const exchange = c.get("exchange");
+    // The bytes of an object are open to a page's request: their headers keep them from being used.
+    const isRead = exchange.route === OBJECT_ROUTE && (exchange.method === "GET" || exchange.method === "HEAD");
+    const refusal = c.env.misaddressed ?? (isRead ? undefined : origins.refuse(c.req.raw));
+    if (refusal !== undefined) return problem(exchange, c.req.raw, refusal);
+    return await next();
+  };
+}
+
+/** 405 where the path has other methods, else 404. */
+function notFound(c: Context<Env>, app: Hono<Env>): Response {
+  const exchange = c.get("exchange");
+  const routed = new Set(app.routes.map(({ method }) => method)).difference(new Set(["ALL"]));
+  const methods = [...routed]
+    .filter((method) => app.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method))
+    .flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]);
+  if (methods.length === 0) {
+    return problem(exchange, c.req.raw, { code: "not_found", message: "find route: no such path" });
+  }
+  const allow = methods.join(", ");
+  const message = `find route: ${c.req.method} is not one of ${allow}`;
+  return problem(exchange, c.req.raw, { code: "method_not_allowed", message }, { allow });
+}
+
+function failed(
+  exchange: Exchange,
+  request: Request,
+  { error, options }: { readonly error: unknown; readonly options: AdminOptions },
+): Response {
+  if (!(error instanceof VitrineError)) options.reportError(error);
+  const shown = error instanceof VitrineError
+    ? error
+    : { code: "internal_error", message: "answer request: unexpected failure" } as const;
+  const timing = exchange.hasAskedTiers ? { "server-timing": exchange.serverTiming() } : {};
+  const response = problem(exchange, request, shown, timing);
+  if (response.status >= 500) exchange.failedFor(request.headers.get("traceparent"), causeText(error));
+  return response;
+}
