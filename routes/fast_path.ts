@@ -13,8 +13,8 @@ export type FastRoutes = Readonly<Record<"GET" | "PUT", { readonly guard: Guard;
 
 /**
  * GET and PUT of an object without Hono, which takes 5 to 8 us more and cannot answer synchronously
- * (docs/decisions/hono.md). The steps are those of app.ts in the same order: without the fast path, every answer is the
- * same. Returns undefined for a request that is left to Hono.
+ * (docs/decisions/007-hono.md). The steps are those of app.ts in the same order: without the fast path, every answer is
+ * the same. Returns undefined for a request that is left to Hono.
  */
 export function fastPath(
   routes: FastRoutes,

@@ -27,7 +27,7 @@ export interface ItemNumbers {
 
 /**
  * Sends items to a collector in batches, one batch at a time. It does not retry: the exporter does, within its timeout.
- * docs/decisions/otlp-batch-queue.md says why it is used instead of the SDK's batch processors.
+ * docs/decisions/005-otlp-batch-queue.md says why it is used instead of the SDK's batch processors.
  */
 export class BatchQueue<Item> {
   readonly #options: BatchOptions<Item>;
