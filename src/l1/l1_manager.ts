@@ -46,7 +46,7 @@ const NONE = -1;
 /** L1 over an arena, for one thread: every operation is a section under the arena's lock, and is published after it. */
 export class L1Manager implements L1 {
   readonly admissionLimitBytes: number;
-  readonly #p: Parts;
+  readonly #parts: Parts;
   readonly #lock: SharedLock;
   readonly #locked: Locked;
   readonly #reads: Reads;
@@ -62,19 +62,19 @@ export class L1Manager implements L1 {
     const tally = new Tally(publish, () => options.clock.monotonicMs());
     const lifecycle = new Lifecycle(tables, tally, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
-    this.#p = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
+    this.#parts = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
     this.#locked = lockedSections(this.#lock, tally, () => this.#mend());
-    this.#reads = new Reads(this.#p);
-    this.#writes = new Writes(this.#p);
-    this.#unsaved = new Unsaved(this.#p);
-    this.#upkeep = new Upkeep(this.#p, this.#locked);
-    this.#passes = new Passes(this.#p, this.#locked);
+    this.#reads = new Reads(this.#parts);
+    this.#writes = new Writes(this.#parts);
+    this.#unsaved = new Unsaved(this.#parts);
+    this.#upkeep = new Upkeep(this.#parts, this.#locked);
+    this.#passes = new Passes(this.#parts, this.#locked);
   }
 
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[] {
     const now = this.#monotonicMs();
-    const plans = planWrites(requests, tag, this.#p.key);
+    const plans = planWrites(requests, tag, this.#parts.key);
     for (;;) {
       const reserved = this.#locked(() => this.#writes.reserve(plans, now));
       if (reserved !== "again") return reserved;
@@ -94,7 +94,7 @@ export class L1Manager implements L1 {
   }
 
   mayStage(bytes: number): boolean {
-    return bytes <= this.#p.lifecycle.stageableGranules * GRANULE_BYTES;
+    return bytes <= this.#parts.lifecycle.stageableGranules * GRANULE_BYTES;
   }
 
   filled(lease: Lease, filledBytes: number): void {
@@ -124,7 +124,7 @@ export class L1Manager implements L1 {
     checkCount(count);
     this.#locked(() =>
       this.#writes.finish(commits, { onResident, monotonicMs, event }, (outcome, i) => {
-        const { lifecycle, key, tables } = this.#p;
+        const { lifecycle, key, tables } = this.#parts;
         const entry = outcome === "stale" ? NONE : lifecycle.findLive(key);
         if (entry === NONE) return;
         // The event of the admission tells of the first lease.
@@ -176,7 +176,7 @@ export class L1Manager implements L1 {
 
   follow(key: ObjectKey, tag: string): Following | undefined {
     const now = this.#monotonicMs();
-    this.#p.key.set(key);
+    this.#parts.key.set(key);
     const resident = this.#locked(() => {
       const entry = this.#reads.findLoad(tag, now);
       return entry === NONE ? undefined : this.#reads.pin(entry, 1, { monotonicMs: now, tenant: key.tenant });
@@ -196,7 +196,7 @@ export class L1Manager implements L1 {
 
   renew(lease: Lease): boolean {
     const now = this.#monotonicMs();
-    const { tables: { leases }, options } = this.#p;
+    const { tables: { leases }, options } = this.#parts;
     return this.#locked(() => {
       const isWrite = leases.entryOf(lease, LEASE.write, now) !== NONE;
       if (!isWrite && leases.entryOf(lease, LEASE.read, now) === NONE) return false;
@@ -212,16 +212,16 @@ export class L1Manager implements L1 {
   }
 
   peek(key: ObjectKey): ObjectMeta | undefined {
-    this.#p.key.set(key);
+    this.#parts.key.set(key);
     return this.#locked(() => {
-      const entry = this.#p.lifecycle.findLive(this.#p.key);
-      return entry === NONE ? undefined : this.#p.tables.entries.metaOf(entry);
+      const entry = this.#parts.lifecycle.findLive(this.#parts.key);
+      return entry === NONE ? undefined : this.#parts.tables.entries.metaOf(entry);
     });
   }
 
   know(key: ObjectKey): Known | undefined {
-    this.#p.key.set(key);
-    return this.#locked(() => this.#p.lifecycle.know(this.#p.key));
+    this.#parts.key.set(key);
+    return this.#locked(() => this.#parts.lifecycle.know(this.#parts.key));
   }
 
   delete(
@@ -229,7 +229,7 @@ export class L1Manager implements L1 {
     reason: RemovalReason = "deleted",
     decide: Decide = () => true,
   ): readonly boolean[] {
-    const { lifecycle, key } = this.#p;
+    const { lifecycle, key } = this.#parts;
     this.#checkKeys(keys);
     return this.#locked(() =>
       keys.map((each) => {
@@ -249,7 +249,7 @@ export class L1Manager implements L1 {
   }
 
   touch(keys: readonly ObjectKey[]): void {
-    const { tables: { policy }, lifecycle, key } = this.#p;
+    const { tables: { policy }, lifecycle, key } = this.#parts;
     this.#checkKeys(keys);
     this.#locked(() => {
       for (const each of keys) {
@@ -261,7 +261,7 @@ export class L1Manager implements L1 {
   }
 
   get admissions(): number {
-    return this.#p.tables.admissions.count;
+    return this.#parts.tables.admissions.count;
   }
 
   keys(range: () => KeyRange): Generator<readonly string[], void, void> {
@@ -277,7 +277,7 @@ export class L1Manager implements L1 {
   }
 
   usage(): L1Usage {
-    const { arena: { layout }, counters, allocator, admissions } = this.#p.tables;
+    const { arena: { layout }, counters, allocator, admissions } = this.#parts.tables;
     const oldestMs = admissions.oldestMs();
     // Without the lock: main asks, and must not wait for a thread of whose death it has yet to hear.
     return {
@@ -305,7 +305,7 @@ export class L1Manager implements L1 {
    */
   async takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
     await takeOver(
-      { parts: this.#p, lock: this.#lock, mend: () => this.#mend() },
+      { parts: this.#parts, lock: this.#lock, mend: () => this.#mend() },
       holder,
       options.stillRuns ?? false,
     );
@@ -313,21 +313,21 @@ export class L1Manager implements L1 {
 
   /** How often the tables were repaired after a section that was cut off, by whatever thread. */
   get repairs(): number {
-    return this.#p.tables.counters.get(COUNTER.repairs);
+    return this.#parts.tables.counters.get(COUNTER.repairs);
   }
 
   #mend(): void {
-    repair(this.#p);
-    this.#p.tables.counters.add(COUNTER.repairs, 1);
+    repair(this.#parts);
+    this.#parts.tables.counters.add(COUNTER.repairs, 1);
   }
 
   /** Throws bad_key before a batch begins. */
   #checkKeys(keys: readonly ObjectKey[]): void {
-    if (keys.length > 1) { for (const key of keys) this.#p.key.set(key); }
+    if (keys.length > 1) { for (const key of keys) this.#parts.key.set(key); }
   }
 
   #monotonicMs(): number {
-    return this.#p.options.clock.monotonicMs();
+    return this.#parts.options.clock.monotonicMs();
   }
 }
 

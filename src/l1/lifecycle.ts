@@ -34,7 +34,7 @@ export interface AdmitOptions extends WriteCommit {
  * consistent, and what left is in the tally. Not locked: the caller holds the arena's lock.
  */
 export class Lifecycle {
-  readonly #t: Tables;
+  readonly #tables: Tables;
   readonly #tally: Tally;
   readonly #clock: Clock;
   readonly #mayLeave: (entry: number) => boolean;
@@ -49,7 +49,7 @@ export class Lifecycle {
     tally: Tally,
     options: Pick<L1Options, "clock" | "onRemoved" | "admissionLimitBytes" | "highWatermark">,
   ) {
-    this.#t = tables;
+    this.#tables = tables;
     this.#tally = tally;
     this.#clock = options.clock;
     this.#onRemoved = options.onRemoved;
@@ -69,15 +69,15 @@ export class Lifecycle {
     const { flags } = memory;
     const extents = this.#allocate(memory.granules, memory.spareGranules);
     if (extents < 0) return extents;
-    const granules = this.#t.allocator.chainLength(extents);
-    while (!this.#t.entries.hasFreeRow) {
+    const granules = this.#tables.allocator.chainLength(extents);
+    while (!this.#tables.entries.hasFreeRow) {
       if (this.evict("pressure") === NONE) {
-        this.#t.allocator.release(extents);
+        this.#tables.allocator.release(extents);
         return NONE;
       }
     }
-    this.#t.counters.add(COUNTER.stagingGranules, granules);
-    return this.#t.entries.create(key, head, { extents, granules, flags });
+    this.#tables.counters.add(COUNTER.stagingGranules, granules);
+    return this.#tables.entries.create(key, head, { extents, granules, flags });
   }
 
   /**
@@ -85,7 +85,7 @@ export class Lifecycle {
    * AGAIN.
    */
   extend(entry: number, sizeBytes: number, spareBytes: number): number {
-    const { entries, allocator, counters } = this.#t;
+    const { entries, allocator, counters } = this.#tables;
     const granules = entries.get(entry, FIELD.granules);
     const bytes = entries.headBytesOf(entry) + sizeBytes;
     const more = Math.ceil(bytes / GRANULE_BYTES) - granules;
@@ -101,7 +101,7 @@ export class Lifecycle {
 
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
-    const { entries, policy, admissions, unsaved, leases, counters } = this.#t;
+    const { entries, policy, admissions, unsaved, leases, counters } = this.#tables;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
     const resident = this.findLive(key);
@@ -128,7 +128,7 @@ export class Lifecycle {
 
   /** Finishes the admission of an entry that had become resident when its writer was cut off. `key` is the entry's. */
   finishAdmission(entry: number, key: KeyBytes): void {
-    const { entries, leases } = this.#t;
+    const { entries, leases } = this.#tables;
     this.#removeOther(entry, key, "replaced");
     this.supersedeLoads(key);
     leases.end(entries.get(entry, FIELD.writer));
@@ -136,13 +136,13 @@ export class Lifecycle {
 
   /** Ends a staging without admission. */
   abort(entry: number): void {
-    this.#t.leases.end(this.#t.entries.get(entry, FIELD.writer));
+    this.#tables.leases.end(this.#tables.entries.get(entry, FIELD.writer));
     this.discard(entry);
   }
 
   /** Drops a staging that has no lease. */
   discard(entry: number): void {
-    const { entries, counters } = this.#t;
+    const { entries, counters } = this.#tables;
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     entries.unlink(entry);
     entries.set(entry, FIELD.state, STATE.detached);
@@ -151,7 +151,7 @@ export class Lifecycle {
 
   /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
-    const { entries, policy, admissions, unsaved, counters } = this.#t;
+    const { entries, policy, admissions, unsaved, counters } = this.#tables;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
     const tenant = entries.tenantOf(entry);
     this.#tally.removed(tenant, reason, sizeBytes);
@@ -172,7 +172,7 @@ export class Lifecycle {
 
   /** Gives read leases back. */
   unpin(entry: number, count: number): void {
-    const { entries } = this.#t;
+    const { entries } = this.#tables;
     const pins = entries.get(entry, FIELD.pins) - count;
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
     // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was
@@ -185,22 +185,22 @@ export class Lifecycle {
 
   /** Running loads of the key can no longer be admitted, nor found. */
   supersedeLoads(key: KeyBytes): void {
-    const { entries } = this.#t;
+    const { entries } = this.#tables;
     for (const entry of entries.findStagings(key)) if (entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
   }
 
   /** Evicts one object; its size in bytes, or -1 if all that remain are leased. */
   evict(reason: RemovalReason): number {
-    const entry = this.#t.policy.victim(this.#mayLeave);
+    const entry = this.#tables.policy.victim(this.#mayLeave);
     if (entry === NONE) return NONE;
-    const sizeBytes = this.#t.entries.getDouble(entry, FIELD.sizeBytes);
+    const sizeBytes = this.#tables.entries.getDouble(entry, FIELD.sizeBytes);
     this.remove(entry, reason, true);
     return sizeBytes;
   }
 
   /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is unsaved. */
   findLive(key: KeyBytes): number {
-    const { entries } = this.#t;
+    const { entries } = this.#tables;
     const resident = entries.findResident(key);
     if (resident === NONE || !this.isDue(resident)) return resident;
     if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
@@ -209,7 +209,7 @@ export class Lifecycle {
 
   /** What is known of a key; an object whose time is up is removed, unless it is unsaved. */
   know(key: KeyBytes): Known | undefined {
-    const { entries } = this.#t;
+    const { entries } = this.#tables;
     const resident = entries.findResident(key);
     if (resident === NONE) return undefined;
     const isUnsaved = entries.hasFlag(resident, FLAG.unsaved);
@@ -221,19 +221,19 @@ export class Lifecycle {
 
   /** Removes what findLive leaves in sight although its time is up. */
   removeExpired(key: KeyBytes): void {
-    const resident = this.#t.entries.findResident(key);
+    const resident = this.#tables.entries.findResident(key);
     if (resident !== NONE) this.remove(resident, "expired");
   }
 
   /** Whether a resident's time to live is over, by wall time, which is read only for those that have one. */
   isDue(entry: number): boolean {
-    const expiresMs = this.#t.entries.getDouble(entry, FIELD.expiresMs);
+    const expiresMs = this.#tables.entries.getDouble(entry, FIELD.expiresMs);
     return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
   /** Gives back what a holder had taken to store it: it waits again, unless it was replaced or removed meanwhile. */
   giveUnsavedBack(holder: number): void {
-    const { leases, entries, unsaved } = this.#t;
+    const { leases, entries, unsaved } = this.#tables;
     for (const { slot, entry } of leases.live((deadlineMs, of) => of === holder && deadlineMs === Infinity)) {
       const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
       if (isOwed) unsaved.giveBack(entry);
@@ -247,12 +247,12 @@ export class Lifecycle {
   /** Ends the leases for which `which` holds, as expired; never one without a deadline: its object is being stored. */
   expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
     let readLeases = 0;
-    for (const lease of this.#t.leases.live(which)) {
-      if (this.#t.leases.isEndless(lease.slot)) continue;
+    for (const lease of this.#tables.leases.live(which)) {
+      if (this.#tables.leases.isEndless(lease.slot)) continue;
       if (lease.kind === LEASE.write) this.expireWrite(lease.entry);
       else {
         readLeases += lease.count;
-        this.#t.leases.end(lease.slot);
+        this.#tables.leases.end(lease.slot);
         this.unpin(lease.entry, lease.count);
       }
     }
@@ -264,7 +264,7 @@ export class Lifecycle {
    * out of sight.
    */
   disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
-    const { leases, entries } = this.#t;
+    const { leases, entries } = this.#tables;
     for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
       if (leases.isEndless(slot)) continue;
       if (kind === LEASE.write) {
@@ -285,11 +285,11 @@ export class Lifecycle {
    * How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted.
    */
   get stageableGranules(): number {
-    return Math.max(0, this.#maxStagingGranules - this.#t.counters.get(COUNTER.stagingGranules));
+    return Math.max(0, this.#maxStagingGranules - this.#tables.counters.get(COUNTER.stagingGranules));
   }
 
   #allocate(granules: number, spareGranules: number): number {
-    const { arena: { layout }, allocator } = this.#t;
+    const { arena: { layout }, allocator } = this.#tables;
     // What can never fit must not empty the cache first.
     if (granules > this.stageableGranules) return NONE;
     const all = granules + spareGranules;
@@ -310,7 +310,7 @@ export class Lifecycle {
 
   /** Gives back what the object does not need, unless somebody who follows it has views of it. */
   #trim(entry: number, sizeBytes: number): void {
-    const { entries, allocator } = this.#t;
+    const { entries, allocator } = this.#tables;
     const granules = Math.max(1, Math.ceil((entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES));
     if (granules >= entries.get(entry, FIELD.granules) || entries.get(entry, FIELD.pins) > 0) return;
     const extents = entries.get(entry, FIELD.extents);
@@ -320,7 +320,7 @@ export class Lifecycle {
 
   /** Removes the resident that `entry` replaces, if there is one. */
   #removeOther(entry: number, key: KeyBytes, reason: RemovalReason): void {
-    const other = this.#t.entries.findOtherResident(key, entry);
+    const other = this.#tables.entries.findOtherResident(key, entry);
     if (other !== NONE) this.remove(other, reason);
   }
 
@@ -330,7 +330,7 @@ export class Lifecycle {
   }
 
   #freeIfUnused(entry: number): void {
-    const { entries } = this.#t;
+    const { entries } = this.#tables;
     if (entries.get(entry, FIELD.state) === STATE.detached && entries.get(entry, FIELD.pins) === 0) entries.free(entry);
   }
 }

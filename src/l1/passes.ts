@@ -12,16 +12,16 @@ const SECTION_ENTRIES = 512;
  * steps.
  */
 export class Passes {
-  readonly #p: Parts;
+  readonly #parts: Parts;
   readonly #locked: Locked;
 
   constructor(parts: Parts, locked: Locked) {
-    this.#p = parts;
+    this.#parts = parts;
     this.#locked = locked;
   }
 
   *keys(range: () => KeyRange): Generator<readonly string[], void, void> {
-    const { tables } = this.#p;
+    const { tables } = this.#parts;
     for (let from = 0; from < tables.entries.top; from += SECTION_ENTRIES) {
       const encoded = new EncodedRange(range());
       yield this.#locked(() => {
@@ -35,7 +35,7 @@ export class Passes {
   }
 
   *clear(tenant: string | undefined, which: "all" | "saved"): Generator<number, void, void> {
-    const { tables: { entries } } = this.#p;
+    const { tables: { entries } } = this.#parts;
     for (let from = 0; from < entries.top; from += SECTION_ENTRIES) {
       yield this.#locked(() => {
         let removed = 0;
@@ -46,7 +46,7 @@ export class Passes {
   }
 
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined {
-    const { tables } = this.#p;
+    const { tables } = this.#parts;
     const encoded = new EncodedRange(range);
     return this.#locked(() => {
       const recent = tables.admissions.since(admissions, most);
@@ -61,7 +61,7 @@ export class Passes {
     tenant: string | undefined,
     which: "all" | "saved",
   ): number {
-    const { tables: { entries }, lifecycle } = this.#p;
+    const { tables: { entries }, lifecycle } = this.#parts;
     if (which === "saved" && entries.hasFlag(entry, FLAG.unsaved)) return 0;
     if (tenant !== undefined && entries.tenantOf(entry) !== tenant) return 0;
     if (state === STATE.staging && entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
@@ -71,7 +71,7 @@ export class Passes {
   }
 
   #each(from: number, look: (entry: number, state: number) => void): void {
-    const { entries } = this.#p.tables;
+    const { entries } = this.#parts.tables;
     const to = Math.min(from + SECTION_ENTRIES, entries.top);
     for (let entry = from; entry < to; entry++) {
       const state = entries.get(entry, FIELD.state);

@@ -9,15 +9,15 @@ const NONE = -1;
 
 /** The reading side of L1. Not locked: the caller holds the arena's lock. */
 export class Reads {
-  readonly #p: Parts;
+  readonly #parts: Parts;
 
   constructor(parts: Parts) {
-    this.#p = parts;
+    this.#parts = parts;
   }
 
   /** Throws no_room, and takes nothing, if fewer lease rows are left than there are keys. */
   reserve(keys: readonly ObjectKey[], count: number, monotonicMs: number): (Resident | undefined)[] {
-    const { tables, lifecycle, key } = this.#p;
+    const { tables, lifecycle, key } = this.#parts;
     if (tables.leases.spare < keys.length) throw noLease();
     const found: (Resident | undefined)[] = [];
     for (const each of keys) {
@@ -29,7 +29,7 @@ export class Reads {
       }
       tables.policy.touched(entry);
       found.push(this.pin(entry, count, { monotonicMs, tenant: each.tenant }));
-      this.#p.tally.sample(key.hash, each.tenant, "read");
+      this.#parts.tally.sample(key.hash, each.tenant, "read");
     }
     return found;
   }
@@ -40,7 +40,7 @@ export class Reads {
     count: number,
     how: { readonly monotonicMs: number; readonly tenant: string; readonly told?: number },
   ): Resident {
-    const { tables: { entries, leases }, tally, options } = this.#p;
+    const { tables: { entries, leases }, tally, options } = this.#parts;
     const lease = leases.give(LEASE.read, entry, count, how.monotonicMs + options.readLeaseMs);
     if (lease === undefined) throw noLease();
     entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
@@ -52,8 +52,8 @@ export class Reads {
 
   /** The staging that the tag's writer loads for the key at hand, or -1. */
   findLoad(tag: string, monotonicMs: number): number {
-    const { entries, leases } = this.#p.tables;
-    const entry = entries.findStaging(this.#p.key, tag);
+    const { entries, leases } = this.#parts.tables;
+    const entry = entries.findStaging(this.#parts.key, tag);
     if (entry === NONE || !entries.hasFlag(entry, FLAG.loading)) return NONE;
     return leases.isOverdue(entries.get(entry, FIELD.writer), monotonicMs) ? NONE : entry;
   }
@@ -63,7 +63,7 @@ export class Reads {
     lease: Lease,
     monotonicMs: number,
   ): { readonly state: "loading" | "done" | "failed"; readonly filledBytes: number } {
-    const { entries, leases } = this.#p.tables;
+    const { entries, leases } = this.#parts.tables;
     const entry = leases.entryOf(lease, LEASE.read, monotonicMs);
     if (entry === NONE) return { state: "failed", filledBytes: 0 };
     if (entries.hasFlag(entry, FLAG.complete)) {
@@ -79,7 +79,7 @@ export class Reads {
    * time.
    */
   finish(tokens: readonly Lease[], count: number): boolean[] {
-    const { tables: { entries, leases, unsaved }, lifecycle, tally } = this.#p;
+    const { tables: { entries, leases, unsaved }, lifecycle, tally } = this.#parts;
     const done: boolean[] = [];
     for (const lease of tokens) {
       const entry = leases.entryOf(lease, LEASE.read, -Infinity);
@@ -102,7 +102,7 @@ export class Reads {
   }
 
   isCurrent(lease: Lease, monotonicMs: number): boolean {
-    const { tables: { entries, leases }, lifecycle } = this.#p;
+    const { tables: { entries, leases }, lifecycle } = this.#parts;
     const entry = leases.entryOf(lease, LEASE.read, monotonicMs);
     return entry !== NONE && entries.get(entry, FIELD.state) === STATE.resident && !lifecycle.isDue(entry);
   }

@@ -11,21 +11,21 @@ const NONE = -1;
  * lock.
  */
 export class Unsaved {
-  readonly #p: Parts;
+  readonly #parts: Parts;
 
   constructor(parts: Parts) {
-    this.#p = parts;
+    this.#parts = parts;
   }
 
   hasRoom(bytes: number, { maxEntries, maxBytes, maxAgeMs = 0 }: StoreLimits, monotonicMs: number): boolean {
-    const { unsaved } = this.#p.tables;
+    const { unsaved } = this.#parts.tables;
     if (unsaved.count === 0) return true;
     const isOld = maxAgeMs > 0 && monotonicMs - (unsaved.oldestMs() ?? Infinity) > maxAgeMs;
     return !isOld && unsaved.count < maxEntries && unsaved.bytes + bytes <= maxBytes;
   }
 
   take(most: number): readonly UnsavedObject[] {
-    const { tables: { entries, leases, unsaved }, tally } = this.#p;
+    const { tables: { entries, leases, unsaved }, tally } = this.#parts;
     const taken: UnsavedObject[] = [];
     for (let entry = unsaved.first; entry !== NONE && taken.length < most; entry = unsaved.first) {
       const lease = leases.give(LEASE.read, entry, 1, Infinity);
@@ -42,7 +42,7 @@ export class Unsaved {
 
   /** Replaced, removed and expired objects are not among them: nobody would find them again. */
   amount(): { readonly objects: number; readonly bytes: number } {
-    const { tables: { entries }, lifecycle } = this.#p;
+    const { tables: { entries }, lifecycle } = this.#parts;
     const amount = { objects: 0, bytes: 0 };
     for (let entry = 0; entry < entries.top; entry++) {
       const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
@@ -54,7 +54,7 @@ export class Unsaved {
   }
 
   usage(): UnsavedUsage {
-    const { count, bytes, storing } = this.#p.tables.unsaved;
-    return { entries: count, bytes, storing, oldestMs: this.#p.tables.unsaved.oldestMs() };
+    const { count, bytes, storing } = this.#parts.tables.unsaved;
+    return { entries: count, bytes, storing, oldestMs: this.#parts.tables.unsaved.oldestMs() };
   }
 }

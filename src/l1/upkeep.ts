@@ -12,18 +12,18 @@ const TURN_EVICTIONS = 4096;
 
 /** What the loop does, in sections short enough not to hold readers up. */
 export class Upkeep {
-  readonly #p: Parts;
+  readonly #parts: Parts;
   readonly #locked: Locked;
 
   constructor(parts: Parts, locked: Locked) {
-    this.#p = parts;
+    this.#parts = parts;
     this.#locked = locked;
   }
 
   /** One turn: ends overdue leases, removes some of the expired objects, evicts from the high to the low watermark. */
   turn(monotonicMs: number): void {
-    this.#locked(() => this.#p.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
-    const looks = Math.min(TURN_ENTRIES, this.#p.tables.entries.top);
+    this.#locked(() => this.#parts.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
+    const looks = Math.min(TURN_ENTRIES, this.#parts.tables.entries.top);
     for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
       this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked)));
     }
@@ -31,7 +31,7 @@ export class Upkeep {
   }
 
   #sweep(looks: number): void {
-    const { tables: { entries, counters }, lifecycle } = this.#p;
+    const { tables: { entries, counters }, lifecycle } = this.#parts;
     let hand = counters.get(COUNTER.sweepHand);
     for (let i = 0; i < looks; i++) {
       hand = hand + 1 >= entries.top ? 0 : hand + 1;
@@ -42,7 +42,7 @@ export class Upkeep {
   }
 
   #evictToLowWatermark(): void {
-    const { options, tables: { arena, counters } } = this.#p;
+    const { options, tables: { arena, counters } } = this.#parts;
     const lowGranules = arena.layout.granules * options.lowWatermark;
     const highGranules = arena.layout.granules * options.highWatermark;
     const isTriggered = this.#locked(() =>
@@ -51,7 +51,7 @@ export class Upkeep {
     let keys = 0;
     let bytes = 0;
     const evictOne = (): boolean => {
-      const sizeBytes = this.#usedGranules() > lowGranules ? this.#p.lifecycle.evict("watermark") : -1;
+      const sizeBytes = this.#usedGranules() > lowGranules ? this.#parts.lifecycle.evict("watermark") : -1;
       if (sizeBytes === -1) return false;
       keys++;
       bytes += sizeBytes;
@@ -68,10 +68,10 @@ export class Upkeep {
       return keys < TURN_EVICTIONS;
     };
     for (let hasMore = isTriggered; hasMore;) hasMore = this.#locked(evictSome);
-    this.#p.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });
+    this.#parts.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });
   }
 
   #usedGranules(): number {
-    return this.#p.tables.arena.layout.granules - this.#p.tables.allocator.freeGranules;
+    return this.#parts.tables.arena.layout.granules - this.#parts.tables.allocator.freeGranules;
   }
 }

@@ -20,10 +20,10 @@ export interface FinishOptions {
 
 /** The writing side of L1. Not locked: the caller holds the arena's lock. */
 export class Writes {
-  readonly #p: Parts;
+  readonly #parts: Parts;
 
   constructor(parts: Parts) {
-    this.#p = parts;
+    this.#parts = parts;
   }
 
   /** Stages a batch: all that need memory get it, or none. "again": not yet, room is still being made. */
@@ -34,7 +34,7 @@ export class Writes {
     return staged.map((entry, i) => {
       if (typeof entry !== "number") return entry;
       const request = plans[i]?.request;
-      if (request !== undefined) this.#p.tally.add("l1.write.reserved", request.key.tenant, request.sizeBytes);
+      if (request !== undefined) this.#parts.tally.add("l1.write.reserved", request.key.tenant, request.sizeBytes);
       return this.#stagingOf(entry);
     });
   }
@@ -48,7 +48,7 @@ export class Writes {
       readonly monotonicMs: number;
     },
   ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" | "again" {
-    const { tables, lifecycle, options } = this.#p;
+    const { tables, lifecycle, options } = this.#parts;
     const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE) return "stale";
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
@@ -58,7 +58,7 @@ export class Writes {
   }
 
   filled(lease: Lease, filledBytes: number, monotonicMs: number): void {
-    const { entries, leases } = this.#p.tables;
+    const { entries, leases } = this.#parts.tables;
     const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry !== NONE) entries.setDouble(entry, FIELD.filledBytes, filledBytes);
   }
@@ -85,7 +85,7 @@ export class Writes {
       readonly hasRoom: () => boolean;
     },
   ): "admitted" | "full" | "stale" | "unwanted" {
-    const { tables: { entries, leases }, lifecycle, key } = this.#p;
+    const { tables: { entries, leases }, lifecycle, key } = this.#parts;
     const entry = leases.entryOf(commit.lease, LEASE.write, how.monotonicMs);
     if (entry === NONE) return "stale";
     if (!how.hasRoom()) return "full";
@@ -98,12 +98,12 @@ export class Writes {
 
   /** Views of a staging's memory, undefined if the lease is stale. */
   viewsOf(lease: Lease, monotonicMs: number): readonly Uint8Array[] | undefined {
-    const entry = this.#p.tables.leases.entryOf(lease, LEASE.write, monotonicMs);
+    const entry = this.#parts.tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     return entry === NONE ? undefined : this.#stagingOf(entry).extents;
   }
 
   abort(leases: readonly Lease[], monotonicMs: number): void {
-    const { tables, lifecycle } = this.#p;
+    const { tables, lifecycle } = this.#parts;
     for (const lease of leases) {
       const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
       if (entry === NONE) continue;
@@ -117,12 +117,12 @@ export class Writes {
     const needed = plans.filter((plan) => this.#refusal(plan, monotonicMs) === undefined);
     const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
     // What can never fit must not empty the cache first.
-    if (granules > this.#p.lifecycle.stageableGranules) return undefined;
+    if (granules > this.#parts.lifecycle.stageableGranules) return undefined;
     const staged: (number | WriteRefusal)[] = [];
     for (const plan of plans) {
       const entry = this.#refusal(plan, monotonicMs) ?? this.#stage(plan, monotonicMs);
       if (typeof entry === "number" && entry < 0) {
-        for (const each of staged) if (typeof each === "number") this.#p.lifecycle.abort(each);
+        for (const each of staged) if (typeof each === "number") this.#parts.lifecycle.abort(each);
         return entry === AGAIN ? "again" : undefined;
       }
       staged.push(entry);
@@ -132,7 +132,7 @@ export class Writes {
 
   /** Why a request gets no memory, whatever room there is; leaves its key at hand. */
   #refusal(plan: WritePlan, monotonicMs: number): WriteRefusal | undefined {
-    const { tables, lifecycle, options, key } = this.#p;
+    const { tables, lifecycle, options, key } = this.#parts;
     key.set(plan.request.key);
     if (plan.request.decide?.(lifecycle.know(key)) === false) return "unwanted";
     if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
@@ -144,7 +144,7 @@ export class Writes {
   }
 
   #stage(plan: WritePlan, monotonicMs: number): number {
-    const { tables: { entries, leases }, lifecycle, options, key } = this.#p;
+    const { tables: { entries, leases }, lifecycle, options, key } = this.#parts;
     const entry = lifecycle.stage(key, plan.head, plan);
     if (entry < 0) return entry;
     const lease = leases.give(LEASE.write, entry, 1, monotonicMs + options.writeLeaseMs);
@@ -161,7 +161,7 @@ export class Writes {
 
   /** All its memory, so that views given earlier stay as they are when it grows. */
   #stagingOf(entry: number): Staging {
-    const { entries, leases } = this.#p.tables;
+    const { entries, leases } = this.#parts.tables;
     return {
       lease: leases.tokenOf(entries.get(entry, FIELD.writer)),
       extents: entries.viewsOf(entry, entries.capacityOf(entry)),
@@ -169,7 +169,7 @@ export class Writes {
   }
 
   #checkSize({ lease, sizeBytes }: WriteCommit, monotonicMs: number): void {
-    const { entries, leases } = this.#p.tables;
+    const { entries, leases } = this.#parts.tables;
     const entry = leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE || sizeBytes <= entries.capacityOf(entry)) return;
     throw new VitrineError(
@@ -179,7 +179,7 @@ export class Writes {
   }
 
   #finishOne(commit: WriteCommit, how: FinishOptions): WriteOutcome {
-    const { tables: { entries, leases }, lifecycle, tally, key } = this.#p;
+    const { tables: { entries, leases }, lifecycle, tally, key } = this.#parts;
     const entry = leases.entryOf(commit.lease, LEASE.write, how.monotonicMs);
     if (entry === NONE) return "stale";
     entries.loadKey(entry, key);
@@ -192,7 +192,7 @@ export class Writes {
   }
 
   #tallyAborted(entry: number): void {
-    const { entries } = this.#p.tables;
-    this.#p.tally.add("l1.write.aborted", entries.tenantOf(entry), entries.getDouble(entry, FIELD.sizeBytes));
+    const { entries } = this.#parts.tables;
+    this.#parts.tally.add("l1.write.aborted", entries.tenantOf(entry), entries.getDouble(entry, FIELD.sizeBytes));
   }
 }

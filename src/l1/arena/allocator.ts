@@ -26,7 +26,7 @@ const SAME_CLASS_PROBES = 8;
  * memory is never lost to fragmentation for long. Not locked: the caller holds the arena's lock.
  */
 export class Allocator {
-  readonly #w: Int32Array;
+  readonly #words: Int32Array;
   readonly #counters: Counters;
   readonly #bits: number;
   readonly #heads: number;
@@ -37,7 +37,7 @@ export class Allocator {
 
   constructor(arena: Arena, counters: Counters) {
     const { at, maxBlocks, granules, segmentGranules } = arena.layout;
-    this.#w = arena.words;
+    this.#words = arena.words;
     this.#counters = counters;
     this.#bits = at.freeBits;
     this.#heads = at.freeHeads;
@@ -58,7 +58,7 @@ export class Allocator {
    * do not overlap. Their start, length and link are taken as they are, everything else is free.
    */
   rebuild(owned: Iterable<number>): void {
-    const w = this.#w;
+    const w = this.#words;
     w.fill(0, this.#bits, this.#bits + 1 + FIRST_LEVELS);
     w.fill(NONE, this.#heads, this.#heads + FIRST_LEVELS * SECOND_LEVELS);
     this.#counters.set(COUNTER.freeGranules, 0);
@@ -117,7 +117,7 @@ export class Allocator {
       const taken = Math.min(this.length(block), left);
       this.#carve(block, taken);
       if (first === NONE) first = block;
-      else this.#w[this.#row(last) + LINK] = block;
+      else this.#words[this.#row(last) + LINK] = block;
       last = block;
       left -= taken;
     }
@@ -128,7 +128,7 @@ export class Allocator {
   append(first: number, more: number): void {
     let last = first;
     while (this.next(last) !== NONE) last = this.next(last);
-    this.#w[this.#row(last) + LINK] = more;
+    this.#words[this.#row(last) + LINK] = more;
   }
 
   /** Cuts a chain to `granules` (at least 1) and frees the rest. */
@@ -140,7 +140,7 @@ export class Allocator {
       block = this.next(block);
     }
     const rest = this.next(block);
-    this.#w[this.#row(block) + LINK] = NONE;
+    this.#words[this.#row(block) + LINK] = NONE;
     if (rest !== NONE) this.release(rest);
     const surplus = this.length(block) - left;
     if (surplus === 0 || !this.#hasSpareBlock()) return;
@@ -203,8 +203,8 @@ export class Allocator {
 
   /** Makes `block` the neighbour behind `before`. */
   #joinRow(block: number, before: number): number {
-    this.#w[this.#row(block) + BEFORE] = before;
-    if (before !== NONE) this.#w[this.#row(before) + AFTER] = block;
+    this.#words[this.#row(block) + BEFORE] = before;
+    if (before !== NONE) this.#words[this.#row(before) + AFTER] = block;
     return block;
   }
 
@@ -213,7 +213,7 @@ export class Allocator {
   }
 
   #get(block: number, field: number): number {
-    return this.#w[this.#row(block) + field] ?? NONE;
+    return this.#words[this.#row(block) + field] ?? NONE;
   }
 
   #hasSpareBlock(): boolean {
@@ -221,7 +221,7 @@ export class Allocator {
   }
 
   #newBlock(start: number, length: number, before: number, after: number): number {
-    const w = this.#w;
+    const w = this.#words;
     let block = this.#counters.get(COUNTER.blocksFree);
     if (block === NONE) {
       block = this.#counters.get(COUNTER.blocksTop);
@@ -241,8 +241,8 @@ export class Allocator {
 
   #dropBlock(block: number): void {
     const row = this.#row(block);
-    this.#w[row + LENGTH] = 0;
-    this.#w[row + LINK] = this.#counters.get(COUNTER.blocksFree);
+    this.#words[row + LENGTH] = 0;
+    this.#words[row + LINK] = this.#counters.get(COUNTER.blocksFree);
     this.#counters.set(COUNTER.blocksFree, block);
   }
 
@@ -254,14 +254,14 @@ export class Allocator {
     this.#removeFree(block);
     if (this.length(block) > granules) this.#insertFree(this.#splitAt(block, granules));
     const row = this.#row(block);
-    this.#w[row + LENGTH] = granules * 2;
-    this.#w[row + LINK] = NONE;
+    this.#words[row + LENGTH] = granules * 2;
+    this.#words[row + LINK] = NONE;
     return block;
   }
 
   /** Shortens `block` to `granules` and returns the rest as a new block, in no list. */
   #splitAt(block: number, granules: number): number {
-    const w = this.#w;
+    const w = this.#words;
     const after = this.#get(block, AFTER);
     const rest = this.#newBlock(this.start(block) + granules, this.length(block) - granules, block, after);
     if (after !== NONE) w[this.#row(after) + BEFORE] = rest;
@@ -297,7 +297,7 @@ export class Allocator {
 
   /** Makes `block` as long as itself and its neighbour `after`, whose row is dropped. */
   #absorb(block: number, after: number): void {
-    const w = this.#w;
+    const w = this.#words;
     const beyond = this.#get(after, AFTER);
     w[this.#row(block) + LENGTH] = (this.length(block) + this.length(after)) * 2;
     w[this.#row(block) + AFTER] = beyond;
@@ -306,7 +306,7 @@ export class Allocator {
   }
 
   #insertFree(block: number): void {
-    const w = this.#w;
+    const w = this.#words;
     const length = this.length(block);
     const list = classOf(length);
     const head = w[this.#heads + list] ?? NONE;
@@ -324,7 +324,7 @@ export class Allocator {
   }
 
   #removeFree(block: number): void {
-    const w = this.#w;
+    const w = this.#words;
     const length = this.length(block);
     const next = this.#get(block, LINK);
     const back = this.#get(block, BACK);
@@ -337,7 +337,7 @@ export class Allocator {
   }
 
   #setHead(list: number, block: number): void {
-    const w = this.#w;
+    const w = this.#words;
     w[this.#heads + list] = block;
     if (block !== NONE) return;
     const first = list >>> 4;
@@ -355,7 +355,7 @@ export class Allocator {
   }
 
   #probeClass(granules: number): number {
-    let block = this.#w[this.#heads + classOf(granules)] ?? NONE;
+    let block = this.#words[this.#heads + classOf(granules)] ?? NONE;
     for (let probe = 0; probe < SAME_CLASS_PROBES && block !== NONE; probe++) {
       if (this.length(block) >= granules) return block;
       block = this.next(block);
@@ -364,7 +364,7 @@ export class Allocator {
   }
 
   #headFrom(list: number): number {
-    const w = this.#w;
+    const w = this.#words;
     let first = list >>> 4;
     if (first >= FIRST_LEVELS) return NONE;
     let seconds = (w[this.#bits + 1 + first] ?? 0) & (-1 << (list & 15));
@@ -378,7 +378,7 @@ export class Allocator {
   }
 
   #largest(): number {
-    const w = this.#w;
+    const w = this.#words;
     const first = 31 - Math.clz32(w[this.#bits] ?? 0);
     const second = 31 - Math.clz32(w[this.#bits + 1 + first] ?? 0);
     return w[this.#heads + first * SECOND_LEVELS + second] ?? NONE;

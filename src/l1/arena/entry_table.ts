@@ -85,8 +85,8 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class EntryTable {
   readonly #arena: Arena;
   readonly #allocator: Allocator;
-  readonly #w: Int32Array;
-  readonly #d: Float64Array;
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #rows: number;
   readonly #buckets: number;
   readonly #mask: number;
@@ -98,8 +98,8 @@ export class EntryTable {
     const { at, buckets, maxObjects } = arena.layout;
     this.#arena = arena;
     this.#allocator = allocator;
-    this.#w = arena.words;
-    this.#d = arena.doubles;
+    this.#words = arena.words;
+    this.#doubles = arena.doubles;
     this.#rows = at.entries;
     this.#buckets = at.buckets;
     this.#mask = buckets - 1;
@@ -108,25 +108,25 @@ export class EntryTable {
   }
 
   format(): void {
-    this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
+    this.#words.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
     this.#counters.set(COUNTER.entriesTop, 0);
     this.#counters.set(COUNTER.entriesFree, NONE);
   }
 
   get(entry: number, field: number): number {
-    return this.#w[this.#rows + entry * ENTRY_WORDS + field] ?? 0;
+    return this.#words[this.#rows + entry * ENTRY_WORDS + field] ?? 0;
   }
 
   set(entry: number, field: number, value: number): void {
-    this.#w[this.#rows + entry * ENTRY_WORDS + field] = value;
+    this.#words[this.#rows + entry * ENTRY_WORDS + field] = value;
   }
 
   getDouble(entry: number, field: number): number {
-    return this.#d[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] ?? 0;
+    return this.#doubles[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] ?? 0;
   }
 
   setDouble(entry: number, field: number, value: number): void {
-    this.#d[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] = value;
+    this.#doubles[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] = value;
   }
 
   hasFlag(entry: number, flag: number): boolean {
@@ -184,11 +184,11 @@ export class EntryTable {
     this.clearFlag(entry, FLAG.linked);
     const bucket = this.#buckets + (this.get(entry, FIELD.hash) & this.#mask);
     const next = this.get(entry, FIELD.chain);
-    if (this.#w[bucket] === entry) {
-      this.#w[bucket] = next;
+    if (this.#words[bucket] === entry) {
+      this.#words[bucket] = next;
       return;
     }
-    let before = this.#w[bucket] ?? NONE;
+    let before = this.#words[bucket] ?? NONE;
     while (this.get(before, FIELD.chain) !== entry) before = this.get(before, FIELD.chain);
     this.set(before, FIELD.chain, next);
   }
@@ -203,7 +203,7 @@ export class EntryTable {
 
   /** The resident entry of a key, or -1. */
   findResident(key: KeyBytes): number {
-    let entry = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    let entry = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (entry !== NONE) {
       if (this.get(entry, FIELD.state) === STATE.resident && this.#isKey(entry, key)) return entry;
       entry = this.get(entry, FIELD.chain);
@@ -213,7 +213,7 @@ export class EntryTable {
 
   /** A resident entry of a key beside `entry`, or -1. There is one only while `entry` replaces it. */
   findOtherResident(key: KeyBytes, entry: number): number {
-    let other = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    let other = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (other !== NONE) {
       if (other !== entry && this.get(other, FIELD.state) === STATE.resident && this.#isKey(other, key)) return other;
       other = this.get(other, FIELD.chain);
@@ -224,7 +224,7 @@ export class EntryTable {
   /** The linked stagings of a key. */
   findStagings(key: KeyBytes): number[] {
     const found: number[] = [];
-    let entry = this.#w[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    let entry = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (entry !== NONE) {
       if (this.get(entry, FIELD.state) === STATE.staging && this.#isKey(entry, key)) found.push(entry);
       entry = this.get(entry, FIELD.chain);
@@ -332,7 +332,7 @@ export class EntryTable {
 
   /** Makes the index and the list of free rows anew from the entries' state words and flags. */
   rebuild(): void {
-    this.#w.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
+    this.#words.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
     let free = NONE;
     for (let entry = this.top - 1; entry >= 0; entry--) {
       if (this.get(entry, FIELD.state) === STATE.free) {
@@ -345,8 +345,8 @@ export class EntryTable {
 
   #link(entry: number, hash: number): void {
     const bucket = this.#buckets + (hash & this.#mask);
-    this.set(entry, FIELD.chain, this.#w[bucket] ?? NONE);
-    this.#w[bucket] = entry;
+    this.set(entry, FIELD.chain, this.#words[bucket] ?? NONE);
+    this.#words[bucket] = entry;
   }
 
   #takeRow(): number {

@@ -31,8 +31,8 @@ export interface LiveLease {
  * the row is given back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
  */
 export class LeaseTable {
-  readonly #w: Int32Array;
-  readonly #d: Float64Array;
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #counters: Counters;
   readonly #rows: number;
   readonly #max: number;
@@ -40,8 +40,8 @@ export class LeaseTable {
 
   /** `holder`: who the leases given through this view belong to. */
   constructor(arena: Arena, counters: Counters, holder: number) {
-    this.#w = arena.words;
-    this.#d = arena.doubles;
+    this.#words = arena.words;
+    this.#doubles = arena.doubles;
     this.#counters = counters;
     this.#rows = arena.layout.at.leases;
     this.#max = arena.layout.maxLeases;
@@ -58,7 +58,7 @@ export class LeaseTable {
 
   /** A new lease, or undefined if all rows are taken. A deadline of Infinity: see isEndless. */
   give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
-    const w = this.#w;
+    const w = this.#words;
     let slot = this.#counters.get(COUNTER.leasesFree);
     if (slot === NONE) {
       slot = this.#counters.get(COUNTER.leasesTop);
@@ -71,7 +71,7 @@ export class LeaseTable {
     w[row + ENTRY] = entry;
     w[row + COUNT] = count;
     w[row + HOLDER] = this.#holder;
-    this.#d[(row + DEADLINE) >>> 1] = deadlineMs;
+    this.#doubles[(row + DEADLINE) >>> 1] = deadlineMs;
     w[row + KIND] = kind;
     this.#counters.add(COUNTER.leaseRows, 1);
     this.#count(kind, count);
@@ -92,17 +92,17 @@ export class LeaseTable {
   }
 
   isOverdue(slot: number, monotonicMs: number): boolean {
-    return (this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= monotonicMs;
+    return (this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= monotonicMs;
   }
 
   /** Whether a lease has no deadline: such a one is neither renewed nor expired, but given back or adopted. */
   isEndless(slot: number): boolean {
-    return this.#d[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
+    return this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
   }
 
   /** Makes a live lease one of this view's holder. */
   takeOver(slot: number): void {
-    this.#w[this.#row(slot) + HOLDER] = this.#holder;
+    this.#words[this.#row(slot) + HOLDER] = this.#holder;
   }
 
   /** How many more can be given. */
@@ -117,21 +117,21 @@ export class LeaseTable {
 
   /** Lowers what a token stands for; the rest stays. */
   lower(slot: number, count: number): void {
-    this.#w[this.#row(slot) + COUNT] = this.countOf(slot) - count;
+    this.#words[this.#row(slot) + COUNT] = this.countOf(slot) - count;
     this.#count(this.#get(slot, KIND), -count);
   }
 
   setDeadline(slot: number, deadlineMs: number): void {
-    this.#d[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
+    this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
   }
 
   /** Takes a lease back; its token is stale from the first write on, before the row can be given out again. */
   end(slot: number): void {
     const row = this.#row(slot);
     const kind = this.#get(slot, KIND);
-    this.#w[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
-    this.#w[row + KIND] = LEASE.free;
-    this.#w[row + NEXT] = this.#counters.get(COUNTER.leasesFree);
+    this.#words[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+    this.#words[row + KIND] = LEASE.free;
+    this.#words[row + NEXT] = this.#counters.get(COUNTER.leasesFree);
     this.#counters.set(COUNTER.leasesFree, slot);
     this.#counters.add(COUNTER.leaseRows, -1);
     this.#count(kind, -this.countOf(slot));
@@ -145,7 +145,7 @@ export class LeaseTable {
     for (let slot = 0; slot < top; slot++) {
       const kind = this.#get(slot, KIND);
       if (kind === LEASE.free) continue;
-      const deadlineMs = this.#d[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
+      const deadlineMs = this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
       if (which(deadlineMs, this.#get(slot, HOLDER))) {
         yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT), deadlineMs };
       }
@@ -167,9 +167,9 @@ export class LeaseTable {
         this.#count(kind, this.countOf(slot));
         continue;
       }
-      if (kind !== LEASE.free) this.#w[this.#row(slot) + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
-      this.#w[this.#row(slot) + KIND] = LEASE.free;
-      this.#w[this.#row(slot) + NEXT] = this.#counters.get(COUNTER.leasesFree);
+      if (kind !== LEASE.free) this.#words[this.#row(slot) + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
+      this.#words[this.#row(slot) + KIND] = LEASE.free;
+      this.#words[this.#row(slot) + NEXT] = this.#counters.get(COUNTER.leasesFree);
       this.#counters.set(COUNTER.leasesFree, slot);
     }
   }
@@ -179,7 +179,7 @@ export class LeaseTable {
   }
 
   #get(slot: number, field: number): number {
-    return this.#w[this.#row(slot) + field] ?? 0;
+    return this.#words[this.#row(slot) + field] ?? 0;
   }
 
   #count(kind: number, change: number): void {

@@ -19,43 +19,43 @@ export interface Links {
  * links.
  */
 export class EntryList {
-  readonly #w: Int32Array;
+  readonly #words: Int32Array;
   readonly #at: number;
   readonly #entries: EntryTable;
   readonly #links: Links;
 
   /** `number`: which of the arena's list headers; `links`: default the eviction policy's. */
   constructor(arena: Arena, entries: EntryTable, number: number, links: Links = FIELD) {
-    this.#w = arena.words;
+    this.#words = arena.words;
     this.#at = arena.layout.at.lists + number * LIST_WORDS;
     this.#entries = entries;
     this.#links = links;
   }
 
   format(): void {
-    this.#w[this.#at + HEAD] = NONE;
-    this.#w[this.#at + TAIL] = NONE;
-    this.#w[this.#at + COUNT] = 0;
-    this.#w[this.#at + GRANULES] = 0;
+    this.#words[this.#at + HEAD] = NONE;
+    this.#words[this.#at + TAIL] = NONE;
+    this.#words[this.#at + COUNT] = 0;
+    this.#words[this.#at + GRANULES] = 0;
   }
 
   /** The newest entry, or -1. */
   get head(): number {
-    return this.#w[this.#at + HEAD] ?? NONE;
+    return this.#words[this.#at + HEAD] ?? NONE;
   }
 
   /** The oldest entry, or -1. */
   get tail(): number {
-    return this.#w[this.#at + TAIL] ?? NONE;
+    return this.#words[this.#at + TAIL] ?? NONE;
   }
 
   get count(): number {
-    return this.#w[this.#at + COUNT] ?? 0;
+    return this.#words[this.#at + COUNT] ?? 0;
   }
 
   /** Granules of all its entries. */
   get granules(): number {
-    return this.#w[this.#at + GRANULES] ?? 0;
+    return this.#words[this.#at + GRANULES] ?? 0;
   }
 
   /**
@@ -69,47 +69,47 @@ export class EntryList {
       for (let entry = from; left.delete(entry); entry = this.#entries.get(entry, link)) found.push(entry);
       return found;
     };
-    const newest = follow(this.#w[this.#at + HEAD] ?? NONE, this.#links.older);
+    const newest = follow(this.#words[this.#at + HEAD] ?? NONE, this.#links.older);
     const oldest = follow(this.tail, this.#links.newer);
     this.format();
     for (const entry of [...oldest, ...newest.toReversed(), ...left]) this.pushHead(entry);
   }
 
   pushHead(entry: number): void {
-    const head = this.#w[this.#at + HEAD] ?? NONE;
+    const head = this.#words[this.#at + HEAD] ?? NONE;
     this.#entries.set(entry, this.#links.newer, NONE);
     this.#entries.set(entry, this.#links.older, head);
-    if (head === NONE) this.#w[this.#at + TAIL] = entry;
+    if (head === NONE) this.#words[this.#at + TAIL] = entry;
     else this.#entries.set(head, this.#links.newer, entry);
-    this.#w[this.#at + HEAD] = entry;
-    this.#w[this.#at + COUNT] = this.count + 1;
-    this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
+    this.#words[this.#at + HEAD] = entry;
+    this.#words[this.#at + COUNT] = this.count + 1;
+    this.#words[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
   }
 
   pushTail(entry: number): void {
     const { tail } = this;
     this.#entries.set(entry, this.#links.older, NONE);
     this.#entries.set(entry, this.#links.newer, tail);
-    if (tail === NONE) this.#w[this.#at + HEAD] = entry;
+    if (tail === NONE) this.#words[this.#at + HEAD] = entry;
     else this.#entries.set(tail, this.#links.older, entry);
-    this.#w[this.#at + TAIL] = entry;
-    this.#w[this.#at + COUNT] = this.count + 1;
-    this.#w[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
+    this.#words[this.#at + TAIL] = entry;
+    this.#words[this.#at + COUNT] = this.count + 1;
+    this.#words[this.#at + GRANULES] = this.granules + this.#entries.get(entry, FIELD.granules);
   }
 
   remove(entry: number): void {
     const newer = this.#entries.get(entry, this.#links.newer);
     const older = this.#entries.get(entry, this.#links.older);
-    if (newer === NONE) this.#w[this.#at + HEAD] = older;
+    if (newer === NONE) this.#words[this.#at + HEAD] = older;
     else this.#entries.set(newer, this.#links.older, older);
-    if (older === NONE) this.#w[this.#at + TAIL] = newer;
+    if (older === NONE) this.#words[this.#at + TAIL] = newer;
     else this.#entries.set(older, this.#links.newer, newer);
-    this.#w[this.#at + COUNT] = this.count - 1;
-    this.#w[this.#at + GRANULES] = this.granules - this.#entries.get(entry, FIELD.granules);
+    this.#words[this.#at + COUNT] = this.count - 1;
+    this.#words[this.#at + GRANULES] = this.granules - this.#entries.get(entry, FIELD.granules);
   }
 
   moveToHead(entry: number): void {
-    if (this.#w[this.#at + HEAD] === entry) return;
+    if (this.#words[this.#at + HEAD] === entry) return;
     this.remove(entry);
     this.pushHead(entry);
   }

@@ -106,32 +106,33 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
  * is ever deleted.
  */
 class GhostTable {
-  readonly #w: Int32Array;
+  readonly #words: Int32Array;
   readonly #at: number;
   readonly #mask: number;
   readonly #clock: number;
 
   constructor(arena: Arena) {
-    this.#w = arena.words;
+    this.#words = arena.words;
     this.#at = arena.layout.at.ghosts;
     this.#mask = arena.layout.ghosts - 1;
     this.#clock = arena.layout.at.counters + COUNTER.ghostClock;
   }
 
   format(): void {
-    this.#w[this.#clock] = 1;
+    this.#words[this.#clock] = 1;
   }
 
   add(hash: number): void {
-    const now = ((this.#w[this.#clock] ?? 0) + 1) | 0;
-    this.#w[this.#clock] = now;
-    this.#w[this.#slot(hash)] = hash;
-    this.#w[this.#slot(hash) + 1] = now;
+    const now = ((this.#words[this.#clock] ?? 0) + 1) | 0;
+    this.#words[this.#clock] = now;
+    this.#words[this.#slot(hash)] = hash;
+    this.#words[this.#slot(hash) + 1] = now;
   }
 
   has(hash: number, maxAge: number): boolean {
-    const time = this.#w[this.#slot(hash) + 1] ?? 0;
-    return time !== 0 && this.#w[this.#slot(hash)] === hash && (((this.#w[this.#clock] ?? 0) - time) | 0) <= maxAge;
+    const time = this.#words[this.#slot(hash) + 1] ?? 0;
+    return time !== 0 && this.#words[this.#slot(hash)] === hash &&
+      (((this.#words[this.#clock] ?? 0) - time) | 0) <= maxAge;
   }
 
   #slot(hash: number): number {

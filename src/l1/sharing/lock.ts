@@ -26,7 +26,7 @@ export class SharedLock {
   readonly #words: Int32Array;
   readonly #owner: number;
   readonly #fences: number;
-  readonly #me: number;
+  readonly #holder: number;
   readonly #myFence: number;
   readonly #myBit: number;
   /** Whom this thread waits for, and for how long now without being woken. */
@@ -41,7 +41,7 @@ export class SharedLock {
     this.#words = words;
     this.#owner = at.lock;
     this.#fences = at.fences;
-    this.#me = holder;
+    this.#holder = holder;
     this.#myFence = at.fences + (holder >>> 5);
     this.#myBit = 1 << (holder & 31);
   }
@@ -51,7 +51,7 @@ export class SharedLock {
    * thread was declared dead.
    */
   acquire(): number {
-    const isFree = Atomics.compareExchange(this.#words, this.#owner, NOBODY, this.#me) === NOBODY;
+    const isFree = Atomics.compareExchange(this.#words, this.#owner, NOBODY, this.#holder) === NOBODY;
     const dead = isFree ? NOBODY : this.#contend();
     // Behind the exchange: whoever fences sees this thread in the lock word, or is seen here.
     if (!this.#isFenced()) return dead;
@@ -75,7 +75,7 @@ export class SharedLock {
     const holder = word & MAX_HOLDER;
     if (holder !== NOBODY && !this.#mayTakeFrom(holder)) return undefined;
     // Others may sleep as well, so who has waited takes the lock as one that somebody waits for.
-    const taken = Atomics.compareExchange(this.#words, this.#owner, word, this.#me | WAITED) === word;
+    const taken = Atomics.compareExchange(this.#words, this.#owner, word, this.#holder | WAITED) === word;
     return taken ? holder : undefined;
   }
 
@@ -98,7 +98,7 @@ export class SharedLock {
     for (let spin = 0; spin < SPINS; spin++) {
       if (
         Atomics.load(words, this.#owner) === NOBODY &&
-        Atomics.compareExchange(words, this.#owner, NOBODY, this.#me) === NOBODY
+        Atomics.compareExchange(words, this.#owner, NOBODY, this.#holder) === NOBODY
       ) return NOBODY;
     }
     for (;;) {
@@ -140,13 +140,13 @@ export class SharedLock {
 
   /** Gives the lock to nobody, or back into the hands it was taken from. */
   #passOn(next: number): void {
-    if (Atomics.compareExchange(this.#words, this.#owner, this.#me, next) === this.#me) return;
-    const waited = this.#me | WAITED;
+    if (Atomics.compareExchange(this.#words, this.#owner, this.#holder, next) === this.#holder) return;
+    const waited = this.#holder | WAITED;
     if (Atomics.compareExchange(this.#words, this.#owner, waited, next) !== waited) throw this.#isDead();
     Atomics.notify(this.#words, this.#owner, 1);
   }
 
   #isDead(): VitrineError {
-    return new VitrineError("shutting_down", `use L1 as a thread that was declared dead: holder ${this.#me}`);
+    return new VitrineError("shutting_down", `use L1 as a thread that was declared dead: holder ${this.#holder}`);
   }
 }

@@ -12,7 +12,7 @@ export class Stripes {
   readonly #at: number;
   readonly #mask: number;
   readonly #seed: number;
-  readonly #me: number;
+  readonly #holder: number;
 
   constructor(
     words: Int32Array,
@@ -22,7 +22,7 @@ export class Stripes {
     this.#at = options.layout.at.stripes;
     this.#mask = options.layout.stripes - 1;
     this.#seed = options.hashSeed;
-    this.#me = options.holder;
+    this.#holder = options.holder;
   }
 
   of(key: ObjectKey): number {
@@ -64,13 +64,13 @@ export class Stripes {
 
   /** Begins to clear; false if another thread does. */
   tryClear(): boolean {
-    if (Atomics.compareExchange(this.#words, HEAD.clearing, 0, this.#me) !== 0) return false;
+    if (Atomics.compareExchange(this.#words, HEAD.clearing, 0, this.#holder) !== 0) return false;
     Atomics.add(this.#words, HEAD.sequence, 1);
     return true;
   }
 
   endClear(): void {
-    Atomics.compareExchange(this.#words, HEAD.clearing, this.#me, 0);
+    Atomics.compareExchange(this.#words, HEAD.clearing, this.#holder, 0);
   }
 
   /** Notes which tier the stripe's last load came from, for those who follow it. */
