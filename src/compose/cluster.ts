@@ -36,7 +36,7 @@ export interface RunningCluster extends Omit<RunningServer, "stop"> {
    */
   stop(): Promise<StopResult>;
   /** Dirty objects: acknowledged and not yet stored. */
-  unsaved(): ObjectAmount;
+  dirty(): ObjectAmount;
   /** Reopens log files that another program has renamed. */
   reopenLogs(): void;
 }
@@ -140,17 +140,17 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     board.isReady = false;
     live.close();
     access.close();
-    const unsavedBefore = l1.unsaved();
+    const dirtyBefore = l1.dirty();
     const { stored, ...stopped } = await threads.stop(config.shutdownTimeoutMs);
     await adminListener.stop({ patienceMs: ADMIN_PATIENCE_MS });
     await bus.stop();
     const pushes = await telemetry?.shutdown() ?? new Map<string, boolean>();
-    const unsaved = l1.unsaved();
+    const dirty = l1.dirty();
     return {
       ...stopped,
       seconds: (performance.now() - beganMs) / 1000,
-      stored: stored ?? Math.max(0, unsavedBefore.objects - unsaved.objects),
-      unsaved,
+      stored: stored ?? Math.max(0, dirtyBefore.objects - dirty.objects),
+      dirty,
       pushes,
     };
   }
@@ -160,7 +160,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     adminAddress: adminListener.address,
     supervisor,
     storageThread,
-    unsaved: () => l1.unsaved(),
+    dirty: () => l1.dirty(),
     reopenLogs: () => telemetry?.reopenFiles(),
     stop: () => keepingAlive(stop),
   };

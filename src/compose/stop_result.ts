@@ -20,7 +20,7 @@ export interface StopResult {
   /** Objects that no tier took, after all attempts. */
   readonly refused: number;
   /** Objects that are still dirty. */
-  readonly unsaved: ObjectAmount;
+  readonly dirty: ObjectAmount;
   /** Requests that were aborted. */
   readonly cutRequests: number;
   /** One line for each part that could not be finished. */
@@ -31,9 +31,9 @@ export interface StopResult {
 
 /** The last line of a stop. */
 export function stopLine(result: StopResult): string {
-  const { seconds, stored, refused, unsaved, cutRequests, failures, pushes } = result;
-  const lost = refused + unsaved.objects;
-  const lostBytes = unsaved.objects > 0 ? ` (${formatSize(unsaved.bytes)} still queued)` : "";
+  const { seconds, stored, refused, dirty, cutRequests, failures, pushes } = result;
+  const lost = refused + dirty.objects;
+  const lostBytes = dirty.objects > 0 ? ` (${formatSize(dirty.bytes)} still queued)` : "";
   const missed = [...pushes].filter(([, arrived]) => !arrived).map(([signal]) => signal);
   return [
     `vitrine: stopped in ${seconds.toFixed(1)} s: ${counted(stored, "object")} stored`,
@@ -45,8 +45,8 @@ export function stopLine(result: StopResult): string {
 }
 
 /** The exit code of a stop. */
-export function exitCodeOf({ refused, unsaved, cutRequests, failures, pushes }: StopResult): number {
-  if (refused + unsaved.objects + failures.length > 0) return EXIT.failed;
+export function exitCodeOf({ refused, dirty, cutRequests, failures, pushes }: StopResult): number {
+  if (refused + dirty.objects + failures.length > 0) return EXIT.failed;
   return cutRequests > 0 || [...pushes.values()].includes(false) ? EXIT.incomplete : EXIT.done;
 }
 
@@ -55,15 +55,15 @@ function counted(count: number, noun: string): string {
 }
 
 /** The line of a stop that ends before it has finished. */
-export function forcedLine(seconds: number, unsaved: ObjectAmount): string {
+export function forcedLine(seconds: number, dirty: ObjectAmount): string {
   return `vitrine: ended after ${seconds.toFixed(1)} s of stopping: ${
-    counted(unsaved.objects, "acknowledged object")
-  } LOST (${formatSize(unsaved.bytes)})`;
+    counted(dirty.objects, "acknowledged object")
+  } LOST (${formatSize(dirty.bytes)})`;
 }
 
 /** The line of a slow stop, which can be forced from now on. */
-export function stillLine(unsaved: ObjectAmount): string {
+export function stillLine(dirty: ObjectAmount): string {
   return `vitrine: still stopping, ${
-    counted(unsaved.objects, "object")
+    counted(dirty.objects, "object")
   } to store: Ctrl-C (SIGINT) now ends it at once and loses them`;
 }

@@ -23,7 +23,7 @@ export class Stopper {
   readonly #options: StopperOptions;
   readonly #policy: StopPolicy;
   readonly #giveUp = new AbortController();
-  #server: Pick<RunningCluster, "stop" | "unsaved"> | undefined;
+  #server: Pick<RunningCluster, "stop" | "dirty"> | undefined;
   #begunMs: number | undefined;
   #ended = false;
 
@@ -41,17 +41,17 @@ export class Stopper {
   heard(signal: StopSignal): void {
     const { timeoutMs, nowMs, after } = this.#options;
     const act = this.#policy.heard(signal);
-    if (act === "force") this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed);
+    if (act === "force") this.#end(forcedLine(this.#seconds(), this.#dirty()), EXIT.failed);
     if (act !== "stop") return;
     this.#begunMs = nowMs();
-    after(FORCE_AFTER_MS, () => this.#say(stillLine(this.#unsaved())));
-    after(timeoutMs + REST_MS, () => this.#end(forcedLine(this.#seconds(), this.#unsaved()), EXIT.failed));
+    after(FORCE_AFTER_MS, () => this.#say(stillLine(this.#dirty())));
+    after(timeoutMs + REST_MS, () => this.#end(forcedLine(this.#seconds(), this.#dirty()), EXIT.failed));
     if (this.#server === undefined) this.#giveUp.abort(new GivenUp(signal));
     else void this.#stop(this.#server);
   }
 
   /** Called when the server has started; false if it must stop at once. */
-  started(server: Pick<RunningCluster, "stop" | "unsaved">): boolean {
+  started(server: Pick<RunningCluster, "stop" | "dirty">): boolean {
     this.#server = server;
     if (this.#begunMs === undefined) return true;
     void this.#stop(server);
@@ -73,8 +73,8 @@ export class Stopper {
     if (!this.#ended) this.#options.say(line);
   }
 
-  #unsaved(): ReturnType<RunningCluster["unsaved"]> {
-    return this.#server?.unsaved() ?? { objects: 0, bytes: 0 };
+  #dirty(): ReturnType<RunningCluster["dirty"]> {
+    return this.#server?.dirty() ?? { objects: 0, bytes: 0 };
   }
 
   #seconds(): number {

@@ -41,7 +41,7 @@ export interface Known {
   /** undefined: the object has expired before it was stored, so that what tiers have is older still. */
   readonly meta: ObjectMeta | undefined;
   /** Whether the tiers do not have it yet. */
-  readonly isUnsaved: boolean;
+  readonly isDirty: boolean;
 }
 
 /**
@@ -110,7 +110,7 @@ export interface StoreLimits {
 }
 
 /** What is acknowledged and not stored yet; what was replaced while it was being stored is among it until that ends. */
-export interface UnsavedUsage {
+export interface DirtyUsage {
   readonly entries: number;
   readonly bytes: number;
   /** Of the entries: taken by a thread that stores them. */
@@ -120,7 +120,7 @@ export interface UnsavedUsage {
 }
 
 /** An object that was taken to store it, and the lease that says so. */
-export interface UnsavedObject {
+export interface DirtyObject {
   readonly key: ObjectKey;
   readonly resident: Resident;
 }
@@ -231,26 +231,26 @@ export interface L1 {
     count?: number,
   ): readonly (Resident | undefined)[];
   /**
-   * Admits one object, replacing what is there, whoever of the threads has staged it. Within `unsaved` limits it is one
+   * Admits one object, replacing what is there, whoever of the threads has staged it. Within `dirty` limits it is one
    * that the tiers do not have yet: until it was taken and its lease given back L1 keeps it, out of lookups' sight once
    * it has expired; a delete, clear or newer write removes it as ever. All answers but "admitted" change nothing; the
    * room is looked at first, the decision is asked last.
    */
   admit(
     commit: WriteCommit,
-    how: { readonly unsaved?: StoreLimits | undefined; readonly decide?: Decide | undefined },
+    how: { readonly dirty?: StoreLimits | undefined; readonly decide?: Decide | undefined },
   ): "admitted" | "full" | "stale" | "unwanted";
   /** The memory behind a live write lease, of whatever thread; undefined if it is stale. As in Staging. */
   staging(lease: Lease): readonly Uint8Array[] | undefined;
   /**
-   * Takes unsaved objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the
+   * Takes dirty objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the
    * tiers have the object, or have nothing older. If the holder dies before, they wait again.
    */
-  takeUnsaved(most: number): readonly UnsavedObject[];
+  takeDirty(most: number): readonly DirtyObject[];
   /** The current objects that the tiers do not have yet, one by one. Without the lock, as `usage`. */
-  unsaved(): { readonly objects: number; readonly bytes: number };
+  dirty(): { readonly objects: number; readonly bytes: number };
   /** What counts against the limits. Without the lock, as `usage`. */
-  unsavedUsage(): UnsavedUsage;
+  dirtyUsage(): DirtyUsage;
   /** Gives staged memory back, never admitted; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /**
@@ -279,10 +279,10 @@ export interface L1 {
    */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason, decide?: Decide): readonly boolean[];
   /**
-   * Removes all objects, or one tenant's, unsaved ones only if `which` is "all" (default): some with each step, which
+   * Removes all objects, or one tenant's, dirty ones only if `which` is "all" (default): some with each step, which
    * says how many. Others should have their turn between steps.
    */
-  clear(tenant?: string, which?: "all" | "saved"): Generator<number, void, void>;
+  clear(tenant?: string, which?: "all" | "clean"): Generator<number, void, void>;
   /** Recency without a read. */
   touch(keys: readonly ObjectKey[]): void;
   /** How many objects were admitted so far, modulo 2^32. */

@@ -18,6 +18,8 @@ import { takeOver } from "./sharing/take_over.ts";
 import { Tally } from "./tally.ts";
 import type {
   Decide,
+  DirtyObject,
+  DirtyUsage,
   Following,
   KeyRange,
   Known,
@@ -29,14 +31,12 @@ import type {
   Resident,
   Staging,
   StoreLimits,
-  UnsavedObject,
-  UnsavedUsage,
   WriteCommit,
   WriteOutcome,
   WriteRefusal,
   WriteRequest,
 } from "./l1.ts";
-import { Unsaved } from "./unsaved.ts";
+import { Dirty } from "./dirty.ts";
 import { Upkeep } from "./upkeep.ts";
 import { planWrites } from "./write_plan.ts";
 import { Writes } from "./writes.ts";
@@ -51,7 +51,7 @@ export class L1Manager implements L1 {
   readonly #locked: Locked;
   readonly #reads: Reads;
   readonly #writes: Writes;
-  readonly #unsaved: Unsaved;
+  readonly #dirty: Dirty;
   readonly #upkeep: Upkeep;
   readonly #passes: Passes;
 
@@ -67,7 +67,7 @@ export class L1Manager implements L1 {
     this.#locked = lockedSections(this.#lock, tally, () => this.#mend());
     this.#reads = new Reads(this.#parts);
     this.#writes = new Writes(this.#parts);
-    this.#unsaved = new Unsaved(this.#parts);
+    this.#dirty = new Dirty(this.#parts);
     this.#upkeep = new Upkeep(this.#parts, this.#locked);
     this.#passes = new Passes(this.#parts, this.#locked);
   }
@@ -137,11 +137,11 @@ export class L1Manager implements L1 {
 
   admit(
     commit: WriteCommit,
-    { unsaved, decide }: { readonly unsaved?: StoreLimits | undefined; readonly decide?: Decide | undefined },
+    { dirty, decide }: { readonly dirty?: StoreLimits | undefined; readonly decide?: Decide | undefined },
   ): "admitted" | "full" | "stale" | "unwanted" {
     const monotonicMs = this.#monotonicMs();
-    const hasRoom = () => unsaved === undefined || this.#unsaved.hasRoom(commit.sizeBytes, unsaved, monotonicMs);
-    const how = { monotonicMs, isUnsaved: unsaved !== undefined, decide, hasRoom };
+    const hasRoom = () => dirty === undefined || this.#dirty.hasRoom(commit.sizeBytes, dirty, monotonicMs);
+    const how = { monotonicMs, isDirty: dirty !== undefined, decide, hasRoom };
     return this.#locked(() => this.#writes.admit(commit, how));
   }
 
@@ -150,16 +150,16 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#writes.viewsOf(lease, now));
   }
 
-  takeUnsaved(most: number): readonly UnsavedObject[] {
-    return this.#locked(() => this.#unsaved.take(most));
+  takeDirty(most: number): readonly DirtyObject[] {
+    return this.#locked(() => this.#dirty.take(most));
   }
 
-  unsaved(): { readonly objects: number; readonly bytes: number } {
-    return this.#unsaved.amount();
+  dirty(): { readonly objects: number; readonly bytes: number } {
+    return this.#dirty.amount();
   }
 
-  unsavedUsage(): UnsavedUsage {
-    return this.#unsaved.usage();
+  dirtyUsage(): DirtyUsage {
+    return this.#dirty.usage();
   }
 
   abort(leases: readonly Lease[]): void {
@@ -244,7 +244,7 @@ export class L1Manager implements L1 {
     );
   }
 
-  clear(tenant?: string, which: "all" | "saved" = "all"): Generator<number, void, void> {
+  clear(tenant?: string, which: "all" | "clean" = "all"): Generator<number, void, void> {
     return this.#passes.clear(tenant, which);
   }
 

@@ -26,7 +26,7 @@ export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
   readonly monotonicMs: number;
   /** No tier has it yet (default false). */
-  readonly isUnsaved?: boolean;
+  readonly isDirty?: boolean;
 }
 
 /**
@@ -57,7 +57,7 @@ export class Lifecycle {
     const largest = Math.ceil((options.admissionLimitBytes + MAX_HEAD_BYTES) / GRANULE_BYTES);
     this.#maxStagingGranules = Math.min(granules, Math.max(Math.floor(granules / 2), largest));
     this.#watermarkGranules = Math.floor(granules * options.highWatermark);
-    this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0 && !entries.hasFlag(entry, FLAG.unsaved);
+    this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0 && !entries.hasFlag(entry, FLAG.dirty);
   }
 
   /** Makes room by eviction and stages an object; -1 if there is no room, or AGAIN. */
@@ -101,7 +101,7 @@ export class Lifecycle {
 
   /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
-    const { entries, policy, admissions, unsaved, leases, counters } = this.#tables;
+    const { entries, policy, admissions, dirty, leases, counters } = this.#tables;
     entries.setFlag(entry, FLAG.complete);
     if (!entries.hasFlag(entry, FLAG.linked)) return this.#abortAs(entry, "superseded");
     const resident = this.findLive(key);
@@ -110,14 +110,14 @@ export class Lifecycle {
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
     admissions.note(entry, commit.monotonicMs);
-    if (commit.isUnsaved === true) entries.setFlag(entry, FLAG.unsaved);
+    if (commit.isDirty === true) entries.setFlag(entry, FLAG.dirty);
     entries.set(entry, FIELD.state, STATE.resident);
     // From here on it counts: until its write lease ends, a repair finishes what follows.
     this.#removeOther(entry, key, resident === NONE ? "expired" : "replaced");
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
     admissions.add(entry);
-    if (commit.isUnsaved === true) unsaved.add(entry);
+    if (commit.isDirty === true) dirty.add(entry);
     counters.add(COUNTER.residents, 1);
     counters.payloadBytes += commit.sizeBytes;
     leases.end(entries.get(entry, FIELD.writer));
@@ -151,7 +151,7 @@ export class Lifecycle {
 
   /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
-    const { entries, policy, admissions, unsaved, counters } = this.#tables;
+    const { entries, policy, admissions, dirty, counters } = this.#tables;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
     const tenant = entries.tenantOf(entry);
     this.#tally.removed(tenant, reason, sizeBytes);
@@ -163,7 +163,7 @@ export class Lifecycle {
     entries.unlink(entry);
     policy.removed(entry, evicted);
     admissions.remove(entry);
-    if (entries.hasFlag(entry, FLAG.unsaved)) unsaved.leave(entry);
+    if (entries.hasFlag(entry, FLAG.dirty)) dirty.leave(entry);
     entries.set(entry, FIELD.state, STATE.detached);
     counters.add(COUNTER.residents, -1);
     counters.payloadBytes -= sizeBytes;
@@ -177,7 +177,7 @@ export class Lifecycle {
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
     // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was
     // to leave.
-    const mayLeave = entries.hasFlag(entry, FLAG.temporary) && !entries.hasFlag(entry, FLAG.unsaved);
+    const mayLeave = entries.hasFlag(entry, FLAG.temporary) && !entries.hasFlag(entry, FLAG.dirty);
     if (isLast && mayLeave) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
     this.#freeIfUnused(entry);
@@ -198,23 +198,23 @@ export class Lifecycle {
     return sizeBytes;
   }
 
-  /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is unsaved. */
+  /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is dirty. */
   findLive(key: KeyBytes): number {
     const { entries } = this.#tables;
     const resident = entries.findResident(key);
     if (resident === NONE || !this.isDue(resident)) return resident;
-    if (!entries.hasFlag(resident, FLAG.unsaved)) this.remove(resident, "expired");
+    if (!entries.hasFlag(resident, FLAG.dirty)) this.remove(resident, "expired");
     return NONE;
   }
 
-  /** What is known of a key; an object whose time is up is removed, unless it is unsaved. */
+  /** What is known of a key; an object whose time is up is removed, unless it is dirty. */
   know(key: KeyBytes): Known | undefined {
     const { entries } = this.#tables;
     const resident = entries.findResident(key);
     if (resident === NONE) return undefined;
-    const isUnsaved = entries.hasFlag(resident, FLAG.unsaved);
-    if (!this.isDue(resident)) return { meta: entries.metaOf(resident), isUnsaved };
-    if (isUnsaved) return { meta: undefined, isUnsaved };
+    const isDirty = entries.hasFlag(resident, FLAG.dirty);
+    if (!this.isDue(resident)) return { meta: entries.metaOf(resident), isDirty };
+    if (isDirty) return { meta: undefined, isDirty };
     this.remove(resident, "expired");
     return undefined;
   }
@@ -232,12 +232,12 @@ export class Lifecycle {
   }
 
   /** Gives back what a holder had taken to store it: it waits again, unless it was replaced or removed meanwhile. */
-  giveUnsavedBack(holder: number): void {
-    const { leases, entries, unsaved } = this.#tables;
+  giveDirtyBack(holder: number): void {
+    const { leases, entries, dirty } = this.#tables;
     for (const { slot, entry } of leases.live((deadlineMs, of) => of === holder && deadlineMs === Infinity)) {
-      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
-      if (isOwed) unsaved.giveBack(entry);
-      else unsaved.remove(entry);
+      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.dirty);
+      if (isOwed) dirty.giveBack(entry);
+      else dirty.remove(entry);
       leases.end(slot);
       this.#tally.expired("read", 1);
       this.unpin(entry, 1);

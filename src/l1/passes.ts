@@ -34,7 +34,7 @@ export class Passes {
     }
   }
 
-  *clear(tenant: string | undefined, which: "all" | "saved"): Generator<number, void, void> {
+  *clear(tenant: string | undefined, which: "all" | "clean"): Generator<number, void, void> {
     const { tables: { entries } } = this.#parts;
     for (let from = 0; from < entries.top; from += SECTION_ENTRIES) {
       yield this.#locked(() => {
@@ -59,10 +59,10 @@ export class Passes {
   #clearOne(
     { entry, state }: { readonly entry: number; readonly state: number },
     tenant: string | undefined,
-    which: "all" | "saved",
+    which: "all" | "clean",
   ): number {
     const { tables: { entries }, lifecycle } = this.#parts;
-    if (which === "saved" && entries.hasFlag(entry, FLAG.unsaved)) return 0;
+    if (which === "clean" && entries.hasFlag(entry, FLAG.dirty)) return 0;
     if (tenant !== undefined && entries.tenantOf(entry) !== tenant) return 0;
     if (state === STATE.staging && entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
     if (state !== STATE.resident) return 0;

@@ -79,7 +79,7 @@ export class Reads {
    * time.
    */
   finish(tokens: readonly Lease[], count: number): boolean[] {
-    const { tables: { entries, leases, unsaved }, lifecycle, tally } = this.#parts;
+    const { tables: { entries, leases, dirty }, lifecycle, tally } = this.#parts;
     const done: boolean[] = [];
     for (const lease of tokens) {
       const entry = leases.entryOf(lease, LEASE.read, -Infinity);
@@ -93,7 +93,7 @@ export class Reads {
         entries.getDouble(entry, FIELD.sizeBytes) * given,
         given,
       );
-      if (leases.isEndless(lease.slot)) unsaved.remove(entry);
+      if (leases.isEndless(lease.slot)) dirty.remove(entry);
       if (given === held) leases.end(lease.slot);
       else leases.lower(lease.slot, given);
       lifecycle.unpin(entry, given);

@@ -35,7 +35,7 @@ export class Upkeep {
     let hand = counters.get(COUNTER.sweepHand);
     for (let i = 0; i < looks; i++) {
       hand = hand + 1 >= entries.top ? 0 : hand + 1;
-      const isResident = entries.get(hand, FIELD.state) === STATE.resident && !entries.hasFlag(hand, FLAG.unsaved);
+      const isResident = entries.get(hand, FIELD.state) === STATE.resident && !entries.hasFlag(hand, FLAG.dirty);
       if (isResident && lifecycle.isDue(hand)) lifecycle.remove(hand, "expired");
     }
     counters.set(COUNTER.sweepHand, hand);

@@ -15,7 +15,7 @@ export interface FinishOptions {
   /** What an admission is told as. */
   readonly event: "l1.write.finished" | "l1.write_finished_and_read_reserved";
   /** No tier has them yet (default false). */
-  readonly isUnsaved?: boolean;
+  readonly isDirty?: boolean;
 }
 
 /** The writing side of L1. Not locked: the caller holds the arena's lock. */

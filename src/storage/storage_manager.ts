@@ -251,9 +251,9 @@ interface Place {
 
 /** What is acknowledged and not stored yet, of all threads. */
 export function storeQueueStatus(
-  { l1, clock }: { readonly l1: Pick<L1, "unsavedUsage">; readonly clock: Clock },
+  { l1, clock }: { readonly l1: Pick<L1, "dirtyUsage">; readonly clock: Clock },
 ): StorageStatus["storeQueue"] {
-  const { entries, bytes, storing, oldestMs } = l1.unsavedUsage();
+  const { entries, bytes, storing, oldestMs } = l1.dirtyUsage();
   const now = clock.monotonicMs();
   return { entries, bytes, inFlight: storing, oldestAgeSeconds: Math.max(0, now - (oldestMs ?? now)) / 1000 };
 }

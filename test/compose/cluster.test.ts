@@ -77,7 +77,7 @@ test("startCluster gives every port and worker the same numbers when nothing hap
   for (const page of pages) expect(page).toEqual(pages[0] ?? []);
 });
 
-test("startCluster serves on, loses no unsaved object and counts what was lost when a worker dies", async () => {
+test("startCluster serves on, loses no dirty object and counts what was lost when a worker dies", async () => {
   const doomed = await start();
   const url = doomed.address.port;
   const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
@@ -130,7 +130,7 @@ test(
     }
     const stopping = doomed.stop();
     void storageThread?.kill();
-    expect(await stopping).toMatchObject({ refused: 0, unsaved: { objects: 0 }, failures: [] });
+    expect(await stopping).toMatchObject({ refused: 0, dirty: { objects: 0 }, failures: [] });
     expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(3);
     const again = await start(...tier);
     for (const [i, key] of keys.entries()) {
@@ -167,7 +167,7 @@ test("startCluster fails durable writes at once, or makes them, when the storage
     expect([name, response.status, sizes.includes(byteLength)]).toEqual([name, 200, true]);
   }
   expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(1);
-  expect(await doomed.stop()).toMatchObject({ unsaved: { objects: 0 }, failures: [] });
+  expect(await doomed.stop()).toMatchObject({ dirty: { objects: 0 }, failures: [] });
 }, 30_000);
 
 test("startCluster starts nothing and says why when a port is taken or a tier cannot be opened", async () => {

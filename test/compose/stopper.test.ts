@@ -6,7 +6,7 @@ const done: StopResult = {
   seconds: 1.24,
   stored: 122,
   refused: 0,
-  unsaved: NOTHING,
+  dirty: NOTHING,
   cutRequests: 0,
   failures: [],
   pushes: new Map(),
@@ -32,7 +32,7 @@ function bench() {
       stops++;
       return stopping.promise;
     },
-    unsaved: () => ({ objects: 3, bytes: 3072 }),
+    dirty: () => ({ objects: 3, bytes: 3072 }),
   };
   return {
     stopper,
@@ -69,7 +69,7 @@ const endings: readonly (readonly [string, Partial<StopResult>, string, number])
   ["no tier took objects", { refused: 2 }, "122 objects stored, 2 acknowledged objects LOST", 1],
   [
     "objects are still queued",
-    { unsaved: { objects: 1, bytes: 2048 }, failures: ["not finished within 30 s"] },
+    { dirty: { objects: 1, bytes: 2048 }, failures: ["not finished within 30 s"] },
     "122 objects stored, 1 acknowledged object LOST (2KiB still queued), not finished within 30 s",
     1,
   ],

@@ -104,7 +104,7 @@ export function put(l1: L1Manager, key: string, text: string, more: Partial<Writ
 }
 
 /** Removes all objects, or one tenant's; how many. */
-export function clear(l1: L1Manager, tenant?: string, which: "all" | "saved" = "all"): number {
+export function clear(l1: L1Manager, tenant?: string, which: "all" | "clean" = "all"): number {
   return l1.clear(tenant, which).reduce((sum, removed) => sum + removed, 0);
 }
 
@@ -221,31 +221,31 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
     admitted++;
   }
   same([admitted, admissions.count], [residents, residents]);
-  auditUnsaved(tables);
+  auditDirty(tables);
 }
 
 /** Who waits for a store and who is being stored, by flags, leases and lists. */
-function auditUnsaved({ arena, entries, leases, unsaved }: ReturnType<typeof openTables>): void {
+function auditDirty({ arena, entries, leases, dirty }: ReturnType<typeof openTables>): void {
   const flagged = { waiting: new Set<number>(), storing: new Set<number>() };
   for (let entry = 0; entry < entries.top; entry++) {
     const state = entries.get(entry, FIELD.state);
     if (state === STATE.free) continue;
     if (entries.hasFlag(entry, FLAG.storing)) flagged.storing.add(entry);
-    else if (entries.hasFlag(entry, FLAG.unsaved)) flagged.waiting.add(entry);
-    if (entries.hasFlag(entry, FLAG.unsaved)) same(state, STATE.resident);
+    else if (entries.hasFlag(entry, FLAG.dirty)) flagged.waiting.add(entry);
+    if (entries.hasFlag(entry, FLAG.dirty)) same(state, STATE.resident);
   }
   const held = [...leases.live((deadlineMs) => deadlineMs === Infinity)].map(({ entry }) => entry);
   same(held.toSorted((a, b) => a - b), [...flagged.storing].toSorted((a, b) => a - b));
-  const links = { newer: FIELD.laterUnsaved, older: FIELD.earlierUnsaved };
+  const links = { newer: FIELD.laterDirty, older: FIELD.earlierDirty };
   let bytes = 0;
   for (const [number, wanted] of [[LIST.waiting, flagged.waiting], [LIST.storing, flagged.storing]] as const) {
     const list = new EntryList(arena, entries, number, links);
     same(list.count, wanted.size);
-    for (let entry = list.tail; entry !== -1; entry = entries.get(entry, FIELD.laterUnsaved)) {
+    for (let entry = list.tail; entry !== -1; entry = entries.get(entry, FIELD.laterDirty)) {
       same(wanted.delete(entry), true);
       bytes += entries.getDouble(entry, FIELD.sizeBytes);
     }
     same(wanted.size, 0);
   }
-  same(unsaved.bytes, bytes);
+  same(dirty.bytes, bytes);
 }

@@ -70,16 +70,16 @@ test("StorageManagers in real threads load an object once for all their readers"
 }, 60_000);
 
 test(
-  "StorageManagers go on when a thread dies with a stream, unsaved objects and a load, then the owner",
+  "StorageManagers go on when a thread dies with a stream, dirty objects and a load, then the owner",
   async () => {
-    const unsaved = ["u1", "u2", "u3", "u4"];
-    await withCrew({ l1Bytes: 8 * 1024 * 1024, stalledStores: [...unsaved, "stream"] }, async (crew) => {
+    const dirty = ["u1", "u2", "u3", "u4"];
+    await withCrew({ l1Bytes: 8 * 1024 * 1024, stalledStores: [...dirty, "stream"] }, async (crew) => {
       const { storage, l1 } = crew.main;
       const body = pattern(3 * 1024 * 1024);
       await put(storage, "load", { body, durability: "l2" });
       await storage.clear({ tenant: undefined, tier: "l1" });
       const thread = await crew.join(2, { stalledLoads: ["load"] });
-      thread.post({ kind: "put", names: unsaved, durability: "l1" });
+      thread.post({ kind: "put", names: dirty, durability: "l1" });
       await thread.next("done");
       thread.post({ kind: "put", names: ["stream"], bytes: 5 * 1024 * 1024, durability: "l2" });
       thread.post({ kind: "read", name: "load", readers: 1 });
@@ -97,13 +97,13 @@ test(
       const heir = await crew.join(3);
       heir.post({ kind: "read", name: "load", readers: 1 });
       expect((await heir.next("read")).sizes).toEqual([body.length]);
-      expect(l1.unsavedUsage()).toMatchObject({ entries: unsaved.length, storing: unsaved.length });
+      expect(l1.dirtyUsage()).toMatchObject({ entries: dirty.length, storing: dirty.length });
       await crew.replaceOwner(4);
       await storage.clear({ tenant: undefined, tier: "l1" });
       expect(await getText(storage, "stream")).toBe(undefined);
       expect(l1.usage()).toMatchObject({ objects: 0, readLeases: 0, writeLeases: 0, stagingBytes: 0 });
-      expect(await Promise.all(unsaved.map((name) => getText(storage, name)))).toEqual(
-        unsaved.map((name) => `${name} of 2`),
+      expect(await Promise.all(dirty.map((name) => getText(storage, name)))).toEqual(
+        dirty.map((name) => `${name} of 2`),
       );
     });
   },

@@ -193,7 +193,7 @@ test("Upload.finish lets tenants have their turn one after the other when the st
   expect(done).toEqual(["f1", "f2", "a1", "b1", "f3", "f4"]);
 });
 
-test("the store queue keeps an unsaved object in L1 when everything else is evicted", async () => {
+test("the store queue keeps a dirty object in L1 when everything else is evicted", async () => {
   const bench = storageBench();
   const gate = new Gate();
   bench.tier(0).gate = (step) => step === "store" ? gate.wait() : undefined;

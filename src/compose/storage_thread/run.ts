@@ -39,7 +39,7 @@ type Totals = TierOwner["totals"];
 /** The running storage thread. */
 export interface RunningStorageThread {
   hear(message: Exclude<ToStorageThread, { readonly kind: "stop" }>): void;
-  /** Stores what is unsaved and closes the tiers; tells what was stored since the stop began. */
+  /** Stores what is dirty and closes the tiers; tells what was stored since the stop began. */
   stop(): Promise<Totals>;
 }
 

@@ -108,7 +108,7 @@ export class StorageThread {
   }
 
   /**
-   * Lets the thread store what is unsaved, make what it was asked for and close its tiers; one that ends meanwhile is
+   * Lets the thread store what is dirty, make what it was asked for and close its tiers; one that ends meanwhile is
    * started again. Throws if it could not.
    */
   async stop(): Promise<Stored> {

@@ -34,12 +34,12 @@ export class Counters {
     this.#doubles[(this.#at + COUNTER.payloadBytes) >>> 1] = bytes;
   }
 
-  /** Bytes of the unsaved objects. */
-  get unsavedBytes(): number {
-    return this.#doubles[(this.#at + COUNTER.unsavedBytes) >>> 1] ?? 0;
+  /** Bytes of the dirty objects. */
+  get dirtyBytes(): number {
+    return this.#doubles[(this.#at + COUNTER.dirtyBytes) >>> 1] ?? 0;
   }
 
-  set unsavedBytes(bytes: number) {
-    this.#doubles[(this.#at + COUNTER.unsavedBytes) >>> 1] = bytes;
+  set dirtyBytes(bytes: number) {
+    this.#doubles[(this.#at + COUNTER.dirtyBytes) >>> 1] = bytes;
   }
 }

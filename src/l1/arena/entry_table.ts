@@ -39,10 +39,10 @@ export const FIELD = {
   version: 18,
   createdMs: 20,
   expiresMs: 22,
-  /** Of a staging. Once the object is resident its words link it among the unsaved ones. */
+  /** Of a staging. Once the object is resident its words link it among the dirty ones. */
   filledBytes: 24,
-  laterUnsaved: 24,
-  earlierUnsaved: 25,
+  laterDirty: 24,
+  earlierDirty: 25,
   /** When it became resident, in monotonic milliseconds. */
   admittedMs: 26,
   /** Neighbours in the order of admission. */
@@ -70,7 +70,7 @@ export const FLAG = {
   /** A staging whose writer was declared dead: no more bytes come. */
   orphaned: 64,
   /** A resident that the tiers do not have yet: nothing evicts it, and it stays in the index when it has expired. */
-  unsaved: 32,
+  dirty: 32,
   /** Being stored, by the holder of a lease without a deadline; also when it was replaced or removed meanwhile. */
   storing: 128,
 } as const;

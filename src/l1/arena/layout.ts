@@ -22,7 +22,7 @@ export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
 export const POLICY_LISTS = 4;
 
 /**
- * The lists behind these: all residents in the order of their admission; unsaved objects that wait, and those that are
+ * The lists behind these: all residents in the order of their admission; dirty objects that wait, and those that are
  * being stored.
  */
 export const LIST = { admissions: POLICY_LISTS, waiting: POLICY_LISTS + 1, storing: POLICY_LISTS + 2 } as const;
@@ -100,8 +100,8 @@ export const COUNTER = {
   admissions: 18,
   /** 1 while the loop is on its way from the high to the low watermark. */
   evicting: 19,
-  /** Of unsaved objects that wait or are being stored; more than 32 bits hold. */
-  unsavedBytes: 20,
+  /** Of dirty objects that wait or are being stored; more than 32 bits hold. */
+  dirtyBytes: 20,
   words: 22,
 } as const;
 

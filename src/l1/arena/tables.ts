@@ -7,7 +7,7 @@ import { evictionPolicies, type EvictionPolicyName } from "../eviction/mod.ts";
 import type { EvictionPolicy } from "../eviction/policy.ts";
 import { COUNTER } from "./layout.ts";
 import { LeaseTable } from "./lease_table.ts";
-import { UnsavedOrder } from "./unsaved_order.ts";
+import { DirtyOrder } from "./dirty_order.ts";
 
 /** The tables of one arena, as one thread sees them. Whoever uses them holds the arena's lock. */
 export interface Tables {
@@ -18,7 +18,7 @@ export interface Tables {
   readonly leases: LeaseTable;
   readonly policy: EvictionPolicy;
   readonly admissions: AdmissionOrder;
-  readonly unsaved: UnsavedOrder;
+  readonly dirty: DirtyOrder;
 }
 
 /** Opens a thread's view of the tables; `format` makes them, on zeroed memory that nobody else uses yet. */
@@ -37,10 +37,10 @@ export function openTables(
     const { stagingGranules, residents, sweepHand, repairs, admissions, evicting } = COUNTER;
     for (const name of [stagingGranules, residents, sweepHand, repairs, admissions, evicting]) counters.set(name, 0);
     counters.payloadBytes = 0;
-    counters.unsavedBytes = 0;
+    counters.dirtyBytes = 0;
   }
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
   const admissions = new AdmissionOrder(arena, entries, { counters, format: options.format });
-  const unsaved = new UnsavedOrder(arena, entries, { counters, format: options.format });
-  return { arena, counters, allocator, entries, leases, policy, admissions, unsaved };
+  const dirty = new DirtyOrder(arena, entries, { counters, format: options.format });
+  return { arena, counters, allocator, entries, leases, policy, admissions, dirty };
 }

@@ -41,7 +41,7 @@ export function repair({ tables, lifecycle, key }: {
   const residents = recount(tables);
   tables.policy.rebuild(residents);
   tables.admissions.rebuild(residents);
-  tables.unsaved.rebuild(unsavedOf(tables));
+  tables.dirty.rebuild(dirtyOf(tables));
   for (const entry of residents) {
     if (entries.get(entry, FIELD.writer) === NONE || entries.get(entry, FIELD.state) !== STATE.resident) continue;
     entries.loadKey(entry, key);
@@ -114,7 +114,7 @@ function settle(
   const writer = claims.writers[entry] ?? NONE;
   const isLinked = entries.hasFlag(entry, FLAG.linked);
   const wasLastRead = pins === 0 && entries.get(entry, FIELD.pins) > 0 && entries.hasFlag(entry, FLAG.temporary) &&
-    !entries.hasFlag(entry, FLAG.unsaved);
+    !entries.hasFlag(entry, FLAG.dirty);
   const isStaging = state === STATE.staging && writer !== NONE;
   const isResident = state === STATE.resident && isLinked && !wasLastRead;
   const chain = chains[entry];
@@ -126,7 +126,7 @@ function settle(
     entries.set(entry, FIELD.state, STATE.detached);
     entries.clearFlag(entry, FLAG.linked);
   }
-  if (!isResident) entries.clearFlag(entry, FLAG.unsaved);
+  if (!isResident) entries.clearFlag(entry, FLAG.dirty);
   if (claims.endless[entry] === 1) entries.setFlag(entry, FLAG.storing);
   else entries.clearFlag(entry, FLAG.storing);
   entries.set(entry, FIELD.pins, pins);
@@ -158,11 +158,11 @@ function* inAddressOrder(
 }
 
 /** The entries that wait for their store or are being stored. */
-function unsavedOf({ entries }: Tables): readonly number[] {
+function dirtyOf({ entries }: Tables): readonly number[] {
   const found: number[] = [];
   for (let entry = 0; entry < entries.top; entry++) {
     const isUsed = entries.get(entry, FIELD.state) !== STATE.free;
-    if (isUsed && entries.hasFlag(entry, FLAG.unsaved | FLAG.storing)) found.push(entry);
+    if (isUsed && entries.hasFlag(entry, FLAG.dirty | FLAG.storing)) found.push(entry);
   }
   return found;
 }

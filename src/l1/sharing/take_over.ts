@@ -23,7 +23,7 @@ export async function takeOver(
   for (; dead === undefined; dead = lock.tryAcquire()) await lock.pause();
   try {
     if (dead !== 0) mend();
-    parts.lifecycle.giveUnsavedBack(holder);
+    parts.lifecycle.giveDirtyBack(holder);
     const isTheirs = (_deadlineMs: number, of: number) => of === holder;
     if (stillRuns) parts.lifecycle.disown(isTheirs, parts.options.clock.monotonicMs() + AFTERLIFE_MS);
     else parts.lifecycle.expireLeases(isTheirs);

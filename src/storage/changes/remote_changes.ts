@@ -97,7 +97,7 @@ export class RemoteChanges implements TierChanges {
     if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
-      this.#options.l1.delete([key], "replaced", (known) => known?.isUnsaved === false);
+      this.#options.l1.delete([key], "replaced", (known) => known?.isDirty === false);
     } catch (error) {
       // It is this thread that was declared dead.
       if (!(error instanceof VitrineError && error.code === "shutting_down")) throw error;

@@ -69,10 +69,10 @@ export class Remover {
   /** Objects that are not in the tiers yet are stored first: clearing one level loses no acknowledged object. */
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
     await this.#stores.settle();
-    return { l1: await this.#emptyL1(tenant, "saved") };
+    return { l1: await this.#emptyL1(tenant, "clean") };
   }
 
-  async #emptyL1(tenant: string | undefined, which: "all" | "saved"): Promise<number> {
+  async #emptyL1(tenant: string | undefined, which: "all" | "clean"): Promise<number> {
     const { l1, timers } = this.#context;
     let removed = 0;
     for (const step of l1.clear(tenant, which)) {

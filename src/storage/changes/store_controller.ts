@@ -1,7 +1,7 @@
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/key.ts";
 import { shareRuns } from "../../core/coalesce.ts";
-import type { Lease, UnsavedObject } from "../../l1/l1.ts";
+import type { DirtyObject, Lease } from "../../l1/l1.ts";
 import type { OwnerContext } from "../context.ts";
 import { IdleCounter } from "../timers.ts";
 import { isOutdating } from "../current.ts";
@@ -72,7 +72,7 @@ export class StoreController {
     const { l1 } = this.#context;
     for (;;) {
       const most = Math.min(TAKE, Math.ceil(this.#concurrency - this.#running));
-      const taken = most < 1 ? [] : l1.takeUnsaved(most);
+      const taken = most < 1 ? [] : l1.takeDirty(most);
       for (const object of taken) void this.#run(object);
       if (most < 1 || taken.length < most) return;
     }
@@ -97,19 +97,19 @@ export class StoreController {
       await this.#idle.idle();
       // The end of one may have begun the next.
       if (this.#idle.running > 0) continue;
-      const { entries, storing } = this.#context.l1.unsavedUsage();
+      const { entries, storing } = this.#context.l1.dirtyUsage();
       if (entries === storing) return;
       // All leases are taken.
       await this.#context.timers.after(LATER_MS);
     }
   }
 
-  /** Resolves when what is unsaved now is stored; after a second also if it is not. */
+  /** Resolves when what is dirty now is stored; after a second also if it is not. */
   async settle(): Promise<void> {
     const { l1, clock, timers } = this.#context;
     const sinceMs = clock.monotonicMs();
     this.wake();
-    while ((l1.unsavedUsage().oldestMs ?? Infinity) <= sinceMs && clock.monotonicMs() < sinceMs + SETTLE_MS) {
+    while ((l1.dirtyUsage().oldestMs ?? Infinity) <= sinceMs && clock.monotonicMs() < sinceMs + SETTLE_MS) {
       const isIdle = this.#idle.running === 0;
       await Promise.race([...(isIdle ? [] : [this.#idle.idle()]), timers.after(SETTLE_LOOK_MS)]);
     }
@@ -130,7 +130,7 @@ export class StoreController {
     }
   }
 
-  async #run({ key: plainKey, resident }: UnsavedObject): Promise<void> {
+  async #run({ key: plainKey, resident }: DirtyObject): Promise<void> {
     const { latch, tiers } = this.#context;
     const requestId = this.#requests.take(resident.meta.version);
     const key = requestId === undefined ? plainKey : { ...plainKey, requestId };
@@ -158,7 +158,7 @@ export class StoreController {
     this.wake();
   }
 
-  async #store(key: ObjectKey, resident: UnsavedObject["resident"]): Promise<void> {
+  async #store(key: ObjectKey, resident: DirtyObject["resident"]): Promise<void> {
     const { l1, tiers } = this.#context;
     if (l1.isCurrent(resident.lease)) {
       const [first] = tiers;
@@ -177,7 +177,7 @@ export class StoreController {
   async #storeIn(
     tier: Tier,
     key: ObjectKey,
-    resident: UnsavedObject["resident"],
+    resident: DirtyObject["resident"],
   ): Promise<"stored" | "refused" | "overtaken"> {
     const { l1, timers } = this.#context;
     const object = memoryObject(l1, resident, { durable: false });

@@ -15,7 +15,7 @@ export type ReleaseRoom = () => void;
 
 /** Options of a StoreRoom. */
 export interface StoreRoomOptions {
-  readonly l1: Pick<L1, "unsavedUsage">;
+  readonly l1: Pick<L1, "dirtyUsage">;
   readonly shared: Pick<SharedKeys, "noteRoomWaiters">;
   /** One bound for all threads. */
   readonly limits: StoreLimits;
@@ -73,7 +73,7 @@ export class StoreRoom {
 
   #hasRoom(bytes: number): boolean {
     const { l1, limits, monotonicMs } = this.#options;
-    const usage = l1.unsavedUsage();
+    const usage = l1.dirtyUsage();
     const entries = usage.entries + this.#given.entries;
     if (entries === 0) return true;
     const { maxEntries, maxBytes, maxAgeMs = 0 } = limits;

@@ -87,8 +87,8 @@ export class Committer {
       return true;
     };
     const meta = newMeta(this.#context, object);
-    const unsaved = tiers.length > 0 ? this.#limits : undefined;
-    const outcome = l1.admit(commitOf(staged.lease, meta), { unsaved, decide });
+    const dirty = tiers.length > 0 ? this.#limits : undefined;
+    const outcome = l1.admit(commitOf(staged.lease, meta), { dirty, decide });
     if (outcome === "full") return outcome;
     if (outcome === "unwanted") return undefined;
     if (outcome === "stale") throw leaseLost();

@@ -191,7 +191,7 @@ function checkNothingLeaks(
   main: L1Manager,
   { other, clock, policy }: Pick<Step, "other" | "clock" | "policy">,
 ): void {
-  for (const { resident } of main.takeUnsaved(99)) main.finishRead([resident.lease]);
+  for (const { resident } of main.takeDirty(99)) main.finishRead([resident.lease]);
   main.finishRead(other.taken);
   const survivor = openManager(memory, { holder: OTHER, clock, policy });
   survivor.abort(other.writes.map(({ lease }) => lease));

@@ -193,7 +193,7 @@ export class Actor {
       for (const write of batch) this.writes.splice(this.writes.indexOf(write), 1);
       const onResident = open.loading ? "keep" : "replace";
       if (how === 0) this.#keepReads(this.l1.finishWriteAndReserveRead(commits, onResident, 2));
-      else if (how === 1) { for (const commit of commits) this.l1.admit(commit, { unsaved: LIMITS }); }
+      else if (how === 1) { for (const commit of commits) this.l1.admit(commit, { dirty: LIMITS }); }
       else this.l1.finishWrite(commits, onResident);
     };
   }
@@ -220,7 +220,7 @@ export class Actor {
     const lease = this.#random.pick(this.taken);
     const most = 1 + this.#random.below(3);
     if (lease === undefined || this.#random.below(3) === 0) {
-      return () => void this.taken.push(...this.l1.takeUnsaved(most).map(({ resident }) => resident.lease));
+      return () => void this.taken.push(...this.l1.takeDirty(most).map(({ resident }) => resident.lease));
     }
     return () => {
       this.taken.splice(this.taken.indexOf(lease), 1);

@@ -126,24 +126,24 @@ test("memory of a thread that may still run is kept for five seconds", async () 
   audit(memory);
 });
 
-test("takeOver leaves unsaved objects waiting, those that the dead was storing in front", async () => {
+test("takeOver leaves dirty objects waiting, those that the dead was storing in front", async () => {
   const { main, dying, memory, told } = makePair();
-  const putUnsaved = (l1: L1Manager, key: string): void => {
+  const putDirty = (l1: L1Manager, key: string): void => {
     const staged = staging(l1.reserveWrite([request(key, 4)], "put")[0]);
     fill(staged.extents, new TextEncoder().encode("text"));
-    expect(l1.admit(commit(staged, 4), { unsaved: { maxEntries: 9, maxBytes: 99 } })).toBe("admitted");
+    expect(l1.admit(commit(staged, 4), { dirty: { maxEntries: 9, maxBytes: 99 } })).toBe("admitted");
   };
-  for (const key of ["gone", "a", "b"]) putUnsaved(dying, key);
-  expect(dying.takeUnsaved(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);
+  for (const key of ["gone", "a", "b"]) putDirty(dying, key);
+  expect(dying.takeDirty(2).map(({ key }) => key.key)).toEqual(["gone", "a"]);
   main.delete([{ tenant: "", key: "gone" }]);
   await main.takeOver(DEAD);
   expect(expired(told)).toEqual([{ kind: "read", keys: 2 }]);
-  expect([main.usage().readLeases, main.unsavedUsage()]).toEqual([
+  expect([main.usage().readLeases, main.dirtyUsage()]).toEqual([
     0,
-    { entries: 2, bytes: 8, storing: 0, oldestMs: main.unsavedUsage().oldestMs },
+    { entries: 2, bytes: 8, storing: 0, oldestMs: main.dirtyUsage().oldestMs },
   ]);
   audit(memory);
-  expect(main.takeUnsaved(9).map(({ key }) => key.key)).toEqual(["a", "b"]);
+  expect(main.takeDirty(9).map(({ key }) => key.key)).toEqual(["a", "b"]);
   expect(get(main, "a")).toBe("text");
   audit(memory);
 });

@@ -66,9 +66,9 @@ function put(): void {
   const how = random.below(10);
   if (how === 0) l1.abort([staged.lease]);
   else if (how === 1) {
-    l1.admit(commit, { unsaved: { maxEntries: 8, maxBytes: 1e6 } });
+    l1.admit(commit, { dirty: { maxEntries: 8, maxBytes: 1e6 } });
     // Whoever comes by stores them all, so that there is always room for more.
-    for (const { resident } of l1.takeUnsaved(9)) l1.finishRead([resident.lease]);
+    for (const { resident } of l1.takeDirty(9)) l1.finishRead([resident.lease]);
   } else l1.finishWrite([commit], how < 6 ? "replace" : "keep");
 }
 

@@ -72,7 +72,7 @@ async function bury(main: L1Manager, thread: Thread): Promise<void> {
 
 /** Ends all leases that anybody left, and the objects. */
 function sweep(main: L1Manager, memory: ArenaMemory): void {
-  for (const { resident } of main.takeUnsaved(99)) main.finishRead([resident.lease]);
+  for (const { resident } of main.takeDirty(99)) main.finishRead([resident.lease]);
   const later = { nowMs: () => Date.now() + 10_000, monotonicMs: () => systemClock.monotonicMs() + 10_000 };
   new L1Manager(memory, { ...threadOptions(1, later), format: false }).tick();
   clear(main);

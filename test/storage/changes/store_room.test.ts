@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import type { UnsavedUsage } from "../../../src/l1/l1.ts";
+import type { DirtyUsage } from "../../../src/l1/l1.ts";
 import { type ReleaseRoom, StoreRoom } from "../../../src/storage/changes/store_room.ts";
 
 /** A room for 4 objects of 100 bytes together, among which so much is dirty. */
 function bench(limits: { readonly maxAgeMs?: number } = {}) {
-  const dirty: { -readonly [Field in keyof UnsavedUsage]: UnsavedUsage[Field] } = {
+  const dirty: { -readonly [Field in keyof DirtyUsage]: DirtyUsage[Field] } = {
     entries: 4,
     bytes: 40,
     storing: 0,
@@ -13,7 +13,7 @@ function bench(limits: { readonly maxAgeMs?: number } = {}) {
   const waiters: number[] = [];
   const time = { ms: 0 };
   const room = new StoreRoom({
-    l1: { unsavedUsage: () => dirty },
+    l1: { dirtyUsage: () => dirty },
     shared: { noteRoomWaiters: (count) => void waiters.push(count) },
     limits: { maxEntries: 4, maxBytes: 100, ...limits },
     monotonicMs: () => time.ms,

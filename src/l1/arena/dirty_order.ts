@@ -13,7 +13,7 @@ const LOOKS = 8;
  * The objects that the tiers do not have yet, in the order of admission: those that wait, and those that are being
  * stored.
  */
-export class UnsavedOrder {
+export class DirtyOrder {
   readonly #entries: EntryTable;
   readonly #counters: Counters;
   readonly #waiting: EntryList;
@@ -22,7 +22,7 @@ export class UnsavedOrder {
   constructor(arena: Arena, entries: EntryTable, options: { readonly counters: Counters; readonly format: boolean }) {
     this.#entries = entries;
     this.#counters = options.counters;
-    const links = { newer: FIELD.laterUnsaved, older: FIELD.earlierUnsaved };
+    const links = { newer: FIELD.laterDirty, older: FIELD.earlierDirty };
     this.#waiting = new EntryList(arena, entries, LIST.waiting, links);
     this.#storing = new EntryList(arena, entries, LIST.storing, links);
     if (!options.format) return;
@@ -36,7 +36,7 @@ export class UnsavedOrder {
   }
 
   get bytes(): number {
-    return this.#counters.unsavedBytes;
+    return this.#counters.dirtyBytes;
   }
 
   get storing(): number {
@@ -51,7 +51,7 @@ export class UnsavedOrder {
   /** The entry has become resident and waits; its flag says so already. */
   add(entry: number): void {
     this.#waiting.pushHead(entry);
-    this.#counters.unsavedBytes += this.#entries.getDouble(entry, FIELD.sizeBytes);
+    this.#counters.dirtyBytes += this.#entries.getDouble(entry, FIELD.sizeBytes);
   }
 
   /** An entry that waits is being stored from now on; its lease says so already. */
@@ -69,26 +69,26 @@ export class UnsavedOrder {
   }
 
   /**
-   * An unsaved object leaves L1: nobody needs to store it any more; who does it already is to say when it has ended.
+   * A dirty object leaves L1: nobody needs to store it any more; who does it already is to say when it has ended.
    */
   leave(entry: number): void {
-    if (this.#entries.hasFlag(entry, FLAG.storing)) this.#entries.clearFlag(entry, FLAG.unsaved);
+    if (this.#entries.hasFlag(entry, FLAG.storing)) this.#entries.clearFlag(entry, FLAG.dirty);
     else this.remove(entry);
   }
 
   /** It is stored, or needs not to be: it is none of these any more. */
   remove(entry: number): void {
     const list = this.#entries.hasFlag(entry, FLAG.storing) ? this.#storing : this.#waiting;
-    this.#entries.clearFlag(entry, FLAG.unsaved | FLAG.storing);
+    this.#entries.clearFlag(entry, FLAG.dirty | FLAG.storing);
     list.remove(entry);
-    this.#counters.unsavedBytes -= this.#entries.getDouble(entry, FIELD.sizeBytes);
+    this.#counters.dirtyBytes -= this.#entries.getDouble(entry, FIELD.sizeBytes);
   }
 
   /** Makes the lists anew out of the entries' flags. */
   rebuild(entries: readonly number[]): void {
     this.#storing.rebuild(entries.filter((entry) => this.#entries.hasFlag(entry, FLAG.storing)));
     this.#waiting.rebuild(entries.filter((entry) => !this.#entries.hasFlag(entry, FLAG.storing)));
-    this.#counters.unsavedBytes = entries.reduce(
+    this.#counters.dirtyBytes = entries.reduce(
       (sum, entry) => sum + this.#entries.getDouble(entry, FIELD.sizeBytes),
       0,
     );

@@ -1,7 +1,7 @@
 import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Parts } from "./parts.ts";
-import type { StoreLimits, UnsavedObject, UnsavedUsage } from "./l1.ts";
+import type { DirtyObject, DirtyUsage, StoreLimits } from "./l1.ts";
 
 const NONE = -1;
 
@@ -10,7 +10,7 @@ const NONE = -1;
  * lease without a deadline says that it has. Not locked, but for `amount` and `usage`: the caller holds the arena's
  * lock.
  */
-export class Unsaved {
+export class Dirty {
   readonly #parts: Parts;
 
   constructor(parts: Parts) {
@@ -18,20 +18,20 @@ export class Unsaved {
   }
 
   hasRoom(bytes: number, { maxEntries, maxBytes, maxAgeMs = 0 }: StoreLimits, monotonicMs: number): boolean {
-    const { unsaved } = this.#parts.tables;
-    if (unsaved.count === 0) return true;
-    const isOld = maxAgeMs > 0 && monotonicMs - (unsaved.oldestMs() ?? Infinity) > maxAgeMs;
-    return !isOld && unsaved.count < maxEntries && unsaved.bytes + bytes <= maxBytes;
+    const { dirty } = this.#parts.tables;
+    if (dirty.count === 0) return true;
+    const isOld = maxAgeMs > 0 && monotonicMs - (dirty.oldestMs() ?? Infinity) > maxAgeMs;
+    return !isOld && dirty.count < maxEntries && dirty.bytes + bytes <= maxBytes;
   }
 
-  take(most: number): readonly UnsavedObject[] {
-    const { tables: { entries, leases, unsaved }, tally } = this.#parts;
-    const taken: UnsavedObject[] = [];
-    for (let entry = unsaved.first; entry !== NONE && taken.length < most; entry = unsaved.first) {
+  take(most: number): readonly DirtyObject[] {
+    const { tables: { entries, leases, dirty }, tally } = this.#parts;
+    const taken: DirtyObject[] = [];
+    for (let entry = dirty.first; entry !== NONE && taken.length < most; entry = dirty.first) {
       const lease = leases.give(LEASE.read, entry, 1, Infinity);
       if (lease === undefined) break;
       entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + 1);
-      unsaved.take(entry);
+      dirty.take(entry);
       const meta = entries.metaOf(entry);
       const key = entries.keyOf(entry);
       tally.add("l1.read.reserved", key.tenant, meta.sizeBytes);
@@ -45,7 +45,7 @@ export class Unsaved {
     const { tables: { entries }, lifecycle } = this.#parts;
     const amount = { objects: 0, bytes: 0 };
     for (let entry = 0; entry < entries.top; entry++) {
-      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.unsaved);
+      const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.dirty);
       if (!isOwed || lifecycle.isDue(entry)) continue;
       amount.objects++;
       amount.bytes += entries.getDouble(entry, FIELD.sizeBytes);
@@ -53,8 +53,8 @@ export class Unsaved {
     return amount;
   }
 
-  usage(): UnsavedUsage {
-    const { count, bytes, storing } = this.#parts.tables.unsaved;
-    return { entries: count, bytes, storing, oldestMs: this.#parts.tables.unsaved.oldestMs() };
+  usage(): DirtyUsage {
+    const { count, bytes, storing } = this.#parts.tables.dirty;
+    return { entries: count, bytes, storing, oldestMs: this.#parts.tables.dirty.oldestMs() };
   }
 }

@@ -9,12 +9,12 @@ type Bench = ReturnType<typeof makeL1>;
 
 const LIMITS = { maxEntries: 9, maxBytes: 1000 };
 
-/** Admits an unsaved object of text. */
-function putUnsaved({ l1 }: Pick<Bench, "l1">, name: string, text: string, expiresMs: number = 0): string {
+/** Admits a dirty object of text. */
+function putDirty({ l1 }: Pick<Bench, "l1">, name: string, text: string, expiresMs: number = 0): string {
   const bytes = new TextEncoder().encode(text);
   const staged = staging(l1.reserveWrite([request(name, bytes.length)], "put")[0]);
   fill(staged.extents, bytes);
-  return l1.admit(commit(staged, bytes.length, { expiresMs }), { unsaved: LIMITS });
+  return l1.admit(commit(staged, bytes.length, { expiresMs }), { dirty: LIMITS });
 }
 
 /** Whether the object "a" has expired before it was stored. */
@@ -25,7 +25,7 @@ function isOutdating(l1: L1Manager): boolean {
 
 /** The lease of the one object that waits. */
 function takeOne(l1: L1Manager): Lease {
-  const [taken] = l1.takeUnsaved(1);
+  const [taken] = l1.takeDirty(1);
   if (taken === undefined) throw new Error("nothing waits");
   return taken.resident.lease;
 }
@@ -47,9 +47,9 @@ function other({ memory, clock }: Bench, holder: number): L1Manager {
 }
 
 for (const isTaken of [true, false]) {
-  test(`L1Manager keeps an unsaved object past every deadline until it is stored, ${isTaken ? "taken" : "or taken"}`, () => {
+  test(`L1Manager keeps a dirty object past every deadline until it is stored, ${isTaken ? "taken" : "or taken"}`, () => {
     const bench = makeL1({ sizeBytes: 64 * 8 }, { admissionLimitBytes: 512 });
-    expect(putUnsaved(bench, "a", "hello")).toBe("admitted");
+    expect(putDirty(bench, "a", "hello")).toBe("admitted");
     const early = isTaken ? takeOne(bench.l1) : undefined;
     bench.clock.now += 1_000_000;
     bench.l1.tick();
@@ -70,7 +70,7 @@ for (const isTaken of [true, false]) {
 test("L1Manager.know tells until the object is stored when it has expired", () => {
   const bench = makeL1();
   const { l1, clock, memory } = bench;
-  putUnsaved(bench, "a", "hello", clock.now + 10);
+  putDirty(bench, "a", "hello", clock.now + 10);
   expect(isOutdating(l1)).toBe(false);
   clock.now += 10;
   l1.tick();
@@ -91,7 +91,7 @@ test("L1Manager.know tells until the object is stored when it has expired", () =
 for (
   const [what, change] of [
     ["a write", ({ l1 }: Bench) => put(l1, "a", "new")],
-    ["an unsaved write", (bench: Bench) => void putUnsaved(bench, "a", "new")],
+    ["a dirty write", (bench: Bench) => void putDirty(bench, "a", "new")],
     ["a delete", ({ l1 }: Bench) => expect(l1.delete([key("a")])).toEqual([false])],
     ["a clear", ({ l1 }: Bench) => expect(clear(l1)).toBe(1)],
   ] as const
@@ -100,41 +100,41 @@ for (
     test(`L1Manager.know ends when ${what} follows, the object ${isTaken ? "" : "not "}taken`, () => {
       const bench = makeL1();
       const { l1, clock, memory } = bench;
-      putUnsaved(bench, "a", "hello", clock.now + 10);
+      putDirty(bench, "a", "hello", clock.now + 10);
       const lease = isTaken ? takeOne(l1) : undefined;
       clock.now += 10;
       change(bench);
       expect(isOutdating(l1)).toBe(false);
-      const waiting = what === "an unsaved write" ? 1 : 0;
-      expect(l1.unsavedUsage().entries).toBe(waiting + (isTaken ? 1 : 0));
+      const waiting = what === "a dirty write" ? 1 : 0;
+      expect(l1.dirtyUsage().entries).toBe(waiting + (isTaken ? 1 : 0));
       audit(memory);
       if (lease === undefined) return;
       expect(l1.isCurrent(lease)).toBe(false);
       expect(l1.finishRead([lease])).toEqual([true]);
-      expect(l1.unsavedUsage().entries).toBe(waiting);
+      expect(l1.dirtyUsage().entries).toBe(waiting);
       audit(memory);
     });
   }
 }
 
-test("L1Manager.clear leaves unsaved objects when only saved ones are to go", () => {
+test("L1Manager.clear leaves dirty objects when only saved ones are to go", () => {
   const bench = makeL1();
-  putUnsaved(bench, "a", "hello");
-  put(bench.l1, "b", "saved");
-  expect(clear(bench.l1, undefined, "saved")).toBe(1);
+  putDirty(bench, "a", "hello");
+  put(bench.l1, "b", "clean");
+  expect(clear(bench.l1, undefined, "clean")).toBe(1);
   expect([get(bench.l1, "a"), get(bench.l1, "b")]).toEqual(["hello", undefined]);
 });
 
-test("L1Manager.takeUnsaved hands out each object once, in the order of admission, whoever admitted it", () => {
+test("L1Manager.takeDirty hands out each object once, in the order of admission, whoever admitted it", () => {
   const bench = makeL1();
   const second = other(bench, 2);
   const third = other(bench, 3);
-  putUnsaved({ l1: second }, "a", "hello");
-  putUnsaved({ l1: second }, "b", "there");
-  putUnsaved({ l1: third }, "c", "not mine");
-  putUnsaved(bench, "b", "newer");
+  putDirty({ l1: second }, "a", "hello");
+  putDirty({ l1: second }, "b", "there");
+  putDirty({ l1: third }, "c", "not mine");
+  putDirty(bench, "b", "newer");
   const texts = (l1: L1Manager, most: number) =>
-    l1.takeUnsaved(most).map(({ key, resident }) => [
+    l1.takeDirty(most).map(({ key, resident }) => [
       key.key,
       new TextDecoder().decode(bytesOf(resident.extents)),
       l1.isCurrent(resident.lease),
@@ -151,19 +151,19 @@ test("L1Manager.admit admits nothing beyond the limits, but for one object that 
   const staged = (name: string, bytes: number) =>
     commit(staging(l1.reserveWrite([request(name, bytes)], "put")[0]), bytes);
   const limits = { maxEntries: 2, maxBytes: 10 };
-  expect(l1.admit(staged("large", 20), { unsaved: limits })).toBe("admitted");
+  expect(l1.admit(staged("large", 20), { dirty: limits })).toBe("admitted");
   const second = staged("b", 5);
-  expect([l1.admit(second, { unsaved: limits }), get(l1, "b")]).toEqual(["full", undefined]);
+  expect([l1.admit(second, { dirty: limits }), get(l1, "b")]).toEqual(["full", undefined]);
   l1.finishRead([takeOne(l1)]);
-  expect(l1.admit(second, { unsaved: limits })).toBe("admitted");
-  expect(l1.admit(second, { unsaved: limits })).toBe("stale");
-  expect(l1.admit(staged("x", 6), { unsaved: limits })).toBe("full");
-  expect(l1.admit(staged("c", 5), { unsaved: limits })).toBe("admitted");
+  expect(l1.admit(second, { dirty: limits })).toBe("admitted");
+  expect(l1.admit(second, { dirty: limits })).toBe("stale");
+  expect(l1.admit(staged("x", 6), { dirty: limits })).toBe("full");
+  expect(l1.admit(staged("c", 5), { dirty: limits })).toBe("admitted");
   const lease = takeOne(l1);
   const last = staged("d", 0);
-  expect(l1.admit(last, { unsaved: limits })).toBe("full");
+  expect(l1.admit(last, { dirty: limits })).toBe("full");
   l1.finishRead([lease]);
-  expect(l1.admit(last, { unsaved: limits })).toBe("admitted");
+  expect(l1.admit(last, { dirty: limits })).toBe("admitted");
   audit(bench.memory);
 });
 
@@ -171,28 +171,28 @@ test("L1Manager.admit admits nothing while the oldest dirty object has waited to
   const bench = makeL1();
   const { l1, clock } = bench;
   const staged = (name: string) => commit(staging(l1.reserveWrite([request(name, 1)], "put")[0]), 1);
-  const unsaved = { maxEntries: 10, maxBytes: 10, maxAgeMs: 1000 };
-  expect(l1.admit(staged("a"), { unsaved })).toBe("admitted");
+  const dirty = { maxEntries: 10, maxBytes: 10, maxAgeMs: 1000 };
+  expect(l1.admit(staged("a"), { dirty })).toBe("admitted");
   clock.now += 1000;
-  expect(l1.admit(staged("b"), { unsaved })).toBe("admitted");
+  expect(l1.admit(staged("b"), { dirty })).toBe("admitted");
   clock.now += 1;
   const third = staged("c");
-  expect(l1.admit(third, { unsaved })).toBe("full");
+  expect(l1.admit(third, { dirty })).toBe("full");
   l1.finishRead([takeOne(l1)]);
-  expect(l1.admit(third, { unsaved })).toBe("admitted");
+  expect(l1.admit(third, { dirty })).toBe("admitted");
   audit(bench.memory);
 });
 
-test("L1Manager.unsaved counts what the tiers do not have, without what was replaced or has expired meanwhile", () => {
+test("L1Manager.dirty counts what the tiers do not have, without what was replaced or has expired meanwhile", () => {
   const bench = makeL1();
   const second = other(bench, 2);
-  putUnsaved(bench, "a", "hello");
-  putUnsaved({ l1: second }, "b", "there!");
-  putUnsaved({ l1: second }, "c", "replaced");
-  putUnsaved({ l1: second }, "d", "short", bench.clock.now + 1);
+  putDirty(bench, "a", "hello");
+  putDirty({ l1: second }, "b", "there!");
+  putDirty({ l1: second }, "c", "replaced");
+  putDirty({ l1: second }, "d", "short", bench.clock.now + 1);
   bench.clock.now += 1;
   put(bench.l1, "c", "newer");
-  expect([bench.l1.unsaved(), second.unsaved()]).toEqual([{ objects: 2, bytes: 11 }, { objects: 2, bytes: 11 }]);
+  expect([bench.l1.dirty(), second.dirty()]).toEqual([{ objects: 2, bytes: 11 }, { objects: 2, bytes: 11 }]);
   bench.l1.finishRead([takeOne(bench.l1)]);
-  expect(bench.l1.unsaved()).toEqual({ objects: 1, bytes: 6 });
+  expect(bench.l1.dirty()).toEqual({ objects: 1, bytes: 6 });
 });
