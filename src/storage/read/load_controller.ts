@@ -6,17 +6,17 @@ import { isOutdating } from "../current.ts";
 import type { Watch } from "../key_latch.ts";
 import { askTiers } from "../tiers/tier_reader.ts";
 import type { LookupListener, ObjectRead } from "../storage.ts";
-import { type Boarded, Flight } from "./flight.ts";
+import { type Joined, SharedLoad } from "./shared_load.ts";
 import { followLoad, peek } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
 
 /** Finds objects: in L1 at once, else in the tiers, with one load per key over all threads. */
 export class LoadController {
   readonly #context: StorageContext;
-  /** The flights that may be joined. */
-  readonly #flights = new Map<string, Flight>();
-  /** All flights that run. */
-  readonly #running = new Set<Flight>();
+  /** The loads that may be joined. */
+  readonly #joinable = new Map<string, SharedLoad>();
+  /** All loads that run. */
+  readonly #running = new Set<SharedLoad>();
   readonly #idle = new IdleCounter();
 
   constructor(context: StorageContext) {
@@ -41,10 +41,10 @@ export class LoadController {
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
       if (isOutdating(this.#context.l1.know(key))) return undefined;
-      const boarded = await this.#board(key, watch, listener);
-      if (boarded === "miss") return undefined;
-      if (boarded !== "again") return boarded;
-      // Before the latch: what disturbed this flight is perhaps in L1 and being stored.
+      const joined = await this.#join(key, watch, listener);
+      if (joined === "miss") return undefined;
+      if (joined !== "again") return joined;
+      // Before the latch: what disturbed this load is perhaps in L1 and being stored.
       const written = this.resident(key);
       if (written !== undefined) return written;
     }
@@ -72,35 +72,35 @@ export class LoadController {
 
   /** Waits for the loads that readers still want; stops the others. */
   async drain(): Promise<void> {
-    for (const flight of this.#running) flight.drain();
+    for (const load of this.#running) load.drain();
     await this.#idle.idle();
   }
 
-  #board(key: ObjectKey, watch: Watch, listener: LookupListener | undefined): Promise<Boarded> | Boarded {
+  #join(key: ObjectKey, watch: Watch, listener: LookupListener | undefined): Promise<Joined> | Joined {
     const id = keyId(key);
-    const boarded = this.#flights.get(id)?.board(key);
-    if (boarded !== undefined && boarded !== "again") return boarded;
+    const joined = this.#joinable.get(id)?.join(key);
+    if (joined !== undefined && joined !== "again") return joined;
     const followed = followLoad(this.#context, key);
     if (followed !== undefined) return followed;
-    const flight = new Flight(this.#context, {
+    const load = new SharedLoad(this.#context, {
       key,
       watch,
       listener,
-      onFull: () => {
-        if (this.#flights.get(id) === flight) this.#flights.delete(id);
+      onClosed: () => {
+        if (this.#joinable.get(id) === load) this.#joinable.delete(id);
       },
     });
-    this.#flights.set(id, flight);
-    const first = flight.board(key);
-    void this.#run(flight);
+    this.#joinable.set(id, load);
+    const first = load.join(key);
+    void this.#run(load);
     return first;
   }
 
-  async #run(flight: Flight): Promise<void> {
-    this.#running.add(flight);
+  async #run(load: SharedLoad): Promise<void> {
+    this.#running.add(load);
     this.#idle.enter();
-    await flight.run();
-    this.#running.delete(flight);
+    await load.run();
+    this.#running.delete(load);
     this.#idle.leave();
   }
 }

@@ -12,21 +12,19 @@ import type { LookupListener, ObjectRead } from "../storage.ts";
 import { BypassRead } from "./bypass_read.ts";
 import { followLoad, LOAD_TAG, peek } from "./follow_load.ts";
 import { type Filling, MemoryRead } from "./memory_read.ts";
-/**
- * What a reader gets from a flight: the object, a miss, or "again": the key was changed since the flight began, so
- * start over.
- */
-export type Boarded = ObjectRead | "miss" | "again";
 
-/** What a Flight is made of. */
-export interface FlightOptions {
+/** The object, a miss, or "again": the key was changed since the load began, so the reader starts over. */
+export type Joined = ObjectRead | "miss" | "again";
+
+/** Options of a SharedLoad. */
+export interface SharedLoadOptions {
   readonly key: ObjectKey;
   /** Begun before L1 was asked for the last time. */
   readonly watch: Watch;
-  /** Told how the tiers answer. */
+  /** Called with how the tiers answer. */
   readonly listener?: LookupListener | undefined;
-  /** Called, before any reader is answered, in the turn from which on nobody may board. */
-  readonly onFull: () => void;
+  /** Called, before any reader is answered, once nobody may join any more. */
+  readonly onClosed: () => void;
 }
 
 interface Found {
@@ -39,14 +37,14 @@ interface Found {
 /** A reader that waits for the answer, with the key as its request names it. */
 interface Waiting {
   readonly key: ObjectKey;
-  readonly resolve: (boarded: Boarded) => void;
+  readonly resolve: (joined: Joined) => void;
   readonly reject: (reason: unknown) => void;
 }
 
 /** One load of one key from the tiers, shared by all who want it while it lasts: into L1 if it fits, else past it. */
-export class Flight {
+export class SharedLoad {
   readonly #context: StorageContext;
-  readonly #options: FlightOptions;
+  readonly #options: SharedLoadOptions;
   readonly #waiting: Waiting[] = [];
   #changed = Promise.withResolvers<void>();
   #found: Found | undefined;
@@ -54,16 +52,16 @@ export class Flight {
   #draining = false;
   #failure: { readonly cause: unknown } | undefined;
 
-  constructor(context: StorageContext, options: FlightOptions) {
+  constructor(context: StorageContext, options: SharedLoadOptions) {
     this.#context = context;
     this.#options = options;
   }
 
   /**
    * The object for one more reader, with a read lease of its own; "again" if it is not the current one any more.
-   * Rejects with tier_failed. Not to be called after `onFull`.
+   * Rejects with tier_failed. Not to be called after `onClosed`.
    */
-  board(key: ObjectKey): Promise<Boarded> | Boarded {
+  join(key: ObjectKey): Promise<Joined> | Joined {
     if (this.#found !== undefined) return this.#readOf(this.#found, key);
     return new Promise((resolve, reject) => this.#waiting.push({ key, resolve, reject }));
   }
@@ -81,9 +79,9 @@ export class Flight {
       if (opened !== undefined) return await this.#load(opened);
       // The tiers may have lost it while another load had it already in hand: a miss must not be followed by a hit.
       const isMiss = !watch.disturbed && peek(this.#context, key) === undefined;
-      this.#leave(() => isMiss ? "miss" : "again");
+      this.#settle(() => isMiss ? "miss" : "again");
     } catch (error) {
-      this.#options.onFull();
+      this.#options.onClosed();
       for (const reader of this.#waiting.splice(0)) reader.reject(error);
     }
   }
@@ -96,7 +94,7 @@ export class Flight {
     if (staging === "unwanted" || staging === "staging") {
       void discardLoad(opened);
       // Another thread was faster: its load serves these readers too.
-      this.#leave((key) => staging === "staging" && followLoad(this.#context, key) || "again");
+      this.#settle((key) => staging === "staging" && followLoad(this.#context, key) || "again");
     } else if (staging === "past") await this.#streamPast(found, opened, tier);
     else {
       this.#found = found;
@@ -135,7 +133,7 @@ export class Flight {
    * change of the key cannot break it.
    */
   async #streamPast(found: Found, opened: L2Load, tier: TierReader): Promise<void> {
-    this.#options.onFull();
+    this.#options.onClosed();
     const [first, ...others] = this.#waiting.splice(0);
     first?.resolve(new BypassRead(this.#context, { ...found, key: first.key, opened }));
     await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found, reader.key))));
@@ -170,7 +168,7 @@ export class Flight {
       l1.abort([lease]);
     } finally {
       keeper.drop(lease);
-      this.#options.onFull();
+      this.#options.onClosed();
       this.#wake();
     }
   }
@@ -206,7 +204,7 @@ export class Flight {
     });
   }
 
-  async #openAgain(tier: TierReader, found: Found, key: ObjectKey): Promise<Boarded> {
+  async #openAgain(tier: TierReader, found: Found, key: ObjectKey): Promise<Joined> {
     const { meta } = found;
     const opened = await tier.openRange(key, { start: 0, end: meta.sizeBytes }).catch(() => undefined);
     if (opened?.meta.version === meta.version) return new BypassRead(this.#context, { ...found, key, opened });
@@ -214,10 +212,10 @@ export class Flight {
     return "again";
   }
 
-  /** Answers all who wait; nobody may board any more. */
-  #leave(boarded: (key: ObjectKey) => Boarded): void {
-    this.#options.onFull();
-    for (const reader of this.#waiting.splice(0)) reader.resolve(boarded(reader.key));
+  /** Answers all that wait; nobody may join any more. */
+  #settle(joined: (key: ObjectKey) => Joined): void {
+    this.#options.onClosed();
+    for (const reader of this.#waiting.splice(0)) reader.resolve(joined(reader.key));
   }
 
   #wake(): void {
