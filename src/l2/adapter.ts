@@ -2,46 +2,46 @@ import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
 
-/** Why an object left a tier. */
+/** The reason for which an object left a tier. */
 export type TierRemovalReason = EventMap["l2.removed"]["reason"];
 
-/** Told of every object that leaves a tier, whoever asked for it, together with l2.removed; must not throw. */
+/** Called for every object that leaves a tier, whatever the cause, in addition to l2.removed; must not throw. */
 export type TierRemovalListener = (key: ObjectKey, reason: TierRemovalReason) => void;
 
-/** What a store reads from. */
+/** The source of a store: the bytes and their metadata. */
 export interface StoreSource {
-  /** The bytes, in order. A chunk may lie over shared memory and is valid only until the next one is asked for. */
+  /** The bytes, in order. A chunk may be in shared memory and is valid only until the next one is requested. */
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** The size if it is known before the last chunk. */
+  /** The size, if it is known before the last chunk. */
   readonly sizeBytes?: number;
-  /** The metadata, where all bytes lie in memory already, so that room for them can be held at once. */
+  /** The metadata, if all bytes are in memory already, so that room for them can be reserved at once. */
   readonly atHand?: ObjectMeta;
   /**
-   * Whether somebody waits until the object survives whatever the tier can survive (default); if not, the tier may take
-   * its time.
+   * False if the caller does not wait for durability, so that the tier may sync later. Default: true, the store
+   * resolves once the object is as durable as the tier can make it.
    */
   readonly durable?: boolean;
   /**
-   * Asked once, after the last chunk and before anything becomes visible; a throw (digest mismatch, client gone) aborts
-   * the store and leaves the tier as it was.
+   * Called once, after the last chunk and before anything becomes visible. If it throws (digest mismatch, client gone),
+   * the store fails and leaves the tier as it was.
    */
   meta(): ObjectMeta;
   /**
-   * Asked in the very step in which the object becomes visible, with nothing awaited in between; a throw (nobody waits
-   * for this store any more) aborts it and leaves the tier as it was. A tier that commits elsewhere, where this cannot
-   * be one step, must refuse there what is older than what it holds or held.
+   * Called synchronously in the step that makes the object visible. If it throws (nothing waits for this store any
+   * more), the store fails and leaves the tier as it was. A tier that commits remotely cannot make this one step; its
+   * commit must reject a change that is older than what the tier has or had.
    */
   assertWanted?(): void;
 }
 
-/** A small object that lies whole in memory. */
+/** A small object that is completely in memory. */
 export interface WholeObject {
   readonly meta: ObjectMeta;
-  /** Its bytes, in order. */
+  /** The object's bytes, in order. */
   readonly extents: readonly Uint8Array[];
   /** As in StoreSource. */
   readonly durable: boolean;
-  /** As in StoreSource; throws also if the memory was not the object's all the time. */
+  /** As in StoreSource; also throws if the memory may have been reused meanwhile. */
   assertWanted(): void;
 }
 
@@ -49,22 +49,22 @@ export interface WholeObject {
 export interface L2Load {
   readonly meta: ObjectMeta;
   /**
-   * The bytes asked for, in order, in private memory. Every chunk has been verified against the stored checksums before
-   * it is handed out, and stays valid until the next but one is asked for: its memory may be used again. Throws
-   * VitrineError("tier_failed") when the tier fails or the object turns out to be damaged half-way; ends only if all
-   * bytes were right. Abandoning the iteration (return) frees what the load holds; a load is to be iterated or
-   * returned, never just dropped.
+   * The requested bytes, in order, in private memory. Every chunk is verified against the stored checksums before it is
+   * returned, and stays valid until the second-next one is requested, because its memory may be reused. Throws
+   * VitrineError("tier_failed") if the tier fails or the object turns out to be damaged half-way; ends normally only if
+   * all bytes were right. Ending the iteration early (return) frees what the load holds. Iterate or return every load;
+   * never drop one.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** Which objects to list: one tenant's, by key prefix, in the byte order of their keys. */
+/** A query for a tenant's objects by key prefix, in the byte order of their keys. */
 export interface ListQuery {
   readonly tenant: string;
   readonly prefix: string;
-  /** At most this many entries, 1-1000. */
+  /** Maximum number of entries, 1-1000. */
   readonly limit: number;
-  /** List strictly after this key; "" from the start. */
+  /** List keys strictly after this one; "" starts at the beginning. */
   readonly after: string;
 }
 
@@ -75,78 +75,80 @@ export interface ListPage {
   readonly more: boolean;
 }
 
-/** How full a tier is. */
+/** The usage of a tier. */
 export interface TierUsage {
   readonly objects: number;
-  /** Bytes the tier accounts to stored objects, its own overhead (header, footer) included. */
+  /** Bytes of the stored objects, including the tier's own overhead (header, footer). */
   readonly usedBytes: number;
-  /** 0 = no limit of ours. */
+  /** 0: Vitrine sets no limit. */
   readonly limitBytes: number;
   /**
-   * Age (now minus createdMs) of the oldest object that takes up room, expired ones included; 0 if there is none.
-   * Missing if the tier cannot tell cheaply.
+   * Age (now minus createdMs) of the oldest object that takes up room, including expired ones; 0 if there is none.
+   * Missing if the tier cannot determine it cheaply.
    */
   readonly oldestAgeSeconds?: number;
-  /** Unfinished writes of an earlier run that were removed when the tier was opened, where a tier can have such. */
+  /**
+   * Unfinished writes of an earlier run that were removed when the tier was opened. Missing if the tier cannot have
+   * any.
+   */
   readonly leftoversRemoved?: number;
 }
 
 /**
- * The part of an L2 that every thread uses: reading. The promise, failure included:
- * - A miss is `undefined` (or false); a tier that cannot answer throws VitrineError("tier_failed") with the cause. A
+ * The part of an L2 that every thread uses: reading. The contract, including failures:
+ * - A miss is `undefined` (or false). A tier that cannot answer throws VitrineError("tier_failed") with the cause. A
  *   failure is never reported as a miss.
  * - Readers see whole objects only.
  * - A damaged object is a miss: it is removed, published as l2.removed with reason "corrupt", and its bytes are never
- *   handed out.
+ *   returned.
  */
 export interface L2Reader {
-  /** The tier's name in numbers and answers, e.g. "fs". */
+  /** The tier's name in metrics and responses, e.g. "fs". */
   readonly name: string;
-  /** Metadata of a stored, unexpired object. */
+  /** Returns the metadata of a stored, unexpired object. */
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
-  /** The bytes from `start` (default 0) to `end` (exclusive, default the size; both inside the object). */
+  /** Loads the bytes from `start` (default 0) to `end` (exclusive, default the size); both are inside the object. */
   load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
   list(query: ListQuery): Promise<ListPage>;
   usage(): Promise<TierUsage>;
-  /** Why the tier cannot be used for now, in words; undefined if it can. A tier that is never in trouble has none. */
+  /** The reason why the tier is unusable; undefined while it is usable. A tier that is always usable omits it. */
   readonly trouble?: string | undefined;
   /**
-   * Waits for running calls and frees everything; further calls throw, and so does the next chunk of a load that is
+   * Waits for running calls and frees everything. Further calls throw, and so does the next chunk of a load that is
    * still being read.
    */
   close(): Promise<void>;
 }
 
 /**
- * One kind of L2, for the thread that owns the tiers and makes every change of them. The promise besides that of
- * L2Reader:
- * - A store is visible all at once or not at all, and a failed store leaves what was there.
- * - After `store` resolved, the object survives kill -9 (and, where the tier can, power loss).
- * - Whatever leaves is published as l2.removed, and its key told to the listener that the tier was opened with.
- * - Calls for different keys run side by side; the caller orders calls for one key.
- * - A call may be given up (wrap/timeout.ts): a late deletion must concern only what was there when it was asked for.
+ * An L2 tier, for the thread that owns the tiers and makes all changes. The contract, in addition to that of L2Reader:
+ * - A store becomes visible all at once or not at all. A failed store leaves the previous object in place.
+ * - Once `store` has resolved, the object survives kill -9 (and, where the tier can, power loss).
+ * - Every object that leaves is published as l2.removed, and the tier's removal listener is called with its key.
+ * - Calls for different keys run concurrently; the caller orders the calls for one key.
+ * - A call may time out (timeout.ts): a late deletion must affect only what was there when it was requested.
  */
 export interface L2Adapter extends L2Reader {
   /**
-   * Stores or replaces. VitrineError("no_room") if it cannot fit under the limit even after eviction. Returns the
-   * metadata that was stored.
+   * Stores or replaces an object and returns the stored metadata. Throws VitrineError("no_room") if the object does not
+   * fit under the limit even after eviction.
    */
   store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta>;
-  /** The same for an object of up to `groupLimitBytes`, in fewer steps. */
+  /** Like `store`, in fewer steps, for an object of up to `groupLimitBytes`. */
   readonly storeWhole?: ((key: ObjectKey, object: WholeObject) => Promise<void>) | undefined;
-  /** True if there was such an object. */
+  /** Returns true if the object existed. */
   delete(key: ObjectKey): Promise<boolean>;
   /**
-   * Removes every object, or one tenant's; returns how many, once they are gone for good. That may take long: as soon
-   * as none of them is visible any more, `onInvisible` is called, and from then on other calls go on side by side with
-   * the rest, which touches nothing that is stored later.
+   * Removes every object, or one tenant's, and returns their number once they are permanently gone. This may take long.
+   * `onInvisible` is called as soon as none of them is visible. From then on other calls run concurrently with the
+   * removal, which affects nothing that is stored later.
    */
   clear(tenant?: string, onInvisible?: () => void): Promise<number>;
-  /** Objects up to this size are committed in groups: it is good to ask for many at once. Default 0. */
+  /** Objects up to this size are committed in groups, so concurrent stores are cheap. Default: 0. */
   readonly groupLimitBytes?: number;
   /**
-   * The keys of all objects, in no order, perhaps of some more; those that are stored meanwhile perhaps not. Only where
-   * nobody but this server can store; else missing.
+   * Lists the keys of all objects, in no particular order. It may include keys without an object, and may miss keys
+   * that are stored meanwhile. Missing if other servers can store in this tier.
    */
   readonly keys?: (() => AsyncIterable<readonly ObjectKey[]>) | undefined;
 }

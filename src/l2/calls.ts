@@ -1,7 +1,7 @@
 import { VitrineError } from "../core/errors.ts";
 import { faultOf } from "./file/disk.ts";
 
-/** Counts an adapter's running calls, so that closing can wait for them and refuse further ones. */
+/** Counts an adapter's running calls, so that `close` can wait for them and reject further ones. */
 export class Calls {
   readonly #tier: string;
   #running = 0;
@@ -12,14 +12,14 @@ export class Calls {
     this.#tier = tier;
   }
 
-  /** Whether `close` was called. */
+  /** True once `close` was called. */
   get closed(): boolean {
     return this.#closed;
   }
 
   /**
    * Runs one call; throws tier_failed after `close`. A failure that is not a VitrineError becomes tier_failed (no_room
-   * if the disk is full) with its cause, unless `spare` says it is none of the tier's.
+   * if the disk is full) with its cause, unless `spare` returns true because the tier did not cause it.
    */
   async run<T>(
     action: string,
@@ -43,7 +43,7 @@ export class Calls {
     }
   }
 
-  /** Refuses further calls and waits for the running ones; false if it was closed before. */
+  /** Rejects further calls and waits for the running ones; returns false if it was closed before. */
   async close(): Promise<boolean> {
     if (this.#closed) return false;
     this.#closed = true;

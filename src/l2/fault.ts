@@ -4,24 +4,23 @@ import type { ObjectMeta } from "../core/object.ts";
 import type { L2Adapter, L2Load, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
 import { Calls } from "./calls.ts";
 
-/** The calls that faults can be put into. */
+/** An operation that faults can be injected into. */
 export type FaultOperation = "lookup" | "load" | "store" | "delete" | "clear" | "list" | "usage";
 
-/** One call, as a rule's predicate sees it. */
+/** A call, as a rule's predicate sees it. */
 export interface FaultCall {
   readonly operation: FaultOperation;
-  /** undefined for calls that concern no single object. */
+  /** Undefined if the call is not about a single object. */
   readonly key: ObjectKey | undefined;
 }
 
 /**
- * What goes wrong.
- * - fail: the call throws before the adapter sees it.
+ * An injected fault.
+ * - fail: the call throws before it reaches the adapter.
  * - delay: the call waits for `gate` first (a rejected gate fails it).
  * - break: a load's bytes, or a store's source, end with an error after `afterBytes`, if they are longer. Other calls
- *   pass.
- * - corrupt: one bit of a load's first chunk is flipped, which breaks the adapter's promise: for testing what stands
- *   behind it.
+ *   are not affected.
+ * - corrupt: one bit of a load's first chunk is flipped. This breaks the adapter's contract, to test the code above it.
  */
 export type Fault =
   | { readonly kind: "fail"; readonly error?: Error }
@@ -29,20 +28,23 @@ export type Fault =
   | { readonly kind: "break"; readonly afterBytes: number; readonly error?: Error }
   | { readonly kind: "corrupt" };
 
-/** When to do what. A call is hit if it passes all the conditions that are given. */
+/** A fault and the conditions for it. It applies to a call that meets all given conditions. */
 export interface FaultRule {
   readonly fault: Fault;
   /** Default: every operation. */
   readonly operations?: readonly FaultOperation[];
   /** Default: every call. */
   readonly when?: (call: FaultCall) => boolean;
-  /** Probability of 0-1, drawn from the adapter's seed (default 1). */
+  /** Probability from 0 to 1, drawn from the adapter's seed (default 1). */
   readonly rate?: number;
-  /** Stop after this many hits (default: never). */
+  /** Maximum number of hits (default: unlimited). */
   readonly times?: number;
 }
 
-/** Puts faults into any adapter, by rules that can come and go while it is used. Without rules it changes nothing. */
+/**
+ * Injects faults into any adapter, by rules that can be added and removed at any time. Without rules it changes
+ * nothing.
+ */
 export class FaultAdapter implements L2Adapter {
   readonly name: string;
   readonly #calls: Calls;
@@ -59,8 +61,8 @@ export class FaultAdapter implements L2Adapter {
   }
 
   /**
-   * Adds a rule; the returned function takes it away again and returns how often it hit. Rules apply in the order in
-   * which they were added.
+   * Adds a rule. The returned function removes it and returns the number of its hits. Rules apply in the order in which
+   * they were added.
    */
   inject(rule: FaultRule): () => number {
     this.#rules.set(rule, 0);
@@ -111,7 +113,7 @@ export class FaultAdapter implements L2Adapter {
     return await this.#run({ operation: "usage", key: undefined }, () => this.#inner.usage());
   }
 
-  /** Waits for delayed calls too. */
+  /** Waits for running calls, including delayed ones. */
   async close(): Promise<void> {
     await this.#calls.close();
     await this.#inner.close();
@@ -122,7 +124,7 @@ export class FaultAdapter implements L2Adapter {
     return await this.#calls.run(`Calling ${call.operation}`, async () => await work(await this.#apply(call)), asItIs);
   }
 
-  /** Waits and throws as the rules say; returns the faults that concern the bytes. */
+  /** Waits and throws according to the rules; returns all faults that apply to the call. */
   async #apply(call: FaultCall): Promise<readonly Fault[]> {
     const faults = [...this.#rules.keys()].filter((rule) => this.#hits(rule, call)).map((rule) => rule.fault);
     for (const fault of faults) {
@@ -142,7 +144,7 @@ export class FaultAdapter implements L2Adapter {
     return true;
   }
 
-  /** The next number in [0, 1); mulberry32 (Tommy Ettinger, public domain). */
+  /** Returns the next number in [0, 1); mulberry32 (Tommy Ettinger, public domain). */
   #draw(): number {
     this.#random = (this.#random + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#random ^ (this.#random >>> 15), 1 | this.#random);

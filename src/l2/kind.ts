@@ -6,39 +6,39 @@ import type { FolderKeeper } from "./file/folder_keeper.ts";
 import type { FolderCalls, StoreCalls } from "./file/store_calls.ts";
 import type { TierUrl } from "./url.ts";
 
-/** The folders of this thread for its own file tiers. `onDropped` is told of segments whose files are gone. */
+/** Direct access to the folders of this thread. `onDropped` is called with each segment whose file was removed. */
 export interface FolderOwner {
   store(tier: number, onDropped: (segment: number) => void): StoreCalls;
 }
 
-/** The folders that another thread owns, as this one reads them. */
+/** Access to the folders of another thread, for reading. */
 export interface FolderLine {
   reader(tier: number, onDropped: (segment: number) => void): FolderCalls;
 }
 
-/** What every adapter gets besides its URL. */
+/** The context of an adapter, in addition to its URL. */
 export interface TierContext {
   /** The tier's name, unique among the tiers. */
   readonly name: string;
-  /** Its place among the tiers, from 0. */
+  /** The tier's index, from 0. */
   readonly tier: number;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Default: nobody is told. */
+  /** Default: none. */
   readonly onRemoved?: TierRemovalListener;
 }
 
-/** A tier as its URL describes it, not open yet. */
+/** A tier described by its URL, not opened yet. */
 export interface TierPlan {
-  /** The folder that it needs to itself, as an absolute path, if it has one. */
+  /** The absolute path of the folder that the tier uses exclusively, if it has one. */
   readonly folder?: string;
-  /** What else it needs to itself, in words that name it alone. */
+  /** A unique name of anything else that the tier uses exclusively. */
   readonly place?: string;
-  /** Opens the tier for its owner, a file tier over one of `folders` if there are such. Throws tier_failed. */
+  /** Opens the tier for its owner; a file tier uses its folder from `folders`, if given. Throws tier_failed. */
   open(context: TierContext & { readonly folders?: FolderOwner | undefined }): Promise<L2Adapter>;
-  /** Opens the tier for a thread that only reads (default: as `open` does). Throws tier_failed. */
+  /** Opens the tier for a thread that only reads (default: `open`). Throws tier_failed. */
   openReader?(context: TierContext & { readonly line: FolderLine }): L2Reader;
-  /** Opens the folder as its owner; missing where a tier has none. Throws tier_failed. */
+  /** Opens the folder as its owner; missing if the tier has no folder. Throws tier_failed. */
   own?(
     context: TierContext & {
       readonly onSegmentDropped: (segment: number) => void;
@@ -49,10 +49,10 @@ export interface TierPlan {
 
 /** One kind of adapter. */
 export interface AdapterKind {
-  /** The tier's name unless the URL says `?name=`; a second one of a kind gets a "2" appended, and so on. */
+  /** The tier's name unless the URL has `?name=`; the second tier of a kind gets a "2" appended, and so on. */
   readonly defaultName: string;
-  /** Whether all threads that open one URL have the same objects. */
+  /** True if all threads that open the same URL share the same objects. */
   readonly isShared: boolean;
-  /** Takes its parameters from the URL and checks that none is left; opens nothing. Throws bad_request. */
+  /** Reads the parameters from the URL and checks that none is left over; opens nothing. Throws bad_request. */
   plan(url: TierUrl): TierPlan;
 }

@@ -22,14 +22,14 @@ import type { TierUrl } from "./url.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Settings of a memory adapter. */
+/** Options of a MemoryAdapter. */
 export interface MemoryAdapterOptions {
   readonly name: string;
-  /** Payload bytes at most; 0 = no limit. The least recently loaded object goes first. */
+  /** Maximum payload bytes; 0: no limit. Evicts the least recently loaded object first. */
   readonly limitBytes: number;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Default: nobody is told. */
+  /** Default: none. */
   readonly onRemoved?: TierRemovalListener;
 }
 
@@ -40,14 +40,14 @@ interface Entry {
 }
 
 /**
- * Objects in this thread's memory: for tests and trials. Volatile, the one exception to the promise that a stored
- * object survives kill -9.
+ * Stores objects in this thread's memory, for tests and trials. Volatile: the one exception to the contract that a
+ * stored object survives kill -9.
  */
 export class MemoryAdapter implements L2Adapter {
   readonly name: string;
   readonly #options: MemoryAdapterOptions;
   readonly #calls: Calls;
-  /** By key id, least recently used first. */
+  /** Entries by key id, least recently used first. */
   readonly #entries: Map<string, Entry> = new Map();
   #usedBytes = 0;
 
@@ -214,7 +214,7 @@ export class MemoryAdapter implements L2Adapter {
   }
 }
 
-/** `memory://`. Parameter: `max` (size limit, default none). */
+/** Parses `memory://`. Parameter: `max` (size limit, default none). */
 export function planMemoryUrl(url: TierUrl): TierPlan {
   const limitBytes = url.takeBytes("max") ?? 0;
   url.finish();

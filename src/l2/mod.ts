@@ -12,22 +12,22 @@ import { placeOf } from "./place.ts";
 import { redisKinds } from "./redis/mod.ts";
 import { TierUrl } from "./url.ts";
 
-/** Every adapter, by URL scheme. */
+/** All kinds of adapters, by URL scheme. */
 export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
   ["file:", { defaultName: "fs", isShared: true, plan: planFileUrl }],
   ["memory:", { defaultName: "memory", isShared: false, plan: planMemoryUrl }],
   ...redisKinds,
 ]);
 
-/** What all tiers get. */
+/** The context of all tiers. */
 export interface TiersContext {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Told of what leaves the tiers, by the place of the tier. Default: nobody is. */
+  /** Called for every object that leaves a tier, with the index of the tier. Default: none. */
   readonly onTierRemoved?: (tier: number, key: ObjectKey, reason: TierRemovalReason) => void;
 }
 
-/** Looks for what is wrong with the URLs of tiers that so many threads are to open; opens none. Throws bad_request. */
+/** Validates the URLs of tiers that `threads` threads will open; opens none. Throws bad_request. */
 export function checkTiers(urls: readonly string[], threads: number): void {
   const places = new Set<string>();
   const plans = planTiers(urls);
@@ -52,8 +52,8 @@ export function checkTiers(urls: readonly string[], threads: number): void {
 }
 
 /**
- * Opens the tiers in the order of their URLs, for their owner. Throws bad_request for a bad URL, tier_failed if a tier
- * cannot be opened; then none stays open.
+ * Opens the tiers for their owner, in the order of their URLs. Throws bad_request for a bad URL, and tier_failed if a
+ * tier cannot be opened; then none stays open.
  */
 export async function openTiers(
   urls: readonly string[],
@@ -66,7 +66,7 @@ export async function openTiers(
   );
 }
 
-/** Opens the same tiers for a thread that only reads; `line` reaches the owner of the folders. Throws as openTiers. */
+/** Opens the tiers for a thread that only reads; `line` connects to the owner of the folders. Throws like openTiers. */
 export async function openReaders(
   urls: readonly string[],
   context: TiersContext & { readonly line: FolderLine },
@@ -93,7 +93,7 @@ async function openAll<T extends L2Reader>(
 }
 
 /**
- * Opens the folders of the tiers that have one, as their owner; undefined in the place of every other tier. Throws like
+ * Opens the tiers' folders as their owner; the result has undefined for each tier without a folder. Throws like
  * openTiers.
  */
 export async function openFolders(
@@ -117,7 +117,7 @@ export async function openFolders(
   }
 }
 
-/** Whether there are tiers, and all threads that open them have the same objects: then one thread owns them. */
+/** True if there are tiers and all threads share their objects; then one thread owns the tiers. */
 export function areShared(urls: readonly string[]): boolean {
   const plans = planTiers(urls);
   return plans.length > 0 && plans.every(({ kind }) => kind.isShared);

@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 /**
- * Names a folder in a way that does not depend on the path to it, also if it is still to be made: symbolic links, bind
- * mounts and differently written paths to one folder give one name.
+ * Identifies a folder independently of the path to it, even if it does not exist yet. Symbolic links, bind mounts and
+ * different spellings of a path give the same result.
  */
 export function placeOf(path: string): string {
   try {

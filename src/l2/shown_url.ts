@@ -4,7 +4,7 @@ import { formatSize } from "../core/size.ts";
 import { defaultLimitBytes } from "./file/store/free_space.ts";
 import { TierUrl } from "./url.ts";
 
-/** A tier's URL as the start line shows it: with the limit that a file tier takes by itself. */
+/** A tier's URL as the start line shows it: with the default limit, if a file tier has no `max`. */
 export function shownUrl(url: string): string {
   const tier = new TierUrl(url);
   if (tier.scheme !== "file:" || tier.take("max") !== undefined) return url;

@@ -1,13 +1,13 @@
 import type { StoreSource } from "./adapter.ts";
 
-/** A store's source that remembers what it threw itself, so that a client's failure is told from the tier's. */
+/** A store's source that remembers its own error, so that a client's failure can be told apart from the tier's. */
 export interface WatchedSource {
   readonly source: StoreSource;
-  /** Whether this error came out of the source. */
+  /** True if the source threw this error. */
   threw(error: unknown): boolean;
 }
 
-/** Watches a source. */
+/** Wraps a source so that its own errors can be recognised. */
 export function watchSource(source: StoreSource): WatchedSource {
   let thrown: { readonly error: unknown } | undefined;
   async function* chunks(): AsyncGenerator<Uint8Array, void, void> {

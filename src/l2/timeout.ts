@@ -6,20 +6,20 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Load, L2Reader, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
 import { type Watch, Watchdog, type WatchdogOptions } from "../core/watchdog.ts";
 
-/** Settings of a TimeoutAdapter. */
+/** Options of a TimeoutAdapter or TimeoutReader. */
 export interface TimeoutOptions extends WatchdogOptions {
   readonly publish: Publish<EventMap>;
 }
 
-/** The call that is waited for, as it is told when it is given up. */
+/** A call, as the event of its timeout describes it. */
 interface Call {
   readonly exceptionType: EventMap["timeout.raised"]["exceptionType"];
   readonly requestId?: string | undefined;
 }
 
 /**
- * Gives up what a tier does not answer in time: a lookup, a load's opening and each of its chunks, a listing, the
- * usage. Such a call fails with tier_failed; a late load is freed.
+ * Times out calls that a tier does not answer in time: a lookup, the opening of a load and each of its chunks, a
+ * listing, and the usage. Such a call fails with tier_failed. A load that opens late is freed.
  */
 export class TimeoutReader implements L2Reader {
   readonly name: string;
@@ -73,7 +73,7 @@ export class TimeoutReader implements L2Reader {
       try {
         return await this.#calls.answer(call, chunks.next(), () => void chunks.return?.().catch(() => undefined));
       } catch (error) {
-        // Either it has ended by itself, or nobody is to wait for it.
+        // The load has ended with a failure, or it has timed out and must not be awaited again.
         isOpen = false;
         throw error;
       }
@@ -89,9 +89,9 @@ export class TimeoutReader implements L2Reader {
 }
 
 /**
- * The same for all of an adapter: also for a store between one chunk taken and the next, and for a deletion. What the
- * adapter does later is without effect: a late store never becomes visible, because it asks its source
- * (`assertWanted`). Clearing takes as long as it takes, and `close` waits for what hangs.
+ * Times out all calls of an adapter, including a deletion, and a store that makes no progress between two chunks. A
+ * late result has no effect: a late store never becomes visible, because the adapter calls `assertWanted`. `clear` has
+ * no timeout, and `close` waits for calls that hang.
  */
 export class TimeoutAdapter extends TimeoutReader implements L2Adapter {
   readonly groupLimitBytes: number;
@@ -139,7 +139,7 @@ export class TimeoutAdapter extends TimeoutReader implements L2Adapter {
   }
 }
 
-/** The calls of one tier that are waited for. */
+/** The running calls of one tier, each with a timeout. */
 class Calls {
   readonly #tier: string;
   readonly #options: TimeoutOptions;
@@ -151,7 +151,7 @@ class Calls {
     this.#watchdog = new Watchdog(options);
   }
 
-  /** What `work` gives, if it gives it in time; `onLate` gets it otherwise. */
+  /** Returns the result of `work` if it settles in time; otherwise fails, and a late value goes to `onLate`. */
   answer<T>(call: Call, work: Promise<T>, onLate: (value: T) => void = () => {}): Promise<T> {
     return new Promise((resolve, reject) => {
       const watch = this.#watchdog.watch(() => reject(this.raise(call)));
@@ -163,7 +163,7 @@ class Calls {
     });
   }
 
-  /** Runs a store, which is given up when it makes no progress. `assertWaiting` throws from then on. */
+  /** Runs a store, which times out if it makes no progress; from then on `assertWaiting` throws. */
   store<T>(key: ObjectKey, run: (watch: Watch, assertWaiting: () => void) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let givenUp: VitrineError | undefined;
@@ -194,7 +194,7 @@ function idOf({ requestId }: ObjectKey): Pick<Call, "requestId"> {
   return requestId === undefined ? {} : { requestId };
 }
 
-/** The same source; the tier's time does not run while the source itself is waited for. */
+/** Wraps a source so that the tier's timeout is suspended while the source itself is awaited. */
 function patientSource(
   source: StoreSource,
   { watch, assertWaiting }: { readonly watch: Watch; readonly assertWaiting: () => void },

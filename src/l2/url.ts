@@ -3,18 +3,19 @@ import { VitrineError } from "../core/errors.ts";
 const UNITS: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 /**
- * A tier's URL taken apart: `scheme:[//]path[?name=value&…]`. Not WHATWG, for which `file://./x` has no relative path.
+ * A parsed tier URL: `scheme:[//]path[?name=value&…]`. It is not a WHATWG URL, because those have no relative path in
+ * `file://./x`.
  */
 export class TierUrl {
-  /** With its colon, e.g. "file:". */
+  /** The scheme with its colon, e.g. "file:". */
   readonly scheme: string;
-  /** Percent-decoded; "" if there is none. */
+  /** The percent-decoded path; "" if there is none. */
   readonly path: string;
-  /** The path as it is written. */
+  /** The path, not decoded. */
   readonly rawPath: string;
   readonly #parameters: Map<string, string>;
 
-  /** Throws bad_request, naming what is wrong. Messages never hold the whole URL: it may carry a password. */
+  /** Throws bad_request with the reason. Messages never contain the whole URL, because it may contain a password. */
   constructor(url: string) {
     const match = /^([a-z][a-z0-9+.-]*:)(?:\/\/)?([^?#]*)(?:\?([^#]*))?$/.exec(url);
     if (match === null) throw bad("a tier's URL must look like scheme://path?name=value");
@@ -53,7 +54,7 @@ export class TierUrl {
     return text === "on";
   }
 
-  /** Throws bad_request if a parameter was not taken by anybody. */
+  /** Throws bad_request if any parameter has not been taken. */
   finish(): void {
     const [unknown] = this.#parameters.keys();
     if (unknown !== undefined) throw bad(`${this.scheme} unknown parameter: ${unknown}`);

@@ -7,7 +7,7 @@ import { reportError } from "../report_error.ts";
 import type { FromStorageThread, StorageThreadData, ToStorageThread } from "./messages.ts";
 import { runStorageThread } from "./run.ts";
 
-/** The entry of the storage thread. */
+/** Entry point of the storage thread. */
 const port = parentPort;
 if (port === null) throw new Error("run the storage thread: this is the main thread");
 const data: StorageThreadData = workerData;

@@ -8,25 +8,25 @@ import type { ProducerSeat } from "../../events/producer.ts";
 /** The start data of the storage thread. */
 export interface StorageThreadData {
   readonly config: Config;
-  /** Main's clock, so that all threads agree. */
+  /** A reading of main's clock, so that all threads agree on the time. */
   readonly clock: ClockReading;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
-  /** The thread's number in L1. */
+  /** The thread's owner number in L1 and in the shared keys. */
   readonly holder: number;
-  /** The memory of the thread's heartbeat. */
+  /** The memory of the Board, which has the thread's heartbeat. */
   readonly board: SharedArrayBuffer;
-  /** Its part of the event bus. */
+  /** The thread's access to the event bus. */
   readonly events: ProducerSeat;
-  /** Where it reports on the tiers. */
+  /** Shared memory for the thread's reports on the tiers. */
   readonly reports: SharedArrayBuffer;
 }
 
-/** A worker's lines to the storage thread, of which each side has one end. */
+/** One side of a worker's two channels to the storage thread. */
 export interface StorageLines {
-  /** For calls of the folders' owner. */
+  /** Calls to the owner of the folders. */
   readonly folders: MessagePort;
-  /** For changes of the tiers. */
+  /** Changes of the tiers. */
   readonly changes: MessagePort;
 }
 
@@ -34,7 +34,7 @@ export interface StorageLines {
 export type ToStorageThread =
   | { readonly kind: "connect"; readonly holder: number; readonly lines: StorageLines }
   | { readonly kind: "disconnect"; readonly holder: number }
-  /** A stop has begun: what is stored from now on is told when it ends. */
+  /** A stop has begun: `stopped` counts the objects from now on. */
   | { readonly kind: "stopSoon" }
   | { readonly kind: "stop" };
 
@@ -42,5 +42,5 @@ export type ToStorageThread =
 export type FromStorageThread =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
-  /** Objects stored since the stop began; objects that no tier took. */
+  /** Objects since the stop began: `stored` in a tier, or `refused` by every tier. */
   | { readonly kind: "stopped"; readonly stored: number; readonly refused: number };

@@ -26,26 +26,29 @@ import { TierReporter } from "../cluster/storage_reports.ts";
 
 /** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
-/** Milliseconds between two looks at the folders: whether they are there, what has expired, what can be compacted. */
+/**
+ * Milliseconds between two checks of the folders: are they still there, has anything expired, can anything be
+ * compacted.
+ */
 const LOOK_MS = 500;
-/** Milliseconds between two questions how full tiers are that lie behind a network. */
+/** Milliseconds between two measurements of usage if any tier has no local folder. */
 const FAR_USAGE_MS = 5000;
-/** How long it lets writes gather that are to be stored behind. */
+/** Milliseconds for which writes gather before a background store. */
 const GATHER_MS = 2;
 
-/** What was stored, and what no tier took. */
+/** Objects that were stored, and objects that no tier accepted. */
 type Totals = TierOwner["totals"];
 
 /** The running storage thread. */
 export interface RunningStorageThread {
   hear(message: Exclude<ToStorageThread, { readonly kind: "stop" }>): void;
-  /** Stores what is dirty and closes the tiers; tells what was stored since the stop began. */
+  /** Stores all dirty objects and closes the tiers; returns the totals since the stop began. */
   stop(): Promise<Totals>;
 }
 
 /**
- * Opens the folders of all file tiers and serves them to the workers; owns the tiers, if all threads have the same.
- * Throws VitrineError.
+ * Opens the folders of all file tiers and serves them to the workers. Owns the tiers if all threads share the same
+ * ones. Throws VitrineError.
  */
 export async function runStorageThread(data: StorageThreadData): Promise<RunningStorageThread> {
   const { config, holder } = data;
@@ -59,7 +62,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   const shared = new SharedKeys(data.sharedKeys, holder);
   const losses = lossListeners(shared.ghosts, clock);
   const l1 = openL1(data.arena, { config, holder, clock, publish, onRemoved: losses.l1 });
-  // The folders call back while they are being opened, too.
+  // The folders may call back while they are being opened.
   const later: { server?: StoreServer; owner?: TierOwner; report?: () => void; measure?: () => void } = {};
   const onDropped = new Map<number, (segment: number) => void>();
   const folders = await openFolders(config.l2, {
@@ -72,7 +75,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     },
     onTrouble: (tier, trouble) => {
       later.server?.tell({ kind: "trouble", tier, trouble });
-      // A folder that comes back may hold other objects.
+      // A folder that comes back may contain other objects.
       later.owner?.learn();
       later.measure?.();
     },
@@ -92,7 +95,8 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   let waking: ReturnType<typeof setTimeout> | undefined;
   const wake = (followed: FollowedWrite | undefined): void => {
     if (followed !== undefined) owner.note(followed);
-    // Nobody waits for the store. Until then no other write needs to wake this thread.
+    // Nothing waits for a background store, so writes gather first. Until the timer fires, no other write needs to wake
+    // this thread.
     waking ??= setTimeout(() => {
       waking = undefined;
       owner.wake();
@@ -105,7 +109,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
     usages = await Promise.all(context.tiers.map(usageOf));
     report();
   });
-  // What is asked over a network is neither waited for nor asked often.
+  // Tiers reached over a network are measured rarely, and the start does not wait for them.
   const isNear = folders.every((folder) => folder !== undefined);
   const measured = measure();
   if (isNear) await measured;
@@ -113,7 +117,6 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   later.measure = () => void measure();
   const detach = new Map<number, () => void>();
   const connect = (worker: number, lines: StorageLines): void => {
-    // Behind the grants: what a worker was about to store when it died is not asked for any more.
     const detachFolders = server.attach(portOf<FromOwner, ToOwner>(lines.folders));
     const port = portOf<readonly FromTierOwner[], readonly ToTierOwner[]>(lines.changes);
     const changes = new ChangeServer(port, { owner, context, wake });
@@ -153,7 +156,7 @@ export async function runStorageThread(data: StorageThreadData): Promise<Running
   };
 }
 
-/** The folders of this thread for its own tiers. */
+/** Gives this thread's tiers direct access to its folders. */
 function ownerOf(
   folders: readonly (FolderKeeper | undefined)[],
   listeners: Map<number, (segment: number) => void>,
@@ -168,7 +171,7 @@ function ownerOf(
   };
 }
 
-/** A function that makes `run` run once, as soon as what calls it has ended. */
+/** Returns a function that schedules one run of `run` in a microtask, however often it is called until then. */
 function oncePerTurn(run: () => void): () => void {
   let isDue = false;
   return () => {
@@ -181,7 +184,7 @@ function oncePerTurn(run: () => void): () => void {
   };
 }
 
-/** How full a tier is, or why it does not tell. */
+/** The usage of a tier, or the error if it cannot be measured. */
 async function usageOf(tier: Pick<Tier, "name" | "usage">): Promise<StorageStatus["l2"][number]> {
   try {
     return { tier: tier.name, ...await tier.usage() };

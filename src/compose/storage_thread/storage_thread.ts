@@ -7,11 +7,11 @@ import { LOOK_MS, StorageWatch, type StorageWatchOptions } from "./storage_watch
 
 /** Options of a StorageThread. */
 export interface StorageThreadOptions extends StorageWatchOptions {
-  /** Starts a thread: each has a producer of its own on the bus. */
+  /** Starts a thread. Each has its own producer on the bus. */
   readonly spawn: (generation: number, events: ThreadEvents<FromStorageThread>) => Thread<ToStorageThread>;
-  /** The thread has ended by itself and everything that it published is accounted for; a new one follows. */
+  /** Called when the thread has ended by itself. A new one is started once the promise resolves. */
   readonly onGone: (generation: number) => Promise<void>;
-  /** A new thread serves; a worker reaches it through these lines. */
+  /** Called for each worker when a restarted thread is ready: its new channels to the thread. */
   readonly onConnected: (holder: number, lines: StorageLines) => void;
   readonly reportError: (error: unknown) => void;
   /** Calls back at an interval until the function it returns is called. */
@@ -21,26 +21,28 @@ export interface StorageThreadOptions extends StorageWatchOptions {
 
 /** The storage thread for /status. */
 export interface StorageThreadStatus {
-  /** stuck: its event loop has stood still for some seconds; gone: it has ended, and the next is not ready yet. */
+  /**
+   * `stuck`: its event loop has been blocked for some seconds. `gone`: it has ended and the next one is not ready yet.
+   */
   readonly state: "starting" | "ready" | "stuck" | "gone";
-  /** For how long its event loop has stood still; 0 while it turns. */
+  /** Seconds for which its event loop has been blocked; 0 while it runs. */
   readonly stuckSeconds: number;
   readonly restarts: number;
 }
 
-/** The longest pause before a thread that keeps failing is started again. */
+/** Maximum pause before a thread that keeps failing is restarted. */
 const MAX_PAUSE_MS = 5000;
 
-/** How often a thread that ends during a stop is started again to finish it. */
+/** Maximum number of restarts during a stop. */
 const STOP_ATTEMPTS = 3;
 
-/** What was stored since a stop began, and what no tier took. */
+/** Objects since the stop began: stored, and refused by every tier. */
 type Stored = Pick<FromStorageThread & { readonly kind: "stopped" }, "stored" | "refused">;
 
 /**
- * Main's side of the storage thread, which owns the tiers and the folders of the file tiers: starts it,
- * gives every worker lines to it, and starts it again when it has ended. A thread that stands still in a system call is
- * not replaced, because the next would stand still there too; StorageWatch tells of it.
+ * Main's side of the storage thread, which owns the tiers and the folders of the file tiers. Starts the thread,
+ * connects every worker to it, and restarts it when it ends. A thread that hangs in a system call is not replaced,
+ * because the next one would hang there too; StorageWatch reports it.
  */
 export class StorageThread {
   readonly #options: StorageThreadOptions;
@@ -57,14 +59,14 @@ export class StorageThread {
   #generation = 0;
   #failures = 0;
   #restarts = 0;
-  /** Why the thread has ended, as far as that is known before it has. */
+  /** The cause of the thread's end, if it is known before the end. */
   #end: EventMap["storage_thread.gone"] = { cause: "not_started" };
   #stopLooking = () => {};
 
   constructor(options: StorageThreadOptions) {
     this.#options = options;
     this.#watch = new StorageWatch(options);
-    // Nobody may be stopping it when it fails.
+    // It may be rejected before anything awaits it.
     this.#stopped.promise.catch(() => {});
   }
 
@@ -78,38 +80,39 @@ export class StorageThread {
     };
   }
 
-  /** Resolves when the folders are open. Throws StartFailure. */
   start(): Promise<void> {
     this.#spawn();
     this.#stopLooking = this.#options.every(LOOK_MS, () => this.#watch.look());
     return this.#started.promise;
   }
 
-  /** Lines to the thread for a worker: the ends that the worker gets. */
+  /** Connects a worker to the thread; returns the worker's ends of the channels. */
   connect(holder: number): StorageLines {
     this.#holders.add(holder);
     return this.#lines(holder);
   }
 
-  /** The worker is gone: what it held is given back. */
+  /** Disconnects a worker that is gone. */
   disconnect(holder: number): void {
     this.#holders.delete(holder);
     if (this.#isReady) this.#thread?.post({ kind: "disconnect", holder });
   }
 
-  /** Ends the thread in the middle of what it does, as a crash would; another follows. For drills and tests. */
+  /**
+   * Terminates the thread in the middle of its work, as a crash would; another one is started. For drills and tests.
+   */
   async kill(): Promise<void> {
     await this.#thread?.terminate();
   }
 
-  /** A stop begins: what is stored from now on is told at its end. */
+  /** Announces a stop: the totals that `stop` returns start here. */
   stopSoon(): void {
     if (this.#isReady) this.#thread?.post({ kind: "stopSoon" });
   }
 
   /**
-   * Lets the thread store what is dirty, make what it was asked for and close its tiers; one that ends meanwhile is
-   * started again. Throws if it could not.
+   * Lets the thread store all dirty objects, finish its calls and close its tiers. Restarts a thread that ends
+   * meanwhile. Throws if the thread could not finish.
    */
   async stop(): Promise<Stored> {
     this.#isStopping = true;
@@ -158,12 +161,12 @@ export class StorageThread {
     } else {
       this.#end = { cause: "not_started", error: message.message };
       this.#started.reject(new StartFailure(message.message));
-      // One that did not start in a stop is followed by another.
+      // A thread that failed to start during a stop is restarted.
       if (this.#isStopping && this.#isReady) {
         this.#isDone = true;
         this.#stopped.reject(new Error(`stop storage thread: ${message.message}`));
       } else if (this.#generation > 1) this.#options.reportError(new Error(`start storage thread: ${message.message}`));
-      // On Deno it would not end by itself. Last, because a runtime may call `onExit` before this returns.
+      // On Deno it does not end by itself. This comes last, because a runtime may call `onExit` before it returns.
       void this.#thread?.terminate();
     }
   }
@@ -185,7 +188,7 @@ export class StorageThread {
     const folders = openChannel();
     const changes = openChannel();
     const lines = { folders: folders.port1, changes: changes.port1 };
-    // Before the thread is ready there is nobody who hears this; the message waits for it.
+    // The message is queued until the thread is ready.
     this.#thread?.post({ kind: "connect", holder, lines }, [lines.folders, lines.changes]);
     return { folders: folders.port2, changes: changes.port2 };
   }

@@ -4,12 +4,12 @@ import type { ThreadUsage } from "../../runtime/thread.ts";
 import type { Board } from "../cluster/board.ts";
 import { Silence } from "../cluster/liveness.ts";
 
-/** How often main looks at the thread's beats. */
+/** Milliseconds between two checks of the thread's heartbeat. */
 export const LOOK_MS = 250;
-/** How long its event loop may stand still: longer than a busy disk makes a commit wait. */
+/** Milliseconds for which its event loop may be blocked: longer than a busy disk delays a commit. */
 const STUCK_MS = 5000;
 
-/** What a StorageWatch is made of. */
+/** Options of a StorageWatch. */
 export interface StorageWatchOptions {
   readonly board: Board;
   readonly publish: Publish<EventMap>;
@@ -18,13 +18,13 @@ export interface StorageWatchOptions {
 }
 
 /**
- * Notices that the storage thread stands still or is not there, and tells it: by events, and on the board for whoever
- * answers /readyz. The time that it stands still is counted like a worker's silence (Silence): a thread that is given
- * no core, or a process that is stopped, is not stuck.
+ * Detects that the storage thread is stuck or gone, and reports it: with events, and on the board for /readyz. Silence
+ * measures the time for which the thread is blocked, as it does for workers: a thread that gets no core, or whose
+ * process is suspended, is not stuck.
  */
 export class StorageWatch {
   readonly #options: StorageWatchOptions;
-  /** Of the thread that serves; undefined while none does. */
+  /** The silence of the serving thread; undefined while there is none. */
   #silence: Silence | undefined;
   #lookedMs = 0;
 
@@ -32,7 +32,7 @@ export class StorageWatch {
     this.#options = options;
   }
 
-  /** The seconds that the event loop has stood still; 0 if it has turned since the last look, or there is none. */
+  /** Seconds for which the event loop has been blocked; 0 if it ran since the last look, or if no thread serves. */
   get stuckSeconds(): number {
     return (this.#silence?.ms ?? 0) / 1000;
   }
@@ -41,7 +41,7 @@ export class StorageWatch {
     return (this.#silence?.ms ?? 0) >= STUCK_MS;
   }
 
-  /** A thread serves from now on. */
+  /** Begins to watch a thread that is ready. */
   begin(): void {
     const { board, nowMs, publish } = this.#options;
     this.#silence = new Silence(board.storageBeat);
@@ -50,18 +50,18 @@ export class StorageWatch {
     publish("storage_thread.started", {});
   }
 
-  /** The thread is over. */
+  /** Records the end of the thread. */
   end(why: EventMap["storage_thread.gone"]): void {
     this.#silence = undefined;
     this.#options.board.setStorageOutage("gone");
     this.#options.publish("storage_thread.gone", why);
   }
 
-  /** To be called every LOOK_MS. */
+  /** Checks the thread; call it every LOOK_MS. */
   look(): void {
     const { board, nowMs, publish, threadUsage } = this.#options;
     const now = nowMs();
-    // Where this look comes later than that, main was kept waiting itself.
+    // A later look means that main itself was delayed.
     const elapsedMs = Math.min(now - this.#lookedMs, 2 * LOOK_MS);
     this.#lookedMs = now;
     if (this.#silence === undefined) return;
