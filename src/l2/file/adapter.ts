@@ -11,17 +11,17 @@ import type { StoreCalls } from "./store_calls.ts";
 import { ObjectWriter, WriteBuffers } from "./writer.ts";
 import { type WatchedSource, watchSource } from "../source.ts";
 
-/** How many keys are asked for at once. */
+/** Number of keys in one page. */
 const KEYS_A_PAGE = 500;
 
 /** Options of a FileAdapter. */
 export interface FileAdapterOptions extends FileReaderOptions<StoreCalls> {
   readonly limitBytes: number | undefined;
-  /** Objects up to this size go into segments (default: 128 KiB, none under a small limit). */
+  /** Maximum size of an object that is stored in a segment (default: 128 KiB, or none under a small limit). */
   readonly recordLimitBytes?: number | undefined;
 }
 
-/** Objects in a folder, for the thread that owns the folder. */
+/** Stores objects in a folder, for the thread that owns the folder. */
 export class FileAdapter extends FileReader implements L2Adapter {
   readonly groupLimitBytes: number;
   readonly #store: StoreCalls;
@@ -91,7 +91,7 @@ export class FileAdapter extends FileReader implements L2Adapter {
     return meta;
   }
 
-  /** All bytes of a small object, or its bytes so far in front of the others. */
+  /** Reads a small object completely; a larger one is returned as a stream that starts with the bytes read so far. */
   async #gather(
     source: StoreSource,
   ): Promise<
@@ -113,7 +113,9 @@ export class FileAdapter extends FileReader implements L2Adapter {
     return { payload: payload.subarray(0, length) };
   }
 
-  /** Afterwards the object is visible and as durable as was asked for, or nothing has changed. */
+  /**
+   * Stores an object in a file. Afterwards the object is visible and as durable as requested, or nothing has changed.
+   */
   async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
     const tempPath = this.layout.tempPath();
     const file = await this.disk.create(tempPath);
@@ -126,7 +128,7 @@ export class FileAdapter extends FileReader implements L2Adapter {
       await this.#store.change({ kind: "file", key, meta, tempPath, bytes, heldBytes: writer.heldBytes, durable });
       return meta;
     } catch (error) {
-      // The first failure is the one to tell; what cannot be removed now goes at the next start.
+      // The first failure is the one to report; a temp file that cannot be removed now is removed at the next start.
       await this.disk.remove(tempPath).catch(() => undefined);
       if (!isHandedOver) this.#store.release(writer.heldBytes);
       throw error;
@@ -134,14 +136,14 @@ export class FileAdapter extends FileReader implements L2Adapter {
   }
 }
 
-/** A folder that this thread owns, and the adapter for it. For tests and for servers of one isolate. */
+/** A folder that this thread owns, and the adapter for it. For tests and for single-isolate servers. */
 export interface OwnFolder {
   readonly adapter: FileAdapter;
   readonly store: FileStore;
   readonly recovery: Recovery;
 }
 
-/** Opens a folder in this thread, whose event loop then waits for the disk. Throws tier_failed. */
+/** Opens a folder in this thread; disk operations block its event loop. Throws tier_failed. */
 export function openOwnFolder(
   options: Omit<FileStoreOptions, "disk"> & {
     readonly disk?: Disk | undefined;
@@ -151,7 +153,7 @@ export function openOwnFolder(
 ): OwnFolder {
   const { disk, blockingDisk, ...rest } = options;
   const opened: { adapter?: FileAdapter } = {};
-  // Segments are dropped while the folder is being opened, too.
+  // Segments may be dropped while the folder is being opened.
   const onSegmentDropped = (segment: number): void => opened.adapter?.forgetSegment(segment);
   const store = new FileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
   const adapter = new FileAdapter({ ...rest, disk, folder: store });
@@ -159,7 +161,7 @@ export function openOwnFolder(
   return { adapter, store, recovery: store.recovery };
 }
 
-/** What `write` gives, after the file is closed, and on stable storage if it must be. */
+/** Returns the result of `write` once the file is closed, and synced first if `durable`. */
 async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>, durable: boolean): Promise<T> {
   try {
     const written = await write();

@@ -4,32 +4,32 @@ import type { DiskFile } from "./disk.ts";
 import { BLOCK_BYTES, decodeTail, type Tail } from "./format.ts";
 import type { IndexEntry } from "./place.ts";
 
-/** Files up to this length are read whole, in one call. */
+/** Maximum length of a file that is read in one call. */
 const WHOLE_BYTES = BLOCK_BYTES + 16 * 1024;
 
-/** Blocks of one load that are alive at a time: the two handed out last (see L2Load) and the one being read. */
+/** Blocks of one load in use at the same time: the two returned last (see L2Load) and the one being read. */
 const BUFFERS = 3;
 
-/** Hooks of a reader. */
+/** Options of a BlockReader. */
 export interface ReaderOptions {
-  /** The bytes wanted: [start, end). */
+  /** The requested bytes: [start, end). */
   readonly range: { readonly start: number; readonly end: number };
-  /** Called when a block turns out to be damaged after the first bytes have been handed out. */
+  /** Called if a block turns out to be damaged after the first bytes have been returned. */
   readonly onDamage: () => Promise<unknown>;
-  /** True once the adapter is closed: the next block then fails. */
+  /** Returns true once the adapter is closed; the next block then fails. */
   readonly isClosed: () => boolean;
 }
 
 /**
- * Verified blocks of an open object file, with one block of read-ahead, in memory that is used again. Owns the file: it
- * is closed after the last block, a failure or `return`.
+ * Reads the blocks of an open object file, verified, with one block of read-ahead, into reused memory. Owns the file:
+ * closes it after the last block, after a failure, or on `return`.
  */
 export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   readonly #file: DiskFile;
   readonly #tail: Tail;
   readonly #options: ReaderOptions;
   readonly #lastBlock: number;
-  /** Used in turn: fresh memory for each block would pile up as garbage (docs/RUNTIMES.md). */
+  /** Reused in rotation: new memory for each block would pile up as garbage (docs/RUNTIMES.md). */
   readonly #buffers: Uint8Array[] = [];
   #nextBlock: number;
   #ahead: Promise<Uint8Array | undefined> | undefined;
@@ -44,8 +44,8 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   }
 
   /**
-   * Checks the tail and the first wanted block of an entry's file; undefined, with the file closed, if anything is
-   * damaged or is not the entry's object.
+   * Checks the tail and the first requested block of an entry's file. Closes the file and returns undefined if anything
+   * is damaged or belongs to another object.
    */
   static async start(
     file: DiskFile,
@@ -101,15 +101,15 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
     const ahead = this.#ahead;
     this.#ahead = undefined;
-    // The file must not be closed under a running read; how that read ends matters to nobody.
+    // The file must not be closed during a read. The result of that read does not matter.
     await ahead?.catch(() => undefined);
     await this.#close();
     return { done: true, value: undefined };
   }
 
   /**
-   * False if the first block is damaged. Closes the file if no more is needed from it, so that a small load that nobody
-   * iterates holds nothing.
+   * Returns false if the first block is damaged. Closes the file if nothing more is needed from it, so that a small
+   * load holds no resources if it is never iterated.
    */
   async #begin(whole: Uint8Array | undefined): Promise<boolean> {
     if (this.#options.range.start === this.#options.range.end) {
@@ -132,7 +132,7 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
       return;
     }
     this.#ahead = this.#read(this.#nextBlock);
-    this.#ahead.catch(() => undefined); // It is awaited by next(), or by nobody.
+    this.#ahead.catch(() => undefined); // May never be awaited.
     this.#nextBlock += 1;
   }
 
@@ -147,7 +147,7 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
     return Math.min((index + 1) * BLOCK_BYTES, this.#tail.meta.sizeBytes);
   }
 
-  /** The wanted part of a block, or undefined if its checksum is wrong. */
+  /** Returns the requested part of a block, or undefined if its checksum is wrong. */
   #verify(index: number, block: Uint8Array): Uint8Array | undefined {
     if (crc32(block) !== this.#tail.blockCrc(index)) return undefined;
     const { start, end } = this.#options.range;
@@ -167,7 +167,7 @@ function isSame(tail: Tail, entry: IndexEntry): boolean {
     tail.meta.version === entry.meta.version && tail.meta.sizeBytes === entry.meta.sizeBytes;
 }
 
-/** `length` bytes at `position` if the file ends right behind them, else undefined. */
+/** Reads `length` bytes at `position`; undefined if the file does not end right after them. */
 async function readExactly(file: DiskFile, position: number, length: number): Promise<Uint8Array | undefined> {
   const bytes = new Uint8Array(length + 1);
   return await file.read(bytes, position) === length ? bytes.subarray(0, length) : undefined;

@@ -3,26 +3,26 @@ import { unlink } from "node:fs/promises";
 
 /** An open file, read and written at explicit positions. */
 export interface DiskFile {
-  /** Writes all of `bytes`, which may lie over shared memory. */
+  /** Writes all of `bytes`, which may be in shared memory. */
   write(bytes: Uint8Array, position: number): Promise<void>;
-  /** Fills `into` as far as the file goes; returns how many bytes there were. */
+  /** Fills `into` until the end of the file; returns the number of bytes read. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** Waits until the content is on stable storage. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The file system as the adapter uses it; tests put a failing one in its place. Errors are those of node:fs. */
+/** The file system as the adapter uses it; tests substitute one that fails. Errors are those of node:fs. */
 export interface Disk {
-  /** A new file for writing; it must not exist. */
+  /** Creates a file for writing; it must not exist. */
   create(path: string): Promise<DiskFile>;
-  /** An existing file for reading; undefined if there is none. */
+  /** Opens a file for reading; undefined if it does not exist. */
   open(path: string): Promise<DiskFile | undefined>;
-  /** Removes a file; no error if there is none. */
+  /** Removes a file; does nothing if it does not exist. */
   remove(path: string): Promise<void>;
 }
 
-/** The real file system. `sync: false` turns every fsync into nothing: faster, survives kill -9 but not power loss. */
+/** The real file system. `sync: false` makes every fsync a no-op: faster, survives kill -9 but not power loss. */
 export function openDisk(options: { readonly sync: boolean }): Disk {
   return {
     create: async (path) => wrap(await openFile(path, "wx"), options.sync),
@@ -55,8 +55,8 @@ async function unlessMissing<T>(call: Promise<T>): Promise<T | undefined> {
 }
 
 /**
- * Descriptors, not FileHandles: Bun throws an uncatchable error when a FileHandle that somebody forgot is collected.
- * A forgotten file (a load that nobody iterates) is closed quietly instead.
+ * Closes files that were dropped without being closed (a load that is never iterated). They are descriptors, not
+ * FileHandles, because Bun throws an uncatchable error when an open FileHandle is garbage-collected.
  */
 const forgotten = new FinalizationRegistry<number>((descriptor) => close(descriptor));
 
@@ -93,7 +93,7 @@ function wrap(descriptor: number, sync: boolean): DiskFile {
   return file;
 }
 
-/** A callback of node:fs as a promise. */
+/** Converts a callback of node:fs to a promise. */
 function call<T>(start: (back: (error: Error | null | undefined, result: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     start((error, result) => error === null || error === undefined ? resolve(result) : reject(error));
@@ -101,8 +101,8 @@ function call<T>(start: (back: (error: Error | null | undefined, result: T) => v
 }
 
 /**
- * What an error of SQLite or of the file system means for those who want to go on. SQLite's errors have only their
- * words in common on both runtimes.
+ * The kind of an error of SQLite or of the file system, as far as recovery depends on it. SQLite's errors have only
+ * their messages in common on both runtimes.
  */
 export type Fault = "busy" | "full" | "broken" | "other";
 
@@ -120,9 +120,7 @@ const SQLITE_WORDS: readonly (readonly [string, Fault])[] = [
   ["no such table", "broken"],
 ];
 
-/**
- * Tells errors apart: `busy` passes by itself, `full` with room, `broken` only with another connection to the index.
- */
+/** Classifies an error: `busy` passes by itself, `full` needs room, `broken` needs a new connection to the index. */
 export function faultOf(error: unknown): Fault {
   const code = errorCode(error);
   if (code === "ENOSPC" || code === "EDQUOT") return "full";

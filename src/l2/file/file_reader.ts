@@ -14,18 +14,18 @@ import type { FolderCalls } from "./store_calls.ts";
 /** Options of a FileReader. */
 export interface FileReaderOptions<Folder extends FolderCalls = FolderCalls> {
   readonly name: string;
-  /** The folder, as its owner has it. */
+  /** The path of the folder, the same as its owner's. */
   readonly path: string;
   readonly sync: boolean;
   /** The owner of the folder, in this thread or another. */
   readonly folder: Folder;
-  /** The file system to read objects and write large ones with (default: the real one). */
+  /** The file system for reading objects and writing large ones (default: the real one). */
   readonly disk?: Disk | undefined;
 }
 
 /**
- * Reads the objects of a folder. The folder's owner says where they are; each thread reads the bytes itself, so that
- * none waits for another's disk. docs/L2_FILE.md describes the folder.
+ * Reads the objects of a folder. The folder's owner knows where they are; each thread reads the bytes itself, so that
+ * no thread waits for another thread's disk operations. docs/L2_FILE.md describes the folder.
  */
 export class FileReader implements L2Reader {
   readonly name: string;
@@ -48,7 +48,7 @@ export class FileReader implements L2Reader {
     return this.#folder.trouble;
   }
 
-  /** The segment's file is gone. */
+  /** Closes a segment whose file was removed. */
   forgetSegment(segment: number): void {
     this.#segments.forget(segment);
   }
@@ -64,8 +64,8 @@ export class FileReader implements L2Reader {
         if (row === undefined) return undefined;
         const load = await this.#open(row, range ?? { start: 0, end: row.meta.sizeBytes });
         if (load !== undefined) return load;
-        // It may have been replaced, moved or removed while this thread opened it; only what the index still says is
-        // damaged.
+        // The object may have been replaced, moved or removed meanwhile. It is damaged only if the index still has the
+        // same entry.
         if (await this.#isStill(row)) await this.#folder.damaged(row);
       }
     });
@@ -79,7 +79,7 @@ export class FileReader implements L2Reader {
     return await this.calls.run("measure tier", () => this.#folder.usage());
   }
 
-  /** Loads that are still being read are not waited for: their next block fails. */
+  /** Does not wait for loads that are still being read; their next block fails. */
   async close(): Promise<void> {
     if (await this.calls.close()) this.#segments.close();
   }
@@ -88,7 +88,8 @@ export class FileReader implements L2Reader {
     if (row.file === undefined) {
       let payload = await this.#readRecord(row);
       if (payload === undefined) {
-        // This thread may have another file of that number open: the owner's word that it is gone can be lost with it.
+        // This thread may have an older file with the same segment number open, because the owner's notice of its
+        // removal can get lost.
         this.#segments.forget(row.record.segment);
         payload = await this.#readRecord(row);
       }

@@ -8,23 +8,26 @@ import type { IndexRow } from "./place.ts";
 import type { Recovery } from "./store/recover.ts";
 import type { Change, StoreCalls } from "./store_calls.ts";
 
-/** Settings of a FolderKeeper. */
+/** Options of a FolderKeeper. */
 export interface FolderKeeperOptions {
   readonly name: string;
   readonly publish: Publish<EventMap>;
-  /** Told why the folder cannot be used, and with undefined when it can be used again. Default: nobody is. */
+  /**
+   * Called with the reason when the folder becomes unusable, and with undefined when it is usable again. Default: none.
+   */
   readonly onTrouble?: ((trouble: string | undefined) => void) | undefined;
   /**
-   * Opens the folder; `mayMake` only at the start: what was taken away from a running server may be a file system that
-   * comes back. Throws tier_failed.
+   * Opens the folder. `mayMake` is true only at the start: a folder that disappears from a running server may be on a
+   * file system that is mounted again later. Throws tier_failed.
    */
   readonly open: (mayMake: boolean) => FileStore;
 }
 
 /**
- * Keeps a folder open that others may take away and bring back. Now and then, and when a call fails, it looks whether
- * the folder is still the one that was opened; if not, it leaves it, fails calls with the reason, and tries to open it
- * again. Says both with `l2.state.changed`, also of a folder that cannot be written for a while.
+ * Keeps a folder open that may be removed and restored from outside. Periodically, and when a call fails, it checks
+ * whether the folder is still the one that was opened. If not, it abandons the folder, fails calls with the reason, and
+ * tries to open it again. It publishes both changes as `l2.state.changed`, also if the folder is merely not writable
+ * for a while.
  */
 export class FolderKeeper implements StoreCalls {
   readonly recovery: Recovery;
@@ -34,14 +37,13 @@ export class FolderKeeper implements StoreCalls {
   #told: string | undefined;
   #closed = false;
 
-  /** Opens the folder. Throws tier_failed. */
   constructor(options: FolderKeeperOptions) {
     this.#options = options;
     this.#store = options.open(true);
     this.recovery = this.#store.recovery;
   }
 
-  /** Why the folder cannot be used, as it was told last; undefined if it can. */
+  /** The reason why the folder is unusable, as last reported; undefined while it is usable. */
   get trouble(): string | undefined {
     return this.#told;
   }
@@ -92,8 +94,8 @@ export class FolderKeeper implements StoreCalls {
   }
 
   /**
-   * To be called about once a second: leaves the folder if it is lost, opens it again if it was, and lets it tidy up.
-   * Never throws.
+   * Checks the folder: abandons it if it is lost, reopens it if it was lost before, and lets it tidy up. Call it about
+   * twice a second. Never throws.
    */
   look(): void {
     if (this.#closed) return;
@@ -104,8 +106,8 @@ export class FolderKeeper implements StoreCalls {
     try {
       this.#store?.tidy();
     } catch (error) {
-      // It is done later. A failure that lasts shows in the calls of clients; of one that lets calls through only this
-      // tells.
+      // The work is retried at the next look. A lasting failure also fails the calls of clients; a failure that does
+      // not affect calls is visible only in this event.
       this.#options.publish("l2.cleanup_failed", { tier: this.#options.name, error: causeText(error) });
     }
   }

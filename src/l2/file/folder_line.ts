@@ -14,26 +14,26 @@ interface Waiting {
   readonly reject: (error: VitrineError) => void;
 }
 
-/** What this thread knows of one folder. */
+/** This thread's state of one folder. */
 interface FolderState {
   readonly onDropped: (segment: number) => void;
   trouble: string | undefined;
 }
 
 /**
- * A worker's line to the owner of the folders. Calls are answered in any order. If the owner ends, calls wait for the
- * next one, which gets those that were not answered once more.
+ * A worker's connection to the owner of the folders. Answers may come in any order. If the owner ends, unanswered calls
+ * are sent again to its successor.
  */
 export class OwnerLine implements FolderLine {
   readonly #waiting = new Map<number, Waiting>();
   readonly #folders = new Map<number, FolderState>();
   #port: Port<ToOwner, FromOwner> | undefined;
-  /** All calls of one turn go in one message. */
+  /** Sends all calls of one turn of the event loop in one message. */
   readonly #unsent = new Batch<ToOwner["calls"][number]>((calls) => this.#port?.post({ calls }));
   #lastId = 0;
   #closed = false;
 
-  /** The owner is reached here from now on. */
+  /** Connects to a new owner. */
   connect(port: Port<ToOwner, FromOwner>): void {
     this.#port?.close();
     this.#port = port;
@@ -70,7 +70,7 @@ export class OwnerLine implements FolderLine {
     };
   }
 
-  /** Ends the line; calls that were not answered fail. */
+  /** Closes the connection; unanswered calls fail. */
   close(): void {
     this.#closed = true;
     this.#port?.close();
@@ -110,14 +110,14 @@ export class OwnerLine implements FolderLine {
   }
 }
 
-/** A call of FolderCalls as it crosses threads. */
+/** A call of FolderCalls, as sent between threads. */
 export type FolderCall =
   | { readonly method: "find"; readonly key: ObjectKey; readonly use: boolean }
   | { readonly method: "damaged"; readonly row: IndexRow }
   | { readonly method: "list"; readonly query: ListQuery }
   | { readonly method: "usage" };
 
-/** The result of each call. */
+/** The result type of each call. */
 export interface FolderAnswers {
   readonly find: IndexRow | undefined;
   readonly damaged: boolean;
@@ -125,22 +125,22 @@ export interface FolderAnswers {
   readonly usage: TierUsage;
 }
 
-/** The result of a call, of any kind. */
+/** The result of any call. */
 export type FolderAnswer = FolderAnswers[FolderCall["method"]];
 
-/** Calls of one thread to the owner of the folders, in order. `tier` counts the tiers from 0. */
+/** Calls of one thread to the owner of the folders, in order. `tier` is the tier's index, from 0. */
 export interface ToOwner {
   readonly calls: readonly { readonly id: number; readonly tier: number; readonly call: FolderCall }[];
 }
 
-/** A message of the owner to one thread. */
+/** A message from the owner to one thread. */
 export type FromOwner =
   | { readonly kind: "answers"; readonly answers: readonly Answer[] }
   | { readonly kind: "dropped"; readonly tier: number; readonly segment: number }
-  /** Why a folder cannot be used for now; undefined if it can. */
+  /** `trouble`: the reason why the folder is unusable; undefined while it is usable. */
   | { readonly kind: "trouble"; readonly tier: number; readonly trouble: string | undefined };
 
-/** How one call ended. */
+/** The outcome of one call. */
 export type Answer =
   | { readonly id: number; readonly value: FolderAnswer }
   | { readonly id: number; readonly failure: Failure };

@@ -3,17 +3,17 @@ import { failureOf, type Port } from "../../core/threads.ts";
 import type { FolderKeeper } from "./folder_keeper.ts";
 import type { Answer, FolderAnswer, FolderCall, FromOwner, ToOwner } from "./folder_line.ts";
 
-/** The owner's side of the lines to all threads that use its folders. */
+/** The owner's side of the connections to all threads that use its folders. */
 export class StoreServer {
   readonly #folders: readonly (FolderKeeper | undefined)[];
   readonly #lines = new Set<Line>();
 
-  /** By the number of the tier; undefined where a tier has no folder. */
+  /** `folders`: by the index of the tier; undefined for a tier without a folder. */
   constructor(folders: readonly (FolderKeeper | undefined)[]) {
     this.#folders = folders;
   }
 
-  /** Serves one thread until the port closes or the function that it returns is called. */
+  /** Serves one thread until the port closes or the returned function is called. */
   attach(port: Port<FromOwner, ToOwner>): () => void {
     const line = new Line(port, this.#folders);
     this.#lines.add(line);
@@ -27,7 +27,7 @@ export class StoreServer {
     return detach;
   }
 
-  /** Tells all threads that a segment's file is gone, or whether a folder can be used. */
+  /** Notifies all threads that a segment's file was removed, or that a folder has become unusable or usable. */
   tell(message: FromOwner & { readonly kind: "dropped" | "trouble" }): void {
     for (const line of this.#lines) line.send(message);
   }
@@ -36,7 +36,7 @@ export class StoreServer {
 class Line {
   readonly #port: Port<FromOwner, ToOwner>;
   readonly #folders: readonly (FolderKeeper | undefined)[];
-  /** All answers of one turn go in one message. */
+  /** Sends all answers of one turn of the event loop in one message. */
   readonly #answers = new Batch<Answer>((answers) => this.send({ kind: "answers", answers }));
   #ended = false;
 

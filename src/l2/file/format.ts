@@ -2,39 +2,39 @@ import { crc32 } from "node:zlib";
 import { VitrineError } from "../../core/errors.ts";
 import { isPackedHeaders, type ObjectMeta } from "../../core/object.ts";
 import type { ObjectKey } from "../../core/key.ts";
-/** Payload bytes under one checksum: the unit of reading and verifying. */
+/** Payload bytes covered by one checksum: the unit of reading and verifying. */
 export const BLOCK_BYTES: number = 1024 * 1024;
 
 /** Bytes of the fixed footer at the end of every object file. */
 export const FOOTER_BYTES = 28;
 
-/** "VTR0", little-endian: the magic of version n is this with n in its highest byte's lower half. */
+/** "VTR0", little-endian. The magic of version n adds n to the highest byte, so it reads "VTRn". */
 const MAGIC = 0x30525456;
 const VERSION_UNIT = 0x01000000;
 
 /**
- * 1 has no kept headers, and is what 0.1.0 writes and reads; 2 has them in its metadata. A file has the lowest version
- * that can say what it holds.
+ * The highest version that this code reads. Version 1 has no kept headers and is what 0.1.0 reads and writes; version 2
+ * has them in its metadata. A file gets the lowest version that can represent its content.
  */
 const KNOWN_VERSIONS = 2;
 
-/** What an object file says about itself. */
+/** An object's key and metadata, as an object file stores them. */
 export interface StoredObject {
   readonly key: ObjectKey;
   readonly meta: ObjectMeta;
 }
 
-/** Everything in an object file except the payload, checked. */
+/** Everything in an object file except the payload, verified. */
 export interface Tail extends StoredObject {
-  /** CRC-32 of block `index` of the payload. */
+  /** Returns the CRC-32 of block `index` of the payload. */
   blockCrc(index: number): number;
 }
 
 /**
- * Block table, metadata and footer: what follows the payload in a file.
+ * Encodes the block table, metadata and footer, which follow the payload in a file.
  * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of
- * the footer before it u32; all little-endian. Whatever a later version changes, its last 28 bytes begin with its magic
- * and end with their CRC-32, so that it is told from damage.
+ * the preceding footer bytes u32; all little-endian. In every later version the last 28 bytes must begin with its magic
+ * and end with their CRC-32, so that a newer file can be told apart from a damaged one.
  */
 export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify({ ...object.key, ...object.meta }));
@@ -54,8 +54,8 @@ export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): 
 }
 
 /**
- * Length of the tail of a file that is `fileBytes` long, read off `bytes`, which end where the file ends; undefined if
- * there is no sound footer. Throws tier_failed if a later version of Vitrine wrote it.
+ * Returns the length of the tail of a file of `fileBytes` bytes; undefined if the footer is not valid. `bytes` end at
+ * the end of the file. Throws tier_failed if a later version of Vitrine wrote the file.
  */
 export function tailLength(bytes: Uint8Array, fileBytes: number): number | undefined {
   if (bytes.length < FOOTER_BYTES) return undefined;
@@ -72,8 +72,8 @@ export function tailLength(bytes: Uint8Array, fileBytes: number): number | undef
 }
 
 /**
- * The tail of a file that is `fileBytes` long; `bytes` end where the file ends and hold at least the tail. undefined if
- * anything in it is damaged. Throws as tailLength does.
+ * Decodes the tail of a file of `fileBytes` bytes; undefined if any of it is damaged. `bytes` end at the end of the
+ * file and include at least the tail. Throws like tailLength.
  */
 export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefined {
   const length = tailLength(bytes, fileBytes);
@@ -87,7 +87,7 @@ export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefin
   return { ...object, blockCrc: (index) => view.getUint32(index * 4, true) };
 }
 
-/** Key and metadata from their JSON; undefined if anything in it cannot be. */
+/** Parses key and metadata from JSON; undefined if any of it is invalid. */
 export function parseObject(json: Uint8Array): StoredObject | undefined {
   const raw = parseJson(new TextDecoder().decode(json));
   const meta = parseMeta(raw);
@@ -97,8 +97,8 @@ export function parseObject(json: Uint8Array): StoredObject | undefined {
 }
 
 /**
- * Metadata from its JSON; undefined if it is no object, a field that must be a number is none, or headers could break
- * out of a field.
+ * Parses metadata from JSON; undefined if it is not an object, if a numeric field is not a number, or if a header could
+ * break out of its field.
  */
 export function parseMeta(raw: unknown): ObjectMeta | undefined {
   if (typeof raw !== "object" || raw === null) return undefined;

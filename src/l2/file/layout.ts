@@ -7,14 +7,14 @@ const UNLOGGED_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}$/;
 const SEGMENT_NAME = /^[0-9a-f]{12}\.segment$/;
 const TEMP_SUFFIX = ".tmp";
 
-/** Where things lie in an adapter's folder. Raw keys never appear in a path. */
+/** The paths in an adapter's folder. Raw keys never appear in a path. */
 export class Layout {
   readonly root: string;
   readonly indexPath: string;
   readonly lockPath: string;
-  /** A file that only takes room, to be removed when the disk is full. */
+  /** A file that only takes up room, to be removed when the disk is full. */
   readonly reservePath: string;
-  /** The folder of files that are being written. */
+  /** The folder of unfinished files. */
   readonly incomingPath: string;
   /** The folder of the segment files. */
   readonly segmentsPath: string;
@@ -33,25 +33,25 @@ export class Layout {
   }
 
   /**
-   * The file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base 36,
-   * ".object".
+   * Returns the file name of one version of an object: SHA-256 of tenant, NUL and key in hex, "-", the version in base
+   * 36, ".object".
    */
   objectName(key: ObjectKey, version: number): string {
     const hash = createHash("sha256").update(`${key.tenant}\0${key.key}`).digest("hex");
     return `${hash}-${version.toString(36)}.object`;
   }
 
-  /** Whether a file could have been named by `objectName`. */
+  /** True if `objectName` could have produced this name. */
   isObjectName(fileName: string): boolean {
     return FILE_NAME.test(fileName);
   }
 
-  /** Whether a file has a name that 0.1.0 gave, which had no segments: the name of today without ".object". */
+  /** True for an object file name of 0.1.0, which had no segments: today's name without ".object". */
   isUnloggedName(fileName: string): boolean {
     return UNLOGGED_NAME.test(fileName);
   }
 
-  /** Whether a file is an unfinished write. */
+  /** True for the file of an unfinished write. */
   isTempName(fileName: string): boolean {
     return fileName.endsWith(TEMP_SUFFIX);
   }
@@ -76,12 +76,12 @@ export class Layout {
     return join(this.segmentsPath, `${id.toString(16).padStart(12, "0")}.segment`);
   }
 
-  /** The number of a segment by its file name; undefined if it is no segment. */
+  /** Returns the number of a segment file; undefined for other names. */
   segmentId(name: string): number | undefined {
     return SEGMENT_NAME.test(name) ? Number.parseInt(name.slice(0, 12), 16) : undefined;
   }
 
-  /** A path nobody else uses, for a file that is being written. */
+  /** Returns a unique path for a file that is being written. */
   tempPath(): string {
     this.#temps += 1;
     return join(this.incomingPath, `${this.#tempStem}-${this.#temps}${TEMP_SUFFIX}`);
@@ -89,8 +89,8 @@ export class Layout {
 }
 
 /**
- * Makes the folders that are always there, durably: a file is no safer than the folder entry that leads to it. What
- * stands in the place of one is moved aside.
+ * Makes the folders that must exist, durably: a file is no safer than the directory entry that leads to it. Anything
+ * else in their place is moved aside.
  */
 export function makeFolders(layout: Layout): void {
   makeFolder(join(layout.root, "objects"));
@@ -98,7 +98,7 @@ export function makeFolders(layout: Layout): void {
   makeFolder(layout.segmentsPath);
 }
 
-/** Makes a folder, and those above it, durably; nothing if it is there. What stands in its place is moved aside. */
+/** Makes a folder and its parents, durably; does nothing if it exists. Anything else in its place is moved aside. */
 export function makeFolder(path: string): void {
   setAside(path, "folder");
   const first = mkdirSync(path, { recursive: true });
@@ -110,8 +110,8 @@ export function makeFolder(path: string): void {
 }
 
 /**
- * Moves what is neither missing nor of the wanted kind (a folder called index.sqlite, a pipe called lock.sqlite) to a
- * name of its own: it may be somebody's.
+ * Renames anything of the wrong kind at this path (a folder called index.sqlite, a pipe called lock.sqlite) to a unique
+ * name. It is not deleted, because it may be somebody's data.
  */
 export function setAside(path: string, wanted: "file" | "folder"): void {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
@@ -120,7 +120,7 @@ export function setAside(path: string, wanted: "file" | "folder"): void {
   renameSync(path, `${path}.aside-${Date.now()}`);
 }
 
-/** The names of the plain files in a folder; none if there is no such folder. */
+/** Returns the names of the regular files in a folder; none if there is no such folder. */
 export function fileNames(path: string): readonly string[] {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
   return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);

@@ -1,17 +1,17 @@
 import type { Disk, DiskFile } from "./disk.ts";
 import type { Layout } from "./layout.ts";
 
-/** Segment files that stay open at most. */
+/** Maximum number of open segment files. */
 const MAX_OPEN = 64;
 
 interface OpenSegment {
   readonly file: Promise<DiskFile | undefined>;
-  /** Reads that run. */
+  /** Number of running reads. */
   readers: number;
   isForgotten: boolean;
 }
 
-/** Reads records out of segments, whose files stay open between reads. Nothing blocks. */
+/** Reads records from segments, whose files stay open between reads. Nothing blocks. */
 export class SegmentReader {
   readonly #disk: Disk;
   readonly #layout: Layout;
@@ -22,7 +22,7 @@ export class SegmentReader {
     this.#layout = layout;
   }
 
-  /** `length` bytes of a segment; undefined if the file is not there or shorter. */
+  /** Reads `length` bytes of a segment; undefined if the file is missing or too short. */
   async read(segment: number, offset: number, length: number): Promise<Uint8Array | undefined> {
     const open = this.#segment(segment);
     open.readers += 1;
@@ -40,7 +40,7 @@ export class SegmentReader {
     }
   }
 
-  /** The segment is gone: its file is closed with its last reader, so that its room comes free. */
+  /** Closes a removed segment's file after its last read, so that its disk space is freed. */
   forget(segment: number): void {
     const open = this.#open.get(segment);
     if (open === undefined) return;
@@ -68,14 +68,14 @@ export class SegmentReader {
       isForgotten: false,
     };
     this.#open.set(segment, open);
-    // A segment that was not there when it was asked for may have been a failure of the disk: it is looked for again.
+    // A missing file may be a passing failure of the disk, so the next read opens it again.
     void open.file.then((file) => file === undefined && this.forget(segment), () => this.forget(segment));
     return open;
   }
 
   async #closeUnused(open: OpenSegment): Promise<void> {
     if (!open.isForgotten || open.readers > 0) return;
-    open.readers = Number.NaN; // Only once.
+    open.readers = Number.NaN; // Closes it only once.
     const file = await open.file;
     await file?.close();
   }

@@ -9,8 +9,8 @@ import type { FolderOwner, TierContext, TierPlan } from "../kind.ts";
 import type { TierUrl } from "../url.ts";
 
 /**
- * `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk), `fsync` (on
- * | off, default on).
+ * Parses `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk),
+ * `fsync` (on | off, default on).
  */
 export function planFileUrl(url: TierUrl): TierPlan {
   if (url.path === "") throw new VitrineError("bad_request", "Reading an L2 URL: file: needs a folder");

@@ -5,24 +5,24 @@ import type { StoreSource } from "../adapter.ts";
 import { type DiskFile, errorCode } from "./disk.ts";
 import { BLOCK_BYTES, encodeTail } from "./format.ts";
 import { crc32 } from "node:zlib";
-/** Chunks below this are gathered into writes of this size. */
+/** Smaller chunks are gathered into writes of this size. */
 const GATHER_BYTES = 1024 * 1024;
 
-/** Where a writer gets its room. */
+/** Reserves room for a writer. */
 export interface WriterRoom {
-  /** Holds `bytes` more; returns what is held now. Throws no_room. */
+  /** Reserves `bytes` more; returns the new total. Throws no_room. */
   hold(bytes: number, heldBytes: number): Promise<number>;
-  /** The disk is full: frees about so many bytes; false if nothing was left to free. */
+  /** Frees about `bytes` on a full disk; returns false if nothing was left to free. */
   relieve(bytes: number): Promise<boolean>;
 }
 
-/** What was written. */
+/** A written object. */
 export interface Written {
   readonly meta: ObjectMeta;
   readonly fileBytes: number;
 }
 
-/** Writes one object file, holding its room. After any outcome `heldBytes` is what must be released. */
+/** Writes one object file and reserves room for it. After any outcome the caller must release `heldBytes`. */
 export class ObjectWriter {
   readonly #file: DiskFile;
   readonly #room: WriterRoom;
@@ -47,8 +47,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Payload, then block table, metadata and footer. Throws what the source throws, no_room, tier_failed if bytes and
-   * metadata disagree, and node:fs errors.
+   * Writes the payload, then block table, metadata and footer. Throws what the source throws, no_room, tier_failed if
+   * bytes and metadata disagree, and node:fs errors.
    */
   async write(key: ObjectKey, source: StoreSource): Promise<Written> {
     try {
@@ -69,7 +69,10 @@ export class ObjectWriter {
     }
   }
 
-  /** Holds room for what is there, and refuses what can never fit before anything is evicted for it. */
+  /**
+   * Reserves room for a source that is in memory. For other sources it rejects a size that can never fit, before
+   * anything is evicted.
+   */
   async #begin(key: ObjectKey, { sizeBytes = 0, atHand }: StoreSource): Promise<void> {
     this.#announcedBytes = sizeBytes;
     if (atHand === undefined) {
@@ -90,7 +93,7 @@ export class ObjectWriter {
     );
   }
 
-  /** A chunk is only valid until the next one is asked for: it is copied or written before this returns. */
+  /** The chunk is valid only until the next one is requested, so it is copied or written before this returns. */
   async #put(chunk: Uint8Array): Promise<void> {
     const isLarge = chunk.length >= GATHER_BYTES;
     if (isLarge || this.#gatheredBytes + chunk.length > WRITE_BUFFER_BYTES) await this.#flushGathered();
@@ -113,7 +116,7 @@ export class ObjectWriter {
     try {
       await this.#file.write(bytes, this.#flushedBytes);
     } catch (error) {
-      // The disk itself is full, whatever our own limit says: give it what is not needed, once.
+      // The disk itself is full, regardless of the limit: free some room and try once more.
       if (errorCode(error) !== "ENOSPC" || !await this.#room.relieve(Math.max(bytes.length * 2, 8 * BLOCK_BYTES))) {
         throw error;
       }
@@ -123,7 +126,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Room for `end` bytes, and ahead of them at most as much again: what is announced and does not come evicts nothing.
+   * Reserves room for `end` bytes, and ahead of them at most as much again: a size that is announced but never arrives
+   * evicts nothing.
    */
   async #hold(end: number): Promise<void> {
     const wanted = Math.max(end, Math.min(2 * end, this.#announcedBytes));
@@ -131,31 +135,31 @@ export class ObjectWriter {
   }
 }
 
-/** Bytes of a buffer: of one write, and a usual tail that follows it. */
+/** Size of a write buffer: one write and the usual tail after it. */
 export const WRITE_BUFFER_BYTES: number = 1024 * 1024 + 4096;
-/** Kept for the next ones; those of more stores at a time are left to the garbage collector. */
+/** Maximum number of free buffers; the rest is left to the garbage collector. */
 const KEPT = 8;
 
-/** Buffers in which writes gather, used again: fresh ones would pile up as garbage (docs/RUNTIMES.md). */
+/** A pool of write buffers: new ones would pile up as garbage (docs/RUNTIMES.md). */
 export class WriteBuffers {
   readonly #free: Uint8Array[] = [];
 
-  /** A buffer of WRITE_BUFFER_BYTES with anything in it, to be given back. */
+  /** Returns a buffer of WRITE_BUFFER_BYTES with arbitrary content; return it with `give`. */
   take(): Uint8Array {
     return this.#free.pop() ?? new Uint8Array(WRITE_BUFFER_BYTES);
   }
 
-  /** Takes back what nothing reads or writes any more. */
+  /** Returns a buffer that nothing reads or writes any more. */
   give(buffer: Uint8Array): void {
     if (this.#free.length < KEPT) this.#free.push(buffer);
   }
 }
 
-/** The CRC-32 of each block of a payload, and of the whole, in one pass over the bytes. */
+/** Computes the CRC-32 of each block of a payload, and of the whole, in one pass. */
 export class BlockChecksums {
   readonly #shift = new ZeroBytes();
   readonly #full: number[] = [];
-  /** Of all full blocks together. */
+  /** The CRC-32 of all full blocks together. */
   #fullCrc = 0;
   #fillBytes = 0;
   #fillCrc = 0;
@@ -170,12 +174,12 @@ export class BlockChecksums {
     }
   }
 
-  /** Of each block so far, a last one that is not full included. */
+  /** The CRC-32 of each block so far, including a partial last one. */
   get blocks(): readonly number[] {
     return this.#fillBytes === 0 ? this.#full : [...this.#full, this.#fillCrc];
   }
 
-  /** Of all bytes so far. */
+  /** The CRC-32 of all bytes so far. */
   get whole(): number {
     return (this.#shift.behind(this.#fullCrc, this.#fillBytes) ^ this.#fillCrc) >>> 0;
   }
@@ -188,19 +192,19 @@ export class BlockChecksums {
   }
 }
 
-/** CRC-32's polynomial, its lowest bit the highest power. */
+/** CRC-32's polynomial, bit-reversed: the lowest bit is the highest power. */
 const POLYNOMIAL = 0xedb88320;
 
-/** A CRC-32 moved on by zero bytes, as zlib's crc32_combine does it: by matrices over GF(2) for powers of two. */
+/** Extends a CRC-32 by zero bytes as zlib's crc32_combine does, with matrices over GF(2) for powers of two. */
 class ZeroBytes {
-  /** For one bit, then two, four and so on: column `n` is what becomes of bit `n`. */
+  /** The matrices for 1, 2, 4, … zero bits; column `n` is the image of bit `n`. */
   readonly #matrices: Uint32Array[] = [
     Uint32Array.from({ length: 32 }, (_, bit) => bit === 0 ? POLYNOMIAL : 2 ** (bit - 1)),
   ];
 
   behind(crc: number, zeroBytes: number): number {
     let moved = crc;
-    // From bytes to bits: three powers of two on.
+    // Starts at power 3: one byte is eight bits.
     for (let left = zeroBytes, power = 3; left > 0; left = Math.floor(left / 2), power += 1) {
       if (left % 2 === 1) moved = product(this.#matrix(power), moved);
     }

@@ -15,50 +15,48 @@ import {
 import { errorCode } from "../disk.ts";
 import { makeFolder } from "../layout.ts";
 
-/** How much a file system holds. */
+/** Capacity and free space of a file system. */
 export interface DiskSpace {
   readonly capacityBytes: number;
-  /** What an ordinary user may still write. */
+  /** Bytes available to an unprivileged user. */
   readonly freeBytes: number;
 }
 
 /**
- * The file system as the thread that owns a folder uses it: every call blocks. Tests put a failing or a forgetful one
- * in its place. Errors are those of node:fs.
+ * The file system as the thread that owns a folder uses it; every call blocks. Tests substitute one that fails or loses
+ * unsynced data. Errors are those of node:fs.
  */
 export interface BlockingDisk {
-  /** A new file, open for appending and reading; it must not exist. */
+  /** Creates a file for writing and reading; it must not exist. */
   create(path: string): number;
-  /** An existing file, open for reading; undefined if there is none. */
+  /** Opens a file for reading; undefined if it does not exist. */
   open(path: string): number | undefined;
-  /** Writes all of the buffers, one behind the other, at `position`. */
+  /** Writes all buffers, one after the other, at `position`. */
   write(file: number, buffers: readonly Uint8Array[], position: number): void;
-  /** Fills `into` as far as the file goes; returns how many bytes there were. */
+  /** Fills `into` until the end of the file; returns the number of bytes read. */
   read(file: number, into: Uint8Array, position: number): number;
   truncate(file: number, length: number): void;
-  /** Brings a file's content onto stable storage. */
+  /** Writes a file's content to stable storage. */
   sync(file: number): void;
-  /** The same for a file by its path. */
+  /** Like `sync`, for a file by its path. */
   syncPath(path: string): void;
   close(file: number): void;
   rename(from: string, to: string): void;
-  /** Makes a folder, durably; nothing if it is there. */
+  /** Makes a folder, durably; does nothing if it exists. */
   makeFolder(path: string): void;
-  /** Removes a file; no error if there is none. */
+  /** Removes a file; does nothing if it does not exist. */
   remove(path: string): void;
   /** Makes new names, renames and removals in a folder durable. */
   syncFolder(path: string): void;
-  /**
-   * How full the file system is that a path lies on; undefined if it does not say, as some network file systems do not.
-   */
+  /** Returns the space on a path's file system; undefined if it is unknown, as on some network file systems. */
   space(path: string): DiskSpace | undefined;
-  /** The names in a folder. */
+  /** Returns the names in a folder. */
   names(path: string): readonly string[];
-  /** Length of a file in bytes; undefined if there is none. */
+  /** Returns the length of a file in bytes; undefined if it does not exist. */
   size(path: string): number | undefined;
 }
 
-/** The most buffers that one call of writev takes on Linux. */
+/** Maximum number of buffers in one call of writev on Linux. */
 const MAX_BUFFERS = 1024;
 
 /** The real file system. */
@@ -109,7 +107,7 @@ function syncPath(path: string): void {
   }
 }
 
-/** Writes buffers whole, also where the kernel takes a part of them; returns their bytes. */
+/** Writes all buffers, even if the kernel takes only a part at a time; returns the number of bytes. */
 function writeAll(file: number, buffers: readonly Uint8Array[], position: number): number {
   const total = buffers.reduce((sum, bytes) => sum + bytes.length, 0);
   let left = buffers;
@@ -121,7 +119,7 @@ function writeAll(file: number, buffers: readonly Uint8Array[], position: number
   return total;
 }
 
-/** What is left of the buffers behind their first `count` bytes. */
+/** Returns the buffers without their first `count` bytes. */
 function without(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   const left: Uint8Array[] = [];
   let skip = count;
@@ -144,7 +142,7 @@ function unlessMissing<T>(call: () => T): T | undefined {
   }
 }
 
-/** The disk, but with nothing synced. */
+/** Returns the same disk with every sync as a no-op. */
 export function withoutSync(disk: BlockingDisk): BlockingDisk {
   return { ...disk, sync: () => {}, syncPath: () => {}, syncFolder: () => {} };
 }

@@ -3,22 +3,22 @@ import type { ObjectIndex } from "./index.ts";
 import type { Reclaim } from "./reclaim.ts";
 import type { Removals } from "./removals.ts";
 
-/** A clear that goes on: what it takes away, by the order of ids, is out of sight already. */
+/** A running clear. The entries that it will remove, selected by id, are hidden already. */
 export interface Clear {
-  /** undefined: of all tenants. */
+  /** Undefined: all tenants. */
   readonly tenant: string | undefined;
-  /** The highest id that there was when it began. */
+  /** The highest id when the clear began. */
   readonly lastId: number;
-  /** Everything up to this id has been removed. */
+  /** All entries up to this id have been removed. */
   doneId: number;
-  /** What has been removed, by tenant. */
+  /** The removed objects and their bytes, by tenant. */
   readonly removed: Map<string, { readonly keys: number; readonly bytes: number }>;
 }
 
-/** Entries that are removed in one step: others get their turn in between. */
+/** Maximum number of entries that are removed in one step; other calls run in between. */
 const SLICE = 128;
 
-/** The clears that go on. What one of them is about to remove is seen by nobody. */
+/** The running clears. Entries that one of them will remove are hidden from all readers. */
 export class Clears {
   readonly #index: ObjectIndex;
   readonly #removals: Removals;
@@ -31,25 +31,28 @@ export class Clears {
     this.#reclaim = parts.reclaim;
   }
 
-  /** `lastId`: what ObjectIndex.beginClear has given. */
+  /** `lastId`: the result of ObjectIndex.beginClear. */
   begin(tenant: string | undefined, lastId: number): Clear {
     const clear = { tenant, lastId, doneId: 0, removed: new Map() };
     this.#running.add(clear);
     return clear;
   }
 
-  /** A clear has removed everything, or has failed: then what is left is seen again, until the next start. */
+  /**
+   * Ends a clear that has removed everything or has failed. After a failure its remaining entries are visible again
+   * until the next start, which removes them.
+   */
   end(clear: Clear): void {
     this.#running.delete(clear);
   }
 
-  /** Any clear that goes on. */
+  /** Any running clear. */
   get first(): Clear | undefined {
     const [first] = this.#running;
     return first;
   }
 
-  /** Removes some of what a clear has put out of sight; false if nothing was left. */
+  /** Removes some of a clear's entries; returns false if none was left. */
   step(clear: Clear): boolean {
     const { tenant, doneId: after, lastId: last } = clear;
     if (after >= last) return false;
@@ -68,12 +71,12 @@ export class Clears {
     return rows.length > 0;
   }
 
-  /** Whether an entry is out of sight. */
+  /** True if a running clear hides the entry. */
   isHidden(row: IndexRow): boolean {
     return this.#of(row) !== undefined;
   }
 
-  /** Entries of a tenant up to this id are out of sight. */
+  /** Returns the id up to which entries of a tenant are hidden. */
   hiddenUpTo(tenant: string): number {
     let last = 0;
     for (const clear of this.#running) {
@@ -82,7 +85,7 @@ export class Clears {
     return last;
   }
 
-  /** An entry that was out of sight is gone, by whomever. */
+  /** Counts a hidden entry as removed by its clear, whatever removed it. */
   count(row: IndexRow): void {
     const removed = this.#of(row)?.removed;
     const sum = removed?.get(row.key.tenant) ?? { keys: 0, bytes: 0 };

@@ -17,7 +17,7 @@ import type { Space } from "./space.ts";
 import type { Change } from "../store_calls.ts";
 import type { Clears } from "./clears.ts";
 
-/** What Commits is made of. */
+/** Options of Commits. */
 export interface CommitsOptions {
   readonly tier: string;
   readonly index: ObjectIndex;
@@ -33,7 +33,7 @@ export interface CommitsOptions {
   readonly publish: Publish<EventMap>;
 }
 
-/** A change that somebody waits for. */
+/** A requested change and its promise. */
 export interface PendingChange {
   readonly change: Change;
   readonly resolve: (existed: boolean) => void;
@@ -41,25 +41,25 @@ export interface PendingChange {
 }
 
 interface Outcome {
-  /** What the key had before; undefined if it had nothing. */
+  /** The key's previous entry; undefined if there was none. */
   readonly old: IndexRow | undefined;
   readonly reason: "replaced" | "deleted" | "corrupt" | "cleared";
 }
 
-/** A change with its record, which is empty if it needs none, and the record's place behind the start of the batch. */
+/** A change with its record, which is empty if it needs none, and the record's offset from the start of the batch. */
 interface Planned extends PendingChange {
   readonly record: readonly Uint8Array[];
-  /** Room that is held for the record until all records of the batch are written. */
+  /** Room reserved for the record until all records of the batch are written. */
   readonly heldBytes: number;
-  /** The final name of a file that has been renamed to it. */
+  /** The final name of a file that was renamed to it; "" if the change has no file. */
   readonly name: string;
   offset: number;
 }
 
 /**
- * Makes many changes in one step: their records in one write, one fdatasync for all that must be durable, one
- * transaction of the index. Readers see all of a batch or nothing of it. If a step fails, the whole batch fails and the
- * folder is as it was.
+ * Commits many changes in one step: one write for their records, one fdatasync if any must be durable, and one
+ * transaction of the index. Readers see the whole batch or nothing of it. If a step fails, the whole batch fails and
+ * the folder is as it was before.
  */
 export class Commits {
   readonly #options: CommitsOptions;
@@ -68,7 +68,7 @@ export class Commits {
     this.#options = options;
   }
 
-  /** Makes the changes, in order, and tells each how it ended; never throws. */
+  /** Commits the changes in order and settles the promise of each; never throws. */
   commit(batch: readonly PendingChange[]): void {
     const planned = batch.map((pending) => this.#plan(pending)).filter((plan) => plan !== undefined);
     if (planned.length === 0) return;
@@ -84,7 +84,10 @@ export class Commits {
     }
   }
 
-  /** What one change alone can fail at: its room, its file. undefined if it did, and was told so. */
+  /**
+   * Reserves room for a change's record and renames its file. If that fails, only this change is rejected, and the
+   * result is undefined.
+   */
   #plan(pending: PendingChange): Planned | undefined {
     const { space, segments } = this.#options;
     const { change } = pending;
@@ -104,7 +107,7 @@ export class Commits {
     }
   }
 
-  /** Holds room for a record; one may not take the room of another. A tombstone takes what it needs: it makes room. */
+  /** Reserves room for a record, so that no other takes it. A tombstone needs no reservation, because it frees room. */
   #hold(change: Change, bytes: number): number {
     try {
       return bytes === 0 ? 0 : this.#options.space.hold(bytes, 0);
@@ -173,7 +176,7 @@ export class Commits {
     );
   }
 
-  /** Writes the records of a batch; once more after an eviction if the disk is full. */
+  /** Writes the records of a batch; tries again after an eviction if the disk is full. */
   #append(planned: readonly Planned[]): Appended | undefined {
     const { segments, space } = this.#options;
     const buffers = planned.flatMap(({ record }) => record);
@@ -193,7 +196,7 @@ export class Commits {
     try {
       disk.rename(change.tempPath, path);
     } catch (error) {
-      // The first object in its folder, or somebody has put something else in its place.
+      // The folder does not exist yet, or something else is in its place.
       if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
       disk.makeFolder(layout.folderOf(name));
       disk.rename(change.tempPath, path);
@@ -201,7 +204,7 @@ export class Commits {
     return name;
   }
 
-  /** One change in the index. */
+  /** Applies one change to the index. */
   #apply({ change, record, offset, name }: Planned, appended: Appended | undefined): Outcome {
     const { index } = this.#options;
     if (change.kind === "damaged") {
@@ -222,12 +225,12 @@ export class Commits {
     return { old, reason: this.#reasonOf(old, "replaced") };
   }
 
-  /** What a clear has put out of sight is gone by that clear, whoever removes it. */
+  /** Returns "cleared" for an entry that a clear has hidden, and `reason` for others. */
   #reasonOf(old: IndexRow | undefined, reason: Outcome["reason"]): Outcome["reason"] {
     return old !== undefined && this.#options.clears.isHidden(old) ? "cleared" : reason;
   }
 
-  /** What follows a transaction: live bytes, and files that are no longer needed. */
+  /** Updates the live bytes after a transaction and removes files that are no longer needed. */
   #settle(planned: readonly Planned[], outcomes: readonly Outcome[], appended: Appended | undefined): void {
     const { segments, removals, reclaim } = this.#options;
     for (const [at, { change, record, name }] of planned.entries()) {
@@ -235,15 +238,16 @@ export class Commits {
       if (change.kind === "record" || change.kind === "file") segments.addLive(appended?.id ?? 0, lengthOf(record));
       if (old === undefined) continue;
       reclaim.removed(old);
-      // A file of the same version was renamed over.
+      // A file with the same name has just been replaced by the rename.
       if (old.file?.name !== name) removals.removeFiles([old]);
     }
   }
 }
 
 /**
- * The record that a change appends. A deletion ends earlier records by a tombstone: also those that the index has
- * evicted, and would find again if it had to be built anew. What is damaged is found damaged again.
+ * Returns the record that a change appends. A tombstone ends all earlier records of its key, including those whose
+ * objects were evicted from the index: a rebuild of the index would find them again. A damaged object needs no record,
+ * because a rebuild finds it damaged again.
  */
 function recordOf(change: Change, hasSegments: boolean): readonly Uint8Array[] {
   if (change.kind === "record") {

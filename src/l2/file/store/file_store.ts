@@ -24,49 +24,48 @@ import { Space } from "./space.ts";
 import type { Change, StoreCalls } from "../store_calls.ts";
 import { type Clear, Clears } from "./clears.ts";
 
-/** Settings of a FileStore. */
+/** Options of a FileStore. */
 export interface FileStoreOptions {
   /** The tier's name. */
   readonly name: string;
   readonly path: string;
   /**
-   * Bytes of segments and object files at most, half-written ones included; 0 = no limit; undefined = a share of the
-   * disk.
+   * Maximum bytes of segments and object files, including unfinished ones; 0: no limit; undefined: a share of the disk.
    */
   readonly limitBytes: number | undefined;
-  /** false: nothing is synced. Faster; an acknowledged object survives kill -9, but not power loss. */
+  /** False: nothing is synced. Faster; an acknowledged object survives kill -9, but not power loss. */
   readonly sync: boolean;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Whether the folder is made if it is not there (default). */
+  /** True if the folder is created when it does not exist (default). */
   readonly mayMake?: boolean | undefined;
-  /** Default: nobody is told. */
+  /** Default: none. */
   readonly onRemoved?: TierRemovalListener | undefined;
-  /** Told of every segment whose file is gone. Default: nobody is. */
+  /** Called with each segment whose file was removed. Default: none. */
   readonly onSegmentDropped?: ((segment: number) => void) | undefined;
   /** Default: the real file system. */
   readonly disk?: BlockingDisk | undefined;
-  /** A segment is full at this length (default: by the limit). */
+  /** Length at which a segment is full (default: depends on the limit). */
   readonly segmentBytes?: number | undefined;
 }
 
 const MIB = 1024 * 1024;
 const MIN_SEGMENT_BYTES = 4096;
 const MAX_SEGMENT_BYTES = 16 * MIB;
-/** The most changes in one commit, and the most bytes of their records. */
+/** Maximum number of changes in one commit, and maximum bytes of their records. */
 const MAX_BATCH = 512;
 const MAX_BATCH_BYTES = 8 * MIB;
-/** How long changes for which nobody waits may gather. */
+/** Milliseconds for which changes that need not be durable may gather. */
 const GATHER_MS = 2;
-/** Expired objects that are removed at once: others get their turn in between. */
+/** Maximum number of expired objects that are removed at once; other calls run in between. */
 const SLICE = 128;
 
 /**
- * Objects in a folder, small ones in segments and large ones in files, for one thread that owns it. Every call blocks
- * as long as the disk takes.
+ * Stores objects in a folder, small ones in segments and large ones in files, for the one thread that owns it. Calls
+ * block for disk operations.
  */
 export class FileStore implements StoreCalls {
-  /** What was found when the folder was opened. */
+  /** The result of the recovery when the folder was opened. */
   readonly recovery: Recovery;
   readonly #calls: Calls;
   readonly #options: FileStoreOptions;
@@ -83,13 +82,13 @@ export class FileStore implements StoreCalls {
   readonly #clears: Clears;
   readonly #batchBytes: number;
   #pending: PendingChange[] = [];
-  /** Keys that a pending change is about: whoever asks for one of them afterwards must see the change. */
+  /** Keys of pending changes: later calls for one of them must see the change. */
   #pendingKeys: Set<string> = new Set();
   #timer: { readonly cancel: () => void; readonly isUrgent: boolean } | undefined;
 
   /**
-   * Opens the folder, recovering what a crash left behind. Throws tier_failed if it cannot be used, e.g. because
-   * another process uses it.
+   * Opens the folder and recovers from a crash. Throws tier_failed if it cannot be used, e.g. because another process
+   * uses it.
    */
   constructor(options: FileStoreOptions) {
     const { name, path, clock, publish, disk = systemDisk } = options;
@@ -140,12 +139,12 @@ export class FileStore implements StoreCalls {
     }
   }
 
-  /** Why the folder is of no use any more: others removed, replaced or unmounted it; undefined if it is as it was. */
+  /** The reason why the folder is lost: it was removed, replaced or unmounted from outside; undefined if it was not. */
   get lost(): string | undefined {
     return this.#identity.change();
   }
 
-  /** Why the folder cannot be used for now, or undefined. */
+  /** The reason why the folder is not writable; undefined if it is. */
   get trouble(): string | undefined {
     return writeProtection(this.#layout);
   }
@@ -222,7 +221,7 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  /** The part of `usage` that costs nothing to ask for. */
+  /** The part of `usage` that is cheap. */
   get totals(): Pick<TierUsage, "objects" | "usedBytes" | "limitBytes"> {
     const { usedBytes, limitBytes } = this.#space;
     return { objects: this.#index.totals.objects, usedBytes, limitBytes };
@@ -239,14 +238,11 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  /**
-   * Removes a bounded number of objects whose time is up, and moves the records of one half-empty segment together; to
-   * be called now and then.
-   */
+  /** Removes a bounded number of expired objects and compacts one sparse segment; call it periodically. */
   tidy(): void {
     if (this.#calls.closed) return;
     this.#space.removeExpired(SLICE);
-    // What a clear has put out of sight must not be moved behind its record.
+    // Entries hidden by a clear must not be moved: their records would come after the record of the clear.
     if (this.#clears.first !== undefined) return;
     this.#space.tidy(() => {
       this.#segments.sealIfSparse();
@@ -255,20 +251,20 @@ export class FileStore implements StoreCalls {
     this.#reserve.fill();
   }
 
-  /** Makes what was asked for, syncs and closes. Throws if that fails; then it is closed all the same. */
+  /** Commits the pending changes, syncs and closes. Throws if that fails; the folder is closed all the same. */
   async close(): Promise<void> {
     this.#flush();
     if (!await this.#calls.close()) return;
     try {
       this.#segments.close();
-      // On a full disk the index stays in its log, from which the next start takes it.
+      // On a full disk the index stays in its write-ahead log, and the next start reads it from there.
       if (this.#options.sync) this.#space.tidy(() => this.#index.finish(this.#segments.liveBytes));
     } finally {
       this.#release();
     }
   }
 
-  /** Ends the use of a folder that is lost: what was asked for fails, and nothing is written any more. */
+  /** Stops using a folder that is lost: pending changes fail, and nothing more is written. */
   abandon(why: string): void {
     this.#timer?.cancel();
     for (const { reject } of this.#pending.splice(0)) reject(new VitrineError("tier_failed", `use tier: ${why}`));
@@ -289,13 +285,13 @@ export class FileStore implements StoreCalls {
     const { corrupt } = this.recovery;
     if (corrupt === 0) return;
     const { name: tier, publish } = this.#options;
-    // Whose objects they were cannot be read any more.
+    // The tenants of damaged objects are unknown.
     publish("l2.removed", { tier, tenant: "", reason: "corrupt", keys: corrupt, bytes: 0 });
   }
 
   /**
-   * Writes down that what came before is gone, durably: a rebuild of the index reads the segments in order. The last id
-   * that is meant; undefined if there is nothing.
+   * Records a clear durably in the log, because a rebuild of the index reads the segments in order. Returns the last id
+   * that is cleared; undefined if there is nothing to clear.
    */
   #beginClear(tenant: string | undefined): number | undefined {
     if (this.#segments.areNone) return undefined;
@@ -312,7 +308,7 @@ export class FileStore implements StoreCalls {
     });
   }
 
-  /** Publishes what a clear has removed; returns how many objects that were. */
+  /** Publishes the objects that a clear has removed; returns their number. */
   #cleared({ removed }: Clear): number {
     const { name: tier, publish } = this.#options;
     let count = 0;
@@ -323,7 +319,7 @@ export class FileStore implements StoreCalls {
     return count;
   }
 
-  /** A commit follows, at once if somebody waits for it, else when more may have gathered. */
+  /** Schedules a commit: at once if urgent, otherwise after a moment in which more changes may gather. */
   #schedule(isUrgent: boolean): void {
     if (this.#timer?.isUrgent === true || (this.#timer !== undefined && !isUrgent)) return;
     this.#timer?.cancel();
@@ -362,7 +358,7 @@ export class FileStore implements StoreCalls {
   }
 }
 
-/** Objects up to this size lie in segments; 0 where the limit is too small for segments. */
+/** Returns the maximum size of objects in segments; 0 if the limit is too small for segments. */
 export function recordLimitBytes(limitBytes: number): number {
   return limitBytes === 0 || limitBytes >= 8 * MIB ? 128 * 1024 : 0;
 }

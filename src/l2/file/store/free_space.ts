@@ -4,25 +4,25 @@ import { closeSync, existsSync, openSync, renameSync, rmSync, statfsSync, writeS
 
 const MIB = 1024 * 1024;
 
-/** How old an answer of the file system may be, in milliseconds, as long as there is plenty of room. */
+/** Maximum age of a measurement of the file system, in milliseconds, while there is plenty of room. */
 const FRESH_MS = 250;
-/** Of the capacity of the disk; what a tier keeps free, and takes at most, if it has no limit of its own. */
+/** Shares of the disk's capacity that a tier without a limit of its own keeps free, and uses at most. */
 const KEEP_FREE_SHARE = 1 / 10;
 const DEFAULT_SHARE = 4 / 5;
-/** What a tier with a limit of its own keeps free: enough for its index. */
+/** Share and bytes that a tier with a limit of its own keeps free, whichever is less: enough for its index. */
 const KEEP_FREE_LEAST_SHARE = 1 / 20;
 const KEEP_FREE_LEAST_BYTES = 16 * 1024 * 1024;
 
 /**
- * The limit of a tier that was given none: a share of the disk's capacity; 0 (none) if the file system does not tell
- * it.
+ * Returns the limit of a tier without a limit of its own: a share of the disk's capacity; 0 (none) if the capacity is
+ * unknown.
  */
 export function defaultLimitBytes(capacityBytes: number): number {
-  // Whole MiB, which are easier to read.
+  // Whole MiB are easier to read.
   return Math.floor(capacityBytes * DEFAULT_SHARE / MIB) * MIB;
 }
 
-/** How much a tier may still write before its disk is as full as it may become, whoever fills it. */
+/** Tracks how much a tier may still write before its disk is as full as it may become, whatever fills it. */
 export class FreeSpace {
   readonly #disk: BlockingDisk;
   readonly #path: string;
@@ -36,7 +36,7 @@ export class FreeSpace {
       readonly disk: BlockingDisk;
       readonly path: string;
       readonly clock: Clock;
-      /** Whether the tier's limit was chosen by a person, who then knows the disk: only little is kept free. */
+      /** True if the tier's limit was configured: whoever did it knows the disk, so only little is kept free. */
       readonly hasOwnLimit: boolean;
     },
   ) {
@@ -46,13 +46,14 @@ export class FreeSpace {
     this.#hasOwnLimit = options.hasOwnLimit;
   }
 
-  /** As last seen, less what was taken since; may be negative. Infinity if the file system does not tell. */
+  /** The last measurement, minus the bytes taken since; may be negative. Infinity if the free space is unknown. */
   get headroomBytes(): number {
     return this.#headroomBytes;
   }
 
   /**
-   * Takes `bytes` if there is so much; otherwise returns how many are missing. Asks the file system before it says so.
+   * Takes `bytes` if they are available; otherwise returns the number of missing bytes. Measures again before it
+   * reports any as missing.
    */
   take(bytes: number): number {
     const isPlenty = this.#headroomBytes >= 4 * bytes && this.#clock.monotonicMs() - this.#askedMs < FRESH_MS;
@@ -62,7 +63,7 @@ export class FreeSpace {
     return 0;
   }
 
-  /** Asks the file system. */
+  /** Measures the file system. */
   look(): void {
     const space = this.#disk.space(this.#path);
     this.#askedMs = this.#clock.monotonicMs();
@@ -77,13 +78,13 @@ export class FreeSpace {
 }
 
 const MOST_BYTES = 2 * 1024 * 1024;
-/** Of the disk's capacity, for small disks. */
+/** Share of the disk's capacity, for small disks. */
 const SHARE = 1 / 32;
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * A file that takes room on the disk for no other reason than to be removed when the disk is full, so that the index
- * can note what else is removed.
+ * A file that reserves room on the disk. It is removed when the disk is full, so that the index has room to record
+ * further removals.
  */
 export class Reserve {
   readonly #path: string;
@@ -92,7 +93,7 @@ export class Reserve {
     this.#path = path;
   }
 
-  /** Removes the file; false if it was not there. */
+  /** Removes the file; returns false if there was none. */
   giveUp(): boolean {
     try {
       if (!existsSync(this.#path)) return false;
@@ -104,7 +105,7 @@ export class Reserve {
   }
 
   /**
-   * Writes the file unless it is there or there is no room for it yet. Never throws: without a reserve everything works
+   * Writes the file unless it exists or the disk has too little room. Never throws: without a reserve everything works
    * until the disk is full.
    */
   fill(): void {
@@ -125,7 +126,7 @@ export class Reserve {
 function write(path: string, bytes: number): void {
   const descriptor = openSync(path, "w");
   try {
-    // Not zeros, which some file systems store as a hole.
+    // Random bytes, because some file systems store zeros as a hole.
     const piece = crypto.getRandomValues(new Uint8Array(PIECE_BYTES));
     for (let at = 0; at < bytes; at += piece.length) {
       writeSync(descriptor, piece, 0, Math.min(piece.length, bytes - at));

@@ -5,8 +5,8 @@ import type { Layout } from "../layout.ts";
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * Remembers which index and lock an adapter has opened, and sees whether they are still those of the folder: others
- * remove, replace, unmount and restore it.
+ * Remembers which index and lock an adapter has opened, and detects that they were removed, replaced, unmounted or
+ * restored from outside.
  */
 export class Identity {
   readonly #layout: Layout;
@@ -19,33 +19,33 @@ export class Identity {
     this.#lock = identityOf(layout.lockPath);
   }
 
-  /** What has happened to the folder, or undefined. */
+  /** Returns what has happened to the folder; undefined if it is unchanged. */
   change(): string | undefined {
     return this.indexChange() ?? changeOf(this.#layout.lockPath, this.#lock);
   }
 
-  /** Like `change`, at the cost of one stat: for each commit. */
+  /** Like `change`, but with a single stat, for use in every commit. */
   indexChange(): string | undefined {
     return changeOf(this.#layout.indexPath, this.#index);
   }
 
-  /** Throws tier_failed if what would be noted in the index nobody would find again. */
+  /** Throws tier_failed if the index was removed or replaced, because nothing written to it would be found again. */
   assertSame(): void {
     const change = this.indexChange();
     if (change !== undefined) throw new VitrineError("tier_failed", `write to folder: ${change}`);
   }
 }
 
-/** Why nothing can be written to the folder, or undefined: a read-only file system, or permissions. */
+/** Returns the reason why the folder is not writable (a read-only file system, or permissions); undefined if it is. */
 export function writeProtection(layout: Layout): string | undefined {
   try {
     accessSync(layout.root, constants.R_OK | constants.W_OK | constants.X_OK);
-    // Deno's access looks at permissions only. No file of SQLite may be opened here: closing any descriptor of a file
+    // Deno's `access` checks permissions only. No SQLite file may be opened here: closing any descriptor of a file
     // drops all POSIX locks that the process has on it.
     closeSync(openSync(layout.reservePath, "r+"));
     return undefined;
   } catch (error) {
-    // The reserve is given away on a full disk.
+    // The reserve is removed on a full disk.
     if (errorCode(error) === "ENOENT" && existsSync(layout.root)) return undefined;
     return `${layout.root} cannot be written: ${errorCode(error)}`;
   }
@@ -67,35 +67,35 @@ function identityOf(path: string): string | undefined {
 }
 
 /**
- * Keeps a second process out of a folder, by SQLite's exclusive lock on a tiny database of its own. The kernel drops
- * such a lock when its process dies, so there is no stale lock file, and no guess whether a pid is alive or was reused.
+ * Keeps a second process out of a folder, with SQLite's exclusive lock on a tiny database. The kernel drops the lock
+ * when the process dies, so there are no stale lock files, and no guesses about whether a pid is alive or was reused.
  */
 export class FolderLock {
   readonly #db: DatabaseSync;
 
-  /** Throws tier_failed if another process has the folder. */
+  /** Takes the lock. Throws tier_failed if another process has it. */
   constructor(path: string) {
     try {
       this.#db = takeLock(path);
     } catch (error) {
       if (faultOf(error) !== "broken" || !existsSync(path)) throw failure(path, error);
-      // Emptied, not removed: whoever has it open still holds the same locks.
+      // The file is truncated, not removed: a process that has it open keeps its lock on the same file.
       truncateSync(path);
       this.#db = takeLock(path);
     }
   }
 
-  /** Lets go of the folder. Never throws: closing drops the lock, whatever else it says. */
+  /** Releases the lock. Never throws: closing drops the lock even if it reports an error. */
   release(): void {
     try {
       this.#db.close();
     } catch {
-      // It was closed before.
+      // It was already closed.
     }
   }
 }
 
-/** Its journal stays in memory, so that a lock can be taken on a full disk. */
+/** The journal is in memory, so that the lock can be taken on a full disk. */
 function takeLock(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   try {

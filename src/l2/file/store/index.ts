@@ -7,17 +7,17 @@ import type { IndexEntry, IndexRow, RecordPlace } from "../place.ts";
 /** Totals over all objects. */
 export interface IndexTotals {
   readonly objects: number;
-  /** Bytes of the objects that lie in files of their own. */
+  /** Bytes of the objects that have a file of their own. */
   readonly fileBytes: number;
 }
 
 const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
 
 /**
- * The index of a folder, in SQLite: where every object lies, so that lookups, listings and totals touch no object.
- * Blocking, and for one thread: while it is open nobody else can lock the database. It is never ahead of what the
- * segments hold, and never loses its own consistency in a power loss (WAL with synchronous=NORMAL); what it has not
- * seen it is told at the next start.
+ * The index of a folder, in SQLite: the place of every object, so that lookups, listings and totals read no object. It
+ * blocks, and is for one thread: while it is open nothing else can lock the database. It is never ahead of the
+ * segments, and stays consistent in a power loss (WAL with synchronous=NORMAL); the next start replays whatever it has
+ * missed.
  */
 export class ObjectIndex {
   readonly #db: DatabaseSync;
@@ -27,19 +27,19 @@ export class ObjectIndex {
   readonly #deleteId: StatementSync;
   readonly #move: StatementSync;
   readonly #segment: StatementSync;
-  /** Entries that were loaded since their record was written. */
+  /** Ids of entries that were loaded since their record was written. */
   readonly #used = new Set<number>();
   #objects = 0;
   #fileBytes = 0;
   #lastId: number;
-  /** The rows up to this id lie in segments that have been noted. */
+  /** The rows up to this id are in segments that have been noted. */
   #notedId: number;
-  /** When the youngest object was made that is younger than all before it. */
+  /** The latest creation time so far, in the order of the log. */
   #youngestMs: number;
-  /** Whether the totals in the database hold. */
+  /** True while the totals in the database are valid. */
   #isClean: boolean;
 
-  /** Takes over the connection. */
+  /** Takes ownership of the connection. */
   constructor(db: DatabaseSync) {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
@@ -64,13 +64,13 @@ export class ObjectIndex {
     this.#fileBytes = Number(row?.["file_bytes"]);
   }
 
-  /** The entry of a key, expired or not. */
+  /** Returns the entry of a key, expired or not. */
   find(key: ObjectKey): IndexRow | undefined {
     const row = this.#find.get(key.tenant, encode(key.key));
     return row === undefined ? undefined : parseRow(row);
   }
 
-  /** Puts an entry in the place of whatever the key had, which is returned. */
+  /** Puts an entry in place of the key's previous one, which is returned. */
   put(entry: IndexEntry): IndexRow | undefined {
     const { key, meta, record, file } = entry;
     const name = encode(key.key);
@@ -100,8 +100,8 @@ export class ObjectIndex {
   }
 
   /**
-   * Removes exactly this entry, not a newer one of its key; false if it was gone. The place is part of the question
-   * because free ids are given out again after a restart.
+   * Removes exactly this entry, not a newer one of its key; returns false if it was gone. The id alone is not enough,
+   * because unused ids are assigned again after a restart.
    */
   remove(row: IndexRow): boolean {
     const removed = Number(this.#deleteId.run(row.id, row.record.segment, row.record.offset).changes) > 0;
@@ -109,7 +109,7 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** Removes whatever a key has. */
+  /** Removes and returns the entry of a key. */
   removeKey(key: ObjectKey): IndexRow | undefined {
     const old = this.#deleteKey.get(key.tenant, encode(key.key));
     const removed = old === undefined ? undefined : parseRow(old);
@@ -117,7 +117,7 @@ export class ObjectIndex {
     return removed;
   }
 
-  /** The record lies at the end of the log now, and has not been used there. */
+  /** Records that an entry's record was moved to the end of the log, and clears its use. */
   move(row: IndexRow, to: Pick<RecordPlace, "segment" | "offset">): void {
     this.#changing();
     this.#lastId += 1;
@@ -125,37 +125,31 @@ export class ObjectIndex {
     this.#used.delete(row.id);
   }
 
-  /**
-   * Up to `limit` entries, those whose records are the oldest first. Nothing may be changed until the last one has been
-   * taken.
-   */
+  /** Iterates over up to `limit` entries, oldest record first. Nothing may be changed until the iteration has ended. */
   *oldest(limit: number): Generator<IndexRow, void, void> {
     for (const row of this.#db.prepare(`SELECT ${COLUMNS} FROM objects ORDER BY id LIMIT ?`).iterate(limit)) {
       yield parseRow(row);
     }
   }
 
-  /** Notes a use, for eviction. */
+  /** Records a use, for eviction. */
   use(row: IndexRow): void {
     this.#used.add(row.id);
   }
 
-  /** Whether an entry was used since its record was written. Forgotten when the index is closed. */
+  /** True if an entry was used since its record was written. Uses are forgotten when the index is closed. */
   isUsed(row: IndexRow): boolean {
     return this.#used.has(row.id);
   }
 
-  /** Up to `limit` entries whose time was up at `nowMs`. */
+  /** Returns up to `limit` entries that had expired at `nowMs`. */
   expired(nowMs: number, limit: number): readonly IndexRow[] {
     return this.#db.prepare(
       `SELECT ${COLUMNS} FROM objects WHERE expires_ms > 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?`,
     ).all(nowMs, limit).map(parseRow);
   }
 
-  /**
-   * Up to `limit` entries, of one tenant or of all, with an id above `after` and up to `last`, in the order of their
-   * ids.
-   */
+  /** Returns up to `limit` entries of one tenant, or of all, with `after` < id <= `last`, in the order of their ids. */
   entries(
     tenant: string | undefined,
     { after, last, limit }: { readonly after: number; readonly last: number; readonly limit: number },
@@ -166,13 +160,13 @@ export class ObjectIndex {
     ).all(tenant ?? "", after, last, limit).map(parseRow);
   }
 
-  /** All entries that lie in a segment, in the order of their records. */
+  /** Returns all entries in a segment, in the order of their records. */
   inSegment(id: number): readonly IndexRow[] {
     return this.#db.prepare(`SELECT ${COLUMNS} FROM objects WHERE segment = ? AND ${ID_IN_SEGMENT} ORDER BY id`)
       .all(id, id, id).map(parseRow);
   }
 
-  /** Bytes by segment of the records that the index refers to. */
+  /** Returns the bytes of the records that the index refers to, by segment. */
   liveBytes(): ReadonlyMap<number, number> {
     const live = this.#isClean
       ? "live_bytes"
@@ -182,7 +176,7 @@ export class ObjectIndex {
     return new Map(rows.map((row) => [Number(row["id"]), Number(row["bytes"])]));
   }
 
-  /** One page of unexpired entries in the byte order of their keys, without those up to an id that are out of sight. */
+  /** Returns a page of unexpired entries in the byte order of their keys, without the entries up to id `hiddenUpTo`. */
   list(query: ListQuery, { nowMs, hiddenUpTo }: { readonly nowMs: number; readonly hiddenUpTo: number }): ListPage {
     const prefix = encode(query.prefix);
     const end = successor(prefix);
@@ -196,12 +190,12 @@ export class ObjectIndex {
     };
   }
 
-  /** Kept up to date with every change: costs nothing to ask for. */
+  /** The totals. Cheap, because every change updates them. */
   get totals(): IndexTotals {
     return { objects: this.#objects, fileBytes: this.#fileBytes };
   }
 
-  /** When the oldest object was made, in milliseconds since the epoch; undefined if there is none. */
+  /** Returns the creation time of the oldest object, in milliseconds since the epoch; undefined if there is none. */
   oldestMs(): number | undefined {
     const rows = ["WHERE late = 0 ORDER BY id", "WHERE late = 1 ORDER BY created_ms"].map((order) =>
       this.#db.prepare(`SELECT created_ms FROM objects ${order} LIMIT 1`).get()
@@ -210,7 +204,7 @@ export class ObjectIndex {
     return ages.length === 0 ? undefined : Math.min(...ages);
   }
 
-  /** The file names in one folder ("00" to "ff") with their entries' ids. */
+  /** Returns the file names in one folder ("00" to "ff"), with their entries' ids. */
   names(folder: string): Map<string, number> {
     const rows = this.#db.prepare("SELECT name, id FROM objects WHERE name <> '' AND name >= ? AND name < ?").all(
       folder,
@@ -219,13 +213,13 @@ export class ObjectIndex {
     return new Map(rows.map((row) => [String(row["name"]), Number(row["id"])]));
   }
 
-  /** Forgets an entry whose file is not there. */
+  /** Removes an entry whose file is missing. */
   forgetFile(id: number): void {
     const row = this.#db.prepare(`DELETE FROM objects WHERE id = ? RETURNING ${COLUMNS}`).get(id);
     if (row !== undefined) this.#forget(parseRow(row));
   }
 
-  /** The segments that the index knows, and how far it has read each. */
+  /** Returns the segments in the index, with the number of bytes read of each. */
   segments(): ReadonlyMap<number, { readonly nonce: string; readonly bytes: number }> {
     const rows = this.#db.prepare("SELECT id, nonce, bytes FROM segments").all();
     return new Map(
@@ -233,13 +227,13 @@ export class ObjectIndex {
     );
   }
 
-  /** Notes that everything in a segment up to `bytes` is in the index. */
+  /** Records that everything in a segment up to `bytes` is in the index. */
   noteSegment(id: number, { nonce, bytes }: { readonly nonce: string; readonly bytes: number }): void {
     this.#segment.run(id, nonce, bytes, this.#notedId + 1);
     this.#notedId = this.#lastId;
   }
 
-  /** Forgets a segment that is gone, with the entries that still lay in it; returns how many those were. */
+  /** Removes a segment that is gone, with its remaining entries; returns their number. */
   forgetSegment(id: number): number {
     const rows = this.inSegment(id);
     for (const row of rows) this.remove(row);
@@ -247,32 +241,30 @@ export class ObjectIndex {
     return rows.length;
   }
 
-  /**
-   * Removes the entries whose records do not end within the first `bytes` of a segment; returns how many those were.
-   */
+  /** Removes the entries whose records end after the first `bytes` of a segment; returns their number. */
   cutSegment(id: number, bytes: number): number {
     const rows = this.inSegment(id).filter(({ record }) => record.offset + record.bytes > bytes);
     for (const row of rows) this.remove(row);
     return rows.length;
   }
 
-  /** Removes everything that is known of one tenant's objects, or of all. */
+  /** Removes all entries of one tenant, or of all tenants. */
   clear(tenant: string | undefined): void {
     this.#clear(tenant, this.#lastId);
   }
 
-  /** Notes that a clear of what is there now has begun; returns the highest id that it is about. */
+  /** Records that a clear of all current entries has begun; returns their highest id. */
   beginClear(tenant: string | undefined): number {
     this.#db.prepare("INSERT INTO clears (tenant, last_id) VALUES (?, ?)").run(tenant ?? null, this.#lastId);
     return this.#lastId;
   }
 
-  /** A clear has removed everything. */
+  /** Records that a clear is complete. */
   endClear(tenant: string | undefined, lastId: number): void {
     this.#db.prepare("DELETE FROM clears WHERE tenant IS ? AND last_id = ?").run(tenant ?? null, lastId);
   }
 
-  /** Removes what the clears have left that a crash cut short; returns how many entries. */
+  /** Finishes clears that a crash has interrupted; returns the number of removed entries. */
   finishClears(): number {
     let removed = 0;
     for (const row of this.#db.prepare("SELECT tenant, last_id FROM clears").all()) {
@@ -283,9 +275,7 @@ export class ObjectIndex {
     return removed;
   }
 
-  /**
-   * Runs `work` as one transaction; a throw undoes it, and is what the caller sees whatever becomes of the clean-up.
-   */
+  /** Runs `work` as one transaction. If it throws, the transaction is rolled back. */
   transaction<T>(work: () => T): T {
     if (this.#db.isTransaction) return work();
     const before = this.totals;
@@ -297,16 +287,13 @@ export class ObjectIndex {
     } catch (error) {
       this.#objects = before.objects;
       this.#fileBytes = before.fileBytes;
-      // SQLite has ended the transaction itself after some errors, a full disk among them.
+      // SQLite rolls back by itself after some errors, such as a full disk.
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
   }
 
-  /**
-   * Writes the totals down, and brings everything onto stable storage and into the main file: nothing is changed
-   * afterwards.
-   */
+  /** Stores the totals and moves everything durably into the main file. Nothing may be changed afterwards. */
   finish(liveBytes: ReadonlyMap<number, number>): void {
     this.transaction(() => {
       for (const [id, bytes] of liveBytes) {
@@ -334,7 +321,7 @@ export class ObjectIndex {
     }
   }
 
-  /** The totals in the database do not hold any more. */
+  /** Invalidates the totals in the database before a change. */
   #changing(): void {
     if (!this.#isClean) return;
     this.#isClean = false;
@@ -349,11 +336,11 @@ export class ObjectIndex {
   }
 }
 
-/** The ids that rows of a segment may have; takes the segment's number twice. */
+/** The range of ids of the rows of a segment; takes the segment's number twice. */
 const ID_IN_SEGMENT = `id >= (SELECT first_id FROM segments WHERE id = ?) AND
   id < coalesce((SELECT first_id FROM segments WHERE id > ? ORDER BY id LIMIT 1), 1 << 53)`;
 
-/** The one number that a query gives; 0 if it gives none. */
+/** Returns the `value` of a query's row; 0 if there is none. */
 function numberOf(db: DatabaseSync, query: string): number {
   return Number(db.prepare(query).get()?.["value"] ?? 0);
 }
@@ -365,15 +352,15 @@ function encode(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** A key's text; the column is a blob, or the row is not ours. */
+/** Decodes a key. Throws if the value is not a blob, as in no row written by Vitrine. */
 function decode(bytes: unknown): string {
   if (!(bytes instanceof Uint8Array)) throw new Error(`read index: a key of type ${typeof bytes}`);
   return decoder.decode(bytes);
 }
 
 /**
- * The first byte string after all that begin with `prefix`; undefined if there is none. UTF-8 has no 0xff, so the last
- * byte can always go up.
+ * Returns the first byte string after all strings that begin with `prefix`; undefined if the prefix is empty. UTF-8
+ * contains no 0xff, so the last byte can always be incremented.
  */
 function successor(prefix: Uint8Array): Uint8Array | undefined {
   const end = prefix.slice();

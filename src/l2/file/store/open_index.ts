@@ -2,14 +2,14 @@ import { rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { VitrineError } from "../../../core/errors.ts";
 import { ObjectIndex } from "./index.ts";
-/** Pages kept in memory: enough for the inner nodes of a million objects, whose keys arrive in no order. */
+/** Size of the page cache: enough for the inner nodes of a million objects, whose keys arrive in random order. */
 const CACHE_KIB = 32 * 1024;
-/** SQLite's words for a file that is no sound index. */
+/** Matches SQLite's messages about a file that is not a valid index. */
 const UNSOUND = /not a database|malformed|schema version|no such table|file format|unable to open/;
 
 /**
- * The last run's index, or an empty one, to be filled from the segments, if there is none that can be used. Throws
- * tier_failed.
+ * Opens the index of the last run. If there is none that can be used, creates an empty one, to be filled from the
+ * segments. Throws tier_failed.
  */
 export function openIndex(path: string, { sync }: { readonly sync: boolean }): ObjectIndex {
   try {
@@ -30,7 +30,7 @@ export function openIndex(path: string, { sync }: { readonly sync: boolean }): O
   });
 }
 
-/** Removes the index, whatever stands there. */
+/** Removes the index and anything else in its place. */
 export function removeIndex(path: string): void {
   for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true, recursive: true });
 }
@@ -46,7 +46,7 @@ function withDatabase<T>(path: string, use: (db: DatabaseSync) => T): T {
 }
 
 function setUp(db: DatabaseSync, sync: boolean): void {
-  // Somebody may look into it at this moment; afterwards nobody can.
+  // Another process may be reading the file now; once locked, none can.
   db.exec("PRAGMA busy_timeout = 5000");
   db.exec("PRAGMA locking_mode = EXCLUSIVE");
   db.exec("PRAGMA journal_mode = WAL");
@@ -58,22 +58,22 @@ function setUp(db: DatabaseSync, sync: boolean): void {
 function assertSound(db: DatabaseSync, sync: boolean): void {
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (version !== SCHEMA_VERSION) throw new Error(`open index: schema version ${version}`);
-  // Without syncs a power loss may have torn it.
+  // Without syncs a power loss may have corrupted it.
   if (!sync && db.prepare("PRAGMA quick_check(1)").get()?.["quick_check"] !== "ok") {
     throw new Error("open index: malformed");
   }
 }
 
-/** Raised when the tables change; an index of another version is thrown away and built again from the segments. */
+/** Incremented when the tables change. An index with another version is discarded and rebuilt from the segments. */
 export const SCHEMA_VERSION = 5;
 
 /**
  * The index's tables. Keys are blobs, so that SQLite orders them by bytes. Ids grow with the log, so their order is
- * that of the records. `segment`, `offset` and `bytes` say where an object's record lies; `name` and `file_bytes` name
- * the file that holds its bytes, if the record does not. `late` is 1 if an object before it in the log is younger. A
- * row of `segments` says how far into a segment the index has got, and which id its first record had; one of `clears`
- * which entries a clear is about to remove that has begun (without a tenant: those of all). `totals` has a row only
- * after a clean end.
+ * that of the records. `segment`, `offset` and `bytes` are the place of an object's record; `name` and `file_bytes`
+ * describe the file with its bytes, if they are not in the record. `late` is 1 if an earlier object in the log is
+ * younger. A row of `segments` has the number of bytes read of a segment, and the id of its first record. A row of
+ * `clears` has the entries that a running clear is removing (without a tenant: those of all tenants). `totals` has a
+ * row only after a clean stop.
  */
 export const SCHEMA: string = `
 BEGIN;

@@ -5,11 +5,14 @@ import { fileNames, Layout } from "../layout.ts";
 import { removeIndex } from "./open_index.ts";
 import { Reserve } from "./free_space.ts";
 
-/** On a full disk without a reserve: files removed before a start is tried again, and tries. */
+/** On a full disk without a reserve: files removed before each retry of a start, and the maximum number of retries. */
 const START_REMOVES = 64;
 const START_TRIES = 10;
 
-/** Opens a folder as its owner; on a full disk it gives up the reserve for that, or objects. Throws tier_failed. */
+/**
+ * Opens a folder as its owner. On a full disk it removes the reserve, then objects, until the folder can be opened.
+ * Throws tier_failed.
+ */
 export function openStore(options: FileStoreOptions): FileStore {
   const layout = new Layout(options.path);
   const reserve = new Reserve(layout.reservePath);
@@ -18,19 +21,19 @@ export function openStore(options: FileStoreOptions): FileStore {
   for (let tries = 0;; tries += 1) {
     try {
       const store = new FileStore(options);
-      // Only the index knows how many objects were in the segments that were given up.
+      // Only the index knows how many objects were in the removed segments.
       const keys = segments > 0 ? store.recovery.missing : 0;
       if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
       return store;
     } catch (error) {
       if (!isFull(error) || tries >= START_TRIES) throw error;
       if (reserve.giveUp()) continue;
-      // A folder of 0.1.0 is taken over when there is room for it; until then nothing of it is given up.
+      // Nothing of a folder of 0.1.0 is removed. It is converted once there is room for it.
       if (hasUnlogged(layout)) throw error;
       const keys = removeFiles(layout, START_REMOVES);
       if (keys > 0) options.publish("l2.removed", { ...capacity, keys, bytes: 0 });
       else if (removeOldestSegment(layout)) segments += 1;
-      // Without segments there is nothing that it could know, and a new one is smaller.
+      // Without segments the index has no useful content, and a new one is smaller.
       else removeIndex(layout.indexPath);
     }
   }
@@ -46,7 +49,7 @@ function isFull(error: unknown): boolean {
   return faultOf(error) === "full" || (error instanceof Error && error.cause !== undefined && isFull(error.cause));
 }
 
-/** Removes up to `most` object files; returns how many. */
+/** Removes up to `most` object files; returns their number. */
 function removeFiles(layout: Layout, most: number): number {
   let removed = 0;
   for (const folder of layout.folders) {
@@ -60,7 +63,7 @@ function removeFiles(layout: Layout, most: number): number {
   return removed;
 }
 
-/** Whether there was one. */
+/** Returns false if there was none. */
 function removeOldestSegment(layout: Layout): boolean {
   const ids = readdirSync(layout.segmentsPath).map((name) => layout.segmentId(name)).filter((id) => id !== undefined);
   if (ids.length === 0) return false;

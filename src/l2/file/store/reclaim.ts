@@ -9,14 +9,14 @@ import type { Removals } from "./removals.ts";
 import { scanRecords } from "./recover.ts";
 import type { Segments } from "./segments.ts";
 
-/** What Reclaim is made of. */
+/** Options of Reclaim. */
 export interface ReclaimOptions {
   readonly tier: string;
   readonly publish: Publish<EventMap>;
   readonly index: ObjectIndex;
   readonly segments: Segments;
   readonly removals: Removals;
-  /** A segment's file is gone: who has it open may close it. */
+  /** Called with each segment whose file was removed, so that readers close it. */
   readonly onDropped: (segment: number) => void;
 }
 
@@ -27,9 +27,9 @@ interface Live {
 }
 
 /**
- * Gives the room of dead records back. The oldest segment may go as soon as nothing in it lives. A later one takes its
- * live records to the end of the log, and a tombstone for every key that it speaks of and that has no object: without
- * it an older segment would bring an older object back when the index is lost.
+ * Reclaims the room of dead records. The oldest segment can be dropped once it has no live records. A later one is
+ * compacted first: its live records are moved to the end of the log, with a tombstone for each of its keys that has no
+ * object. Without the tombstones an older segment would bring an older object back if the index is lost.
  */
 export class Reclaim {
   readonly #options: ReclaimOptions;
@@ -38,20 +38,19 @@ export class Reclaim {
     this.#options = options;
   }
 
-  /** An entry has left the index. */
+  /** Records that an entry has left the index. */
   removed({ record }: IndexRow): void {
     this.#options.segments.addLive(record.segment, -record.bytes);
   }
 
-  /** Drops the oldest segments, as long as nothing in them lives. */
+  /** Drops the oldest segments as long as they have no live records. */
   dropEmpty(): void {
     const { segments } = this.#options;
     for (let id = segments.emptyOldest(); id !== undefined; id = segments.emptyOldest()) this.#drop(id, 0);
   }
 
   /**
-   * Drops the oldest segment with all that lives in it: for a disk on which nothing can be written, not even what was
-   * removed.
+   * Drops the oldest segment with all its objects: for a disk that is so full that not even removals can be recorded.
    */
   dropOldest(): void {
     const { index, segments, removals, onDropped } = this.#options;
@@ -66,8 +65,8 @@ export class Reclaim {
   }
 
   /**
-   * Empties the sealed segment that frees most; false if none is half empty, or records wait for the index: ids must
-   * grow with the log.
+   * Compacts the sealed segment that frees most. Returns false if no segment is half dead, or if appended records are
+   * not in the index yet: ids must grow with the log.
    */
   compactSparsest(): boolean {
     const { segments } = this.#options;
@@ -78,7 +77,7 @@ export class Reclaim {
     return false;
   }
 
-  /** Writes the records of entries again, at the end of the log, durably. */
+  /** Rewrites the records of entries at the end of the log, durably. */
   moveToEnd(rows: readonly IndexRow[]): void {
     const { segments } = this.#options;
     const moved: Live[] = [];
@@ -93,7 +92,7 @@ export class Reclaim {
     this.#move(moved, []);
   }
 
-  /** Whether the segment is gone. */
+  /** Compacts a segment; returns false if it must stay. */
   #compact(id: number): boolean {
     const { index, segments } = this.#options;
     const all = segments.read(id, 0, segments.bytesOf(id)) ?? new Uint8Array();
@@ -114,8 +113,8 @@ export class Reclaim {
   }
 
   /**
-   * The keys of a segment that have no object and may have had one in an older segment; undefined if a clear lies
-   * between.
+   * Returns the keys of a segment that have no object but may have a record in an older segment; undefined if the
+   * segment contains a clear.
    */
   #endedIn(id: number, all: Uint8Array): Map<string, ObjectKey> | undefined {
     const { index, segments } = this.#options;
@@ -152,7 +151,8 @@ export class Reclaim {
     ];
     if (buffers.length === 0) return;
     const to = segments.append(buffers);
-    // The index must not be ahead of the log: it would lose what a power loss leaves in the old place.
+    // The index must not be ahead of the log: after a power loss it would point to records that are not there, although
+    // the old ones are.
     segments.sync();
     index.transaction(() => {
       let offset = to.position;
@@ -172,7 +172,7 @@ export class Reclaim {
   #drop(id: number, copiedBytes: number): void {
     const { index, segments, publish, tier, onDropped } = this.#options;
     const bytes = segments.bytesOf(id);
-    // What replaced its dead records may not be on stable storage yet.
+    // The records that replaced its dead ones may not be on stable storage yet.
     segments.sync();
     segments.drop(id);
     index.transaction(() => index.forgetSegment(id));
@@ -181,7 +181,7 @@ export class Reclaim {
   }
 }
 
-/** The payload of a record if it is whole and the one that the index means. */
+/** Returns the payload of a record if it is complete and belongs to the index row. */
 export function payloadOf(bytes: Uint8Array, row: Pick<IndexRow, "key" | "meta">): Uint8Array | undefined {
   const record = decodeRecord(bytes);
   if (record?.head.kind !== "object" || record.headBytes + record.payloadBytes !== bytes.length) return undefined;

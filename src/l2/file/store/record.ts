@@ -7,11 +7,10 @@ import { parseObject, type StoredObject } from "../format.ts";
 /** Bytes of the fixed header before every record's head. */
 export const RECORD_HEADER_BYTES = 24;
 /**
- * Bytes of the header of a segment file: "VTRS", the version of the format, and a random number that tells it from any
- * other.
+ * Bytes of the header of a segment file: "VTRS", the format version, and a random number that identifies the segment.
  */
 export const SEGMENT_HEADER_BYTES = 16;
-/** The version of the segment format that this code writes; a higher one is refused. */
+/** The version of the segment format that this code writes. Higher versions are rejected. */
 export const SEGMENT_FORMAT = 1;
 
 const SEGMENT_MAGIC = 0x53525456; // "VTRS", little-endian
@@ -19,8 +18,8 @@ const RECORD_MAGIC = 0x52525456; // "VTRR", little-endian
 const KIND = { object: 1, tombstone: 2, clear: 3, file: 4, clearAll: 5 } as const;
 
 /**
- * An object with its bytes, or one whose bytes lie in a file; a tombstone, which ends every earlier record of its key;
- * or a clear, which ends every earlier record of a tenant, or of all tenants.
+ * The head of a record: an object with its bytes, or one whose bytes are in a file; a tombstone, which ends all earlier
+ * records of its key; or a clear, which ends all earlier records of a tenant, or of all tenants.
  */
 export type RecordHead =
   | ({ readonly kind: "object" } & StoredObject)
@@ -28,7 +27,7 @@ export type RecordHead =
   | { readonly kind: "tombstone"; readonly key: ObjectKey }
   | { readonly kind: "clear"; readonly tenant: string | undefined };
 
-/** A record as it was found in a segment. */
+/** A decoded record of a segment. */
 export interface FoundRecord {
   readonly head: RecordHead;
   /** Bytes before the payload. */
@@ -36,14 +35,14 @@ export interface FoundRecord {
   readonly payloadBytes: number;
 }
 
-/** What the header of a segment file says. */
+/** The decoded header of a segment file. */
 export interface SegmentHeader {
   readonly format: number;
   /** Sixteen hex digits. */
   readonly nonce: string;
 }
 
-/** The header of a new segment file. */
+/** Returns the header of a new segment file. */
 export function newSegmentHeader(): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
@@ -53,7 +52,7 @@ export function newSegmentHeader(): Uint8Array {
   return bytes;
 }
 
-/** The header at the start of a segment file; undefined if it is none. */
+/** Decodes the header at the start of a segment file; undefined if it is not valid. */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, SEGMENT_HEADER_BYTES);
@@ -65,15 +64,15 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | undefine
 }
 
 /**
- * Header and head of a record; the payload follows. The header is magic u32, kind u32, head length u32, payload length
- * u32, CRC-32 of the head u32, CRC-32 of the header before it u32; all little-endian. The payload's checksum is the
- * object's own, in its metadata.
+ * Encodes header and head of a record; the payload follows. The header is magic u32, kind u32, head length u32, payload
+ * length u32, CRC-32 of the head u32, CRC-32 of the preceding header bytes u32; all little-endian. The payload's
+ * checksum is the object's own, in its metadata.
  */
 export function encodeRecord(head: RecordHead): Uint8Array {
   const payloadBytes = head.kind === "object" ? head.meta.sizeBytes : 0;
   const json = JSON.stringify(fieldsOf(head));
   const jsonBytes = Buffer.byteLength(json);
-  // A Buffer: for a DataView the runtime would have to move the bytes of each small array.
+  // A Buffer, because for a DataView the runtime would have to move the bytes of each small array.
   const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + jsonBytes);
   bytes.write(json, RECORD_HEADER_BYTES);
   bytes.writeUInt32LE(RECORD_MAGIC, 0);
@@ -86,8 +85,8 @@ export function encodeRecord(head: RecordHead): Uint8Array {
 }
 
 /**
- * How many bytes the record at the start of `bytes` takes before its payload; undefined if no sound header starts
- * there.
+ * Returns the number of bytes before the payload of the record at the start of `bytes`; undefined if there is no valid
+ * header.
  */
 export function recordHeadBytes(bytes: Uint8Array): number | undefined {
   if (bytes.length < RECORD_HEADER_BYTES) return undefined;
@@ -97,7 +96,7 @@ export function recordHeadBytes(bytes: Uint8Array): number | undefined {
   return RECORD_HEADER_BYTES + view.getUint32(8, true);
 }
 
-/** The record at the start of `bytes`, which hold at least its head; undefined if anything in the head is damaged. */
+/** Decodes the record at the start of `bytes`, which include at least its head; undefined if the head is damaged. */
 export function decodeRecord(bytes: Uint8Array): FoundRecord | undefined {
   const headBytes = recordHeadBytes(bytes);
   if (headBytes === undefined || headBytes > bytes.length) return undefined;
@@ -128,7 +127,7 @@ function kindOf(head: RecordHead): number {
   return head.kind === "clear" && head.tenant === undefined ? KIND.clearAll : KIND[head.kind];
 }
 
-/** Every kind of head has the fields of an object, so that one parser reads them all. */
+/** Returns the JSON fields of a head. Every kind has the fields of an object, so that one parser reads them all. */
 function fieldsOf(head: RecordHead): object {
   if (head.kind === "object") return { ...plain(head.key), ...head.meta };
   if (head.kind === "file") return { ...plain(head.key), ...head.meta, fileBytes: head.fileBytes };
@@ -136,7 +135,7 @@ function fieldsOf(head: RecordHead): object {
   return { ...key, ...NO_META };
 }
 
-/** The length of the file that a sound head of kind "file" names. */
+/** Reads the file length from a valid head of kind "file". */
 function fileBytesOf(json: Uint8Array): number {
   const raw: unknown = JSON.parse(new TextDecoder().decode(json));
   const bytes: unknown = typeof raw === "object" && raw !== null ? Reflect.get(raw, "fileBytes") : undefined;

@@ -16,8 +16,8 @@ import { decodeTail, type Tail, tailLength } from "../format.ts";
 import type { IndexEntry } from "../place.ts";
 
 /**
- * Makes index and folder agree; the segments, read in order, are the truth. Takes into the index what it has not seen
- * of them, removes files that no record names, and takes up the files of 0.1.0, which had no segments.
+ * Makes index and folder agree; the segments, read in order, are the source of truth. Replays records that the index
+ * has missed, removes files that no record names, and converts the files of 0.1.0, which had no segments.
  */
 export function recover(options: RecoverOptions): Recovery {
   const found: Found = { leftovers: 0, adopted: 0, superseded: 0, corrupt: 0, missing: 0 };
@@ -27,7 +27,7 @@ export function recover(options: RecoverOptions): Recovery {
     for (const [id, { nonce, bytes }] of known) {
       const segment = segments.get(id);
       if (segment?.nonce !== nonce) found.missing += index.forgetSegment(id);
-      // A power loss has cut off what the index had seen already.
+      // A power loss has cut off records that the index already had.
       else if (bytes > segment.bytes) found.missing += index.cutSegment(id, segment.bytes);
     }
   });
@@ -42,7 +42,7 @@ export function recover(options: RecoverOptions): Recovery {
   return found;
 }
 
-/** Takes the records of a segment into the index that lie behind what it has seen. */
+/** Replays the records of a segment that the index has not seen. */
 function replay({ layout, index, segments }: RecoverOptions, id: number, seen: number, found: Found): void {
   const segment = segments.get(id);
   if (segment === undefined || seen === segment.bytes) return;
@@ -70,7 +70,7 @@ function replay({ layout, index, segments }: RecoverOptions, id: number, seen: n
   });
 }
 
-/** Makes the index and one of the 256 folders agree; returns the names that 0.1.0 has given. */
+/** Makes the index and one of the 256 folders agree; returns the folder's file names from 0.1.0. */
 function recoverFolder({ layout, index }: RecoverOptions, folder: string, found: Found): readonly string[] {
   const known = index.names(folder);
   const folderPath = layout.folderPath(folder);
@@ -98,21 +98,21 @@ function removeTemps(path: string, layout: Layout): number {
   return temps.length;
 }
 
-/** What was found when the folder was opened. */
+/** The result of a recovery. */
 export interface Recovery {
-  /** Files that no record names, which unfinished writes and removals leave behind. */
+  /** Removed files that no record names, left behind by unfinished writes and removals. */
   readonly leftovers: number;
-  /** Objects the index did not know and now does. */
+  /** Objects that were missing in the index and were added. */
   readonly adopted: number;
   /** Older versions of an object that were removed. */
   readonly superseded: number;
   /** Damaged objects that were removed. */
   readonly corrupt: number;
-  /** Entries of the index whose file or record is not there. */
+  /** Removed entries of the index whose file or record is missing. */
   readonly missing: number;
 }
 
-/** What recovery works on. */
+/** Options of a recovery. */
 export interface RecoverOptions {
   readonly layout: Layout;
   readonly index: ObjectIndex;
@@ -120,7 +120,7 @@ export interface RecoverOptions {
   readonly disk: BlockingDisk;
 }
 
-/** The counts of a recovery that goes on. */
+/** The counts of a running recovery. */
 export type Found = { -readonly [K in keyof Recovery]: number };
 
 /** A record with its place in a segment. */
@@ -129,19 +129,19 @@ export interface ScannedRecord {
   readonly offset: number;
   /** Bytes of head and payload. */
   readonly bytes: number;
-  /** Whether the payload of an object has the checksum that the head says. */
+  /** True unless the payload of an object does not match its checksum. */
   readonly isSound: boolean;
 }
 
-/** A part of a file; undefined if the file ends before. */
+/** Reads a part of a file; undefined if the file is too short. */
 export type ReadPart = (position: number, length: number) => Uint8Array | undefined;
 
-/** Bytes that are read at once. */
+/** Number of bytes that are read at once. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**
- * The records of a segment from `start` to `end`, in order. Ends at the first record whose head is damaged or which is
- * cut off: that one, and what follows it, was never finished.
+ * Iterates over the records of a segment from `start` to `end`, in order. Ends at the first record that is cut off or
+ * has a damaged head: that record, and everything after it, was never finished.
  */
 export function* scanRecords(
   readPart: ReadPart,
@@ -161,7 +161,7 @@ export function* scanRecords(
   }
 }
 
-/** Reads ahead, so that many small parts cost few calls. */
+/** Adds read-ahead, so that many small parts need few calls. */
 function windowed(readPart: ReadPart, end: number): ReadPart {
   let start = 0;
   let window: Uint8Array = new Uint8Array();
@@ -176,17 +176,19 @@ function windowed(readPart: ReadPart, end: number): ReadPart {
   };
 }
 
-/** Read from the end of a file at first; enough for the tail of an object of a few hundred MiB. */
+/**
+ * Number of bytes that are first read from the end of a file: enough for the tail of an object of a few hundred MiB.
+ */
 const TAIL_GUESS_BYTES = 4096;
-/** Files that are taken up with one write of their records. */
+/** Number of files that are converted with one write of their records. */
 const BATCH = 1024;
 
 type FileEntry = Omit<IndexEntry, "record" | "file"> & { readonly fileBytes: number };
 
 /**
- * Takes up the files of 0.1.0, which had no segments: each gets a record, then its name of today. Interrupted at any
- * point, the next start goes on: a file with its old name gets another record. When this returns, no file has an old
- * name any more, durably, because such a file would be taken up again later.
+ * Converts the files of 0.1.0, which had no segments: each gets a record, then today's name. If this is interrupted,
+ * the next start continues: a file with its old name gets another record. When this returns, no file has an old name
+ * any more, durably, because a later start would convert it again.
  */
 export function takeUpFiles(options: RecoverOptions, names: readonly string[], found: Found): void {
   const { layout, disk } = options;

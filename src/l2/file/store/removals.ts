@@ -5,7 +5,7 @@ import type { BlockingDisk } from "./blocking_disk.ts";
 import type { Layout } from "../layout.ts";
 import type { IndexEntry } from "../place.ts";
 
-/** Settings of Removals. */
+/** Options of Removals. */
 export interface RemovalsOptions {
   readonly tier: string;
   readonly disk: BlockingDisk;
@@ -14,7 +14,7 @@ export interface RemovalsOptions {
   readonly onRemoved: TierRemovalListener | undefined;
 }
 
-/** What follows when entries have left the index: their files go, and the fact is published. */
+/** Cleans up after entries have left the index: removes their files and publishes the removal. */
 export class Removals {
   readonly #options: RemovalsOptions;
 
@@ -22,14 +22,14 @@ export class Removals {
     this.#options = options;
   }
 
-  /** Removes the files of entries that lay in files. */
+  /** Removes the files of entries that have one. */
   removeFiles(entries: readonly IndexEntry[]): void {
     this.removeNames(entries.map(({ file }) => file).filter((file) => file !== undefined).map(({ name }) => name));
   }
 
   /**
-   * Removes object files. One that cannot be removed, or comes back in a power loss, goes at the next start: no record
-   * names it.
+   * Removes object files. A file that cannot be removed, or that reappears after a power loss, is removed at the next
+   * start, because no record names it.
    */
   removeNames(names: readonly string[]): void {
     const { disk, layout, publish, tier } = this.#options;
@@ -42,12 +42,12 @@ export class Removals {
     }
   }
 
-  /** Tells the listener of each entry. */
+  /** Calls the listener for each entry. */
   tell(entries: readonly Pick<IndexEntry, "key">[], reason: TierRemovalReason): void {
     for (const { key } of entries) this.#options.onRemoved?.(key, reason);
   }
 
-  /** Tells the listener of each entry, and publishes one `l2.removed` per tenant among them. */
+  /** Calls the listener for each entry and publishes one `l2.removed` per tenant. */
   publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
     const { tier, publish } = this.#options;
     this.tell(entries, reason);

@@ -3,54 +3,57 @@ import type { BlockingDisk } from "./blocking_disk.ts";
 import type { Layout } from "../layout.ts";
 import { decodeSegmentHeader, newSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "./record.ts";
 
-/** One segment file, by its number. */
+/** A segment file. */
 interface Segment {
   readonly nonce: string;
   /** Length of the file. */
   bytes: number;
   /** Bytes of the records that the index refers to. */
   liveBytes: number;
-  /** A clear lies in it: it must not be dropped before all older ones, nor be moved behind what was stored after it. */
+  /**
+   * It contains a clear: it must not be dropped before all older segments, and the clear must not be moved after later
+   * records.
+   */
   hasClear: boolean;
 }
 
 /** Records that were appended as one write. */
 export interface Appended {
   readonly id: number;
-  /** Where the first of them begins. */
+  /** The start of the first record. */
   readonly position: number;
-  /** Where the last of them ends. */
+  /** The end of the last record. */
   readonly end: number;
 }
 
-/** Dead bytes for which a segment is sealed before it is full; half a segment if that is less. */
+/** Dead bytes for which a segment is sealed before it is full, or half a segment if that is less. */
 const WORTHWHILE_BYTES = 64 * 1024;
 
 interface Head {
   readonly id: number;
   readonly file: number;
-  /** Bytes before this are on stable storage. */
+  /** Bytes before this position are on stable storage. */
   syncedBytes: number;
-  /** A sync has failed: what is in it may be cut back, and nothing is added. */
+  /** A sync has failed: its last records may be cut off, and no more are added. */
   isBroken: boolean;
 }
 
-/** Settings of the segments. */
+/** Options of Segments. */
 export interface SegmentsOptions {
   readonly disk: BlockingDisk;
   readonly layout: Layout;
-  /** A segment is sealed, and a new one begun, when it is at least this long. */
+  /** A segment is sealed, and a new one started, once it is at least this long. */
   readonly segmentBytes: number;
 }
 
 /**
- * The files in which small objects lie one behind the other. Records are only ever appended, to the newest segment, so
- * whoever reads a segment may go on reading it. Blocking; for the one thread that owns the folder.
+ * The files in which small objects are stored one after the other. Records are only ever appended, to the newest
+ * segment, so readers of a segment are not disturbed. Blocking; for the one thread that owns the folder.
  */
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #segments = new Map<number, Segment>();
-  /** A segment that must stay: records were appended to it that the index does not know yet. */
+  /** A segment that must stay, because records that are not in the index yet were appended to it. */
   pinned: number | undefined;
   #head: Head | undefined;
   #lastId = 0;
@@ -60,7 +63,7 @@ export class Segments {
     this.#options = options;
   }
 
-  /** Length of all segment files together. */
+  /** Total length of all segment files. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -70,17 +73,17 @@ export class Segments {
     return [...this.#segments.keys()];
   }
 
-  /** Bytes by segment of the records that the index refers to. */
+  /** The bytes of the records that the index refers to, by segment. */
   get liveBytes(): ReadonlyMap<number, number> {
     return new Map([...this.#segments].map(([id, { liveBytes }]) => [id, liveBytes]));
   }
 
-  /** Whether there is no segment. */
+  /** True if there are no segments. */
   get areNone(): boolean {
     return this.#segments.size === 0;
   }
 
-  /** Takes up the segments that are in the folder. Throws tier_failed if one was written by a newer version. */
+  /** Opens the segments in the folder. Throws tier_failed if one was written by a newer version. */
   open(): void {
     const { disk, layout } = this.#options;
     const ids = disk.names(layout.segmentsPath).map((name) => layout.segmentId(name)).filter((id) => id !== undefined);
@@ -96,13 +99,13 @@ export class Segments {
           } has format ${header.format}, this version reads up to ${SEGMENT_FORMAT}`,
         );
       }
-      // Without a header there is nothing in it: it was cut off when it was made.
+      // A segment without a header is empty: its creation was interrupted.
       if (header === undefined) disk.remove(layout.segmentPath(id));
       else this.#add(id, header.nonce, bytes);
     }
   }
 
-  /** The length of a segment and the random number in its header; undefined if there is no such segment. */
+  /** Returns the length of a segment and the random number in its header; undefined if there is no such segment. */
   get(id: number): { readonly nonce: string; readonly bytes: number } | undefined {
     return this.#segments.get(id);
   }
@@ -111,21 +114,21 @@ export class Segments {
     return this.#segments.get(id)?.bytes ?? 0;
   }
 
-  /** Notes that a clear lies in a segment. */
+  /** Records that a segment contains a clear. */
   noteClear(id: number): void {
     const segment = this.#segments.get(id);
     if (segment !== undefined) segment.hasClear = true;
   }
 
-  /** Notes that the index refers to so many bytes more, or less, of a segment. */
+  /** Adds to the live bytes of a segment; `bytes` may be negative. */
   addLive(id: number, bytes: number): void {
     const segment = this.#segments.get(id);
     if (segment !== undefined) segment.liveBytes += bytes;
   }
 
   /**
-   * Appends records as one write and returns the segment and the position of the first. A failure leaves nothing behind
-   * that a later start could take for a record: the segment is cut back, or sealed where even that fails.
+   * Appends records as one write and returns their place. A failure leaves nothing behind that a later start could take
+   * for a record: the segment is truncated, or sealed if even that fails.
    */
   append(buffers: readonly Uint8Array[]): Appended {
     const { disk, segmentBytes } = this.#options;
@@ -144,8 +147,8 @@ export class Segments {
   }
 
   /**
-   * Takes back what was appended last. If something else was appended behind it, it stays, as dead bytes that the index
-   * has noted as seen.
+   * Removes the records that were appended last. If others have been appended since, they stay as dead bytes that the
+   * index has already recorded as seen.
    */
   cutBack({ id, position, end }: Appended): void {
     if (this.#head?.id !== id || this.bytesOf(id) !== end) return;
@@ -154,33 +157,33 @@ export class Segments {
       this.#setBytes(id, position);
       this.#head.syncedBytes = Math.min(this.#head.syncedBytes, position);
     } catch {
-      // What lies behind the last sound record is never read: the next records go into a segment of their own.
+      // Bytes after the last valid record are never read. The next records go into a new segment.
       this.#close(this.#head);
     }
   }
 
-  /** Brings everything appended so far onto stable storage. */
+  /** Writes everything appended so far to stable storage. */
   sync(): void {
     const head = this.#head;
     if (head === undefined || head.syncedBytes === this.bytesOf(head.id)) return;
     try {
       this.#options.disk.sync(head.file);
     } catch (error) {
-      // The kernel may have dropped the pages (fsync reports that once): nothing more goes into this file.
+      // The kernel may have dropped the pages, and fsync reports that only once: nothing more is written to this file.
       head.isBroken = true;
       throw error;
     }
     head.syncedBytes = this.bytesOf(head.id);
   }
 
-  /** Ends the segment that is being written, synced. */
+  /** Syncs and seals the current segment. */
   seal(): void {
     if (this.#head === undefined) return;
     if (!this.#head.isBroken) this.sync();
     this.#close(this.#head);
   }
 
-  /** Removes a segment's file for good: if it came back, so would what was deleted from it. */
+  /** Removes a segment's file durably: if the file came back, so would the objects deleted from it. */
   drop(id: number): void {
     const { disk, layout } = this.#options;
     if (this.#head?.id === id) this.#close(this.#head);
@@ -190,15 +193,14 @@ export class Segments {
     this.#segments.delete(id);
   }
 
-  /** Whether there is a segment that is older than this one. */
+  /** True if there is an older segment. */
   hasOlder(id: number): boolean {
     const [oldest] = this.#segments.keys();
     return oldest !== undefined && oldest < id;
   }
 
   /**
-   * The sealed segment that frees most of what it takes when its live records are moved on; undefined if none frees
-   * half.
+   * Returns the sealed segment whose compaction frees the most bytes; undefined if no segment is at least half dead.
    */
   sparsest(): number | undefined {
     let best: { readonly id: number; readonly deadBytes: number } | undefined;
@@ -210,13 +212,13 @@ export class Segments {
     return best?.id;
   }
 
-  /** The oldest segment, if it is sealed and the index refers to nothing in it. */
+  /** Returns the oldest segment if it is sealed and has no live records. */
   emptyOldest(): number | undefined {
     const [oldest] = this.#segments;
     return oldest !== undefined && this.#mayGo(oldest[0]) && oldest[1].liveBytes === 0 ? oldest[0] : undefined;
   }
 
-  /** Seals the segment that is being written if half of it is dead and that is worth the while. */
+  /** Seals the current segment if half of it is dead and that is enough to be worthwhile. */
   sealIfSparse(): void {
     const segment = this.#head && this.#segments.get(this.#head.id);
     if (segment === undefined) return;
@@ -226,7 +228,7 @@ export class Segments {
     }
   }
 
-  /** A part of a segment; undefined if the file is not there or shorter. */
+  /** Reads a part of a segment; undefined if the file is missing or too short. */
   read(id: number, position: number, length: number): Uint8Array | undefined {
     const { disk, layout } = this.#options;
     const file = disk.open(layout.segmentPath(id));
@@ -239,12 +241,12 @@ export class Segments {
     }
   }
 
-  /** Closes the file that is being written, as it is. */
+  /** Closes the current file without syncing it. */
   abandon(): void {
     if (this.#head !== undefined) this.#close(this.#head);
   }
 
-  /** Closes the file that is being written, synced. */
+  /** Syncs and closes the current file. */
   close(): void {
     this.seal();
   }

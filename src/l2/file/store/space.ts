@@ -10,14 +10,14 @@ import type { Reclaim } from "./reclaim.ts";
 import type { Segments } from "./segments.ts";
 import type { Clears } from "./clears.ts";
 
-/** Freed at least when the disk itself is full. */
+/** Minimum number of bytes to free when the disk itself is full. */
 const RELIEF_BYTES = 8 * 1024 * 1024;
-/** The most entries that are looked at in one step of an eviction. */
+/** Maximum number of entries that are examined in one step of an eviction. */
 const EVICTION_BATCH = 256;
 
-/** What Space is made of. */
+/** Options of Space. */
 export interface SpaceOptions {
-  /** 0 = no limit but the disk's. */
+  /** 0: only the disk limits it. */
   readonly limitBytes: number;
   readonly free: FreeSpace;
   readonly reserve: Reserve;
@@ -30,9 +30,9 @@ export interface SpaceOptions {
 }
 
 /**
- * The size limit over segments and files, half-written files included. Expired objects go first. Then the log is taken
- * from its oldest end: an object that was not used since its record was written goes, one that was used is written
- * again at the end (FIFO with a second chance). A record's room comes free with its segment.
+ * Enforces the size limit over segments and files, including unfinished ones. Expired objects are removed first. Then
+ * eviction takes the log from its oldest end: an object that was not used since its record was written is removed; one
+ * that was used is rewritten at the end (FIFO with a second chance). A record's room is freed with its segment.
  */
 export class Space {
   readonly limitBytes: number;
@@ -61,7 +61,7 @@ export class Space {
     }
   }
 
-  /** Runs what writes to the disk; if that is full, once more after something was evicted. */
+  /** Runs `write`; if the disk is full, evicts something and tries once more. */
   relieved<T>(bytes: number, write: () => T): T {
     try {
       return write();
@@ -73,7 +73,7 @@ export class Space {
     }
   }
 
-  /** Keeps room for a file that is being written; returns what is held for it now. Throws no_room. */
+  /** Reserves `bytes` more for something that is being written; returns its new reserved total. Throws no_room. */
   hold(bytes: number, heldBytes: number): number {
     if (this.limitBytes > 0 && heldBytes + bytes > this.limitBytes) throw this.#noRoom(heldBytes + bytes);
     this.ensure(bytes);
@@ -81,12 +81,12 @@ export class Space {
     return heldBytes + bytes;
   }
 
-  /** Gives held room back. */
+  /** Releases reserved room. */
   release(bytes: number): void {
     this.#heldBytes = Math.max(0, this.#heldBytes - bytes);
   }
 
-  /** Frees some of the bytes that are needed; false if there is nothing left to free. */
+  /** Frees some of the needed bytes; returns false if there is nothing left to free. */
   free(bytes: number): boolean {
     const { clears, segments, reclaim } = this.#options;
     const clear = clears.first;
@@ -101,13 +101,16 @@ export class Space {
     return this.usedBytes < before || this.#evict(bytes) || this.sealAndReclaim();
   }
 
-  /** The disk is full whatever the limit says: frees about so many bytes; false if there was nothing left to free. */
+  /**
+   * Frees about `bytes` because the disk is full, regardless of the limit; returns false if there was nothing left to
+   * free.
+   */
   relieve(bytes: number): boolean {
     this.#options.reserve.giveUp();
     return this.free(bytes);
   }
 
-  /** Does what makes room and may wait; a disk that is too full for it now is no failure. */
+  /** Runs work that makes room and can be postponed: a disk that is too full for it is not a failure. */
   tidy(work: () => void): void {
     try {
       work();
@@ -116,17 +119,17 @@ export class Space {
     }
   }
 
-  /** Evicts until usage is within the limit again; for a limit that was lowered between two runs. */
+  /** Evicts until usage is within the limit; for a limit that was lowered between two runs. */
   trim(): void {
     try {
       this.ensure(0);
     } catch (error) {
-      // What others have filled the disk with is no reason not to start.
+      // A disk that something else has filled is no reason not to start.
       if (!(error instanceof VitrineError) || error.code !== "no_room") throw error;
     }
   }
 
-  /** Removes up to `limit` objects whose time is up; returns how many those were. */
+  /** Removes up to `limit` expired objects; returns their number. */
   removeExpired(limit: number): number {
     const { index, clock } = this.#options;
     const expired = index.expired(clock.nowMs(), limit);
@@ -134,7 +137,7 @@ export class Space {
     return expired.length;
   }
 
-  /** Goes through some entries of the oldest segment; false if there is none. */
+  /** Evicts or moves some entries of the oldest segment; returns false if there is none. */
   #evict(bytes: number): boolean {
     const { index, clock } = this.#options;
     const nowMs = clock.nowMs();
@@ -156,8 +159,8 @@ export class Space {
   }
 
   /**
-   * Gives used entries their second chance; returns those that cannot have it: the disk has no room, or records wait
-   * for the index.
+   * Gives used entries their second chance. Returns those that cannot get it, because the disk has no room or appended
+   * records are not in the index yet.
    */
   #unmovable(used: readonly IndexRow[]): readonly IndexRow[] {
     if (used.length === 0 || this.#options.segments.pinned !== undefined) return used;
@@ -186,8 +189,8 @@ export class Space {
   }
 
   /**
-   * The index needs room itself to note what makes room: from the reserve, or else from what is to go, whose files then
-   * go first.
+   * Runs a removal in the index. On a full disk the index itself needs room for that: first the reserve is removed,
+   * then the victims' files, then the oldest segment.
    */
   #removing<T>(work: () => T, victims: readonly IndexRow[]): T {
     const { reserve, removals, reclaim } = this.#options;
@@ -198,7 +201,10 @@ export class Space {
     ]);
   }
 
-  /** Gives back the segment that is being written, too, if nothing in it lives; whether that freed anything. */
+  /**
+   * Seals the current segment and drops all segments without live records from the oldest on; returns true if that
+   * freed anything.
+   */
   sealAndReclaim(): boolean {
     const before = this.usedBytes;
     this.#options.segments.seal();
@@ -213,7 +219,7 @@ export class Space {
   }
 }
 
-/** Runs `work`; while the disk is too full for it, once more after each of the steps. */
+/** Runs `work`; while the disk is too full for it, runs the next of the steps and tries again. */
 function tryInTurn<T>(work: () => T, steps: readonly (() => unknown)[]): T {
   for (const step of steps) {
     try {
