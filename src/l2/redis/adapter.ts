@@ -27,30 +27,30 @@ import { readChunks } from "./read_chunks.ts";
 import { chunkCount, type DecodedMeta } from "./record.ts";
 import { assertAnnounced, ChunkWriter, type WrittenBytes } from "./write_chunks.ts";
 
-/** Entries of each shard's index that are looked at when the usage is asked for. */
+/** Entries of each shard's index that are checked when usage is measured. */
 const SWEEP_ENTRIES = 200;
 /**
- * After so many stores, so many entries of one shard are looked at: more than were added, so that what the engine has
- * evicted or expired does not pile up in the books.
+ * After this many stores, this many entries of one shard are checked: more than were added, so that entries of objects
+ * that the engine has evicted or expired do not pile up in the indexes.
  */
 const [STORES_A_SWEEP, STORE_SWEEP_ENTRIES] = [16, 64];
-/** Objects up to this size are stored many at once. */
+/** Objects up to this size are stored in groups. */
 const GROUP_LIMIT_BYTES = 128 * 1024;
 
-/** Settings of a Redis adapter. */
+/** Options of a RedisAdapter. */
 export interface RedisAdapterOptions {
   readonly name: string;
   readonly engine: Engine;
   readonly keys: KeySpace;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** Default: nobody is told. */
+  /** Default: none. */
   readonly onRemoved?: TierRemovalListener;
 }
 
 /**
- * Objects in a Valkey or Redis, which any number of servers may share. docs/L2_REDIS.md tells what lies where, and what
- * is promised between servers.
+ * Stores objects in a Valkey or Redis, which any number of servers may share. docs/L2_REDIS.md describes the data
+ * layout and the guarantees between servers.
  */
 export class RedisAdapter implements L2Adapter {
   readonly name: string;
@@ -122,7 +122,7 @@ export class RedisAdapter implements L2Adapter {
       const ticket = await this.#objects.ticket(key);
       const { outcome, replaced } = await this.#objects.delete(key, ticket);
       if (outcome === "late") throw tooLate(this.name);
-      // Another change has come between: what was there is gone, and told by whoever made it.
+      // Another change came first. It has removed the object and published the removal.
       if (outcome === "superseded") return ticket.isThere;
       if (replaced === undefined) return false;
       return this.#tellReplaced(key, replaced, "deleted");
@@ -168,7 +168,7 @@ export class RedisAdapter implements L2Adapter {
     });
   }
 
-  /** Loads that are still being read are not waited for: their next chunk fails. */
+  /** Does not wait for loads that are still being read; their next chunk fails. */
   async close(): Promise<void> {
     if (await this.#calls.close()) await this.#options.engine.close();
   }
@@ -187,7 +187,7 @@ export class RedisAdapter implements L2Adapter {
     }
   }
 
-  /** Makes it visible; false if another change has come after it already. */
+  /** Makes an object visible; returns false if a later change of the key was already made. */
   async #commit(
     key: ObjectKey,
     { source, written, meta }: {
@@ -196,8 +196,8 @@ export class RedisAdapter implements L2Adapter {
       readonly meta: ObjectMeta;
     },
   ): Promise<boolean> {
-    // The number is taken when the order of this key's changes is decided, so that the engine can refuse what comes to
-    // it out of this order: a store that was given up, and comes late.
+    // The ticket is taken once the order of this key's changes is decided, so that the engine can reject a change that
+    // arrives out of order: a store that timed out and arrives late.
     const ticket = await this.#objects.ticket(key);
     source.assertWanted?.();
     const { generation, bytes } = written;
@@ -212,7 +212,7 @@ export class RedisAdapter implements L2Adapter {
     return outcome === "stored";
   }
 
-  /** The metadata of what can be read; what cannot is removed. */
+  /** Returns the metadata of a readable object; removes an object that is damaged or expired. */
   async #live(key: ObjectKey, head: Head | undefined): Promise<ObjectMeta | undefined> {
     if (head === undefined || head.decoded === "newer") return undefined;
     const { decoded, generation } = head;
@@ -234,7 +234,7 @@ export class RedisAdapter implements L2Adapter {
     if (await this.#objects.remove(key, generation)) this.#tellOne(key, meta?.sizeBytes ?? 0, reason);
   }
 
-  /** Tells what a change has removed; false if its time was up before. */
+  /** Publishes what a change has removed; returns false if that had expired or was damaged. */
   #tellReplaced(key: ObjectKey, old: DecodedMeta, reason: "replaced" | "deleted"): boolean {
     const meta = typeof old === "string" ? undefined : old.meta;
     const isOver = meta !== undefined && isExpired(meta, this.#options.clock.nowMs());
@@ -242,7 +242,10 @@ export class RedisAdapter implements L2Adapter {
     return !isOver && old !== "damaged";
   }
 
-  /** Looks, every some stores, at the books of the shard that was stored in. Never throws: others look again. */
+  /**
+   * Sweeps the shard of a stored key after every STORES_A_SWEEP stores. Never throws, because a later sweep repeats the
+   * work.
+   */
   async #sweepSometimes(key: ObjectKey): Promise<void> {
     this.#stores += 1;
     if (this.#stores % STORES_A_SWEEP !== 0) return;

@@ -4,13 +4,13 @@ import { entryRange, type IndexEntry, indexName, type KeySpace, parseEntry, stat
 import { bytesOf, listOf, textOf } from "./replies.ts";
 import { SWEEP, TOTALS } from "./scripts.ts";
 
-/** Entries that left the books of one tenant. */
+/** Entries that were removed from one tenant's index. */
 export interface Dropped {
   readonly tenant: string;
   readonly entries: readonly IndexEntry[];
 }
 
-/** The calls that concern the books of a tier: its indexes and counters, of every shard. */
+/** The calls for the bookkeeping of a tier: the indexes and counters of all shards. */
 export class Books {
   readonly #engine: Engine;
   readonly #keys: KeySpace;
@@ -20,7 +20,7 @@ export class Books {
     this.#keys = keys;
   }
 
-  /** Objects and their bytes, as the books have them. */
+  /** Returns the number of objects and their bytes, as counted. */
   async totals(): Promise<{ readonly objects: number; readonly bytes: number }> {
     const counts = await this.#everyShard(async (base) =>
       listOf(await this.#engine.run(TOTALS, [stateName(base)], [base, ""])).map((text) => Number(textOf(text)))
@@ -29,12 +29,12 @@ export class Books {
     return { objects: sum(0), bytes: sum(1) };
   }
 
-  /** Looks at some entries of each shard and drops those whose objects are gone. */
+  /** Checks some entries of each shard and drops those whose objects are gone. */
   async sweep(perShard: number): Promise<readonly Dropped[]> {
     return await this.#everyShard((base) => this.sweepShard(base, perShard));
   }
 
-  /** The same in the shard that a base names. */
+  /** Like `sweep`, for the shard with this base. */
   async sweepShard(base: string, count: number): Promise<Dropped> {
     const [tenant, ...members] = listOf(
       await this.#engine.run(SWEEP, [stateName(base)], [base, "", String(count)]),
@@ -42,7 +42,7 @@ export class Books {
     return { tenant: textOf(tenant), entries: entriesOf(members) };
   }
 
-  /** The tenant's entries after a key, in order, up to the limit. */
+  /** Returns the tenant's entries after a key, in order, up to the limit. */
   async page({ tenant, prefix, after, limit }: ListQuery): Promise<readonly IndexEntry[]> {
     const { min, max } = entryRange(prefix, after);
     const range = ["LIMIT", "0", String(limit)];
@@ -59,7 +59,7 @@ export class Books {
   }
 }
 
-/** The entries of an index that a script returned. */
+/** Parses the index entries that a script returned. */
 export function entriesOf(members: readonly unknown[]): readonly IndexEntry[] {
   return members.flatMap((member) => bytesOf(member) ?? []).map(parseEntry);
 }

@@ -13,24 +13,24 @@ import { decodeMeta } from "./record.ts";
 import { bytesOf, listOf, textOf } from "./replies.ts";
 import { CLEAR, CLEAR_ONE, FLOOR } from "./scripts.ts";
 
-/** Entries that are removed in one step of the engine. */
+/** Number of entries that the engine removes in one step. */
 const CLEAR_STEP = 200;
-/** Names that the engine looks at in one step. */
+/** Number of names that the engine scans in one step. */
 const SCAN_STEP = 1000;
 
-/** The parts that a clear works on. */
+/** Options of a clear. */
 export interface ClearContext {
   readonly engine: Engine;
   readonly keys: KeySpace;
   /** Undefined: all tenants. */
   readonly tenant: string | undefined;
-  /** Told what was removed, as it goes. */
+  /** Called with the removed entries after each step. */
   readonly onRemoved: (dropped: Dropped) => void;
 }
 
 /**
- * Removes every object, or one tenant's, that was there at the call. What the books know goes first; then all names in
- * the engine are looked at, because a policy allkeys-* may have evicted the books themselves.
+ * Removes every object, or one tenant's, that was there at the call. It first removes what is in the indexes, then
+ * scans all names in the engine, because with an allkeys-* policy the indexes themselves may have been evicted.
  */
 export async function clearObjects(context: ClearContext): Promise<void> {
   const { engine, keys, tenant } = context;
@@ -58,7 +58,7 @@ async function clearListed({ engine, tenant, onRemoved }: ClearContext, base: st
   }
 }
 
-/** Removes what one node has and the books do not know. */
+/** Removes the objects of one node that are in no index. */
 async function clearFound(
   { engine, keys, tenant, onRemoved }: ClearContext,
   node: (args: readonly string[]) => Promise<unknown>,

@@ -3,28 +3,28 @@ import { createClient, createCluster, type RedisClientOptions, RESP_TYPES } from
 import { VitrineError } from "../../core/errors.ts";
 import type { RedisNode, RedisSettings, RedisUser } from "./settings.ts";
 
-/** Milliseconds that a connection may take to come about. */
+/** Timeout for connecting, in milliseconds. */
 const CONNECT_MS = 5000;
-/** Milliseconds between two tries of a cluster's client to reach a node that is gone. */
+/** Milliseconds between two attempts of a cluster's client to reconnect to a node. */
 const NODE_RETRY_MS = 300;
 
-/** One connection to an engine, or to all nodes of a cluster; it is used until it breaks, and then never again. */
+/** A connection to an engine, or to all nodes of a cluster. Once broken it is never used again. */
 export interface Connection {
   /**
-   * Sends one command; those sent in one turn go out together, in order. `name` is a name that it concerns. Texts in
-   * the reply are Buffers.
+   * Sends one command; commands of one turn of the event loop go out together, in order. `name` is any name that the
+   * command uses. Strings in the reply are Buffers.
    */
   call(name: string, args: readonly (string | Buffer)[]): Promise<unknown>;
-  /** How to send a command to each of the nodes that have objects. */
+  /** Returns a function for each node with objects, which sends a command to it. */
   nodes(): Promise<readonly ((args: readonly string[]) => Promise<unknown>)[]>;
-  /** Ends it at once; calls under way fail. */
+  /** Closes the connection at once; running calls fail. */
   destroy(): void;
 }
 
-/** Connects, or throws. `onBroken` is told once if the connection breaks later. */
+/** Connects, or throws. `onBroken` is called if the connection breaks later. */
 export type Connect = (onBroken: (cause: Error) => void) => Promise<Connection>;
 
-/** How to connect to what the settings name. */
+/** Returns a function that connects to the engine of the settings. */
 export function connector(settings: RedisSettings): Connect {
   if (settings.kind === "cluster") return () => connectCluster(settings);
   if (settings.kind === "sentinel") {
@@ -63,7 +63,7 @@ async function connectSingle(
   const client = createClient({
     ...optionsOf(user),
     database,
-    // Who uses the connection makes a new one: where, and whether at all, may have changed.
+    // The user of the connection opens a new one, because the address, and whether to connect at all, may have changed.
     socket: { ...node, ...tlsOf(settings), connectTimeout: CONNECT_MS, reconnectStrategy: false },
   });
   let isConnected = false;
@@ -94,7 +94,7 @@ async function connectCluster(settings: RedisSettings): Promise<Connection> {
     minimizeConnections: true,
     maxCommandRedirections: 3,
   });
-  // What fails says so to those who call it.
+  // Failing calls report their own errors.
   cluster.on("error", () => {});
   try {
     await within(CONNECT_MS, cluster.connect());
@@ -112,7 +112,7 @@ async function connectCluster(settings: RedisSettings): Promise<Connection> {
   };
 }
 
-/** Asks the sentinels, one after the other, where the engine is that takes writes. */
+/** Asks the sentinels, one after the other, for the address of the master. */
 async function findMaster(settings: RedisSettings): Promise<RedisNode> {
   const failures: unknown[] = [];
   for (const node of settings.nodes) {
@@ -134,7 +134,7 @@ async function findMaster(settings: RedisSettings): Promise<RedisNode> {
   throw first instanceof Error ? first : new VitrineError("tier_failed", "ask sentinels: none answered");
 }
 
-/** What the work gives, or a failure if it takes too long. */
+/** Returns the result of the work, or fails if it takes too long. */
 export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -3,29 +3,29 @@ import { causeText, VitrineError } from "../../core/errors.ts";
 import { type Connect, type Connection, within } from "./connection.ts";
 import type { Script } from "./scripts.ts";
 
-/** Milliseconds between two looks at an engine that answers. */
+/** Milliseconds between two checks of an engine that answers. */
 const LOOK_MS = 1000;
-/** Milliseconds without any answer after which a connection is given up, with all calls under way. */
+/** Milliseconds without any answer after which a connection is dropped and its running calls fail. */
 const SILENCE_MS = 8000;
-/** Shortest and longest wait before the next try to connect. */
+/** Shortest and longest wait before the next attempt to connect. */
 const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 3000];
-/** Errors by which an engine says that another one takes the writes now. */
+/** Errors of an engine that is no longer the master. */
 const ELSEWHERE = /^(?:READONLY|MASTERDOWN|UNBLOCKED)\b/;
 
-/** Settings of an Engine. */
+/** Options of an Engine. */
 export interface EngineOptions {
   readonly tier: string;
   readonly connect: Connect;
-  /** A name in each of the shards, to look whether it can be used. */
+  /** One name in each shard, to check that the shard is usable. */
   readonly names: readonly string[];
-  /** Told when the engine can no longer be used, and why, and when it can be again (undefined). */
+  /** Called with the reason when the engine becomes unusable, and with undefined when it is usable again. */
   readonly onTrouble: (trouble: string | undefined) => void;
 }
 
 /**
- * The engine as the adapter uses it: a connection that is made anew, after a wait that grows and has some chance in it,
- * whenever it breaks or falls silent. Without one, calls fail at once. Sends nothing twice: whoever calls knows whether
- * it may.
+ * The engine as the adapter uses it: a connection that is reopened whenever it breaks or gets no answers, with growing,
+ * randomised waits. While there is none, calls fail at once. Nothing is retried, because only the caller knows whether
+ * that is safe.
  */
 export class Engine {
   readonly #options: EngineOptions;
@@ -43,7 +43,7 @@ export class Engine {
     this.#running = this.#keepConnected();
   }
 
-  /** Opens the engine; resolves after the first try to connect, whatever it gave, and `patienceMs` at most. */
+  /** Opens the engine; resolves after the first attempt to connect, successful or not, or after `patienceMs`. */
   static async open(options: EngineOptions, patienceMs: number): Promise<Engine> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const engine = new Engine(options);
@@ -53,17 +53,20 @@ export class Engine {
     return engine;
   }
 
-  /** Why the engine, or a shard, cannot be used for now. */
+  /** The reason why the engine, or a shard, is unusable; undefined while it is usable. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
 
-  /** Sends a command that concerns a name. Throws tier_failed, or no_room if the engine has none. */
+  /** Sends a command that uses a name. Throws tier_failed, or no_room if the engine has none. */
   async call(name: string, args: readonly (string | Buffer)[]): Promise<unknown> {
     return await this.#ask((connection) => connection.call(name, args));
   }
 
-  /** How to send a command to each of the nodes that have objects. Throws as `call` does, also by these. */
+  /**
+   * Returns a function for each node with objects, which sends a command to it. Throws like `call`, and so do the
+   * functions.
+   */
   async nodes(): Promise<readonly ((args: readonly string[]) => Promise<unknown>)[]> {
     const nodes = await this.#ask((connection) => connection.nodes());
     return nodes.map((send) => (args) => this.#ask(() => send(args)));
@@ -82,7 +85,7 @@ export class Engine {
     }
   }
 
-  /** Runs a script; the first of the keys says where. */
+  /** Runs a script on the node of the first key. */
   async run(
     { sha1, text }: Script,
     keys: readonly [string, ...string[]],
@@ -97,7 +100,7 @@ export class Engine {
     }
   }
 
-  /** Ends the connection; calls under way fail. */
+  /** Closes the connection; running calls fail. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#break(new Error("closed"));
@@ -120,7 +123,7 @@ export class Engine {
     }
   }
 
-  /** Connects and looks after the connection until it breaks; throws why. */
+  /** Connects and checks the connection until it breaks; throws the cause. */
   async #serve(onUsable: () => void): Promise<void> {
     const { promise: broken, reject } = Promise.withResolvers<never>();
     broken.catch(() => {});
@@ -138,12 +141,12 @@ export class Engine {
       }
     } finally {
       this.#connection = undefined;
-      // It may still be about to come.
+      // The connection may still be opening.
       void connecting.then((late) => late.destroy(), () => {});
     }
   }
 
-  /** Asks every shard; why one cannot be used, if so. Throws if none answers at all. */
+  /** Checks every shard; returns the error of one that fails, if any. Throws if no shard answers at all. */
   async #look(connection: Connection): Promise<string | undefined> {
     const askedMs = performance.now();
     const asking = this.#options.names.map(async (name) => {
@@ -157,7 +160,7 @@ export class Engine {
         const [first] = failed;
         return first === undefined ? undefined : causeText(first.reason);
       } catch (cause) {
-        // A busy line is none that is silent.
+        // A connection that answers other calls is busy, not broken.
         if (this.#answeredMs < Math.max(askedMs, performance.now() - SILENCE_MS)) throw cause;
       }
     }

@@ -2,7 +2,7 @@ import type { AdapterKind, TierPlan } from "../kind.ts";
 import type { TierUrl } from "../url.ts";
 import { type RedisKind, redisPlace, redisSettings } from "./settings.ts";
 
-/** The schemes of tiers in a Valkey or Redis. */
+/** The URL schemes of tiers in a Valkey or Redis. */
 export const redisKinds: readonly (readonly [string, AdapterKind])[] = (["single", "cluster", "sentinel"] as const)
   .flatMap((kind) => [false, true].map((tls) => [`redis${tls ? "s" : ""}${suffix(kind)}:`, kindOf({ kind, tls })]));
 
@@ -19,7 +19,7 @@ function planRedisUrl(url: TierUrl, which: { readonly kind: RedisKind; readonly 
   url.finish();
   return {
     place: redisPlace(settings),
-    // Loading the client takes a thread more than 100 ms, which a server without such a tier need not spend.
+    // Loading the client takes a thread more than 100 ms, which a server without such a tier can save.
     open: async (context) => (await import("./open.ts")).openRedis(settings, context),
   };
 }

@@ -6,61 +6,64 @@ import { chunkCount, type ChunkPlace, type DecodedMeta, decodeMeta, encodeMeta }
 import { bytesOf, listOf, textOf } from "./replies.ts";
 import { COMMIT, DELETE, REMOVE, TICKET } from "./scripts.ts";
 
-/** How long chunks go on that nobody finds any more, for those who are reading them. */
+/** Milliseconds for which replaced or deleted chunks are kept, for loads that are still reading them. */
 export const GRACE_MS = 60_000;
-/** Age from which on a change that was asked for is not made any more. */
+/** Milliseconds after which a requested change is rejected as late. */
 const LATE_MS = 60_000;
-/** How long a deletion is remembered: longer than any older change can come late. */
+/** Milliseconds for which a deletion is remembered: longer than any older change can arrive late. */
 const REMEMBER_MS = 2 * LATE_MS;
 /**
- * How long the engine keeps what has expired: in this time whoever asks for it learns why it is a miss, and the clocks
- * of servers may differ.
+ * Milliseconds for which the engine keeps expired objects. In this time a lookup can tell that the object has expired,
+ * and servers' clocks may differ.
  */
 const EXPIRED_MS = 60_000;
 /**
- * Time to live of objects without end: ten years. Everything but the books of the engine expires one day, so that an
- * engine with a policy volatile-* evicts objects only.
+ * Time to live of objects that do not expire: ten years. Everything but the bookkeeping has a time to live, so that an
+ * engine with a volatile-* policy evicts only objects.
  */
 const ENDLESS_MS = 10 * 365 * 86_400_000;
 
 /** An object without its bytes. */
 export interface Head {
   readonly decoded: DecodedMeta;
-  /** Names this very write of the object. */
+  /** Identifies the write that stored this object. */
   readonly generation: string;
 }
 
-/** A head with its bytes, if they lie with it. */
+/** A head with the object's bytes, unless they are in chunks. */
 export interface FullHead extends Head {
   readonly bytes: Buffer | undefined;
 }
 
-/** A change that is about to be made. */
+/** Determines the order of a change that is about to be made. */
 export interface Ticket {
-  /** A number of the engine. */
+  /** The change's number, assigned by the engine. */
   readonly number: string;
-  /** True if there was an object when it was given out. */
+  /** True if the object existed when the ticket was taken. */
   readonly isThere: boolean;
 }
 
-/** A store that is to become visible. */
+/** A store that is about to become visible. */
 export interface Commit {
   readonly ticket: Ticket;
   readonly generation: string;
   readonly meta: ObjectMeta;
-  /** All bytes; undefined if they lie in chunks. */
+  /** All bytes; undefined if they are in chunks. */
   readonly bytes: Buffer | undefined;
   readonly nowMs: number;
 }
 
-/** The outcome of a commit: "lost" if chunks are gone, "late" if it came too late to be made. */
+/**
+ * The outcome of a commit: "superseded" if a later change was already made, "late" if it arrived too late, "lost" if
+ * chunks are gone.
+ */
 export interface CommitResult {
   readonly outcome: "stored" | "superseded" | "late" | "lost";
-  /** The object that it replaced. */
+  /** The object that was replaced or deleted. */
   readonly replaced: DecodedMeta | undefined;
 }
 
-/** The calls that concern one object each. */
+/** The calls that affect one object each. */
 export class Objects {
   readonly #engine: Engine;
   readonly #keys: KeySpace;
@@ -109,7 +112,7 @@ export class Objects {
     return { outcome: outcomeOf(textOf(reply[0])), replaced: metaOf(reply[1]) };
   }
 
-  /** Deletes what was there when the ticket was taken. */
+  /** Deletes the object that was there when the ticket was taken. */
   async delete(key: ObjectKey, ticket: Ticket): Promise<CommitResult> {
     const { keys, args } = this.#names(key);
     const times = [String(GRACE_MS), String(REMEMBER_MS), String(LATE_MS * 1000)];
@@ -118,7 +121,7 @@ export class Objects {
     return { outcome: what === "deleted" ? "stored" : outcomeOf(what), replaced: metaOf(reply[1]) };
   }
 
-  /** Removes one generation; false if it was not there any more. */
+  /** Removes one generation of an object; returns false if it was gone. */
   async remove(key: ObjectKey, generation: string): Promise<boolean> {
     const { keys, args } = this.#names(key);
     return await this.#engine.run(REMOVE, keys, [
@@ -129,7 +132,7 @@ export class Objects {
     ]) === 1;
   }
 
-  /** Writes a chunk that goes away by itself after `ttlMs` unless a commit takes it up. */
+  /** Writes a chunk that expires after `ttlMs` unless a commit includes it. */
   async putChunk(
     key: ObjectKey,
     chunk: ChunkPlace & { readonly bytes: Buffer; readonly ttlMs: number },
@@ -138,13 +141,13 @@ export class Objects {
     await this.#engine.call(name, ["SET", name, chunk.bytes, "PX", String(chunk.ttlMs)]);
   }
 
-  /** A chunk as it is stored. */
+  /** Returns a chunk as it is stored. */
   async getChunk(key: ObjectKey, { generation, index }: ChunkPlace): Promise<Buffer | undefined> {
     const name = chunkName(this.#keys.baseOf(key), generation, index);
     return bytesOf(await this.#engine.call(name, ["GET", name]));
   }
 
-  /** Removes chunks that no commit has taken up. */
+  /** Removes chunks that no commit has included. */
   async dropChunks(
     key: ObjectKey,
     { generation, count }: { readonly generation: string; readonly count: number },
@@ -169,7 +172,7 @@ export class Objects {
 function headOf([meta, generation]: readonly unknown[]): Head | undefined {
   const record = bytesOf(meta);
   const name = textOf(generation);
-  // Not one of ours if the other is missing; what is damaged has both.
+  // Without both fields it is not an object: a damaged one still has both.
   if (record === undefined && name === "") return undefined;
   return { decoded: record === undefined ? "damaged" : decodeMeta(record), generation: name };
 }

@@ -6,14 +6,14 @@ import { KeySpace, stateName } from "./keys.ts";
 import type { RedisKind, RedisSettings } from "./settings.ts";
 
 /**
- * Into how many shards the objects of a tier fall; all servers that share one must agree. A single engine needs one, a
- * cluster has more of them than nodes, so that each node gets its share.
+ * Number of shards of a tier; all servers that share one must agree. A single engine needs one. A cluster has more
+ * shards than nodes, so that each node gets its share.
  */
 const SHARDS: Readonly<Record<RedisKind, number>> = { single: 1, sentinel: 1, cluster: 64 };
-/** How long a start waits for the engine; it goes on without. */
+/** Milliseconds for which a start waits for the engine before it continues without it. */
 const PATIENCE_MS = 2000;
 
-/** Opens a tier; an engine that does not answer is no failure. */
+/** Opens a tier; succeeds even if the engine does not answer. */
 export async function openRedis(
   settings: RedisSettings,
   { name, publish, clock, onRemoved }: Pick<TierContext, "name" | "publish" | "clock" | "onRemoved">,

@@ -5,10 +5,10 @@ import { CHUNK_BYTES } from "./keys.ts";
 import type { Objects } from "./objects.ts";
 import { openChunk } from "./record.ts";
 
-/** Chunks that are asked for before they are wanted. */
+/** Number of chunks that are fetched ahead. */
 const AHEAD = 2;
 
-/** Which bytes of which large object to read. */
+/** Options of a read of a large object. */
 export interface ChunkedRead {
   readonly key: ObjectKey;
   readonly generation: string;
@@ -17,13 +17,13 @@ export interface ChunkedRead {
   /** Exclusive. */
   readonly end: number;
   readonly isClosed: () => boolean;
-  /** Told when a chunk is not what was stored ("corrupt"), or is gone while its object is there ("capacity"). */
+  /** Called if a chunk is damaged ("corrupt"), or is gone although its object is there ("capacity"). */
   readonly onBroken: (reason: "corrupt" | "capacity") => Promise<void>;
 }
 
 /**
- * Opens the bytes of a large object and verifies the first chunk of them; undefined if it is not sound. The chunks are
- * fetched a little ahead of whoever reads, and each is verified before it is handed out.
+ * Opens the bytes of a large object and verifies their first chunk; undefined if it is damaged or gone. Chunks are
+ * fetched a little ahead of the reader, and each is verified before it is returned.
  */
 export async function readChunks(objects: Objects, read: ChunkedRead): Promise<AsyncIterable<Uint8Array> | undefined> {
   const first = Math.floor(read.start / CHUNK_BYTES);
@@ -45,7 +45,7 @@ async function* rest(
     while (asked < Math.min(last, index + AHEAD)) {
       asked += 1;
       const asking = fetchChunk(objects, read, asked);
-      // Whoever gives up does not wait for it.
+      // May never be awaited if the reader stops early.
       asking.catch(() => {});
       ahead.push(asking);
     }
@@ -59,7 +59,7 @@ async function* rest(
   }
 }
 
-/** One chunk's payload; undefined if it is gone or damaged, which is told. */
+/** Returns the payload of one chunk; undefined if it is gone or damaged, after `onBroken`. */
 async function fetchChunk(objects: Objects, read: ChunkedRead, index: number): Promise<Buffer | undefined> {
   const place = { generation: read.generation, index };
   const stored = await objects.getChunk(read.key, place);

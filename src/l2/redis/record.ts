@@ -2,19 +2,19 @@ import { crc32 } from "node:zlib";
 import type { ObjectMeta } from "../../core/object.ts";
 import { CHUNK_BYTES } from "./keys.ts";
 
-/** The version that this Vitrine writes, and the latest that it reads. */
+/** The version that this code writes, and the latest that it reads. */
 const VERSION = 1;
 /** Version u8, CRC-32 of the rest u32, five numbers f64, lengths of content type u16, SHA-256 u8, headers u32. */
 const FIXED_BYTES = 1 + 4 + 5 * 8 + 2 + 1 + 4;
-/** In place of the length of headers: there are none. */
+/** Replaces the length of headers if there are none. */
 const NO_HEADERS = 0xffff_ffff;
-/** A chunk begins with its CRC-32. */
+/** Bytes of the CRC-32 at the start of a chunk. */
 export const CHUNK_HEAD_BYTES = 4;
 
-/** A stored record of metadata as it was read. */
+/** A decoded record of metadata. */
 export type DecodedMeta = { readonly meta: ObjectMeta } | "damaged" | "newer";
 
-/** Metadata as it lies in the engine; numbers are little-endian. */
+/** Encodes metadata for the engine; numbers are little-endian. */
 export function encodeMeta(meta: ObjectMeta): Buffer {
   const contentType = Buffer.from(meta.contentType);
   const sha256 = Buffer.from(meta.sha256);
@@ -32,7 +32,7 @@ export function encodeMeta(meta: ObjectMeta): Buffer {
   return record;
 }
 
-/** Reads a record; "newer" if a later Vitrine wrote it, whose records this one leaves alone. */
+/** Decodes a record; "newer" if a later version of Vitrine wrote it, whose records this version leaves alone. */
 export function decodeMeta(record: Buffer): DecodedMeta {
   const [version = 0] = record;
   if (version > VERSION) return "newer";
@@ -55,23 +55,23 @@ export function decodeMeta(record: Buffer): DecodedMeta {
   return { meta: { ...meta, headers: record.toString("utf8", sha256End) } };
 }
 
-/** How many chunks an object of this size has; 0 if it lies in one value. */
+/** Returns the number of chunks of an object of this size; 0 if it is stored in one value. */
 export function chunkCount(sizeBytes: number): number {
   return sizeBytes <= CHUNK_BYTES ? 0 : Math.ceil(sizeBytes / CHUNK_BYTES);
 }
 
-/** Which chunk it is, so that one in the place of another is noticed. */
+/** The identity of a chunk. It is part of the checksum, so that a chunk in the wrong place is noticed. */
 export interface ChunkPlace {
   readonly generation: string;
   readonly index: number;
 }
 
-/** Writes the checksum of the payload behind it into the first bytes of a chunk. */
+/** Writes the checksum of a chunk's payload into its first bytes. */
 export function sealChunk(chunk: Buffer, place: ChunkPlace): void {
   chunk.writeUInt32LE(chunkCrc(chunk, place), 0);
 }
 
-/** The payload of a chunk, in the same memory; undefined if it is not what was stored there. */
+/** Returns the payload of a chunk, in the same memory; undefined if it is damaged or another chunk's. */
 export function openChunk(chunk: Buffer, place: ChunkPlace): Buffer | undefined {
   const isSound = chunk.length >= CHUNK_HEAD_BYTES && chunk.readUInt32LE(0) === chunkCrc(chunk, place);
   return isSound ? chunk.subarray(CHUNK_HEAD_BYTES) : undefined;

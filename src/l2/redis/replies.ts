@@ -1,14 +1,14 @@
 import { VitrineError } from "../../core/errors.ts";
 
-/** The members of a reply that is a list. Throws tier_failed if it is none. */
+/** Returns the members of a list. Throws tier_failed if the reply is not one. */
 export function listOf(reply: unknown): readonly unknown[] {
   if (Array.isArray(reply)) return reply;
   throw unexpected(reply);
 }
 
 /**
- * The bytes of a reply in memory of their own, undefined if there are none. Small ones come as parts of larger memory,
- * which others are still to be read from. Throws tier_failed if it is something else.
+ * Returns the bytes of a reply in their own memory; undefined if there are none. Small replies are copied, because they
+ * share a larger buffer with data that is still to be read. Throws tier_failed for any other reply.
  */
 export function bytesOf(reply: unknown): Buffer | undefined {
   if (reply === null || reply === undefined) return undefined;
@@ -19,7 +19,7 @@ export function bytesOf(reply: unknown): Buffer | undefined {
   return own;
 }
 
-/** A reply as text, "" if there is none. */
+/** Returns a reply as text; "" if there is none. */
 export function textOf(reply: unknown): string {
   if (reply === null || reply === undefined) return "";
   if (typeof reply === "string" || typeof reply === "number") return String(reply);

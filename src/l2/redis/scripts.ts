@@ -1,15 +1,15 @@
 import { createHash } from "node:crypto";
 
-/** A script that the engine runs in one step. */
+/** A script that the engine runs atomically. */
 export interface Script {
   readonly text: string;
-  /** By which an engine that has run it knows it. */
+  /** The hash by which an engine that has run the script identifies it. */
   readonly sha1: string;
 }
 
 /**
- * The part that all scripts share. ARGV[1] is the base of the shard's names (keys.ts), ARGV[2] a tenant; all names that
- * a script touches lie in that shard.
+ * The prelude of all scripts. ARGV[1] is the base of the shard's names (keys.ts), ARGV[2] a tenant. All names that a
+ * script uses are in that shard.
  */
 const PRELUDE = String.raw`
 local base, tenant = ARGV[1], ARGV[2]
@@ -59,8 +59,8 @@ end
 `;
 
 /**
- * A number for a change of an object that is about to be made, higher than that of every change of it that was made
- * before: the engine's time in microseconds. And whether there is an object. KEYS: head, tomb.
+ * Returns the number of a new change of an object, and whether the object exists. The number is the engine's time in
+ * microseconds, or more, so that it is higher than that of every earlier change. KEYS: head, tomb.
  */
 export const TICKET: Script = script(`
 local next = math.max(latest(KEYS[1], KEYS[2]) + 1, micros())
@@ -69,9 +69,9 @@ return {text(next), redis.call('EXISTS', KEYS[1])}
 
 /**
  * Makes an object visible in place of another. KEYS: head, tomb. ARGV: 3 escaped key, 4 ticket, 5 generation, 6 number
- * of chunks, 7 metadata, 8 size, 9 expiry (for the index), 10 time to live, 11 grace for what is replaced, 12 age in
- * microseconds from which on a ticket is void, 13 bytes if there are no chunks. Returns what it did, and the metadata
- * of what it replaced.
+ * of chunks, 7 metadata, 8 size, 9 expiry (for the index), 10 time to live, 11 grace for replaced chunks, 12 age in
+ * microseconds from which a ticket is void, 13 bytes if there are no chunks. Returns the outcome, and the metadata of
+ * the replaced object.
  */
 export const COMMIT: Script = script(String.raw`
 local head, key, ticket, generation = KEYS[1], ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -100,9 +100,9 @@ return {'stored', old[3]}
 `);
 
 /**
- * Deletes what was there when a ticket was taken, and remembers that for as long as an older change can come late.
- * KEYS: head, tomb. ARGV: 3 escaped key, 4 ticket, 5 grace, 6 how long to remember, 7 age from which on a ticket is
- * void. Returns what it did, and the metadata of what was deleted.
+ * Deletes the object that was there when a ticket was taken, and remembers the deletion for as long as an older change
+ * can arrive late. KEYS: head, tomb. ARGV: 3 escaped key, 4 ticket, 5 grace, 6 time to remember the deletion, 7 age in
+ * microseconds from which a ticket is void. Returns the outcome, and the metadata of the deleted object.
  */
 export const DELETE: Script = script(`
 local head, ticket = KEYS[1], tonumber(ARGV[4])
@@ -118,8 +118,8 @@ return {'deleted', old[3]}
 `);
 
 /**
- * Removes one generation of an object, because its time is up or its bytes are damaged. KEYS: head, tomb. ARGV: 3
- * escaped key, 4 generation, 5 grace, 6 how long to remember. Returns whether it was still there.
+ * Removes one generation of an object that has expired or is damaged. KEYS: head, tomb. ARGV: 3 escaped key, 4
+ * generation, 5 grace, 6 time to remember the removal. Returns 1 if it was still there.
  */
 export const REMOVE: Script = script(`
 local old = redis.call('HMGET', KEYS[1], 'g', 'n', 't')
@@ -133,8 +133,8 @@ return 1
 `);
 
 /**
- * Looks at some entries of the index, further on with each call, and drops those whose objects the engine has evicted
- * or expired. KEYS: state. ARGV: 3 how many. Returns the tenant and the entries dropped.
+ * Checks some entries of an index, continuing from call to call, and drops those whose objects the engine has evicted
+ * or expired. KEYS: state. ARGV: 3 number of entries. Returns the tenant and the dropped entries.
  */
 export const SWEEP: Script = script(`
 begin()
@@ -159,7 +159,7 @@ end
 return dropped
 `);
 
-/** Adds up the objects of all tenants and their bytes. KEYS: state. */
+/** Adds up the objects of all tenants, and their bytes. KEYS: state. */
 export const TOTALS: Script = script(`
 local objects, bytes, counts = 0, 0, redis.call('HGETALL', tenants)
 for at = 1, #counts, 2 do
@@ -171,8 +171,8 @@ return {text(objects), text(bytes)}
 `);
 
 /**
- * Begins a clear: returns its number. What has a lower one goes, and comes no more. KEYS: state. ARGV: 3 the field that
- * keeps the number.
+ * Begins a clear and returns its number. Objects with a lower or equal number are removed, and changes with a lower one
+ * are rejected from now on. KEYS: state. ARGV: 3 the field that stores the number.
  */
 export const FLOOR: Script = script(`
 local floor = text(math.max(micros(), number(redis.call('HGET', state, 'last'))))
@@ -182,8 +182,9 @@ return floor
 `);
 
 /**
- * Removes some objects of a clear with their chunks. KEYS: state. ARGV: 3 number of the clear, 4 the entry to go on
- * behind, "" for the first, 5 how many. Returns the entry to go on behind ("" at the end), and the entries removed.
+ * Removes some objects of a clear, with their chunks. KEYS: state. ARGV: 3 number of the clear, 4 the entry to continue
+ * after ("": from the start), 5 number of entries. Returns the entry to continue after ("" at the end), and the removed
+ * entries.
  */
 export const CLEAR: Script = script(`
 begin()
@@ -205,8 +206,8 @@ return result
 `);
 
 /**
- * Removes one object of a clear that no index has. KEYS: head. ARGV: 3 number of the clear, 4 escaped key. Returns the
- * metadata of what was removed, or nothing.
+ * Removes one object of a clear that is in no index. KEYS: head. ARGV: 3 number of the clear, 4 escaped key. Returns
+ * the metadata of the removed object, or nothing.
  */
 export const CLEAR_ONE: Script = script(`
 local old = redis.call('HMGET', KEYS[1], 'g', 'n', 't', 'm')

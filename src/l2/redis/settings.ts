@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 import { VitrineError } from "../../core/errors.ts";
 import type { TierUrl } from "../url.ts";
 
-/** The ways in which engines stand together. */
+/** The topology of the engines. */
 export type RedisKind = "single" | "cluster" | "sentinel";
 
-/** Where an engine, or a sentinel, listens. */
+/** The address of an engine or a sentinel. */
 export interface RedisNode {
   readonly host: string;
   readonly port: number;
@@ -13,24 +13,24 @@ export interface RedisNode {
 
 /** The user that a connection logs in as. */
 export interface RedisUser {
-  /** The engine's default user if missing. */
+  /** Missing: the engine's default user. */
   readonly username?: string;
   readonly password?: string;
 }
 
-/** A tier in a Valkey or Redis as its URL describes it. */
+/** The settings of a tier in a Valkey or Redis, from its URL. */
 export interface RedisSettings {
   readonly kind: RedisKind;
-  /** The engine; nodes of the cluster, from which the others are learnt; or the sentinels. */
+  /** The engine; or some nodes of the cluster, which know the others; or the sentinels. */
   readonly nodes: readonly RedisNode[];
   readonly tls: boolean;
-  /** A file with the certificates to trust in place of the system's. */
+  /** A file of CA certificates to trust instead of the system's. */
   readonly caPath?: string;
   readonly user: RedisUser;
   readonly database: number;
   /** The prefix of all names. */
   readonly prefix: string;
-  /** The name of the engine among the sentinels; "" where there are none. */
+  /** The sentinels' name of the master; "" without sentinels. */
   readonly master: string;
   /** The user that logs in to the sentinels. */
   readonly sentinelUser: RedisUser;
@@ -39,8 +39,8 @@ export interface RedisSettings {
 const DEFAULT_PORTS: Readonly<Record<RedisKind, number>> = { single: 6379, cluster: 6379, sentinel: 26_379 };
 
 /**
- * `user:password@host:port[,host:port…][/database]`. Parameters: `prefix` (default "vitrine"), `ca`, and for sentinels
- * `master` (default "mymaster"), `sentinel_user`, `sentinel_password`. Throws bad_request.
+ * Parses `user:password@host:port[,host:port…][/database]`. Parameters: `prefix` (default "vitrine"), `ca`, and for
+ * sentinels `master` (default "mymaster"), `sentinel_user`, `sentinel_password`. Throws bad_request.
  */
 export function redisSettings(url: TierUrl, { kind, tls }: Pick<RedisSettings, "kind" | "tls">): RedisSettings {
   const { scheme } = url;
@@ -71,7 +71,7 @@ export function redisSettings(url: TierUrl, { kind, tls }: Pick<RedisSettings, "
   };
 }
 
-/** Names what the tier holds, so that one is not used twice: the place, whoever logs in. */
+/** Identifies the place where the tier stores its objects, so that no place is used twice. The user does not matter. */
 export function redisPlace({ kind, nodes, database, master, prefix }: RedisSettings): string {
   const hosts = nodes.map(({ host, port }) => `${host.toLowerCase()}:${port}`).toSorted();
   return `redis ${kind} ${hosts.join(",")} ${master} ${database} ${prefix}`;

@@ -7,33 +7,39 @@ import { CHUNK_BYTES } from "./keys.ts";
 import type { Objects } from "./objects.ts";
 import { CHUNK_HEAD_BYTES, sealChunk } from "./record.ts";
 
-/** Chunks on their way to the engine at most. */
+/** Maximum number of chunks in flight. */
 const IN_FLIGHT = 4;
-/** How long chunks stay that no commit takes up: what an upload may take, and what a crash leaves behind. */
+/**
+ * Milliseconds after which uncommitted chunks expire: the maximum duration of an upload, and the lifetime of what a
+ * crash leaves behind.
+ */
 const ORPHAN_MS = 3_600_000;
 
-/** The bytes of a store as they lie ready for its commit. */
+/** The bytes of a store, ready for its commit. */
 export interface WrittenBytes {
   readonly generation: string;
-  /** All of them if they fit into one value; undefined: they lie in chunks. */
+  /** All bytes if they fit into one value; undefined if they are in chunks. */
   readonly bytes: Buffer | undefined;
-  /** Chunks that were written. */
+  /** Number of chunks that were written. */
   readonly chunks: number;
   readonly sizeBytes: number;
   readonly crc: number;
 }
 
-/** Takes the bytes of a store to the engine, as they come and with bounded memory; small ones stay here. */
+/**
+ * Sends the bytes of a store to the engine as they arrive, with bounded memory. Small objects are kept in memory for
+ * the commit.
+ */
 export class ChunkWriter {
   readonly generation: string = randomBytes(15).toString("base64url");
   readonly #objects: Objects;
   readonly #key: ObjectKey;
   readonly #inFlight = new Set<Promise<void>>();
-  /** Room for the checksum, then payload. */
+  /** The checksum's bytes, then payload. */
   #chunk: Buffer;
   #filled = 0;
   #failure: { readonly cause: unknown } | undefined;
-  /** Chunks that were sent. */
+  /** Number of chunks that were sent. */
   #sent = 0;
   #sizeBytes = 0;
   #crc = 0;
@@ -44,7 +50,7 @@ export class ChunkWriter {
     this.#chunk = room(Math.min(sizeBytes, CHUNK_BYTES));
   }
 
-  /** Takes all chunks of a source. Throws what the source throws; tier_failed or no_room if the engine fails. */
+  /** Writes all chunks of a source. Throws what the source throws; tier_failed or no_room if the engine fails. */
   async write(source: AsyncIterable<Uint8Array>): Promise<WrittenBytes> {
     for await (const chunk of source) {
       for (let at = 0; at < chunk.length;) {
@@ -60,7 +66,7 @@ export class ChunkWriter {
     return { ...written, bytes: undefined, chunks: this.#sent };
   }
 
-  /** Removes what was sent; never throws: what cannot be removed expires. */
+  /** Removes the chunks that were sent. Never throws: a chunk that cannot be removed expires. */
   async abandon(): Promise<void> {
     if (this.#sent === 0) return;
     await Promise.all(this.#inFlight);
@@ -76,7 +82,7 @@ export class ChunkWriter {
       this.#chunk = larger;
     }
     this.#chunk.set(part, CHUNK_HEAD_BYTES + this.#filled);
-    // Of the copy: the source's memory may be shared.
+    // Computed over the copy, because the source's memory may be shared.
     this.#crc = crc32(this.#chunk.subarray(CHUNK_HEAD_BYTES + this.#filled, CHUNK_HEAD_BYTES + needed), this.#crc);
     this.#filled = needed;
     this.#sizeBytes += part.length;
@@ -87,7 +93,7 @@ export class ChunkWriter {
     return this.#chunk.subarray(CHUNK_HEAD_BYTES, CHUNK_HEAD_BYTES + this.#filled);
   }
 
-  /** Sends the chunk that is filled, once few enough are on their way. */
+  /** Sends the current chunk, once fewer than IN_FLIGHT are in flight. */
   async #send(): Promise<void> {
     while (this.#inFlight.size >= IN_FLIGHT) await Promise.race(this.#inFlight);
     this.#assertSound();
@@ -108,7 +114,7 @@ export class ChunkWriter {
   }
 }
 
-/** Throws tier_failed if the bytes that came are not those that were announced. */
+/** Throws tier_failed if the received bytes are not those that were announced. */
 export function assertAnnounced({ sizeBytes, crc }: WrittenBytes, meta: ObjectMeta): void {
   if (meta.sizeBytes === sizeBytes && meta.crc32 === crc) return;
   throw new VitrineError(

@@ -352,7 +352,7 @@ function encode(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Decodes a key. Throws if the value is not a blob, as in no row written by Vitrine. */
+/** Decodes a key. Throws if it is not a blob, which it is in every row that Vitrine writes. */
 function decode(bytes: unknown): string {
   if (!(bytes instanceof Uint8Array)) throw new Error(`read index: a key of type ${typeof bytes}`);
   return decoder.decode(bytes);

@@ -147,8 +147,8 @@ export class Segments {
   }
 
   /**
-   * Removes the records that were appended last. If others have been appended since, they stay as dead bytes that the
-   * index has already recorded as seen.
+   * Removes the records that were appended last. If other records follow them by now, they stay as dead bytes, which
+   * the index has already recorded as seen.
    */
   cutBack({ id, position, end }: Appended): void {
     if (this.#head?.id !== id || this.bytesOf(id) !== end) return;

@@ -202,7 +202,7 @@ export class Space {
   }
 
   /**
-   * Seals the current segment and drops all segments without live records from the oldest on; returns true if that
+   * Seals the current segment and drops the oldest segments as long as they have no live records; returns true if that
    * freed anything.
    */
   sealAndReclaim(): boolean {
