@@ -47,7 +47,7 @@ export interface TierPlan {
   ): FolderKeeper;
 }
 
-/** One kind of adapter. */
+/** A kind of adapter. */
 export interface AdapterKind {
   /** The tier's name unless the URL has `?name=`; the second tier of a kind gets a "2" appended, and so on. */
   readonly defaultName: string;

@@ -14,7 +14,7 @@ export interface StorageThreadOptions extends StorageWatchOptions {
   /** Called for each worker when a restarted thread is ready: its new channels to the thread. */
   readonly onConnected: (holder: number, lines: StorageLines) => void;
   readonly reportError: (error: unknown) => void;
-  /** Calls back at an interval until the function it returns is called. */
+  /** Calls back at an interval until the returned function is called. */
   readonly every: (ms: number, callback: () => void) => () => void;
   readonly after: (ms: number, callback: () => void) => void;
 }

@@ -19,7 +19,7 @@ function planRedisUrl(url: TierUrl, which: { readonly kind: RedisKind; readonly 
   url.finish();
   return {
     place: redisPlace(settings),
-    // Loading the client takes a thread more than 100 ms, which a server without such a tier can save.
+    // Loading the client takes more than 100 ms of each thread, so a server without such a tier does not load it.
     open: async (context) => (await import("./open.ts")).openRedis(settings, context),
   };
 }

@@ -59,8 +59,8 @@ end
 `;
 
 /**
- * Returns the number of a new change of an object, and whether the object exists. The number is the engine's time in
- * microseconds, or more, so that it is higher than that of every earlier change. KEYS: head, tomb.
+ * Returns the number of a new change of an object, and whether the object exists. The number is higher than that of
+ * every earlier change; normally it is the engine's time in microseconds. KEYS: head, tomb.
  */
 export const TICKET: Script = script(`
 local next = math.max(latest(KEYS[1], KEYS[2]) + 1, micros())

@@ -26,7 +26,6 @@ import { type Clear, Clears } from "./clears.ts";
 
 /** Options of a FileStore. */
 export interface FileStoreOptions {
-  /** The tier's name. */
   readonly name: string;
   readonly path: string;
   /**

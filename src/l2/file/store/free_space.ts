@@ -9,7 +9,10 @@ const FRESH_MS = 250;
 /** Shares of the disk's capacity that a tier without a limit of its own keeps free, and uses at most. */
 const KEEP_FREE_SHARE = 1 / 10;
 const DEFAULT_SHARE = 4 / 5;
-/** Share and bytes that a tier with a limit of its own keeps free, whichever is less: enough for its index. */
+/**
+ * Share of the capacity and number of bytes that a tier with a limit of its own keeps free, whichever is less: enough
+ * for its index.
+ */
 const KEEP_FREE_LEAST_SHARE = 1 / 20;
 const KEEP_FREE_LEAST_BYTES = 16 * 1024 * 1024;
 
@@ -22,7 +25,10 @@ export function defaultLimitBytes(capacityBytes: number): number {
   return Math.floor(capacityBytes * DEFAULT_SHARE / MIB) * MIB;
 }
 
-/** Tracks how much a tier may still write before its disk is as full as it may become, whatever fills it. */
+/**
+ * Tracks how much a tier may still write before its disk reaches the fill level at which the tier stops, whatever fills
+ * it.
+ */
 export class FreeSpace {
   readonly #disk: BlockingDisk;
   readonly #path: string;
