@@ -50,7 +50,7 @@ export interface L2Load {
   readonly meta: ObjectMeta;
   /**
    * The requested bytes, in order, in private memory. Every chunk is verified against the stored checksums before it is
-   * returned, and stays valid until the second-next one is requested, because its memory may be reused. Throws
+   * returned. It stays valid until the one after the next is requested, because its memory may be reused. Throws
    * VitrineError("tier_failed") if the tier fails or the object turns out to be damaged half-way; ends normally only if
    * all bytes were right. Ending the iteration early (return) frees what the load holds. Iterate or return every load;
    * never drop one.

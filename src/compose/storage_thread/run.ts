@@ -27,8 +27,8 @@ import { TierReporter } from "../cluster/storage_reports.ts";
 /** Milliseconds between two heartbeats of the thread. */
 const BEAT_MS = 50;
 /**
- * Milliseconds between two checks of the folders: are they still there, has anything expired, can anything be
- * compacted.
+ * Milliseconds between two checks of the folders, which detect a lost folder, remove expired objects and compact
+ * segments.
  */
 const LOOK_MS = 500;
 /** Milliseconds between two measurements of usage if any tier has no local folder. */

@@ -9,7 +9,7 @@ const LOOK_MS = 1000;
 const SILENCE_MS = 8000;
 /** Shortest and longest wait before the next attempt to connect. */
 const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 3000];
-/** Errors of an engine that is no longer the master. */
+/** Errors of an engine that takes no writes, because another one is the master. */
 const ELSEWHERE = /^(?:READONLY|MASTERDOWN|UNBLOCKED)\b/;
 
 /** Options of an Engine. */
