@@ -292,9 +292,9 @@ test("settingDocs has a help text and a default for every setting when the schem
 
 test("loadConfig names the origin of the tiers and shows no password when they are refused", () => {
   const checkTiers = (): void => {
-    throw new Error("Reading an L2 URL: unknown scheme: s3:");
+    throw new Error("read L2 URL: unknown scheme: s3:");
   };
-  const why = "Reading an L2 URL: unknown scheme: s3:";
+  const why = "read L2 URL: unknown scheme: s3:";
   expect(refusal({ args: ["--l2", "s3://a:b@c"], checkTiers })).toBe(`bad value for --l2: "s3://a:***@c", ${why}`);
   expect(refusal({ env: { VITRINE_L2: "s3://c" }, checkTiers })).toBe(`bad value for VITRINE_L2: "s3://c", ${why}`);
   expect(refusal({ checkTiers })).toBe(`bad value for --l2: "file://./.vitrine", ${why}`);

@@ -136,7 +136,7 @@ export class MemoryAdapter implements L2Adapter {
 
   async *#read(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-      if (this.#calls.closed) throw new VitrineError("tier_failed", "Loading: the tier is closed");
+      if (this.#calls.closed) throw new VitrineError("tier_failed", "load object: the tier is closed");
       yield bytes.slice(at, at + CHUNK_BYTES);
     }
   }
@@ -145,7 +145,7 @@ export class MemoryAdapter implements L2Adapter {
     const bytes = await this.#collect(source);
     const meta = source.meta();
     if (meta.sizeBytes !== bytes.length || meta.crc32 !== crc32(bytes)) {
-      throw new VitrineError("tier_failed", `Storing: ${bytes.length} bytes came, which are not those announced`);
+      throw new VitrineError("tier_failed", `store object: ${bytes.length} bytes came, which are not those announced`);
     }
     source.assertWanted?.();
     const old = this.#entries.get(keyId(key));
@@ -179,7 +179,7 @@ export class MemoryAdapter implements L2Adapter {
   #checkSize(sizeBytes: number): void {
     const { limitBytes } = this.#options;
     if (limitBytes === 0 || sizeBytes <= limitBytes) return;
-    throw new VitrineError("no_room", `Making room: ${sizeBytes} bytes`, {
+    throw new VitrineError("no_room", `make room: ${sizeBytes} bytes`, {
       details: { limitBytes, neededBytes: sizeBytes },
     });
   }

@@ -160,5 +160,5 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
 }
 
 function bad(what: string): VitrineError {
-  return new VitrineError("bad_request", `Reading an L2 URL: ${what}`);
+  return new VitrineError("bad_request", `read L2 URL: ${what}`);
 }

@@ -62,5 +62,5 @@ export class TierUrl {
 }
 
 function bad(what: string, cause?: unknown): VitrineError {
-  return new VitrineError("bad_request", `Reading an L2 URL: ${what}`, { cause });
+  return new VitrineError("bad_request", `read L2 URL: ${what}`, { cause });
 }

@@ -120,7 +120,7 @@ test("StorageManager says write_failed when a tier had given its object up for a
   await put(bench.storage, "a", { body: pattern(100), durability: "l1" });
   await bench.storage.clear({ tenant: undefined, tier: "l1" });
   bench.time.advance(1);
-  await expect(store(bench)).rejects.toThrow("Making room");
+  await expect(store(bench)).rejects.toThrow("make room");
   expect(await explained(bench)).toEqual([
     "miss write_failed",
     "l1 miss cleared",

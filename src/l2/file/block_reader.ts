@@ -81,11 +81,11 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
       return { done: true, value: undefined };
     }
     try {
-      if (this.#options.isClosed()) throw new VitrineError("tier_failed", "Loading an object: the tier is closed");
+      if (this.#options.isClosed()) throw new VitrineError("tier_failed", "load object: the tier is closed");
       const block = await ahead;
       if (block === undefined) {
         await this.#options.onDamage();
-        throw new VitrineError("tier_failed", "Loading an object: its file is damaged");
+        throw new VitrineError("tier_failed", "load object: its file is damaged");
       }
       this.#readAhead();
       if (this.#ahead === undefined) await this.#close();
@@ -94,7 +94,7 @@ export class BlockReader implements AsyncIterableIterator<Uint8Array> {
       this.#ahead = undefined;
       await this.#close();
       if (error instanceof VitrineError) throw error;
-      throw new VitrineError("tier_failed", "Loading an object: reading failed", { cause: error });
+      throw new VitrineError("tier_failed", "load object: reading failed", { cause: error });
     }
   }
 

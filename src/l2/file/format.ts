@@ -136,7 +136,7 @@ function fieldsOf(raw: unknown) {
 function tooNew(version: number): VitrineError {
   return new VitrineError(
     "tier_failed",
-    `Reading an object file: its format is VTR${version}, of a later version of Vitrine; this one reads up to VTR${KNOWN_VERSIONS}`,
+    `read object file: its format is VTR${version}, of a later version of Vitrine; this one reads up to VTR${KNOWN_VERSIONS}`,
   );
 }
 

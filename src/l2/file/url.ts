@@ -13,7 +13,7 @@ import type { TierUrl } from "../url.ts";
  * `fsync` (on | off, default on).
  */
 export function planFileUrl(url: TierUrl): TierPlan {
-  if (url.path === "") throw new VitrineError("bad_request", "Reading an L2 URL: file: needs a folder");
+  if (url.path === "") throw new VitrineError("bad_request", "read L2 URL: file: needs a folder");
   const limitBytes = url.takeBytes("max");
   const sync = url.takeSwitch("fsync", true);
   url.finish();

@@ -89,7 +89,7 @@ export class ObjectWriter {
     if (meta.sizeBytes === this.#sizeBytes && meta.crc32 === crc) return;
     throw new VitrineError(
       "tier_failed",
-      `Storing an object: ${this.#sizeBytes} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
+      `store object: ${this.#sizeBytes} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
     );
   }
 

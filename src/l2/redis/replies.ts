@@ -28,5 +28,5 @@ export function textOf(reply: unknown): string {
 }
 
 function unexpected(reply: unknown): VitrineError {
-  return new VitrineError("tier_failed", `Reading a reply of the engine: unexpected ${typeof reply}`);
+  return new VitrineError("tier_failed", `read engine reply: unexpected ${typeof reply}`);
 }

@@ -102,5 +102,5 @@ function credentials(username: string | undefined, password: string | undefined)
 }
 
 function bad(what: string, cause?: unknown): VitrineError {
-  return new VitrineError("bad_request", `Reading an L2 URL: ${what}`, { cause });
+  return new VitrineError("bad_request", `read L2 URL: ${what}`, { cause });
 }

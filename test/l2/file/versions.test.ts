@@ -154,7 +154,7 @@ test("FileAdapter refuses a folder with a file of a later format in one line, an
     setVersion(name, "3");
     const file = readFileSync(name);
     expect(await whyNot(folder)).toBe(
-      "Reading an object file: its format is VTR3, of a later version of Vitrine; this one reads up to VTR2",
+      "read object file: its format is VTR3, of a later version of Vitrine; this one reads up to VTR2",
     );
     expect(readFileSync(name).equals(file)).toBe(true);
   });
