@@ -160,7 +160,7 @@ export class StorageManager implements Storage {
     };
   }
 
-  /** The tier's answer. Rejects if it takes longer than other threads wait for the status. */
+  /** The tier's answer, or an error if there is none within USAGE_MS. */
   #soon<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop = this.#context.timers.every(USAGE_MS, () => {

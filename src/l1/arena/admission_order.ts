@@ -9,7 +9,9 @@ const NONE = -1;
 /** Attempts of a lock-free read of the oldest entry. */
 const LOOKS = 8;
 
-/** A repair adds this to the admission count. It exceeds every caller's `most`, so that `since` gives undefined. */
+/**
+ * A repair adds this to the admission count. It exceeds every look-back: `since` then gives undefined or all residents.
+ */
 const REPAIR_STEP = 1 << 24;
 
 /**
@@ -67,7 +69,7 @@ export class AdmissionOrder {
 
   /** Rebuilds the order; exactly `residents` are resident. */
   rebuild(residents: readonly number[]): void {
-    // Makes callers of `since` scan everything again.
+    // Makes callers of `since` look at everything again.
     this.#counters.add(COUNTER.admissions, REPAIR_STEP);
     this.#list.rebuild(residents);
   }

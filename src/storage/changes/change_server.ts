@@ -34,7 +34,7 @@ export class ChangeServer {
   readonly #port: Port<readonly FromOwner[], readonly ToOwner[]>;
   readonly #said = new Batch<FromOwner>((said) => this.#hasEnded || this.#port.post(said));
   readonly #streams = new Map<number, Stream>();
-  /** Room given to writes that have not tried yet. */
+  /** Room given to writes that have not tried to use it yet. */
   readonly #rooms = new Map<number, ReleaseRoom>();
   #hasEnded = false;
 

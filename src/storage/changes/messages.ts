@@ -39,7 +39,7 @@ export type Asked =
 /** A message from a worker to the owner of the tiers. Messages of one turn of the event loop are sent together. */
 export type ToOwner =
   | { readonly kind: "asked"; readonly id: number; readonly asked: Asked }
-  /** The write that was given room by this request has tried. */
+  /** The write that was given room by this request has tried to use it. */
   | { readonly kind: "tried"; readonly id: number }
   /** The stream was aborted. */
   | { readonly kind: "aborted"; readonly stream: number }

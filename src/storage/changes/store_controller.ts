@@ -17,7 +17,9 @@ const TAKE = 16;
 /** This many objects that the tiers commit in groups count as one concurrent store. */
 const GROUPED = 16;
 
-/** Interval of looking without a wake: a thread may have died before it sent one, or during a store. */
+/**
+ * Polling interval for dirty objects. Finds those of a thread that died before it sent a wake, or while it stored them.
+ */
 const LOOK_MS = 500;
 
 /** Delay when L1 cannot hand anything out. */
@@ -77,7 +79,7 @@ export class StoreController {
     }
   }
 
-  /** Stores all dirty objects, tries once more to delete outdated copies, and stops looking. */
+  /** Stores all dirty objects, tries once more to delete outdated copies, and stops polling. */
   async end(): Promise<void> {
     await this.flush();
     this.#stopLooking();

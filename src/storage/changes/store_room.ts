@@ -10,7 +10,7 @@ export interface RoomRequest {
   readonly again: boolean;
 }
 
-/** Must be called when the write that was given room has tried, whether it used the room or not. */
+/** Must be called when the write that was given room has tried to use it, whether that succeeded or not. */
 export type ReleaseRoom = () => void;
 
 /** Options of a StoreRoom. */
@@ -37,7 +37,7 @@ export class StoreRoom {
   /** The first queue is served next. None is empty. */
   #queues: readonly Queue[] = [];
   #waiting = 0;
-  /** Room given to writes that have not tried yet. */
+  /** Room given to writes that have not tried to use it yet. */
   #given = { entries: 0, bytes: 0 };
 
   constructor(options: StoreRoomOptions) {

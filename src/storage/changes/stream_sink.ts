@@ -104,7 +104,7 @@ export class HandOver implements AsyncIterableIterator<Uint8Array, void, void> {
     });
   }
 
-  /** Ends the reader's iteration. */
+  /** Ends the reader's iteration, once it has taken the last chunk. */
   end(): void {
     this.#end ??= "ended";
     this.#serve();

@@ -138,7 +138,7 @@ export class TierOwner implements TierChanges {
     return this.#stores.totals;
   }
 
-  /** Stores all dirty objects, tries once more to delete outdated copies, and stops looking. */
+  /** Stores all dirty objects, tries once more to delete outdated copies, and stops polling. */
   end(): Promise<void> {
     return this.#stores.end();
   }

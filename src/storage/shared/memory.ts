@@ -47,7 +47,7 @@ export const HEAD = {
   staleKeys: 4,
   distrustedTiers: 5,
   ghostsForgotten: 6,
-  /** 1: the storage thread was woken and has not looked yet. */
+  /** 1: the storage thread was woken and has not looked for dirty objects yet. */
   woken: 7,
   /** 1: a key that the removal history does not know is in no tier. */
   knowsAllKeys: 8,

@@ -32,12 +32,15 @@ export class SharedKeys {
     this.#words = words;
   }
 
-  /** Asks the storage thread to look. True if a wake must be sent, because none was since it last looked. */
+  /**
+   * Asks the storage thread to look for dirty objects. True if a wake must be sent, because none was since it last
+   * looked.
+   */
   noteWake(): boolean {
     return Atomics.exchange(this.#words, HEAD.woken, 1) === 0;
   }
 
-  /** For the storage thread: must be called before it looks. */
+  /** For the storage thread: must be called before it looks for dirty objects. */
   heardWake(): void {
     Atomics.store(this.#words, HEAD.woken, 0);
   }

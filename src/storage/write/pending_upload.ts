@@ -12,7 +12,7 @@ export interface PendingUploadOptions {
   readonly request: PutRequest;
   /** The destination of the body: L1, or the tiers if L1 has no room or the object is too large. */
   readonly sink: StagedSink | TierStream;
-  /** Acknowledge only once all tiers have it. */
+  /** True: acknowledge only once all tiers have it. */
   readonly through: boolean;
   readonly maxObjectBytes: number;
   readonly committer: Committer;
