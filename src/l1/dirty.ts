@@ -6,9 +6,9 @@ import type { DirtyObject, DirtyUsage, StoreLimits } from "./l1.ts";
 const NONE = -1;
 
 /**
- * Objects that the tiers do not have yet. Each waits, in the order of admission, until a thread takes it to store it; a
- * lease without a deadline says that it has. Not locked, but for `amount` and `usage`: the caller holds the arena's
- * lock.
+ * Objects that the tiers do not have yet. Each waits, in admission order, until a thread takes it for storing. The
+ * thread's lease without a deadline marks it as being stored. Except for `amount` and `usage`, the caller holds the
+ * arena's lock.
  */
 export class Dirty {
   readonly #parts: Parts;
@@ -40,7 +40,7 @@ export class Dirty {
     return taken;
   }
 
-  /** Replaced, removed and expired objects are not among them: nobody would find them again. */
+  /** Leaves out replaced, removed and expired objects, which no lookup can find again. */
   amount(): { readonly objects: number; readonly bytes: number } {
     const { tables: { entries }, lifecycle } = this.#parts;
     const amount = { objects: 0, bytes: 0 };

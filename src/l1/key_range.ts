@@ -4,7 +4,7 @@ import type { KeyRange } from "./l1.ts";
 
 const encoder = new TextEncoder();
 
-/** A range of keys in UTF-8, to be held against keys where they lie. */
+/** A key range in UTF-8, which is compared with keys in the arena without decoding them. */
 export class EncodedRange {
   readonly #tenant: Uint8Array;
   readonly #prefix: Uint8Array;

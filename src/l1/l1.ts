@@ -1,7 +1,7 @@
 import type { ObjectKey } from "../core/key.ts";
 import type { ObjectMeta } from "../core/object.ts";
 
-/** Why an object left L1. */
+/** The reason why an object left L1. */
 export type RemovalReason =
   | "watermark"
   | "pressure"
@@ -21,71 +21,70 @@ export interface EncodedKey {
 }
 
 /**
- * Told of every object that leaves L1, before it is out of sight, so that a thread that dies in between has told of it.
- * Called under the arena's lock: must be short, must not throw or call L1, and must not keep the key, which is
- * overwritten.
+ * Called with every object that leaves L1, before lookups stop seeing it, so that a thread that dies in between has
+ * already reported it. Runs under the arena's lock: it must be short, must not throw or call L1, and must not keep the
+ * key, which is overwritten.
  */
 export type L1RemovalListener = (key: EncodedKey, reason: RemovalReason) => void;
 
 /**
- * A reservation's token: the lease slot and the generation it was given in. A stale token is refused, and never touches
- * memory that was reused.
+ * Token of a reservation: the lease slot and its generation. A stale token is refused and never touches reused memory.
  */
 export interface Lease {
   readonly slot: number;
   readonly generation: number;
 }
 
-/** What L1 knows of a key: its object, or that it has none although tiers may have an older one. */
+/** L1's knowledge of a key: its object, or that there is none although the tiers may have an older one. */
 export interface Known {
-  /** undefined: the object has expired before it was stored, so that what tiers have is older still. */
+  /** undefined: the object expired before it was stored, so that the tiers' object is even older. */
   readonly meta: ObjectMeta | undefined;
-  /** Whether the tiers do not have it yet. */
+  /** True if the tiers do not have the object yet. */
   readonly isDirty: boolean;
 }
 
 /**
- * Decides under the arena's lock whether a step is taken, by what L1 knows of its key at that moment (undefined:
- * nothing). Must be short and must not call L1. What it throws is a VitrineError, and nothing has happened then.
+ * Decides under the arena's lock whether an operation takes place, from L1's knowledge of the key at that moment
+ * (undefined: none). Must be short and must not call L1. It may throw only a VitrineError; then nothing has happened.
  */
 export type Decide = (known: Known | undefined) => boolean;
 
-/** What is known when a write is reserved. */
+/** Options of a write reservation. */
 export interface WriteRequest {
   readonly key: ObjectKey;
-  /** Bytes to reserve now, evicting if need be; `extend` adds more. */
+  /** Bytes to reserve now, evicting if necessary; `extend` adds more. */
   readonly sizeBytes: number;
-  /** Bytes beyond these, if they are to be had without evicting now or in the next turn of the loop (default 0). */
+  /** Additional bytes, reserved only if they need no eviction now or in the next maintenance tick (default 0). */
   readonly spareBytes?: number;
   readonly contentType: string;
   /** Base64 SHA-256 or "". */
   readonly sha256: string;
-  /** Header fields that are kept with it, packed (core/object.ts). */
+  /** Packed header fields that are kept with the object (core/object.ts). */
   readonly headers?: string | undefined;
   /** Freed when its last read lease ends (default false). */
   readonly temporary?: boolean;
   /**
-   * Metadata of an object that is being loaded, of the same size: lets other readers follow the staging before it is
+   * Metadata of an object that is being loaded, with the same size. Readers may follow the staging before it is
    * admitted.
    */
   readonly loading?: ObjectMeta;
-  /** Whether memory is still wanted for it (default: it is). May be asked more than once. */
+  /** Decides whether the memory is still wanted (default: yes). May be called more than once. */
   readonly decide?: Decide;
 }
 
-/** A write reservation: memory that only its holder sees until it is admitted. */
+/** A write reservation. Lookups do not see its memory until it is admitted. */
 export interface Staging {
   readonly lease: Lease;
   /**
-   * The reserved memory in order, together at least `sizeBytes` long; views over the shared arena. Stop using them when
-   * the lease ends.
+   * The reserved memory in order, at least `sizeBytes` in total. Views over the shared arena, valid until the lease
+   * ends.
    */
   readonly extents: readonly Uint8Array[];
 }
 
 /**
- * Why a write was not reserved: the same tag already stages the key; no room even after eviction, or all stagings
- * together hold their share; above the admission limit; it was decided so.
+ * Reasons why a write is not reserved: the same tag already stages the key; there is no room even after eviction, or
+ * all stagings together hold their share; the object is above the admission limit; `decide` declined.
  */
 export type WriteRefusal = "staging" | "no_room" | "too_large" | "unwanted";
 
@@ -94,32 +93,31 @@ export interface Resident {
   readonly lease: Lease;
   readonly meta: ObjectMeta;
   /**
-   * The object's bytes in order, exactly meta.sizeBytes long together; views over the shared arena, valid until
-   * finishRead.
+   * The object's bytes in order, exactly meta.sizeBytes in total. Views over the shared arena, valid until finishRead.
    */
   readonly extents: readonly Uint8Array[];
 }
 
-/** Bounds on what is acknowledged and not stored yet, of all threads together. */
+/** Limits on dirty objects, over all threads. */
 export interface StoreLimits {
   readonly maxEntries: number;
-  /** A single larger object is let in when there is no other. */
+  /** A single larger object is admitted if there is no other. */
   readonly maxBytes: number;
-  /** While the oldest has waited longer, in milliseconds, no other is let in; 0 (default) = no bound. */
+  /** While the oldest has waited longer than this, no other is admitted; 0 (default) = no limit. */
   readonly maxAgeMs?: number;
 }
 
-/** What is acknowledged and not stored yet; what was replaced while it was being stored is among it until that ends. */
+/** Dirty objects. One that is replaced while it is being stored counts until the store ends. */
 export interface DirtyUsage {
   readonly entries: number;
   readonly bytes: number;
-  /** Of the entries: taken by a thread that stores them. */
+  /** Entries that a thread is storing. */
   readonly storing: number;
-  /** When the oldest was admitted, in monotonic milliseconds; undefined if there is none. */
+  /** Admission time of the oldest in monotonic milliseconds; undefined if there is none. */
   readonly oldestMs: number | undefined;
 }
 
-/** An object that was taken to store it, and the lease that says so. */
+/** A dirty object that was taken for storing, with the lease that marks it. */
 export interface DirtyObject {
   readonly key: ObjectKey;
   readonly resident: Resident;
@@ -127,19 +125,19 @@ export interface DirtyObject {
 
 /** A read reservation on an object that is still being loaded. */
 export interface Following extends Resident {
-  /** Bytes from the start that are there and verified. */
+  /** Bytes from the start that are present and verified. */
   filledBytes(): number;
-  /** loading → done (all bytes there) | failed (no more will come). */
+  /** loading → done (all bytes present) | failed (no more will come). */
   state(): "loading" | "done" | "failed";
 }
 
 /**
- * What a finished write became: admitted; dropped because the key was already resident ("keep" only); dropped because
+ * Outcome of a finished write: admitted; dropped because the key was already resident ("keep" only); dropped because
  * the key was deleted or replaced since the load began; refused because the lease is stale.
  */
 export type WriteOutcome = "admitted" | "duplicate" | "superseded" | "stale";
 
-/** What is known when a write is finished. */
+/** The lease of a write and the object's final metadata. */
 export interface WriteCommit {
   readonly lease: Lease;
   readonly sizeBytes: number;
@@ -149,81 +147,81 @@ export interface WriteCommit {
   readonly expiresMs: number;
 }
 
-/** How full L1 is, in bytes of the arena. */
+/** Usage of L1, in bytes of the arena. */
 export interface L1Usage {
   readonly objects: number;
   readonly maxObjects: number;
   /** Bytes of the arena in use, metadata and rounding included. */
   readonly usedBytes: number;
   readonly capacityBytes: number;
-  /** Bytes reserved for writing and not admitted; part of usedBytes. */
+  /** Bytes reserved for writes that are not admitted yet; part of usedBytes. */
   readonly stagingBytes: number;
   /** Bytes of the resident objects themselves. */
   readonly payloadBytes: number;
-  /** As many as the live tokens stand for. */
+  /** Number of leases, of which one token may represent several. */
   readonly readLeases: number;
   readonly writeLeases: number;
   /**
-   * Time since the resident that was admitted first was admitted; 0 if there is none. Reads do not matter; what is
-   * replaced is admitted anew.
+   * Time since the oldest resident was admitted; 0 if there is none. Reads do not matter; a replacement is a new
+   * admission.
    */
   readonly oldestAgeSeconds: number;
-  /** How often the tables were repaired after a section that was cut off. */
+  /** Number of repairs of the tables after an interrupted critical section. */
   readonly repairs: number;
 }
 
-/** A part of one tenant's keys, in the order of their UTF-8 bytes. */
+/** A range of one tenant's keys, in the order of their UTF-8 bytes. */
 export interface KeyRange {
   readonly tenant: string;
   readonly prefix: string;
-  /** Only what is greater; "": from the first on. */
+  /** Exclusive lower bound; "" = none. */
   readonly after: string;
-  /** Only what is not greater; undefined: to the last. */
+  /** Inclusive upper bound; undefined = none. */
   readonly through?: string | undefined;
 }
 
-/** Keys that were admitted lately. */
+/** Recently admitted keys. */
 export interface RecentKeys {
   readonly keys: readonly string[];
-  /** L1.admissions at that moment. */
+  /** `L1.admissions` when the keys were collected. */
   readonly admissions: number;
 }
 
 /**
- * The memory tier. Everything is synchronous; a batch is atomic towards other callers and results are per key, in the
- * order asked. Any thread that maps the arena has one of these, with its own holder number; leases of one holder lapse
+ * The memory tier. Everything is synchronous. A batch is atomic for other callers; its results are per key, in request
+ * order. Every thread that maps the arena has its own instance and holder number. A dead holder's leases expire
  * together.
  */
 export interface L1 {
-  /** Largest object L1 admits, in bytes. */
+  /** Size of the largest object that L1 admits, in bytes. */
   readonly admissionLimitBytes: number;
   /**
    * A batch's memory is all or nothing: if it does not fit even after eviction, every key that needed memory is
-   * refused. `tag` excludes itself and nobody else.
+   * refused. Stagings of a key exclude each other only if they have the same `tag`.
    */
   reserveWrite(requests: readonly WriteRequest[], tag: string): readonly (Staging | WriteRefusal)[];
   /**
-   * Grows a staging of this holder to at least `sizeBytes` in all, and by spare bytes as in a WriteRequest; the new
-   * list of extents (earlier ones unchanged), or the refusal.
+   * Grows a staging to at least `sizeBytes` in total, plus spare bytes as in a WriteRequest. Returns the new list of
+   * extents (earlier ones unchanged) or the refusal.
    */
   extend(
     lease: Lease,
     sizeBytes: number,
     spareBytes?: number,
   ): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
-  /** Whether stagings may hold that many bytes more at this moment; what it answers is over the next moment. */
+  /** True if stagings may take that many more bytes at this moment. Other threads may change that at any time. */
   mayStage(bytes: number): boolean;
-  /** Tells followers of a loading staging that the first `filledBytes` are there and verified. */
+  /** Reports to followers of a loading staging that the first `filledBytes` are present and verified. */
   filled(lease: Lease, filledBytes: number): void;
   /**
-   * Admits, atomically. An object already resident is replaced ("replace": a PUT; running loads of the key become
-   * superseded) or kept ("keep": a load; the staged copy is dropped). Batches are given head first; the tail is evicted
-   * first. Throws length_mismatch, and ends nothing, if an object is larger than its memory.
+   * Admits, atomically. A resident object is replaced ("replace": a PUT, which supersedes running loads of the key) or
+   * kept ("keep": a load, whose staged copy is dropped). A batch is given head first; its tail is evicted first. Throws
+   * length_mismatch, without ending any write, if an object is larger than its memory.
    */
   finishWrite(commits: readonly WriteCommit[], onResident: "replace" | "keep"): readonly WriteOutcome[];
   /**
    * Like finishWrite, and takes `count` read leases in the same step, on the resident copy if the staged one was
-   * dropped. undefined where nothing is resident afterwards.
+   * dropped. Undefined if the write lease is stale or nothing is resident afterwards.
    */
   finishWriteAndReserveRead(
     commits: readonly WriteCommit[],
@@ -231,76 +229,78 @@ export interface L1 {
     count?: number,
   ): readonly (Resident | undefined)[];
   /**
-   * Admits one object, replacing what is there, whoever of the threads has staged it. Within `dirty` limits it is one
-   * that the tiers do not have yet: until it was taken and its lease given back L1 keeps it, out of lookups' sight once
-   * it has expired; a delete, clear or newer write removes it as ever. All answers but "admitted" change nothing; the
-   * room is looked at first, the decision is asked last.
+   * Admits one object, which any thread may have staged, and replaces the resident one. With `dirty` limits, it is an
+   * object that the tiers do not have yet. L1 keeps it until it was taken and its lease given back; lookups do not see
+   * it after it has expired. A delete, clear or newer write removes it as usual. Results other than "admitted" leave
+   * the resident object unchanged. Room is checked first, `decide` is called last.
    */
   admit(
     commit: WriteCommit,
     how: { readonly dirty?: StoreLimits | undefined; readonly decide?: Decide | undefined },
   ): "admitted" | "full" | "stale" | "unwanted";
-  /** The memory behind a live write lease, of whatever thread; undefined if it is stale. As in Staging. */
+  /** The memory of a live write lease of any thread, as in Staging; undefined if the lease is stale. */
   staging(lease: Lease): readonly Uint8Array[] | undefined;
   /**
-   * Takes dirty objects that wait, the oldest first, each with a lease without a deadline: `finishRead` says that the
-   * tiers have the object, or have nothing older. If the holder dies before, they wait again.
+   * Takes waiting dirty objects, oldest first, each with a lease without a deadline. Call `finishRead` once the tiers
+   * have the object, or have nothing older. If the holder dies before that, the objects wait again.
    */
   takeDirty(most: number): readonly DirtyObject[];
-  /** The current objects that the tiers do not have yet, one by one. Without the lock, as `usage`. */
+  /** Counts the current objects that the tiers do not have yet, one by one. Takes no lock, like `usage`. */
   dirty(): { readonly objects: number; readonly bytes: number };
-  /** What counts against the limits. Without the lock, as `usage`. */
+  /** Dirty objects that count against the limits. Takes no lock, like `usage`. */
   dirtyUsage(): DirtyUsage;
-  /** Gives staged memory back, never admitted; followers see "failed". */
+  /** Frees staged memory without admission; followers see "failed". */
   abort(leases: readonly Lease[]): void;
   /**
-   * `count` leases in one token each; undefined where the key is not resident or has expired. Throws no_room, and takes
-   * nothing, when the lease table is full.
+   * Takes `count` leases on each key, in one token; undefined where the key is not resident or has expired. Throws
+   * no_room, without taking any, if the lease table is full.
    */
   reserveRead(keys: readonly ObjectKey[], count?: number): readonly (Resident | undefined)[];
-  /** A read lease on an object that someone stages with `tag` and `loading` metadata; undefined if nobody does. */
+  /** A read lease on an object that a writer stages with `tag` and `loading` metadata; undefined if there is none. */
   follow(key: ObjectKey, tag: string): Following | undefined;
   /**
-   * Gives `count` of a token's read leases back. False if the token was stale: given back, or ended after its deadline.
-   * True means that its object was held until now.
+   * Gives back `count` of each token's read leases. False if the token is stale: already given back, or ended after its
+   * deadline. True means that its object was held until now.
    */
   finishRead(leases: readonly Lease[], count?: number): readonly boolean[];
-  /** Pushes a live lease's deadline out again. False if it was stale. */
+  /** Extends the deadline of a live lease. False if it is stale. */
   renew(lease: Lease): boolean;
-  /** Whether the object behind a live read lease is still what a lookup of its key would find. */
+  /** True if a lookup of the key would still find the object of this live read lease. */
   isCurrent(lease: Lease): boolean;
-  /** Metadata without a lease and without counting as an access. */
+  /** Metadata without a lease; does not count as an access. */
   peek(key: ObjectKey): ObjectMeta | undefined;
-  /** The same, and whether what tiers have is outdated; undefined: L1 knows nothing of the key. */
+  /** Like `peek`, and whether the tiers' object is outdated. Undefined: L1 knows nothing of the key. */
   know(key: ObjectKey): Known | undefined;
   /**
-   * Removes from sight at once; memory follows with the last lease. Running loads of the key become superseded. True
-   * where there was an object. `decide`: which are to be removed (default: all).
+   * Hides objects at once and frees their memory with the last lease. Supersedes running loads of the keys. True where
+   * there was an object. `decide` selects what is removed (default: all).
    */
   delete(keys: readonly ObjectKey[], reason?: RemovalReason, decide?: Decide): readonly boolean[];
   /**
-   * Removes all objects, or one tenant's, dirty ones only if `which` is "all" (default): some with each step, which
-   * says how many. Others should have their turn between steps.
+   * Removes all objects, or one tenant's; dirty ones only if `which` is "all" (default). Each step removes some and
+   * yields their number. Let other work run between steps.
    */
   clear(tenant?: string, which?: "all" | "clean"): Generator<number, void, void>;
-  /** Recency without a read. */
+  /** Marks keys as recently used without a read. */
   touch(keys: readonly ObjectKey[]): void;
-  /** How many objects were admitted so far, modulo 2^32. */
+  /** Number of admissions so far, modulo 2^32. */
   readonly admissions: number;
   /**
-   * The keys of a range, in no order: each step looks at some entries, with the range as it is then, and a pass costs
-   * as much as there are entries of all tenants. Keys that are there from the first step to the last are found if they
-   * are not admitted anew meanwhile (recentKeys); others perhaps, and expired ones.
+   * The keys of a range, unordered. Each step looks at some entries, with the range as it is then; a full pass looks at
+   * the entries of all tenants. Keys that are present from the first step to the last are found unless they are
+   * admitted again meanwhile (see recentKeys). Other keys, and expired ones, may be found.
    */
   keys(range: () => KeyRange): Generator<readonly string[], void, void>;
   /**
-   * All keys of a range that were admitted since `admissions` was so much and are there, and perhaps some others;
-   * undefined if that means a look at more than `most` entries.
+   * All present keys of a range that were admitted since `admissions` had the given value, and perhaps others.
+   * Undefined if that means looking at more than `most` entries.
    */
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
   /** Throws shutting_down if this thread was declared dead although it still runs. */
   assertAlive(): void;
-  /** One turn of the loop: expired leases and objects, then eviction from the high to the low watermark. */
+  /**
+   * One maintenance tick: ends expired leases, removes expired objects, then evicts from the high to the low watermark.
+   */
   tick(): void;
 }

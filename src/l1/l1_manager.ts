@@ -43,7 +43,10 @@ import { Writes } from "./writes.ts";
 
 const NONE = -1;
 
-/** L1 over an arena, for one thread: every operation is a section under the arena's lock, and is published after it. */
+/**
+ * L1 over an arena, for one thread. Operations are critical sections under the arena's lock; their events are published
+ * after it.
+ */
 export class L1Manager implements L1 {
   readonly admissionLimitBytes: number;
   readonly #parts: Parts;
@@ -55,7 +58,7 @@ export class L1Manager implements L1 {
   readonly #upkeep: Upkeep;
   readonly #passes: Passes;
 
-  /** `arena`: this thread's views, where they are not plain ones. */
+  /** `arena`: this thread's views (default: plain ones). */
   constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
@@ -127,7 +130,7 @@ export class L1Manager implements L1 {
         const { lifecycle, key, tables } = this.#parts;
         const entry = outcome === "stale" ? NONE : lifecycle.findLive(key);
         if (entry === NONE) return;
-        // The event of the admission tells of the first lease.
+        // The admission's event already reports the first lease.
         const told = outcome === "admitted" ? count - 1 : count;
         results[i] = this.#reads.pin(entry, count, { monotonicMs, tenant: tables.entries.tenantOf(entry), told });
       })
@@ -279,7 +282,7 @@ export class L1Manager implements L1 {
   usage(): L1Usage {
     const { arena: { layout }, counters, allocator, admissions } = this.#parts.tables;
     const oldestMs = admissions.oldestMs();
-    // Without the lock: main asks, and must not wait for a thread of whose death it has yet to hear.
+    // Takes no lock: the main thread calls this, and must not wait for a thread whose death it has yet to notice.
     return {
       objects: counters.get(COUNTER.residents),
       maxObjects: layout.maxObjects,
@@ -299,9 +302,9 @@ export class L1Manager implements L1 {
   }
 
   /**
-   * For main: ends a holder whose thread is gone, for good. What it was doing to the tables is finished or undone, its
-   * leases lapse, as events of this thread. `stillRuns` (default false): its runtime gave the thread up but may not
-   * have stopped it, so its memory is kept as it is for 5 s.
+   * For the main thread: ends a holder whose thread is gone, for good. Its interrupted change of the tables is finished
+   * or undone, and its leases expire, as events of this thread. `stillRuns` (default false): the runtime abandoned the
+   * thread but may not have stopped it, so its memory is kept unchanged for 5 s.
    */
   async takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
     await takeOver(
@@ -311,7 +314,7 @@ export class L1Manager implements L1 {
     );
   }
 
-  /** How often the tables were repaired after a section that was cut off, by whatever thread. */
+  /** Number of repairs of the tables after an interrupted critical section, by any thread. */
   get repairs(): number {
     return this.#parts.tables.counters.get(COUNTER.repairs);
   }

@@ -12,26 +12,29 @@ import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome
 
 const NONE = -1;
 
-/** There is no room yet; what was evicted shall be told, and others have their turn, before more is. */
+/**
+ * There is no room yet. Before more is evicted, the caller leaves the critical section, so that evictions are published
+ * and other threads get the lock.
+ */
 export const AGAIN = -2;
 
-/** Objects that one locked section evicts to make room. */
+/** Objects that one critical section evicts to make room. */
 const EVICT_BATCH = 128;
 
-/** Most bytes in front of an object: tenant, key, Content-Type, digest, kept headers and tag. */
+/** Maximum bytes in front of an object: tenant, key, Content-Type, digest, kept headers and tag. */
 const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 
-/** How a staging is ended. */
+/** Options of an admission. */
 export interface AdmitOptions extends WriteCommit {
   readonly onResident: "replace" | "keep";
   readonly monotonicMs: number;
-  /** No tier has it yet (default false). */
+  /** True if no tier has the object yet (default false). */
   readonly isDirty?: boolean;
 }
 
 /**
- * How an object comes and goes: staged, admitted, detached, freed. Every step leaves tables, index and policy
- * consistent, and what left is in the tally. Not locked: the caller holds the arena's lock.
+ * The life cycle of an object: staged, admitted, detached, freed. Every step leaves tables, index and policy consistent
+ * and adds removals to the tally. Not locked: the caller holds the arena's lock.
  */
 export class Lifecycle {
   readonly #tables: Tables;
@@ -41,7 +44,7 @@ export class Lifecycle {
   readonly #maxStagingGranules: number;
   readonly #watermarkGranules: number;
   readonly #onRemoved: L1RemovalListener | undefined;
-  /** The key of what leaves; the one at hand belongs to the caller. */
+  /** The key of an object that is leaving; `Parts.key` belongs to the caller. */
   readonly #leaving = new KeyBytes(0);
 
   constructor(
@@ -60,7 +63,7 @@ export class Lifecycle {
     this.#mayLeave = (entry) => entries.get(entry, FIELD.pins) === 0 && !entries.hasFlag(entry, FLAG.dirty);
   }
 
-  /** Makes room by eviction and stages an object; -1 if there is no room, or AGAIN. */
+  /** Makes room by eviction and stages an object. Returns the entry, -1 if there is no room, or AGAIN. */
   stage(
     key: KeyBytes,
     head: EntryHead,
@@ -81,8 +84,8 @@ export class Lifecycle {
   }
 
   /**
-   * Grows a staging to hold `sizeBytes` in all, and `spareBytes` more if they are free; -1 if there is no room, or
-   * AGAIN.
+   * Grows a staging to `sizeBytes` in total, plus `spareBytes` if they are free. Returns the entry, -1 if there is no
+   * room, or AGAIN.
    */
   extend(entry: number, sizeBytes: number, spareBytes: number): number {
     const { entries, allocator, counters } = this.#tables;
@@ -99,7 +102,9 @@ export class Lifecycle {
     return entry;
   }
 
-  /** Ends a staging well: resident from now on, or dropped. `key` is the entry's; the size is within its capacity. */
+  /**
+   * Ends a staging: the object becomes resident or is dropped. `key` is the entry's; the size is within its capacity.
+   */
   admit(entry: number, key: KeyBytes, commit: AdmitOptions): WriteOutcome {
     const { entries, policy, admissions, dirty, leases, counters } = this.#tables;
     entries.setFlag(entry, FLAG.complete);
@@ -112,7 +117,7 @@ export class Lifecycle {
     admissions.note(entry, commit.monotonicMs);
     if (commit.isDirty === true) entries.setFlag(entry, FLAG.dirty);
     entries.set(entry, FIELD.state, STATE.resident);
-    // From here on it counts: until its write lease ends, a repair finishes what follows.
+    // The admission counts from here on: until its write lease ends, a repair finishes the remaining steps.
     this.#removeOther(entry, key, resident === NONE ? "expired" : "replaced");
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
@@ -126,7 +131,9 @@ export class Lifecycle {
     return "admitted";
   }
 
-  /** Finishes the admission of an entry that had become resident when its writer was cut off. `key` is the entry's. */
+  /**
+   * Finishes the admission of an entry that was already resident when its writer was interrupted. `key` is the entry's.
+   */
   finishAdmission(entry: number, key: KeyBytes): void {
     const { entries, leases } = this.#tables;
     this.#removeOther(entry, key, "replaced");
@@ -149,7 +156,7 @@ export class Lifecycle {
     this.#freeIfUnused(entry);
   }
 
-  /** Takes a resident out of sight; its memory follows when nobody reads it any more. */
+  /** Hides a resident object. Its memory is freed once it has no read leases. */
   remove(entry: number, reason: RemovalReason, evicted: boolean = false): void {
     const { entries, policy, admissions, dirty, counters } = this.#tables;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
@@ -170,26 +177,26 @@ export class Lifecycle {
     this.#freeIfUnused(entry);
   }
 
-  /** Gives read leases back. */
+  /** Gives back read leases. */
   unpin(entry: number, count: number): void {
     const { entries } = this.#tables;
     const pins = entries.get(entry, FIELD.pins) - count;
     const isLast = pins === 0 && entries.get(entry, FIELD.state) === STATE.resident;
-    // Before the pins are written: a temporary object with pins and without leases is how a repair knows one that was
-    // to leave.
+    // Runs before the pins are written: by pins without leases, a repair recognises a temporary object that was
+    // leaving.
     const mayLeave = entries.hasFlag(entry, FLAG.temporary) && !entries.hasFlag(entry, FLAG.dirty);
     if (isLast && mayLeave) this.remove(entry, "temporary");
     entries.set(entry, FIELD.pins, pins);
     this.#freeIfUnused(entry);
   }
 
-  /** Running loads of the key can no longer be admitted, nor found. */
+  /** Running loads of the key can no longer be found or admitted. */
   supersedeLoads(key: KeyBytes): void {
     const { entries } = this.#tables;
     for (const entry of entries.findStagings(key)) if (entries.hasFlag(entry, FLAG.loading)) entries.unlink(entry);
   }
 
-  /** Evicts one object; its size in bytes, or -1 if all that remain are leased. */
+  /** Evicts one object and returns its size in bytes; -1 if no object may leave. */
   evict(reason: RemovalReason): number {
     const entry = this.#tables.policy.victim(this.#mayLeave);
     if (entry === NONE) return NONE;
@@ -198,7 +205,7 @@ export class Lifecycle {
     return sizeBytes;
   }
 
-  /** The resident of a key whose time is not up, or -1; one whose time is up is removed, unless it is dirty. */
+  /** The unexpired resident of a key, or -1. An expired one is removed unless it is dirty. */
   findLive(key: KeyBytes): number {
     const { entries } = this.#tables;
     const resident = entries.findResident(key);
@@ -207,7 +214,7 @@ export class Lifecycle {
     return NONE;
   }
 
-  /** What is known of a key; an object whose time is up is removed, unless it is dirty. */
+  /** L1's knowledge of a key. An expired object is removed unless it is dirty. */
   know(key: KeyBytes): Known | undefined {
     const { entries } = this.#tables;
     const resident = entries.findResident(key);
@@ -219,19 +226,21 @@ export class Lifecycle {
     return undefined;
   }
 
-  /** Removes what findLive leaves in sight although its time is up. */
+  /** Removes an expired object that findLive keeps because it is dirty. */
   removeExpired(key: KeyBytes): void {
     const resident = this.#tables.entries.findResident(key);
     if (resident !== NONE) this.remove(resident, "expired");
   }
 
-  /** Whether a resident's time to live is over, by wall time, which is read only for those that have one. */
+  /** True if a resident has expired. Reads the wall clock only for objects that have a time to live. */
   isDue(entry: number): boolean {
     const expiresMs = this.#tables.entries.getDouble(entry, FIELD.expiresMs);
     return expiresMs !== 0 && expiresMs <= this.#clock.nowMs();
   }
 
-  /** Gives back what a holder had taken to store it: it waits again, unless it was replaced or removed meanwhile. */
+  /**
+   * Gives back the objects that a holder had taken for storing. They wait again unless replaced or removed meanwhile.
+   */
   giveDirtyBack(holder: number): void {
     const { leases, entries, dirty } = this.#tables;
     for (const { slot, entry } of leases.live((deadlineMs, of) => of === holder && deadlineMs === Infinity)) {
@@ -244,7 +253,7 @@ export class Lifecycle {
     }
   }
 
-  /** Ends the leases for which `which` holds, as expired; never one without a deadline: its object is being stored. */
+  /** Expires the leases that satisfy `which`, except those without a deadline, whose objects are being stored. */
   expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
     let readLeases = 0;
     for (const lease of this.#tables.leases.live(which)) {
@@ -259,10 +268,7 @@ export class Lifecycle {
     if (readLeases > 0) this.#tally.expired("read", readLeases);
   }
 
-  /**
-   * Leaves the leases for which `which` holds to lapse at `untilMs` at the latest, and takes the stagings among them
-   * out of sight.
-   */
+  /** Lets the leases that satisfy `which` expire at `untilMs` at the latest, and hides their stagings. */
   disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
     const { leases, entries } = this.#tables;
     for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
@@ -275,14 +281,15 @@ export class Lifecycle {
     }
   }
 
-  /** Ends a staging whose writer let its lease run out. */
+  /** Ends a staging whose write lease has expired. */
   expireWrite(entry: number): void {
     this.#tally.expired("write", 1);
     this.abort(entry);
   }
 
   /**
-   * How many more granules stagings may hold: all together half of the arena, or the largest object that is admitted.
+   * Granules that stagings may still take. Their total is half of the arena, or the largest admissible object if that
+   * is larger.
    */
   get stageableGranules(): number {
     return Math.max(0, this.#maxStagingGranules - this.#tables.counters.get(COUNTER.stagingGranules));
@@ -290,10 +297,10 @@ export class Lifecycle {
 
   #allocate(granules: number, spareGranules: number): number {
     const { arena: { layout }, allocator } = this.#tables;
-    // What can never fit must not empty the cache first.
+    // A request that can never fit must not empty the cache first.
     if (granules > this.stageableGranules) return NONE;
     const all = granules + spareGranules;
-    // Nor shall anybody leave, now or for the watermark, for bytes that have yet to come.
+    // Bytes that may never arrive must not cause an eviction, now or through the watermark.
     const isFree = all <= this.stageableGranules &&
       layout.granules - allocator.freeGranules + all <= this.#watermarkGranules;
     if (spareGranules > 0 && isFree) {
@@ -308,7 +315,7 @@ export class Lifecycle {
     }
   }
 
-  /** Gives back what the object does not need, unless somebody who follows it has views of it. */
+  /** Frees memory that the object does not need, unless a follower has views of it. */
   #trim(entry: number, sizeBytes: number): void {
     const { entries, allocator } = this.#tables;
     const granules = Math.max(1, Math.ceil((entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES));
@@ -318,7 +325,7 @@ export class Lifecycle {
     entries.set(entry, FIELD.granules, allocator.chainLength(extents));
   }
 
-  /** Removes the resident that `entry` replaces, if there is one. */
+  /** Removes the resident that `entry` replaces, if any. */
   #removeOther(entry: number, key: KeyBytes, reason: RemovalReason): void {
     const other = this.#tables.entries.findOtherResident(key, entry);
     if (other !== NONE) this.remove(other, reason);

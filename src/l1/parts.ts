@@ -6,15 +6,15 @@ import type { L1Options } from "./options.ts";
 import type { Tables } from "./arena/tables.ts";
 import type { Tally } from "./tally.ts";
 
-/** What the operations of one thread's L1 work on. */
+/** Objects that the operations of one thread's L1 share. */
 export interface Parts {
   readonly tables: Tables;
   readonly lifecycle: Lifecycle;
-  /** What happened under the lock, to be published after it. */
+  /** Events collected under the lock, to be published after it. */
   readonly tally: Tally;
-  /** The key at hand; every operation sets it anew. */
+  /** The current key; every operation sets it again. */
   readonly key: KeyBytes;
   readonly options: L1Options;
-  /** Never throws; only without the lock. */
+  /** Never throws. Call it only without the lock. */
   readonly publish: Publish<EventMap>;
 }

@@ -4,12 +4,11 @@ import type { Parts } from "./parts.ts";
 import type { Locked } from "./sharing/locked.ts";
 import type { KeyRange, RecentKeys } from "./l1.ts";
 
-/** Entries looked at in one locked section. */
+/** Entries looked at in one critical section. */
 const SECTION_ENTRIES = 512;
 
 /**
- * Passes over all entries in short locked sections, one for each step, so that other threads get the lock between two
- * steps.
+ * Passes over all entries, with one short critical section per step, so that other threads get the lock between steps.
  */
 export class Passes {
   readonly #parts: Parts;

@@ -15,7 +15,7 @@ export class Reads {
     this.#parts = parts;
   }
 
-  /** Throws no_room, and takes nothing, if fewer lease rows are left than there are keys. */
+  /** Throws no_room, without taking any lease, if fewer lease rows are free than there are keys. */
   reserve(keys: readonly ObjectKey[], count: number, monotonicMs: number): (Resident | undefined)[] {
     const { tables, lifecycle, key } = this.#parts;
     if (tables.leases.spare < keys.length) throw noLease();
@@ -34,7 +34,7 @@ export class Reads {
     return found;
   }
 
-  /** A lease on an entry, told as read-reserved `told` times (default `count`). */
+  /** Leases an entry, and reports `told` read reservations (default `count`). */
   pin(
     entry: number,
     count: number,
@@ -50,7 +50,7 @@ export class Reads {
     return { lease, meta, extents: entries.viewsOf(entry, meta.sizeBytes) };
   }
 
-  /** The staging that the tag's writer loads for the key at hand, or -1. */
+  /** The staging that the tag's writer loads for the current key, or -1. */
   findLoad(tag: string, monotonicMs: number): number {
     const { entries, leases } = this.#parts.tables;
     const entry = entries.findStaging(this.#parts.key, tag);
@@ -58,7 +58,7 @@ export class Reads {
     return leases.isOverdue(entries.get(entry, FIELD.writer), monotonicMs) ? NONE : entry;
   }
 
-  /** What a follower's lease is worth: its load's state and the bytes that are there. */
+  /** The state of the load behind a follower's lease, and the number of bytes present. */
   progressOf(
     lease: Lease,
     monotonicMs: number,
@@ -75,8 +75,8 @@ export class Reads {
   }
 
   /**
-   * Whether each token was live. One past its deadline is, as long as nobody has ended it: its object was held all the
-   * time.
+   * True for each token that was live. A token past its deadline is live until its lease is ended: its object was held
+   * all the time.
    */
   finish(tokens: readonly Lease[], count: number): boolean[] {
     const { tables: { entries, leases, dirty }, lifecycle, tally } = this.#parts;
@@ -108,7 +108,7 @@ export class Reads {
   }
 }
 
-/** The refusal when the lease table is full. */
+/** The error for a full lease table. */
 export function noLease(): VitrineError {
   return new VitrineError("no_room", "reserve a read: all leases are taken");
 }

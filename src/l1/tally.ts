@@ -2,7 +2,7 @@ import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { RemovalReason } from "./l1.ts";
 
-/** The events of L1 that say how many objects of which tenant, and their bytes. */
+/** Events of L1 that carry a tenant, a number of objects and their bytes. */
 export type KeysEvent =
   | "l1.read.reserved"
   | "l1.read.finished"
@@ -14,22 +14,22 @@ export type KeysEvent =
 interface Row {
   readonly event: KeysEvent | "l1.removed" | "l1.lease.expired";
   readonly tenant: string;
-  /** Only of l1.removed. */
+  /** Only for l1.removed. */
   readonly reason: RemovalReason;
-  /** Only of l1.lease.expired. */
+  /** Only for l1.lease.expired. */
   readonly kind: "read" | "write";
   keys: number;
   bytes: number;
 }
 
-/** One in so many objects, by the hash of its key, is followed one by one: lifetimes are measured on them. */
+/** One in this many objects, by the hash of its key, is sampled individually, to measure lifetimes. */
 const SAMPLED = 128;
 
 type Sample = EventMap["l1.key.sampled"];
 
 /**
- * Adds up what one call did while the lock is held, and publishes it afterwards, in order: one event per run that
- * differs only in numbers.
+ * Collects the events of one call while the lock is held, and publishes them afterwards, in order. Consecutive events
+ * that differ only in numbers become one.
  */
 export class Tally {
   readonly #publish: Publish<EventMap>;
@@ -43,7 +43,7 @@ export class Tally {
     this.#monotonicMs = monotonicMs;
   }
 
-  /** `bytes`: of all `keys` together. */
+  /** `bytes`: total of all `keys`. */
   add(event: KeysEvent, tenant: string, bytes: number, keys: number = 1): void {
     this.#add({ event, tenant, reason: "deleted", kind: "read", keys, bytes });
   }
@@ -56,13 +56,13 @@ export class Tally {
     this.#add({ event: "l1.lease.expired", tenant: "", reason: "deleted", kind, keys, bytes: 0 });
   }
 
-  /** Something happened to an object; kept if the hash of its key is one of the sample. */
+  /** Records an action on an object if the hash of its key is in the sample. */
   sample(hash: number, tenant: string, action: Sample["action"], reason: Sample["reason"] = ""): void {
     if ((hash & (SAMPLED - 1)) !== 0) return;
     this.#samples.push({ tenant, action, reason, keyHash: String(hash >>> 0), atMs: String(this.#monotonicMs()) });
   }
 
-  /** Only without the lock: a subscriber may call L1 again. */
+  /** Call it only without the lock: a subscriber may call L1. */
   publish(): void {
     if (this.#rows.length === 0) return;
     const rows = this.#rows;

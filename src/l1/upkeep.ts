@@ -3,14 +3,14 @@ import { COUNTER } from "./arena/layout.ts";
 import type { Locked } from "./sharing/locked.ts";
 import type { Parts } from "./parts.ts";
 
-/** Entries looked at in one locked section, and in one turn, for objects whose time is up. */
+/** Entries checked for expiry in one critical section, and in one tick. */
 const SECTION_ENTRIES = 512;
 const TURN_ENTRIES = 8192;
-/** Objects that one locked section evicts, and one turn. */
+/** Objects evicted in one critical section, and in one tick. */
 const EVICT_BATCH = 128;
 const TURN_EVICTIONS = 4096;
 
-/** What the loop does, in sections short enough not to hold readers up. */
+/** Maintenance of L1, in critical sections short enough not to delay readers. */
 export class Upkeep {
   readonly #parts: Parts;
   readonly #locked: Locked;
@@ -20,7 +20,9 @@ export class Upkeep {
     this.#locked = locked;
   }
 
-  /** One turn: ends overdue leases, removes some of the expired objects, evicts from the high to the low watermark. */
+  /**
+   * One maintenance tick: ends overdue leases, removes some expired objects, evicts from the high to the low watermark.
+   */
   turn(monotonicMs: number): void {
     this.#locked(() => this.#parts.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
     const looks = Math.min(TURN_ENTRIES, this.#parts.tables.entries.top);
@@ -63,7 +65,7 @@ export class Upkeep {
         counters.set(COUNTER.evicting, 0);
         return false;
       }
-      // The next turn goes on where this one stops.
+      // The next tick continues here.
       counters.set(COUNTER.evicting, 1);
       return keys < TURN_EVICTIONS;
     };

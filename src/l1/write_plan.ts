@@ -6,24 +6,24 @@ import type { KeyBytes } from "./arena/key_bytes.ts";
 import { GRANULE_BYTES } from "./arena/layout.ts";
 import type { WriteRequest } from "./l1.ts";
 
-/** Most bytes a writer's tag may take. */
+/** Maximum bytes of a writer's tag. */
 const MAX_TAG_BYTES = 255;
 
 const encoder = new TextEncoder();
 const NO_HEADERS = new Uint8Array();
 
-/** A write request as it will lie in the arena. */
+/** A write request with its encoded head and its memory. */
 export interface WritePlan {
   readonly request: WriteRequest;
   readonly tag: string;
   readonly head: EntryHead;
   readonly granules: number;
-  /** Granules beyond these, if they are free. */
+  /** Additional granules, taken only if they are free. */
   readonly spareGranules: number;
   readonly flags: number;
 }
 
-/** Checks write requests and works out their memory, before the lock is taken. Throws bad_key or bad_request. */
+/** Checks write requests and computes their memory before the lock is taken. Throws bad_key or bad_request. */
 export function planWrites(requests: readonly WriteRequest[], tag: string, key: KeyBytes): readonly WritePlan[] {
   const tagBytes = encoder.encode(tag);
   if (tagBytes.length > MAX_TAG_BYTES) throw refused("a tag", tagBytes.length, MAX_TAG_BYTES);

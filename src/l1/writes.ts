@@ -8,13 +8,13 @@ import type { WritePlan } from "./write_plan.ts";
 
 const NONE = -1;
 
-/** How a batch of writes is finished. */
+/** Options for finishing a batch of writes. */
 export interface FinishOptions {
   readonly onResident: "replace" | "keep";
   readonly monotonicMs: number;
-  /** What an admission is told as. */
+  /** The event that reports an admission. */
   readonly event: "l1.write.finished" | "l1.write_finished_and_read_reserved";
-  /** No tier has them yet (default false). */
+  /** True if no tier has the objects yet (default false). */
   readonly isDirty?: boolean;
 }
 
@@ -26,7 +26,7 @@ export class Writes {
     this.#parts = parts;
   }
 
-  /** Stages a batch: all that need memory get it, or none. "again": not yet, room is still being made. */
+  /** Stages a batch: all requests that need memory get it, or none. "again": room is still being made; call again. */
   reserve(plans: readonly WritePlan[], monotonicMs: number): readonly (Staging | WriteRefusal)[] | "again" {
     const staged = this.#stageAll(plans, monotonicMs);
     if (staged === "again") return staged;
@@ -39,7 +39,7 @@ export class Writes {
     });
   }
 
-  /** "again": not yet, room is still being made. */
+  /** "again": room is still being made; call again. */
   extend(
     lease: Lease,
     { sizeBytes, spareBytes, monotonicMs }: {
@@ -64,9 +64,9 @@ export class Writes {
   }
 
   /**
-   * Ends a batch of stagings, its head last, so that its tail is the first to be evicted. `each` is told every outcome
-   * while the key at hand is that write's. Throws length_mismatch, before anything has changed, if an object is larger
-   * than what was reserved for it.
+   * Ends a batch of stagings, its head last, so that its tail is evicted first. `each` is called with every outcome
+   * while the current key is that write's. Throws length_mismatch, before anything has changed, if an object is larger
+   * than its reserved memory.
    */
   finish(
     commits: readonly WriteCommit[],
@@ -77,7 +77,7 @@ export class Writes {
     for (const [index, commit] of [...commits.entries()].toReversed()) each(this.#finishOne(commit, how), index);
   }
 
-  /** `hasRoom`: asked before the decision. Leaves the entry's key at hand. */
+  /** Calls `hasRoom` before `decide`. Leaves the entry's key as the current key. */
   admit(
     commit: WriteCommit,
     how: Omit<FinishOptions, "onResident" | "event"> & {
@@ -96,7 +96,7 @@ export class Writes {
     return outcome === "admitted" ? outcome : "stale";
   }
 
-  /** Views of a staging's memory, undefined if the lease is stale. */
+  /** Views of a staging's memory; undefined if the lease is stale. */
   viewsOf(lease: Lease, monotonicMs: number): readonly Uint8Array[] | undefined {
     const entry = this.#parts.tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     return entry === NONE ? undefined : this.#stagingOf(entry).extents;
@@ -112,11 +112,11 @@ export class Writes {
     }
   }
 
-  /** Entries or refusals; undefined, and nothing staged, if there is no room for all. */
+  /** Entries or refusals. Undefined, with nothing staged, if there is no room for all. */
   #stageAll(plans: readonly WritePlan[], monotonicMs: number): (number | WriteRefusal)[] | "again" | undefined {
     const needed = plans.filter((plan) => this.#refusal(plan, monotonicMs) === undefined);
     const granules = needed.reduce((sum, plan) => sum + plan.granules, 0);
-    // What can never fit must not empty the cache first.
+    // A batch that can never fit must not empty the cache first.
     if (granules > this.#parts.lifecycle.stageableGranules) return undefined;
     const staged: (number | WriteRefusal)[] = [];
     for (const plan of plans) {
@@ -130,7 +130,7 @@ export class Writes {
     return staged;
   }
 
-  /** Why a request gets no memory, whatever room there is; leaves its key at hand. */
+  /** The reason why a request gets no memory, regardless of room. Leaves its key as the current key. */
   #refusal(plan: WritePlan, monotonicMs: number): WriteRefusal | undefined {
     const { tables, lifecycle, options, key } = this.#parts;
     key.set(plan.request.key);
@@ -159,7 +159,7 @@ export class Writes {
     return entry;
   }
 
-  /** All its memory, so that views given earlier stay as they are when it grows. */
+  /** Returns all of the entry's memory, so that earlier views stay valid when it grows. */
   #stagingOf(entry: number): Staging {
     const { entries, leases } = this.#parts.tables;
     return {

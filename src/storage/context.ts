@@ -11,51 +11,54 @@ import { SharedKeys } from "./shared/shared_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { TierReader } from "./tiers/tier_reader.ts";
 
-/** What the parts of the storage manager share. */
+/** Objects that the parts of the storage manager share. */
 export interface StorageContext {
   readonly l1: L1;
-  /** In the order they are asked. */
+  /** In the order in which they are asked. */
   readonly tiers: readonly TierReader[];
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** What is common to all threads. */
+  /** State that all threads share. */
   readonly shared: SharedKeys;
   readonly latch: KeyLatch;
   readonly poller: Poller;
   readonly keeper: LeaseKeeper;
 }
 
-/** The same for the thread that owns the tiers. */
+/** The context of the thread that owns the tiers. */
 export interface OwnerContext extends StorageContext {
   readonly tiers: readonly Tier[];
 }
 
-/** Options of a StorageContext, but for the tiers. */
+/** Options of a StorageContext, except for the tiers. */
 export interface ContextOptions {
   readonly l1: L1;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  /** How long L1 keeps a lease that nobody renews, in milliseconds. */
+  /** Time for which L1 keeps a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
   /**
-   * This thread's part in what all threads over one L1 share; needed as soon as there is more than one (default:
+   * This thread's view of the state that all threads over one L1 share. Required with more than one thread (default:
    * private).
    */
   readonly shared?: SharedKeys;
-  /** How long a reader waits for a change that another thread makes, in milliseconds (default: as long as it takes). */
+  /** Time for which a reader waits for a change by another thread, in milliseconds (default: unlimited). */
   readonly patienceMs?: number | undefined;
-  /** Default: the runtime's. */
+  /** Default: the runtime's timers. */
   readonly timers?: Timers;
 }
 
-/** The context of a thread that reads the tiers: in the order they are asked, the same in all threads, at most 31. */
+/**
+ * Opens the context of a thread that reads the tiers. They are in the order in which they are asked, the same in all
+ * threads, at most 31.
+ */
 export function openReaderContext(tiers: readonly L2Reader[], options: ContextOptions): StorageContext {
   const parts = openParts(options, tiers.length > 0);
   return { ...parts, tiers: tiers.map((adapter, index) => new TierReader(adapter, { ...parts, index })) };
 }
 
-/** The context of the thread that owns the tiers; every object is stored in all of them. */
+/** Opens the context of the thread that owns the tiers. Every object is stored in all of them. */
 export function openOwnerContext(tiers: readonly L2Adapter[], options: ContextOptions): OwnerContext {
   const parts = openParts(options, tiers.length > 0);
   const assertAlive = () => parts.l1.assertAlive();
@@ -78,7 +81,7 @@ function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageCont
   };
 }
 
-/** What a thread that is alone shares with nobody. */
+/** Private state for a manager without other threads. */
 function privateKeys(): SharedKeys {
   return new SharedKeys(allocateSharedKeys({ hashSeed: 0 }, "private"), 1);
 }

@@ -5,8 +5,7 @@ import type { StorageContext } from "./context.ts";
 import { askTiers } from "./tiers/tier_reader.ts";
 
 /**
- * The object that a key has now. To be called under its latch or a watch. A tier's failure counts only if somebody asks
- * for the truth.
+ * The current object of a key. Call it under the key's latch or a watch. Throws a tier's failure only if `mustKnow`.
  */
 export async function currentOf(
   context: StorageContext,
@@ -26,8 +25,8 @@ export async function currentOf(
 }
 
 /**
- * The current object of a key, by what L1 knows at this moment and, if that is nothing, by what the tiers held a moment
- * ago.
+ * The current object of a key, from L1's knowledge at this moment or, if L1 has none, from the tiers' object of a
+ * moment ago.
  */
 export function nowOf(
   { clock }: Pick<StorageContext, "clock">,
@@ -38,7 +37,7 @@ export function nowOf(
   return inTiers !== undefined && isExpired(inTiers, clock.nowMs()) ? undefined : inTiers;
 }
 
-/** Whether a key's object has expired before it was stored: it is a miss, and what tiers have is older still. */
+/** True if a key's object expired before it was stored: the key is a miss, and the tiers' object is even older. */
 export function isOutdating(known: Known | undefined): boolean {
   return known !== undefined && known.meta === undefined;
 }

@@ -4,26 +4,26 @@ import type { ObjectKey } from "../core/key.ts";
 import type { Poller } from "./timers.ts";
 import type { Stripes } from "./shared/stripes.ts";
 
-/** Notes whether a key was, or may have been, changed since the watch began. */
+/** Says whether a key was, or may have been, changed since the watch began. */
 export interface Watch {
   readonly disturbed: boolean;
 }
 
-/** What a KeyLatch is made of. */
+/** Options of a KeyLatch. */
 export interface KeyLatchOptions {
   readonly stripes: Stripes;
   readonly poller: Poller;
   readonly clock: Clock;
-  /** How long a reader waits for a change that another thread makes, in milliseconds. */
+  /** Time for which a reader waits for a change by another thread, in milliseconds. */
   readonly patienceMs: number;
-  /** Whether changes are shown to readers; they need not where there are no tiers. */
+  /** True if changes are shown to readers, which is unnecessary without tiers. */
   readonly isShown: boolean;
 }
 
 /**
- * Orders the changes of one key in the tiers, for the thread that makes them: one at a time, first come, first served;
- * different keys run side by side, but for those few that share a stripe. Readers, in all threads, do not take the
- * latch: they wait while it is held and watch whether it was taken while they looked (as with a seqlock).
+ * Orders the changes of a key in the tiers, for the thread that makes them: one at a time, in order of arrival.
+ * Different keys run in parallel, except for the few that share a stripe. Readers, in all threads, do not take the
+ * latch: they wait while it is held and check whether it was taken during their read (as with a seqlock).
  */
 export class KeyLatch {
   readonly #options: KeyLatchOptions;
@@ -35,8 +35,8 @@ export class KeyLatch {
   }
 
   /**
-   * Runs `change` alone among the changes of this key; starts synchronously if nobody is before it. Must not be nested,
-   * whatever the keys.
+   * Runs `change` exclusively among the changes of this key; starts synchronously if there is no other. Must not be
+   * nested, whatever the keys.
    */
   async run<T>(key: ObjectKey, change: () => Promise<T> | T): Promise<T> {
     const { stripes, isShown } = this.#options;
@@ -46,7 +46,8 @@ export class KeyLatch {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#tails.set(stripe, promise);
     try {
-      // Both: the change before this one may have begun earlier than the exclusive one, which then waits for it alone.
+      // The previous change may have begun before the exclusive one, which then waits for that change only. This one
+      // has to wait for both.
       if (before !== undefined) await before;
       if (exclusive !== undefined) await exclusive;
       if (isShown) stripes.begin(stripe);
@@ -60,8 +61,8 @@ export class KeyLatch {
   }
 
   /**
-   * Runs `clear` alone among the changes of all keys: waits for those begun, holds back those that come, and what would
-   * be acknowledged from L1 in any thread.
+   * Runs `clear` exclusively among the changes of all keys. Waits for changes that have begun, and holds back new ones
+   * and, in all threads, acknowledgements from L1.
    */
   async exclusive<T>(clear: () => Promise<T>): Promise<T> {
     const { stripes, poller } = this.#options;
@@ -71,7 +72,7 @@ export class KeyLatch {
     this.#exclusive = promise;
     try {
       await Promise.all(begun);
-      // Where there are no tiers any thread may clear.
+      // Without tiers, any thread may clear.
       await poller.until(() => stripes.tryClear());
       try {
         return await clear();
@@ -85,8 +86,8 @@ export class KeyLatch {
   }
 
   /**
-   * Waits until no change of the key is running or waiting, then begins to watch it. Throws tier_failed if that takes
-   * too long.
+   * Waits until no change of the key is running or waiting, then begins a watch. Throws tier_failed if that takes too
+   * long.
    */
   async watch(key: ObjectKey): Promise<Watch> {
     const { stripes, poller } = this.#options;
@@ -97,7 +98,7 @@ export class KeyLatch {
         await busy;
         continue;
       }
-      // Before it is asked whether the stripe is busy: a change that begins after that moves it.
+      // Read before the check for a busy stripe: a change that begins after that check increments the sequence number.
       const sequence = stripes.sequence(stripe);
       if (!stripes.isBusy(stripe)) return watchFrom(stripes, stripe, sequence);
       await poller.until(this.#quiet(stripe));

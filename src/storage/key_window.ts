@@ -1,12 +1,12 @@
 import { compareKeys } from "../core/key.ts";
 import type { KeyRange } from "../l1/l1.ts";
 
-/** How many keys a window keeps at least, if there are so many. */
+/** Number of keys that a window keeps, if there are that many. */
 export const WINDOW_KEYS = 2048;
 
 const SURROGATE_OR_ABOVE = /[\ud800-\uffff]/;
 
-/** The first keys of L1 after some key, gathered in any order; at most twice WINDOW_KEYS at a time. */
+/** Collects the first keys of L1 after a given key, in any order. Keeps at most twice WINDOW_KEYS. */
 export class KeyGatherer {
   readonly #range: KeyRange;
   #keys: string[] = [];
@@ -17,7 +17,7 @@ export class KeyGatherer {
     this.#through = range.through;
   }
 
-  /** What may still be among the first keys. */
+  /** The range of keys that may still be among the first. */
   get range(): KeyRange {
     return { ...this.#range, through: this.#through };
   }
@@ -27,7 +27,7 @@ export class KeyGatherer {
     if (this.#keys.length > 2 * WINDOW_KEYS) this.#cut();
   }
 
-  /** All that was gathered, as a window. `admissions`: of L1, when it was complete. */
+  /** A window of all collected keys. `admissions`: L1's count when the keys were complete. */
   window(admissions: number): KeyWindow {
     this.#cut();
     return new KeyWindow({ range: this.range, keys: this.#keys, admissions });
@@ -35,7 +35,7 @@ export class KeyGatherer {
 
   #cut(): void {
     const keys = [...new Set(this.#keys)];
-    // Below the surrogates UTF-16 orders as UTF-8 does, and the runtime's own order is much faster.
+    // Below the surrogates UTF-16 sorts like UTF-8, and the built-in order is much faster.
     this.#keys = keys.some((key) => SURROGATE_OR_ABOVE.test(key)) ? keys.sort(compareKeys) : keys.sort();
     if (this.#keys.length <= WINDOW_KEYS) return;
     this.#keys.length = WINDOW_KEYS;
@@ -55,7 +55,7 @@ export class KeyWindow {
     this.admissions = content.admissions;
   }
 
-  /** Whether it tells what comes after `range.after`. */
+  /** True if the window can tell what comes after `range.after`. */
   covers({ tenant, prefix, after }: KeyRange): boolean {
     const mine = this.range;
     if (mine.tenant !== tenant || mine.prefix !== prefix || compareKeys(mine.after, after) > 0) return false;
@@ -74,7 +74,7 @@ export class KeyWindow {
     return low;
   }
 
-  /** The same with what came since. */
+  /** This window, with keys that were admitted since. */
   with(keys: readonly string[], admissions: number): KeyWindow {
     if (keys.length === 0) return new KeyWindow({ range: this.range, keys: this.keys, admissions });
     const gatherer = new KeyGatherer(this.range);
@@ -83,7 +83,7 @@ export class KeyWindow {
     return gatherer.window(admissions);
   }
 
-  /** The same without what has gone. */
+  /** This window, without keys that are gone. */
   without(gone: ReadonlySet<string>): KeyWindow {
     const { range, admissions } = this;
     return new KeyWindow({ range, keys: this.keys.filter((key) => !gone.has(key)), admissions });

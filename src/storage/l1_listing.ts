@@ -5,28 +5,28 @@ import { KeyGatherer, type KeyWindow } from "./key_window.ts";
 import type { Timers } from "./timers.ts";
 import type { ListEntry } from "./storage.ts";
 
-/** How many windows are kept. */
+/** Maximum number of cached windows. */
 const MAX_WINDOWS = 8;
 
-/** How many admissions a window is brought up to date by; after more, L1 is looked through again. */
+/** Maximum number of admissions with which a window is updated. After more, L1 is scanned again. */
 const MAX_RECENT = 2048;
 
-/** How many listings may wait for a look through L1. */
+/** Maximum number of listings that wait for a scan of L1. */
 const MAX_WAITING = 64;
 
-/** Sections of a look through L1, and objects looked up, before others have their turn. */
+/** Critical sections of a scan, and objects looked up, before other work may run. */
 const TURN_SECTIONS = 4;
 const TURN_KEYS = 256;
 
 /**
- * Lists L1, which has no order of keys: a look through all of it, in short steps, gathers the next keys after the one
- * asked for, more than a page of them. They are kept as a window. Later pages come out of it, with what L1 admitted
- * since; every key is looked up before it is shown. One look at a time.
+ * Lists L1, which has no order of keys. A scan of all of L1, in short steps, collects the next keys after the requested
+ * one, more than a page of them, and caches them as a window. Later pages come from the window, updated with what L1
+ * has admitted since. Every key is looked up before it is shown. Only one scan runs at a time.
  */
 export class L1Listing {
   readonly #l1: L1;
   readonly #timers: Timers;
-  /** The one that was used last at the end. */
+  /** The most recently used window is last. */
   #windows: readonly KeyWindow[] = [];
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
@@ -67,14 +67,14 @@ export class L1Listing {
     this.#replace(window, window.without(gone));
   }
 
-  /** A window that tells what comes first in the range, brought up to date; undefined if there is none. */
+  /** An up-to-date window that covers the start of the range; undefined if there is none. */
   #current(range: KeyRange): KeyWindow | undefined {
     const window = this.#windows.findLast((each) => each.covers(range));
     if (window === undefined) return undefined;
     const recent = this.#l1.recentKeys(window.range, window.admissions, MAX_RECENT);
     const current = recent && window.with(recent.keys, recent.admissions);
     this.#replace(window, current);
-    // With what has come its end may have moved.
+    // New keys may have moved its end.
     return current?.covers(range) === true ? current : undefined;
   }
 
@@ -83,7 +83,7 @@ export class L1Listing {
     this.#windows = by === undefined ? others : [...others, by].slice(-MAX_WINDOWS);
   }
 
-  /** Looks through L1 when those before have done so, unless one of them has found what is wanted. */
+  /** Scans L1 after the scans before it, unless one of them has already found the keys. */
   async #inTurn(range: KeyRange): Promise<KeyWindow> {
     if (this.#waiting >= MAX_WAITING) {
       throw new VitrineError("busy", `list L1: ${MAX_WAITING} others wait`, { details: { limit: MAX_WAITING } });

@@ -2,8 +2,7 @@ import type { L1, Lease } from "../l1/l1.ts";
 import type { Timers } from "./timers.ts";
 
 /**
- * Renews every lease in use long before it runs out, with one timer for all of them, so that a stalled client keeps its
- * memory.
+ * Renews every lease in use long before it expires, with one timer for all, so that a stalled client keeps its memory.
  */
 export class LeaseKeeper {
   readonly #l1: L1;
@@ -12,7 +11,7 @@ export class LeaseKeeper {
   readonly #leases = new Set<Lease>();
   #stop: (() => void) | undefined;
 
-  /** `leaseMs`: how long L1 keeps a lease that nobody renews. */
+  /** `leaseMs`: time for which L1 keeps a lease that is not renewed. */
   constructor(l1: L1, options: { readonly leaseMs: number; readonly timers: Timers }) {
     this.#l1 = l1;
     this.#everyMs = Math.max(1, Math.floor(options.leaseMs / 4));
@@ -32,7 +31,7 @@ export class LeaseKeeper {
     for (const lease of this.#leases) {
       if (!this.#l1.renew(lease)) this.#leases.delete(lease);
     }
-    // The timer ends here and not in `drop`, so that a busy server does not start and stop it with every read.
+    // The timer ends here rather than in `drop`, so that a busy server does not start and stop it with every read.
     if (this.#leases.size > 0) return;
     this.#stop?.();
     this.#stop = undefined;

@@ -8,21 +8,21 @@ import type { ListEntry } from "./storage.ts";
 /** One level as a listing sees it. */
 interface Level {
   page(query: ListQuery): Promise<ListPage>;
-  /** The entry as it is to be shown; undefined if the level's copy does not count. */
+  /** The entry to show; undefined if the level's copy does not count. */
   show(entry: ListEntry): ListEntry | undefined;
 }
 
-/** What to list, and who has to agree. */
+/** Options of a listing. */
 export interface ListingOptions {
   readonly l1: L1Listing;
   readonly query: ListQuery;
-  /** One tier's name ("l1" too), or undefined for all. */
+  /** The name of one tier (or "l1"); undefined for all. */
   readonly tier: string | undefined;
 }
 
 /**
- * One page of the objects of all levels in the byte order of keys, each key once, as its first level (L1 before the
- * tiers) tells it. Throws tier_failed, busy.
+ * One page of the objects of all levels in the byte order of keys. Each key appears once, as reported by the first
+ * level that has it (L1 before the tiers). Throws tier_failed, busy.
  */
 export async function listObjects(context: StorageContext, options: ListingOptions): Promise<ListPage> {
   const { query } = options;
@@ -40,7 +40,7 @@ function levelsOf(
 ): readonly Level[] {
   const fresh = (entry: ListEntry): ListEntry | undefined => isExpired(entry.meta, clock.nowMs()) ? undefined : entry;
   const memory: Level = {
-    // One more than a page, which tells whether there is another.
+    // One entry more than a page tells whether there is another page.
     page: (page) => listing.page({ ...page, limit: page.limit + 1 }),
     show: fresh,
   };
@@ -49,7 +49,7 @@ function levelsOf(
     show: (entry) => {
       const key = { tenant: query.tenant, key: entry.key };
       if (tier === undefined) {
-        // What L1 has is newer, or the same.
+        // L1's object is newer, or the same.
         const known = l1.know(key);
         if (known !== undefined) return known.meta && { key: entry.key, meta: known.meta };
       }
@@ -59,7 +59,7 @@ function levelsOf(
   return tier === undefined || tier === "l1" ? [memory, ...levels] : levels;
 }
 
-/** Everything after `query.after` on one level, page by page as it is wanted. */
+/** Everything after `query.after` on one level, fetched page by page on demand. */
 async function* entriesOf(level: Level, query: ListQuery): AsyncGenerator<ListEntry, void, void> {
   for (let after = query.after;;) {
     const { entries, more } = await level.page({ ...query, after });
@@ -74,8 +74,8 @@ async function* entriesOf(level: Level, query: ListQuery): AsyncGenerator<ListEn
 }
 
 /**
- * Merges ordered levels; of equal keys the first level's entry is kept. The first is asked before the others: what it
- * has lost is in them.
+ * Merges ordered levels; for equal keys the first level's entry is kept. The first level is asked before the others,
+ * because what it has lost is in them.
  */
 async function* merge(levels: readonly AsyncGenerator<ListEntry, void, void>[]): AsyncGenerator<ListEntry, void, void> {
   const open = async (level: AsyncGenerator<ListEntry, void, void>) => ({ level, entry: (await level.next()).value });

@@ -1,9 +1,8 @@
-/** Largest chunk handed out at once, in bytes: so that a lease is checked often and no single write is long. */
+/** Maximum size of a chunk, in bytes, so that a lease is checked often and no single write takes long. */
 export const MAX_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Views of the bytes [start, end) of an object that lies in `extents`, in order, none empty, none above
- * MAX_CHUNK_BYTES.
+ * Views of the bytes [start, end) of an object in `extents`, in order. None is empty or larger than MAX_CHUNK_BYTES.
  */
 export function* memoryChunks(
   extents: readonly Uint8Array[],
@@ -24,7 +23,7 @@ export function* memoryChunks(
   }
 }
 
-/** Copies `chunk` into memory that lies in `extents`, from byte `at` on; it must fit. */
+/** Copies `chunk` into `extents`, from byte `at` on; it must fit. */
 export function copyInto(extents: readonly Uint8Array[], at: number, chunk: Uint8Array): void {
   let extentStart = 0;
   let copied = 0;

@@ -24,10 +24,13 @@ import type {
 import { Committer } from "./write/committer.ts";
 import { WriteController } from "./write/write_controller.ts";
 import type { Clock } from "../core/clock.ts";
-/** How long a tier may take to say how full it is: less than main waits for a worker's status, which has more in it. */
+/**
+ * Timeout for a tier's usage. Less than the time for which the main thread waits for a worker's status, which includes
+ * it.
+ */
 const USAGE_MS = 750;
 
-/** The tiers, in the order they are asked, and their owner if it is another thread. */
+/** The tiers, in the order in which they are asked, and their owner if it is another thread. */
 type TierOptions =
   | { readonly tiers: readonly L2Adapter[]; readonly changes?: undefined }
   | { readonly tiers: readonly L2Reader[]; readonly changes: TierChanges };
@@ -36,25 +39,25 @@ type TierOptions =
 export type StorageManagerOptions = ManagerOptions & TierOptions;
 
 interface ManagerOptions extends ContextOptions {
-  /** back: acknowledge from L1, store in the background; through: acknowledge when all tiers have it. */
+  /** back: acknowledge from L1, flush in the background; through: acknowledge once all tiers have it. */
   readonly write: "back" | "through";
   readonly maxObjectBytes: number;
-  /** Bounds on what is acknowledged and not stored yet: one for all threads that share L1. */
+  /** Limits on dirty objects, over all threads that share L1. */
   readonly storeQueue: StoreLimits;
-  /** How many objects are stored side by side in the background. */
+  /** Number of concurrent stores in the background. */
   readonly storeConcurrency: number;
 }
 
 /**
- * L1 and the tiers as one cache; composes the controllers and publishes what requests ask. docs/STORAGE.md has the
- * guarantees.
+ * L1 and the tiers as one cache. Composes the controllers and publishes the lookups of requests. docs/STORAGE.md has
+ * the guarantees.
  */
 export class StorageManager implements Storage {
   readonly tiers: readonly string[];
   readonly #context: StorageContext;
   readonly #loads: LoadController;
   readonly #changes: TierChanges;
-  /** The same, if it is this thread. */
+  /** The owner of the tiers, if it is this thread. */
   readonly #owner: TierOwner | undefined;
   readonly #writes: WriteController;
   readonly #listing: L1Listing;
@@ -130,12 +133,12 @@ export class StorageManager implements Storage {
     return listObjects(this.#context, { query: rest, tier, l1: this.#listing });
   }
 
-  /** Why a tier cannot be used, or undefined if all can. */
+  /** The reason why a tier cannot be used; undefined if all can. */
   get trouble(): string | undefined {
     return this.#context.tiers.find((tier) => tier.trouble !== undefined)?.trouble;
   }
 
-  /** Loads from tiers that this thread has in hand. */
+  /** Loads from the tiers that this thread is running. */
   get loadsInFlight(): number {
     return this.#loads.inFlight;
   }
@@ -157,7 +160,7 @@ export class StorageManager implements Storage {
     };
   }
 
-  /** What a tier answers, if it does so while others still wait for the status. */
+  /** The tier's answer, or an error if there is none within USAGE_MS. */
   #soon<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop = this.#context.timers.every(USAGE_MS, () => {
@@ -168,7 +171,7 @@ export class StorageManager implements Storage {
     });
   }
 
-  /** How many objects were stored in the background by this thread, and how many no tier took. */
+  /** Number of objects that this thread stored in the background, and number that no tier took. */
   get storeTotals(): TierOwner["totals"] {
     return this.#owner?.totals ?? { stored: 0, refused: 0 };
   }
@@ -193,7 +196,9 @@ export class StorageManager implements Storage {
     }
   }
 
-  /** Publishes what becomes of a lookup that has to wait: it, or `#found`, happens once for each get and head. */
+  /**
+   * Publishes the outcome of a lookup that has to wait. Each get and head publishes one outcome, here or in `#found`.
+   */
   async #decide<T extends Place>(
     looking: Promise<T | undefined>,
     key: ObjectKey,
@@ -243,13 +248,13 @@ function join(options: StorageManagerOptions): {
   return { context, changes: owner, owner };
 }
 
-/** What was found, and where. */
+/** An object that was found, and its tier. */
 interface Place {
   readonly meta: ObjectMeta;
   readonly tier: string;
 }
 
-/** What is acknowledged and not stored yet, of all threads. */
+/** The dirty objects of all threads, for /status. */
 export function storeQueueStatus(
   { l1, clock }: { readonly l1: Pick<L1, "dirtyUsage">; readonly clock: Clock },
 ): StorageStatus["storeQueue"] {

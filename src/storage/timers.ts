@@ -1,12 +1,12 @@
 import { clearInterval, setImmediate, setInterval, setTimeout } from "node:timers";
 
-/** How storage waits; tests give their own. */
+/** The timers of the storage manager; tests pass their own. */
 export interface Timers {
-  /** Calls `run` every `everyMs` until the returned function is called; never keeps the process alive. */
+  /** Calls `run` every `everyMs` until the returned function is called. Never keeps the process alive. */
   every(everyMs: number, run: () => void): () => void;
   /** Resolves after `delayMs`. */
   after(delayMs: number): Promise<void>;
-  /** Resolves when others that wait have had their turn. */
+  /** Resolves in a later turn of the event loop, after other waiting work. */
   turn(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export const systemTimers: Timers = {
   turn: () => new Promise((resolve) => void setImmediate(resolve)),
 };
 
-/** How often to look, in milliseconds. */
+/** Polling interval, in milliseconds. */
 const POLL_MS = 2;
 
 interface Waiting {
@@ -31,8 +31,8 @@ interface Waiting {
 }
 
 /**
- * Waits for what other threads do in shared memory. They send no message, and Atomics.waitAsync is not to be relied on
- * (docs/STORAGE.md), so it looks every few milliseconds, with one timer for all that wait.
+ * Waits for changes that other threads make in shared memory. They send no message, and Atomics.waitAsync is not
+ * reliable (docs/STORAGE.md), so it polls every few milliseconds, with one timer for all waiters.
  */
 export class Poller {
   readonly #timers: Timers;
@@ -43,7 +43,7 @@ export class Poller {
     this.#timers = timers;
   }
 
-  /** Resolves once `ready` is true; asks at once and then again and again, also once more than needed. */
+  /** Polls `ready` until it is true, starting at once. May call it once more afterwards. */
   until(ready: () => boolean): Promise<void> {
     if (ready()) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -72,7 +72,7 @@ export class Poller {
   }
 }
 
-/** Counts running things and tells when none is left. */
+/** Counts running operations and reports when none is left. */
 export class IdleCounter {
   #running = 0;
   #waiting: (() => void)[] = [];

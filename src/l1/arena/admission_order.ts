@@ -6,15 +6,17 @@ import { COUNTER, LIST } from "./layout.ts";
 
 const NONE = -1;
 
-/** How often a reader without the lock looks again while the oldest entry changes under it. */
+/** Attempts of a lock-free read of the oldest entry. */
 const LOOKS = 8;
 
-/** What a repair adds to the count of admissions: more than anybody looks back. */
+/**
+ * A repair adds this to the admission count. It exceeds every look-back: `since` then gives undefined or all residents.
+ */
 const REPAIR_STEP = 1 << 24;
 
 /**
- * All residents in the order in which they were admitted, whatever the eviction policy does. The caller of all but
- * `oldestMs` holds the arena's lock.
+ * All residents in admission order, independent of the eviction policy. `count` and `oldestMs` need no lock; for
+ * everything else the caller holds the arena's lock.
  */
 export class AdmissionOrder {
   readonly #entries: EntryTable;
@@ -29,20 +31,20 @@ export class AdmissionOrder {
     if (options.format) this.#list.format();
   }
 
-  /** The entry becomes resident; to be noted before its state says so. */
+  /** Records the admission time. Must run before the entry's state becomes resident. */
   note(entry: number, monotonicMs: number): void {
     this.#counters.add(COUNTER.admissions, 1);
     this.#entries.setDouble(entry, FIELD.admittedMs, monotonicMs);
   }
 
-  /** How many admissions there were, modulo 2^32. */
+  /** Number of admissions, modulo 2^32. */
   get count(): number {
     return this.#counters.get(COUNTER.admissions);
   }
 
   /**
-   * All residents that were admitted since `count` was so much, and perhaps some that came before; undefined if that
-   * may be more than `most`.
+   * The residents admitted since `count` had the given value, and perhaps earlier ones. Undefined if there may be more
+   * than `most`.
    */
   since(count: number, most: number): readonly number[] | undefined {
     const admitted = (this.count - count) >>> 0;
@@ -55,26 +57,26 @@ export class AdmissionOrder {
     return found;
   }
 
-  /** The entry is resident. */
+  /** Adds an entry that has become resident. */
   add(entry: number): void {
     this.#list.pushHead(entry);
   }
 
-  /** The entry leaves L1. */
+  /** Removes an entry that leaves L1. */
   remove(entry: number): void {
     this.#list.remove(entry);
   }
 
-  /** Makes the order anew: exactly these are resident. */
+  /** Rebuilds the order; exactly `residents` are resident. */
   rebuild(residents: readonly number[]): void {
-    // Who counts on the order looks at everything again.
+    // Makes callers of `since` look at everything again.
     this.#counters.add(COUNTER.admissions, REPAIR_STEP);
     this.#list.rebuild(residents);
   }
 
   /**
-   * When the resident that was admitted first came, in monotonic milliseconds; undefined if there is none. Needs no
-   * lock: it is the time of an entry that was the oldest before and after the look.
+   * Admission time of the oldest resident in monotonic milliseconds; undefined if there is none. Needs no lock: it
+   * retries a few times until the same entry is the oldest before and after the read.
    */
   oldestMs(): number | undefined {
     let admittedMs: number | undefined;

@@ -5,7 +5,7 @@ import { classAbove, classOf, lowestBit } from "./size_classes.ts";
 
 const NONE = -1;
 
-/** Words of a block row. Length and the free bit share one word: length * 2 + free. */
+/** Words of a block row. LENGTH also contains the free bit: length * 2 + free. */
 const START = 0;
 const LENGTH = 1;
 const BEFORE = 2;
@@ -13,17 +13,17 @@ const AFTER = 3;
 const LINK = 4;
 const BACK = 5;
 
-/** Smallest piece, in granules, that an object may be cut into: 16 KiB. Smaller objects lie in one piece. */
+/** Smallest piece of a scattered object, in granules (16 KiB). Smaller objects are contiguous. */
 export const MIN_EXTENT_GRANULES = 256;
 
-/** How many blocks of the request's own size class are looked at when no larger class has one. */
+/** Blocks of the request's own size class that are probed when no larger class has a free one. */
 const SAME_CLASS_PROBES = 8;
 
 /**
- * Hands out the arena in blocks, lists of which (extents) make up an object. Two-level segregated fit
- * (Masmano et al., "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write reaches them.
- * When no single free block is large enough, a large request is scattered over several of at least 16 KiB, so free
- * memory is never lost to fragmentation for long. Not locked: the caller holds the arena's lock.
+ * Allocates the arena in blocks; an object is a chain of blocks (extents). Two-level segregated fit (Masmano et al.,
+ * "TLSF", ECRTS 2004) with the block headers outside the arena, where no stray write can reach them. If no single free
+ * block is large enough, a large request is scattered over several blocks of at least 16 KiB, so that fragmentation
+ * does not waste free memory for long. Not locked: the caller holds the arena's lock.
  */
 export class Allocator {
   readonly #words: Int32Array;
@@ -47,15 +47,15 @@ export class Allocator {
     this.#segmentGranules = segmentGranules;
   }
 
-  /** Makes everything free. Only on memory that nobody else uses yet. */
+  /** Makes everything free. Call it only on memory that no other thread uses yet. */
   format(): void {
     this.#counters.set(COUNTER.blocksTop, 0);
     this.rebuild([]);
   }
 
   /**
-   * Makes rows, neighbours and free lists anew around the blocks that objects own, which are given in address order and
-   * do not overlap. Their start, length and link are taken as they are, everything else is free.
+   * Rebuilds rows, neighbours and free lists around the blocks that objects own, given in address order and without
+   * overlap. Their start, length and link are kept; everything else becomes free.
    */
   rebuild(owned: Iterable<number>): void {
     const w = this.#words;
@@ -83,7 +83,8 @@ export class Allocator {
   }
 
   /**
-   * The blocks of a chain, or undefined if it is broken: not in use, outside the arena, across segments or without end.
+   * The blocks of a chain; undefined if it is broken: a block is free, outside the arena or across segments, or the
+   * chain is endless.
    */
   chainOf(first: number): readonly number[] | undefined {
     const top = this.#counters.get(COUNTER.blocksTop);
@@ -102,7 +103,7 @@ export class Allocator {
     return blocks.length === 0 ? undefined : blocks;
   }
 
-  /** The first block of a chain of `granules` in all, or -1 if there is no room (nothing is taken then). */
+  /** Allocates a chain of `granules` and returns its first block; -1 if there is no room, and then nothing is taken. */
   allocate(granules: number): number {
     if (granules > this.freeGranules) return NONE;
     const fit = this.#find(granules);
@@ -182,7 +183,7 @@ export class Allocator {
     return this.#counters.get(COUNTER.freeGranules);
   }
 
-  /** Every block of every segment in address order: for checks and repair, not for the hot path. */
+  /** Every block of every segment, in row order. For checks, not for the hot path. */
   *blocks(): Generator<
     { readonly block: number; readonly start: number; readonly length: number; readonly free: boolean }
   > {
@@ -193,7 +194,7 @@ export class Allocator {
     }
   }
 
-  /** A free block from `from` to `to`, behind `before`; `before` itself if there is nothing between. */
+  /** Adds a free block from `from` to `to` after `before`. Returns it, or `before` if the gap is empty. */
   #fillGap(from: number, to: number, before: number): number {
     if (from === to) return before;
     const gap = this.#joinRow(this.#newBlock(from, to - from, NONE, NONE), before);
@@ -201,7 +202,7 @@ export class Allocator {
     return gap;
   }
 
-  /** Makes `block` the neighbour behind `before`. */
+  /** Makes `block` the next neighbour of `before`, and returns `block`. */
   #joinRow(block: number, before: number): number {
     this.#words[this.#row(block) + BEFORE] = before;
     if (before !== NONE) this.#words[this.#row(before) + AFTER] = block;
@@ -247,8 +248,7 @@ export class Allocator {
   }
 
   /**
-   * Takes a free block out of its list, cuts it to `granules` and returns it as a chain of one. A spare row must exist
-   * if it is longer.
+   * Takes a free block off its list, cuts it to `granules` and returns it as a chain of one. Cutting needs a spare row.
    */
   #carve(block: number, granules: number): number {
     this.#removeFree(block);
@@ -259,7 +259,7 @@ export class Allocator {
     return block;
   }
 
-  /** Shortens `block` to `granules` and returns the rest as a new block, in no list. */
+  /** Cuts `block` to `granules` and returns the rest as a new block that is in no list. */
   #splitAt(block: number, granules: number): number {
     const w = this.#words;
     const after = this.#get(block, AFTER);
@@ -295,7 +295,7 @@ export class Allocator {
     return block;
   }
 
-  /** Makes `block` as long as itself and its neighbour `after`, whose row is dropped. */
+  /** Merges `block` with its neighbour `after`, whose row is dropped. */
   #absorb(block: number, after: number): void {
     const w = this.#words;
     const beyond = this.#get(after, AFTER);
@@ -346,7 +346,7 @@ export class Allocator {
     if (bits === 0) w[this.#bits] = (w[this.#bits] ?? 0) & ~(1 << first);
   }
 
-  /** A free block of at least `granules`, which can be cut to size; -1 if there is none. */
+  /** A free block of at least `granules`; -1 if there is none, or none that can be cut to size. */
   #find(granules: number): number {
     const block = this.#headFrom(classAbove(granules));
     const fit = block === NONE ? this.#probeClass(granules) : block;

@@ -1,6 +1,9 @@
 import { type ArenaLayout, type ArenaOptions, GRANULE_BYTES, planArena } from "./layout.ts";
 
-/** The memory of L1: what main allocates once and every worker maps. Can be posted to a worker as it is. */
+/**
+ * The memory of L1, allocated once by the main thread and mapped by every worker. It can be posted to a worker as it
+ * is.
+ */
 export interface ArenaMemory {
   readonly options: ArenaOptions;
   readonly control: ArrayBufferLike;
@@ -8,8 +11,8 @@ export interface ArenaMemory {
 }
 
 /**
- * Allocates an arena, zeroed and not yet formatted: shared between threads, or private to this isolate. Pages are
- * backed when first touched.
+ * Allocates an arena, zeroed but not formatted: shared between threads, or private to this isolate. The system backs
+ * its pages when they are first touched.
  */
 export function allocateArena(options: ArenaOptions, sharing: "shared" | "private" = "shared"): ArenaMemory {
   const buffer = (bytes: number) => sharing === "shared" ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
@@ -41,7 +44,7 @@ export class Arena {
     this.#segments = memory.segments.map((segment) => new Uint8Array(segment));
   }
 
-  /** The segment a granule lies in. */
+  /** The segment that contains a granule. */
   segment(granule: number): Uint8Array {
     const segment = this.#segments[granule >>> this.#shift];
     if (segment === undefined) throw new RangeError(`address the arena: granule ${granule} is outside`);

@@ -1,18 +1,18 @@
-/** How many texts are kept. */
+/** Maximum number of cached texts. */
 const MAX_TEXTS = 1024;
 
-/** Where a Content-Type lies and what it hashes to. */
+/** Position and hash of an encoded Content-Type. */
 interface Place {
   readonly at: number;
   readonly length: number;
   readonly hash: number;
 }
 
-/** The Content-Types seen lately, by hash: they repeat, so a hit compares bytes instead of decoding them. */
+/** Cache of recently seen Content-Types by hash. They repeat, and a hit compares bytes instead of decoding them. */
 export class ContentTypes {
   readonly #texts = new Map<number, string>();
 
-  /** The text that these bytes are, if it is known; only ASCII ever is, where one character is one byte. */
+  /** The cached text of these bytes. Only ASCII text is found, because there one character is one byte. */
   find(bytes: Uint8Array, { at, length, hash }: Place): string | undefined {
     const text = this.#texts.get(hash);
     if (text?.length !== length) return undefined;
@@ -30,7 +30,7 @@ export class ContentTypes {
   }
 }
 
-/** A 32-bit hash of a Content-Type's bytes. Two may share it: `find` compares. */
+/** A 32-bit hash of a Content-Type's bytes. Hashes may collide; `find` compares the bytes. */
 export function contentTypeHash(bytes: Uint8Array): number {
   let hash = bytes.length;
   for (const byte of bytes) hash = (Math.imul(hash, 31) + byte) | 0;

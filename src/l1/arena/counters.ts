@@ -1,7 +1,7 @@
 import type { Arena } from "./arena.ts";
 import { COUNTER } from "./layout.ts";
 
-/** The shared words that are not part of a table, by their name in COUNTER. */
+/** The shared words outside the tables, addressed by their names in COUNTER. */
 export class Counters {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
@@ -25,7 +25,7 @@ export class Counters {
     this.set(name, this.get(name) + change);
   }
 
-  /** Bytes of the resident objects; more than 32 bits hold. */
+  /** Bytes of the resident objects. A float64, because 32 bits are too few. */
   get payloadBytes(): number {
     return this.#doubles[(this.#at + COUNTER.payloadBytes) >>> 1] ?? 0;
   }

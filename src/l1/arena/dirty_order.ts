@@ -6,13 +6,10 @@ import { LIST } from "./layout.ts";
 
 const NONE = -1;
 
-/** How often a reader without the lock looks again while the oldest entry changes under it. */
+/** Attempts of a lock-free read of the oldest entry. */
 const LOOKS = 8;
 
-/**
- * The objects that the tiers do not have yet, in the order of admission: those that wait, and those that are being
- * stored.
- */
+/** Dirty objects in admission order: those that wait, and those that are being stored. */
 export class DirtyOrder {
   readonly #entries: EntryTable;
   readonly #counters: Counters;
@@ -30,7 +27,7 @@ export class DirtyOrder {
     this.#storing.format();
   }
 
-  /** Objects that wait or are being stored. */
+  /** Number of objects that wait or are being stored. */
   get count(): number {
     return this.#waiting.count + this.#storing.count;
   }
@@ -43,40 +40,38 @@ export class DirtyOrder {
     return this.#storing.count;
   }
 
-  /** The object that waits longest, or -1. */
+  /** The object that has waited longest, or -1. */
   get first(): number {
     return this.#waiting.tail;
   }
 
-  /** The entry has become resident and waits; its flag says so already. */
+  /** Adds an entry that has become resident. Its dirty flag is already set. */
   add(entry: number): void {
     this.#waiting.pushHead(entry);
     this.#counters.dirtyBytes += this.#entries.getDouble(entry, FIELD.sizeBytes);
   }
 
-  /** An entry that waits is being stored from now on; its lease says so already. */
+  /** Marks a waiting entry as being stored. Its lease without a deadline already exists. */
   take(entry: number): void {
     this.#waiting.remove(entry);
     this.#entries.setFlag(entry, FLAG.storing);
     this.#storing.pushHead(entry);
   }
 
-  /** Who stored it is gone: it waits again, in front of those that came later. */
+  /** Makes an entry wait again because the thread that was storing it is gone. It goes in front of later ones. */
   giveBack(entry: number): void {
     this.#storing.remove(entry);
     this.#entries.clearFlag(entry, FLAG.storing);
     this.#waiting.pushTail(entry);
   }
 
-  /**
-   * A dirty object leaves L1: nobody needs to store it any more; who does it already is to say when it has ended.
-   */
+  /** A dirty object leaves L1 and need not be stored any more. If it is being stored, it counts until that ends. */
   leave(entry: number): void {
     if (this.#entries.hasFlag(entry, FLAG.storing)) this.#entries.clearFlag(entry, FLAG.dirty);
     else this.remove(entry);
   }
 
-  /** It is stored, or needs not to be: it is none of these any more. */
+  /** Removes an entry that has been stored or need not be stored. */
   remove(entry: number): void {
     const list = this.#entries.hasFlag(entry, FLAG.storing) ? this.#storing : this.#waiting;
     this.#entries.clearFlag(entry, FLAG.dirty | FLAG.storing);
@@ -84,7 +79,7 @@ export class DirtyOrder {
     this.#counters.dirtyBytes -= this.#entries.getDouble(entry, FIELD.sizeBytes);
   }
 
-  /** Makes the lists anew out of the entries' flags. */
+  /** Rebuilds the lists from the entries' flags. */
   rebuild(entries: readonly number[]): void {
     this.#storing.rebuild(entries.filter((entry) => this.#entries.hasFlag(entry, FLAG.storing)));
     this.#waiting.rebuild(entries.filter((entry) => !this.#entries.hasFlag(entry, FLAG.storing)));
@@ -94,7 +89,7 @@ export class DirtyOrder {
     );
   }
 
-  /** When the oldest of all was admitted, in monotonic milliseconds; undefined if there is none. Needs no lock. */
+  /** Admission time of the oldest dirty object in monotonic milliseconds; undefined if there is none. Needs no lock. */
   oldestMs(): number | undefined {
     const waiting = this.#oldestOf(this.#waiting);
     const storing = this.#oldestOf(this.#storing);
@@ -102,7 +97,7 @@ export class DirtyOrder {
     return Math.min(waiting, storing);
   }
 
-  /** The time of an entry that was the oldest before and after the look. */
+  /** Retries a few times until the same entry is the oldest before and after the read. */
   #oldestOf(list: EntryList): number | undefined {
     let admittedMs: number | undefined;
     for (let look = 0; look < LOOKS; look++) {

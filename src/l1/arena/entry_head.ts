@@ -14,8 +14,8 @@ export interface EntryHead {
 }
 
 /**
- * Bytes that key and head take in front of an object. They always fit its first block: the allocator gives less than 16
- * KiB in one piece.
+ * Bytes of key and head in front of an object. They always fit its first block, because the allocator never splits less
+ * than 16 KiB.
  */
 export function headBytes(key: KeyBytes, head: EntryHead): number {
   return key.length + head.contentType.length + head.sha256.length + head.headers.length + head.tag.length;

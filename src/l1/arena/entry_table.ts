@@ -15,14 +15,14 @@ export const FIELD = {
   state: 0,
   flags: 1,
   hash: 2,
-  /** Next entry of the hash chain, or of the list of free rows. */
+  /** Next entry of the hash chain or of the free list. */
   chain: 3,
-  /** Read leases on it. */
+  /** Number of read leases. */
   pins: 4,
   /** Bytes of tenant | content type << 8 | tag << 16. */
   lengths: 5,
   keyBytes: 6,
-  /** First block of its memory. */
+  /** First block of the entry's memory. */
   extents: 7,
   granules: 8,
   crc32: 9,
@@ -32,20 +32,20 @@ export const FIELD = {
   newer: 11,
   older: 12,
   policy: 13,
-  /** First granule of its memory: saves a look into the block table. */
+  /** First granule of the entry's memory. Saves a lookup in the block table. */
   start: 14,
   contentTypeHash: 15,
   sizeBytes: 16,
   version: 18,
   createdMs: 20,
   expiresMs: 22,
-  /** Of a staging. Once the object is resident its words link it among the dirty ones. */
+  /** Used by a staging. Once the object is resident, these words link it into the dirty lists. */
   filledBytes: 24,
   laterDirty: 24,
   earlierDirty: 25,
-  /** When it became resident, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which the entry became resident. */
   admittedMs: 26,
-  /** Neighbours in the order of admission. */
+  /** Neighbours in admission order. */
   laterAdmitted: 28,
   earlierAdmitted: 29,
   /** Bytes of the kept headers. */
@@ -53,8 +53,8 @@ export const FIELD = {
 } as const;
 
 /**
- * free → staging → resident → detached (out of sight, still read) → free. The state word is written last when an entry
- * is made, first when it ends.
+ * free → staging → resident → detached (hidden, still read) → free. The state word is written last when an entry is
+ * created and first when it ends.
  */
 export const STATE = { free: 0, staging: 1, resident: 2, detached: 3 } as const;
 
@@ -63,24 +63,28 @@ export const FLAG = {
   temporary: 2,
   /** A staging with final metadata that readers may follow. */
   loading: 4,
-  /** In a hash chain. */
+  /** The entry is in a hash chain. */
   linked: 8,
-  /** All its bytes are there. */
+  /** All bytes of the object are present. */
   complete: 16,
-  /** A staging whose writer was declared dead: no more bytes come. */
+  /** A staging whose writer was declared dead; no more bytes will come. */
   orphaned: 64,
-  /** A resident that the tiers do not have yet: nothing evicts it, and it stays in the index when it has expired. */
+  /**
+   * A resident object that the tiers do not have yet. It is never evicted, and stays in the index after it has expired.
+   */
   dirty: 32,
-  /** Being stored, by the holder of a lease without a deadline; also when it was replaced or removed meanwhile. */
+  /**
+   * Being stored by the holder of a lease without a deadline. Stays set if the object is replaced or removed meanwhile.
+   */
   storing: 128,
 } as const;
 
-// A key may begin with U+FEFF, which a plain decoder drops.
+// A key may begin with U+FEFF, which a default decoder drops.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * The objects of L1, one row each, and the hash index over them. Key, content type, digest, kept headers and writer's
- * tag lie at the head of the object's own memory. Not locked: the caller holds the arena's lock.
+ * The objects of L1, one row each, and the hash index over them. Key, Content-Type, digest, kept headers and writer's
+ * tag are at the start of the object's own memory. Not locked: the caller holds the arena's lock.
  */
 export class EntryTable {
   readonly #arena: Arena;
@@ -146,12 +150,12 @@ export class EntryTable {
     return this.#counters.get(COUNTER.entriesTop);
   }
 
-  /** Whether another row can be taken. */
+  /** True if another row can be taken. */
   get hasFreeRow(): boolean {
     return this.#counters.get(COUNTER.entriesFree) !== NONE || this.top < this.#max;
   }
 
-  /** Makes a staging entry over `extents` and links it. A free row must exist. */
+  /** Creates a staging entry over `extents` and links it into the index. A free row must exist. */
   create(
     key: KeyBytes,
     head: EntryHead,
@@ -178,7 +182,7 @@ export class EntryTable {
     return entry;
   }
 
-  /** Takes an entry out of the index. Idempotent. */
+  /** Removes an entry from the index. Idempotent. */
   unlink(entry: number): void {
     if (!this.hasFlag(entry, FLAG.linked)) return;
     this.clearFlag(entry, FLAG.linked);
@@ -193,7 +197,7 @@ export class EntryTable {
     this.set(before, FIELD.chain, next);
   }
 
-  /** Gives an unlinked entry's memory and row back. */
+  /** Frees the memory and the row of an unlinked entry. */
   free(entry: number): void {
     this.set(entry, FIELD.state, STATE.free);
     this.#allocator.release(this.get(entry, FIELD.extents));
@@ -211,7 +215,7 @@ export class EntryTable {
     return NONE;
   }
 
-  /** A resident entry of a key beside `entry`, or -1. There is one only while `entry` replaces it. */
+  /** The resident entry of a key other than `entry`, or -1. It exists only while `entry` replaces it. */
   findOtherResident(key: KeyBytes, entry: number): number {
     let other = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (other !== NONE) {
@@ -232,12 +236,11 @@ export class EntryTable {
     return found;
   }
 
-  /** The staging of a key by one writer's tag, or -1. */
+  /** The staging of a key with the writer's tag, or -1. */
   findStaging(key: KeyBytes, tag: string): number {
     return this.findStagings(key).find((entry) => this.tagOf(entry) === tag) ?? NONE;
   }
 
-  /** The tenant of an entry. */
   tenantOf(entry: number): string {
     const length = this.#tenantLength(entry);
     return length === 0 ? "" : this.#text(entry, 0, length);
@@ -262,14 +265,14 @@ export class EntryTable {
     });
   }
 
-  /** The tag of the writer that stages it. */
+  /** The tag of the entry's writer. */
   tagOf(entry: number): string {
     const at = this.headBytesOf(entry);
     const length = this.get(entry, FIELD.lengths) >>> 16;
     return this.#text(entry, at - length, length);
   }
 
-  /** Bytes in front of the object itself. */
+  /** Bytes in front of the object itself: key, metadata and tag. */
   headBytesOf(entry: number): number {
     const lengths = this.get(entry, FIELD.lengths);
     return (lengths & 255) + this.get(entry, FIELD.keyBytes) + ((lengths >>> 8) & 255) +
@@ -277,7 +280,7 @@ export class EntryTable {
       (lengths >>> 16);
   }
 
-  /** Sets what of the metadata lies in the row. */
+  /** Sets the metadata that is kept in the row. */
   setMeta(
     entry: number,
     meta: Pick<ObjectMeta, "sizeBytes" | "crc32" | "version" | "createdMs" | "expiresMs">,
@@ -309,12 +312,12 @@ export class EntryTable {
     return { ...meta, headers: this.#text(entry, this.headBytesOf(entry) - tagBytes - headerBytes, headerBytes) };
   }
 
-  /** Bytes of the object that its memory can hold. */
+  /** Bytes of the object that fit into the entry's memory. */
   capacityOf(entry: number): number {
     return this.get(entry, FIELD.granules) * GRANULE_BYTES - this.headBytesOf(entry);
   }
 
-  /** Views over the first `sizeBytes` of the object's own bytes, at most its capacity. */
+  /** Views over the first `sizeBytes` of the object, limited to its capacity. */
   viewsOf(entry: number, sizeBytes: number): Uint8Array[] {
     const views: Uint8Array[] = [];
     let skip = this.headBytesOf(entry);
@@ -330,7 +333,7 @@ export class EntryTable {
     return views;
   }
 
-  /** Makes the index and the list of free rows anew from the entries' state words and flags. */
+  /** Rebuilds the index and the free list from the entries' state words and flags. */
   rebuild(): void {
     this.#words.fill(NONE, this.#buckets, this.#buckets + this.#mask + 1);
     let free = NONE;
@@ -376,7 +379,7 @@ export class EntryTable {
     return true;
   }
 
-  /** Text of the head, copied first: TextDecoder refuses shared memory. */
+  /** Text from the head. Copies the bytes first, because TextDecoder rejects shared memory. */
   #text(entry: number, from: number, length: number): string {
     const granule = this.get(entry, FIELD.start);
     const at = this.#arena.offset(granule) + from;

@@ -4,8 +4,7 @@ import { VitrineError } from "../../core/errors.ts";
 const encoder = new TextEncoder();
 
 /**
- * Encodes one object key at a time into UTF-8 (tenant, then key) with its hash; the result is overwritten by the next
- * `set`.
+ * Encodes one object key at a time into UTF-8 (tenant, then key) and hashes it. The next `set` overwrites the result.
  */
 export class KeyBytes {
   readonly bytes: Uint8Array = new Uint8Array(3 * (MAX_TENANT_BYTES + MAX_KEY_BYTES));
@@ -13,14 +12,14 @@ export class KeyBytes {
   tenantLength = 0;
   /** Bytes of tenant and key together. */
   length = 0;
-  /** 32-bit hash, seeded. */
+  /** Seeded 32-bit hash. */
   hash = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
   }
 
-  /** Throws bad_key if tenant or key is out of its limits. */
+  /** Throws bad_key if tenant or key is outside its limits. */
   set(key: ObjectKey): void {
     const bytes = this.bytes;
     this.tenantLength = key.tenant === "" ? 0 : this.#put(key.tenant, 0);
@@ -35,7 +34,7 @@ export class KeyBytes {
         `use a tenant of at most ${MAX_TENANT_BYTES} bytes: ${this.tenantLength} bytes`,
       );
     }
-    // FNV-1a, then murmur3's finalizer; the tenant's length keeps ("a", "bc") and ("ab", "c") apart.
+    // FNV-1a, then murmur3's finalizer. The tenant's length keeps ("a", "bc") and ("ab", "c") apart.
     let hash = this.#seed ^ Math.imul(this.tenantLength + 1, 0x9e3779b1);
     for (let i = 0; i < this.length; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
@@ -43,7 +42,7 @@ export class KeyBytes {
     this.hash = hash ^ (hash >>> 16);
   }
 
-  /** Takes an encoded key out of other memory. */
+  /** Loads an encoded key from other memory. */
   load(
     from: Uint8Array,
     at: number,
@@ -55,7 +54,7 @@ export class KeyBytes {
     this.hash = key.hash;
   }
 
-  /** Writes text at `at`; returns the end. ASCII, the usual case, without the encoder. */
+  /** Writes text at `at` and returns its end. ASCII, the usual case, bypasses the encoder. */
   #put(text: string, at: number): number {
     const bytes = this.bytes;
     if (text.length > MAX_KEY_BYTES) throw tooLong(text);

@@ -1,10 +1,10 @@
-/** Bytes of one allocation unit of the arena; every object takes a whole number of them. */
+/** Bytes of the arena's allocation unit. Every object takes a whole number of them. */
 export const GRANULE_BYTES = 64;
 
 /** Bytes of a full segment: 4 GiB, the largest SharedArrayBuffer that Bun allocates. */
 const SEGMENT_BYTES = 2 ** 32;
 
-/** Words (32 bit) of one row of the entry, block and lease tables. */
+/** Words (32 bits) of a row in the entry, block and lease tables. */
 export const ENTRY_WORDS = 32;
 export const BLOCK_WORDS = 6;
 export const LEASE_WORDS = 10;
@@ -12,41 +12,38 @@ export const LEASE_WORDS = 10;
 /** Words of one list header: head, tail, count, granules. */
 export const LIST_WORDS = 4;
 
-/** Largest number of a thread that shares an arena; a thread that replaces another one takes a new number. */
+/** Largest holder number. A thread that replaces another one takes a new number. */
 export const MAX_HOLDER = 65_535;
 
-/** Words of a bit for each holder. */
+/** Words of a bitmap with one bit per holder. */
 export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
 
-/** Lists that an eviction policy may use. */
+/** Number of lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
 
 /**
- * The lists behind these: all residents in the order of their admission; dirty objects that wait, and those that are
- * being stored.
+ * The other lists: all residents in admission order, dirty objects that wait, and dirty objects that are being stored.
  */
 export const LIST = { admissions: POLICY_LISTS, waiting: POLICY_LISTS + 1, storing: POLICY_LISTS + 2 } as const;
 
-/** First-level classes (powers of two) and second-level classes (sixteenths) of the free lists. */
+/** First-level size classes (powers of two) and second-level classes (sixteenths) of the free lists. */
 export const FIRST_LEVELS = 27;
 export const SECOND_LEVELS = 16;
 
-/** How large the tables of an arena are. */
+/** Sizes of an arena and its tables. */
 export interface ArenaOptions {
-  /** Bytes for objects, their keys and metadata; rounded down to whole granules. */
+  /** Bytes for objects, their keys and metadata. Rounded down to whole granules. */
   readonly sizeBytes: number;
   readonly maxObjects: number;
-  /** Reservations that may be alive at once (default 65 536). */
+  /** Maximum number of live reservations (default 65 536). */
   readonly maxLeases?: number;
-  /** Mixed into the key hash, so that nobody outside knows which keys collide; 32 random bits. */
+  /** 32 random bits that are mixed into the key hash, so that outsiders cannot predict which keys collide. */
   readonly hashSeed: number;
-  /** Bytes of one segment: a power of two, 4 GiB at most (default). Objects' pieces do not cross segments. */
+  /** Bytes of a segment: a power of two, at most 4 GiB (the default). Blocks do not cross segments. */
   readonly segmentBytes?: number;
 }
 
-/**
- * Word offsets of everything in the control buffer. A pure function of the options, so every thread computes the same.
- */
+/** Word offsets in the control buffer. A pure function of the options, so that every thread computes the same ones. */
 export interface ArenaLayout {
   readonly granules: number;
   readonly segmentGranules: number;
@@ -58,7 +55,7 @@ export interface ArenaLayout {
   readonly ghosts: number;
   readonly at: {
     readonly lock: number;
-    /** A bit for each holder: declared dead; behind these, a bit for each: its thread has certainly ended. */
+    /** Two bitmaps with one bit per holder: declared dead, then thread certainly ended. */
     readonly fences: number;
     readonly counters: number;
     readonly freeBits: number;
@@ -73,7 +70,7 @@ export interface ArenaLayout {
   readonly words: number;
 }
 
-/** Shared words that are not part of a table; even numbers first where a float64 lies over two of them. */
+/** Shared words outside the tables. A float64 takes two words and has an even number. */
 export const COUNTER = {
   payloadBytes: 0,
   entriesTop: 2,
@@ -85,22 +82,22 @@ export const COUNTER = {
   /** Lease rows in use. */
   leaseRows: 8,
   freeGranules: 9,
-  /** Granules of free blocks that are long enough to be one piece of several. */
+  /** Granules of free blocks that are long enough to be a piece of a scattered object. */
   bigFreeGranules: 10,
   stagingGranules: 11,
   residents: 12,
-  /** Read leases: each row counts as many as its token stands for. */
+  /** Read leases. A row counts as many as its token represents. */
   readLeases: 13,
   writeLeases: 14,
   sweepHand: 15,
   ghostClock: 16,
-  /** Sections that were cut off and repaired. */
+  /** Number of repairs of the tables. */
   repairs: 17,
-  /** Admissions so far, modulo 2^32. */
+  /** Number of admissions, modulo 2^32. */
   admissions: 18,
-  /** 1 while the loop is on its way from the high to the low watermark. */
+  /** 1 while eviction is on its way from the high to the low watermark. */
   evicting: 19,
-  /** Of dirty objects that wait or are being stored; more than 32 bits hold. */
+  /** Bytes of dirty objects that wait or are being stored. A float64, because 32 bits are too few. */
   dirtyBytes: 20,
   words: 22,
 } as const;
@@ -110,8 +107,8 @@ function powerOfTwoAtLeast(n: number): number {
 }
 
 /**
- * Lays the control buffer out, tables at 128-byte boundaries so that an entry takes two cache lines. Per object it
- * costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes, beside key, metadata and rounding in the arena.
+ * Lays out the control buffer. Tables start at 128-byte boundaries, so that an entry takes two cache lines. An object
+ * costs at most 128 + 2 * 24 + 8 + 16 = 200 bytes here, plus key, metadata and rounding in the arena.
  */
 export function planArena(options: ArenaOptions): ArenaLayout {
   const granules = Math.floor(options.sizeBytes / GRANULE_BYTES);

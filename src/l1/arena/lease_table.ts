@@ -5,7 +5,7 @@ import type { Lease } from "../l1.ts";
 
 const NONE = -1;
 
-/** Words of a lease row; the deadline is a float64 over words 8 and 9. */
+/** Words of a lease row. The deadline is a float64 in words 8 and 9. */
 const KIND = 0;
 const GENERATION = 1;
 const ENTRY = 2;
@@ -14,10 +14,10 @@ const HOLDER = 4;
 const NEXT = 5;
 const DEADLINE = 8;
 
-/** What a lease row holds: nothing, read leases on a resident or loading object, or a write reservation. */
+/** Kinds of lease rows: unused, read leases on a resident or loading object, or a write reservation. */
 export const LEASE = { free: 0, read: 1, write: 2 } as const;
 
-/** A lease as its row says it; `count` leases of the kind in one token. */
+/** A lease row. Its token represents `count` leases. */
 export interface LiveLease {
   readonly slot: number;
   readonly kind: number;
@@ -27,8 +27,8 @@ export interface LiveLease {
 }
 
 /**
- * Reservations, one row each, in shared memory. A token names a row and its generation; the generation moves on when
- * the row is given back, so an old token fits nothing any more. Not locked: the caller holds the arena's lock.
+ * Reservations in shared memory, one row each. A token names a row and its generation. Freeing the row increments the
+ * generation, which makes old tokens stale. Not locked: the caller holds the arena's lock.
  */
 export class LeaseTable {
   readonly #words: Int32Array;
@@ -38,7 +38,7 @@ export class LeaseTable {
   readonly #max: number;
   readonly #holder: number;
 
-  /** `holder`: who the leases given through this view belong to. */
+  /** `holder`: holder number of the leases that are given through this view. */
   constructor(arena: Arena, counters: Counters, holder: number) {
     this.#words = arena.words;
     this.#doubles = arena.doubles;
@@ -56,7 +56,7 @@ export class LeaseTable {
     this.#counters.set(COUNTER.writeLeases, 0);
   }
 
-  /** A new lease, or undefined if all rows are taken. A deadline of Infinity: see isEndless. */
+  /** Gives a new lease; undefined if all rows are taken. For a deadline of Infinity see isEndless. */
   give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
     const w = this.#words;
     let slot = this.#counters.get(COUNTER.leasesFree);
@@ -78,7 +78,7 @@ export class LeaseTable {
     return { slot, generation: this.#get(slot, GENERATION) };
   }
 
-  /** The entry a live token reserves, or -1 if the token is stale, past its deadline or of another kind. */
+  /** The entry of a live token; -1 if the token is stale, past its deadline or of another kind. */
   entryOf(lease: Lease, kind: 1 | 2, monotonicMs: number): number {
     const { slot } = lease;
     if (slot < 0 || slot >= this.#counters.get(COUNTER.leasesTop)) return NONE;
@@ -95,27 +95,27 @@ export class LeaseTable {
     return (this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= monotonicMs;
   }
 
-  /** Whether a lease has no deadline: such a one is neither renewed nor expired, but given back or adopted. */
+  /** True if a lease has no deadline. Such a lease is neither renewed nor expired, but given back or adopted. */
   isEndless(slot: number): boolean {
     return this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
   }
 
-  /** Makes a live lease one of this view's holder. */
+  /** Transfers a live lease to this view's holder. */
   takeOver(slot: number): void {
     this.#words[this.#row(slot) + HOLDER] = this.#holder;
   }
 
-  /** How many more can be given. */
+  /** Number of lease rows that can still be given. */
   get spare(): number {
     return this.#max - this.#counters.get(COUNTER.leaseRows);
   }
 
-  /** How many leases the token still stands for. */
+  /** Number of leases that the token still represents. */
   countOf(slot: number): number {
     return this.#get(slot, COUNT);
   }
 
-  /** Lowers what a token stands for; the rest stays. */
+  /** Lowers the number of leases that a token represents by `count`. */
   lower(slot: number, count: number): void {
     this.#words[this.#row(slot) + COUNT] = this.countOf(slot) - count;
     this.#count(this.#get(slot, KIND), -count);
@@ -125,7 +125,7 @@ export class LeaseTable {
     this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
   }
 
-  /** Takes a lease back; its token is stale from the first write on, before the row can be given out again. */
+  /** Ends a lease. The first write makes its token stale, before the row can be given again. */
   end(slot: number): void {
     const row = this.#row(slot);
     const kind = this.#get(slot, KIND);
@@ -137,7 +137,7 @@ export class LeaseTable {
     this.#count(kind, -this.countOf(slot));
   }
 
-  /** Live leases for which `which` holds. */
+  /** Live leases that satisfy `which`. */
   *live(
     which: (deadlineMs: number, holder: number) => boolean,
   ): Generator<LiveLease> {
@@ -152,10 +152,7 @@ export class LeaseTable {
     }
   }
 
-  /**
-   * Ends the leases for which `isSound` does not hold, whoever holds them, and makes counts and the list of free rows
-   * anew.
-   */
+  /** Ends the leases that do not satisfy `isSound`, of all holders, and rebuilds the counts and the free list. */
   rebuild(isSound: (lease: { readonly slot: number; readonly kind: number; readonly entry: number }) => boolean): void {
     const top = this.#counters.get(COUNTER.leasesTop);
     this.format();

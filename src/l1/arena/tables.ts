@@ -9,7 +9,7 @@ import { COUNTER } from "./layout.ts";
 import { LeaseTable } from "./lease_table.ts";
 import { DirtyOrder } from "./dirty_order.ts";
 
-/** The tables of one arena, as one thread sees them. Whoever uses them holds the arena's lock. */
+/** One thread's view of the tables of an arena. The caller holds the arena's lock, except where a method needs none. */
 export interface Tables {
   readonly arena: Arena;
   readonly counters: Counters;
@@ -21,7 +21,7 @@ export interface Tables {
   readonly dirty: DirtyOrder;
 }
 
-/** Opens a thread's view of the tables; `format` makes them, on zeroed memory that nobody else uses yet. */
+/** Opens a thread's view of the tables. `format` initialises them, on zeroed memory that no other thread uses yet. */
 export function openTables(
   arena: Arena,
   options: { readonly holder: number; readonly policy: EvictionPolicyName; readonly format: boolean },

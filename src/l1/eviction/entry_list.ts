@@ -8,14 +8,14 @@ const TAIL = 1;
 const COUNT = 2;
 const GRANULES = 3;
 
-/** The two words of an entry that link it into a list. */
+/** The two words that link an entry into a list. */
 export interface Links {
   readonly newer: number;
   readonly older: number;
 }
 
 /**
- * A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list with the same
+ * A doubly linked list of entries in shared memory, newest at the head. An entry is in at most one list per pair of
  * links.
  */
 export class EntryList {
@@ -24,7 +24,7 @@ export class EntryList {
   readonly #entries: EntryTable;
   readonly #links: Links;
 
-  /** `number`: which of the arena's list headers; `links`: default the eviction policy's. */
+  /** `number`: index of the list header in the arena. `links` defaults to the eviction policy's. */
   constructor(arena: Arena, entries: EntryTable, number: number, links: Links = FIELD) {
     this.#words = arena.words;
     this.#at = arena.layout.at.lists + number * LIST_WORDS;
@@ -53,14 +53,14 @@ export class EntryList {
     return this.#words[this.#at + COUNT] ?? 0;
   }
 
-  /** Granules of all its entries. */
+  /** Total granules of its entries. */
   get granules(): number {
     return this.#words[this.#at + GRANULES] ?? 0;
   }
 
   /**
-   * Makes the list anew out of `members`, in the order that can still be read from both its ends: all of it, but for
-   * the few entries that a dead thread was moving. Those come to the head.
+   * Rebuilds the list from `members`. Reading the old order from both ends recovers all of it except for the few
+   * entries that a dead thread was moving. Those go to the head.
    */
   rebuild(members: readonly number[]): void {
     const left = new Set(members);

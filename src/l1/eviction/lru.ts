@@ -3,7 +3,7 @@ import type { EntryTable } from "../arena/entry_table.ts";
 import { EntryList } from "./entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
-/** Least recently used leaves first. */
+/** Evicts the least recently used entry first. */
 export function lru(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
   const list = new EntryList(arena, entries, 0);
   if (format) list.format();

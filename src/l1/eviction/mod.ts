@@ -2,7 +2,7 @@ import { lru } from "./lru.ts";
 import type { PolicyFactory } from "./policy.ts";
 import { s3Fifo } from "./s3_fifo.ts";
 
-/** Every eviction policy, by the name that settings use. */
+/** Eviction policies by the names that settings use. */
 export const evictionPolicies = {
   "s3-fifo": s3Fifo,
   lru,

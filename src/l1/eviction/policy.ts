@@ -2,21 +2,21 @@ import type { Arena } from "../arena/arena.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
 
 /**
- * Decides who leaves. Its state lies in the shared arena, so every thread sees the same; the caller holds the arena's
- * lock. A policy proposes, the manager disposes: an entry is forgotten only through `removed`.
+ * Decides which entry to evict. Its state is in the shared arena, so that every thread sees the same. The caller holds
+ * the arena's lock. A policy only proposes a victim; it forgets an entry when `removed` is called.
  */
 export interface EvictionPolicy {
-  /** The entry became resident. */
+  /** The entry has become resident. */
   admitted(entry: number): void;
-  /** It was read. */
+  /** The entry was read. */
   touched(entry: number): void;
-  /** It leaves L1; `evicted` if it was this policy's choice. */
+  /** The entry leaves L1. `evicted`: it was this policy's victim. */
   removed(entry: number, evicted: boolean): void;
-  /** The next to leave among the entries that may (not leased), or -1. */
+  /** The next victim among the entries that satisfy `mayLeave`, or -1. */
   victim(mayLeave: (entry: number) => boolean): number;
-  /** Makes its lists anew: exactly these are resident, and the lists may be broken anywhere. */
+  /** Rebuilds the lists, which may be broken anywhere. Exactly `residents` are resident. */
   rebuild(residents: readonly number[]): void;
 }
 
-/** Makes a policy's view over an arena. `format`: the memory is new, the state is to be made. */
+/** Creates a policy's view over an arena. `format`: the memory is new, so the state is initialised. */
 export type PolicyFactory = (arena: Arena, entries: EntryTable, format: boolean) => EvictionPolicy;

@@ -4,26 +4,23 @@ import { COUNTER } from "../arena/layout.ts";
 import { EntryList } from "./entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
-/** The policy word of an entry: reads since it entered its queue (0-3) and the queue. */
+/** The policy word of an entry: reads since it entered its queue (0-3), and a bit for the main queue. */
 const READS = 3;
 const IN_MAIN = 4;
 
-/**
- * Entries that one eviction looks at before it spares nobody for having been read: it happens under a lock that others
- * need.
- */
+/** Entries that one eviction looks at before it ignores reads. Bounds the time under the lock. */
 const MAX_LOOKS = 4096;
 
 /**
- * The small queue's share of the bytes that are resident (not of the arena: the limit may be the number of objects), as
- * in the paper.
+ * The small queue's share of the resident bytes, as in the paper. It is not a share of the arena, because the limit may
+ * be the number of objects.
  */
 const SMALL_SHARE = 0.1;
 
 /**
  * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023), with queues measured in bytes.
- * New objects pass a small queue; only those read more than once there, or back soon after they left it (ghost), get
- * into the main one.
+ * New objects enter a small queue. Only those that are read more than once there, or admitted again soon after they
+ * left it (ghosts), enter the main queue.
  */
 export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
   const small = new EntryList(arena, entries, 0);
@@ -44,8 +41,8 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
   }
 
   /**
-   * One round of the small queue: promotes what was read more than once (after many looks nothing more), passes by what
-   * is leased.
+   * One round of the small queue. Promotes entries that were read more than once, for MAX_LOOKS entries, and skips
+   * those that may not leave.
    */
   function victimOfSmall(mayLeave: (entry: number) => boolean): number {
     const count = small.count;
@@ -61,7 +58,8 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
   }
 
   /**
-   * Rounds of the main queue until every entry's reads are used up, each round one; after many looks whoever may leave.
+   * Goes round the main queue and takes one read off an entry each time, until one without reads may leave. After
+   * MAX_LOOKS entries, reads no longer protect.
    */
   function victimOfMain(mayLeave: (entry: number) => boolean): number {
     for (let looks = 0; looks < (READS + 1) * main.count; looks++) {
@@ -94,16 +92,16 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
       const ofMain = small.granules > SMALL_SHARE * (small.granules + main.granules) ? -1 : victimOfMain(mayLeave);
       if (ofMain !== -1) return ofMain;
       const ofSmall = victimOfSmall(mayLeave);
-      // Where all that stays in the small queue is leased, the main one must give.
+      // No entry left in the small queue may leave, so the main queue must supply the victim.
       return ofSmall === -1 ? victimOfMain(mayLeave) : ofSmall;
     },
   };
 }
 
 /**
- * Which hashes left the small queue lately: a direct-mapped table of hash and time, time counting the ghosts. A ghost
- * is as old as the number of ghosts made since, and counts while that is at most the length of the main queue; nothing
- * is ever deleted.
+ * Hashes that left the small queue recently: a direct-mapped table of hash and time, where time is the number of
+ * ghosts. A ghost's age is the number of ghosts added since. It counts while its age is at most the length of the main
+ * queue. Ghosts are never deleted.
  */
 class GhostTable {
   readonly #words: Int32Array;

@@ -1,26 +1,26 @@
 import { VitrineError } from "../../core/errors.ts";
 import { FENCE_WORDS, MAX_HOLDER } from "../arena/layout.ts";
 
-/** How often a thread looks again before it sleeps, and how long it sleeps before it looks again by itself. */
+/** Attempts before a thread sleeps, and the longest sleep before it tries again. */
 const SPINS = 1000;
 const SLEEP_MS = 10;
 
 /**
- * How long a dead thread that may still run is seen to hold the lock before it loses it: sections take microseconds,
- * being preempted takes some tens of milliseconds.
+ * A dead thread that may still run loses the lock only after it was seen holding it for this long. Critical sections
+ * take microseconds; being preempted takes some tens of milliseconds.
  */
 const PATIENCE_MS = 500;
 
-/** Bit of the lock word: somebody may sleep on it. The bits below hold the owner's number. */
+/** Bit of the lock word: a thread may be sleeping on it. The bits below hold the owner's number. */
 const WAITED = MAX_HOLDER + 1;
 
 const NOBODY = 0;
 
 /**
- * A mutex between threads in one shared word: the owner (0 = free) and whether somebody may sleep. A bit for each
- * holder says whether it was declared dead (fenced): it is kept out for good, and whoever waits takes the lock out of
- * its hands. A thread that dies while it waits leaves nothing behind. Sections are short, synchronous and never nested.
- * On private memory it never contends and never sleeps.
+ * A mutex between threads in one shared word: the owner (0 = free) and whether a thread may be sleeping. A bit per
+ * holder marks those declared dead (fenced): they are locked out for good, and a waiting thread takes the lock from
+ * them. A thread that dies while waiting leaves nothing behind. Critical sections are short, synchronous and never
+ * nested. On private memory the lock never contends and never sleeps.
  */
 export class SharedLock {
   readonly #words: Int32Array;
@@ -29,7 +29,7 @@ export class SharedLock {
   readonly #holder: number;
   readonly #myFence: number;
   readonly #myBit: number;
-  /** Whom this thread waits for, and for how long now without being woken. */
+  /** The holder that this thread waits for, and for how long it has waited without being woken. */
   #waitedFor = NOBODY;
   #waitedMs = 0;
 
@@ -47,13 +47,13 @@ export class SharedLock {
   }
 
   /**
-   * The dead holder that it was taken from, whose section was cut off; 0 if it was free. Throws shutting_down if this
-   * thread was declared dead.
+   * Returns the dead holder from which the lock was taken and whose section was interrupted; 0 if the lock was free.
+   * Throws shutting_down if this thread was declared dead.
    */
   acquire(): number {
     const isFree = Atomics.compareExchange(this.#words, this.#owner, NOBODY, this.#holder) === NOBODY;
     const dead = isFree ? NOBODY : this.#contend();
-    // Behind the exchange: whoever fences sees this thread in the lock word, or is seen here.
+    // Checked after the exchange: either the fencing thread sees this one in the lock word, or this one sees the fence.
     if (!this.#isFenced()) return dead;
     this.#passOn(dead);
     throw this.#isDead();
@@ -69,17 +69,17 @@ export class SharedLock {
     this.#passOn(NOBODY);
   }
 
-  /** As acquire, without waiting: undefined if somebody has it who may not be dead. */
+  /** Like acquire, without waiting. Undefined if the lock is held by a thread that may not be dead. */
   tryAcquire(): number | undefined {
     const word = Atomics.load(this.#words, this.#owner);
     const holder = word & MAX_HOLDER;
     if (holder !== NOBODY && !this.#mayTakeFrom(holder)) return undefined;
-    // Others may sleep as well, so who has waited takes the lock as one that somebody waits for.
+    // Other threads may be sleeping too, so a thread that has waited takes the lock with WAITED set.
     const taken = Atomics.compareExchange(this.#words, this.#owner, word, this.#holder | WAITED) === word;
     return taken ? holder : undefined;
   }
 
-  /** Resolves when it may be worth while to try again, soon at the latest. */
+  /** Resolves when another attempt may succeed, after SLEEP_MS at the latest. */
   async pause(): Promise<void> {
     const word = this.#announce();
     if (word === undefined) return;
@@ -109,7 +109,9 @@ export class SharedLock {
     }
   }
 
-  /** Says in the lock word that somebody may sleep; the word to sleep on, or undefined if it has changed meanwhile. */
+  /**
+   * Sets WAITED in the lock word. Returns the word to sleep on; undefined if the lock is free or the word has changed.
+   */
   #announce(): number | undefined {
     const word = Atomics.load(this.#words, this.#owner);
     if (word === NOBODY) return undefined;
@@ -138,7 +140,7 @@ export class SharedLock {
     return (Atomics.load(this.#words, at + (holder >>> 5)) & (1 << (holder & 31))) !== 0;
   }
 
-  /** Gives the lock to nobody, or back into the hands it was taken from. */
+  /** Frees the lock, or returns it to the dead holder from which it was taken. */
   #passOn(next: number): void {
     if (Atomics.compareExchange(this.#words, this.#owner, this.#holder, next) === this.#holder) return;
     const waited = this.#holder | WAITED;

@@ -8,8 +8,8 @@ import type { Tables } from "../arena/tables.ts";
 const NONE = -1;
 
 /**
- * What the leases say of every entry: how many read it, whether one of these is endless (it is being stored), and the
- * slot of its writer (-1: none).
+ * The leases' claims on each entry: its number of read leases, whether one has no deadline (the object is being
+ * stored), and the slot of its writer (-1: none).
  */
 interface Claims {
   readonly pins: Int32Array;
@@ -18,10 +18,10 @@ interface Claims {
 }
 
 /**
- * Makes consistent what a section left that was cut off at any write. Truth are the entries' state words and flags,
- * their chains and the leases; all else is made anew from them. An entry that was half made, or whose chain is broken,
- * is dropped; one that was half removed is gone; an admission that had become visible is finished. The caller holds the
- * arena's lock.
+ * Repairs the tables after a critical section that was interrupted at any write. The source of truth: the entries'
+ * state words, flags and chains, and the leases. Everything else is rebuilt from them. A half-created entry, or one
+ * whose chain is broken, is dropped; a half-removed one is removed; an admission that had become visible is finished.
+ * The caller holds the arena's lock.
  */
 export function repair({ tables, lifecycle, key }: {
   readonly tables: Tables;
@@ -61,7 +61,7 @@ function claimsOf({ entries, leases }: Tables): Claims {
   return { pins, endless, writers };
 }
 
-/** The chain of every entry in use; undefined where it is broken, too short for the object, or overlaps another one. */
+/** The chain of every entry in use; undefined if it is broken, too short for the object, or overlaps another one. */
 function soundChains(tables: Tables): (readonly number[] | undefined)[] {
   const { arena: { layout }, allocator, entries } = tables;
   const chains: (readonly number[] | undefined)[] = [];
@@ -102,7 +102,7 @@ function holdsObject({ allocator, entries }: Tables, entry: number, chain: reado
   return granules * GRANULE_BYTES >= entries.headBytesOf(entry) + entries.getDouble(entry, FIELD.sizeBytes);
 }
 
-/** Decides what one entry is, and writes its row. */
+/** Decides the state of one entry and writes its row. */
 function settle(
   { allocator, entries }: Tables,
   entry: number,
@@ -140,13 +140,13 @@ function blocksInOrder(tables: Tables, chains: readonly (readonly number[] | und
   return inAddressOrder(tables, kept, () => {});
 }
 
-/** All blocks of the chains, by where they start; `each` is told every block and its entry. */
+/** All blocks of the chains, by start address. `each` is called with every block and its entry. */
 function* inAddressOrder(
   { arena: { layout }, allocator }: Tables,
   chains: readonly (readonly number[] | undefined)[],
   each: (block: number, entry: number) => void,
 ): Generator<number> {
-  // Start and row fit one float64, which sorts natively.
+  // Start and row fit in one float64, which sorts natively.
   const packed: number[] = [];
   for (const [entry, chain] of chains.entries()) {
     for (const block of chain ?? []) {
@@ -157,7 +157,7 @@ function* inAddressOrder(
   for (const value of Float64Array.from(packed).sort()) yield value % layout.maxBlocks;
 }
 
-/** The entries that wait for their store or are being stored. */
+/** The dirty entries: those that wait, and those that are being stored. */
 function dirtyOf({ entries }: Tables): readonly number[] {
   const found: number[] = [];
   for (let entry = 0; entry < entries.top; entry++) {
@@ -167,7 +167,7 @@ function dirtyOf({ entries }: Tables): readonly number[] {
   return found;
 }
 
-/** Counts what the entries say; the residents. */
+/** Recounts the entries and returns the residents. */
 function recount({ entries, counters }: Tables): readonly number[] {
   const residents: number[] = [];
   let stagingGranules = 0;

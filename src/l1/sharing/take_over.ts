@@ -2,15 +2,15 @@ import type { SharedLock } from "./lock.ts";
 import type { Parts } from "../parts.ts";
 
 /**
- * How long the memory of a thread that cannot be stopped is kept as it is. A runtime that was told to end it does so
- * within 2 s of its next step.
+ * Time for which the memory of a thread that cannot be stopped is kept unchanged. A runtime that was asked to end the
+ * thread does so within 2 s of its next step.
  */
 const AFTERLIFE_MS = 5000;
 
 /**
- * Ends a holder for good: fences it, and ends its leases as expired; whoever gets the lock out of its hands repairs the
- * tables. With `stillRuns`, its thread may be at work: its stagings are out of everybody's sight at once, but what it
- * has leased stays as it is for some seconds more.
+ * Ends a holder for good: fences it and expires its leases. The next thread to take the lock from it repairs the
+ * tables. With `stillRuns`, its thread may still be working: its stagings are hidden at once, but its leased memory
+ * stays unchanged for some seconds.
  */
 export async function takeOver(
   { parts, lock, mend }: { readonly parts: Parts; readonly lock: SharedLock; readonly mend: () => void },
@@ -19,7 +19,7 @@ export async function takeOver(
 ): Promise<void> {
   lock.fence(holder, !stillRuns);
   let dead = lock.tryAcquire();
-  // Not asleep: the lock may be in the hands of another thread that is dead, of which this one has not heard yet.
+  // Does not block: the lock may be held by another dead thread, whose death this one has not noticed yet.
   for (; dead === undefined; dead = lock.tryAcquire()) await lock.pause();
   try {
     if (dead !== 0) mend();

@@ -17,19 +17,19 @@ export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "share
   };
 }
 
-/** The commit of it for L1. */
+/** The L1 commit of an object. */
 export function commitOf(lease: WriteCommit["lease"], meta: ObjectMeta): WriteCommit {
   const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
   return { lease, sizeBytes, crc32, version, createdMs, expiresMs };
 }
 
-/** Throws precondition_failed unless it holds of the object that is there. */
+/** Throws precondition_failed unless the precondition holds for the current object. */
 export function assertHolds(precondition: Precondition | undefined, current: ObjectMeta | undefined): void {
   if (precondition === undefined || holds(precondition, current)) return;
   throw new VitrineError("precondition_failed", "change object: its precondition does not hold");
 }
 
-/** The refusal of an upload whose memory is not its own any more. */
+/** The error for an upload without a live write lease. */
 export function leaseLost(): VitrineError {
   return new VitrineError("no_room", "take upload: its write lease has run out");
 }

@@ -13,28 +13,28 @@ import type { TierOwner } from "./tier_owner.ts";
 export interface ChangeServerOptions {
   readonly owner: TierOwner;
   readonly context: Pick<StorageContext, "clock">;
-  /** Told that L1 has something to store. */
+  /** Called when L1 has something to store. */
   readonly wake: (followed: FollowedWrite | undefined) => void;
 }
 
-/** An upload of the worker that is stored as it arrives. */
+/** An upload of the worker, stored as it arrives. */
 interface Stream {
   readonly stream: TierStream;
   readonly window: StreamWindow;
-  /** Resolves when what came before is stored. */
+  /** Resolves when the previous chunks are stored. */
   tail: Promise<void>;
 }
 
 /**
- * The owner's side of the line to one worker, until its port closes or `end` is called: then its streams break off.
- * What it asked for before is done all the same, unless its memory goes with it.
+ * The owner's side of the connection to one worker, until the port closes or `end` is called. Open streams are then
+ * aborted. Earlier requests are still carried out, unless their memory goes with the worker.
  */
 export class ChangeServer {
   readonly #options: ChangeServerOptions;
   readonly #port: Port<readonly FromOwner[], readonly ToOwner[]>;
   readonly #said = new Batch<FromOwner>((said) => this.#hasEnded || this.#port.post(said));
   readonly #streams = new Map<number, Stream>();
-  /** Of writes that were given room and have not tried yet. */
+  /** Room given to writes that have not tried to use it yet. */
   readonly #rooms = new Map<number, ReleaseRoom>();
   #hasEnded = false;
 
@@ -101,7 +101,7 @@ export class ChangeServer {
 
   #open(id: number, opens: NonNullable<AskedChunk["opens"]>): void {
     const window = new StreamWindow(opens.window);
-    // It may have waited for this owner.
+    // The request may have waited for this owner and been abandoned since.
     if (window.isAbandoned || this.#hasEnded) return;
     const stream = this.#options.owner.stream(opens.request, () => {
       if (window.isAbandoned || this.#hasEnded) {
@@ -127,7 +127,7 @@ export class ChangeServer {
     return upload;
   }
 
-  /** Ends an upload; one that has been finished stays as it is. */
+  /** Ends an upload. No effect on one that has finished. */
   #abort(id: number): void {
     this.#streams.get(id)?.stream.abort();
     this.#streams.delete(id);

@@ -4,7 +4,7 @@ import type { L1, Lease } from "../../l1/l1.ts";
 import type { StoreSource, WholeObject } from "../../l2/adapter.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 
-/** Memory of L1 behind a live lease, and the object it holds. */
+/** Memory of L1 behind a live lease, and the metadata of its object. */
 export interface LeasedMemory {
   readonly lease: Lease;
   readonly extents: readonly Uint8Array[];
@@ -12,8 +12,8 @@ export interface LeasedMemory {
 }
 
 /**
- * A source over leased memory. Breaks off, before anything becomes visible, if the lease was not alive the whole time.
- * `durable`: somebody waits for it.
+ * A source over leased memory. Throws, before anything becomes visible, if the lease was not live the whole time.
+ * `durable`: a client waits for the store.
  */
 export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): StoreSource {
   const { lease, extents, meta } = memory;
@@ -29,14 +29,14 @@ export function memorySource(l1: L1, memory: LeasedMemory, options: { readonly d
     durable: options.durable,
     chunks: chunks(),
     meta: () => {
-      // Alive now means alive all the time: a lease that has run out once is never renewed.
+      // A lease that is live now was live all the time: an expired lease cannot be renewed.
       assertAlive(l1, lease);
       return meta;
     },
   };
 }
 
-/** A small object over leased memory whose extents are exactly its bytes. Breaks off like `memorySource`. */
+/** A small object over leased memory whose extents are exactly its bytes. Throws like `memorySource`. */
 export function memoryObject(l1: L1, memory: LeasedMemory, options: { readonly durable: boolean }): WholeObject {
   const { lease, extents, meta } = memory;
   return { meta, extents, durable: options.durable, assertWanted: () => assertAlive(l1, lease) };

@@ -5,7 +5,7 @@ import type { PutResult } from "../storage.ts";
 import type { RoomRequest } from "./store_room.ts";
 import type { FollowedWrite, StagedWrite, StreamRequest, VerifiedWrite } from "./tier_changes.ts";
 
-/** Bytes of a stream, in its window. The first ones open it. */
+/** A chunk of a stream, in its window. The first one opens the stream. */
 export interface AskedChunk {
   readonly kind: "chunk";
   readonly stream: number;
@@ -14,7 +14,7 @@ export interface AskedChunk {
   readonly end: number;
 }
 
-/** The end of a stream, which then becomes visible. */
+/** Ends a stream, which then becomes visible. */
 export interface AskedFinish {
   readonly kind: "finish";
   readonly stream: number;
@@ -31,17 +31,17 @@ export type Asked =
     readonly kind: "delete";
     readonly key: ObjectKey;
     readonly precondition: Precondition | undefined;
-    /** Monotonic milliseconds from which on nobody waits for it, so that it must not happen. */
+    /** Deadline in monotonic milliseconds. No client waits for the delete after it, so it must not happen then. */
     readonly untilMs: number;
   }
   | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined };
 
-/** A message of a worker to the owner of the tiers; all of one turn go together. */
+/** A message from a worker to the owner of the tiers. Messages of one turn of the event loop are sent together. */
 export type ToOwner =
   | { readonly kind: "asked"; readonly id: number; readonly asked: Asked }
-  /** The write that was given room by this request has tried. */
+  /** The write that was given room by this request has tried to use it. */
   | { readonly kind: "tried"; readonly id: number }
-  /** The stream was broken off. */
+  /** The stream was aborted. */
   | { readonly kind: "aborted"; readonly stream: number }
   | { readonly kind: "wake"; readonly followed: FollowedWrite | undefined };
 
@@ -55,7 +55,7 @@ export interface Answers {
   readonly clear: Readonly<Record<string, number>>;
 }
 
-/** A message of the owner to a worker; all of one turn go together. */
+/** A message from the owner to a worker. Messages of one turn of the event loop are sent together. */
 export type FromOwner =
   | { readonly kind: "answered"; readonly id: number; readonly value: Answers[Asked["kind"]] }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure };

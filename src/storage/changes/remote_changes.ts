@@ -21,9 +21,9 @@ export interface RemoteChangesOptions {
   readonly shared: SharedKeys;
   readonly clock: Clock;
   readonly publish: Publish<EventMap>;
-  /** How long to wait for an answer, in milliseconds; 0: as long as it takes. */
+  /** Time to wait for an answer, in milliseconds; 0 = unlimited. */
   readonly timeoutMs: number;
-  /** Calls back at an interval until the function it returns is called. */
+  /** Calls back at an interval until the returned function is called. */
   readonly every: (ms: number, callback: () => void) => () => void;
 }
 
@@ -36,9 +36,9 @@ interface Waiting {
 }
 
 /**
- * The owner of the tiers as a worker reaches it, in another thread. What was sent when the owner dies has failed,
- * whether it has happened or not: to ask the next one again could make it happen twice, with another change in between.
- * What was not sent waits for the next owner.
+ * A worker's view of the owner of the tiers in another thread. If the owner dies, requests that were sent fail, whether
+ * they were carried out or not: the next owner could carry them out a second time, with another change in between.
+ * Unsent requests, and those for room, wait for the next owner.
  */
 export class RemoteChanges implements TierChanges {
   readonly #options: RemoteChangesOptions;
@@ -48,10 +48,10 @@ export class RemoteChanges implements TierChanges {
   #port: Port<readonly ToOwner[], readonly FromOwner[]> | undefined;
   #unsent: ToOwner[] = [];
   readonly #windows = new StreamWindows();
-  /** Streams that the owner that is reached now has in hand. */
+  /** Streams that are open at the current owner. */
   readonly #streams = new Set<number>();
   #lastId = 0;
-  /** When a write here was given room last, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which a write here was last given room. */
   #roomMs = -Infinity;
 
   constructor(options: RemoteChangesOptions) {
@@ -59,7 +59,7 @@ export class RemoteChanges implements TierChanges {
     this.#watchdog = new Watchdog(options);
   }
 
-  /** The owner is reached here from now on. */
+  /** Connects to a new owner. */
   connect(port: Port<readonly ToOwner[], readonly FromOwner[]>): void {
     this.disconnect();
     this.#port = port;
@@ -69,11 +69,11 @@ export class RemoteChanges implements TierChanges {
     const unsent = this.#unsent;
     this.#unsent = [];
     if (unsent.length > 0) this.#send(unsent);
-    // It may have looked for what waits before this line was there.
+    // The owner may have looked for dirty objects before this connection existed.
     this.#said.add({ kind: "wake", followed: undefined });
   }
 
-  /** The owner is gone. */
+  /** Called when the owner is gone. */
   disconnect(): void {
     this.#port?.close();
     this.#port = undefined;
@@ -82,7 +82,7 @@ export class RemoteChanges implements TierChanges {
       const { isSent, asked } = waiting;
       if (!isSent) continue;
       if (asked.kind === "room") {
-        // Nothing has happened: the next owner is asked.
+        // Nothing has changed in the tiers, so the next owner can be asked.
         waiting.isSent = false;
         this.#unsent.push({ kind: "asked", id, asked });
         continue;
@@ -92,14 +92,14 @@ export class RemoteChanges implements TierChanges {
     }
   }
 
-  /** Only the tiers know if the change has happened, so L1 must not hide what they hold. */
+  /** Only the tiers know whether the change was made, so L1 must not hide what they hold. */
   #showTiers(asked: Asked): void {
     if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isDirty === false);
     } catch (error) {
-      // It is this thread that was declared dead.
+      // The thread declared dead is this one.
       if (!(error instanceof VitrineError && error.code === "shutting_down")) throw error;
     }
   }
@@ -143,7 +143,7 @@ export class RemoteChanges implements TierChanges {
   }
 
   wake(followed?: FollowedWrite): void {
-    // Of many in a row one is told.
+    // A wake is sent only if none is pending, or if it carries a followed write.
     const isFirst = this.#options.shared.noteWake();
     if (this.#port !== undefined && (isFirst || followed !== undefined)) this.#said.add({ kind: "wake", followed });
   }
@@ -172,7 +172,7 @@ export class RemoteChanges implements TierChanges {
     const { clock, timeoutMs } = this.#options;
     if (timeoutMs === 0) return undefined;
     const watch = this.#watchdog.watch(() => {
-      // A write that waits in a queue that moves goes on waiting.
+      // A write keeps waiting while the queue moves.
       const goesOn = kind === "room" && clock.monotonicMs() - this.#roomMs < timeoutMs;
       const waiting = this.#waiting.get(id);
       if (!goesOn) this.#giveUp(id, kind, key);
@@ -191,7 +191,7 @@ export class RemoteChanges implements TierChanges {
     if (sendable.length > 0) this.#port.post(sendable);
   }
 
-  /** Notes that a request is sent; false if it cannot be: it goes on with a stream that ended with another owner. */
+  /** Marks a request as sent. False if it cannot be sent, because its stream ended with another owner. */
   #mark(id: number, asked: Asked): boolean {
     if (asked.kind === "chunk" && asked.opens !== undefined) this.#streams.add(asked.stream);
     const isOver = (asked.kind === "chunk" || asked.kind === "finish") && !this.#streams.has(asked.stream);
@@ -207,7 +207,7 @@ export class RemoteChanges implements TierChanges {
       const waiting = this.#take(each.id);
       if (each.kind === "failed") waiting?.reject(errorOf(each.failure));
       else if (waiting !== undefined) waiting.resolve(each.value);
-      // Room that it was given, if any, is for others.
+      // The request has timed out. Room that it was given, if any, goes to others.
       else this.#said.add({ kind: "tried", id: each.id });
     }
   }

@@ -5,25 +5,25 @@ import type { StreamRequest, TierStream, VerifiedWrite } from "./tier_changes.ts
 
 /** Options of a RemoteStream. */
 export interface RemoteStreamOptions {
-  /** Of this stream alone in its worker. */
+  /** Unique within the worker. */
   readonly id: number;
   readonly request: StreamRequest;
   readonly windows: StreamWindows;
   /** Resolves when the storage thread has stored the chunk. */
   readonly askChunk: (asked: AskedChunk) => Promise<unknown>;
   readonly askFinish: (asked: AskedFinish) => Promise<PutResult>;
-  /** Tells the storage thread that the stream was broken off. */
+  /** Tells the storage thread that the stream was aborted. */
   readonly onAbort: () => void;
 }
 
-/** A worker's side of an upload that the storage thread stores, through a window of shared memory. */
+/** A worker's side of an upload that the storage thread stores. The bytes pass through a window of shared memory. */
 export class RemoteStream implements TierStream {
   readonly #options: RemoteStreamOptions;
   readonly #window: StreamWindow;
-  /** Where the half that fills begins, and up to where it is filled. */
+  /** Start of the half that is being filled, and the end of its bytes. */
   #start = 0;
   #end = 0;
-  /** The other half, while the storage thread stores it. */
+  /** Pending store of the other half by the storage thread. */
   #storing: Promise<unknown> = Promise.resolve();
   #isOpen = false;
   #hasEnded = false;
@@ -60,7 +60,7 @@ export class RemoteStream implements TierStream {
     if (this.#isOpen) this.#options.onAbort();
   }
 
-  /** Hands the half that is filled to the storage thread, and goes on with the other one once that is free. */
+  /** Hands the filled half to the storage thread, and continues with the other half once that is free. */
   async #send(): Promise<void> {
     if (this.#hasEnded) throw new VitrineError("client_gone", "store upload: it was broken off");
     const { id, request, askChunk } = this.#options;
@@ -68,7 +68,7 @@ export class RemoteStream implements TierStream {
     this.#isOpen = true;
     const before = this.#storing;
     this.#storing = askChunk({ kind: "chunk", stream: id, opens, start: this.#start, end: this.#end });
-    // Whoever writes next, or finishes, hears of it.
+    // The next write, or `finish`, throws the error.
     this.#storing.catch(() => {});
     this.#start = this.#start === 0 ? HALF_BYTES : 0;
     this.#end = this.#start;
@@ -81,12 +81,12 @@ export const HALF_BYTES: number = 512 * 1024;
 const HEADER_BYTES = 8;
 const OPEN = 0;
 const ABANDONED = 1;
-/** Windows that are kept for later uploads; those of more uploads at a time are left to the garbage collector. */
+/** Windows kept for later uploads. Any others are left to the garbage collector. */
 const KEPT = 4;
 
 /**
- * Memory through which one upload passes from a worker to the storage thread: two halves, so that one fills while the
- * other is stored, behind a word that says whether anybody still waits for the upload.
+ * Memory through which one upload passes from a worker to the storage thread. It has two halves, so that one is filled
+ * while the other is stored, after a word that says whether the upload was abandoned.
  */
 export class StreamWindow {
   readonly buffer: SharedArrayBuffer;
@@ -103,12 +103,12 @@ export class StreamWindow {
     return Atomics.load(this.#word, 0) === ABANDONED;
   }
 
-  /** Nobody waits for the upload any more. */
+  /** Marks the upload as abandoned: no client waits for it any more. */
   abandon(): void {
     Atomics.store(this.#word, 0, ABANDONED);
   }
 
-  /** Ready for another upload. */
+  /** Prepares the window for another upload. */
   reopen(): void {
     Atomics.store(this.#word, 0, OPEN);
   }
@@ -122,7 +122,7 @@ export class StreamWindow {
   }
 }
 
-/** Windows that are used again: fresh ones would pile up as garbage (docs/RUNTIMES.md). */
+/** A pool of windows: a new one for each upload would pile up as garbage (docs/RUNTIMES.md). */
 export class StreamWindows {
   readonly #free: StreamWindow[] = [];
 
@@ -132,7 +132,7 @@ export class StreamWindows {
     return window;
   }
 
-  /** Takes back a window that no other thread reads any more. */
+  /** Returns a window that no other thread reads any more. */
   give(window: StreamWindow): void {
     if (this.#free.length < KEPT) this.#free.push(window);
   }

@@ -5,7 +5,7 @@ import { currentOf, isOutdating, nowOf } from "../current.ts";
 import { assertHolds } from "./admission.ts";
 import type { StoreController } from "./store_controller.ts";
 
-/** Deletes and clears so that nothing brings an object back: no tier, no store that waits, no running load. */
+/** Deletes and clears objects so that no tier, pending store or running load can bring them back. */
 export class Remover {
   readonly #context: OwnerContext;
   readonly #stores: StoreController;
@@ -29,8 +29,9 @@ export class Remover {
       const results = await Promise.allSettled(tiers.map((tier) => tier.delete(key)));
       assertFulfilled(results);
       const inTier = !isOutdated && results.some((result) => result.status === "fulfilled" && result.value);
-      // The object disappears, and everything that could bring it back ends: stores find it gone from L1, loads are
-      // superseded there. If a write was acknowledged from L1 meanwhile, its store is still to come and loses nothing.
+      // The object disappears, and everything that could bring it back ends: stores find it gone from L1, and loads are
+      // superseded there. A write that was acknowledged from L1 meanwhile loses nothing to the deletes above: its store
+      // is still to come.
       const [inL1] = l1.delete([key], "deleted", (now) => {
         assertWaiting();
         assertHolds(precondition, nowOf(this.#context, now, found));
@@ -41,8 +42,8 @@ export class Remover {
   }
 
   /**
-   * All other changes and loads wait only until the tiers show none of the objects any more; what it takes to remove
-   * them for good goes on beside them.
+   * Other changes and loads wait only until the tiers show none of the objects any more. Removing them for good
+   * continues alongside.
    */
   async clear(tenant: string | undefined, tierName: string | undefined): Promise<Readonly<Record<string, number>>> {
     if (tierName === "l1") return await this.#clearL1(tenant);
@@ -51,7 +52,7 @@ export class Remover {
     const removed: Record<string, number> = {};
     const clearings = await latch.exclusive(async () => {
       const started = chosen.map((tier) => tier.clear(tenant));
-      for (const { gone } of started) gone.catch(() => undefined); // Awaited below, unless another tier fails before.
+      for (const { gone } of started) gone.catch(() => undefined); // Awaited below, unless another tier fails first.
       assertFulfilled(await Promise.allSettled(started.map(({ invisible }) => invisible)));
       if (tierName === undefined) {
         removed["l1"] = await this.#emptyL1(tenant, "all");
@@ -66,7 +67,7 @@ export class Remover {
     return removed;
   }
 
-  /** Objects that are not in the tiers yet are stored first: clearing one level loses no acknowledged object. */
+  /** Stores dirty objects first, so that clearing one level loses no acknowledged object. */
   async #clearL1(tenant: string | undefined): Promise<Readonly<Record<string, number>>> {
     await this.#stores.settle();
     return { l1: await this.#emptyL1(tenant, "clean") };

@@ -8,37 +8,38 @@ import { isOutdating } from "../current.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { memoryObject, memorySource } from "./memory_source.ts";
 import type { FollowedWrite } from "./tier_changes.ts";
-/** How long to wait before each further attempt to store, in milliseconds. */
+/** Delays before each retry of a store, in milliseconds. */
 const RETRY_DELAYS_MS: readonly number[] = [100, 500];
 
-/** How many objects L1 hands out in one locked section. */
+/** Objects that L1 hands out in one critical section. */
 const TAKE = 16;
 
-/** So many objects that the tiers commit in groups count as one of those that are stored at the same time. */
+/** This many objects that the tiers commit in groups count as one concurrent store. */
 const GROUPED = 16;
 
-/** How often to look without having been woken: a thread may have died before it said a word, or while it stored. */
+/**
+ * Polling interval for dirty objects. Finds those of a thread that died before it sent a wake, or while it stored them.
+ */
 const LOOK_MS = 500;
 
-/** How long to wait when L1 cannot hand anything out. */
+/** Delay when L1 cannot hand anything out. */
 const LATER_MS = 2;
 
-/** How long `settle` waits, and how often it looks, in milliseconds. */
+/** Timeout and polling interval of `settle`, in milliseconds. */
 const SETTLE_MS = 1000;
 const SETTLE_LOOK_MS = 10;
 
 /** Options of a StoreController. */
 export interface StoreControllerOptions {
-  /** How many objects are stored at the same time. */
+  /** Number of concurrent stores. */
   readonly concurrency: number;
   /** Called when objects have been stored, so that there may be room for more. */
   readonly onRoom: () => void;
 }
 
 /**
- * Stores what L1 holds and the tiers do not have yet, whoever acknowledged it: in all tiers, in the order of admission
- * for each key, at most one store of a key at a time. One thread does this for all; L1 knows what is to do, so that
- * another one goes on if it dies.
+ * Stores dirty objects in all tiers, whichever thread acknowledged them: those of a key in admission order, one at a
+ * time. One thread does this for all. L1 knows which objects are dirty, so that another thread can continue if it dies.
  */
 export class StoreController {
   readonly #context: OwnerContext;
@@ -65,8 +66,8 @@ export class StoreController {
   }
 
   /**
-   * Looks for what is to be stored; may be called whenever there is perhaps something. Throws shutting_down if this
-   * thread was declared dead.
+   * Starts stores of waiting objects. May be called whenever there may be some. Throws shutting_down if this thread was
+   * declared dead.
    */
   wake(): void {
     const { l1 } = this.#context;
@@ -78,24 +79,24 @@ export class StoreController {
     }
   }
 
-  /** Stores what there is, tries to delete outdated copies once more, and looks for nothing more. */
+  /** Stores all dirty objects, tries once more to delete outdated copies, and stops polling. */
   async end(): Promise<void> {
     await this.flush();
     this.#stopLooking();
     await this.#repair();
   }
 
-  /** A write that waits belongs to a request whose events carry details. */
+  /** Notes that a waiting write belongs to a request whose events carry details. */
   note(followed: FollowedWrite): void {
     this.#requests.note(followed);
   }
 
-  /** Resolves once nothing waits, and nothing is being stored here. */
+  /** Resolves once no object waits and none is being stored here. */
   async flush(): Promise<void> {
     for (;;) {
       this.wake();
       await this.#idle.idle();
-      // The end of one may have begun the next.
+      // The end of one store may have begun the next.
       if (this.#idle.running > 0) continue;
       const { entries, storing } = this.#context.l1.dirtyUsage();
       if (entries === storing) return;
@@ -104,7 +105,7 @@ export class StoreController {
     }
   }
 
-  /** Resolves when what is dirty now is stored; after a second also if it is not. */
+  /** Resolves when the objects that are dirty now are stored, after a second at the latest. */
   async settle(): Promise<void> {
     const { l1, clock, timers } = this.#context;
     const sinceMs = clock.monotonicMs();
@@ -115,7 +116,7 @@ export class StoreController {
     }
   }
 
-  /** Counts of the objects that nothing newer has overtaken: a tier has the object, or none took it. */
+  /** Objects that no newer one has overtaken: stored by at least one tier, or refused by all. */
   get totals(): { readonly stored: number; readonly refused: number } {
     return { stored: this.#stored, refused: this.#refused };
   }
@@ -140,7 +141,7 @@ export class StoreController {
     this.#idle.enter();
     await latch.run(key, () => this.#store(key, resident));
     this.#ended.push({ lease: resident.lease, weight });
-    // All that end in one turn, as those of one commit do, are given back together.
+    // Stores that end together, as those of one commit do, are given back together.
     if (this.#ended.length === 1) queueMicrotask(() => this.#giveBack());
   }
 
@@ -153,7 +154,7 @@ export class StoreController {
       this.#idle.leave();
     }
     this.#onRoom();
-    // Beside what is stored next: a tier that hangs may take long.
+    // Runs alongside the next stores: a tier that hangs may take long.
     if (this.#context.tiers.some((tier) => tier.stale.first() !== undefined)) void this.#repair();
     this.wake();
   }
@@ -168,8 +169,8 @@ export class StoreController {
       if (storing.includes("stored")) this.#stored++;
       else if (storing.includes("refused")) this.#refused++;
     } else if (isOutdating(l1.know(key))) {
-      // What the tiers hold is older than what has expired. If it was removed or replaced instead the tiers are none of
-      // this store's.
+      // The tiers' copies are older than the expired object. If it was removed or replaced instead, this store must not
+      // touch the tiers.
       await Promise.all(tiers.map((tier) => tier.forget(key)));
     }
   }
@@ -191,17 +192,17 @@ export class StoreController {
       if (delayMs === undefined || isHopeless) break;
       await timers.after(delayMs);
     }
-    // A failed store leaves what was there: an older object. A successor's store would replace it anyway, but it may be
-    // expired by then.
+    // A failed store leaves the older object in the tier. The store of a successor would replace it, but the successor
+    // may have expired by then.
     await tier.forget(key);
     return l1.isCurrent(resident.lease) ? "refused" : "overtaken";
   }
 }
 
-/** How many are remembered; a write whose object was replaced is never asked for. */
+/** Maximum number of remembered writes. A write whose object was replaced is never taken. */
 const MOST = 1024;
 
-/** The requests of writes that wait for their store and are followed. L1 does not know them. */
+/** Requests of followed writes that wait for their store. L1 does not know them. */
 export class FollowedWrites {
   readonly #requests = new Map<number, string>();
 
@@ -212,7 +213,7 @@ export class FollowedWrites {
     if (oldest !== undefined) this.#requests.delete(oldest);
   }
 
-  /** The request of a write, once. */
+  /** Returns and forgets the request of a write. */
   take(version: number): string | undefined {
     if (this.#requests.size === 0) return undefined;
     const requestId = this.#requests.get(version);
@@ -221,10 +222,7 @@ export class FollowedWrites {
   }
 }
 
-/**
- * Tries again to delete outdated copies that could not be deleted and whose names are known here, in each tier until it
- * fails. Never throws.
- */
+/** Tries again to delete outdated copies whose keys are known here, in each tier until a delete fails. Never throws. */
 export async function repairStale({ tiers, latch }: Pick<OwnerContext, "tiers" | "latch">): Promise<void> {
   for (const tier of tiers) {
     let failed = false;

@@ -6,45 +6,45 @@ import type { SharedKeys } from "../shared/shared_keys.ts";
 export interface RoomRequest {
   readonly key: ObjectKey;
   readonly bytes: number;
-  /** It has had its turn, and another write was faster: it is the next. */
+  /** True if the write was given room but another one was faster. It then goes to the front of the queue. */
   readonly again: boolean;
 }
 
-/** To be called when the write that was given room has tried, whether it used the room or not. */
+/** Must be called when the write that was given room has tried to use it, whether that succeeded or not. */
 export type ReleaseRoom = () => void;
 
 /** Options of a StoreRoom. */
 export interface StoreRoomOptions {
   readonly l1: Pick<L1, "dirtyUsage">;
   readonly shared: Pick<SharedKeys, "noteRoomWaiters">;
-  /** One bound for all threads. */
+  /** One set of limits for all threads. */
   readonly limits: StoreLimits;
   readonly monotonicMs: () => number;
 }
 
-/** The waiting writes of one tenant, in the order in which they came. */
+/** The waiting writes of one tenant, in order of arrival. */
 interface Queue {
   readonly tenant: string;
   readonly waiting: { readonly bytes: number; readonly resolve: (release: ReleaseRoom) => void }[];
 }
 
 /**
- * Where the writes of all threads wait while dirty objects have reached their bound. Tenants take turns, so that one
- * that floods keeps no other waiting; within a tenant the first to come is served first.
+ * The queue of all threads' writes while dirty objects have reached their limits. Tenants take turns, so that a flood
+ * from one does not hold up the others. Within a tenant, writes are served in order of arrival.
  */
 export class StoreRoom {
   readonly #options: StoreRoomOptions;
-  /** The one whose turn is next is first; none is empty. */
+  /** The first queue is served next. None is empty. */
   #queues: readonly Queue[] = [];
   #waiting = 0;
-  /** Given to writes that have not tried yet. */
+  /** Room given to writes that have not tried to use it yet. */
   #given = { entries: 0, bytes: 0 };
 
   constructor(options: StoreRoomOptions) {
     this.#options = options;
   }
 
-  /** Resolves when it is this write's turn to try, and there is room for it. */
+  /** Resolves when it is this write's turn and there is room for it. */
   wait({ key: { tenant }, bytes, again }: RoomRequest): Promise<ReleaseRoom> {
     return new Promise((resolve) => {
       const queue = this.#queues.find((each) => each.tenant === tenant) ?? { tenant, waiting: [] };
@@ -58,7 +58,7 @@ export class StoreRoom {
     });
   }
 
-  /** Lets those try for which there is room. To be called when there may be more. */
+  /** Lets waiting writes try while there is room. Call it when there may be more room. */
   look(): void {
     for (;;) {
       const [queue, ...others] = this.#queues;

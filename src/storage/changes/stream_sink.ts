@@ -8,17 +8,17 @@ interface Lane {
   readonly result: Promise<StoreResult>;
 }
 
-/** What a StreamSink is made of. */
+/** Options of a StreamSink. */
 export interface StreamSinkOptions {
   readonly key: ObjectKey;
   readonly tiers: readonly Tier[];
   readonly sizeBytes: number | undefined;
-  /** Whether the upload fails with the first tier that fails, or only with the last. */
+  /** True: the upload fails with the first tier that fails; false: only with the last one. */
   readonly needsAll: boolean;
 }
 
 /**
- * Streams an upload to all tiers side by side, at the pace of the slowest, holding one chunk. Nothing is visible before
+ * Streams an upload to all tiers in parallel, at the pace of the slowest, holding one chunk. Nothing is visible before
  * `finish`.
  */
 export class StreamSink {
@@ -32,7 +32,7 @@ export class StreamSink {
     this.#lanes = options.tiers.map((tier) => this.#lane(tier, options));
   }
 
-  /** Resolves when all tiers are done with the chunk's memory. Throws what the tiers threw, tier_failed or no_room. */
+  /** Resolves when all tiers are done with the chunk's memory. Throws what the tiers threw: tier_failed or no_room. */
   async write(chunk: Uint8Array): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.handOver.put(chunk)));
     const [failure] = this.#failures;
@@ -41,7 +41,8 @@ export class StreamSink {
   }
 
   /**
-   * Makes the object visible. `assertWanted` is called in that very step, and throws if nobody waits for it any more.
+   * Makes the object visible. `assertWanted` is called in that very step, and throws if no client waits for it any
+   * more.
    */
   finish(meta: ObjectMeta, assertWanted: () => void): Promise<readonly StoreResult[]> {
     this.#ending = { meta, assertWanted };
@@ -49,7 +50,7 @@ export class StreamSink {
     return Promise.all(this.#lanes.map((lane) => lane.result));
   }
 
-  /** Breaks off: nothing becomes visible. Without effect after `finish`. */
+  /** Aborts: nothing becomes visible. No effect after `finish`. */
   abort(): void {
     const error = new VitrineError("client_gone", "store upload: it was broken off");
     for (const lane of this.#lanes) lane.handOver.fail(error);
@@ -76,7 +77,10 @@ export class StreamSink {
   }
 }
 
-/** One chunk at a time from a writer that pushes to a reader that pulls: neither is ever more than one chunk ahead. */
+/**
+ * Passes one chunk at a time from a writer that pushes to a reader that pulls. Neither is ever more than one chunk
+ * ahead.
+ */
 export class HandOver implements AsyncIterableIterator<Uint8Array, void, void> {
   #offered: { readonly chunk: Uint8Array; readonly done: () => void; taken: boolean } | undefined;
   #reader:
@@ -89,7 +93,9 @@ export class HandOver implements AsyncIterableIterator<Uint8Array, void, void> {
     return this;
   }
 
-  /** Resolves when the reader is done with the chunk: it has asked for the next one, or has gone. One at a time. */
+  /**
+   * Resolves when the reader is done with the chunk: it has requested the next one, or has gone. One call at a time.
+   */
   put(chunk: Uint8Array): Promise<void> {
     if (this.#readerGone || this.#end !== undefined || chunk.length === 0) return Promise.resolve();
     return new Promise((done) => {
@@ -98,7 +104,7 @@ export class HandOver implements AsyncIterableIterator<Uint8Array, void, void> {
     });
   }
 
-  /** Lets the reader come to the end. */
+  /** Ends the reader's iteration, once it has taken the last chunk. */
   end(): void {
     this.#end ??= "ended";
     this.#serve();
@@ -111,7 +117,7 @@ export class HandOver implements AsyncIterableIterator<Uint8Array, void, void> {
     this.#serve();
   }
 
-  /** The reader takes nothing more. */
+  /** Called when the reader takes no more chunks. */
   close(): void {
     this.#readerGone = true;
     this.#release();

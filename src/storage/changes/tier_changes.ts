@@ -4,10 +4,10 @@ import type { Lease } from "../../l1/l1.ts";
 import type { PutResult } from "../storage.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 
-/** Facts about a body that arrived whole and was verified. */
+/** Metadata of a body that arrived whole and was verified. */
 export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "contentType" | "sha256"> {
   readonly headers?: string | undefined;
-  /** Time to live from admission; 0 = for ever. */
+  /** Time to live from admission; 0 = never expires. */
   readonly ttlSeconds: number;
 }
 
@@ -20,11 +20,11 @@ export interface VerifiedWrite {
 
 /** A PUT of an object that is staged in L1. */
 export interface StagedWrite extends VerifiedWrite {
-  /** The write lease of the memory. While it is live, a client waits for the write. */
+  /** The write lease of the staged memory. While it is live, a client waits for the write. */
   readonly lease: Lease;
 }
 
-/** An upload that goes to the tiers as it arrives. */
+/** An upload that is stored in the tiers as it arrives. */
 export interface StreamRequest {
   readonly key: ObjectKey;
   /** undefined: not announced. */
@@ -33,32 +33,32 @@ export interface StreamRequest {
   readonly needsAll: boolean;
 }
 
-/** An upload on its way to the tiers. Nothing of it is visible before `finish`. */
+/** An upload to the tiers in progress. Nothing is visible before `finish`. */
 export interface TierStream {
   /**
-   * Resolves when the memory of the chunk may be used again. Throws tier_failed or no_room: the chunk's tiers failed,
-   * or those of a chunk before it.
+   * Resolves when the chunk's memory may be reused. Throws tier_failed or no_room if the tiers failed on this chunk or
+   * an earlier one.
    */
   write(chunk: Uint8Array): Promise<void>;
   /**
-   * Makes the object visible in the tiers, in the key's turn and unless the precondition fails; then L1 lets go of what
-   * it held. Throws as `TierChanges.put`.
+   * Makes the object visible in the tiers, in order with other changes of the key and only if the precondition holds.
+   * L1 then drops the key's old object. Throws like `TierChanges.put`.
    */
   finish(write: VerifiedWrite): Promise<PutResult>;
-  /** Breaks off. Has no effect after `finish`. */
+  /** Aborts. No effect after `finish`. */
   abort(): void;
 }
 
 /** A write that waits for its store and belongs to a request whose events carry details. */
 export interface FollowedWrite {
-  /** Of the object: no other has it. */
+  /** The object's version, which no other object has. */
   readonly version: number;
   readonly requestId: string;
 }
 
 /**
- * Every change of what the tiers hold, as all threads ask for it. One thread owns the tiers and makes them; it orders
- * those of a key.
+ * The changes of the tiers, as any thread requests them. One thread owns the tiers, makes the changes and orders those
+ * of a key.
  */
 export interface TierChanges {
   /** Stores in all tiers, then admits to L1. Throws precondition_failed, no_room, tier_failed. */
@@ -66,20 +66,19 @@ export interface TierChanges {
   /** Begins an upload that goes past L1. */
   stream(request: StreamRequest): TierStream;
   /**
-   * Removes the key from all levels; false if none had it. Throws precondition_failed, and tier_failed: then the object
-   * may still be there, in L1 too.
+   * Removes the key from all levels; false if none had it. Throws precondition_failed or tier_failed. After tier_failed
+   * the object may still be there, in L1 too.
    */
   delete(key: ObjectKey, precondition: Precondition | undefined): Promise<boolean>;
   /**
-   * Removes every object, or one tenant's, from all levels or one; returns how many left each level. Throws
+   * Removes every object, or one tenant's, from all levels or one. Returns the number removed from each level. Throws
    * tier_failed.
    */
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>>;
   /**
-   * Waits for room among what is dirty, where all that wait take turns. Throws tier_failed if none becomes free for
-   * too long.
+   * Waits for room for a dirty object; waiting writes take turns. Throws tier_failed if none becomes free for too long.
    */
   room(request: RoomRequest): Promise<ReleaseRoom>;
-  /** L1 has something that the tiers do not have yet. */
+  /** Reports that L1 has an object that the tiers do not have yet. */
   wake(followed?: FollowedWrite): void;
 }

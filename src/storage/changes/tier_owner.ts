@@ -22,25 +22,25 @@ import type {
   VerifiedWrite,
 } from "./tier_changes.ts";
 
-/** How a write gets into the tiers, and then becomes what L1 shows. */
+/** The steps of a write: store it in the tiers, then update L1. */
 interface Steps {
   readonly needsAll: boolean;
   readonly store: (meta: ObjectMeta) => Promise<readonly StoreResult[]>;
-  /** False if nobody waits for it any more, or if `decide` says so. */
+  /** False if no client waits for the write any more, or if `decide` declined. */
   readonly admit: (meta: ObjectMeta, decide: Decide) => boolean;
 }
 
 /** Options of a TierOwner. */
 export interface TierOwnerOptions {
-  /** How many objects are stored at the same time. */
+  /** Number of concurrent stores. */
   readonly concurrency: number;
-  /** Bounds on what is acknowledged and not stored yet. */
+  /** Limits on dirty objects. */
   readonly storeQueue: StoreLimits;
 }
 
 /**
- * The owner of the tiers: makes every change in its own thread, those of a key one after the other. Nobody else changes
- * what a tier holds; readers in all threads see by the key's stripe that one is being made.
+ * The owner of the tiers. It makes every change in its own thread, those of a key one after the other. No other thread
+ * changes what a tier holds. Readers in all threads see from the key's stripe that a change is in progress.
  */
 export class TierOwner implements TierChanges {
   readonly #context: OwnerContext;
@@ -49,7 +49,7 @@ export class TierOwner implements TierChanges {
   readonly #room: StoreRoom;
   #lessons = 0;
 
-  /** Takes the place of an owner that is gone, if there was one. */
+  /** Takes over from an owner that is gone, if there was one. */
   constructor(context: OwnerContext, { concurrency, storeQueue: limits }: TierOwnerOptions) {
     const { l1, shared, clock } = context;
     this.#context = context;
@@ -61,7 +61,7 @@ export class TierOwner implements TierChanges {
     shared.stale.recount();
     shared.noteRoomWaiters(0);
     this.learn();
-    // Objects may wait that were acknowledged before.
+    // Objects that were acknowledged earlier may be waiting.
     this.wake();
   }
 
@@ -80,7 +80,7 @@ export class TierOwner implements TierChanges {
     return await this.#write(write, { store, admit, needsAll: true });
   }
 
-  /** `assertWanted` throws if nobody waits for the upload any more. */
+  /** `assertWanted` throws if no client waits for the upload any more. */
   stream({ key, sizeBytes, needsAll }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
     const { l1, tiers } = this.#context;
     const sink = new StreamSink({ key, tiers, sizeBytes, needsAll });
@@ -100,7 +100,7 @@ export class TierOwner implements TierChanges {
     };
   }
 
-  /** `assertWaiting` throws if nobody waits for it any more. */
+  /** `assertWaiting` throws if no client waits for the delete any more. */
   delete(key: ObjectKey, precondition: Precondition | undefined, assertWaiting?: () => void): Promise<boolean> {
     return this.#remover.delete(key, precondition, assertWaiting);
   }
@@ -119,12 +119,12 @@ export class TierOwner implements TierChanges {
     if (this.#context.tiers.length > 0) this.#stores.wake();
   }
 
-  /** A write that waits belongs to a request whose events carry details. */
+  /** Notes that a waiting write belongs to a request whose events carry details. */
   note(followed: FollowedWrite): void {
     this.#stores.note(followed);
   }
 
-  /** Learns anew which keys the tiers have, after one of them was away. */
+  /** Learns again which keys the tiers have, after a tier was unavailable. */
   learn(): void {
     const { shared } = this.#context;
     shared.knowsAllKeys = false;
@@ -133,12 +133,12 @@ export class TierOwner implements TierChanges {
     void learnKeys(this.#context, () => lesson !== this.#lessons);
   }
 
-  /** How many objects were stored in the background, and how many no tier took. */
+  /** Number of objects stored in the background, and number refused by all tiers. */
   get totals(): StoreController["totals"] {
     return this.#stores.totals;
   }
 
-  /** Stores what there is, tries to delete outdated copies once more, and looks for nothing more. */
+  /** Stores all dirty objects, tries once more to delete outdated copies, and stops polling. */
   end(): Promise<void> {
     return this.#stores.end();
   }
@@ -154,7 +154,7 @@ export class TierOwner implements TierChanges {
       const withdraw = () => Promise.all(stored.map(({ tier }) => tier.withdraw(key)));
       let current: ObjectMeta | undefined;
       try {
-        // The new object appears, and everything that is about the old one ends.
+        // The new object becomes visible, and everything about the old one ends.
         const isAdmitted = steps.admit(meta, (known) => {
           current = nowOf(this.#context, known, before);
           assertHolds(precondition, current);
@@ -169,15 +169,15 @@ export class TierOwner implements TierChanges {
     });
   }
 
-  /** Stores in the tiers; where it was stored, if that is enough. Throws if not. */
+  /** Stores in the tiers. Returns the successful results if they are enough, and throws otherwise. */
   async #store(key: ObjectKey, meta: ObjectMeta, { store, needsAll }: Steps): Promise<readonly StoreResult[]> {
     const results = await store(meta);
     for (const result of results) result.tier.settle(key, result);
     const failed = results.filter(({ error }) => error !== undefined);
     const stored = results.filter(({ error }) => error === undefined);
     const isEnough = needsAll ? failed.length === 0 : stored.length > 0;
-    // A tier that failed holds what it held. Where the new object was stored nothing can be restored, so it only goes
-    // away.
+    // A failed tier holds what it held before. Where the new object was stored, the old one cannot be restored, so the
+    // new one is only removed.
     await (isEnough
       ? Promise.all(failed.map(({ tier }) => tier.forget(key)))
       : Promise.all(stored.map(({ tier }) => tier.withdraw(key))));
@@ -187,9 +187,9 @@ export class TierOwner implements TierChanges {
 }
 
 /**
- * Enters the keys of all objects that were in the tiers before this server into the ghost index, some at a time, and
- * then notes that a key that is not in it is nowhere: a write then needs not ask the tiers. Without effect where others
- * can store in a tier, or if `isOver` becomes true meanwhile. Never rejects.
+ * Adds the keys of all objects that were in the tiers before this server to the removal history, some at a time. Then
+ * notes that a key outside it is in no tier, so that a write need not ask the tiers. Does not note that if others can
+ * store in a tier, or if `isOver` becomes true meanwhile. Never rejects because of a tier.
  */
 export async function learnKeys(context: OwnerContext, isOver: () => boolean = () => false): Promise<void> {
   const { tiers, shared, timers } = context;
@@ -202,7 +202,7 @@ export async function learnKeys(context: OwnerContext, isOver: () => boolean = (
         if (isOver()) return;
         for (const key of keys) {
           shared.ghosts.storing(key);
-          // The names of those that an earlier owner marked.
+          // Recovers the names of keys that an earlier owner marked.
           if (shared.stale.hasAny) tier.stale.met(key);
         }
         await timers.turn();
@@ -210,7 +210,7 @@ export async function learnKeys(context: OwnerContext, isOver: () => boolean = (
     }
     if (!isOver()) shared.knowsAllKeys = true;
   } catch (error) {
-    // A tier in trouble: writes go on asking.
+    // A tier failed, so writes still have to ask the tiers.
     if (!(error instanceof VitrineError)) throw error;
   }
 }

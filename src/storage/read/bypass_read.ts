@@ -7,11 +7,11 @@ import { discardLoad, type TierReader } from "../tiers/tier_reader.ts";
 import { loadChunks } from "../tiers/load_chunks.ts";
 import type { ObjectRead } from "../storage.ts";
 
-/** What a BypassRead is made of. */
+/** Options of a BypassRead. */
 export interface BypassReadOptions {
   readonly key: ObjectKey;
   readonly meta: ObjectMeta;
-  /** Tiers that may have this version; the first one said it has. */
+  /** Tiers that may have this version. The first one has reported it. */
   readonly tiers: readonly TierReader[];
   readonly tier: string;
   /** An open load of the whole object in the first of the tiers; this read closes it. */
@@ -19,8 +19,7 @@ export interface BypassReadOptions {
 }
 
 /**
- * A read that streams from the tiers and leaves L1 alone: for objects above the admission limit, or when L1 has no
- * room.
+ * A read that streams from the tiers and bypasses L1: for objects above the admission limit, or when L1 has no room.
  */
 export class BypassRead implements ObjectRead {
   readonly meta: ObjectMeta;
@@ -42,7 +41,7 @@ export class BypassRead implements ObjectRead {
     return undefined;
   }
 
-  /** The last chunk is kept back until the load has ended well: all bytes means right bytes. */
+  /** Holds back the last chunk until the load has succeeded: a reader that gets all bytes has the right ones. */
   async *chunks(start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
     if (start >= end) return;
     const whole = start === 0 && end === this.meta.sizeBytes;

@@ -9,8 +9,8 @@ import type { MissReason } from "../../core/events.ts";
 import type { Loss } from "../shared/ghost_table.ts";
 
 /**
- * What a GET of the key would try now, in order, up to the level that answers, and why the others do not. Asks L1
- * without a lease or a touch, and the tiers by a lookup each, in the same order and under the same watch as a real
+ * The levels that a GET of the key would try now, in order, up to the one that answers, and why the others do not. Asks
+ * L1 without a lease or a touch, and each tier by a lookup, in the same order and under the same watch as a real
  * lookup. Never rejects because of a tier.
  */
 export async function explain(context: StorageContext, key: ObjectKey): Promise<Explanation> {
@@ -20,7 +20,7 @@ export async function explain(context: StorageContext, key: ObjectKey): Promise<
     if (memory.result === "hit") return { result: "hit", tier: "l1", tried: [memory] };
     const tried = [memory];
     if (isOutdating(context.l1.know(key))) {
-      // What has expired is newer than what the tiers have, so that they are not asked.
+      // The expired object is newer than the tiers' copies, so they are not asked.
       for (const tier of context.tiers) tried.push(skipped(tier));
       return { result: "miss", reason: "expired", tried };
     }
@@ -30,7 +30,7 @@ export async function explain(context: StorageContext, key: ObjectKey): Promise<
       if (answer.result === "hit") break;
     }
     const found = tried.find(({ result }) => result === "hit");
-    // As in a lookup: the key was changed meanwhile, or a load had it already in hand.
+    // As in a lookup: the key was changed meanwhile, or a load already had it.
     if (watch.disturbed || (found === undefined && peek(context, key) !== undefined)) continue;
     if (found !== undefined) return { result: "hit", tier: found.tier, tried };
     if (tried.some(({ result }) => result === "error")) return { result: "error", reason: "tier_failed", tried };
@@ -60,7 +60,7 @@ async function lookInTier(
   }
 }
 
-/** A miss in one level, with what is remembered of the key there. */
+/** A miss in one level, with the removal history of the key there. */
 function missIn(
   { shared, clock }: StorageContext,
   { key, tier, number }: { readonly key: ObjectKey; readonly tier: string; readonly number: number },
@@ -68,7 +68,7 @@ function missIn(
   const { losses, wasHere } = shared.ghosts.recall(key);
   const loss = losses.find((each) => each.tier === number);
   if (loss === undefined) return { tier, result: "miss", reason: wasHere ? "unknown" : "never_stored" };
-  // By today's wall time, as Age is.
+  // By the current wall clock, like Age.
   const removedMs = clock.nowMs() - (clock.monotonicMs() - loss.atMs);
   return { tier, result: "miss", reason: loss.reason, removedMs };
 }
@@ -83,15 +83,15 @@ async function timed({ clock }: StorageContext, look: () => Answer | Promise<Ans
   return { ...answer, seconds: (clock.monotonicMs() - startMs) / 1000 };
 }
 
-/** Why a key that was just looked for in vain is not here: how its last copy was lost. */
+/** The reason why a key that was just looked up is a miss: how its last copy was lost. */
 export function missReason({ l1, shared }: Pick<StorageContext, "l1" | "shared">, key: ObjectKey): MissReason {
-  // What has expired leaves at a look, and its loss is noted, unless it is still to be stored.
+  // A lookup removes an expired object and records its loss, unless the object is still to be stored.
   if (isOutdating(l1.know(key))) return "expired";
   const { losses, wasHere } = shared.ghosts.recall(key);
   return lastOf(losses)?.reason ?? (wasHere ? "unknown" : "never_stored");
 }
 
-/** The newest loss; at the same time L1's, which is asked to let go after the tiers. */
+/** The newest loss; for equal times L1's, which removes its copy after the tiers. */
 function lastOf(losses: readonly Loss[]): Loss | undefined {
   let last: Loss | undefined;
   for (const loss of losses) {

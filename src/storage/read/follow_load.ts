@@ -6,9 +6,9 @@ import { type Filling, MemoryRead } from "./memory_read.ts";
 import type { ObjectMeta } from "../../core/object.ts";
 
 /**
- * A read of what another thread loads at this moment, bytes as they come; undefined if nobody loads the key's current
- * object. If that thread dies before any byte was handed out, the tiers are asked for the same version; after that the
- * read breaks off.
+ * A read of an object that another thread is loading, with bytes as they arrive; undefined if no thread is loading the
+ * key's current object. If that thread dies before any byte was handed out, the tiers are asked for the same version;
+ * after that the read fails.
  */
 export function followLoad(context: StorageContext, key: ObjectKey): ObjectRead | undefined {
   const { l1, tiers, shared, poller } = context;
@@ -31,10 +31,10 @@ export function followLoad(context: StorageContext, key: ObjectKey): ObjectRead 
   return new MemoryRead(context, { key, resident: following, tier, filling, instead });
 }
 
-/** The tag under which loads stage in L1: one load per key among all threads. */
+/** The tag under which loads stage in L1: one load per key over all threads. */
 export const LOAD_TAG = "load";
 
-/** What L1 has of a key, or is just being given by a load of any thread: metadata and place; undefined if neither. */
+/** Metadata and tier of a key that is in L1, or is being loaded into it by any thread; undefined if neither. */
 export function peek(
   context: StorageContext,
   key: ObjectKey,

@@ -10,12 +10,12 @@ import { type Joined, SharedLoad } from "./shared_load.ts";
 import { followLoad, peek } from "./follow_load.ts";
 import { MemoryRead } from "./memory_read.ts";
 
-/** Finds objects: in L1 at once, else in the tiers, with one load per key over all threads. */
+/** Finds objects: in L1 at once, otherwise in the tiers, with one load per key over all threads. */
 export class LoadController {
   readonly #context: StorageContext;
-  /** The loads that may be joined. */
+  /** Loads that may be joined. */
   readonly #joinable = new Map<string, SharedLoad>();
-  /** All loads that run. */
+  /** All running loads. */
   readonly #running = new Set<SharedLoad>();
   readonly #idle = new IdleCounter();
 
@@ -33,24 +33,24 @@ export class LoadController {
     return resident === undefined ? undefined : new MemoryRead(this.#context, { key, resident, tier: "l1" });
   }
 
-  /** A read of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
+  /** A read of an object that was not in L1 a moment ago; undefined = miss. Throws tier_failed. */
   async load(key: ObjectKey, listener?: LookupListener): Promise<ObjectRead | undefined> {
     for (;;) {
       const watch = await this.#context.latch.watch(key);
-      // Again, now that the watch has begun: what was committed before that is in L1, or has been.
+      // Checked again now that the watch has begun: what was committed before it is in L1, or has been.
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
       if (isOutdating(this.#context.l1.know(key))) return undefined;
       const joined = await this.#join(key, watch, listener);
       if (joined === "miss") return undefined;
       if (joined !== "again") return joined;
-      // Before the latch: what disturbed this load is perhaps in L1 and being stored.
+      // Checked before the next watch: the change that disturbed this load may be in L1 and being stored.
       const written = this.resident(key);
       if (written !== undefined) return written;
     }
   }
 
-  /** Metadata and place of an object that was not in L1 a moment ago. undefined = miss. Throws tier_failed. */
+  /** Metadata and tier of an object that was not in L1 a moment ago; undefined = miss. Throws tier_failed. */
   async find(
     key: ObjectKey,
     listener?: LookupListener,
@@ -65,12 +65,12 @@ export class LoadController {
       const found = await askTiers(tiers, (tier) => tier.lookup(key, listener));
       if (watch.disturbed) continue;
       if (found !== undefined) return { meta: found.answer, tier: found.tier.name };
-      // The tiers may have lost it while a load had it already in hand: a miss must not be followed by a hit.
+      // The tiers may have lost it while a load already had it: a miss must not be followed by a hit.
       if (peek(this.#context, key) === undefined) return undefined;
     }
   }
 
-  /** Waits for the loads that readers still want; stops the others. */
+  /** Waits for loads that readers still want; stops the others. */
   async drain(): Promise<void> {
     for (const load of this.#running) load.drain();
     await this.#idle.idle();

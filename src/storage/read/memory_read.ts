@@ -6,30 +6,30 @@ import type { StorageContext } from "../context.ts";
 import { memoryChunks } from "../memory_chunks.ts";
 import type { ObjectRead } from "../storage.ts";
 
-/** How far the load behind a read has come. */
+/** Progress of the load behind a read. */
 export interface Filling {
   /** Bytes from the start that may be read now; undefined once the load has failed. */
   readableBytes(): number | undefined;
-  /** Resolves when more than `beyond` bytes may be there, or the load may have failed. */
+  /** Resolves when more than `beyond` bytes may be present, or the load may have failed. */
   changed(beyond: number): Promise<void>;
-  /** Why the load has failed, where this thread knows. */
+  /** The cause of a failed load, if this thread knows it. */
   failure?(): unknown;
 }
 
-/** What a MemoryRead is made of. */
+/** Options of a MemoryRead. */
 export interface MemoryReadOptions {
   readonly key: ObjectKey;
-  /** The lease is given back by `release`. */
+  /** `release` gives its lease back. */
   readonly resident: Resident;
   readonly tier: string;
-  /** Given while the object is still being loaded. */
+  /** Set while the object is still being loaded. */
   readonly filling?: Filling;
-  /** Another way to the same bytes, for a load that fails before any of them were handed out. */
+  /** Another source of the same bytes, for a load that fails before any of them were handed out. */
   readonly instead?: (start: number, end: number) => AsyncGenerator<Uint8Array, void, void>;
   readonly onRelease?: () => void;
 }
 
-/** A read of an object in L1, or of one that is being loaded into L1, through a read lease of its own. */
+/** A read of an object that is in L1, or is being loaded into it, through a read lease of its own. */
 export class MemoryRead implements ObjectRead {
   readonly meta: ObjectMeta;
   readonly tier: string;
@@ -104,8 +104,8 @@ export class MemoryRead implements ObjectRead {
   }
 
   /**
-   * Asks L1 itself and not the keeper: after a stall of the whole process the memory may be gone before the keeper
-   * could notice.
+   * Asks L1 rather than the keeper: after a stall of the whole process the memory may be gone before the keeper
+   * notices.
    */
   #alive(): boolean {
     return !this.#released && this.#context.l1.renew(this.#options.resident.lease);

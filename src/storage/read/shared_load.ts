@@ -19,29 +19,32 @@ export type Joined = ObjectRead | "miss" | "again";
 /** Options of a SharedLoad. */
 export interface SharedLoadOptions {
   readonly key: ObjectKey;
-  /** Begun before L1 was asked for the last time. */
+  /** Begun before L1 was last checked. */
   readonly watch: Watch;
-  /** Called with how the tiers answer. */
+  /** Called with the tiers' answers. */
   readonly listener?: LookupListener | undefined;
-  /** Called, before any reader is answered, once nobody may join any more. */
+  /** Called once no reader may join any more. Readers that still wait are answered after it. */
   readonly onClosed: () => void;
 }
 
 interface Found {
   readonly meta: ObjectMeta;
-  /** The tiers from the one that has the object. */
+  /** The tiers, from the one that has the object on. */
   readonly tiers: readonly TierReader[];
   readonly tier: string;
 }
 
-/** A reader that waits for the answer, with the key as its request names it. */
+/** A reader that waits for the answer, with the key of its own request. */
 interface Waiting {
   readonly key: ObjectKey;
   readonly resolve: (joined: Joined) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-/** One load of one key from the tiers, shared by all who want it while it lasts: into L1 if it fits, else past it. */
+/**
+ * One load of one key from the tiers, shared by all readers that want it meanwhile. It goes into L1 if it fits,
+ * otherwise past it.
+ */
 export class SharedLoad {
   readonly #context: StorageContext;
   readonly #options: SharedLoadOptions;
@@ -58,15 +61,15 @@ export class SharedLoad {
   }
 
   /**
-   * The object for one more reader, with a read lease of its own; "again" if it is not the current one any more.
-   * Rejects with tier_failed. Not to be called after `onClosed`.
+   * The object for one more reader, with a read lease of its own; "again" if it is no longer the current one. Rejects
+   * with tier_failed. Must not be called after `onClosed`.
    */
   join(key: ObjectKey): Promise<Joined> | Joined {
     if (this.#found !== undefined) return this.#readOf(this.#found, key);
     return new Promise((resolve, reject) => this.#waiting.push({ key, resolve, reject }));
   }
 
-  /** Stop as soon as no reader wants the rest. */
+  /** Stops the load as soon as no reader wants the rest. */
   drain(): void {
     this.#draining = true;
   }
@@ -77,7 +80,7 @@ export class SharedLoad {
     try {
       const opened = await askTiers(this.#context.tiers, (tier) => tier.open(key, listener));
       if (opened !== undefined) return await this.#load(opened);
-      // The tiers may have lost it while another load had it already in hand: a miss must not be followed by a hit.
+      // The tiers may have lost it while another load already had it: a miss must not be followed by a hit.
       const isMiss = !watch.disturbed && peek(this.#context, key) === undefined;
       this.#settle(() => isMiss ? "miss" : "again");
     } catch (error) {
@@ -93,7 +96,7 @@ export class SharedLoad {
     const staging = this.#reserve(opened.meta, index);
     if (staging === "unwanted" || staging === "staging") {
       void discardLoad(opened);
-      // Another thread was faster: its load serves these readers too.
+      // Another thread was faster; its load serves these readers too.
       this.#settle((key) => staging === "staging" && followLoad(this.#context, key) || "again");
     } else if (staging === "past") await this.#streamPast(found, opened, tier);
     else {
@@ -104,8 +107,8 @@ export class SharedLoad {
   }
 
   /**
-   * Room in L1. In one section of its lock with the last look at the watch: a commit in any thread is either seen
-   * there, or comes later and supersedes the staging, which then is neither found nor admitted.
+   * Reserves room in L1, in the same critical section as the last check of the watch. A commit in any thread is either
+   * seen there, or comes later and supersedes the staging, which is then neither found nor admitted.
    */
   #reserve(meta: ObjectMeta, tier: number): Staging | "unwanted" | "staging" | "past" {
     const { l1, publish, shared: { stripes } } = this.#context;
@@ -113,7 +116,7 @@ export class SharedLoad {
     const { sizeBytes, contentType, sha256, headers } = meta;
     const stripe = stripes.of(key);
     const decide: Decide = (known) => {
-      // The second: another thread's load has ended meanwhile.
+      // L1 knows the key if another thread's load has ended meanwhile.
       if (watch.disturbed || known !== undefined) return false;
       stripes.setLoadTier(stripe, tier);
       return true;
@@ -129,7 +132,7 @@ export class SharedLoad {
   }
 
   /**
-   * A stream past L1 serves one reader: each further one gets its own, opened before it is answered, so that a later
+   * A stream past L1 serves one reader. Each further reader gets its own, opened before it is answered, so that a later
    * change of the key cannot break it.
    */
   async #streamPast(found: Found, opened: L2Load, tier: TierReader): Promise<void> {
@@ -139,7 +142,7 @@ export class SharedLoad {
     await Promise.all(others.map(async (reader) => reader.resolve(await this.#openAgain(tier, found, reader.key))));
   }
 
-  /** The last bytes are shown only after the load has ended well: whoever gets all bytes has the right ones. */
+  /** Shows the last bytes only after the load has succeeded: a reader that gets all bytes has the right ones. */
   async #fill(staging: Staging, found: Found, opened: L2Load): Promise<void> {
     const { l1, keeper } = this.#context;
     const { key } = this.#options;
@@ -150,7 +153,7 @@ export class SharedLoad {
       let at = 0;
       const request = { key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
       for await (const chunk of loadChunks(this.#context, request)) {
-        // Renewed in the same turn as the copy: memory of a lease that has run out may belong to somebody else.
+        // Renewed in the same synchronous step as the copy: memory of an expired lease may belong to another object.
         if (!l1.renew(lease)) throw new VitrineError("tier_failed", "load object: its write lease has run out");
         if (this.#isUnwanted()) throw new VitrineError("shutting_down", "load object: nobody wants it");
         copyInto(extents, at, chunk);
@@ -173,7 +176,7 @@ export class SharedLoad {
     }
   }
 
-  /** Readers of other threads are not known here. */
+  /** False if there are other threads: their readers are not known here. */
   #isUnwanted(): boolean {
     return this.#draining && this.#readers === 0 && !this.#context.shared.isShared;
   }
@@ -212,7 +215,7 @@ export class SharedLoad {
     return "again";
   }
 
-  /** Answers all that wait; nobody may join any more. */
+  /** Answers all waiting readers; no reader may join any more. */
   #settle(joined: (key: ObjectKey) => Joined): void {
     this.#options.onClosed();
     for (const reader of this.#waiting.splice(0)) reader.resolve(joined(reader.key));

@@ -2,7 +2,7 @@ import type { EncodedKey } from "../../l1/l1.ts";
 import type { ObjectKey } from "../../core/key.ts";
 
 /**
- * A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are made in different ways; the next `set`
+ * A seeded 64-bit fingerprint of a key's UTF-8 bytes, in two halves that are computed differently. The next `set`
  * overwrites it.
  */
 export class Fingerprint {
@@ -21,7 +21,7 @@ export class Fingerprint {
     let low = ~this.#seed ^ Math.imul(tenantLength + 1, 0x85ebca77);
     for (let i = 0; i < length; i++) {
       const byte = bytes[i] ?? 0;
-      // FNV-1a here; there each step rotates, so that low bits depend on high ones too.
+      // `high` is FNV-1a. `low` rotates in each step, so that its low bits depend on high ones too.
       high = Math.imul(high ^ byte, 0x01000193);
       low = Math.imul(((low << 5) | (low >>> 27)) ^ byte, 0x27d4eb2f);
     }

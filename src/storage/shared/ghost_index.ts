@@ -6,17 +6,18 @@ import { GhostTable, type Loss } from "./ghost_table.ts";
 import { planSharedKeys, type SharedKeysMemory } from "./memory.ts";
 import { StoredKeys } from "./stored_keys.ts";
 
-/** What is remembered of a key. */
+/** The removal history of one key. */
 export interface Memory {
-  /** The last loss in each tier that is not forgotten, in no order. */
+  /** The last remembered loss in each tier, unordered. */
   readonly losses: readonly Loss[];
-  /** False: it was certainly neither stored nor lost since the server started. */
+  /** False: the key was certainly neither stored nor lost since the server started. */
   readonly wasHere: boolean;
 }
 
 /**
- * Remembers, for all threads, how objects left: what explains a miss. A loss stays until newer ones take its place;
- * that a key was here is never forgotten. A loss says nothing about now: the key may have been stored again since.
+ * The removal history, shared by all threads: it remembers how objects left, which explains a miss. A loss is
+ * remembered until newer ones replace it; that a key was here is never forgotten. A loss says nothing about the
+ * present: the key may have been stored again since.
  */
 export class GhostIndex {
   readonly #key: KeyBytes;
@@ -34,12 +35,14 @@ export class GhostIndex {
     this.#stored = new StoredKeys(words, layout);
   }
 
-  /** How many losses were overwritten by those of other keys; starts over at 2^32. */
+  /** Number of losses overwritten by those of other keys; wraps at 2^32. */
   get forgotten(): number {
     return this.#table.forgotten;
   }
 
-  /** To be called before the key becomes visible, so that whoever dies in between leaves no key that was never here. */
+  /**
+   * Must be called before the key becomes visible. If a thread dies in between, no visible key counts as never stored.
+   */
   storing(key: ObjectKey): void {
     this.#stored.add(this.#printOf(key));
   }
@@ -49,10 +52,10 @@ export class GhostIndex {
     this.lostEncoded(this.#key, loss);
   }
 
-  /** The same for a key in UTF-8, as L1 has it. */
+  /** Like `lost`, for a key in UTF-8, as L1 has it. */
   lostEncoded(key: EncodedKey, loss: Loss): void {
     const print = this.#print.set(key);
-    // First: a loss that is forgotten again, or half written, leaves at least this.
+    // Added first: a loss that is later forgotten, or half-written, leaves at least this.
     this.#stored.add(print);
     this.#table.add(print, loss);
   }

@@ -2,21 +2,21 @@ import { LOSS_REASONS, type LossReason } from "../../core/events.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { GHOST, HEAD, type SharedKeysLayout } from "./memory.ts";
 
-/** A copy that left. */
+/** The loss of a copy. */
 export interface Loss {
-  /** 0: L1; n: the n-th tier. */
+  /** 0 = L1, n = the n-th tier. */
   readonly tier: number;
   readonly reason: LossReason;
-  /** Monotonic milliseconds, whole: which of two losses was the last must not depend on wall time. */
+  /** Whole monotonic milliseconds: the order of two losses must not depend on the wall clock. */
   readonly atMs: number;
 }
 
 const HIGH_WORD = 2 ** 32;
 
 /**
- * The losses that are remembered: for each key and tier the last one, until its set is full and it is the oldest there.
- * For all threads, without a lock: a row that two threads wrote at once, or that a dying one left half written, does
- * not match its check word and counts as empty.
+ * The remembered losses: for each key and tier the last one, until its set is full and it is the oldest there. Shared
+ * by all threads without a lock: a row that two threads wrote at once, or that a dying one left half-written, does not
+ * match its check word and counts as empty.
  */
 export class GhostTable {
   readonly #words: Int32Array;
@@ -27,7 +27,7 @@ export class GhostTable {
     this.#layout = layout;
   }
 
-  /** How many losses were overwritten by those of other keys; starts over at 2^32. */
+  /** Number of losses overwritten by those of other keys; wraps at 2^32. */
   get forgotten(): number {
     return Atomics.load(this.#words, HEAD.ghostsForgotten) >>> 0;
   }
@@ -46,7 +46,7 @@ export class GhostTable {
     if (forgets) Atomics.add(words, HEAD.ghostsForgotten, 1);
   }
 
-  /** The last loss of the key in each tier, in no order. */
+  /** The last remembered loss of the key in each tier, unordered. */
   find(print: Fingerprint): readonly Loss[] {
     const losses: Loss[] = [];
     for (let row = this.#setOf(print), way = 0; way < GHOST.ways; way++, row += GHOST.words) {
@@ -56,7 +56,7 @@ export class GhostTable {
     return losses;
   }
 
-  /** Where to write: the row of this key and tier, else one that is empty, else the oldest of the set. */
+  /** The row to write: that of this key and tier, otherwise an empty one, otherwise the oldest of the set. */
   #rowFor(print: Fingerprint, tier: number): { readonly row: number; readonly forgets: boolean } {
     let empty: number | undefined;
     let oldest = { row: this.#setOf(print), atMs: Infinity };
@@ -76,7 +76,7 @@ export class GhostTable {
     return this.#layout.at.ghosts + (low & (this.#layout.ghostSets - 1)) * GHOST.ways * GHOST.words;
   }
 
-  /** undefined: empty, or not whole. */
+  /** undefined: the row is empty or incomplete. */
   #read(row: number): Row | undefined {
     const words = this.#words;
     const check = Atomics.load(words, row + GHOST.check);
@@ -103,7 +103,7 @@ function lossOf({ what, when }: Row): Loss {
   };
 }
 
-/** Every word in a place of its own, so that words of two rows that were mixed do not fit but by one chance in 2^32. */
+/** Each word is mixed in differently, so that words from two rows match only by a chance of 1 in 2^32. */
 function checkOf(high: number, low: number, what: number, when: number): number {
   let check = Math.imul(high ^ 0x2545f491, 0x9e3779b1);
   check = Math.imul((check ^ (check >>> 15)) + low, 0x85ebca6b);

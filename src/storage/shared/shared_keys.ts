@@ -5,13 +5,13 @@ import { StaleTable } from "./stale_table.ts";
 import { Stripes } from "./stripes.ts";
 
 /**
- * One thread's view of what all storage managers over one L1 share besides it: words in memory, no messages.
+ * One thread's view of the state that all storage managers over one L1 share besides it: words in memory, no messages.
  * docs/STORAGE.md has the rules.
  */
 export class SharedKeys {
-  /** Whether other threads may take part. */
+  /** True if other threads may take part. */
   readonly isShared: boolean;
-  /** This thread's holder number in L1: no other thread ever has it. */
+  /** This thread's holder number in L1. No other thread ever has it. */
   readonly holder: number;
   readonly stripes: Stripes;
   readonly stale: StaleTable;
@@ -33,28 +33,29 @@ export class SharedKeys {
   }
 
   /**
-   * Notes that the thread that stores is to look; true if it has to be told, because nobody has since it looked last.
+   * Asks the storage thread to look for dirty objects. True if a wake must be sent, because none was since it last
+   * looked.
    */
   noteWake(): boolean {
     return Atomics.exchange(this.#words, HEAD.woken, 1) === 0;
   }
 
-  /** For the thread that stores: to be called before it looks. */
+  /** For the storage thread: must be called before it looks for dirty objects. */
   heardWake(): void {
     Atomics.store(this.#words, HEAD.woken, 0);
   }
 
-  /** True if writes wait for room: then the next one waits behind them. */
+  /** True if writes wait for room. The next one then waits behind them. */
   get isRoomAwaited(): boolean {
     return Atomics.load(this.#words, HEAD.roomWaiters) > 0;
   }
 
-  /** For the owner of the tiers. */
+  /** For the owner of the tiers: sets the number of writes that wait for room. */
   noteRoomWaiters(count: number): void {
     Atomics.store(this.#words, HEAD.roomWaiters, count);
   }
 
-  /** Whether a key that the ghost index does not know is certainly in no tier. */
+  /** True if a key that the removal history does not know is certainly in no tier. */
   get knowsAllKeys(): boolean {
     return Atomics.load(this.#words, HEAD.knowsAllKeys) === 1;
   }
@@ -64,21 +65,21 @@ export class SharedKeys {
   }
 
   /**
-   * Whether the key has certainly never been stored, nor been in a tier when the server started: then no level has it.
+   * True if the key has certainly never been stored, nor been in a tier when the server started. No level has it then.
    */
   isNew(key: ObjectKey): boolean {
     return this.knowsAllKeys && !this.ghosts.knows(key);
   }
 }
 
-/** For main: ends what a thread cleared that is gone. */
+/** For the main thread: ends the clear of a thread that is gone. */
 export function endClearing(memory: SharedKeysMemory, holder: number): void {
   Atomics.compareExchange(new Int32Array(memory.words), HEAD.clearing, holder, 0);
 }
 
 /**
- * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number; grows strictly over all threads, also
- * while a clock stands still or steps back.
+ * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number. They grow strictly over all threads,
+ * even while a clock is stopped or steps back.
  */
 export class VersionSource {
   readonly #words: BigInt64Array;

@@ -5,9 +5,9 @@ import { HEAD, type SharedKeysLayout, STALE } from "./memory.ts";
 const NONE = -1;
 
 /**
- * The keys of which tiers hold an outdated copy that could not be deleted, for all threads: a hash table of 64-bit
- * fingerprints with a bit for each tier. A row whose bits are gone stays as a stepping stone until no key is left. The
- * owner of the tiers alone changes marks, under the key's latch; so whoever reads one that changes looks again.
+ * Keys with outdated copies that could not be deleted, and the tiers that hold them, for all threads: a hash table of
+ * 64-bit fingerprints with a bit per tier. A row without bits stays as a tombstone until no key is left. Only the owner
+ * of the tiers changes marks, under the key's latch, so that a reader of a changing mark looks again.
  */
 export class StaleTable {
   readonly #words: Int32Array;
@@ -20,19 +20,19 @@ export class StaleTable {
     this.#seed = options.hashSeed;
   }
 
-  /** Whether some key is marked. */
+  /** True if any key is marked. */
   get hasAny(): boolean {
     return this.#load(HEAD.staleKeys) !== 0;
   }
 
-  /** Whether the tier's copy of the key is outdated. Costs one look while no key is marked. */
+  /** True if the tier's copy of the key is outdated. Costs one read while no key is marked. */
   has(key: ObjectKey, tier: number): boolean {
     if (!this.hasAny) return false;
     const row = this.#find(key);
     return row !== NONE && (this.#get(row, STALE.tiers) & bitOf(tier)) !== 0;
   }
 
-  /** Marks a copy as outdated; false beyond the limit: the whole tier is distrusted instead. */
+  /** Marks a copy as outdated. False beyond the limit; the whole tier is then distrusted instead. */
   add(key: ObjectKey, tier: number): boolean {
     const known = this.#find(key);
     if (known !== NONE) this.#setTiers(known, this.#get(known, STALE.tiers) | bitOf(tier));
@@ -44,7 +44,7 @@ export class StaleTable {
     return true;
   }
 
-  /** True if the copy was marked. */
+  /** Unmarks a copy. True if it was marked. */
   remove(key: ObjectKey, tier: number): boolean {
     if (!this.has(key, tier)) return false;
     const row = this.#find(key);
@@ -53,7 +53,7 @@ export class StaleTable {
     return true;
   }
 
-  /** Forgets all marks of a tier, and trusts it again. */
+  /** Removes all marks of a tier, and trusts it again. */
   clear(tier: number): void {
     Atomics.and(this.#words, HEAD.distrustedTiers, ~bitOf(tier));
     if (!this.hasAny) return;
@@ -63,12 +63,12 @@ export class StaleTable {
     this.#tidy();
   }
 
-  /** Whether more keys of the tier went stale than are remembered. */
+  /** True if more keys of the tier became stale than can be remembered. */
   isDistrusted(tier: number): boolean {
     return (this.#load(HEAD.distrustedTiers) & bitOf(tier)) !== 0;
   }
 
-  /** For a new owner, whose predecessor may have died in the middle of a change: counts the keys anew. */
+  /** Recounts the keys, for a new owner whose predecessor may have died during a change. */
   recount(): void {
     let keys = 0;
     for (let row = 0; row < this.#layout.staleRows; row++) if (this.#get(row, STALE.tiers) !== 0) keys++;
@@ -78,7 +78,7 @@ export class StaleTable {
   #insert(key: ObjectKey, tier: number): void {
     const [hash, check] = this.#fingerprint(key);
     let row = hash & (this.#layout.staleRows - 1);
-    // There are twice as many rows as keys: one without bits is always found.
+    // There are twice as many rows as keys, so that one without bits always exists.
     while (this.#get(row, STALE.tiers) !== 0) row = (row + 1) & (this.#layout.staleRows - 1);
     this.#set(row, STALE.hash, hash);
     this.#set(row, STALE.check, check);
@@ -98,7 +98,7 @@ export class StaleTable {
     return NONE;
   }
 
-  /** The second half is never 0: that is an empty row. */
+  /** The second half is never 0, which marks an empty row. */
   #fingerprint(key: ObjectKey): readonly [number, number] {
     return [keyHash(key, this.#seed) | 0, (keyHash(key, ~this.#seed) | 1) | 0];
   }

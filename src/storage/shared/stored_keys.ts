@@ -2,9 +2,9 @@ import type { Fingerprint } from "./fingerprint.ts";
 import { type SharedKeysLayout, STORED } from "./memory.ts";
 
 /**
- * The keys that were ever stored, or lost, since the server started, as a Bloom filter (Bloom 1970) whose bits of one
- * key share a cache line (Putze et al. 2007): it may take a key for one of them, never the other way round. Bits are
- * only ever set, each in one atomic step, by any thread.
+ * The keys that were ever stored, or lost, since the server started: a Bloom filter (Bloom 1970) in which the bits of a
+ * key share a cache line (Putze et al. 2007). It has false positives but no false negatives. Any thread may set bits,
+ * each in one atomic step; none is ever cleared.
  */
 export class StoredKeys {
   readonly #words: Int32Array;
@@ -23,7 +23,7 @@ export class StoredKeys {
     }
   }
 
-  /** False: certainly never. */
+  /** False: the key was certainly never added. */
   has(print: Fingerprint): boolean {
     for (let i = 0; i < STORED.bits; i++) {
       if ((Atomics.load(this.#words, this.#wordOf(print, i)) & bitOf(print, i)) === 0) return false;
@@ -31,7 +31,10 @@ export class StoredKeys {
     return true;
   }
 
-  /** A quarter of the block for each bit, and in it the word by two bits of the lower half, the bit by five. */
+  /**
+   * Each bit has a quarter of the block. There, two bits of the fingerprint's lower half choose the word, and five the
+   * bit.
+   */
   #wordOf({ high, low }: Fingerprint, i: number): number {
     const block = this.#layout.at.stored + (high & (this.#layout.storedBlocks - 1)) * STORED.words;
     return block + i * (STORED.words / STORED.bits) + ((low >>> (i * 8)) & 3);

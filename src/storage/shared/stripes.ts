@@ -3,9 +3,9 @@ import { keyHash } from "./fingerprint.ts";
 import { HEAD, type SharedKeysLayout, STRIPE } from "./memory.ts";
 
 /**
- * What readers in all threads see of the changes that the owner of the tiers makes: each key belongs to a stripe, which
- * says whether one of its keys is being changed, and has a sequence number that moves when such a change begins. A
- * write that is acknowledged from L1 needs not move it: until a change of the owner's has stored it, L1 itself tells.
+ * The owner's changes of the tiers, as readers in all threads see them. Each key belongs to a stripe, which says
+ * whether one of its keys is being changed. The stripe's sequence number increases when such a change begins. A write
+ * that is acknowledged from L1 need not increase it: L1 knows the object until the owner has stored it.
  */
 export class Stripes {
   readonly #words: Int32Array;
@@ -29,40 +29,42 @@ export class Stripes {
     return keyHash(key, this.#seed) & this.#mask;
   }
 
-  /** For a new owner: nothing is being changed, and whoever looked while its predecessor did looks again. */
+  /**
+   * For a new owner: no key is being changed, and readers that looked during a change of its predecessor look again.
+   */
   reset(): void {
     for (let stripe = 0; stripe <= this.#mask; stripe++) Atomics.store(this.#words, this.#word(stripe, STRIPE.busy), 0);
     Atomics.add(this.#words, HEAD.sequence, 1);
   }
 
-  /** A change of the stripe's keys begins. */
+  /** Begins a change of one of the stripe's keys. */
   begin(stripe: number): void {
     Atomics.store(this.#words, this.#word(stripe, STRIPE.busy), 1);
     Atomics.add(this.#words, this.#word(stripe, STRIPE.sequence), 1);
   }
 
-  /** It has ended. */
+  /** Ends the change. */
   end(stripe: number): void {
     Atomics.store(this.#words, this.#word(stripe, STRIPE.busy), 0);
   }
 
-  /** Whether one of the stripe's keys is being changed. */
+  /** True if one of the stripe's keys is being changed. */
   isBusy(stripe: number): boolean {
     return this.isClearing || Atomics.load(this.#words, this.#word(stripe, STRIPE.busy)) !== 0;
   }
 
-  /** Moves whenever a change of the stripe's keys begins. */
+  /** A number that changes whenever a change of one of the stripe's keys begins. */
   sequence(stripe: number): number {
     const all = Atomics.load(this.#words, HEAD.sequence);
     return (Atomics.load(this.#words, this.#word(stripe, STRIPE.sequence)) + all) | 0;
   }
 
-  /** Whether a thread clears: then nothing is acknowledged from L1. */
+  /** True if a thread is clearing. Nothing is acknowledged from L1 meanwhile. */
   get isClearing(): boolean {
     return Atomics.load(this.#words, HEAD.clearing) !== 0;
   }
 
-  /** Begins to clear; false if another thread does. */
+  /** Begins a clear; false if another thread is clearing. */
   tryClear(): boolean {
     if (Atomics.compareExchange(this.#words, HEAD.clearing, 0, this.#holder) !== 0) return false;
     Atomics.add(this.#words, HEAD.sequence, 1);
@@ -73,7 +75,7 @@ export class Stripes {
     Atomics.compareExchange(this.#words, HEAD.clearing, this.#holder, 0);
   }
 
-  /** Notes which tier the stripe's last load came from, for those who follow it. */
+  /** Notes the tier of the stripe's last load, for readers that follow it. */
   setLoadTier(stripe: number, tier: number): void {
     Atomics.store(this.#words, this.#word(stripe, STRIPE.loadTier), tier);
   }

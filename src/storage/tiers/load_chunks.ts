@@ -6,24 +6,24 @@ import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { discardLoad, publishRate, type TierReader } from "./tier_reader.ts";
 
-/** Which bytes of which object to load. */
+/** A range of an object's bytes to load. */
 export interface LoadRequest {
   readonly key: ObjectKey;
-  /** What was promised to the reader: bytes of any other version are refused. */
+  /** The metadata promised to the reader. Bytes of any other version are refused. */
   readonly meta: ObjectMeta;
   readonly start: number;
   /** Exclusive. */
   readonly end: number;
-  /** The tiers that may have it, in the order they are asked. */
+  /** Tiers that may have it, in the order in which they are asked. */
   readonly tiers: readonly TierReader[];
   /** A load of exactly these bytes that is already open in the first of the tiers. */
   readonly opened?: L2Load | undefined;
 }
 
 /**
- * The bytes [start, end) of one version of an object, in order. When a tier fails half-way, the next one that has the
- * same version goes on. Throws tier_failed when none can; ends only if all bytes came and, of a whole object, have the
- * checksum of its metadata: the last chunk may be used only after that.
+ * The bytes [start, end) of one version of an object, in order. If a tier fails half-way, the next one that has the
+ * same version continues. Throws tier_failed if none can. Ends only if all bytes came and, for a whole object, match
+ * the checksum of its metadata; the last chunk may be used only after that.
  */
 export async function* loadChunks(
   context: StorageContext,
@@ -74,13 +74,12 @@ class RunningCrc {
 interface Part {
   readonly load: L2Load;
   readonly sizeBytes: number;
-  /** The checksum of the parts before this one, which goes on with it; undefined for a range. */
+  /** The running checksum of the object, including the parts before this one; undefined for a range. */
   readonly crc: RunningCrc | undefined;
 }
 
 /**
- * One tier's part, published as one load. Throws if the tier gives more or fewer bytes than were asked for, or wrong
- * ones.
+ * One tier's part, published as one load. Throws if the tier gives more or fewer bytes than requested, or wrong ones.
  */
 async function* measured(
   context: StorageContext,

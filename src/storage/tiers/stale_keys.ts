@@ -3,8 +3,8 @@ import type { StaleTable } from "../shared/stale_table.ts";
 
 /**
  * The keys of which one tier holds an outdated copy that could not be deleted. They must not be read from there. All
- * threads share the marks; the owner of the tiers, who alone changes them, remembers the names of the keys, to delete
- * the copies with the next chance.
+ * threads share the marks. Only the owner of the tiers changes them; it also remembers the keys' names, to delete the
+ * copies at the next opportunity.
  */
 export class StaleKeys {
   readonly #table: StaleTable;
@@ -17,14 +17,14 @@ export class StaleKeys {
     this.#tier = tier;
   }
 
-  /** True once more keys went stale than are remembered. */
+  /** True once more keys became stale than can be remembered. */
   get distrusted(): boolean {
     return this.#table.isDistrusted(this.#tier);
   }
 
   add(key: ObjectKey): void {
     const id = keyId(key);
-    // Deleted first, so that it goes behind the others and `first` tries each in turn.
+    // Deleted first so that it goes behind the others: `first` then tries each in turn.
     this.#names.delete(id);
     if (this.#table.add(key, this.#tier)) this.#names.set(id, key);
   }
@@ -33,18 +33,18 @@ export class StaleKeys {
     return this.#table.has(key, this.#tier);
   }
 
-  /** There may be such a key: one that an earlier owner marked is remembered by its name. */
+  /** Remembers the name of a key if an earlier owner has marked it. */
   met(key: ObjectKey): void {
     if (this.has(key)) this.#names.set(keyId(key), key);
   }
 
-  /** True if the key was stale. */
+  /** Unmarks a key. True if it was stale. */
   remove(key: ObjectKey): boolean {
     if (this.#names.size > 0) this.#names.delete(keyId(key));
     return this.#table.remove(key, this.#tier);
   }
 
-  /** Any of them whose name is known, for repair. */
+  /** Any stale key whose name is known, for repair. */
   first(): ObjectKey | undefined {
     for (const [id, key] of this.#names) {
       if (this.has(key)) return key;
@@ -54,8 +54,8 @@ export class StaleKeys {
   }
 
   /**
-   * Forgets all, or of one tenant's those whose names are known here: the others' marks do no harm where there is no
-   * copy any more.
+   * Forgets all keys, or those of one tenant whose names are known here. The others' marks do no harm once there is no
+   * copy.
    */
   clear(tenant?: string): void {
     if (tenant === undefined) {

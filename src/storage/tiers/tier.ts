@@ -4,30 +4,30 @@ import type { ObjectMeta } from "../../core/object.ts";
 import type { L2Adapter, StoreSource, WholeObject } from "../../l2/adapter.ts";
 import { publishRate, TierReader, type TierReaderOptions } from "./tier_reader.ts";
 
-/** What a Tier needs besides its adapter. */
+/** Options of a Tier. */
 export interface TierOptions extends TierReaderOptions {
   /** Throws shutting_down if this thread was declared dead although it still runs. */
   readonly assertAlive: () => void;
 }
 
-/** How a store in one tier ended. */
+/** The result of a store in one tier. */
 export interface StoreResult {
   readonly tier: Tier;
   /** undefined: stored. */
   readonly error: Error | undefined;
-  /** Of one that failed: it did so in its last step, so that nobody knows what the tier holds now. */
+  /** True if the store failed in its last step, so that it is unknown what the tier holds now. */
   readonly isInDoubt: boolean;
 }
 
-/** A clear that goes on. */
+/** A clear in progress. */
 export interface TierClearing {
-  /** Resolves as soon as nothing that was there is visible any more: other calls may go on. */
+  /** Resolves as soon as no removed object is visible any more. Other calls may then go on. */
   readonly invisible: Promise<void>;
   /** Resolves with the number of objects once they are gone for good. */
   readonly gone: Promise<number>;
 }
 
-/** One tier as the thread that owns it uses it. */
+/** One tier, as the thread that owns it uses it. */
 export class Tier extends TierReader {
   readonly #adapter: L2Adapter;
   readonly #assertAlive: () => void;
@@ -39,8 +39,8 @@ export class Tier extends TierReader {
   }
 
   /**
-   * Stores or replaces; never rejects. What the source threw is the error, else tier_failed or no_room; then the tier
-   * holds what it held, unless that is in doubt. Nobody may read here before `settle`.
+   * Stores or replaces; never rejects. The error is what the source threw, otherwise tier_failed or no_room. The tier
+   * then holds what it held before, unless that is in doubt. The copy must not be read before `settle`.
    */
   async store(key: ObjectKey, source: StoreSource): Promise<StoreResult> {
     const watch = new StoreWatch(this.#assertAlive);
@@ -48,7 +48,7 @@ export class Tier extends TierReader {
     return await this.#measureStore(key, { bytes: source.sizeBytes ?? 0, watch, store });
   }
 
-  /** The same for an object that lies whole in memory; in fewer steps where the tier can. */
+  /** Like `store`, for an object that is in memory as a whole; in fewer steps if the tier supports that. */
   async storeObject(key: ObjectKey, object: WholeObject, source: () => StoreSource): Promise<StoreResult> {
     const { sizeBytes } = object.meta;
     if (this.#adapter.storeWhole === undefined || sizeBytes > this.groupLimitBytes) {
@@ -62,7 +62,7 @@ export class Tier extends TierReader {
     return await this.#measureStore(key, { bytes: sizeBytes, watch, store });
   }
 
-  /** For the owner: what a store has made of the copy here, be it that none may be read. */
+  /** Updates the stale mark of the copy after a store. A copy in doubt must not be read. */
   settle(key: ObjectKey, { error, isInDoubt }: StoreResult): void {
     if (error === undefined) this.stale.remove(key);
     else if (isInDoubt) this.stale.add(key);
@@ -108,14 +108,14 @@ export class Tier extends TierReader {
   }
 
   /**
-   * Sees to it that the copy here, which another one has replaced elsewhere, is never read again: deletes it, or
-   * remembers it as stale. Never throws.
+   * Ensures that the copy here, which was replaced elsewhere, is never read again: deletes it, or marks it as stale.
+   * Never throws.
    */
   async forget(key: ObjectKey): Promise<void> {
     await this.#delete(key).catch(() => this.stale.add(key));
   }
 
-  /** Like `forget`, of a copy whose write has failed in the end: what it had replaced here is lost. */
+  /** Like `forget`, for the copy of a write that failed in the end: what it replaced here is lost. */
   async withdraw(key: ObjectKey): Promise<void> {
     await this.forget(key);
     this.lost(key, "write_failed");
@@ -146,12 +146,12 @@ export class Tier extends TierReader {
     return this.#adapter.groupLimitBytes ?? 0;
   }
 
-  /** The keys of all that is here; undefined if others may store there. */
+  /** The keys of all objects here; undefined if others may store here. */
   keys(): AsyncIterable<readonly ObjectKey[]> | undefined {
     return this.#adapter.keys?.();
   }
 
-  /** Removes every object, or one tenant's. To be called while no key changes. Throws tier_failed, by both promises. */
+  /** Removes every object, or one tenant's. Call it while no key changes. Throws tier_failed, through both promises. */
   clear(tenant: string | undefined): TierClearing {
     const { promise: invisible, resolve, reject } = Promise.withResolvers<void>();
     const onInvisible = (): void => {
@@ -178,11 +178,11 @@ export class Tier extends TierReader {
   }
 }
 
-/** Notes what becomes of the source of a store. */
+/** Tracks the source of a store. */
 export class StoreWatch {
-  /** What the source threw, so that it is not taken for a broken tier. */
+  /** The source's error, so that it is not mistaken for a broken tier. */
   broken: { readonly cause: unknown } | undefined;
-  /** From here on the object may be visible. */
+  /** True once the object may be visible. */
   isCommitting = false;
   readonly #beforeCommit: () => void;
 

@@ -9,18 +9,18 @@ import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { LookupListener } from "../storage.ts";
 import { StaleKeys } from "./stale_keys.ts";
 
-/** What a TierReader needs besides its adapter. */
+/** Options of a TierReader. */
 export interface TierReaderOptions {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly shared: SharedKeys;
-  /** Its place in the order of tiers, the same in all threads. */
+  /** Its index in the order of tiers, the same in all threads. */
   readonly index: number;
 }
 
 /**
- * One tier as every thread reads it: calls are measured and published, outdated copies are never read, every failure is
- * a VitrineError.
+ * One tier, as every thread reads it. Calls are measured and published, outdated copies are never read, and every
+ * failure is a VitrineError.
  */
 export class TierReader {
   readonly name: string;
@@ -28,9 +28,9 @@ export class TierReader {
   protected readonly publish: Publish<EventMap>;
   protected readonly clock: Clock;
   readonly #shared: SharedKeys;
-  /** The keys whose copy here is known to be outdated; the owner of the tiers alone changes them. */
+  /** Keys whose copy here is known to be outdated. Only the owner of the tiers changes them. */
   readonly stale: StaleKeys;
-  /** Its place in the order of tiers. */
+  /** Its index in the order of tiers. */
   readonly index: number;
 
   constructor(adapter: L2Reader, options: TierReaderOptions) {
@@ -52,7 +52,7 @@ export class TierReader {
   }
 
   /**
-   * Opens a load of the whole object; counts as a lookup, as a load only once it is read (loadChunks). Throws
+   * Opens a load of the whole object. Counts as a lookup, and as a load only once it is read (loadChunks). Throws
    * tier_failed.
    */
   open(key: ObjectKey, listener?: LookupListener): Promise<L2Load | undefined> {
@@ -65,7 +65,7 @@ export class TierReader {
   }
 
   /**
-   * Opens a load of the bytes [start, end) of an object that a lookup has found; counts as a load once it is read
+   * Opens a load of the bytes [start, end) of an object that a lookup found. Counts as a load once it is read
    * (loadChunks), or if it fails. Throws tier_failed.
    */
   async openRange(
@@ -91,12 +91,12 @@ export class TierReader {
     }
   }
 
-  /** Why the tier cannot be used for now, or undefined. */
+  /** The reason why the tier cannot be used at present; undefined if it can. */
   get trouble(): string | undefined {
     return this.#adapter.trouble;
   }
 
-  /** A page of what is here, outdated copies included. Throws tier_failed. */
+  /** A page of the tier's objects, outdated copies included. Throws tier_failed. */
   async list(query: ListQuery): Promise<ListPage> {
     try {
       return await this.#adapter.list(query);
@@ -153,14 +153,14 @@ export class TierReader {
     }
   }
 
-  /** Whether the time of an object is up that the adapter still gives. */
+  /** True if the adapter gave an object that has expired. Records its loss. */
   #isOver(key: ObjectKey, meta: ObjectMeta): boolean {
     const isOver = isExpired(meta, this.clock.nowMs());
     if (isOver) this.lost(key, "expired");
     return isOver;
   }
 
-  /** Remembers why the copy here is gone. */
+  /** Adds the loss of the copy here to the removal history. */
   protected lost(key: ObjectKey, reason: LossReason): void {
     this.#shared.ghosts.lost(key, { tier: this.index + 1, reason, atMs: this.clock.monotonicMs() });
   }
@@ -182,7 +182,7 @@ export class TierReader {
   }
 }
 
-/** What the first tier that has the object said. */
+/** The answer of the first tier that has the object. */
 export interface TierAnswer<T> {
   readonly answer: T;
   readonly tier: TierReader;
@@ -209,16 +209,16 @@ export async function askTiers<T>(
   throw new VitrineError("tier_failed", "look up object: a tier failed and no other has it", failure);
 }
 
-/** Frees what a load holds whose bytes nobody will read. Never throws. */
+/** Frees the resources of a load whose bytes are not read. Never throws. */
 export async function discardLoad(load: L2Load): Promise<void> {
   try {
     await load.chunks[Symbol.asyncIterator]().return?.();
   } catch {
-    // A tier that cannot even let go has nothing left that a reader could use.
+    // The load is of no use any more, so a failure to close it does not matter.
   }
 }
 
-/** States how fast an object went to a tier or came from it, if it had bytes and took some time. */
+/** Publishes the rate at which an object went to a tier or came from it, if it had bytes and took some time. */
 export function publishRate(
   publish: Publish<EventMap>,
   { tier, direction, bytes, seconds }: {

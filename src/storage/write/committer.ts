@@ -9,13 +9,13 @@ import type { Watch } from "../key_latch.ts";
 import type { PutResult } from "../storage.ts";
 import type { StagedSink } from "./staged_sink.ts";
 
-/** What the tiers hold of a key, and whether that may have changed since. */
+/** The tiers' object of a key, and a watch that says whether it may have changed since. */
 interface Looked {
   readonly watch: Watch;
   readonly inTiers: ObjectMeta | undefined;
 }
 
-/** Makes a verified write the current object of its key, in one step as readers see it. */
+/** Makes a verified write the current object of its key, in one step for readers. */
 export class Committer {
   readonly #context: StorageContext;
   readonly #changes: TierChanges;
@@ -30,7 +30,10 @@ export class Committer {
     this.#limits = options.storeQueue;
   }
 
-  /** Admits to L1; the tiers get it in the background. Waits while there is no room for more that is not stored. */
+  /**
+   * Write-back: admits to L1, and the tiers get the object in the background. Waits while there is no room for another
+   * dirty object.
+   */
   async behind(write: VerifiedWrite, staged: StagedSink): Promise<PutResult> {
     const { tiers, latch, shared } = this.#context;
     const { key, object, precondition } = write;
@@ -59,19 +62,19 @@ export class Committer {
     }
   }
 
-  /** Has the staged bytes stored in all tiers, and then admitted to L1. */
+  /** Write-through: has the staged bytes stored in all tiers, and then admitted to L1. */
   through(write: VerifiedWrite, staged: StagedSink): Promise<PutResult> {
     return this.#changes.put({ ...write, lease: staged.lease });
   }
 
-  /** An upload that goes past L1, to the tiers. */
+  /** An upload that goes past L1 to the tiers. */
   stream(request: StreamRequest): TierStream {
     return this.#changes.stream(request);
   }
 
   /**
-   * Precondition and admission, in one section of L1's lock; needs no latch, so that a hot key does not wait for its
-   * own store. undefined: it is not known what the key has now, or somebody clears.
+   * Checks the precondition and admits, in one critical section of L1. Takes no latch, so that a hot key does not wait
+   * for its own store. undefined: the key's current object is unknown, or a thread is clearing.
    */
   #admit(write: VerifiedWrite, staged: StagedSink, looked: Looked | undefined): PutResult | "full" | undefined {
     const { l1, tiers, shared } = this.#context;

@@ -7,20 +7,22 @@ import type { MaybePromise, PutRequest, PutResult, Upload } from "../storage.ts"
 import type { Committer } from "./committer.ts";
 import { StagedSink } from "./staged_sink.ts";
 
-/** What a PendingUpload is made of. */
+/** Options of a PendingUpload. */
 export interface PendingUploadOptions {
   readonly request: PutRequest;
-  /** Where the body goes: into L1, or (no room there, or too large) straight to the tiers. */
+  /** The destination of the body: L1, or the tiers if L1 has no room or the object is too large. */
   readonly sink: StagedSink | TierStream;
-  /** Acknowledge only when all tiers have it. */
+  /** True: acknowledge only once all tiers have it. */
   readonly through: boolean;
   readonly maxObjectBytes: number;
   readonly committer: Committer;
-  /** Called once, when the upload has ended either way. */
+  /** Called once, when the upload has ended, successfully or not. */
   readonly onEnd: () => void;
 }
 
-/** An upload on its way: counts, checks and hashes the bytes, and moves from L1 to the tiers when it outgrows L1. */
+/**
+ * An upload in progress. It counts, checks and hashes the bytes, and moves from L1 to the tiers when it outgrows L1.
+ */
 export class PendingUpload implements Upload {
   readonly #context: StorageContext;
   readonly #options: PendingUploadOptions;
@@ -51,7 +53,7 @@ export class PendingUpload implements Upload {
     if (this.#state !== "open") throw new VitrineError("client_gone", "finish upload: it has ended");
     this.#state = "finishing";
     try {
-      // A body without bytes has no place in L1 yet.
+      // An empty body has no memory in L1 yet.
       if (this.#staged?.isOpen === false) await this.#take(new Uint8Array(0));
       const result = await this.#commit();
       this.#end("stored");
@@ -84,7 +86,7 @@ export class PendingUpload implements Upload {
     return taken === "taken" ? undefined : this.#spill(this.#staged, { chunk, refusal: taken });
   }
 
-  /** Hands what was staged to the tiers, then gives the staging back. */
+  /** Hands the staged bytes to the tiers, then frees the staging. */
   async #spill(
     staged: StagedSink,
     next: { readonly chunk: Uint8Array; readonly refusal: "no_room" | "too_large" },

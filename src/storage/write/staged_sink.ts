@@ -3,20 +3,19 @@ import { leaseLost } from "../changes/admission.ts";
 import { copyInto, memoryChunks } from "../memory_chunks.ts";
 import type { LeaseKeeper } from "../lease_keeper.ts";
 
-/** What a StagedSink is made of. */
+/** Options of a StagedSink. */
 export interface StagedSinkOptions {
   readonly l1: L1;
   readonly keeper: LeaseKeeper;
   readonly object: Pick<WriteRequest, "key" | "contentType" | "sha256" | "headers">;
-  /** Unlike that of any other upload. */
+  /** Unique among all uploads. */
   readonly tag: string;
   /** undefined: not announced. */
   readonly sizeBytes: number | undefined;
 }
 
 /**
- * Takes an upload into memory staged in L1, which grows with the bytes that come: those that are only announced push
- * nobody out.
+ * Takes an upload into memory staged in L1, which grows as bytes arrive. Bytes that are only announced evict nothing.
  */
 export class StagedSink {
   readonly #options: StagedSinkOptions;
@@ -29,7 +28,7 @@ export class StagedSink {
     this.#options = options;
   }
 
-  /** Whether it has its place in L1: from the first `append` on. */
+  /** True once it has memory in L1, from the first `append` on. */
   get isOpen(): boolean {
     return this.#lease !== undefined;
   }
@@ -45,8 +44,8 @@ export class StagedSink {
   }
 
   /**
-   * Copies the chunk in, growing the staging if need be; refused, nothing of the chunk was taken. Throws no_room if the
-   * lease has run out.
+   * Copies the chunk in, growing the staging if necessary. If it is refused, nothing of the chunk was taken. Throws
+   * no_room if the lease has expired.
    */
   append(chunk: Uint8Array): "taken" | "no_room" | "too_large" {
     const sizeBytes = this.#sizeBytes + chunk.length;
@@ -57,7 +56,7 @@ export class StagedSink {
     return "taken";
   }
 
-  /** What was taken, in order; each chunk is valid until the next is asked for. */
+  /** The bytes taken so far, in order. Each chunk is valid until the next is requested. */
   *chunks(): Generator<Uint8Array, void, void> {
     if (this.#lease === undefined) return;
     for (const chunk of memoryChunks(this.#extents, 0, this.#sizeBytes)) {
@@ -67,7 +66,7 @@ export class StagedSink {
     this.#renew(this.#lease);
   }
 
-  /** Gives the memory back, unless it was admitted. Idempotent. */
+  /** Frees the memory, unless it was admitted. Idempotent. */
   release(): void {
     if (this.#lease === undefined) return;
     this.#options.keeper.drop(this.#lease);
@@ -85,7 +84,7 @@ export class StagedSink {
   }
 
   #grow(lease: Lease, sizeBytes: number): "no_room" | "too_large" | undefined {
-    // In the same turn as the copy: memory of a lease that has run out may belong to somebody else.
+    // In the same synchronous step as the copy: memory of an expired lease may belong to another object.
     this.#renew(lease);
     if (sizeBytes <= this.#capacityBytes) return undefined;
     const extents = this.#options.l1.extend(lease, sizeBytes, this.#spareBytes(sizeBytes));
@@ -95,7 +94,7 @@ export class StagedSink {
     return undefined;
   }
 
-  /** As much again as has come, so that a large upload grows in few steps. */
+  /** As many bytes again as have arrived, so that a large upload grows in few steps. */
   #spareBytes(sizeBytes: number): number {
     const end = this.#options.sizeBytes ?? this.#options.l1.admissionLimitBytes;
     return Math.max(0, Math.min(sizeBytes, end - sizeBytes));

@@ -9,17 +9,17 @@ import type { Committer } from "./committer.ts";
 import { PendingUpload } from "./pending_upload.ts";
 import { StagedSink } from "./staged_sink.ts";
 
-/** What a WriteController needs. */
+/** Options of a WriteController. */
 export interface WriteControllerOptions {
   readonly committer: Committer;
-  /** The server's setting: acknowledge from L1 (back) or when all tiers have it (through). */
+  /** The server's setting: acknowledge from L1 (back), or once all tiers have it (through). */
   readonly write: "back" | "through";
   readonly maxObjectBytes: number;
-  /** Metadata of an object that was not in L1 a moment ago; the answer for early preconditions. Throws tier_failed. */
+  /** Metadata of an object that was not in L1 a moment ago, for early checks of preconditions. Throws tier_failed. */
   readonly find: (key: ObjectKey) => Promise<ObjectMeta | undefined>;
 }
 
-/** Gives uploads their room, or refuses them before their body is read. */
+/** Reserves room for uploads, or refuses them before their body is read. */
 export class WriteController {
   readonly #context: StorageContext;
   readonly #options: WriteControllerOptions;
@@ -63,7 +63,7 @@ export class WriteController {
     throw error;
   }
 
-  /** Early refusal; what counts is decided again when the upload is committed. */
+  /** Refuses early. The precondition is checked again when the upload is committed. */
   #check({ key, precondition }: PutRequest): Promise<void> | undefined {
     if (precondition === undefined) return undefined;
     const resident = this.#context.l1.peek(key);
@@ -87,7 +87,7 @@ export class WriteController {
     return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
   }
 
-  /** A way into L1, which takes its room as bytes come; undefined if the upload has to go past it. */
+  /** A sink into L1, which takes memory as bytes arrive; undefined if the upload has to go past L1. */
   #stage({ key, sizeBytes, contentType, sha256, headers }: PutRequest): StagedSink | undefined {
     const { l1, keeper, tiers, publish, shared } = this.#context;
     const bytes = sizeBytes ?? 0;
@@ -98,8 +98,8 @@ export class WriteController {
       });
     }
     if (l1.mayStage(bytes)) {
-      // A tag of its own for each upload, in whatever thread: PUTs of one key stage side by side, and the last to
-      // finish wins.
+      // Each upload has its own tag, whatever its thread: PUTs of one key stage in parallel, and the last to finish
+      // wins.
       this.#tags += 1;
       const tag = `put:${shared.holder}:${this.#tags}`;
       return new StagedSink({ l1, keeper, object: { key, contentType, sha256, headers }, tag, sizeBytes });
