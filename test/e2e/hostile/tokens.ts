@@ -63,7 +63,7 @@ export const tokens: HostileCase = {
 
     const changed = readFileSync(file, "utf8").split("\n").filter((line) => !line.includes('"ci"')).join("\n");
     replace(file, `${changed}\n{"id":"broken","secret":"${secret}"`);
-    await until(async () => await Promise.resolve(server.output), (text) => text.includes("cannot be used"), {
+    await until(async () => await Promise.resolve(server.output), (text) => text.includes("the token file is invalid"), {
       timeoutMs,
     });
     checks.equal("still let in", { actual: (await ask("/v1/objects/k", bearer(secret))).status, expected: 200 });
@@ -76,7 +76,7 @@ export const tokens: HostileCase = {
     const last = await until(gone, isOut, { timeoutMs });
     checks.that("a token that is gone opens nothing in any worker", isOut(last), () => String(last));
     checks.equal("the broken file, in the log", {
-      actual: server.output.split("\n").filter((line) => line.includes("cannot be used")).length,
+      actual: server.output.split("\n").filter((line) => line.includes("the token file is invalid")).length,
       expected: 1,
     });
 
