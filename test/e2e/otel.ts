@@ -71,7 +71,8 @@ await runSuite("otel", options, async (run) => {
   await compareWays("fresh", prometheus, checks);
   checks.equal("fresh: samples that are no number", { actual: await notNumbers(prometheus), expected: [] });
   tell("fresh server compared");
-  await sendLoad(client, new Random(options.seed), { requests: options.number("requests"), keys: 1500 });
+  const resets = await sendLoad(client, new Random(options.seed), { requests: options.number("requests"), keys: 1500 });
+  checks.that("at most one connection was reset", resets <= 1, () => `${resets}`);
   await turnOver(client, 1500);
   await untilStored(client, 30_000);
   tell("load sent");

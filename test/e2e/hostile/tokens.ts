@@ -63,9 +63,13 @@ export const tokens: HostileCase = {
 
     const changed = readFileSync(file, "utf8").split("\n").filter((line) => !line.includes('"ci"')).join("\n");
     replace(file, `${changed}\n{"id":"broken","secret":"${secret}"`);
-    await until(async () => await Promise.resolve(server.output), (text) => text.includes("the token file is invalid"), {
-      timeoutMs,
-    });
+    await until(
+      async () => await Promise.resolve(server.output),
+      (text) => text.includes("the token file is invalid"),
+      {
+        timeoutMs,
+      },
+    );
     checks.equal("still let in", { actual: (await ask("/v1/objects/k", bearer(secret))).status, expected: 200 });
     replace(file, changed);
     const gone = async () => {
