@@ -320,6 +320,32 @@ test("a streamed PUT whose manager dies before its last byte makes nothing visib
   expect(await getText(a.storage, "a")).toBe(undefined);
 });
 
+test("a streamed PUT keeps its order when its second half comes while the first is not stored yet", async () => {
+  const { a, b, owner } = twoManagers();
+  const body = pattern(900_000);
+  const gate = gateAt(owner, "chunk");
+  const writing = put(b.storage, "a", { body, durability: "l2" });
+  await gate.reached;
+  for (let turn = 0; turn < 10; turn += 1) await a.time.after(1);
+  gate.open();
+  expect((await writing).meta.sizeBytes).toBe(body.length);
+  expect(a.tier(0).objects.get("\0a")?.bytes).toEqual(body);
+});
+
+test("a streamed PUT that its manager has timed out makes nothing visible", async () => {
+  const { a, b, owner } = twoManagers({ timeoutMs: 1000 });
+  await put(a.storage, "a", { body: "old", durability: "l2" });
+  const gate = gateAt(owner, "meta");
+  const streaming = codeOf(put(b.storage, "a", { body: pattern(5000), durability: "l2" }));
+  await gate.reached;
+  a.time.advance(1250);
+  expect(await streaming).toBe("tier_failed");
+  gate.open();
+  while (owner.named("l2.store.completed").length < 2) await a.time.after(1);
+  expect(owner.named("l2.store.completed").map(({ outcome }) => outcome)).toEqual(["ok", "aborted"]);
+  expect(tierText(a.tier(0), "a")).toBe("old");
+});
+
 test("a streamed PUT makes nothing visible when the owner that stored it has died", async () => {
   const { a, b, owner, nextOwner } = twoManagers();
   await put(a.storage, "a", { body: "old", durability: "l2" });

@@ -59,7 +59,7 @@ export class MapAdapter implements L2Adapter {
     const bytes: number[] = [];
     for await (const chunk of source.chunks) {
       await this.gate("chunk", key.key);
-      bytes.push(...chunk);
+      for (const byte of chunk) bytes.push(byte);
     }
     const meta = source.meta();
     if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
