@@ -12,6 +12,7 @@ export type ErrorCode =
   | "too_large"
   | "metadata_too_large"
   | "no_room"
+  | "loop_detected"
   | "tier_failed"
   | "client_gone"
   | "unauthorized"
@@ -21,6 +22,12 @@ export type ErrorCode =
   | "misdirected"
   | "too_many_listeners"
   | "busy"
+  | "keys_unavailable"
+  | "overloaded"
+  | "too_many_requests"
+  | "rate_limited"
+  | "too_many_bytes"
+  | "too_slow"
   | "shutting_down";
 
 /** A failure or refusal with a stable code. The form of its message: the action, a colon, the value. */
