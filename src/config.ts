@@ -1,8 +1,7 @@
 import { isIP, isIPv6 } from "node:net";
-import { ConfigError } from "./config/config_error.ts";
-import { redactUrl } from "./config/redact_url.ts";
-import { readSettings, type SettingSources } from "./config/setting_sources.ts";
+import { ConfigError, readSettings, type SettingSources } from "./config/setting_sources.ts";
 import { badValue, helpText, parseSettings, settingNames, type Settings } from "./config/settings.ts";
+import { redactUrl } from "./config/value_format.ts";
 import { causeText } from "./core/errors.ts";
 
 const mib = 1024 ** 2;
@@ -16,7 +15,9 @@ export interface ConfigSources extends SettingSources {
   readonly checkTiers?: (urls: readonly string[], workers: number) => void;
 }
 
-/** Every setting with its effective value. `l2` and `tokens` may hold secrets: use publicConfig to show them. */
+/**
+ * Every setting with its effective value. `l2`, `tokens` and `s3Key` may hold secrets: use publicConfig to show them.
+ */
 export type Config = Readonly<ReturnType<typeof resolve>>;
 
 function clamp(value: number, min: number, max: number): number {
@@ -36,9 +37,13 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     l1ReadLease,
     l1WriteLease,
     l2Timeout,
+    scrubRate,
     maxObject,
+    maxUpload,
+    transferTimeout,
     storeQueueAge,
     idleTimeout,
+    sizedBodyMemory,
     shutdownTimeout,
     requestLog,
     eventQueue,
@@ -46,7 +51,8 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
   } = settings;
   const quarterMib = Math.floor(memoryLimitBytes / 4 / mib);
   const l1SizeBytes = orElse(l1Size, mib * clamp(quarterMib, 1, 4096));
-  const hasTokens = settings.tokensFile.path !== undefined || settings.tokens.secret !== undefined;
+  const hasTokens = settings.tokensFile.path !== undefined || settings.tokens.secret !== undefined ||
+    settings.jwksUrl.url !== undefined;
   return {
     ...unchanged,
     workers: orElse(settings.workers, Math.min(64, cpuCount)),
@@ -58,20 +64,39 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     l1WriteLeaseMs: l1WriteLease,
     /** 0: calls to a tier never time out. */
     l2TimeoutMs: l2Timeout,
+    /** 0: nothing is scrubbed. */
+    scrubBytesPerSecond: scrubRate,
     maxObjectBytes: maxObject,
+    /** 0: no limit. */
+    maxUploadBytes: maxUpload,
+    /** 0: no body is too slow. */
+    transferTimeoutMs: transferTimeout,
     storeQueueBytes: orElse(settings.storeQueueBytes, Math.floor(l1SizeBytes / 4)),
     storeQueueAgeMs: storeQueueAge,
     idleTimeoutMs: idleTimeout,
+    sizedBodyBytes: sizedBodyMemory,
     shutdownTimeoutMs: shutdownTimeout,
     /**
      * Names allowed in Host besides localhost and addresses; `*.` before a name allows every name below it, `*` any
      * name. With tokens the default is `*`, because a page that rebinds its own name to this server has no token.
      */
-    allowedHosts: hasTokens && settings.allowedHosts.length === 0 ? ["*"] : [settings.host, ...settings.allowedHosts],
+    allowedHosts: hasTokens && settings.allowedHosts.length === 0 ? ["*"] : [
+      settings.host,
+      ...settings.allowedHosts,
+      ...settings.s3Hosts.flatMap(({ name, bucket }) => bucket === undefined ? [name, `*.${name}`] : [name]),
+    ],
     /** At most one of tokensFile and tokens is set. */
     tokensFile: settings.tokensFile.path,
     tokens: settings.tokens.secret,
-    /** True if either is set: every client then needs a token. */
+    /** Both or none of tlsCert and tlsKey are set. */
+    tlsCert: settings.tlsCert.path,
+    tlsKey: settings.tlsKey.path,
+    s3Key: settings.s3Key.secret,
+    jwksUrl: settings.jwksUrl.url,
+    jwtIssuer: settings.jwtIssuer.text,
+    jwtAudience: settings.jwtAudience.text,
+    jwtTenantClaim: settings.jwtTenantClaim.text,
+    /** True if any source of tokens is set: every client then needs a token. */
     hasTokens,
     tenantLabels: hasTokens && settings.metricsAccess === "open" ? 0 : settings.tenantLabels,
     requestLogPath: requestLog.path,
@@ -95,8 +120,19 @@ function checkTogether(config: Config): Config {
   if (config.write === "through" && config.l2.length === 0) {
     throw new ConfigError("write through needs a tier: l2 is none");
   }
+  if (config.maxUploadBytes !== 0 && config.maxUploadBytes < config.maxObjectBytes) {
+    throw new ConfigError(`maxUpload is below maxObject: ${config.maxUploadBytes}, ${config.maxObjectBytes}`);
+  }
   if (config.tokensFile !== undefined && config.tokens !== undefined) {
     throw new ConfigError("tokensFile and tokens are both set: use one of them");
+  }
+  if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
+    throw new ConfigError("one of tlsCert and tlsKey is set without the other");
+  }
+  if (config.jwksUrl !== undefined && (config.jwtIssuer === undefined || config.jwtAudience === undefined)) {
+    throw new ConfigError(
+      "jwksUrl is set without jwtIssuer and jwtAudience: tokens for other services would be accepted",
+    );
   }
   if (!config.hasTokens && !config.insecureOpen && isExposed(config)) {
     throw new ConfigError(
@@ -126,7 +162,8 @@ export function loadConfig(sources: ConfigSources): { readonly config: Config } 
 /** The settings with passwords and other secrets masked. */
 export function publicConfig(config: Config): Config {
   const tokens = config.tokens === undefined ? undefined : "***";
-  return { ...config, l2: config.l2.map(redactUrl), tokens };
+  const s3Key = config.s3Key === undefined ? undefined : "***";
+  return { ...config, l2: config.l2.map(redactUrl), tokens, s3Key };
 }
 
 /** True unless the host is the loopback, judged by its name or address alone. */

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { accessText, type Config, type ConfigSources, isExposed, loadConfig, publicConfig } from "../src/config.ts";
-import { ConfigError } from "../src/config/config_error.ts";
+import { ConfigError } from "../src/config/setting_sources.ts";
 import { settingDocs } from "../src/config/settings.ts";
 
 const gib = 1024 ** 3;
@@ -54,6 +54,7 @@ test("loadConfig gives the defaults when nothing is set", () => {
     l1WriteLeaseMs: 600_000,
     l2: ["file://./.vitrine"],
     l2TimeoutMs: 30_000,
+    scrubBytesPerSecond: 4 * 1024 ** 2,
     write: "back",
     maxObjectBytes: 64 * gib,
     storeQueueEntries: 1024,
@@ -61,6 +62,7 @@ test("loadConfig gives the defaults when nothing is set", () => {
     storeQueueAgeMs: 60_000,
     storeConcurrency: 32,
     idleTimeoutMs: 60_000,
+    sizedBodyBytes: 32 * 1024 ** 2,
     shutdownTimeoutMs: 30_000,
     observability: true,
     tenantLabels: 20,
@@ -70,9 +72,28 @@ test("loadConfig gives the defaults when nothing is set", () => {
     allowedHosts: ["127.0.0.1"],
     tokensFile: undefined,
     tokens: undefined,
+    tlsCert: undefined,
+    tlsKey: undefined,
+    s3Key: undefined,
+    s3Hosts: [],
+    s3Md5: true,
+    jwksUrl: undefined,
+    jwtIssuer: undefined,
+    jwtAudience: undefined,
+    jwtTenantClaim: "tenant",
+    jwtScopeClaim: "scope",
+    jwtScopes: [],
     hasTokens: false,
     insecureOpen: false,
     metricsAccess: "token",
+    trustedProxies: [],
+    proxyHeader: "x-forwarded-for",
+    maxRequests: 10_000,
+    maxTenantRequests: 0,
+    tenantRate: 0,
+    maxUploadBytes: 0,
+    transferTimeoutMs: 120_000,
+    maxEventStreams: 16,
     corsOrigins: [],
   });
 });
@@ -372,4 +393,22 @@ test("isExposed is true, and accessText warns without tokens, when other machine
 
 test("accessText says that the server is open when it listens on loopback without tokens", () => {
   expect(accessText({ host: "::1", hasTokens: false })).toContain(" access=open (no tokens");
+});
+
+test("loadConfig refuses halves of what belongs together", () => {
+  const jwks = ["--jwks-url", "https://a.example/keys"];
+  expect(refusal({ args: ["--tls-cert", "c"] })).toBe("one of tlsCert and tlsKey is set without the other");
+  expect(refusal({ args: ["--tls-key", "k"] })).toBe("one of tlsCert and tlsKey is set without the other");
+  for (const half of [[], ["--jwt-issuer", "i"], ["--jwt-audience", "a"]]) {
+    expect(refusal({ args: [...jwks, ...half] })).toContain("jwksUrl is set without jwtIssuer and jwtAudience");
+  }
+  const config = configFrom({ args: [...jwks, "--jwt-issuer", "i", "--jwt-audience", "a", "--host", "0.0.0.0"] });
+  expect([config.hasTokens, config.allowedHosts]).toEqual([true, ["*"]]);
+});
+
+test("loadConfig refuses a limit on uploads that the largest object could never pass", () => {
+  const args = ["--max-object", "1MiB", "--max-upload"];
+  expect(refusal({ args: [...args, "1048575"] })).toBe("maxUpload is below maxObject: 1048575, 1048576");
+  expect(configFrom({ args: [...args, "1MiB"] }).maxUploadBytes).toBe(1024 ** 2);
+  expect(configFrom({ args: [...args, "0B"] }).maxUploadBytes).toBe(0);
 });

@@ -1,23 +1,35 @@
 import * as v from "valibot";
-import { ConfigError, shown } from "./config_error.ts";
-import { redactUrl } from "./redact_url.ts";
-import { flagName, type SettingNames, variableName, type WrittenSetting } from "./setting_sources.ts";
+import {
+  ConfigError,
+  flagName,
+  type SettingNames,
+  shown,
+  variableName,
+  type WrittenSetting,
+} from "./setting_sources.ts";
 import {
   duration,
   flag,
   hostNames,
   integer,
+  longSecretOrNone,
+  networks,
   nonEmpty,
   oneOf,
   onOff,
   orAuto,
   origins,
   pathOrNone,
+  protectedUrlOrNone,
   ratio,
+  redactUrl,
+  s3Hosts,
   secretOrNone,
   size,
+  someOf,
   urls,
   type ValueFormat,
+  wordOrNone,
 } from "./value_format.ts";
 
 /** An entry of the schema: parses the text of a setting, and carries its default and its help. */
@@ -34,6 +46,9 @@ function setting<T>(defaultText: string, help: string, format: ValueFormat<T>) {
     }),
   );
 }
+
+/** Minimum length of the key from which the secrets of S3 key pairs are derived. */
+export const MIN_S3_KEY_CHARACTERS = 32;
 
 const schema = v.object({
   host: setting("127.0.0.1", "Address to listen on.", nonEmpty("an address or a host name")),
@@ -75,6 +90,11 @@ const schema = v.object({
     "Fail a call to a tier that makes no progress for this long; 0s waits forever.",
     duration("0s", "1h"),
   ),
+  scrubRate: setting(
+    "4MiB",
+    "Bytes per second to read from each file tier in the background, so that damage is found early; 0B turns that off.",
+    size("0B"),
+  ),
   write: setting(
     "back",
     "back acknowledges a write once it is in L1 and flushes it to L2 later; through acknowledges it once every tier has it.",
@@ -94,6 +114,11 @@ const schema = v.object({
   ),
   storeConcurrency: setting("32", "Maximum number of objects flushed to L2 at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "Close a connection that has been idle for this long.", duration("1s", "255s")),
+  sizedBodyMemory: setting(
+    "32MiB",
+    "Memory per worker for copies of bodies above 64KiB that wait to be sent, where the runtime needs a copy to send Content-Length (docs/RUNTIMES.md). Bodies that find no room are sent in chunks, which costs less; 0B sends all in chunks.",
+    size("0B"),
+  ),
   shutdownTimeout: setting(
     "30s",
     "Maximum time for a graceful shutdown, not counting 2s for the last push of telemetry.",
@@ -114,6 +139,45 @@ const schema = v.object({
     "The lines of a token file themselves, in place of the file.",
     secretOrNone("lines as in a token file, or none"),
   ),
+  s3Key: setting(
+    "none",
+    "Key from which the secrets of S3 key pairs are derived, at least 32 characters; `token create --s3` needs it too.",
+    longSecretOrNone(MIN_S3_KEY_CHARACTERS),
+  ),
+  s3Hosts: setting(
+    "none",
+    "Host names that speak S3 at their root: NAME has the buckets in its paths and in the names below it; NAME=BUCKET is one bucket.",
+    s3Hosts(),
+  ),
+  s3Md5: setting(
+    "on",
+    "Hash what is stored through S3 with MD5, for its ETag; off saves most of the time that a core spends on such a body.",
+    onOff(),
+  ),
+  jwksUrl: setting(
+    "none",
+    "URL of the public keys (JWKS) with which JWTs are checked; with it, every client needs a token.",
+    protectedUrlOrNone(),
+  ),
+  jwtIssuer: setting("none", "The issuer (iss) of the JWTs that are accepted.", wordOrNone("the claim's value")),
+  jwtAudience: setting("none", "The audience (aud) that JWTs must be for.", wordOrNone("the claim's value")),
+  jwtTenantClaim: setting(
+    "tenant",
+    'The claim with a JWT\'s tenant; a JWT without it is refused. With none, the tenant is always "".',
+    wordOrNone("a claim's name"),
+  ),
+  jwtScopeClaim: setting("scope", "The claim with a JWT's scopes.", nonEmpty("a claim's name")),
+  jwtScopes: setting(
+    "none",
+    "Scopes of JWTs without the claim for scopes.",
+    someOf(["read", "write", "create-only", "delete", "metrics", "admin"]),
+  ),
+  tlsCert: setting(
+    "none",
+    "File of the certificate (PEM, with its chain): both ports then serve HTTPS only. It is reread when it changes.",
+    pathOrNone(),
+  ),
+  tlsKey: setting("none", "File of the certificate's private key (PEM).", pathOrNone()),
   insecureOpen: setting(
     "off",
     "Allow listening beyond loopback without tokens; anyone who can reach the server may then read, write and delete everything.",
@@ -124,6 +188,42 @@ const schema = v.object({
     "Access to /metrics when there are tokens: token requires one with scope metrics or admin; open lets anyone read it and leaves out the names of tenants.",
     oneOf(["token", "open"]),
   ),
+  trustedProxies: setting(
+    "none",
+    "Proxies that are believed when they name the address of their client.",
+    networks(),
+  ),
+  proxyHeader: setting(
+    "x-forwarded-for",
+    "The field in which trusted proxies name the address of their client; they must set or extend it themselves.",
+    oneOf(["x-forwarded-for", "forwarded"]),
+  ),
+  maxRequests: setting(
+    "10000",
+    "Maximum number of requests for objects in progress, over all workers; further ones get 503. 0 = no limit.",
+    integer(0, 10_000_000),
+  ),
+  maxTenantRequests: setting(
+    "0",
+    "Maximum number of requests for objects in progress for one tenant, over all workers; further ones get 429. 0 = no limit.",
+    integer(0, 10_000_000),
+  ),
+  tenantRate: setting(
+    "0",
+    "Maximum number of requests for objects per second for one tenant, over all workers; further ones get 429. 0 = no limit.",
+    integer(0, 1_000_000),
+  ),
+  maxUpload: setting(
+    "0B",
+    "Maximum size of all request bodies that are being received, over all workers; further ones get 503. 0B = no limit.",
+    size("0B"),
+  ),
+  transferTimeout: setting(
+    "2m",
+    "End a request or response body whose client moves less than 1MiB of it in this time; 0s = no limit.",
+    duration("0s", "24h"),
+  ),
+  maxEventStreams: setting("16", "Maximum number of open streams of events.", integer(1, 1024)),
   corsOrigins: setting(
     "none",
     "Origins whose pages may use the server, besides its own.",

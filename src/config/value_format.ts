@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { parseSize } from "../core/size.ts";
 
 /** The format of a setting's text: the parser, and a description for help and error messages. */
@@ -97,12 +98,82 @@ export function pathOrNone(): ValueFormat<{ readonly path: string | undefined }>
   };
 }
 
+/** A text without spaces; `none` gives an undefined text. */
+export function wordOrNone(expected: string): ValueFormat<{ readonly text: string | undefined }> {
+  return {
+    parse: (text) => /^\S+$/.test(text) ? { text: text === "none" ? undefined : text } : undefined,
+    expected: `${expected}, or none`,
+  };
+}
+
+/** Words from a list, separated by commas; `none` gives an empty list. */
+export function someOf<const Word extends string>(words: readonly Word[]): ValueFormat<readonly Word[]> {
+  return {
+    parse: (text) => {
+      if (text === "none") return [];
+      const list = text.split(",").map((part) => words.find((word) => word === part.trim()));
+      return list.every((word) => word !== undefined) ? list : undefined;
+    },
+    expected: `some of ${words.join(", ")}, separated by commas, or none`,
+  };
+}
+
+/** A URL whose content nobody else on the network can change: https, or http on this machine; or none. */
+export function protectedUrlOrNone(): ValueFormat<{ readonly url: string | undefined }> {
+  return {
+    parse: (text) => {
+      if (text === "none") return { url: undefined };
+      const url = URL.parse(text);
+      const isLocal = url?.protocol === "http:" && /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+      return url?.protocol === "https:" || isLocal ? { url: text } : undefined;
+    },
+    expected: "a URL with https, or with http on this machine, or none",
+  };
+}
+
 /** A text that must not be shown; `none` gives an undefined secret. */
 export function secretOrNone(expected: string): ValueFormat<{ readonly secret: string | undefined }> {
   return {
     parse: (text) => text.trim() === "" ? undefined : { secret: text === "none" ? undefined : text },
     expected,
     isSecret: true,
+  };
+}
+
+/** Like secretOrNone, of at least this many characters. */
+export function longSecretOrNone(minLength: number): ValueFormat<{ readonly secret: string | undefined }> {
+  return {
+    parse: (text) => {
+      if (text === "none") return { secret: undefined };
+      return text.length < minLength ? undefined : { secret: text };
+    },
+    expected: `at least ${minLength} characters, or none`,
+    isSecret: true,
+  };
+}
+
+/** A name at which a server speaks S3. */
+export interface S3Host {
+  readonly name: string;
+  /** The bucket at its root; undefined: the first segment of the path is the bucket. */
+  readonly bucket: string | undefined;
+}
+
+/** `NAME` and `NAME=BUCKET` separated by commas, or `none` for an empty list. */
+export function s3Hosts(): ValueFormat<readonly S3Host[]> {
+  return {
+    parse: (value) => {
+      if (value === "none") return [];
+      const hosts = value.split(",").map((each) => {
+        const [name = "", bucket, ...rest] = each.trim().toLowerCase() === "" ? [] : each.trim().split("=");
+        const isGood = !name.startsWith("*") && HOST_NAME.test(name) && rest.length === 0 && bucket !== "" &&
+          !bucket?.includes("/");
+        return isGood ? { name: name.toLowerCase(), bucket } : undefined;
+      });
+      const good = hosts.filter((host) => host !== undefined);
+      return good.length === hosts.length ? good : undefined;
+    },
+    expected: "host names without ports separated by commas, such as s3.example.com or kv.example.com=kv, or none",
   };
 }
 
@@ -163,7 +234,56 @@ export function hostNames(): ValueFormat<readonly string[]> {
   };
 }
 
+/** Addresses and networks separated by commas, or `none` for an empty list. */
+export function networks(): ValueFormat<readonly string[]> {
+  return {
+    parse: (value) => {
+      if (value === "none") return [];
+      const list = value.split(",").map((network) => network.trim());
+      return list.every(isNetwork) ? list : undefined;
+    },
+    expected: "addresses or networks separated by commas, such as 10.0.0.0/8, or none",
+  };
+}
+
+/** True for an address, or for one with the number of its leading bits. */
+function isNetwork(text: string): boolean {
+  const [address = "", bits, ...rest] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
 /** The format, or the word `auto`. */
 export function orAuto<T>(format: ValueFormat<T>): ValueFormat<T | "auto"> {
   return { parse: (value) => value === "auto" ? "auto" : format.parse(value), expected: `auto, or ${format.expected}` };
+}
+
+/** Names of parameters that probably hold a secret. */
+const SECRET = /password|secret|token|key/i;
+
+/**
+ * Masks the password of a URL and the values of query parameters that probably hold secrets. Accepts any text, also a
+ * malformed URL.
+ */
+export function redactUrl(url: string): string {
+  // Up to the last @ before the path, because a password may contain one.
+  const plain = url.replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#:@]*):[^/?#]*@/i, "$1:***@");
+  return plain.split(/(?=[&#])/).map(redactParameters).join("");
+}
+
+/**
+ * `part` extends from one `&` or `#` to the next. Everything after its first secret is masked too, because a value may
+ * contain a question mark.
+ */
+function redactParameters(part: string): string {
+  let shown = "";
+  for (const piece of part.split(/(?=\?)/)) {
+    const equals = piece.indexOf("=");
+    if (equals > 0 && /^[?&]/.test(piece) && SECRET.test(piece.slice(0, equals))) {
+      return `${shown}${piece.slice(0, equals)}=***`;
+    }
+    shown += piece;
+  }
+  return shown;
 }

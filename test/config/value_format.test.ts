@@ -1,6 +1,17 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { duration, hostNames, integer, ratio, size, urls } from "../../src/config/value_format.ts";
+import {
+  duration,
+  hostNames,
+  integer,
+  networks,
+  protectedUrlOrNone,
+  ratio,
+  size,
+  someOf,
+  urls,
+  wordOrNone,
+} from "../../src/config/value_format.ts";
 
 test("size reads bytes when the text has a binary unit or none", () => {
   const { parse } = size("1B");
@@ -82,4 +93,42 @@ test("hostNames reads names, wildcards and none, and refuses anything else", () 
   expect(parse("none")).toEqual([]);
   const texts = ["", "a b", "a:80", "a,", "*x", "http://a"];
   expect(texts.filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("networks reads addresses and networks, and refuses anything else", () => {
+  const { parse } = networks();
+  expect(parse("10.0.0.0/8, 192.0.2.1,fd00::/8")).toEqual(["10.0.0.0/8", "192.0.2.1", "fd00::/8"]);
+  expect([parse("none"), parse("0.0.0.0/0"), parse("::/128")]).toEqual([[], ["0.0.0.0/0"], ["::/128"]]);
+  const bad = ["", "proxy", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/8/8", "10.0.0.0/-1", "10.0.0.0,"];
+  expect(bad.filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("someOf reads words of its list, and refuses any other", () => {
+  const { parse } = someOf(["read", "write"]);
+  expect([parse("none"), parse("write, read"), parse("root"), parse("read,")]).toEqual([
+    [],
+    ["write", "read"],
+    undefined,
+    undefined,
+  ]);
+});
+
+test("protectedUrlOrNone refuses a URL whose content others on the network could change", () => {
+  const { parse } = protectedUrlOrNone();
+  for (const url of ["https://a.example/keys", "http://localhost:1/k", "http://127.0.0.9/k", "http://[::1]:8/k"]) {
+    expect(parse(url)).toEqual({ url });
+  }
+  expect(parse("none")).toEqual({ url: undefined });
+  const bad = ["http://a.example/keys", "http://localhost.evil.example/k", "ftp://localhost/k", "file:///k", "k", ""];
+  expect(bad.filter((text) => parse(text) !== undefined)).toEqual([]);
+});
+
+test("wordOrNone refuses spaces", () => {
+  const { parse } = wordOrNone("a word");
+  expect([parse("urn:x"), parse("none"), parse("a b"), parse("")]).toEqual([
+    { text: "urn:x" },
+    { text: undefined },
+    undefined,
+    undefined,
+  ]);
 });
