@@ -1,5 +1,4 @@
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../core/object.ts";
 
 /** The reason why an object left L1. */
 export type RemovalReason =
@@ -35,6 +34,15 @@ export interface Lease {
   readonly generation: number;
 }
 
+/** The name of a client's lease: 64 random bits, as two 32-bit integers. */
+export interface Holder {
+  readonly high: number;
+  readonly low: number;
+}
+
+/** Outcome of a hold; full: the objects that are held take their share of L1 already, or too many are. */
+export type HoldOutcome = "held" | "absent" | "full";
+
 /** L1's knowledge of a key: its object, or that there is none although the tiers may have an older one. */
 export interface Known {
   /** undefined: the object expired before it was stored, so that the tiers' object is even older. */
@@ -45,9 +53,10 @@ export interface Known {
 
 /**
  * Decides under the arena's lock whether an operation takes place, from L1's knowledge of the key at that moment
- * (undefined: none). Must be short and must not call L1. It may throw only a VitrineError; then nothing has happened.
+ * (undefined: none). Must be short, must not call L1, and must not keep the encoded key, which is overwritten. It may
+ * throw only a VitrineError; then nothing has happened.
  */
-export type Decide = (known: Known | undefined) => boolean;
+export type Decide = (known: Known | undefined, key: EncodedKey) => boolean;
 
 /** Options of a write reservation. */
 export interface WriteRequest {
@@ -98,6 +107,9 @@ export interface Resident {
   readonly extents: readonly Uint8Array[];
 }
 
+/** Called with an object that was hit: its metadata, and its bytes in order. */
+export type UseHit<T> = (meta: ObjectMeta, extents: readonly Uint8Array[]) => T;
+
 /** Limits on dirty objects, over all threads. */
 export interface StoreLimits {
   readonly maxEntries: number;
@@ -105,6 +117,21 @@ export interface StoreLimits {
   readonly maxBytes: number;
   /** While the oldest has waited longer than this, no other is admitted; 0 (default) = no limit. */
   readonly maxAgeMs?: number;
+}
+
+/** Conditions of an admission. */
+export interface AdmitConditions {
+  /** Limits for an object that the tiers do not have yet. */
+  readonly dirty?: StoreLimits | undefined;
+  readonly decide?: Decide | undefined;
+}
+
+/** A whole object that is not in L1 yet. */
+export interface WholeObject {
+  readonly key: ObjectKey;
+  readonly meta: ObjectMeta;
+  /** As many as `meta.sizeBytes`. */
+  readonly bytes: Uint8Array;
 }
 
 /** Dirty objects. One that is replaced while it is being stored counts until the store ends. */
@@ -145,6 +172,8 @@ export interface WriteCommit {
   readonly version: number;
   readonly createdMs: number;
   readonly expiresMs: number;
+  /** Packed header fields in place of those of the WriteRequest, with as many bytes; default: those. */
+  readonly headers?: string | undefined;
 }
 
 /** Usage of L1, in bytes of the arena. */
@@ -161,6 +190,9 @@ export interface L1Usage {
   /** Number of leases, of which one token may represent several. */
   readonly readLeases: number;
   readonly writeLeases: number;
+  /** Number of holds of clients, and the bytes of the arena that their objects take; see `hold`. */
+  readonly holds: number;
+  readonly heldBytes: number;
   /**
    * Time since the oldest resident was admitted; 0 if there is none. Reads do not matter; a replacement is a new
    * admission.
@@ -189,7 +221,7 @@ export interface RecentKeys {
 
 /**
  * The memory tier. Everything is synchronous. A batch is atomic for other callers; its results are per key, in request
- * order. Every thread that maps the arena has its own instance and holder number. A dead holder's leases expire
+ * order. Every thread that maps the arena has its own instance and worker id. A dead worker's leases expire
  * together.
  */
 export interface L1 {
@@ -234,15 +266,17 @@ export interface L1 {
    * it after it has expired. A delete, clear or newer write removes it as usual. Results other than "admitted" leave
    * the resident object unchanged. Room is checked first, `decide` is called last.
    */
-  admit(
-    commit: WriteCommit,
-    how: { readonly dirty?: StoreLimits | undefined; readonly decide?: Decide | undefined },
-  ): "admitted" | "full" | "stale" | "unwanted";
+  admit(commit: WriteCommit, conditions: AdmitConditions): "admitted" | "full" | "stale" | "unwanted";
+  /**
+   * Stages, fills and admits a small object in one step, like `admit`. Room for a dirty object is checked first, then
+   * `decide` is called, perhaps more than once; then other objects may be evicted, even if the outcome is "no_room".
+   */
+  write(object: WholeObject, conditions: AdmitConditions): "admitted" | "full" | "unwanted" | "no_room" | "too_large";
   /** The memory of a live write lease of any thread, as in Staging; undefined if the lease is stale. */
   staging(lease: Lease): readonly Uint8Array[] | undefined;
   /**
    * Takes waiting dirty objects, oldest first, each with a lease without a deadline. Call `finishRead` once the tiers
-   * have the object, or have nothing older. If the holder dies before that, the objects wait again.
+   * have the object, or have nothing older. If the worker dies before that, the objects wait again.
    */
   takeDirty(most: number): readonly DirtyObject[];
   /** Counts the current objects that the tiers do not have yet, one by one. Takes no lock, like `usage`. */
@@ -251,6 +285,12 @@ export interface L1 {
   dirtyUsage(): DirtyUsage;
   /** Frees staged memory without admission; followers see "failed". */
   abort(leases: readonly Lease[]): void;
+  /**
+   * Reads an object of at most `maxBytes` in one step, without a lock or a lease: calls `use` with its metadata, which
+   * is the same for every hit of it, and views of its bytes, valid until `use` returns. `use` must not call L1. Counts
+   * as a read. Undefined, without a call of `use`: not found, or a lookup under the lock must decide (`reserveRead`).
+   */
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined;
   /**
    * Takes `count` leases on each key, in one token; undefined where the key is not resident or has expired. Throws
    * no_room, without taking any, if the lease table is full.
@@ -263,12 +303,25 @@ export interface L1 {
    * deadline. True means that its object was held until now.
    */
   finishRead(leases: readonly Lease[], count?: number): readonly boolean[];
+  /**
+   * Takes a client's hold on each resident object: it is not evicted before `untilMs`, in monotonic milliseconds, or
+   * until it is released. It may still expire, be replaced or deleted. All objects that are held, each as often as it
+   * is, take a quarter of the arena at most, and of the lease rows. Counts as no access.
+   */
+  hold(
+    keys: readonly ObjectKey[],
+    lease: { readonly holder: Holder; readonly untilMs: number },
+  ): readonly HoldOutcome[];
+  /** Ends a holder's holds on objects of one tenant, whichever thread took them; returns their number. */
+  release(holder: Holder, tenant: string): number;
   /** Extends the deadline of a live lease. False if it is stale. */
   renew(lease: Lease): boolean;
   /** True if a lookup of the key would still find the object of this live read lease. */
   isCurrent(lease: Lease): boolean;
   /** Metadata without a lease; does not count as an access. */
   peek(key: ObjectKey): ObjectMeta | undefined;
+  /** True for each key that is resident. Counts as no access. */
+  has(keys: readonly ObjectKey[]): readonly boolean[];
   /** Like `peek`, and whether the tiers' object is outdated. Undefined: L1 knows nothing of the key. */
   know(key: ObjectKey): Known | undefined;
   /**

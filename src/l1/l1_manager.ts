@@ -1,26 +1,25 @@
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../core/object.ts";
 import { Arena, type ArenaMemory } from "./arena/arena.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
-import { Lifecycle } from "./lifecycle.ts";
-import { SharedLock } from "./sharing/lock.ts";
-import { type Locked, lockedSections } from "./sharing/locked.ts";
-import type { L1Options } from "./options.ts";
-import type { Parts } from "./parts.ts";
+import { Hits } from "./hits.ts";
+import { Holds } from "./holds.ts";
+import { Lifecycle, type Parts } from "./lifecycle.ts";
+import { type Locked, lockedSections, SharedLock } from "./lock.ts";
+import { type L1Options, openTables } from "./tables.ts";
 import { Passes } from "./passes.ts";
-import { quietPublish } from "./quiet_publish.ts";
+import { PendingEvents, quietPublish } from "./pending_events.ts";
 import { Reads } from "./reads.ts";
-import { repair } from "./sharing/repair.ts";
-import { openTables } from "./arena/tables.ts";
-import { takeOver } from "./sharing/take_over.ts";
-import { Tally } from "./tally.ts";
+import { repair, takeOver } from "./recovery.ts";
 import type {
+  AdmitConditions,
   Decide,
   DirtyObject,
   DirtyUsage,
   Following,
+  Holder,
+  HoldOutcome,
   KeyRange,
   Known,
   L1,
@@ -30,18 +29,20 @@ import type {
   RemovalReason,
   Resident,
   Staging,
-  StoreLimits,
+  UseHit,
+  WholeObject,
   WriteCommit,
   WriteOutcome,
   WriteRefusal,
   WriteRequest,
 } from "./l1.ts";
-import { Dirty } from "./dirty.ts";
-import { Upkeep } from "./upkeep.ts";
-import { planWrites } from "./write_plan.ts";
-import { Writes } from "./writes.ts";
+import { Maintenance } from "./maintenance.ts";
+import { planWrites, Writes } from "./writes.ts";
 
 const NONE = -1;
+
+/** Lease rows that a release looks at in one critical section. */
+const RELEASE_ROWS = 4096;
 
 /**
  * L1 over an arena, for one thread. Operations are critical sections under the arena's lock; their events are published
@@ -52,26 +53,28 @@ export class L1Manager implements L1 {
   readonly #parts: Parts;
   readonly #lock: SharedLock;
   readonly #locked: Locked;
+  readonly #hits: Hits;
+  readonly #holds: Holds;
   readonly #reads: Reads;
   readonly #writes: Writes;
-  readonly #dirty: Dirty;
-  readonly #upkeep: Upkeep;
+  readonly #maintenance: Maintenance;
   readonly #passes: Passes;
 
   /** `arena`: this thread's views (default: plain ones). */
   constructor(memory: ArenaMemory, options: L1Options, arena: Arena = new Arena(memory)) {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
-    const tally = new Tally(publish, () => options.clock.monotonicMs());
-    const lifecycle = new Lifecycle(tables, tally, options);
+    const events = new PendingEvents(publish, () => options.clock.monotonicMs());
+    const lifecycle = new Lifecycle(tables, events, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
-    this.#parts = { tables, lifecycle, tally, key: new KeyBytes(arena.layout.hashSeed), options, publish };
-    this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.holder);
-    this.#locked = lockedSections(this.#lock, tally, () => this.#mend());
+    this.#parts = { tables, lifecycle, events, key: new KeyBytes(arena.layout.hashSeed), options, publish };
+    this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.workerId);
+    this.#locked = lockedSections(this.#lock, events, () => this.#mend());
+    this.#hits = new Hits(this.#parts, { lock: this.#lock, locked: this.#locked });
+    this.#holds = new Holds(this.#parts);
     this.#reads = new Reads(this.#parts);
     this.#writes = new Writes(this.#parts);
-    this.#dirty = new Dirty(this.#parts);
-    this.#upkeep = new Upkeep(this.#parts, this.#locked);
+    this.#maintenance = new Maintenance(this.#parts, this.#locked);
     this.#passes = new Passes(this.#parts, this.#locked);
   }
 
@@ -131,21 +134,25 @@ export class L1Manager implements L1 {
         const entry = outcome === "stale" ? NONE : lifecycle.findLive(key);
         if (entry === NONE) return;
         // The admission's event already reports the first lease.
-        const told = outcome === "admitted" ? count - 1 : count;
-        results[i] = this.#reads.pin(entry, count, { monotonicMs, tenant: tables.entries.tenantOf(entry), told });
+        const reported = outcome === "admitted" ? count - 1 : count;
+        results[i] = this.#reads.pin(entry, count, { monotonicMs, tenant: tables.entries.tenantOf(entry), reported });
       })
     );
     return results;
   }
 
-  admit(
-    commit: WriteCommit,
-    { dirty, decide }: { readonly dirty?: StoreLimits | undefined; readonly decide?: Decide | undefined },
-  ): "admitted" | "full" | "stale" | "unwanted" {
-    const monotonicMs = this.#monotonicMs();
-    const hasRoom = () => dirty === undefined || this.#dirty.hasRoom(commit.sizeBytes, dirty, monotonicMs);
-    const how = { monotonicMs, isDirty: dirty !== undefined, decide, hasRoom };
-    return this.#locked(() => this.#writes.admit(commit, how));
+  admit(commit: WriteCommit, conditions: AdmitConditions): "admitted" | "full" | "stale" | "unwanted" {
+    const now = this.#monotonicMs();
+    return this.#locked(() => this.#writes.admit(commit, conditions, now));
+  }
+
+  write(object: WholeObject, conditions: AdmitConditions): "admitted" | "full" | "unwanted" | "no_room" | "too_large" {
+    const now = this.#monotonicMs();
+    for (;;) {
+      const plan = this.#writes.plan(object);
+      const written = this.#locked(() => this.#writes.write(plan, conditions, now));
+      if (written !== "again") return written;
+    }
   }
 
   staging(lease: Lease): readonly Uint8Array[] | undefined {
@@ -154,20 +161,24 @@ export class L1Manager implements L1 {
   }
 
   takeDirty(most: number): readonly DirtyObject[] {
-    return this.#locked(() => this.#dirty.take(most));
+    return this.#locked(() => this.#reads.takeDirty(most));
   }
 
   dirty(): { readonly objects: number; readonly bytes: number } {
-    return this.#dirty.amount();
+    return this.#passes.dirty();
   }
 
   dirtyUsage(): DirtyUsage {
-    return this.#dirty.usage();
+    return this.#parts.tables.dirty.usage();
   }
 
   abort(leases: readonly Lease[]): void {
     const now = this.#monotonicMs();
     this.#locked(() => this.#writes.abort(leases, now));
+  }
+
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
+    return this.#hits.hit(key, maxBytes, use);
   }
 
   reserveRead(keys: readonly ObjectKey[], count: number = 1): readonly (Resident | undefined)[] {
@@ -197,6 +208,23 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#reads.finish(leases, count));
   }
 
+  hold(
+    keys: readonly ObjectKey[],
+    lease: { readonly holder: Holder; readonly untilMs: number },
+  ): readonly HoldOutcome[] {
+    this.#checkKeys(keys);
+    return this.#locked(() => this.#holds.take(keys, lease));
+  }
+
+  release(holder: Holder, tenant: string): number {
+    let released = 0;
+    const { leases } = this.#parts.tables;
+    for (let start = 0; start < leases.top; start += RELEASE_ROWS) {
+      released += this.#locked(() => this.#holds.release(holder, { tenant, start, end: start + RELEASE_ROWS }));
+    }
+    return released;
+  }
+
   renew(lease: Lease): boolean {
     const now = this.#monotonicMs();
     const { tables: { leases }, options } = this.#parts;
@@ -222,6 +250,17 @@ export class L1Manager implements L1 {
     });
   }
 
+  has(keys: readonly ObjectKey[]): readonly boolean[] {
+    const { lifecycle, key } = this.#parts;
+    this.#checkKeys(keys);
+    return this.#locked(() =>
+      keys.map((each) => {
+        key.set(each);
+        return lifecycle.findLive(key) !== NONE;
+      })
+    );
+  }
+
   know(key: ObjectKey): Known | undefined {
     this.#parts.key.set(key);
     return this.#locked(() => this.#parts.lifecycle.know(this.#parts.key));
@@ -237,7 +276,7 @@ export class L1Manager implements L1 {
     return this.#locked(() =>
       keys.map((each) => {
         key.set(each);
-        if (!decide(lifecycle.know(key))) return false;
+        if (!decide(lifecycle.know(key), key)) return false;
         lifecycle.supersedeLoads(key);
         const entry = lifecycle.findLive(key);
         if (entry !== NONE) lifecycle.remove(entry, reason);
@@ -292,24 +331,26 @@ export class L1Manager implements L1 {
       payloadBytes: counters.payloadBytes,
       readLeases: counters.get(COUNTER.readLeases),
       writeLeases: counters.get(COUNTER.writeLeases),
+      holds: counters.get(COUNTER.holds),
+      heldBytes: counters.get(COUNTER.heldGranules) * GRANULE_BYTES,
       oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#monotonicMs() - oldestMs) / 1000,
       repairs: this.repairs,
     };
   }
 
   tick(): void {
-    this.#upkeep.turn(this.#monotonicMs());
+    this.#maintenance.tick(this.#monotonicMs());
   }
 
   /**
-   * For the main thread: ends a holder whose thread is gone, for good. Its interrupted change of the tables is finished
+   * For the main thread: ends a worker whose thread is gone, for good. Its interrupted change of the tables is finished
    * or undone, and its leases expire, as events of this thread. `stillRuns` (default false): the runtime abandoned the
    * thread but may not have stopped it, so its memory is kept unchanged for 5 s.
    */
-  async takeOver(holder: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
+  async takeOver(workerId: number, options: { readonly stillRuns?: boolean } = {}): Promise<void> {
     await takeOver(
       { parts: this.#parts, lock: this.#lock, mend: () => this.#mend() },
-      holder,
+      workerId,
       options.stillRuns ?? false,
     );
   }

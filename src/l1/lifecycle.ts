@@ -1,14 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import { MAX_KEPT_HEADER_BYTES } from "../core/object.ts";
-import type { EntryHead } from "./arena/entry_head.ts";
-import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { type EntryHead, FIELD, FLAG, STATE } from "./arena/entry.ts";
 import { KeyBytes } from "./arena/key_bytes.ts";
 import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
-import type { Tables } from "./arena/tables.ts";
-import type { Tally } from "./tally.ts";
-import type { L1Options } from "./options.ts";
+import type { L1Options, Tables } from "./tables.ts";
+import type { PendingEvents } from "./pending_events.ts";
 import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./l1.ts";
+import type { Publish } from "../core/events.ts";
+import type { EventMap } from "../events/catalogue.ts";
 
 const NONE = -1;
 
@@ -24,8 +24,10 @@ const EVICT_BATCH = 128;
 /** Maximum bytes in front of an object: tenant, key, Content-Type, digest, kept headers and tag. */
 const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 
+const encoder = new TextEncoder();
+
 /** Options of an admission. */
-export interface AdmitOptions extends WriteCommit {
+export interface AdmitOptions extends Omit<WriteCommit, "lease"> {
   readonly onResident: "replace" | "keep";
   readonly monotonicMs: number;
   /** True if no tier has the object yet (default false). */
@@ -34,11 +36,11 @@ export interface AdmitOptions extends WriteCommit {
 
 /**
  * The life cycle of an object: staged, admitted, detached, freed. Every step leaves tables, index and policy consistent
- * and adds removals to the tally. Not locked: the caller holds the arena's lock.
+ * and adds the events of removals. Not locked: the caller holds the arena's lock.
  */
 export class Lifecycle {
   readonly #tables: Tables;
-  readonly #tally: Tally;
+  readonly #events: PendingEvents;
   readonly #clock: Clock;
   readonly #mayLeave: (entry: number) => boolean;
   readonly #maxStagingGranules: number;
@@ -49,11 +51,11 @@ export class Lifecycle {
 
   constructor(
     tables: Tables,
-    tally: Tally,
+    events: PendingEvents,
     options: Pick<L1Options, "clock" | "onRemoved" | "admissionLimitBytes" | "highWatermark">,
   ) {
     this.#tables = tables;
-    this.#tally = tally;
+    this.#events = events;
     this.#clock = options.clock;
     this.#onRemoved = options.onRemoved;
     const { entries, arena: { layout: { granules } } } = tables;
@@ -114,11 +116,13 @@ export class Lifecycle {
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     this.#trim(entry, commit.sizeBytes);
     entries.setMeta(entry, commit);
+    if (commit.headers !== undefined) entries.headersOf(entry).set(encoder.encode(commit.headers));
     admissions.note(entry, commit.monotonicMs);
     if (commit.isDirty === true) entries.setFlag(entry, FLAG.dirty);
-    entries.set(entry, FIELD.state, STATE.resident);
+    entries.setState(entry, STATE.resident);
     // The admission counts from here on: until its write lease ends, a repair finishes the remaining steps.
-    this.#removeOther(entry, key, resident === NONE ? "expired" : "replaced");
+    if (resident !== NONE) this.remove(resident, "replaced");
+    else this.#removeOther(entry, key, "expired");
     if (commit.onResident === "replace") this.supersedeLoads(key);
     policy.admitted(entry);
     admissions.add(entry);
@@ -127,7 +131,7 @@ export class Lifecycle {
     counters.payloadBytes += commit.sizeBytes;
     leases.end(entries.get(entry, FIELD.writer));
     const action = entries.hasFlag(entry, FLAG.loading) ? "loaded" : "written";
-    this.#tally.sample(entries.get(entry, FIELD.hash), entries.tenantOf(entry), action);
+    this.#events.sample(entries.get(entry, FIELD.hash), entries.tenantOf(entry), action);
     return "admitted";
   }
 
@@ -152,7 +156,7 @@ export class Lifecycle {
     const { entries, counters } = this.#tables;
     counters.add(COUNTER.stagingGranules, -entries.get(entry, FIELD.granules));
     entries.unlink(entry);
-    entries.set(entry, FIELD.state, STATE.detached);
+    entries.setState(entry, STATE.detached);
     this.#freeIfUnused(entry);
   }
 
@@ -161,8 +165,8 @@ export class Lifecycle {
     const { entries, policy, admissions, dirty, counters } = this.#tables;
     const sizeBytes = entries.getDouble(entry, FIELD.sizeBytes);
     const tenant = entries.tenantOf(entry);
-    this.#tally.removed(tenant, reason, sizeBytes);
-    this.#tally.sample(entries.get(entry, FIELD.hash), tenant, "removed", reason);
+    this.#events.removed(tenant, reason, sizeBytes);
+    this.#events.sample(entries.get(entry, FIELD.hash), tenant, "removed", reason);
     if (this.#onRemoved !== undefined) {
       entries.loadKey(entry, this.#leaving);
       this.#onRemoved(this.#leaving, reason);
@@ -171,7 +175,7 @@ export class Lifecycle {
     policy.removed(entry, evicted);
     admissions.remove(entry);
     if (entries.hasFlag(entry, FLAG.dirty)) dirty.leave(entry);
-    entries.set(entry, FIELD.state, STATE.detached);
+    entries.setState(entry, STATE.detached);
     counters.add(COUNTER.residents, -1);
     counters.payloadBytes -= sizeBytes;
     this.#freeIfUnused(entry);
@@ -239,37 +243,60 @@ export class Lifecycle {
   }
 
   /**
-   * Gives back the objects that a holder had taken for storing. They wait again unless replaced or removed meanwhile.
+   * Gives back the objects that a worker had taken for storing. They wait again unless replaced or removed meanwhile.
    */
-  giveDirtyBack(holder: number): void {
+  giveDirtyBack(workerId: number): void {
     const { leases, entries, dirty } = this.#tables;
-    for (const { slot, entry } of leases.live((deadlineMs, of) => of === holder && deadlineMs === Infinity)) {
+    for (const { slot, entry } of leases.live((deadlineMs, of) => of === workerId && deadlineMs === Infinity)) {
       const isOwed = entries.get(entry, FIELD.state) === STATE.resident && entries.hasFlag(entry, FLAG.dirty);
       if (isOwed) dirty.giveBack(entry);
       else dirty.remove(entry);
       leases.end(slot);
-      this.#tally.expired("read", 1);
+      this.#events.expired("read", 1);
       this.unpin(entry, 1);
     }
   }
 
+  /** Ends the hit of a dead thread. */
+  endHit(workerId: number): void {
+    const entry = this.#tables.hits.release(workerId);
+    if (entry !== NONE) this.unpin(entry, 1);
+  }
+
+  /** Ends the hits of threads that may still run but were given up long enough ago. */
+  expireHits(monotonicMs: number): void {
+    for (const entry of this.#tables.hits.expire(monotonicMs)) this.unpin(entry, 1);
+  }
+
   /** Expires the leases that satisfy `which`, except those without a deadline, whose objects are being stored. */
-  expireLeases(which: (deadlineMs: number, holder: number) => boolean): void {
+  expireLeases(which: (deadlineMs: number, workerId: number) => boolean): void {
     let readLeases = 0;
     for (const lease of this.#tables.leases.live(which)) {
       if (this.#tables.leases.isEndless(lease.slot)) continue;
       if (lease.kind === LEASE.write) this.expireWrite(lease.entry);
+      else if (lease.kind === LEASE.hold) this.endHold(lease, "l1.hold.expired");
       else {
         readLeases += lease.count;
         this.#tables.leases.end(lease.slot);
         this.unpin(lease.entry, lease.count);
       }
     }
-    if (readLeases > 0) this.#tally.expired("read", readLeases);
+    if (readLeases > 0) this.#events.expired("read", readLeases);
+  }
+
+  /** Ends a client's hold. */
+  endHold(
+    { slot, entry }: { readonly slot: number; readonly entry: number },
+    event: "l1.hold.released" | "l1.hold.expired",
+  ): void {
+    const { entries, leases } = this.#tables;
+    this.#events.add(event, entries.tenantOf(entry), entries.getDouble(entry, FIELD.sizeBytes));
+    leases.end(slot);
+    this.unpin(entry, 1);
   }
 
   /** Lets the leases that satisfy `which` expire at `untilMs` at the latest, and hides their stagings. */
-  disown(which: (deadlineMs: number, holder: number) => boolean, untilMs: number): void {
+  disown(which: (deadlineMs: number, workerId: number) => boolean, untilMs: number): void {
     const { leases, entries } = this.#tables;
     for (const { slot, kind, entry, deadlineMs } of leases.live(which)) {
       if (leases.isEndless(slot)) continue;
@@ -283,7 +310,7 @@ export class Lifecycle {
 
   /** Ends a staging whose write lease has expired. */
   expireWrite(entry: number): void {
-    this.#tally.expired("write", 1);
+    this.#events.expired("write", 1);
     this.abort(entry);
   }
 
@@ -337,7 +364,24 @@ export class Lifecycle {
   }
 
   #freeIfUnused(entry: number): void {
-    const { entries } = this.#tables;
-    if (entries.get(entry, FIELD.state) === STATE.detached && entries.get(entry, FIELD.pins) === 0) entries.free(entry);
+    const { entries, hits } = this.#tables;
+    if (entries.get(entry, FIELD.state) !== STATE.detached || entries.get(entry, FIELD.pins) !== 0) return;
+    // Threads that are about to read it, without the lock, either are seen here, or see that it is detached.
+    const pins = hits.pin(entry);
+    if (pins === 0) entries.free(entry);
+    else entries.set(entry, FIELD.pins, pins);
   }
+}
+
+/** Objects that the operations of one thread's L1 share. */
+export interface Parts {
+  readonly tables: Tables;
+  readonly lifecycle: Lifecycle;
+  /** Events collected under the lock, to be published after it. */
+  readonly events: PendingEvents;
+  /** The current key; every operation sets it again. */
+  readonly key: KeyBytes;
+  readonly options: L1Options;
+  /** Never throws. Call it only without the lock. */
+  readonly publish: Publish<EventMap>;
 }

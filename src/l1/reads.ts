@@ -1,9 +1,9 @@
 import { VitrineError } from "../core/errors.ts";
-import type { ObjectKey } from "../core/key.ts";
-import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import type { ObjectKey } from "../core/object.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry.ts";
 import { LEASE } from "./arena/lease_table.ts";
-import type { Parts } from "./parts.ts";
-import type { Lease, Resident } from "./l1.ts";
+import type { Parts } from "./lifecycle.ts";
+import type { DirtyObject, Lease, Resident } from "./l1.ts";
 
 const NONE = -1;
 
@@ -29,25 +29,39 @@ export class Reads {
       }
       tables.policy.touched(entry);
       found.push(this.pin(entry, count, { monotonicMs, tenant: each.tenant }));
-      this.#parts.tally.sample(key.hash, each.tenant, "read");
+      this.#parts.events.sample(key.hash, each.tenant, "read");
     }
     return found;
   }
 
-  /** Leases an entry, and reports `told` read reservations (default `count`). */
+  /** Leases an entry, and reports `reported` read reservations (default `count`). */
   pin(
     entry: number,
     count: number,
-    how: { readonly monotonicMs: number; readonly tenant: string; readonly told?: number },
+    how: { readonly monotonicMs: number; readonly tenant: string; readonly reported?: number },
   ): Resident {
-    const { tables: { entries, leases }, tally, options } = this.#parts;
+    const { tables: { entries, leases }, events, options } = this.#parts;
     const lease = leases.give(LEASE.read, entry, count, how.monotonicMs + options.readLeaseMs);
     if (lease === undefined) throw noLease();
     entries.set(entry, FIELD.pins, entries.get(entry, FIELD.pins) + count);
     const meta = entries.metaOf(entry);
-    const told = how.told ?? count;
-    if (told > 0) tally.add("l1.read.reserved", how.tenant, meta.sizeBytes * told, told);
+    const reported = how.reported ?? count;
+    if (reported > 0) events.add("l1.read.reserved", how.tenant, meta.sizeBytes * reported, reported);
     return { lease, meta, extents: entries.viewsOf(entry, meta.sizeBytes) };
+  }
+
+  /** Leases the dirty objects that have waited longest, without a deadline, which marks them as being stored. */
+  takeDirty(most: number): readonly DirtyObject[] {
+    const { entries, leases, dirty } = this.#parts.tables;
+    const taken: DirtyObject[] = [];
+    for (let entry = dirty.first; entry !== NONE && taken.length < most; entry = dirty.first) {
+      if (leases.spare === 0) break;
+      const key = entries.keyOf(entry);
+      const resident = this.pin(entry, 1, { monotonicMs: Infinity, tenant: key.tenant });
+      dirty.take(entry);
+      taken.push({ key, resident });
+    }
+    return taken;
   }
 
   /** The staging that the tag's writer loads for the current key, or -1. */
@@ -79,7 +93,7 @@ export class Reads {
    * all the time.
    */
   finish(tokens: readonly Lease[], count: number): boolean[] {
-    const { tables: { entries, leases, dirty }, lifecycle, tally } = this.#parts;
+    const { tables: { entries, leases, dirty }, lifecycle, events } = this.#parts;
     const done: boolean[] = [];
     for (const lease of tokens) {
       const entry = leases.entryOf(lease, LEASE.read, -Infinity);
@@ -87,7 +101,7 @@ export class Reads {
       if (entry === NONE) continue;
       const held = leases.countOf(lease.slot);
       const given = Math.min(count, held);
-      tally.add(
+      events.add(
         "l1.read.finished",
         entries.tenantOf(entry),
         entries.getDouble(entry, FIELD.sizeBytes) * given,

@@ -31,9 +31,9 @@ function takeOne(l1: L1Manager): Lease {
 }
 
 /** Another thread's view of the same arena. */
-function other({ memory, clock }: Bench, holder: number): L1Manager {
+function other({ memory, clock }: Bench, workerId: number): L1Manager {
   return new L1Manager(memory, {
-    holder,
+    workerId,
     clock,
     publish: () => {},
     policy: "s3-fifo",

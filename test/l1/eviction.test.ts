@@ -1,12 +1,11 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { allocateArena, Arena } from "../../src/l1/arena/arena.ts";
-import { FIELD, STATE } from "../../src/l1/arena/entry_table.ts";
-import { EntryList } from "../../src/l1/eviction/entry_list.ts";
-import { evictionPolicies, type EvictionPolicyName } from "../../src/l1/eviction/mod.ts";
+import { FIELD, STATE } from "../../src/l1/arena/entry.ts";
+import { EntryList } from "../../src/l1/arena/entry_list.ts";
+import { evictionPolicies, type EvictionPolicyName, openTables, type Tables } from "../../src/l1/tables.ts";
 import { KeyBytes } from "../../src/l1/arena/key_bytes.ts";
 import { GRANULE_BYTES } from "../../src/l1/arena/layout.ts";
-import { openTables, type Tables } from "../../src/l1/arena/tables.ts";
 import { same } from "./support.ts";
 
 const names: readonly EvictionPolicyName[] = ["s3-fifo", "lru"];
@@ -21,7 +20,7 @@ class Cache {
 
   constructor(policy: EvictionPolicyName, maxObjects: number = GRANULES) {
     const memory = allocateArena({ sizeBytes: GRANULES * GRANULE_BYTES, maxObjects, hashSeed: 1 });
-    this.tables = openTables(new Arena(memory), { holder: 1, policy, format: true });
+    this.tables = openTables(new Arena(memory), { workerId: 1, policy, format: true });
   }
 
   admit(key: string, granules: number = 1): boolean {

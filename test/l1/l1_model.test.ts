@@ -2,9 +2,9 @@ import { test } from "bun:test";
 import * as fc from "fast-check";
 import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
 import type { ObjectMeta } from "../../src/core/object.ts";
-import type { L1Manager } from "../../src/l1/l1_manager.ts";
+import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { ArenaOptions } from "../../src/l1/arena/layout.ts";
-import type { Following, Lease, Resident } from "../../src/l1/l1.ts";
+import type { Decide, Following, Lease, Resident } from "../../src/l1/l1.ts";
 import { audit, clear as clearL1, commit, type FakeClock, keysOf, makeL1, type Told } from "./support.ts";
 
 const READ_LEASE_MS = 1000;
@@ -48,6 +48,15 @@ interface ReadToken {
   deadlineMs: number;
 }
 
+/** A client's lease on one object. */
+interface HoldToken {
+  readonly holder: number;
+  readonly held: Held;
+  readonly deadlineMs: number;
+}
+
+const holderOf = (holder: number) => ({ high: holder, low: -holder });
+
 function check(holds: boolean, what: () => string): asserts holds {
   if (!holds) throw new Error(what());
 }
@@ -78,10 +87,13 @@ const keyOf = (id: string) => ({ tenant: id.slice(0, 1).trim(), key: id.slice(1)
 /** What L1 should hold, with the L1 beside it: every step does both and compares. */
 class World {
   readonly l1: L1Manager;
+  /** The L1 of a thread that only hits. */
+  readonly another: L1Manager;
   readonly clock: FakeClock;
   readonly objects = new Map<string, Held>();
   readonly writes: WriteToken[] = [];
   readonly reads: ReadToken[] = [];
+  holds: HoldToken[] = [];
   /** Removals the step should have told, "tenant reason" → [keys, bytes]; evictions are added when they are seen. */
   readonly #removed = new Map<string, [number, number]>();
   /** The keys that left, "id reason", as the model and as the listener know them. */
@@ -104,6 +116,18 @@ class World {
       },
     });
     this.l1 = l1;
+    this.another = new L1Manager(memory, {
+      workerId: 2,
+      clock,
+      publish: () => {},
+      policy: options.policy,
+      admissionLimitBytes: 1,
+      readLeaseMs: 1,
+      writeLeaseMs: 1,
+      highWatermark: 1,
+      lowWatermark: 1,
+      format: false,
+    });
     this.clock = clock;
     this.#told = told;
     this.#memory = memory;
@@ -145,9 +169,27 @@ class World {
     if (held.pins === 0 && held.temporary && this.objects.get(held.id) === held) this.remove(held, "temporary");
   }
 
+  /** Models the end of the holds that satisfy `which`; returns their number. */
+  endHolds(which: (hold: HoldToken) => boolean): number {
+    const ended = this.holds.filter(which);
+    this.holds = this.holds.filter((hold) => !which(hold));
+    for (const { held } of ended) this.unpin(held, 1);
+    return ended.length;
+  }
+
   endWrite(write: WriteToken, outcome: "done" | "failed"): void {
     write.live = false;
     write.outcome = outcome;
+  }
+
+  /** Models a write in one step. */
+  write(held: Held): void {
+    const resident = this.objects.get(held.id);
+    // Room may have been made at the cost of the object itself.
+    const isEvicted = this.#left.told.includes(`${held.id} evicted`);
+    if (resident !== undefined) this.remove(resident, isEvicted ? "evicted" : "replaced");
+    this.supersede((id) => id === held.id);
+    this.objects.set(held.id, held);
   }
 
   /** Models the admission of a staging whose lease is live. */
@@ -165,7 +207,7 @@ class World {
     return "admitted";
   }
 
-  lookAt(found: Resident, held: Held): void {
+  lookAt(found: Pick<Resident, "meta" | "extents">, held: Held): void {
     equal(metaSeen(found.meta), metaOf(held.content), "meta");
     this.#compare(found.extents, held.content);
   }
@@ -201,15 +243,17 @@ class World {
     const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
     const usage = this.l1.usage();
     equal(
-      [usage.objects, usage.payloadBytes, usage.readLeases, usage.writeLeases],
+      [usage.objects, usage.payloadBytes, usage.readLeases, usage.writeLeases, usage.holds],
       [
         this.objects.size,
         sum([...this.objects.values()].map((held) => held.content.sizeBytes)),
         sum(this.reads.map((read) => read.count)),
         this.writes.filter((write) => write.live).length,
+        this.holds.length,
       ],
       "usage",
     );
+    check(usage.heldBytes <= usage.capacityBytes / 4, () => `${usage.heldBytes} bytes are held`);
     audit(this.#memory, this.#policy);
   }
 
@@ -218,8 +262,9 @@ class World {
     this.clock.now += WRITE_LEASE_MS;
     this.l1.tick();
     clearL1(this.l1);
-    const { objects, usedBytes, stagingBytes, payloadBytes, readLeases, writeLeases } = this.l1.usage();
+    const { objects, usedBytes, stagingBytes, payloadBytes, readLeases, writeLeases, ...more } = this.l1.usage();
     equal([objects, usedBytes, stagingBytes, payloadBytes, readLeases, writeLeases], [0, 0, 0, 0, 0, 0], "the end");
+    equal([more.holds, more.heldBytes], [0, 0], "holds at the end");
     audit(this.#memory, this.#policy);
   }
 
@@ -365,6 +410,28 @@ function steps(maxBytes: number) {
       });
     },
   );
+  const writeWhole = step("write", write, (world, { id, size, ttlMs }) => {
+    const { l1, clock } = world;
+    const content = world.newContent(size);
+    const expiresMs = ttlMs === 0 ? 0 : clock.now + ttlMs;
+    const bytes = Uint8Array.from({ length: size }, (_, at) => (content.seed * 37 + at) & 255);
+    const ofContent = { sizeBytes: size, version: content.seed, headers: headersOf(content) };
+    const meta = { ...ofContent, expiresMs, crc32: 0, createdMs: 0, contentType: "", sha256: "" };
+    const seen: unknown[] = [];
+    const decide: Decide = (known) => {
+      seen.push(known?.meta?.version);
+      return size % 5 !== 0;
+    };
+    const before = world.objects.get(id);
+    const outcome = l1.write({ key: keyOf(id), meta, bytes }, { decide });
+    if (size > l1.admissionLimitBytes) return equal(outcome, "too_large", "write");
+    if (before !== undefined && world.isDue(before)) world.remove(before, "expired");
+    equal(seen[0], world.objects.get(id)?.content.seed, "what decide was told");
+    if (size % 5 === 0) return equal(outcome, "unwanted", "write");
+    if (outcome === "no_room") return;
+    equal(outcome, "admitted", "write");
+    world.write({ id, content, expiresMs, temporary: false, pins: 0 });
+  });
   const extend = step("extend", fc.record({ picks, size }), (world, { picks, size }) => {
     for (const write of pick(world.writes, picks.slice(0, 1))) {
       const result = world.l1.extend(write.lease, size);
@@ -416,6 +483,21 @@ function steps(maxBytes: number) {
       });
     },
   );
+  const hit = step("hit", fc.record({ id, size, removes: fc.boolean() }), (world, { id, size, removes }) => {
+    const held = world.objects.get(id);
+    const isHit = held !== undefined && !held.temporary && held.content.sizeBytes <= size;
+    const found = world.another.hit(keyOf(id), size, (meta, extents) => {
+      if (held === undefined) return true;
+      if (removes) {
+        world.l1.delete([keyOf(id)]);
+        world.supersede((each) => each === id);
+        world.remove(held, "deleted");
+      }
+      world.lookAt({ meta, extents }, held);
+      return true;
+    });
+    equal(found ?? false, isHit, `hit ${id}`);
+  });
   const follow = step("follow", fc.record({ id, tag }), (world, { id, tag }) => {
     const view = world.l1.follow(keyOf(id), tag);
     const write = world.writes.find((each) =>
@@ -470,6 +552,37 @@ function steps(maxBytes: number) {
     for (const held of gone) world.remove(held, "cleared");
     equal(clearL1(world.l1, tenant), gone.length, "clear");
   });
+  const has = step("has", fc.array(id, { maxLength: 4 }), (world, ids) => {
+    equal(world.l1.has(ids.map(keyOf)), ids.map((each) => world.objects.has(each)), "has");
+  });
+  const hold = step(
+    "hold",
+    fc.record({ ids: fc.array(id, { maxLength: 3 }), holder: fc.nat(2), ms: fc.constantFrom(1, 500, 1500) }),
+    (world, { ids, holder, ms }) => {
+      const untilMs = world.clock.now + ms;
+      const outcomes = world.l1.hold(ids.map(keyOf), { holder: holderOf(holder), untilMs });
+      for (const [i, each] of ids.entries()) {
+        const held = world.objects.get(each);
+        const isFull = outcomes[i] === "full";
+        equal(outcomes[i], held === undefined ? "absent" : isFull ? "full" : "held", `hold ${each}`);
+        if (held === undefined || isFull) continue;
+        held.pins++;
+        world.holds.push({ holder, held, deadlineMs: untilMs });
+      }
+    },
+  );
+  const release = step(
+    "release",
+    fc.record({ holder: fc.nat(2), tenant: fc.constantFrom("", "t", "u") }),
+    (world, { holder, tenant }) => {
+      const released = world.l1.release(holderOf(holder), tenant);
+      equal(
+        released,
+        world.endHolds((each) => each.holder === holder && keyOf(each.held.id).tenant === tenant),
+        "release",
+      );
+    },
+  );
   const touch = step("touch", fc.array(id, { maxLength: 3 }), (world, ids) => world.l1.touch(ids.map(keyOf)));
   const list = step("list", fc.constantFrom("", "t"), (world, tenant) => {
     const listed = keysOf(world.l1, { tenant });
@@ -488,9 +601,38 @@ function steps(maxBytes: number) {
       read.count = 0;
       world.unpin(read.held, count);
     }
+    world.endHolds(({ deadlineMs }) => deadlineMs <= world.clock.now);
   });
-  const often = [reserveWrite, reserveWrite, reserveWrite, finishWrite, finishWrite, reserveRead, reserveRead];
-  const rare = [extend, finishAndRead, abort, follow, finishRead, renew, remove, clear, touch, list, advance, tick];
+  const often = [
+    reserveWrite,
+    reserveWrite,
+    reserveWrite,
+    finishWrite,
+    finishWrite,
+    writeWhole,
+    reserveRead,
+    reserveRead,
+    hit,
+    hit,
+  ];
+  const rare = [
+    extend,
+    finishAndRead,
+    abort,
+    follow,
+    finishRead,
+    renew,
+    remove,
+    clear,
+    has,
+    hold,
+    hold,
+    release,
+    touch,
+    list,
+    advance,
+    tick,
+  ];
   return [...often, ...rare];
 }
 

@@ -1,14 +1,13 @@
 import { expect } from "bun:test";
-import { compareKeys } from "../../src/core/key.ts";
+import { compareKeys } from "../../src/core/object.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
-import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry_table.ts";
-import { EntryList } from "../../src/l1/eviction/entry_list.ts";
+import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry.ts";
+import { EntryList } from "../../src/l1/arena/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 import { type ArenaOptions, COUNTER, LIST } from "../../src/l1/arena/layout.ts";
 import { LEASE } from "../../src/l1/arena/lease_table.ts";
-import type { L1Options } from "../../src/l1/options.ts";
-import { openTables } from "../../src/l1/arena/tables.ts";
+import { type L1Options, openTables } from "../../src/l1/tables.ts";
 import type { KeyRange, Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/l1.ts";
 
 export const MIB = 1024 * 1024;
@@ -46,7 +45,7 @@ export function makeL1(
   const clock = new FakeClock();
   const told: Told[] = [];
   const l1 = new L1Manager(memory, {
-    holder: 1,
+    workerId: 1,
     clock,
     publish: (name, fields) => void told.push({ name, fields }),
     policy: "s3-fifo",
@@ -132,8 +131,8 @@ export function same(found: unknown, wanted: unknown): void {
 
 /** Checks every table of an arena against every other; throws on the first thing that does not reconcile. */
 export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"): void {
-  const tables = openTables(new Arena(memory), { holder: 99, policy, format: false });
-  const { arena, counters, allocator, entries, leases } = tables;
+  const tables = openTables(new Arena(memory), { workerId: 99, policy, format: false });
+  const { arena, counters, allocator, entries, leases, hits } = tables;
   const blocks = [...allocator.blocks()].sort((a, b) => a.start - b.start);
   let end = 0;
   let wasFree = false;
@@ -154,20 +153,28 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
   const pins = new Map<number, number>();
   const writers = new Map<number, number>();
   let readLeases = 0;
+  let holds = 0;
+  let heldGranules = 0;
   let rows = 0;
   for (const lease of leases.live(() => true)) {
     rows++;
     if (lease.kind === LEASE.write) writers.set(lease.entry, lease.slot);
     else {
       pins.set(lease.entry, (pins.get(lease.entry) ?? 0) + lease.count);
-      readLeases += lease.count;
+      if (lease.kind === LEASE.read) readLeases += lease.count;
+      else {
+        holds++;
+        heldGranules += entries.get(lease.entry, FIELD.granules);
+      }
     }
   }
+  same([counters.get(COUNTER.holds), counters.get(COUNTER.heldGranules)], [holds, heldGranules]);
   same([counters.get(COUNTER.leaseRows), counters.get(COUNTER.readLeases), counters.get(COUNTER.writeLeases)], [
     rows,
     readLeases,
     writers.size,
   ]);
+  for (const entry of hits.pinAll(() => false)) pins.set(entry, (pins.get(entry) ?? 0) + 1);
   let residents = 0;
   let stagingGranules = 0;
   let payloadBytes = 0;
@@ -247,5 +254,5 @@ function auditDirty({ arena, entries, leases, dirty }: ReturnType<typeof openTab
     }
     same(wanted.size, 0);
   }
-  same(dirty.bytes, bytes);
+  same(dirty.usage().bytes, bytes);
 }

@@ -8,7 +8,7 @@
  * Checked: a token opens only the lease it was given for; who is told that his object was held until now has read one version, whole; what
  * is resident is whole; a resident or leased entry is never given out again; when all have ended, no row and no memory is left.
  *
- * Assumed: a writer writes into its memory only while its lease is live (take_over.ts keeps the memory of a thread that cannot be stopped).
+ * Assumed: a writer writes into its memory only while its lease is live (recovery.ts keeps the memory of a thread that cannot be stopped).
  *
  * Faults that must be found: -DBUG_NO_GENERATION, -DBUG_FREE_WHILE_READ, -DBUG_LATE_ADMISSION, -DBUG_LATE_WRITE, -DBUG_DEAD_KEEPS.
  */

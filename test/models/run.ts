@@ -1,7 +1,7 @@
 /**
- * Checks the models of the lock and of the leases exhaustively with spin, and that spin finds each fault that can be
- * put into them. `bun run model` prints `model: N passed, N failed` at the end. Needs spin and gcc; installs them where
- * apt-get can.
+ * Checks the models of the lock, the leases and the hits exhaustively with spin, and that spin finds each fault that
+ * can be put into them. `bun run model` prints `model: N passed, N failed` at the end. Needs spin and gcc; installs
+ * them where apt-get can.
  */
 import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
@@ -19,6 +19,7 @@ interface Check {
 
 const lock = "l1_lock.pml";
 const lease = "l1_lease.pml";
+const hit = "l1_hit.pml";
 const assertion = /assertion violated/;
 
 const checks: readonly Check[] = [
@@ -39,6 +40,16 @@ const checks: readonly Check[] = [
   { model: lease, defines: ["BUG_LATE_ADMISSION"], finds: assertion },
   { model: lease, defines: ["BUG_LATE_WRITE"], finds: assertion },
   { model: lease, defines: ["BUG_DEAD_KEEPS"], finds: assertion },
+  { model: hit, defines: [] },
+  { model: hit, defines: ["ZOMBIE"] },
+  { model: hit, defines: ["BUG_CHECK_FIRST"], finds: assertion },
+  { model: hit, defines: ["BUG_NO_PIN"], finds: assertion },
+  { model: hit, defines: ["BUG_PIN_FIRST"], finds: assertion },
+  { model: hit, defines: ["BUG_BLIND_REPAIR"], finds: assertion },
+  { model: hit, defines: ["BUG_NOT_LINKED"], finds: assertion },
+  { model: hit, defines: ["BUG_DEAD_KEEPS"], finds: assertion },
+  { model: hit, defines: ["ZOMBIE", "BUG_NOT_DISOWNED"], finds: assertion },
+  { model: hit, defines: ["ZOMBIE", "BUG_HITS_ON"], finds: assertion },
 ];
 
 function run(command: string, args: readonly string[], cwd?: string): SpawnSyncReturns<string> {

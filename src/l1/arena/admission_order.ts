@@ -1,13 +1,10 @@
-import type { Arena } from "./arena.ts";
-import { type EntryTable, FIELD } from "./entry_table.ts";
-import type { Counters } from "./counters.ts";
-import { EntryList } from "../eviction/entry_list.ts";
+import type { Arena, Counters } from "./arena.ts";
+import { FIELD } from "./entry.ts";
+import type { EntryTable } from "./entry_table.ts";
+import { EntryList } from "./entry_list.ts";
 import { COUNTER, LIST } from "./layout.ts";
 
 const NONE = -1;
-
-/** Attempts of a lock-free read of the oldest entry. */
-const LOOKS = 8;
 
 /**
  * A repair adds this to the admission count. It exceeds every look-back: `since` then gives undefined or all residents.
@@ -74,18 +71,8 @@ export class AdmissionOrder {
     this.#list.rebuild(residents);
   }
 
-  /**
-   * Admission time of the oldest resident in monotonic milliseconds; undefined if there is none. Needs no lock: it
-   * retries a few times until the same entry is the oldest before and after the read.
-   */
+  /** Admission time of the oldest resident in monotonic milliseconds; undefined if there is none. */
   oldestMs(): number | undefined {
-    let admittedMs: number | undefined;
-    for (let look = 0; look < LOOKS; look++) {
-      const entry = this.#list.tail;
-      if (entry === NONE) return undefined;
-      admittedMs = this.#entries.getDouble(entry, FIELD.admittedMs);
-      if (this.#list.tail === entry) return admittedMs;
-    }
-    return admittedMs;
+    return this.#list.oldestMs();
   }
 }

@@ -1,7 +1,6 @@
-import type { Arena } from "./arena.ts";
-import type { Counters } from "./counters.ts";
+import { SharedTable } from "../../core/shared_table.ts";
+import type { Arena, Counters } from "./arena.ts";
 import { BLOCK_WORDS, COUNTER, FIRST_LEVELS, SECOND_LEVELS } from "./layout.ts";
-import { classAbove, classOf, lowestBit } from "./size_classes.ts";
 
 const NONE = -1;
 
@@ -30,7 +29,7 @@ export class Allocator {
   readonly #counters: Counters;
   readonly #bits: number;
   readonly #heads: number;
-  readonly #blocks: number;
+  readonly #blocks: SharedTable;
   readonly #maxBlocks: number;
   readonly #granules: number;
   readonly #segmentGranules: number;
@@ -41,7 +40,7 @@ export class Allocator {
     this.#counters = counters;
     this.#bits = at.freeBits;
     this.#heads = at.freeHeads;
-    this.#blocks = at.blocks;
+    this.#blocks = new SharedTable(arena, at.blocks, BLOCK_WORDS);
     this.#maxBlocks = maxBlocks;
     this.#granules = granules;
     this.#segmentGranules = segmentGranules;
@@ -78,7 +77,7 @@ export class Allocator {
         end = this.start(block) + this.length(block);
       }
       const last = this.#fillGap(end, to, before);
-      if (last !== NONE) w[this.#row(last) + AFTER] = NONE;
+      if (last !== NONE) this.#blocks.set(last, AFTER, NONE);
     }
   }
 
@@ -118,7 +117,7 @@ export class Allocator {
       const taken = Math.min(this.length(block), left);
       this.#carve(block, taken);
       if (first === NONE) first = block;
-      else this.#words[this.#row(last) + LINK] = block;
+      else this.#blocks.set(last, LINK, block);
       last = block;
       left -= taken;
     }
@@ -129,7 +128,7 @@ export class Allocator {
   append(first: number, more: number): void {
     let last = first;
     while (this.next(last) !== NONE) last = this.next(last);
-    this.#words[this.#row(last) + LINK] = more;
+    this.#blocks.set(last, LINK, more);
   }
 
   /** Cuts a chain to `granules` (at least 1) and frees the rest. */
@@ -141,7 +140,7 @@ export class Allocator {
       block = this.next(block);
     }
     const rest = this.next(block);
-    this.#words[this.#row(block) + LINK] = NONE;
+    this.#blocks.set(block, LINK, NONE);
     if (rest !== NONE) this.release(rest);
     const surplus = this.length(block) - left;
     if (surplus === 0 || !this.#hasSpareBlock()) return;
@@ -159,17 +158,17 @@ export class Allocator {
 
   /** First granule of a block. */
   start(block: number): number {
-    return this.#get(block, START);
+    return this.#blocks.get(block, START);
   }
 
   /** Granules of a block. */
   length(block: number): number {
-    return this.#get(block, LENGTH) >>> 1;
+    return this.#blocks.get(block, LENGTH) >>> 1;
   }
 
   /** The next block of the chain, or -1. */
   next(block: number): number {
-    return this.#get(block, LINK);
+    return this.#blocks.get(block, LINK);
   }
 
   /** Granules of a whole chain. */
@@ -190,7 +189,9 @@ export class Allocator {
     const top = this.#counters.get(COUNTER.blocksTop);
     for (let block = 0; block < top; block++) {
       const length = this.length(block);
-      if (length > 0) yield { block, start: this.start(block), length, free: (this.#get(block, LENGTH) & 1) === 1 };
+      if (length > 0) {
+        yield { block, start: this.start(block), length, free: (this.#blocks.get(block, LENGTH) & 1) === 1 };
+      }
     }
   }
 
@@ -204,17 +205,9 @@ export class Allocator {
 
   /** Makes `block` the next neighbour of `before`, and returns `block`. */
   #joinRow(block: number, before: number): number {
-    this.#words[this.#row(block) + BEFORE] = before;
-    if (before !== NONE) this.#words[this.#row(before) + AFTER] = block;
+    this.#blocks.set(block, BEFORE, before);
+    if (before !== NONE) this.#blocks.set(before, AFTER, block);
     return block;
-  }
-
-  #row(block: number): number {
-    return this.#blocks + block * BLOCK_WORDS;
-  }
-
-  #get(block: number, field: number): number {
-    return this.#words[this.#row(block) + field] ?? NONE;
   }
 
   #hasSpareBlock(): boolean {
@@ -222,28 +215,25 @@ export class Allocator {
   }
 
   #newBlock(start: number, length: number, before: number, after: number): number {
-    const w = this.#words;
     let block = this.#counters.get(COUNTER.blocksFree);
     if (block === NONE) {
       block = this.#counters.get(COUNTER.blocksTop);
       this.#counters.add(COUNTER.blocksTop, 1);
     } else {
-      this.#counters.set(COUNTER.blocksFree, this.#get(block, LINK));
+      this.#counters.set(COUNTER.blocksFree, this.#blocks.get(block, LINK));
     }
-    const row = this.#row(block);
-    w[row + START] = start;
-    w[row + LENGTH] = length * 2;
-    w[row + BEFORE] = before;
-    w[row + AFTER] = after;
-    w[row + LINK] = NONE;
-    w[row + BACK] = NONE;
+    this.#blocks.set(block, START, start);
+    this.#blocks.set(block, LENGTH, length * 2);
+    this.#blocks.set(block, BEFORE, before);
+    this.#blocks.set(block, AFTER, after);
+    this.#blocks.set(block, LINK, NONE);
+    this.#blocks.set(block, BACK, NONE);
     return block;
   }
 
   #dropBlock(block: number): void {
-    const row = this.#row(block);
-    this.#words[row + LENGTH] = 0;
-    this.#words[row + LINK] = this.#counters.get(COUNTER.blocksFree);
+    this.#blocks.set(block, LENGTH, 0);
+    this.#blocks.set(block, LINK, this.#counters.get(COUNTER.blocksFree));
     this.#counters.set(COUNTER.blocksFree, block);
   }
 
@@ -253,31 +243,29 @@ export class Allocator {
   #carve(block: number, granules: number): number {
     this.#removeFree(block);
     if (this.length(block) > granules) this.#insertFree(this.#splitAt(block, granules));
-    const row = this.#row(block);
-    this.#words[row + LENGTH] = granules * 2;
-    this.#words[row + LINK] = NONE;
+    this.#blocks.set(block, LENGTH, granules * 2);
+    this.#blocks.set(block, LINK, NONE);
     return block;
   }
 
   /** Cuts `block` to `granules` and returns the rest as a new block that is in no list. */
   #splitAt(block: number, granules: number): number {
-    const w = this.#words;
-    const after = this.#get(block, AFTER);
+    const after = this.#blocks.get(block, AFTER);
     const rest = this.#newBlock(this.start(block) + granules, this.length(block) - granules, block, after);
-    if (after !== NONE) w[this.#row(after) + BEFORE] = rest;
-    w[this.#row(block) + AFTER] = rest;
-    w[this.#row(block) + LENGTH] = granules * 2 + (this.#get(block, LENGTH) & 1);
+    if (after !== NONE) this.#blocks.set(after, BEFORE, rest);
+    this.#blocks.set(block, AFTER, rest);
+    this.#blocks.set(block, LENGTH, granules * 2 + (this.#blocks.get(block, LENGTH) & 1));
     return rest;
   }
 
   #free(block: number): void {
-    const before = this.#get(block, BEFORE);
+    const before = this.#blocks.get(block, BEFORE);
     const merged = before !== NONE && this.#isFree(before) ? this.#joinBefore(before, block) : block;
     this.#insertFree(this.#mergeNext(merged));
   }
 
   #isFree(block: number): boolean {
-    return (this.#get(block, LENGTH) & 1) === 1;
+    return (this.#blocks.get(block, LENGTH) & 1) === 1;
   }
 
   #joinBefore(before: number, block: number): number {
@@ -287,7 +275,7 @@ export class Allocator {
   }
 
   #mergeNext(block: number): number {
-    const after = this.#get(block, AFTER);
+    const after = this.#blocks.get(block, AFTER);
     if (after !== NONE && this.#isFree(after)) {
       this.#removeFree(after);
       this.#absorb(block, after);
@@ -297,11 +285,10 @@ export class Allocator {
 
   /** Merges `block` with its neighbour `after`, whose row is dropped. */
   #absorb(block: number, after: number): void {
-    const w = this.#words;
-    const beyond = this.#get(after, AFTER);
-    w[this.#row(block) + LENGTH] = (this.length(block) + this.length(after)) * 2;
-    w[this.#row(block) + AFTER] = beyond;
-    if (beyond !== NONE) w[this.#row(beyond) + BEFORE] = block;
+    const beyond = this.#blocks.get(after, AFTER);
+    this.#blocks.set(block, LENGTH, (this.length(block) + this.length(after)) * 2);
+    this.#blocks.set(block, AFTER, beyond);
+    if (beyond !== NONE) this.#blocks.set(beyond, BEFORE, block);
     this.#dropBlock(after);
   }
 
@@ -310,11 +297,10 @@ export class Allocator {
     const length = this.length(block);
     const list = classOf(length);
     const head = w[this.#heads + list] ?? NONE;
-    const row = this.#row(block);
-    w[row + LENGTH] = length * 2 + 1;
-    w[row + LINK] = head;
-    w[row + BACK] = NONE;
-    if (head !== NONE) w[this.#row(head) + BACK] = block;
+    this.#blocks.set(block, LENGTH, length * 2 + 1);
+    this.#blocks.set(block, LINK, head);
+    this.#blocks.set(block, BACK, NONE);
+    if (head !== NONE) this.#blocks.set(head, BACK, block);
     w[this.#heads + list] = block;
     const first = list >>> 4;
     w[this.#bits] = (w[this.#bits] ?? 0) | (1 << first);
@@ -324,14 +310,13 @@ export class Allocator {
   }
 
   #removeFree(block: number): void {
-    const w = this.#words;
     const length = this.length(block);
-    const next = this.#get(block, LINK);
-    const back = this.#get(block, BACK);
-    if (next !== NONE) w[this.#row(next) + BACK] = back;
-    if (back !== NONE) w[this.#row(back) + LINK] = next;
+    const next = this.#blocks.get(block, LINK);
+    const back = this.#blocks.get(block, BACK);
+    if (next !== NONE) this.#blocks.set(next, BACK, back);
+    if (back !== NONE) this.#blocks.set(back, LINK, next);
     else this.#setHead(classOf(length), next);
-    w[this.#row(block) + LENGTH] = length * 2;
+    this.#blocks.set(block, LENGTH, length * 2);
     this.#counters.add(COUNTER.freeGranules, -length);
     if (length >= MIN_EXTENT_GRANULES) this.#counters.add(COUNTER.bigFreeGranules, -length);
   }
@@ -383,4 +368,23 @@ export class Allocator {
     const second = 31 - Math.clz32(w[this.#bits + 1 + first] ?? 0);
     return w[this.#heads + first * SECOND_LEVELS + second] ?? NONE;
   }
+}
+
+/** The free list for blocks of this length. */
+function classOf(granules: number): number {
+  if (granules < SECOND_LEVELS) return granules;
+  const power = 31 - Math.clz32(granules);
+  return (power - 3) * SECOND_LEVELS + ((granules >>> (power - 4)) & 15);
+}
+
+/** The first free list in which all blocks are at least this long. */
+function classAbove(granules: number): number {
+  if (granules < SECOND_LEVELS) return granules;
+  const step = 1 << (27 - Math.clz32(granules));
+  return classOf(granules + step - 1);
+}
+
+/** Index of the lowest set bit; -1 if no bit is set. */
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
 }

@@ -1,15 +1,15 @@
-import type { Arena } from "./arena.ts";
-import type { Counters } from "./counters.ts";
-import { type EntryTable, FIELD, FLAG } from "./entry_table.ts";
-import { EntryList } from "../eviction/entry_list.ts";
+import type { Arena, Counters } from "./arena.ts";
+import { FIELD, FLAG } from "./entry.ts";
+import type { EntryTable } from "./entry_table.ts";
+import { EntryList } from "./entry_list.ts";
 import { LIST } from "./layout.ts";
+import type { DirtyUsage, StoreLimits } from "../l1.ts";
 
-const NONE = -1;
-
-/** Attempts of a lock-free read of the oldest entry. */
-const LOOKS = 8;
-
-/** Dirty objects in admission order: those that wait, and those that are being stored. */
+/**
+ * Objects that the tiers do not have yet, in admission order: those that wait, and those that a thread is storing. The
+ * thread's lease without a deadline marks what it stores. `usage` and `oldestMs` need no lock; for everything else the
+ * caller holds the arena's lock.
+ */
 export class DirtyOrder {
   readonly #entries: EntryTable;
   readonly #counters: Counters;
@@ -27,17 +27,22 @@ export class DirtyOrder {
     this.#storing.format();
   }
 
-  /** Number of objects that wait or are being stored. */
-  get count(): number {
-    return this.#waiting.count + this.#storing.count;
+  /** Objects that wait or are being stored. */
+  usage(): DirtyUsage {
+    return {
+      entries: this.#waiting.count + this.#storing.count,
+      bytes: this.#counters.dirtyBytes,
+      storing: this.#storing.count,
+      oldestMs: this.oldestMs(),
+    };
   }
 
-  get bytes(): number {
-    return this.#counters.dirtyBytes;
-  }
-
-  get storing(): number {
-    return this.#storing.count;
+  /** True if an object of so many bytes may be added. */
+  hasRoom(bytes: number, { maxEntries, maxBytes, maxAgeMs = 0 }: StoreLimits, monotonicMs: number): boolean {
+    const entries = this.#waiting.count + this.#storing.count;
+    if (entries === 0) return true;
+    const isOld = maxAgeMs > 0 && monotonicMs - (this.oldestMs() ?? Infinity) > maxAgeMs;
+    return !isOld && entries < maxEntries && this.#counters.dirtyBytes + bytes <= maxBytes;
   }
 
   /** The object that has waited longest, or -1. */
@@ -91,21 +96,9 @@ export class DirtyOrder {
 
   /** Admission time of the oldest dirty object in monotonic milliseconds; undefined if there is none. Needs no lock. */
   oldestMs(): number | undefined {
-    const waiting = this.#oldestOf(this.#waiting);
-    const storing = this.#oldestOf(this.#storing);
+    const waiting = this.#waiting.oldestMs();
+    const storing = this.#storing.oldestMs();
     if (waiting === undefined || storing === undefined) return waiting ?? storing;
     return Math.min(waiting, storing);
-  }
-
-  /** Retries a few times until the same entry is the oldest before and after the read. */
-  #oldestOf(list: EntryList): number | undefined {
-    let admittedMs: number | undefined;
-    for (let look = 0; look < LOOKS; look++) {
-      const entry = list.tail;
-      if (entry === NONE) return undefined;
-      admittedMs = this.#entries.getDouble(entry, FIELD.admittedMs);
-      if (list.tail === entry) return admittedMs;
-    }
-    return admittedMs;
   }
 }

@@ -1,83 +1,24 @@
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
 import type { Allocator } from "./allocator.ts";
-import type { Arena } from "./arena.ts";
+import type { AtomicWords } from "../../core/shared_table.ts";
+import type { Arena, Counters } from "./arena.ts";
 import type { KeyBytes } from "./key_bytes.ts";
-import { contentTypeHash, ContentTypes } from "./content_types.ts";
-import type { Counters } from "./counters.ts";
-import { type EntryHead, SHA256_BASE64_BYTES, writeHead } from "./entry_head.ts";
+import {
+  contentTypeHash,
+  ContentTypes,
+  type EntryHead,
+  FIELD,
+  FLAG,
+  SHA256_BASE64_BYTES,
+  STATE,
+  writeHead,
+} from "./entry.ts";
 import { COUNTER, ENTRY_WORDS, GRANULE_BYTES } from "./layout.ts";
 
 const NONE = -1;
 
-/** Words of an entry row. Words 16 and up are float64 pairs. */
-export const FIELD = {
-  state: 0,
-  flags: 1,
-  hash: 2,
-  /** Next entry of the hash chain or of the free list. */
-  chain: 3,
-  /** Number of read leases. */
-  pins: 4,
-  /** Bytes of tenant | content type << 8 | tag << 16. */
-  lengths: 5,
-  keyBytes: 6,
-  /** First block of the entry's memory. */
-  extents: 7,
-  granules: 8,
-  crc32: 9,
-  /** Lease slot of the writer, while staging. */
-  writer: 10,
-  /** Owned by the eviction policy. */
-  newer: 11,
-  older: 12,
-  policy: 13,
-  /** First granule of the entry's memory. Saves a lookup in the block table. */
-  start: 14,
-  contentTypeHash: 15,
-  sizeBytes: 16,
-  version: 18,
-  createdMs: 20,
-  expiresMs: 22,
-  /** Used by a staging. Once the object is resident, these words link it into the dirty lists. */
-  filledBytes: 24,
-  laterDirty: 24,
-  earlierDirty: 25,
-  /** Monotonic milliseconds at which the entry became resident. */
-  admittedMs: 26,
-  /** Neighbours in admission order. */
-  laterAdmitted: 28,
-  earlierAdmitted: 29,
-  /** Bytes of the kept headers. */
-  headerBytes: 30,
-} as const;
-
-/**
- * free → staging → resident → detached (hidden, still read) → free. The state word is written last when an entry is
- * created and first when it ends.
- */
-export const STATE = { free: 0, staging: 1, resident: 2, detached: 3 } as const;
-
-export const FLAG = {
-  sha256: 1,
-  temporary: 2,
-  /** A staging with final metadata that readers may follow. */
-  loading: 4,
-  /** The entry is in a hash chain. */
-  linked: 8,
-  /** All bytes of the object are present. */
-  complete: 16,
-  /** A staging whose writer was declared dead; no more bytes will come. */
-  orphaned: 64,
-  /**
-   * A resident object that the tiers do not have yet. It is never evicted, and stays in the index after it has expired.
-   */
-  dirty: 32,
-  /**
-   * Being stored by the holder of a lease without a deadline. Stays set if the object is replaced or removed meanwhile.
-   */
-  storing: 128,
-} as const;
+/** Longest walk along a hash chain without the lock. */
+const MAX_GUESSES = 32;
 
 // A key may begin with U+FEFF, which a default decoder drops.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -89,6 +30,7 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 export class EntryTable {
   readonly #arena: Arena;
   readonly #allocator: Allocator;
+  readonly #atomics: AtomicWords;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #rows: number;
@@ -102,6 +44,7 @@ export class EntryTable {
     const { at, buckets, maxObjects } = arena.layout;
     this.#arena = arena;
     this.#allocator = allocator;
+    this.#atomics = arena.atomics;
     this.#words = arena.words;
     this.#doubles = arena.doubles;
     this.#rows = at.entries;
@@ -131,6 +74,16 @@ export class EntryTable {
 
   setDouble(entry: number, field: number, value: number): void {
     this.#doubles[(this.#rows + entry * ENTRY_WORDS + field) >>> 1] = value;
+  }
+
+  /** The state as the other threads see it, for a thread without the lock. */
+  loadState(entry: number): number {
+    return this.#atomics.load(this.#rows + entry * ENTRY_WORDS + FIELD.state);
+  }
+
+  /** Moves an entry to its next state. Threads without the lock see all earlier writes once they see the state. */
+  setState(entry: number, state: number): void {
+    this.#atomics.store(this.#rows + entry * ENTRY_WORDS + FIELD.state, state);
   }
 
   hasFlag(entry: number, flag: number): boolean {
@@ -177,8 +130,9 @@ export class EntryTable {
     this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
     this.set(entry, FIELD.writer, NONE);
     this.setDouble(entry, FIELD.filledBytes, 0);
+    this.set(entry, FIELD.generation, (this.get(entry, FIELD.generation) + 1) | 0);
     this.#link(entry, key.hash);
-    this.set(entry, FIELD.state, STATE.staging);
+    this.setState(entry, STATE.staging);
     return entry;
   }
 
@@ -199,7 +153,7 @@ export class EntryTable {
 
   /** Frees the memory and the row of an unlinked entry. */
   free(entry: number): void {
-    this.set(entry, FIELD.state, STATE.free);
+    this.setState(entry, STATE.free);
     this.#allocator.release(this.get(entry, FIELD.extents));
     this.set(entry, FIELD.chain, this.#counters.get(COUNTER.entriesFree));
     this.#counters.set(COUNTER.entriesFree, entry);
@@ -209,7 +163,21 @@ export class EntryTable {
   findResident(key: KeyBytes): number {
     let entry = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (entry !== NONE) {
-      if (this.get(entry, FIELD.state) === STATE.resident && this.#isKey(entry, key)) return entry;
+      if (this.get(entry, FIELD.state) === STATE.resident && this.isKeyOf(entry, key)) return entry;
+      entry = this.get(entry, FIELD.chain);
+    }
+    return NONE;
+  }
+
+  /**
+   * What may be the resident entry of a key, looked up without the lock, or -1. The caller must check it by `isKeyOf`;
+   * -1 does not mean that there is none.
+   */
+  guessResident(key: KeyBytes): number {
+    let entry = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
+    // A chain may change at any moment, so the walk may leave it, or go round.
+    for (let steps = 0; steps < MAX_GUESSES && entry >= 0 && entry < this.#max; steps++) {
+      if (this.get(entry, FIELD.hash) === key.hash && this.get(entry, FIELD.state) === STATE.resident) return entry;
       entry = this.get(entry, FIELD.chain);
     }
     return NONE;
@@ -219,7 +187,7 @@ export class EntryTable {
   findOtherResident(key: KeyBytes, entry: number): number {
     let other = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (other !== NONE) {
-      if (other !== entry && this.get(other, FIELD.state) === STATE.resident && this.#isKey(other, key)) return other;
+      if (other !== entry && this.get(other, FIELD.state) === STATE.resident && this.isKeyOf(other, key)) return other;
       other = this.get(other, FIELD.chain);
     }
     return NONE;
@@ -230,7 +198,7 @@ export class EntryTable {
     const found: number[] = [];
     let entry = this.#words[this.#buckets + (key.hash & this.#mask)] ?? NONE;
     while (entry !== NONE) {
-      if (this.get(entry, FIELD.state) === STATE.staging && this.#isKey(entry, key)) found.push(entry);
+      if (this.get(entry, FIELD.state) === STATE.staging && this.isKeyOf(entry, key)) found.push(entry);
       entry = this.get(entry, FIELD.chain);
     }
     return found;
@@ -239,6 +207,19 @@ export class EntryTable {
   /** The staging of a key with the writer's tag, or -1. */
   findStaging(key: KeyBytes, tag: string): number {
     return this.findStagings(key).find((entry) => this.tagOf(entry) === tag) ?? NONE;
+  }
+
+  /** True if the entry has this key. */
+  isKeyOf(entry: number, key: KeyBytes): boolean {
+    if (
+      this.get(entry, FIELD.hash) !== key.hash || this.#tenantLength(entry) !== key.tenantLength ||
+      this.get(entry, FIELD.keyBytes) !== key.length - key.tenantLength
+    ) return false;
+    const granule = this.get(entry, FIELD.start);
+    const segment = this.#arena.segment(granule);
+    const at = this.#arena.offset(granule);
+    for (let i = 0; i < key.length; i++) if (segment[at + i] !== key.bytes[i]) return false;
+    return true;
   }
 
   tenantOf(entry: number): string {
@@ -306,10 +287,15 @@ export class EntryTable {
         ? this.#text(entry, contentTypeAt + contentTypeLength, SHA256_BASE64_BYTES)
         : "",
     };
-    const headerBytes = this.get(entry, FIELD.headerBytes);
-    if (headerBytes === 0) return meta;
-    const tagBytes = this.get(entry, FIELD.lengths) >>> 16;
-    return { ...meta, headers: this.#text(entry, this.headBytesOf(entry) - tagBytes - headerBytes, headerBytes) };
+    if (this.get(entry, FIELD.headerBytes) === 0) return meta;
+    return { ...meta, headers: decoder.decode(this.headersOf(entry).slice()) };
+  }
+
+  /** The memory of the kept headers. */
+  headersOf(entry: number): Uint8Array {
+    const granule = this.get(entry, FIELD.start);
+    const end = this.#arena.offset(granule) + this.headBytesOf(entry) - (this.get(entry, FIELD.lengths) >>> 16);
+    return this.#arena.segment(granule).subarray(end - this.get(entry, FIELD.headerBytes), end);
   }
 
   /** Bytes of the object that fit into the entry's memory. */
@@ -331,6 +317,15 @@ export class EntryTable {
       left -= bytes;
     }
     return views;
+  }
+
+  /** Copies all bytes of the object into its memory; they must fit. */
+  fill(entry: number, bytes: Uint8Array): void {
+    let at = 0;
+    for (const view of this.viewsOf(entry, bytes.length)) {
+      view.set(at === 0 && view.length === bytes.length ? bytes : bytes.subarray(at, at + view.length));
+      at += view.length;
+    }
   }
 
   /** Rebuilds the index and the free list from the entries' state words and flags. */
@@ -365,18 +360,6 @@ export class EntryTable {
 
   #tenantLength(entry: number): number {
     return this.get(entry, FIELD.lengths) & 255;
-  }
-
-  #isKey(entry: number, key: KeyBytes): boolean {
-    if (
-      this.get(entry, FIELD.hash) !== key.hash || this.#tenantLength(entry) !== key.tenantLength ||
-      this.get(entry, FIELD.keyBytes) !== key.length - key.tenantLength
-    ) return false;
-    const granule = this.get(entry, FIELD.start);
-    const segment = this.#arena.segment(granule);
-    const at = this.#arena.offset(granule);
-    for (let i = 0; i < key.length; i++) if (segment[at + i] !== key.bytes[i]) return false;
-    return true;
   }
 
   /** Text from the head. Copies the bytes first, because TextDecoder rejects shared memory. */

@@ -1,4 +1,4 @@
-import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../core/key.ts";
+import { MAX_KEY_BYTES, MAX_TENANT_BYTES, type ObjectKey } from "../../core/object.ts";
 import { VitrineError } from "../../core/errors.ts";
 
 const encoder = new TextEncoder();

@@ -4,19 +4,26 @@ export const GRANULE_BYTES = 64;
 /** Bytes of a full segment: 4 GiB, the largest SharedArrayBuffer that Bun allocates. */
 const SEGMENT_BYTES = 2 ** 32;
 
-/** Words (32 bits) of a row in the entry, block and lease tables. */
+/** Words (32 bits) of a row in the entry, block, lease and ghost tables. */
 export const ENTRY_WORDS = 32;
 export const BLOCK_WORDS = 6;
-export const LEASE_WORDS = 10;
+export const LEASE_WORDS = 12;
+export const GHOST_WORDS = 2;
+
+/** Threads that may announce hits at the same time; others read under the lock. */
+export const MAX_HITTERS = 256;
+
+/** Words of a row of the hit table: two cache lines, because processors fetch them in pairs. */
+export const HITTER_WORDS = 32;
 
 /** Words of one list header: head, tail, count, granules. */
 export const LIST_WORDS = 4;
 
-/** Largest holder number. A thread that replaces another one takes a new number. */
-export const MAX_HOLDER = 65_535;
+/** Largest worker id. A thread that replaces another one takes a new one. */
+export const MAX_WORKER_ID = 65_535;
 
-/** Words of a bitmap with one bit per holder. */
-export const FENCE_WORDS = (MAX_HOLDER + 1) / 32;
+/** Words of a bitmap with one bit per worker. */
+export const FENCE_WORDS = (MAX_WORKER_ID + 1) / 32;
 
 /** Number of lists that an eviction policy may use. */
 export const POLICY_LISTS = 4;
@@ -55,9 +62,10 @@ export interface ArenaLayout {
   readonly ghosts: number;
   readonly at: {
     readonly lock: number;
-    /** Two bitmaps with one bit per holder: declared dead, then thread certainly ended. */
+    /** Two bitmaps with one bit per worker: declared dead, then thread certainly ended. */
     readonly fences: number;
     readonly counters: number;
+    readonly hitters: number;
     readonly freeBits: number;
     readonly freeHeads: number;
     readonly lists: number;
@@ -99,7 +107,12 @@ export const COUNTER = {
   evicting: 19,
   /** Bytes of dirty objects that wait or are being stored. A float64, because 32 bits are too few. */
   dirtyBytes: 20,
-  words: 22,
+  /** One above the highest row of the hit table ever used. */
+  hittersTop: 22,
+  /** Leases of clients, and the granules of their objects; an object counts once for each lease. */
+  holds: 23,
+  heldGranules: 24,
+  words: 26,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {
@@ -127,11 +140,12 @@ export function planArena(options: ArenaOptions): ArenaLayout {
     lock: take(16),
     fences: take(2 * FENCE_WORDS),
     counters: take(COUNTER.words),
+    hitters: take(MAX_HITTERS * HITTER_WORDS),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),
     lists: take((LIST.storing + 1) * LIST_WORDS),
     buckets: take(buckets),
-    ghosts: take(2 * ghosts),
+    ghosts: take(ghosts * GHOST_WORDS),
     leases: take(maxLeases * LEASE_WORDS),
     blocks: take(maxBlocks * BLOCK_WORDS),
     entries: take(maxObjects * ENTRY_WORDS),

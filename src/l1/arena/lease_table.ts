@@ -1,21 +1,34 @@
-import type { Arena } from "./arena.ts";
-import type { Counters } from "./counters.ts";
+import { SharedTable } from "../../core/shared_table.ts";
+import type { Arena, Counters } from "./arena.ts";
 import { COUNTER, LEASE_WORDS } from "./layout.ts";
-import type { Lease } from "../l1.ts";
+import type { Holder, Lease } from "../l1.ts";
 
 const NONE = -1;
 
-/** Words of a lease row. The deadline is a float64 in words 8 and 9. */
+/** Words of a lease row. The deadline is a float64 in words 8 and 9. The last three are used by holds alone. */
 const KIND = 0;
 const GENERATION = 1;
 const ENTRY = 2;
 const COUNT = 3;
-const HOLDER = 4;
+const WORKER_ID = 4;
 const NEXT = 5;
 const DEADLINE = 8;
+const GRANULES = 10;
+const HOLDER_HIGH = 6;
+const HOLDER_LOW = 7;
 
-/** Kinds of lease rows: unused, read leases on a resident or loading object, or a write reservation. */
-export const LEASE = { free: 0, read: 1, write: 2 } as const;
+/**
+ * Kinds of lease rows: unused, read leases on a resident or loading object, a write reservation, or a client's hold on
+ * a resident object.
+ */
+export const LEASE = { free: 0, read: 1, write: 2, hold: 3 } as const;
+
+/** The counter of each kind of leases. */
+const COUNTED: Readonly<Record<number, number>> = {
+  [LEASE.read]: COUNTER.readLeases,
+  [LEASE.write]: COUNTER.writeLeases,
+  [LEASE.hold]: COUNTER.holds,
+};
 
 /** A lease row. Its token represents `count` leases. */
 export interface LiveLease {
@@ -31,21 +44,17 @@ export interface LiveLease {
  * generation, which makes old tokens stale. Not locked: the caller holds the arena's lock.
  */
 export class LeaseTable {
-  readonly #words: Int32Array;
-  readonly #doubles: Float64Array;
+  readonly #rows: SharedTable;
   readonly #counters: Counters;
-  readonly #rows: number;
   readonly #max: number;
-  readonly #holder: number;
+  readonly #workerId: number;
 
-  /** `holder`: holder number of the leases that are given through this view. */
-  constructor(arena: Arena, counters: Counters, holder: number) {
-    this.#words = arena.words;
-    this.#doubles = arena.doubles;
+  /** `workerId`: owner of the leases that are given through this view. */
+  constructor(arena: Arena, counters: Counters, workerId: number) {
+    this.#rows = new SharedTable(arena, arena.layout.at.leases, LEASE_WORDS);
     this.#counters = counters;
-    this.#rows = arena.layout.at.leases;
     this.#max = arena.layout.maxLeases;
-    this.#holder = holder;
+    this.#workerId = workerId;
   }
 
   format(): void {
@@ -54,55 +63,104 @@ export class LeaseTable {
     this.#counters.set(COUNTER.leaseRows, 0);
     this.#counters.set(COUNTER.readLeases, 0);
     this.#counters.set(COUNTER.writeLeases, 0);
+    this.#counters.set(COUNTER.holds, 0);
+    this.#counters.set(COUNTER.heldGranules, 0);
   }
 
   /** Gives a new lease; undefined if all rows are taken. For a deadline of Infinity see isEndless. */
   give(kind: 1 | 2, entry: number, count: number, deadlineMs: number): Lease | undefined {
-    const w = this.#words;
+    const slot = this.#take();
+    if (slot === NONE) return undefined;
+    this.#begin(slot, { kind, entry, count, deadlineMs });
+    return this.tokenOf(slot);
+  }
+
+  /** Gives a hold on an entry of so many granules; false if all rows are taken. */
+  hold(
+    entry: number,
+    { holder, granules, deadlineMs }: {
+      readonly holder: Holder;
+      readonly granules: number;
+      readonly deadlineMs: number;
+    },
+  ): boolean {
+    const slot = this.#take();
+    if (slot === NONE) return false;
+    this.#rows.set(slot, HOLDER_HIGH, holder.high);
+    this.#rows.set(slot, HOLDER_LOW, holder.low);
+    this.#rows.set(slot, GRANULES, granules);
+    this.#begin(slot, { kind: LEASE.hold, entry, count: 1, deadlineMs });
+    this.#counters.add(COUNTER.heldGranules, granules);
+    return true;
+  }
+
+  /** The slots of a holder's holds in [start, end). */
+  *heldBy(holder: Holder, start: number, end: number): Generator<number> {
+    for (let slot = start; slot < Math.min(end, this.top); slot++) {
+      const isHeld = this.#rows.get(slot, KIND) === LEASE.hold && this.#rows.get(slot, HOLDER_HIGH) === holder.high &&
+        this.#rows.get(slot, HOLDER_LOW) === holder.low;
+      if (isHeld) yield slot;
+    }
+  }
+
+  /** One above the highest row ever given. */
+  get top(): number {
+    return this.#counters.get(COUNTER.leasesTop);
+  }
+
+  /** The entry of a live lease. */
+  entryAt(slot: number): number {
+    return this.#rows.get(slot, ENTRY);
+  }
+
+  /** A free row, which is in use from now on; -1 if there is none. */
+  #take(): number {
     let slot = this.#counters.get(COUNTER.leasesFree);
     if (slot === NONE) {
       slot = this.#counters.get(COUNTER.leasesTop);
-      if (slot >= this.#max) return undefined;
+      if (slot >= this.#max) return NONE;
       this.#counters.set(COUNTER.leasesTop, slot + 1);
     } else {
-      this.#counters.set(COUNTER.leasesFree, this.#get(slot, NEXT));
+      this.#counters.set(COUNTER.leasesFree, this.#rows.get(slot, NEXT));
     }
-    const row = this.#row(slot);
-    w[row + ENTRY] = entry;
-    w[row + COUNT] = count;
-    w[row + HOLDER] = this.#holder;
-    this.#doubles[(row + DEADLINE) >>> 1] = deadlineMs;
-    w[row + KIND] = kind;
+    return slot;
+  }
+
+  #begin(slot: number, { kind, entry, count, deadlineMs }: Omit<LiveLease, "slot">): void {
+    this.#rows.set(slot, ENTRY, entry);
+    this.#rows.set(slot, COUNT, count);
+    this.#rows.set(slot, WORKER_ID, this.#workerId);
+    this.#rows.setDouble(slot, DEADLINE, deadlineMs);
+    this.#rows.set(slot, KIND, kind);
     this.#counters.add(COUNTER.leaseRows, 1);
     this.#count(kind, count);
-    return { slot, generation: this.#get(slot, GENERATION) };
   }
 
   /** The entry of a live token; -1 if the token is stale, past its deadline or of another kind. */
   entryOf(lease: Lease, kind: 1 | 2, monotonicMs: number): number {
     const { slot } = lease;
     if (slot < 0 || slot >= this.#counters.get(COUNTER.leasesTop)) return NONE;
-    if (this.#get(slot, GENERATION) !== lease.generation || this.#get(slot, KIND) !== kind) return NONE;
-    return this.isOverdue(slot, monotonicMs) ? NONE : this.#get(slot, ENTRY);
+    if (this.#rows.get(slot, GENERATION) !== lease.generation || this.#rows.get(slot, KIND) !== kind) return NONE;
+    return this.isOverdue(slot, monotonicMs) ? NONE : this.#rows.get(slot, ENTRY);
   }
 
   /** The token of a live lease. */
   tokenOf(slot: number): Lease {
-    return { slot, generation: this.#get(slot, GENERATION) };
+    return { slot, generation: this.#rows.get(slot, GENERATION) };
   }
 
   isOverdue(slot: number, monotonicMs: number): boolean {
-    return (this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] ?? 0) <= monotonicMs;
+    return this.#rows.getDouble(slot, DEADLINE) <= monotonicMs;
   }
 
   /** True if a lease has no deadline. Such a lease is neither renewed nor expired, but given back or adopted. */
   isEndless(slot: number): boolean {
-    return this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] === Infinity;
+    return this.#rows.getDouble(slot, DEADLINE) === Infinity;
   }
 
-  /** Transfers a live lease to this view's holder. */
+  /** Transfers a live lease to this view's worker. */
   takeOver(slot: number): void {
-    this.#words[this.#row(slot) + HOLDER] = this.#holder;
+    this.#rows.set(slot, WORKER_ID, this.#workerId);
   }
 
   /** Number of lease rows that can still be given. */
@@ -112,74 +170,67 @@ export class LeaseTable {
 
   /** Number of leases that the token still represents. */
   countOf(slot: number): number {
-    return this.#get(slot, COUNT);
+    return this.#rows.get(slot, COUNT);
   }
 
   /** Lowers the number of leases that a token represents by `count`. */
   lower(slot: number, count: number): void {
-    this.#words[this.#row(slot) + COUNT] = this.countOf(slot) - count;
-    this.#count(this.#get(slot, KIND), -count);
+    this.#rows.set(slot, COUNT, this.countOf(slot) - count);
+    this.#count(this.#rows.get(slot, KIND), -count);
   }
 
   setDeadline(slot: number, deadlineMs: number): void {
-    this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] = deadlineMs;
+    this.#rows.setDouble(slot, DEADLINE, deadlineMs);
   }
 
   /** Ends a lease. The first write makes its token stale, before the row can be given again. */
   end(slot: number): void {
-    const row = this.#row(slot);
-    const kind = this.#get(slot, KIND);
-    this.#words[row + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
-    this.#words[row + KIND] = LEASE.free;
-    this.#words[row + NEXT] = this.#counters.get(COUNTER.leasesFree);
+    const kind = this.#rows.get(slot, KIND);
+    this.#rows.set(slot, GENERATION, (this.#rows.get(slot, GENERATION) + 1) | 0);
+    this.#rows.set(slot, KIND, LEASE.free);
+    this.#rows.set(slot, NEXT, this.#counters.get(COUNTER.leasesFree));
     this.#counters.set(COUNTER.leasesFree, slot);
     this.#counters.add(COUNTER.leaseRows, -1);
     this.#count(kind, -this.countOf(slot));
+    if (kind === LEASE.hold) this.#counters.add(COUNTER.heldGranules, -this.#rows.get(slot, GRANULES));
   }
 
   /** Live leases that satisfy `which`. */
   *live(
-    which: (deadlineMs: number, holder: number) => boolean,
+    which: (deadlineMs: number, workerId: number) => boolean,
   ): Generator<LiveLease> {
     const top = this.#counters.get(COUNTER.leasesTop);
     for (let slot = 0; slot < top; slot++) {
-      const kind = this.#get(slot, KIND);
+      const kind = this.#rows.get(slot, KIND);
       if (kind === LEASE.free) continue;
-      const deadlineMs = this.#doubles[(this.#row(slot) + DEADLINE) >>> 1] ?? 0;
-      if (which(deadlineMs, this.#get(slot, HOLDER))) {
-        yield { slot, kind, entry: this.#get(slot, ENTRY), count: this.#get(slot, COUNT), deadlineMs };
+      const deadlineMs = this.#rows.getDouble(slot, DEADLINE);
+      if (which(deadlineMs, this.#rows.get(slot, WORKER_ID))) {
+        yield { slot, kind, entry: this.#rows.get(slot, ENTRY), count: this.#rows.get(slot, COUNT), deadlineMs };
       }
     }
   }
 
-  /** Ends the leases that do not satisfy `isSound`, of all holders, and rebuilds the counts and the free list. */
+  /** Ends the leases that do not satisfy `isSound`, of all workers, and rebuilds the counts and the free list. */
   rebuild(isSound: (lease: { readonly slot: number; readonly kind: number; readonly entry: number }) => boolean): void {
     const top = this.#counters.get(COUNTER.leasesTop);
     this.format();
     this.#counters.set(COUNTER.leasesTop, top);
     for (let slot = top - 1; slot >= 0; slot--) {
-      const kind = this.#get(slot, KIND);
-      if (kind !== LEASE.free && isSound({ slot, kind, entry: this.#get(slot, ENTRY) })) {
+      const kind = this.#rows.get(slot, KIND);
+      if (kind !== LEASE.free && isSound({ slot, kind, entry: this.#rows.get(slot, ENTRY) })) {
         this.#counters.add(COUNTER.leaseRows, 1);
         this.#count(kind, this.countOf(slot));
+        if (kind === LEASE.hold) this.#counters.add(COUNTER.heldGranules, this.#rows.get(slot, GRANULES));
         continue;
       }
-      if (kind !== LEASE.free) this.#words[this.#row(slot) + GENERATION] = (this.#get(slot, GENERATION) + 1) | 0;
-      this.#words[this.#row(slot) + KIND] = LEASE.free;
-      this.#words[this.#row(slot) + NEXT] = this.#counters.get(COUNTER.leasesFree);
+      if (kind !== LEASE.free) this.#rows.set(slot, GENERATION, (this.#rows.get(slot, GENERATION) + 1) | 0);
+      this.#rows.set(slot, KIND, LEASE.free);
+      this.#rows.set(slot, NEXT, this.#counters.get(COUNTER.leasesFree));
       this.#counters.set(COUNTER.leasesFree, slot);
     }
   }
 
-  #row(slot: number): number {
-    return this.#rows + slot * LEASE_WORDS;
-  }
-
-  #get(slot: number, field: number): number {
-    return this.#words[this.#row(slot) + field] ?? 0;
-  }
-
   #count(kind: number, change: number): void {
-    this.#counters.add(kind === LEASE.read ? COUNTER.readLeases : COUNTER.writeLeases, change);
+    this.#counters.add(COUNTED[kind] ?? COUNTER.holds, change);
   }
 }

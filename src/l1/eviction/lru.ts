@@ -1,18 +1,52 @@
 import type { Arena } from "../arena/arena.ts";
+import { FIELD, STATE } from "../arena/entry.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
-import { EntryList } from "./entry_list.ts";
+import { EntryList } from "../arena/entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
-/** Evicts the least recently used entry first. */
+/** Hits of one thread that wait until it has the lock. */
+const MAX_WAITING = 64;
+
+/**
+ * Evicts the least recently used entry first. Hits need the lock to move an entry, so each thread gathers its own until
+ * it has it for another reason, or for MAX_WAITING of them.
+ */
 export function lru(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
   const list = new EntryList(arena, entries, 0);
   if (format) list.format();
+  const waiting: { readonly entry: number; readonly generation: number }[] = [];
+
+  function settle(): void {
+    for (const { entry, generation } of waiting) {
+      const isSame = entries.get(entry, FIELD.generation) === generation;
+      if (isSame && entries.get(entry, FIELD.state) === STATE.resident) list.moveToHead(entry);
+    }
+    waiting.length = 0;
+  }
+
   return {
-    admitted: (entry) => list.pushHead(entry),
-    touched: (entry) => list.moveToHead(entry),
-    removed: (entry) => list.remove(entry),
+    admitted(entry) {
+      settle();
+      list.pushHead(entry);
+    },
+    touched(entry) {
+      settle();
+      list.moveToHead(entry);
+    },
+    hit(entry) {
+      const generation = entries.get(entry, FIELD.generation);
+      const last = waiting.at(-1);
+      if (last?.entry !== entry || last.generation !== generation) waiting.push({ entry, generation });
+      return waiting.length >= MAX_WAITING;
+    },
+    settle,
+    removed(entry) {
+      settle();
+      list.remove(entry);
+    },
     rebuild: (residents) => list.rebuild(residents),
     victim(mayLeave) {
+      settle();
       for (let left = list.count; left > 0; left--) {
         const entry = list.tail;
         if (mayLeave(entry)) return entry;

@@ -10,6 +10,13 @@ export interface EvictionPolicy {
   admitted(entry: number): void;
   /** The entry was read. */
   touched(entry: number): void;
+  /**
+   * The entry was read by a caller without the lock, who keeps it resident or at least from being freed. True: `settle`
+   * is due.
+   */
+  hit(entry: number): boolean;
+  /** Takes account of this thread's hits. The other methods do so themselves. */
+  settle(): void;
   /** The entry leaves L1. `evicted`: it was this policy's victim. */
   removed(entry: number, evicted: boolean): void;
   /** The next victim among the entries that satisfy `mayLeave`, or -1. */

@@ -1,12 +1,17 @@
-import type { Arena } from "../arena/arena.ts";
-import { type EntryTable, FIELD } from "../arena/entry_table.ts";
-import { COUNTER } from "../arena/layout.ts";
-import { EntryList } from "./entry_list.ts";
+import { SharedTable } from "../../core/shared_table.ts";
+import { type Arena, Counters } from "../arena/arena.ts";
+import { FIELD, FLAG } from "../arena/entry.ts";
+import type { EntryTable } from "../arena/entry_table.ts";
+import { COUNTER, GHOST_WORDS } from "../arena/layout.ts";
+import { EntryList } from "../arena/entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
-/** The policy word of an entry: reads since it entered its queue (0-3), and a bit for the main queue. */
-const READS = 3;
-const IN_MAIN = 4;
+/** Words of a ghost. */
+const HASH = 0;
+const TIME = 1;
+
+/** Reads since an entry entered its queue are counted up to here. */
+const MAX_READS = 3;
 
 /** Entries that one eviction looks at before it ignores reads. Bounds the time under the lock. */
 const MAX_LOOKS = 4096;
@@ -32,12 +37,18 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     ghosts.format();
   }
 
-  const reads = (entry: number) => entries.get(entry, FIELD.policy) & READS;
-  const queueOf = (entry: number) => (entries.get(entry, FIELD.policy) & IN_MAIN) === 0 ? small : main;
+  const reads = (entry: number) => entries.get(entry, FIELD.reads);
+  const queueOf = (entry: number) => entries.hasFlag(entry, FLAG.main) ? main : small;
 
   function enterMain(entry: number): void {
-    entries.set(entry, FIELD.policy, IN_MAIN);
+    entries.setFlag(entry, FLAG.main);
+    entries.set(entry, FIELD.reads, 0);
     main.pushHead(entry);
+  }
+
+  function touched(entry: number): void {
+    const count = reads(entry);
+    if (count < MAX_READS) entries.set(entry, FIELD.reads, count + 1);
   }
 
   /**
@@ -62,9 +73,9 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
    * MAX_LOOKS entries, reads no longer protect.
    */
   function victimOfMain(mayLeave: (entry: number) => boolean): number {
-    for (let looks = 0; looks < (READS + 1) * main.count; looks++) {
+    for (let looks = 0; looks < (MAX_READS + 1) * main.count; looks++) {
       const entry = main.tail;
-      if (reads(entry) > 0 && looks < MAX_LOOKS) entries.set(entry, FIELD.policy, IN_MAIN | (reads(entry) - 1));
+      if (reads(entry) > 0 && looks < MAX_LOOKS) entries.set(entry, FIELD.reads, reads(entry) - 1);
       else if (mayLeave(entry)) return entry;
       main.moveToHead(entry);
     }
@@ -74,12 +85,15 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
   return {
     admitted(entry) {
       if (ghosts.has(entries.get(entry, FIELD.hash), main.count)) return enterMain(entry);
-      entries.set(entry, FIELD.policy, 0);
+      entries.set(entry, FIELD.reads, 0);
       small.pushHead(entry);
     },
-    touched(entry) {
-      if (reads(entry) < 3) entries.set(entry, FIELD.policy, entries.get(entry, FIELD.policy) + 1);
+    touched,
+    hit(entry) {
+      touched(entry);
+      return false;
     },
+    settle() {},
     removed(entry, evicted) {
       const queue = queueOf(entry);
       queue.remove(entry);
@@ -104,36 +118,30 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
  * queue. Ghosts are never deleted.
  */
 class GhostTable {
-  readonly #words: Int32Array;
-  readonly #at: number;
+  readonly #rows: SharedTable;
   readonly #mask: number;
-  readonly #clock: number;
+  readonly #counters: Counters;
 
   constructor(arena: Arena) {
-    this.#words = arena.words;
-    this.#at = arena.layout.at.ghosts;
+    this.#rows = new SharedTable(arena, arena.layout.at.ghosts, GHOST_WORDS);
     this.#mask = arena.layout.ghosts - 1;
-    this.#clock = arena.layout.at.counters + COUNTER.ghostClock;
+    this.#counters = new Counters(arena);
   }
 
   format(): void {
-    this.#words[this.#clock] = 1;
+    this.#counters.set(COUNTER.ghostClock, 1);
   }
 
   add(hash: number): void {
-    const now = ((this.#words[this.#clock] ?? 0) + 1) | 0;
-    this.#words[this.#clock] = now;
-    this.#words[this.#slot(hash)] = hash;
-    this.#words[this.#slot(hash) + 1] = now;
+    const now = (this.#counters.get(COUNTER.ghostClock) + 1) | 0;
+    this.#counters.set(COUNTER.ghostClock, now);
+    this.#rows.set(hash & this.#mask, HASH, hash);
+    this.#rows.set(hash & this.#mask, TIME, now);
   }
 
   has(hash: number, maxAge: number): boolean {
-    const time = this.#words[this.#slot(hash) + 1] ?? 0;
-    return time !== 0 && this.#words[this.#slot(hash)] === hash &&
-      (((this.#words[this.#clock] ?? 0) - time) | 0) <= maxAge;
-  }
-
-  #slot(hash: number): number {
-    return this.#at + 2 * (hash & this.#mask);
+    const time = this.#rows.get(hash & this.#mask, TIME);
+    return time !== 0 && this.#rows.get(hash & this.#mask, HASH) === hash &&
+      ((this.#counters.get(COUNTER.ghostClock) - time) | 0) <= maxAge;
   }
 }

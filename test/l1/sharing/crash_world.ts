@@ -1,6 +1,7 @@
+import { Buffer } from "node:buffer";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import type { Following, Lease, Resident, WriteRequest } from "../../../src/l1/l1.ts";
+import type { Following, Lease, RemovalReason, Resident, WriteRequest } from "../../../src/l1/l1.ts";
 import { clear, type FakeClock, type Told } from "../support.ts";
 
 export const KEYS: readonly string[] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
@@ -11,9 +12,22 @@ export function keyOf(key: string): { readonly tenant: string; readonly key: str
   return { tenant: key < "c" ? "t" : "", key };
 }
 
-/** The byte at `at` of the object that was written as `version`. */
-export function byteOf(version: number, at: number): number {
-  return (version * 37 + at * 11 + (at >>> 8)) & 255;
+/** Bytes of the largest arena that is crashed. */
+const MOST_BYTES = 65_536;
+const contents = new Map<number, Uint8Array>();
+
+/** The bytes of the object that was written as `version`, and more: as many as the largest one has. */
+function contentOf(version: number): Uint8Array {
+  const found = contents.get(version & 255);
+  if (found !== undefined) return found;
+  const made = Uint8Array.from({ length: MOST_BYTES }, (_, at) => (version * 37 + at * 11 + (at >>> 8)) & 255);
+  contents.set(version & 255, made);
+  return made;
+}
+
+/** Whether a part of the object that was written as `version`, from its byte `at` on, has the right bytes. */
+export function hasBytes(part: Uint8Array, version: number, at: number): boolean {
+  return Buffer.compare(part, contentOf(version).subarray(at, at + part.length)) === 0;
 }
 
 /** The kept headers of the object that was written as `version`: none, few or many bytes. */
@@ -60,22 +74,23 @@ export class Random {
 /** Opens a thread's L1 over memory that is formatted already, or formats it. */
 export function openManager(
   memory: ArenaMemory,
-  { holder, clock, format = false, arena, policy, told = [], onLeft = () => {} }: {
-    readonly holder: number;
+  { workerId, clock, format = false, arena, policy, told = [], onLeft = () => {} }: {
+    readonly workerId: number;
     readonly clock: FakeClock;
     readonly policy: "s3-fifo" | "lru";
     readonly format?: boolean;
     readonly arena?: Arena;
     readonly told?: Told[];
-    /** Told of each key that leaves. */
-    readonly onLeft?: (key: string) => void;
+    /** Called with each key that leaves. */
+    readonly onLeft?: (key: string, reason: RemovalReason) => void;
   },
 ): L1Manager {
   return new L1Manager(memory, {
-    holder,
+    workerId,
     clock,
     publish: (name, fields) => void told.push({ name, fields }),
-    onRemoved: ({ bytes, tenantLength, length }) => onLeft(new TextDecoder().decode(bytes.slice(tenantLength, length))),
+    onRemoved: ({ bytes, tenantLength, length }, reason) =>
+      onLeft(new TextDecoder().decode(bytes.slice(tenantLength, length)), reason),
     policy,
     admissionLimitBytes: ADMISSION_LIMIT,
     readLeaseMs: 1000,
@@ -116,7 +131,7 @@ export class Actor {
   /** Prepares one random operation; the function it returns is the call into L1. */
   next(): () => void {
     const random = this.#random;
-    switch (random.below(14)) {
+    switch (random.below(18)) {
       case 0:
       case 1:
       case 2:
@@ -134,11 +149,23 @@ export class Actor {
         return this.#changeWrite();
       case 10: {
         const keys = [keyOf(random.pick(KEYS) ?? "a"), keyOf(random.pick(KEYS) ?? "a")];
+        const holder = { high: 7, low: random.below(2) };
+        if (random.below(3) === 0) return () => void this.l1.release(holder, "");
+        if (random.below(2) === 0) {
+          const untilMs = this.#clock.now + 1000;
+          return () => void this.l1.hold(keys, { holder, untilMs });
+        }
         return random.below(3) === 0 ? () => this.l1.touch(keys) : () => void this.l1.delete(keys);
       }
       case 11:
       case 12:
         return this.#store();
+      case 13:
+      case 14:
+        return this.#hit();
+      case 15:
+      case 16:
+        return this.#write();
       default:
         return this.#upkeep();
     }
@@ -174,6 +201,18 @@ export class Actor {
         this.writes.push({ ...result, ...plan, sizeBytes: plan.request.sizeBytes });
       }
     };
+  }
+
+  #write(): () => void {
+    const random = this.#random;
+    const key = keyOf(random.pick(KEYS) ?? "a");
+    const sizeBytes = random.below(random.below(4) === 0 ? ADMISSION_LIMIT : 3000);
+    const version = this.#nextVersion();
+    const bytes = contentOf(version).subarray(0, sizeBytes);
+    const expiresMs = random.below(4) === 0 ? this.#clock.now + 500 : 0;
+    const meta = { sizeBytes, crc32: 0, version, createdMs: 0, expiresMs, contentType: "text/plain", sha256: "" };
+    const dirty = random.below(2) === 0 ? LIMITS : undefined;
+    return () => void this.l1.write({ key, meta: { ...meta, headers: headersOf(version) }, bytes }, { dirty });
   }
 
   #finishWrite(): () => void {
@@ -214,6 +253,21 @@ export class Actor {
       this.reads.splice(this.reads.indexOf(read), 1);
       this.l1.finishRead([read.lease], 1 + this.#random.below(2));
     };
+  }
+
+  #hit(): () => void {
+    const random = this.#random;
+    const key = random.pick(KEYS) ?? "a";
+    const maxBytes = random.below(3) === 0 ? 1000 : ADMISSION_LIMIT;
+    return () =>
+      void this.l1.hit(keyOf(key), maxBytes, ({ version, sizeBytes }, extents) => {
+        let at = 0;
+        for (const extent of extents) {
+          if (!hasBytes(extent, version, at)) return wrongHit(key);
+          at += extent.length;
+        }
+        return at === sizeBytes ? true : wrongHit(key);
+      });
   }
 
   #store(): () => void {
@@ -265,10 +319,16 @@ export class Actor {
   }
 }
 
+function wrongHit(key: string): never {
+  throw new Error(`a hit of ${key} has wrong bytes`);
+}
+
 /** Writes the bytes of its version into an open write's memory. */
 export function fillVersion({ extents, version, sizeBytes }: OpenWrite): void {
   let at = 0;
   for (const extent of extents) {
-    for (let i = 0; i < extent.length && at < sizeBytes; i++, at++) extent[i] = byteOf(version, at);
+    const length = Math.min(extent.length, sizeBytes - at);
+    extent.set(contentOf(version).subarray(at, at + length));
+    at += length;
   }
 }

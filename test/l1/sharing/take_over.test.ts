@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
-import { FIELD } from "../../../src/l1/arena/entry_table.ts";
+import { FIELD } from "../../../src/l1/arena/entry.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import { openTables } from "../../../src/l1/arena/tables.ts";
+import { openTables } from "../../../src/l1/tables.ts";
 import {
   audit,
   commit,
@@ -22,8 +22,8 @@ const DEAD = 2;
 const AFTERLIFE_MS = 5000;
 
 /**
- * L1 of main (holder 1), and of a thread that will die; leases last longer than what is kept of a thread that may still
- * run.
+ * L1 of main (worker id 1), and of a thread that will die; leases last longer than what is kept of a thread that may
+ * still run.
  */
 function makePair() {
   const options = { readLeaseMs: 60_000, writeLeaseMs: 60_000 };
@@ -31,9 +31,9 @@ function makePair() {
   return { main, dying: another(memory, clock, DEAD), clock, told, memory };
 }
 
-function another(memory: ArenaMemory, clock: FakeClock, holder: number, arena: Arena = new Arena(memory)): L1Manager {
+function another(memory: ArenaMemory, clock: FakeClock, workerId: number, arena: Arena = new Arena(memory)): L1Manager {
   const options = {
-    holder,
+    workerId,
     clock,
     publish: () => {},
     policy: "s3-fifo",
@@ -60,7 +60,7 @@ function startLoad(l1: L1Manager, key: string) {
   return staged;
 }
 
-test("takeOver ends a dead holder's leases as expired, and nobody else's", async () => {
+test("takeOver ends a dead worker's leases as expired, and nobody else's", async () => {
   const { main, dying, told, memory } = makePair();
   put(main, "a", "text");
   const mine = resident(main.reserveRead([{ tenant: "", key: "a" }])[0]);
@@ -74,7 +74,7 @@ test("takeOver ends a dead holder's leases as expired, and nobody else's", async
   audit(memory);
 });
 
-test("every call of a holder that was declared dead throws, and changes nothing", async () => {
+test("every call of a worker that was declared dead throws, and changes nothing", async () => {
   const { main, dying, clock } = makePair();
   put(main, "a", "text");
   startLoad(main, "c");
@@ -83,7 +83,7 @@ test("every call of a holder that was declared dead throws, and changes nothing"
   const following = dying.follow({ tenant: "", key: "c" }, "load");
   await main.takeOver(DEAD, { stillRuns: true });
   const before = main.usage();
-  const dead = "use L1 as a thread that was declared dead: holder 2";
+  const dead = "use L1 as a thread that was declared dead: worker 2";
   expect(() => dying.finishRead([read.lease])).toThrow(dead);
   expect(() => dying.finishWrite([commit(staged, 10)], "replace")).toThrow(dead);
   expect(() => dying.delete([{ tenant: "", key: "a" }])).toThrow(dead);
@@ -188,7 +188,7 @@ test("a repair drops objects whose chains are broken, overlap or are too short, 
     const { main, memory } = makePair();
     for (const key of ["a", "b", "c", "d"]) put(main, key, `text of ${key}`);
     const { at } = new Arena(memory).layout;
-    const tables = openTables(new Arena(memory), { holder: 9, policy: "s3-fifo", format: false });
+    const tables = openTables(new Arena(memory), { workerId: 9, policy: "s3-fifo", format: false });
     damage(tables, 2);
     Atomics.store(tables.arena.words, at.lock, DEAD);
     await main.takeOver(DEAD);
@@ -224,7 +224,7 @@ test("a section that breaks off by a fault leaves the tables repaired", () => {
   audit(memory);
 });
 
-test("L1Manager refuses a holder number that the lock has no room for", () => {
+test("L1Manager refuses a worker id that the lock has no room for", () => {
   const { memory, clock } = makeL1();
   expect(() => another(memory, clock, 65_536)).toThrow("number a thread from 1 to 65535: 65536");
   expect(() => another(memory, clock, 0)).toThrow("number a thread from 1 to 65535: 0");

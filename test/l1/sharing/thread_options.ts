@@ -1,11 +1,10 @@
-import type { Clock } from "../../../src/core/clock.ts";
-import { systemClock } from "../../../src/core/clock.ts";
-import type { L1Options } from "../../../src/l1/options.ts";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
+import type { L1Options } from "../../../src/l1/tables.ts";
 
 /** How every thread of threads.test.ts opens L1. */
-export function threadOptions(holder: number, clock: Clock = systemClock): L1Options {
+export function threadOptions(workerId: number, clock: Clock = systemClock): L1Options {
   return {
-    holder,
+    workerId,
     clock,
     publish: () => {},
     policy: "s3-fifo",
@@ -14,6 +13,6 @@ export function threadOptions(holder: number, clock: Clock = systemClock): L1Opt
     writeLeaseMs: 60_000,
     highWatermark: 0.8,
     lowWatermark: 0.6,
-    format: holder === 1,
+    format: workerId === 1,
   };
 }

@@ -1,3 +1,4 @@
+import type { AtomicWords } from "../../../src/core/shared_table.ts";
 import { Arena, type ArenaMemory } from "../../../src/l1/arena/arena.ts";
 
 /** One write into the control buffer, and the segment's bytes as they were then. */
@@ -25,6 +26,7 @@ export class WriteRecorder {
     this.#segment = new Uint8Array(memory.segments[0] ?? new ArrayBuffer(0));
     this.arena = new Arena(memory);
     Object.defineProperty(this.arena, "words", { value: this.#recorded(this.arena.words, "word") });
+    Object.defineProperty(this.arena, "atomics", { value: this.#recordedAtomics(this.arena) });
     Object.defineProperty(this.arena, "doubles", { value: this.#recorded(this.arena.doubles, "double") });
   }
 
@@ -39,15 +41,15 @@ export class WriteRecorder {
     return this.#writes.length;
   }
 
-  /** A copy of the memory as it was after the first `writes` writes, with word `lock` set to `holder`. */
-  cutAfter(writes: number, { lock, holder }: { readonly lock: number; readonly holder: number }): ArenaMemory {
+  /** A copy of the memory as it was after the first `writes` writes, with word `lock` set to `workerId`. */
+  cutAfter(writes: number, { lock, workerId }: { readonly lock: number; readonly workerId: number }): ArenaMemory {
     const control = this.#control.slice();
     const words = new Int32Array(control.buffer);
     const doubles = new Float64Array(control.buffer);
     for (const { kind, index, value } of this.#writes.slice(0, writes)) {
       (kind === "word" ? words : doubles)[index] = value;
     }
-    words[lock] = holder;
+    words[lock] = workerId;
     // What is in the segment between two writes is there before the second.
     const segment = this.#writes[writes]?.segment ?? this.#segment;
     return { options: this.#memory.options, control: control.buffer, segments: [segment.slice().buffer] };
@@ -57,6 +59,20 @@ export class WriteRecorder {
   copy(): ArenaMemory {
     const segments = [this.#segment.slice().buffer];
     return { options: this.#memory.options, control: new Uint8Array(this.#memory.control).slice().buffer, segments };
+  }
+
+  #recordedAtomics({ words, atomics }: Arena): Pick<AtomicWords, "load" | "store" | "replace"> {
+    return {
+      load: (index) => atomics.load(index),
+      store(index, value) {
+        words[index] = value;
+      },
+      replace(index, expected, value) {
+        const isExpected = atomics.load(index) === expected;
+        if (isExpected) words[index] = value;
+        return isExpected;
+      },
+    };
   }
 
   #recorded<T extends Int32Array | Float64Array>(target: T, kind: "word" | "double"): T {

@@ -3,13 +3,16 @@ import type { EventMap } from "../events/catalogue.ts";
 import type { RemovalReason } from "./l1.ts";
 
 /** Events of L1 that carry a tenant, a number of objects and their bytes. */
-export type KeysEvent =
+type KeysEvent =
   | "l1.read.reserved"
   | "l1.read.finished"
   | "l1.write.reserved"
   | "l1.write.finished"
   | "l1.write_finished_and_read_reserved"
-  | "l1.write.aborted";
+  | "l1.write.aborted"
+  | "l1.hold.taken"
+  | "l1.hold.released"
+  | "l1.hold.expired";
 
 interface Row {
   readonly event: KeysEvent | "l1.removed" | "l1.lease.expired";
@@ -31,7 +34,7 @@ type Sample = EventMap["l1.key.sampled"];
  * Collects the events of one call while the lock is held, and publishes them afterwards, in order. Consecutive events
  * that differ only in numbers become one.
  */
-export class Tally {
+export class PendingEvents {
   readonly #publish: Publish<EventMap>;
   readonly #monotonicMs: () => number;
   #rows: Row[] = [];
@@ -59,7 +62,13 @@ export class Tally {
   /** Records an action on an object if the hash of its key is in the sample. */
   sample(hash: number, tenant: string, action: Sample["action"], reason: Sample["reason"] = ""): void {
     if ((hash & (SAMPLED - 1)) !== 0) return;
-    this.#samples.push({ tenant, action, reason, keyHash: String(hash >>> 0), atMs: String(this.#monotonicMs()) });
+    this.#samples.push(this.#sampleOf(hash, tenant, { action, reason }));
+  }
+
+  /** Like `sample`, and publishes it. */
+  sampleNow(hash: number, tenant: string, action: Sample["action"]): void {
+    if ((hash & (SAMPLED - 1)) !== 0) return;
+    this.#publish("l1.key.sampled", this.#sampleOf(hash, tenant, { action, reason: "" }));
   }
 
   /** Call it only without the lock: a subscriber may call L1. */
@@ -71,6 +80,10 @@ export class Tally {
     this.#samples = [];
     for (const row of rows) this.#publishRow(row);
     for (const sample of samples) this.#publish("l1.key.sampled", sample);
+  }
+
+  #sampleOf(hash: number, tenant: string, what: Pick<Sample, "action" | "reason">): Sample {
+    return { tenant, ...what, keyHash: String(hash >>> 0), atMs: String(this.#monotonicMs()) };
   }
 
   #add(row: Row): void {
@@ -90,4 +103,15 @@ export class Tally {
     else if (event === "l1.lease.expired") this.#publish(event, { kind, keys });
     else this.#publish(event, { tenant, keys, bytes });
   }
+}
+
+/** Drops exceptions of `publish`, which promises not to throw: a caller gets its lease even if publishing fails. */
+export function quietPublish(publish: Publish<EventMap>): Publish<EventMap> {
+  return (name, fields) => {
+    try {
+      publish(name, fields);
+    } catch {
+      // The published operation has already happened; later events are still published.
+    }
+  };
 }

@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { Allocator, MIN_EXTENT_GRANULES } from "../../../src/l1/arena/allocator.ts";
-import { allocateArena, Arena } from "../../../src/l1/arena/arena.ts";
-import { Counters } from "../../../src/l1/arena/counters.ts";
-import { COUNTER, GRANULE_BYTES } from "../../../src/l1/arena/layout.ts";
-import { same } from "../support.ts";
+import { Allocator, MIN_EXTENT_GRANULES } from "../../src/l1/arena/allocator.ts";
+import { allocateArena, Arena, Counters } from "../../src/l1/arena/arena.ts";
+import { COUNTER, GRANULE_BYTES, planArena } from "../../src/l1/arena/layout.ts";
+import { bytesOf, commit, fill, get, makeL1, MIB, put, request, resident, same, staging } from "./support.ts";
+import type { EvictionPolicyName } from "../../src/l1/tables.ts";
+import { turnOver } from "./turn_over.ts";
 
 interface Made {
   readonly allocator: Allocator;
@@ -167,4 +168,39 @@ test("Allocator refuses what is larger than the arena", () => {
   const { allocator } = make(5000);
   for (const granules of [5001, 2 ** 20, 2 ** 26, 2 ** 30]) expect(allocator.allocate(granules)).toBe(-1);
   expect(piecesOf(allocator, allocator.allocate(5000))).toEqual([{ start: 0, length: 5000 }]);
+});
+
+test("objects of 1 KiB to 32 MiB use nine tenths of the arena after ten turnovers", () => {
+  for (const policy of ["s3-fifo", "lru"] as const satisfies readonly EvictionPolicyName[]) {
+    const { l1 } = makeL1({ sizeBytes: 256 * MIB, maxObjects: 65_536 }, { policy, admissionLimitBytes: 32 * MIB });
+    const { meanEfficiency, objects } = turnOver(l1, { turnovers: 10, minBytes: 1024, maxBytes: 32 * MIB });
+    expect(objects).toBeGreaterThan(10);
+    expect(meanEfficiency).toBeGreaterThan(0.9);
+  }
+});
+
+test("planArena takes at most 200 bytes of control memory for one more object", () => {
+  for (const maxObjects of [1000, 1024, 1025, 65_536, 100_000, 2 ** 20 + 1]) {
+    const size = (objects: number) => 4 * planArena({ sizeBytes: 2 ** 30, maxObjects: objects, hashSeed: 0 }).words;
+    expect((size(maxObjects) - size(0)) / maxObjects).toBeLessThanOrEqual(200.6);
+  }
+});
+
+test("an arena above 4 GiB has several segments, and objects in the second are written and read right", () => {
+  const { l1, memory } = makeL1({ sizeBytes: 4200 * MIB, maxObjects: 100 }, { admissionLimitBytes: 4095 * MIB });
+  expect(memory.segments.map((segment) => segment.byteLength)).toEqual([4096 * MIB, 104 * MIB]);
+  // Nobody writes into this one, so its pages are never backed.
+  const ballast = staging(l1.reserveWrite([request("ballast", 4095 * MIB)], "put")[0]);
+  l1.finishWrite([commit(ballast, 4095 * MIB)], "replace");
+  put(l1, "low", "in the first segment, if it fits");
+  const [staged] = l1.reserveWrite([request("high", 2 * MIB)], "put");
+  expect(staging(staged).extents.map((view) => view.buffer === memory.segments[1])).toEqual([true]);
+  const content = Uint8Array.from({ length: 2 * MIB }, (_, i) => (i * 7) & 255);
+  fill(staging(staged).extents.map((view) => view.subarray(0, 2 * MIB)), content);
+  l1.finishWrite([commit(staging(staged), 2 * MIB)], "replace");
+  const [found] = l1.reserveRead([{ tenant: "", key: "high" }]);
+  const view = resident(found).extents[0];
+  expect([view?.length, view?.[12_345], view?.[2 * MIB - 1]]).toEqual([2 * MIB, content[12_345], content.at(-1)]);
+  expect(bytesOf([view?.subarray(0, 1000) ?? new Uint8Array()])).toEqual(content.subarray(0, 1000));
+  expect(get(l1, "low")).toBe("in the first segment, if it fits");
 });

@@ -1,17 +1,17 @@
-import { FIELD, FLAG, STATE } from "./arena/entry_table.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry.ts";
 import { COUNTER } from "./arena/layout.ts";
-import type { Locked } from "./sharing/locked.ts";
-import type { Parts } from "./parts.ts";
+import type { Locked } from "./lock.ts";
+import type { Parts } from "./lifecycle.ts";
 
 /** Entries checked for expiry in one critical section, and in one tick. */
 const SECTION_ENTRIES = 512;
-const TURN_ENTRIES = 8192;
+const TICK_ENTRIES = 8192;
 /** Objects evicted in one critical section, and in one tick. */
 const EVICT_BATCH = 128;
-const TURN_EVICTIONS = 4096;
+const TICK_EVICTIONS = 4096;
 
 /** Maintenance of L1, in critical sections short enough not to delay readers. */
-export class Upkeep {
+export class Maintenance {
   readonly #parts: Parts;
   readonly #locked: Locked;
 
@@ -23,9 +23,12 @@ export class Upkeep {
   /**
    * One maintenance tick: ends overdue leases, removes some expired objects, evicts from the high to the low watermark.
    */
-  turn(monotonicMs: number): void {
-    this.#locked(() => this.#parts.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs));
-    const looks = Math.min(TURN_ENTRIES, this.#parts.tables.entries.top);
+  tick(monotonicMs: number): void {
+    this.#locked(() => {
+      this.#parts.lifecycle.expireLeases((deadlineMs) => deadlineMs <= monotonicMs);
+      this.#parts.lifecycle.expireHits(monotonicMs);
+    });
+    const looks = Math.min(TICK_ENTRIES, this.#parts.tables.entries.top);
     for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
       this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked)));
     }
@@ -67,7 +70,7 @@ export class Upkeep {
       }
       // The next tick continues here.
       counters.set(COUNTER.evicting, 1);
-      return keys < TURN_EVICTIONS;
+      return keys < TICK_EVICTIONS;
     };
     for (let hasMore = isTriggered; hasMore;) hasMore = this.#locked(evictSome);
     this.#parts.publish("l1.eviction.tick", { triggered: isTriggered ? "true" : "false", keys, bytes });

@@ -1,14 +1,16 @@
-import type { KeyBytes } from "../arena/key_bytes.ts";
-import { FIELD, FLAG, STATE } from "../arena/entry_table.ts";
-import { COUNTER, GRANULE_BYTES } from "../arena/layout.ts";
-import { LEASE } from "../arena/lease_table.ts";
-import type { Lifecycle } from "../lifecycle.ts";
-import type { Tables } from "../arena/tables.ts";
+import type { KeyBytes } from "./arena/key_bytes.ts";
+import { FIELD, FLAG, STATE } from "./arena/entry.ts";
+import type { EntryTable } from "./arena/entry_table.ts";
+import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
+import { LEASE } from "./arena/lease_table.ts";
+import type { Lifecycle, Parts } from "./lifecycle.ts";
+import type { Tables } from "./tables.ts";
+import type { SharedLock } from "./lock.ts";
 
 const NONE = -1;
 
 /**
- * The leases' claims on each entry: its number of read leases, whether one has no deadline (the object is being
+ * The claims on each entry: its number of read leases, holds and hits, whether one has no deadline (the object is being
  * stored), and the slot of its writer (-1: none).
  */
 interface Claims {
@@ -28,13 +30,14 @@ export function repair({ tables, lifecycle, key }: {
   readonly lifecycle: Lifecycle;
   readonly key: KeyBytes;
 }): void {
-  const { entries, leases } = tables;
+  const { entries, leases, hits } = tables;
   const claims = claimsOf(tables);
   const chains = soundChains(tables);
   for (let entry = 0; entry < entries.top; entry++) settle(tables, entry, { claims, chains });
   const isUsed = (entry: number) => entry >= 0 && entry < entries.top && entries.get(entry, FIELD.state) !== STATE.free;
+  hits.unpinAll((entry) => !isUsed(entry));
   leases.rebuild(({ slot, kind, entry }) =>
-    isUsed(entry) && (kind === LEASE.read || (kind === LEASE.write && entries.get(entry, FIELD.writer) === slot))
+    isUsed(entry) && (kind !== LEASE.write || entries.get(entry, FIELD.writer) === slot)
   );
   entries.rebuild();
   tables.allocator.rebuild(blocksInOrder(tables, chains));
@@ -49,16 +52,23 @@ export function repair({ tables, lifecycle, key }: {
   }
 }
 
-function claimsOf({ entries, leases }: Tables): Claims {
+function claimsOf({ entries, leases, hits }: Tables): Claims {
   const pins = new Int32Array(entries.top);
   const endless = new Uint8Array(entries.top);
   const writers = new Int32Array(entries.top).fill(NONE);
   for (const { slot, kind, entry, count, deadlineMs } of leases.live(() => true)) {
     if (deadlineMs === Infinity) endless[entry] = 1;
-    if (kind === LEASE.read) pins[entry] = (pins[entry] ?? 0) + count;
-    else if (kind === LEASE.write) writers[entry] = slot;
+    if (kind === LEASE.write) writers[entry] = slot;
+    else pins[entry] = (pins[entry] ?? 0) + count;
   }
+  for (const entry of hits.pinAll((each) => mayBeHit(entries, each))) pins[entry] = (pins[entry] ?? 0) + 1;
   return { pins, endless, writers };
+}
+
+/** True if a thread that has announced the entry may be reading it; otherwise it has yet to see that it must not. */
+function mayBeHit(entries: EntryTable, entry: number): boolean {
+  const state = entries.get(entry, FIELD.state);
+  return (state === STATE.resident || state === STATE.detached) && !entries.hasFlag(entry, FLAG.temporary);
 }
 
 /** The chain of every entry in use; undefined if it is broken, too short for the object, or overlaps another one. */
@@ -119,11 +129,11 @@ function settle(
   const isResident = state === STATE.resident && isLinked && !wasLastRead;
   const chain = chains[entry];
   if (chain === undefined || !(isStaging || isResident || pins > 0)) {
-    entries.set(entry, FIELD.state, STATE.free);
+    entries.setState(entry, STATE.free);
     return;
   }
   if (!isStaging && !isResident) {
-    entries.set(entry, FIELD.state, STATE.detached);
+    entries.setState(entry, STATE.detached);
     entries.clearFlag(entry, FLAG.linked);
   }
   if (!isResident) entries.clearFlag(entry, FLAG.dirty);
@@ -183,4 +193,42 @@ function recount({ entries, counters }: Tables): readonly number[] {
   counters.set(COUNTER.residents, residents.length);
   counters.payloadBytes = payloadBytes;
   return residents;
+}
+
+/**
+ * Time for which the memory of a thread that cannot be stopped is kept unchanged. A runtime that was asked to end the
+ * thread does so within 2 s of its next step.
+ */
+const AFTERLIFE_MS = 5000;
+
+/**
+ * Ends a worker for good: fences it and expires its leases. The next thread to take the lock from it repairs the
+ * tables. With `stillRuns`, its thread may still be working: its stagings are hidden at once, but its leased memory
+ * stays unchanged for some seconds.
+ */
+export async function takeOver(
+  { parts, lock, mend }: { readonly parts: Parts; readonly lock: SharedLock; readonly mend: () => void },
+  workerId: number,
+  stillRuns: boolean,
+): Promise<void> {
+  lock.fence(workerId, !stillRuns);
+  let dead = lock.tryAcquire();
+  // Does not block: the lock may be held by another dead thread, whose death this one has not noticed yet.
+  for (; dead === undefined; dead = lock.tryAcquire()) await lock.pause();
+  try {
+    if (dead !== 0) mend();
+    parts.lifecycle.giveDirtyBack(workerId);
+    const isTheirs = (_deadlineMs: number, of: number) => of === workerId;
+    if (stillRuns) {
+      const untilMs = parts.options.clock.monotonicMs() + AFTERLIFE_MS;
+      parts.lifecycle.disown(isTheirs, untilMs);
+      parts.tables.hits.disown(workerId, untilMs);
+    } else {
+      parts.lifecycle.expireLeases(isTheirs);
+      parts.lifecycle.endHit(workerId);
+    }
+  } finally {
+    lock.release();
+    parts.events.publish();
+  }
 }
