@@ -1,5 +1,5 @@
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
+import type { MissReason } from "../core/events.ts";
+import type { ObjectKey, ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
 
 /** The reason for which an object left a tier. */
@@ -7,6 +7,12 @@ export type TierRemovalReason = EventMap["l2.removed"]["reason"];
 
 /** Called for every object that leaves a tier, whatever the cause, in addition to l2.removed; must not throw. */
 export type TierRemovalListener = (key: ObjectKey, reason: TierRemovalReason) => void;
+
+/** The object that a store replaces. */
+export interface Replaced {
+  /** Undefined: there is none. */
+  readonly meta: ObjectMeta | undefined;
+}
 
 /** The source of a store: the bytes and their metadata. */
 export interface StoreSource {
@@ -21,6 +27,13 @@ export interface StoreSource {
    * resolves once the object is as durable as the tier can make it.
    */
   readonly durable?: boolean;
+  /** The metadata that is known before the bytes, if not all is at hand. */
+  readonly early?: Pick<ObjectMeta, "contentType" | "sha256" | "headers"> | undefined;
+  /**
+   * The condition that the object that is replaced must meet, for a tier that can check it itself in the step that
+   * makes the object visible. Called after `meta`. Default: none, or the tier cannot know it.
+   */
+  readonly precondition?: (() => Precondition | undefined) | undefined;
   /**
    * Called once, after the last chunk and before anything becomes visible. If it throws (digest mismatch, client gone),
    * the store fails and leaves the tier as it was.
@@ -29,9 +42,15 @@ export interface StoreSource {
   /**
    * Called synchronously in the step that makes the object visible. If it throws (nothing waits for this store any
    * more), the store fails and leaves the tier as it was. A tier that commits remotely cannot make this one step; its
-   * commit must reject a change that is older than what the tier has or had.
+   * commit must reject a change that is older than what the tier has or had. A tier that can make its commit depend on
+   * what it replaces says what that is, and asks again if another server was faster.
    */
-  assertWanted?(): void;
+  assertWanted?(replaced?: Replaced): void;
+  /**
+   * Awaited once, before `assertWanted`, when the object needs only the step that makes it visible: a thread that has
+   * to ask another one asks now. It throws like `assertWanted`. Default: there is nothing to wait for.
+   */
+  readonly whenWanted?: (() => Promise<void>) | undefined;
 }
 
 /** A small object that is completely in memory. */
@@ -44,6 +63,15 @@ export interface WholeObject {
   /** As in StoreSource; also throws if the memory may have been reused meanwhile. */
   assertWanted(): void;
 }
+
+/**
+ * A change that another server has made in a shared tier: of one key, of all keys of a tenant, or of any number of
+ * keys.
+ */
+export type ForeignChange =
+  | { readonly kind: "key"; readonly key: ObjectKey }
+  | { readonly kind: "tenant"; readonly tenant: string }
+  | { readonly kind: "any" };
 
 /** A running load. */
 export interface L2Load {
@@ -105,14 +133,29 @@ export interface TierUsage {
 export interface L2Reader {
   /** The tier's name in metrics and responses, e.g. "fs". */
   readonly name: string;
+  /** True if other servers may store in the tier, too (default: false). */
+  readonly isShared?: boolean | undefined;
+  /** True if a lookup that the tier cannot answer is a miss for clients, and not an error (default: false). */
+  readonly missesOnError?: boolean | undefined;
   /** Returns the metadata of a stored, unexpired object. */
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
-  /** Loads the bytes from `start` (default 0) to `end` (exclusive, default the size); both are inside the object. */
+  /**
+   * Loads the bytes from `start` (default 0) to `end` (exclusive, default the size), or as many of them as there are,
+   * because a smaller object may have replaced the one whose size the caller knows.
+   */
   load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined>;
   list(query: ListQuery): Promise<ListPage>;
-  usage(): Promise<TierUsage>;
+  /** Undefined: the tier cannot know it. */
+  usage(): Promise<TierUsage | undefined>;
   /** The reason why the tier is unusable; undefined while it is usable. A tier that is always usable omits it. */
   readonly trouble?: string | undefined;
+  /**
+   * The reason that the tier itself gave when it last missed this key. Undefined: it gave none, or it is not
+   * remembered. Missing if it never gives one.
+   */
+  readonly missReason?: ((key: ObjectKey) => MissReason | undefined) | undefined;
+  /** The ids of other servers that the tier leads to, directly or through their tiers. Default: none. */
+  readonly serversBehind?: readonly string[] | undefined;
   /**
    * Waits for running calls and frees everything. Further calls throw, and so does the next chunk of a load that is
    * still being read.
@@ -151,4 +194,11 @@ export interface L2Adapter extends L2Reader {
    * that are stored meanwhile. Missing if other servers can store in this tier.
    */
   readonly keys?: (() => AsyncIterable<readonly ObjectKey[]>) | undefined;
+  /**
+   * Reports the changes that other servers make from now on, until the returned function is called; "any" if some may
+   * have been missed. Missing if there are no other servers, or if their changes cannot be noticed.
+   */
+  readonly followChanges?: ((onChange: (change: ForeignChange) => void) => () => void) | undefined;
+  /** Like `load`, but not counted as a use of the object. Missing where `keys` is. */
+  readonly peek?: ((key: ObjectKey) => Promise<L2Load | undefined>) | undefined;
 }

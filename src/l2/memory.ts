@@ -1,9 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
-import { keyId, type ObjectKey } from "../core/key.ts";
-import { isExpired, type ObjectMeta } from "../core/object.ts";
 import type { Publish } from "../core/events.ts";
+import { isExpired, keyId, type ObjectKey, type ObjectMeta } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type {
   L2Adapter,
@@ -15,11 +14,9 @@ import type {
   TierRemovalReason,
   TierUsage,
 } from "./adapter.ts";
-import { Calls } from "./calls.ts";
-import type { TierPlan } from "./kind.ts";
-import { watchSource } from "./source.ts";
-import type { TierUrl } from "./url.ts";
-
+import { assertAnnounced, Calls, watchSource } from "./calls.ts";
+import { reportRemoved } from "./reports.ts";
+import type { TierPlan, TierUrl } from "./url.ts";
 const CHUNK_BYTES = 1024 * 1024;
 
 /** Options of a MemoryAdapter. */
@@ -58,11 +55,11 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
-    return await this.#calls.run("Looking up", async () => this.#findLive(key)?.meta);
+    return await this.#calls.run("look up object", async () => this.#findLive(key)?.meta);
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
-    return await this.#calls.run("Loading", async () => {
+    return await this.#calls.run("load object", async () => {
       const entry = this.#findLive(key);
       if (entry === undefined) return undefined;
       this.#entries.delete(keyId(key));
@@ -73,11 +70,15 @@ export class MemoryAdapter implements L2Adapter {
 
   async store(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
     const watched = watchSource(source);
-    return await this.#calls.run("Storing", () => this.#write(key, watched.source), (error) => watched.threw(error));
+    return await this.#calls.run(
+      "store object",
+      () => this.#write(key, watched.source),
+      (error) => watched.threw(error),
+    );
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
-    return await this.#calls.run("Deleting", async () => {
+    return await this.#calls.run("delete object", async () => {
       const entry = this.#findLive(key);
       if (entry !== undefined) this.#remove([entry], "deleted");
       return entry !== undefined;
@@ -85,7 +86,7 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   async clear(tenant?: string): Promise<number> {
-    return await this.#calls.run("Clearing", async () => {
+    return await this.#calls.run("clear tier", async () => {
       const entries = [...this.#entries.values()].filter((entry) =>
         tenant === undefined || entry.key.tenant === tenant
       );
@@ -95,7 +96,7 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   async list(query: ListQuery): Promise<ListPage> {
-    return await this.#calls.run("Listing", async () => {
+    return await this.#calls.run("list objects", async () => {
       const nowMs = this.#options.clock.nowMs();
       const entries = [...this.#entries.values()]
         .filter(({ key, meta }) =>
@@ -109,7 +110,7 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   async usage(): Promise<TierUsage> {
-    return await this.#calls.run("Measuring", async () => {
+    return await this.#calls.run("measure tier", async () => {
       const nowMs = this.#options.clock.nowMs();
       const oldestMs = this.#entries.values().reduce((oldest, { meta }) => Math.min(oldest, meta.createdMs), nowMs);
       return {
@@ -144,9 +145,7 @@ export class MemoryAdapter implements L2Adapter {
   async #write(key: ObjectKey, source: StoreSource): Promise<ObjectMeta> {
     const bytes = await this.#collect(source);
     const meta = source.meta();
-    if (meta.sizeBytes !== bytes.length || meta.crc32 !== crc32(bytes)) {
-      throw new VitrineError("tier_failed", `store object: ${bytes.length} bytes came, which are not those announced`);
-    }
+    assertAnnounced({ sizeBytes: bytes.length, crc: crc32(bytes) }, meta);
     source.assertWanted?.();
     const old = this.#entries.get(keyId(key));
     this.#makeRoom(bytes.length - (old?.bytes.length ?? 0), keyId(key));
@@ -201,16 +200,11 @@ export class MemoryAdapter implements L2Adapter {
   }
 
   #remove(entries: readonly Entry[], reason: TierRemovalReason): void {
-    for (const [tenant, group] of Map.groupBy(entries, (entry) => entry.key.tenant)) {
-      let bytes = 0;
-      for (const entry of group) {
-        this.#entries.delete(keyId(entry.key));
-        bytes += entry.bytes.length;
-        this.#options.onRemoved?.(entry.key, reason);
-      }
-      this.#usedBytes -= bytes;
-      this.#options.publish("l2.removed", { tier: this.name, tenant, reason, keys: group.length, bytes });
+    for (const { key, bytes } of entries) {
+      this.#entries.delete(keyId(key));
+      this.#usedBytes -= bytes.length;
     }
+    reportRemoved(this.#options, entries.map(({ key, bytes }) => ({ key, bytes: bytes.length })), reason);
   }
 }
 

@@ -1,53 +1,51 @@
 import type { Clock } from "../core/clock.ts";
-import { VitrineError } from "../core/errors.ts";
-import type { ObjectKey } from "../core/key.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Reader, TierRemovalListener, TierRemovalReason } from "./adapter.ts";
+import {
+  EncodingAdapter,
+  EncodingReader,
+  type EncodingSettings,
+  openEncoding,
+  takeEncoding,
+} from "./encoding/adapter.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";
-import { planFileUrl } from "./file/url.ts";
-import type { AdapterKind, FolderLine, FolderOwner, TierPlan } from "./kind.ts";
-import { planMemoryUrl } from "./memory.ts";
-import { placeOf } from "./place.ts";
-import { redisKinds } from "./redis/mod.ts";
-import { TierUrl } from "./url.ts";
-
-/** All kinds of adapters, by URL scheme. */
-export const adapters: ReadonlyMap<string, AdapterKind> = new Map([
-  ["file:", { defaultName: "fs", isShared: true, plan: planFileUrl }],
-  ["memory:", { defaultName: "memory", isShared: false, plan: planMemoryUrl }],
-  ...redisKinds,
-]);
+import { folderId } from "./file/url.ts";
+import { adapters } from "./schemes.ts";
+import { type AdapterKind, badUrl, type FolderLine, type FolderOwner, type TierPlan, TierUrl } from "./url.ts";
+import type { ObjectKey } from "../core/object.ts";
 
 /** The context of all tiers. */
 export interface TiersContext {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Names this server to other servers (default: a random name). */
+  readonly serverId?: string;
   /** Called for every object that leaves a tier, with the index of the tier. Default: none. */
   readonly onTierRemoved?: (tier: number, key: ObjectKey, reason: TierRemovalReason) => void;
 }
 
 /** Validates the URLs of tiers that `threads` threads will open; opens none. Throws bad_request. */
 export function checkTiers(urls: readonly string[], threads: number): void {
-  const places = new Set<string>();
+  const stores = new Set<string>();
   const plans = planTiers(urls);
   for (const { kind, scheme, plan } of plans) {
     if (threads > 1 && !kind.isShared) {
-      throw bad(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
+      throw badUrl(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
     }
     if (!kind.isShared && plans.some((other) => other.kind.isShared)) {
-      throw bad(`${scheme} does not go together with other kinds of tiers`);
+      throw badUrl(`${scheme} does not go together with other kinds of tiers`);
     }
-    const place = plan.folder === undefined ? plan.place : placeOf(plan.folder);
-    if (place === undefined) continue;
-    if (places.has(place)) {
-      throw bad(
+    const store = plan.folder === undefined ? plan.storeId : folderId(plan.folder);
+    if (store === undefined) continue;
+    if (stores.has(store)) {
+      throw badUrl(
         plan.folder === undefined
           ? `${scheme} the same tier twice`
           : `${scheme} two tiers in one folder: ${plan.folder}`,
       );
     }
-    places.add(place);
+    stores.add(store);
   }
 }
 
@@ -60,10 +58,11 @@ export async function openTiers(
   context: TiersContext & { readonly folders?: FolderOwner | undefined },
 ): Promise<readonly L2Adapter[]> {
   const { folders } = context;
-  return await openAll(
-    planTiers(urls),
-    ({ plan, name }, tier) => plan.open({ ...contextOf({ tier, name }, context), folders }),
-  );
+  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError }, tier) => {
+    const opened = await openEncoding(encoding);
+    const adapter = await plan.open({ ...contextOf({ tier, name }, context), folders });
+    return new EncodingAdapter(adapter, opened, { missesOnError });
+  });
 }
 
 /** Opens the tiers for a thread that only reads; `line` connects to the owner of the folders. Throws like openTiers. */
@@ -72,9 +71,12 @@ export async function openReaders(
   context: TiersContext & { readonly line: FolderLine },
 ): Promise<readonly L2Reader[]> {
   const { line } = context;
-  return await openAll(planTiers(urls), async ({ plan, name }, tier) => {
+  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError }, tier) => {
     const own = contextOf({ tier, name }, context);
-    return plan.openReader?.({ ...own, line }) ?? await plan.open(own);
+    const opened = await openEncoding(encoding);
+    return new EncodingReader(await plan.openReader?.({ ...own, line }) ?? await plan.open(own), opened, {
+      missesOnError,
+    });
   });
 }
 
@@ -108,13 +110,37 @@ export async function openFolders(
     for (const [tier, { plan, name }] of planTiers(urls).entries()) {
       const onSegmentDropped = (segment: number): void => context.onSegmentDropped(tier, segment);
       const onTrouble = (trouble: string | undefined): void => context.onTrouble(tier, trouble);
-      open.push(plan.own?.({ ...contextOf({ tier, name }, context), onSegmentDropped, onTrouble }));
+      open.push(await plan.own?.({ ...contextOf({ tier, name }, context), onSegmentDropped, onTrouble }));
     }
     return open;
   } catch (error) {
     await Promise.all(open.map(async (store) => await store?.close()));
     throw error;
   }
+}
+
+/**
+ * Opens the tiers over folders of this thread; the result has undefined for each other tier. Throws like openTiers.
+ */
+export async function openFolderTiers(
+  urls: readonly string[],
+  context: TiersContext & { readonly folders: FolderOwner },
+): Promise<readonly (L2Adapter | undefined)[]> {
+  const { folders } = context;
+  return await Promise.all(
+    planTiers(urls).map(async ({ plan, name }, tier) =>
+      plan.own === undefined ? undefined : await plan.open({ ...contextOf({ tier, name }, context), folders })
+    ),
+  );
+}
+
+/**
+ * By tier, true if its folder has a thread of its own. That is so where there are tiers of other kinds besides: a disk
+ * that does not respond must not stop what goes over a network.
+ */
+export function foldersApart(urls: readonly string[]): readonly boolean[] {
+  const haveFolder = planTiers(urls).map(({ plan }) => plan.own !== undefined);
+  return areShared(urls) && haveFolder.includes(false) ? haveFolder : haveFolder.map(() => false);
 }
 
 /** True if there are tiers and all threads share their objects; then one thread owns the tiers. */
@@ -125,10 +151,10 @@ export function areShared(urls: readonly string[]): boolean {
 
 function contextOf(
   { tier, name }: { readonly tier: number; readonly name: string },
-  { publish, clock, onTierRemoved = () => {} }: TiersContext,
+  { publish, clock, serverId = crypto.randomUUID(), onTierRemoved = () => {} }: TiersContext,
 ) {
   const onRemoved: TierRemovalListener = (key, reason) => onTierRemoved(tier, key, reason);
-  return { name, tier, publish, clock, onRemoved };
+  return { name, tier, publish, clock, serverId, onRemoved };
 }
 
 interface NamedPlan {
@@ -136,6 +162,9 @@ interface NamedPlan {
   readonly scheme: string;
   readonly name: string;
   readonly plan: TierPlan;
+  readonly encoding: EncodingSettings;
+  /** As in L2Reader. */
+  readonly missesOnError: boolean;
 }
 
 function planTiers(urls: readonly string[]): readonly NamedPlan[] {
@@ -144,12 +173,18 @@ function planTiers(urls: readonly string[]): readonly NamedPlan[] {
     const url = new TierUrl(text);
     const { scheme } = url;
     const kind = adapters.get(scheme);
-    if (kind === undefined) throw bad(`unknown scheme: ${scheme} (known: ${[...adapters.keys()].join(" ")})`);
+    if (kind === undefined) throw badUrl(`unknown scheme: ${scheme} (known: ${[...adapters.keys()].join(" ")})`);
     const name = url.take("name") ?? freeName(kind.defaultName, names);
-    if (!/^[a-z0-9_-]{1,32}$/.test(name)) throw bad(`name must be 1-32 of a-z 0-9 _ -: ${name}`);
-    if (names.has(name)) throw bad(`name is taken: ${name}`);
+    if (!/^[a-z0-9_-]{1,32}$/.test(name)) throw badUrl(`name must be 1-32 of a-z 0-9 _ -: ${name}`);
+    if (names.has(name)) throw badUrl(`name is taken: ${name}`);
     names.add(name);
-    return { kind, scheme, name, plan: kind.plan(url) };
+    const encoding = takeEncoding(url);
+    const onError = url.take("on_error") ?? "fail";
+    if (onError !== "fail" && onError !== "miss") throw badUrl(`${scheme} on_error must be miss or fail: ${onError}`);
+    if (kind.isPlain === true && (encoding.compresses || encoding.keyPath !== undefined)) {
+      throw badUrl(`${scheme} neither compress nor encrypt: set them on the tiers of that server`);
+    }
+    return { kind, scheme, name, encoding, missesOnError: onError === "miss", plan: kind.plan(url) };
   });
 }
 
@@ -157,8 +192,4 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
   let name = wanted;
   for (let number = 2; taken.has(name); number += 1) name = `${wanted}${number}`;
   return name;
-}
-
-function bad(what: string): VitrineError {
-  return new VitrineError("bad_request", `read L2 URL: ${what}`);
 }

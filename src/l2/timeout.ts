@@ -1,9 +1,8 @@
 import { VitrineError } from "../core/errors.ts";
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta } from "../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../core/object.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L2Adapter, L2Load, L2Reader, ListPage, ListQuery, StoreSource, TierUsage } from "./adapter.ts";
+import type { L2Adapter, L2Load, L2Reader, ListPage, ListQuery, Replaced, StoreSource, TierUsage } from "./adapter.ts";
 import { type Watch, Watchdog, type WatchdogOptions } from "../core/watchdog.ts";
 
 /** Options of a TimeoutAdapter or TimeoutReader. */
@@ -21,7 +20,7 @@ interface Call {
  * Times out calls that a tier does not answer in time: a lookup, the opening of a load and each of its chunks, a
  * listing, and the usage. Such a call fails with tier_failed. A load that opens late is freed.
  */
-export class TimeoutReader implements L2Reader {
+export class TimeoutReader implements Required<L2Reader> {
   readonly name: string;
   readonly #inner: L2Reader;
   readonly #calls: Calls;
@@ -49,11 +48,27 @@ export class TimeoutReader implements L2Reader {
     return this.#inner.trouble;
   }
 
+  get isShared(): boolean | undefined {
+    return this.#inner.isShared;
+  }
+
+  get missesOnError(): boolean | undefined {
+    return this.#inner.missesOnError;
+  }
+
   async list(query: ListQuery): Promise<ListPage> {
     return await this.#calls.answer({ exceptionType: "l2_list" }, this.#inner.list(query));
   }
 
-  async usage(): Promise<TierUsage> {
+  get missReason(): L2Reader["missReason"] {
+    return this.#inner.missReason?.bind(this.#inner);
+  }
+
+  get serversBehind(): readonly string[] | undefined {
+    return this.#inner.serversBehind;
+  }
+
+  async usage(): Promise<TierUsage | undefined> {
     return await this.#calls.answer({ exceptionType: "l2_usage" }, this.#inner.usage());
   }
 
@@ -93,7 +108,7 @@ export class TimeoutReader implements L2Reader {
  * late result has no effect: a late store never becomes visible, because the adapter calls `assertWanted`. `clear` has
  * no timeout, and `close` waits for calls that hang.
  */
-export class TimeoutAdapter extends TimeoutReader implements L2Adapter {
+export class TimeoutAdapter extends TimeoutReader implements Required<L2Adapter> {
   readonly groupLimitBytes: number;
   readonly #inner: L2Adapter;
   readonly #calls: Calls;
@@ -128,6 +143,14 @@ export class TimeoutAdapter extends TimeoutReader implements L2Adapter {
 
   get keys(): L2Adapter["keys"] {
     return this.#inner.keys?.bind(this.#inner);
+  }
+
+  get followChanges(): L2Adapter["followChanges"] {
+    return this.#inner.followChanges?.bind(this.#inner);
+  }
+
+  get peek(): L2Adapter["peek"] {
+    return this.#inner.peek?.bind(this.#inner);
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
@@ -166,14 +189,14 @@ class Calls {
   /** Runs a store, which times out if it makes no progress; from then on `assertWaiting` throws. */
   store<T>(key: ObjectKey, run: (watch: Watch, assertWaiting: () => void) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      let givenUp: VitrineError | undefined;
+      let timedOut: VitrineError | undefined;
       const watch = this.#watchdog.watch(() => {
-        givenUp = this.raise({ exceptionType: "l2_store", ...idOf(key) });
-        reject(givenUp);
+        timedOut = this.raise({ exceptionType: "l2_store", ...idOf(key) });
+        reject(timedOut);
       });
       watch.wait();
       const assertWaiting = (): void => {
-        if (givenUp !== undefined) throw givenUp;
+        if (timedOut !== undefined) throw timedOut;
       };
       run(watch, assertWaiting).then(
         (value) => watch.end() && resolve(value),
@@ -218,9 +241,9 @@ function patientSource(
     watch.wait();
     return source.meta();
   };
-  const assertWanted = (): void => {
+  const assertWanted = (replaced?: Replaced): void => {
     assertWaiting();
-    source.assertWanted?.();
+    source.assertWanted?.(replaced);
   };
   return { ...source, chunks: chunks(), meta, assertWanted };
 }

@@ -2,7 +2,10 @@ import { openOwnFolder } from "../../src/l2/file/adapter.ts";
 import { MemoryAdapter } from "../../src/l2/memory.ts";
 import type { AdapterFixture } from "./conformance.ts";
 
-/** The schemes of tiers over an engine of their own: `bun run e2e:redis` holds them to the conformance suite. */
+/**
+ * The schemes of tiers over an engine of their own: `bun run e2e:redis` and `bun run e2e:s3tier` hold them to the
+ * conformance suite.
+ */
 export const engineSchemes = [
   "redis:",
   "rediss:",
@@ -10,9 +13,12 @@ export const engineSchemes = [
   "rediss+cluster:",
   "redis+sentinel:",
   "rediss+sentinel:",
+  "s3:",
+  "http:",
+  "https:",
 ] as const;
 
-/** One fixture for each other URL scheme in src/l2/mod.ts. */
+/** One fixture for each other URL scheme in src/l2/schemes.ts. */
 export const fixtures = {
   "file:": {
     name: "file",

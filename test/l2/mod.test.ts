@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { ObjectKey } from "../../src/core/key.ts";
-import { systemDisk } from "../../src/l2/file/store/blocking_disk.ts";
+import { systemDisk } from "../../src/l2/file/disk.ts";
 import { defaultLimitBytes } from "../../src/l2/file/store/free_space.ts";
-import { adapters, checkTiers, openTiers } from "../../src/l2/mod.ts";
+import { checkTiers, openTiers } from "../../src/l2/mod.ts";
+import { adapters } from "../../src/l2/schemes.ts";
 import { engineSchemes, fixtures } from "./fixtures.ts";
 import { codeOf, inFolder, key, newBench, pattern, sourceOf } from "./support.ts";
+import type { ObjectKey } from "../../src/core/object.ts";
 
 test("every adapter listed in src/l2/mod.ts is held to the conformance suite", () => {
   expect([...Object.keys(fixtures), ...engineSchemes].toSorted()).toEqual([...adapters.keys()].toSorted());
@@ -23,7 +24,7 @@ test("openTiers opens tiers in order with their names when given URLs", async ()
     const tiers = await openTiers(urls, newBench());
     try {
       expect(tiers.map((tier) => tier.name)).toEqual(["fs", "memory", "fs2", "m"]);
-      const limits = await Promise.all(tiers.map(async (tier) => (await tier.usage()).limitBytes));
+      const limits = await Promise.all(tiers.map(async (tier) => (await tier.usage())?.limitBytes));
       const share = defaultLimitBytes(systemDisk.space(folder)?.capacityBytes ?? 0);
       expect(limits).toEqual([1.5 * 1024 * 1024, 65536, share, 0]);
       expect(existsSync(join(folder, "a b", "index.sqlite"))).toBe(true);
@@ -51,6 +52,8 @@ for (
     ["ftp://x", "ftp:"],
     ["nonsense", "scheme://path"],
     ["file:", "folder"],
+    ["file://var/lib/x", "write file:///var/lib/x or file://./var/lib/x"],
+    ["file://...", "write file:///..."],
     ["file:///tmp/x?max=lots", "lots"],
     ["file:///tmp/x?max=10XB", "10XB"],
     ["file:///tmp/x?fsync=maybe", "maybe"],
@@ -99,4 +102,11 @@ test("checkTiers refuses two tiers in one folder, however its path is written, a
 test("checkTiers refuses a tier that each thread would have for itself when there are several", () => {
   checkTiers(["memory://"], 1);
   expect(() => checkTiers(["memory://"], 2)).toThrow("workers must be 1, not 2");
+});
+
+test("openTiers takes on_error from the URL of any tier", async () => {
+  const tiers = await openTiers(["memory://", "memory://?on_error=miss", "memory://?on_error=fail"], newBench());
+  expect(tiers.map(({ missesOnError }) => missesOnError)).toEqual([false, true, false]);
+  for (const tier of tiers) await tier.close();
+  await expect(openTiers(["memory://?on_error=hit"], newBench())).rejects.toThrow("on_error must be miss or fail: hit");
 });

@@ -4,16 +4,19 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
-import type { ObjectKey } from "../../src/core/key.ts";
-import type { ObjectMeta } from "../../src/core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../../src/core/object.ts";
 import type { Publish } from "../../src/core/events.ts";
 import type { EventMap } from "../../src/events/catalogue.ts";
 import type { L2Load, L2Reader, StoreSource, TierRemovalListener } from "../../src/l2/adapter.ts";
 
-/** A clock that stands still until it is moved. */
+/** A clock that moves only by hand. */
 export class FakeClock implements Clock {
-  #nowMs = 1_700_000_000_000;
+  #nowMs: number;
   #stepMs = 0;
+
+  constructor(startMs: number = 1_700_000_000_000) {
+    this.#nowMs = startMs;
+  }
 
   nowMs(): number {
     return this.#nowMs + this.#stepMs;
@@ -44,11 +47,11 @@ export interface Bench {
   readonly left: string[];
 }
 
-export function newBench(): Bench {
+export function newBench(startMs?: number): Bench {
   const removed: string[] = [];
   const left: string[] = [];
   return {
-    clock: new FakeClock(),
+    clock: new FakeClock(startMs),
     removed,
     left,
     onRemoved: ({ tenant, key: name }, reason) => void left.push(`${reason} ${tenant} ${name}`),
@@ -122,6 +125,7 @@ export function sourceOf(
   return {
     chunks: chunks(),
     ...(options.sized === false ? {} : { sizeBytes: bytes.length }),
+    early: metaOf(bytes, options.meta),
     meta: () => metaOf(bytes, options.meta),
   };
 }

@@ -1,35 +1,168 @@
 import { crc32 } from "node:zlib";
-import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { L2Adapter, StoreSource, WholeObject } from "../adapter.ts";
-import type { Disk, DiskFile } from "./disk.ts";
-import { FileReader, type FileReaderOptions } from "./file_reader.ts";
-import { FileStore, type FileStoreOptions, recordLimitBytes } from "./store/file_store.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
+import type {
+  L2Adapter,
+  L2Load,
+  L2Reader,
+  ListPage,
+  ListQuery,
+  StoreSource,
+  TierUsage,
+  WholeObject,
+} from "../adapter.ts";
+import { assertAnnounced, Calls, rangeWithin, type WatchedSource, watchSource } from "../calls.ts";
+import { type Disk, openDisk } from "./disk.ts";
+import { type ChangeCalls, type FolderCalls, type IndexRow, isSameRow, type StoreCalls } from "./folder_calls.ts";
+import { Layout } from "./layout.ts";
+import { LocalFiles, type ObjectFiles } from "./object_files.ts";
+import { BlockReader, SegmentReader } from "./readers.ts";
+import { type FileStore, type FileStoreOptions, recordLimitBytes } from "./store/file_store.ts";
+import { openFileStore } from "./store/open_store.ts";
+import { payloadOf } from "./store/reclaim.ts";
 import type { Recovery } from "./store/recover.ts";
-import type { StoreCalls } from "./store_calls.ts";
-import { ObjectWriter, WriteBuffers } from "./writer.ts";
-import { type WatchedSource, watchSource } from "../source.ts";
+
+/** Options of a FileReader. */
+export interface FileReaderOptions<Folder extends FolderCalls = FolderCalls> {
+  readonly name: string;
+  /** The path of the folder, the same as its owner's. */
+  readonly path: string;
+  readonly sync: boolean;
+  /** The owner of the folder, in this thread or another. */
+  readonly folder: Folder;
+  /** The file system for reading objects and writing large ones (default: the real one). */
+  readonly disk?: Disk | undefined;
+}
+
+/**
+ * Reads the objects of a folder. The folder's owner knows where they are; each thread reads the bytes itself, so that
+ * no thread waits for another thread's disk operations. docs/L2_FILE.md describes the folder.
+ */
+export class FileReader implements L2Reader {
+  readonly name: string;
+  protected readonly calls: Calls;
+  protected readonly disk: Disk;
+  protected readonly layout: Layout;
+  readonly #segments: SegmentReader;
+  readonly #folder: FolderCalls;
+
+  constructor({ name, path, sync, folder, disk = openDisk({ sync }) }: FileReaderOptions) {
+    this.name = name;
+    this.calls = new Calls(name);
+    this.disk = disk;
+    this.layout = new Layout(path);
+    this.#segments = new SegmentReader(this.disk, this.layout);
+    this.#folder = folder;
+  }
+
+  get trouble(): string | undefined {
+    return this.#folder.trouble;
+  }
+
+  /** Closes a segment whose file was removed. */
+  forgetSegment(segment: number): void {
+    this.#segments.forget(segment);
+  }
+
+  async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
+    return await this.calls.run("look up object", async () => (await this.#folder.find(key, false))?.meta);
+  }
+
+  async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    return await this.read(key, { range, use: true });
+  }
+
+  /** `use`: record a use for the eviction order. */
+  protected async read(
+    key: ObjectKey,
+    { range, use }: {
+      readonly range?: { readonly start: number; readonly end: number } | undefined;
+      readonly use: boolean;
+    },
+  ): Promise<L2Load | undefined> {
+    return await this.calls.run("load object", async () => {
+      for (;;) {
+        const row = await this.#folder.find(key, use);
+        if (row === undefined) return undefined;
+        const load = await this.#open(row, rangeWithin(range, row.meta.sizeBytes));
+        if (load !== undefined) return load;
+        // The object may have been replaced, moved or removed meanwhile. It is damaged only if the index still has the
+        // same entry.
+        if (await this.#isStill(row)) await this.#folder.damaged(row);
+      }
+    });
+  }
+
+  async list(query: ListQuery): Promise<ListPage> {
+    return await this.calls.run("list objects", () => this.#folder.list(query));
+  }
+
+  async usage(): Promise<TierUsage> {
+    return await this.calls.run("measure tier", () => this.#folder.usage());
+  }
+
+  /** Does not wait for loads that are still being read; their next block fails. */
+  async close(): Promise<void> {
+    if (await this.calls.close()) this.#segments.close();
+  }
+
+  async #open(row: IndexRow, range: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
+    if (row.file === undefined) {
+      let payload = await this.#readRecord(row);
+      if (payload === undefined) {
+        // This thread may have an older file with the same segment number open, because the owner's notice of its
+        // removal can get lost.
+        this.#segments.forget(row.record.segment);
+        payload = await this.#readRecord(row);
+      }
+      return payload && { meta: row.meta, chunks: this.calls.loaded(payload.subarray(range.start, range.end)) };
+    }
+    const file = await this.disk.open(this.layout.objectPath(row.file.name));
+    const chunks = file && await BlockReader.start(file, row, {
+      range,
+      onDamage: () => this.#folder.damaged(row),
+      isClosed: () => this.calls.closed,
+    });
+    return chunks && { meta: row.meta, chunks };
+  }
+
+  async #readRecord(row: IndexRow): Promise<Uint8Array | undefined> {
+    const { segment, offset, bytes: length } = row.record;
+    const bytes = await this.#segments.read(segment, offset, length);
+    return bytes === undefined ? undefined : payloadOf(bytes, row);
+  }
+
+  async #isStill(row: IndexRow): Promise<boolean> {
+    const now = await this.#folder.find(row.key, false);
+    return now !== undefined && isSameRow(now, row);
+  }
+}
 
 /** Number of keys in one page. */
 const KEYS_A_PAGE = 500;
 
+/** The folder of an adapter: one of its own thread, or one of another thread with the way to its files. */
+export type AdapterFolder =
+  | { readonly folder: StoreCalls; readonly files?: undefined }
+  | { readonly folder: ChangeCalls; readonly files: ObjectFiles };
+
 /** Options of a FileAdapter. */
-export interface FileAdapterOptions extends FileReaderOptions<StoreCalls> {
+export type FileAdapterOptions = Omit<FileReaderOptions, "folder"> & AdapterFolder & {
   readonly limitBytes: number | undefined;
   /** Maximum size of an object that is stored in a segment (default: 128 KiB, or none under a small limit). */
   readonly recordLimitBytes?: number | undefined;
-}
+};
 
-/** Stores objects in a folder, for the thread that owns the folder. */
+/** Stores objects in a folder, for the thread that owns the tiers. */
 export class FileAdapter extends FileReader implements L2Adapter {
   readonly groupLimitBytes: number;
-  readonly #store: StoreCalls;
-  readonly #buffers = new WriteBuffers();
+  readonly #store: ChangeCalls;
+  readonly #files: ObjectFiles;
 
   constructor(options: FileAdapterOptions) {
     super(options);
     this.#store = options.folder;
+    const { disk, layout } = this;
+    this.#files = options.files ?? new LocalFiles({ disk, layout, folder: options.folder });
     this.groupLimitBytes = options.recordLimitBytes ?? recordLimitBytes(options.limitBytes ?? 0);
   }
 
@@ -42,7 +175,7 @@ export class FileAdapter extends FileReader implements L2Adapter {
     let refusal: { readonly error: unknown } | undefined;
     await this.calls.run("store object", async () => {
       const payload = copyOf(object.extents);
-      assertRight(payload, object.meta);
+      assertAnnounced(sumOf(payload), object.meta);
       try {
         object.assertWanted();
       } catch (error) {
@@ -61,6 +194,10 @@ export class FileAdapter extends FileReader implements L2Adapter {
       yield page.keys;
       after = page.last;
     }
+  }
+
+  async peek(key: ObjectKey): Promise<L2Load | undefined> {
+    return await this.read(key, { use: false });
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
@@ -83,9 +220,10 @@ export class FileAdapter extends FileReader implements L2Adapter {
   async #put(key: ObjectKey, { source }: WatchedSource): Promise<ObjectMeta> {
     const durable = source.durable ?? true;
     const { payload, rest } = await this.#gather(source);
-    if (payload === undefined) return await this.#putFile(key, { ...source, chunks: rest }, durable);
+    if (payload === undefined) return await this.#files.put(key, { ...source, chunks: rest }, durable);
     const meta = source.meta();
-    assertRight(payload, meta);
+    assertAnnounced(sumOf(payload), meta);
+    if (source.whenWanted !== undefined) await source.whenWanted();
     source.assertWanted?.();
     await this.#store.change({ kind: "record", key, meta, payload, durable });
     return meta;
@@ -112,28 +250,6 @@ export class FileAdapter extends FileReader implements L2Adapter {
     }
     return { payload: payload.subarray(0, length) };
   }
-
-  /**
-   * Stores an object in a file. Afterwards the object is visible and as durable as requested, or nothing has changed.
-   */
-  async #putFile(key: ObjectKey, source: StoreSource, durable: boolean): Promise<ObjectMeta> {
-    const tempPath = this.layout.tempPath();
-    const file = await this.disk.create(tempPath);
-    const writer = new ObjectWriter(file, { room: this.#store, buffers: this.#buffers });
-    let isHandedOver = false;
-    try {
-      const { meta, fileBytes: bytes } = await writeAndClose(file, () => writer.write(key, source), durable);
-      source.assertWanted?.();
-      isHandedOver = true;
-      await this.#store.change({ kind: "file", key, meta, tempPath, bytes, heldBytes: writer.heldBytes, durable });
-      return meta;
-    } catch (error) {
-      // The first failure is the one to report; a temp file that cannot be removed now is removed at the next start.
-      await this.disk.remove(tempPath).catch(() => undefined);
-      if (!isHandedOver) this.#store.release(writer.heldBytes);
-      throw error;
-    }
-  }
 }
 
 /** A folder that this thread owns, and the adapter for it. For tests and for single-isolate servers. */
@@ -155,30 +271,14 @@ export function openOwnFolder(
   const opened: { adapter?: FileAdapter } = {};
   // Segments may be dropped while the folder is being opened.
   const onSegmentDropped = (segment: number): void => opened.adapter?.forgetSegment(segment);
-  const store = new FileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
+  const store = openFileStore({ ...rest, disk: blockingDisk, onSegmentDropped });
   const adapter = new FileAdapter({ ...rest, disk, folder: store });
   opened.adapter = adapter;
   return { adapter, store, recovery: store.recovery };
 }
 
-/** Returns the result of `write` once the file is closed, and synced first if `durable`. */
-async function writeAndClose<T>(file: DiskFile, write: () => Promise<T>, durable: boolean): Promise<T> {
-  try {
-    const written = await write();
-    if (durable) await file.sync();
-    return written;
-  } finally {
-    await file.close();
-  }
-}
-
-function assertRight(payload: Uint8Array, meta: ObjectMeta): void {
-  const crc = crc32(payload);
-  if (meta.sizeBytes === payload.length && meta.crc32 === crc) return;
-  throw new VitrineError(
-    "tier_failed",
-    `store object: ${payload.length} bytes with checksum ${crc} came, ${meta.sizeBytes} with ${meta.crc32} were announced`,
-  );
+function sumOf(payload: Uint8Array) {
+  return { sizeBytes: payload.length, crc: crc32(payload) };
 }
 
 function copyOf(extents: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -1,7 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
-import { dirname, join } from "node:path";
-import type { ObjectKey } from "../../core/key.ts";
 import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { crc32 } from "node:zlib";
+import { VitrineError } from "../../core/errors.ts";
+import { parseObject, type StoredObject } from "../meta_record.ts";
+import type { ObjectKey } from "../../core/object.ts";
+
 const FILE_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}\.object$/;
 const UNLOGGED_NAME = /^[0-9a-f]{64}-[0-9a-z]{1,11}$/;
 const SEGMENT_NAME = /^[0-9a-f]{12}\.segment$/;
@@ -104,7 +108,7 @@ export function makeFolder(path: string): void {
   const first = mkdirSync(path, { recursive: true });
   if (first === undefined) return;
   for (let above = dirname(path); above.length >= dirname(first).length; above = dirname(above)) {
-    syncFolder(above);
+    syncPath(above);
     if (above === dirname(above)) return;
   }
 }
@@ -126,11 +130,98 @@ export function fileNames(path: string): readonly string[] {
   return readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
-function syncFolder(path: string): void {
+/** Writes a file's content, or the names in a folder, to stable storage. */
+export function syncPath(path: string): void {
   const descriptor = openSync(path, "r");
   try {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Payload bytes covered by one checksum: the unit of reading and verifying. */
+export const BLOCK_BYTES: number = 1024 * 1024;
+
+/** Bytes of the fixed footer at the end of every object file. */
+export const FOOTER_BYTES = 28;
+
+/** "VTR0", little-endian. The magic of version n adds n to the highest byte, so it reads "VTRn". */
+const MAGIC = 0x30525456;
+const VERSION_UNIT = 0x01000000;
+
+/**
+ * The highest version that this code reads. Version 1 has no kept headers and is what 0.1.0 reads and writes; version 2
+ * has them in its metadata. A file gets the lowest version that can represent its content.
+ */
+const KNOWN_VERSIONS = 2;
+
+/** Everything in an object file except the payload, verified. */
+export interface Tail extends StoredObject {
+  /** Returns the CRC-32 of block `index` of the payload. */
+  blockCrc(index: number): number;
+}
+
+/**
+ * Encodes the block table, metadata and footer, which follow the payload in a file.
+ * Footer: magic u32, metadata length u32, payload size u64, block size u32, CRC-32 of table and metadata u32, CRC-32 of
+ * the preceding footer bytes u32; all little-endian. In every later version the last 28 bytes must begin with its magic
+ * and end with their CRC-32, so that a newer file can be told apart from a damaged one.
+ */
+export function encodeTail(object: StoredObject, blockCrcs: readonly number[]): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify({ ...object.key, ...object.meta }));
+  const tableBytes = blockCrcs.length * 4;
+  const footerAt = tableBytes + json.length;
+  const tail = new Uint8Array(footerAt + FOOTER_BYTES);
+  const view = new DataView(tail.buffer);
+  for (const [index, crc] of blockCrcs.entries()) view.setUint32(index * 4, crc, true);
+  tail.set(json, tableBytes);
+  view.setUint32(footerAt, MAGIC + (object.meta.headers === undefined ? 1 : 2) * VERSION_UNIT, true);
+  view.setUint32(footerAt + 4, json.length, true);
+  view.setBigUint64(footerAt + 8, BigInt(object.meta.sizeBytes), true);
+  view.setUint32(footerAt + 16, BLOCK_BYTES, true);
+  view.setUint32(footerAt + 20, crc32(tail.subarray(0, footerAt)), true);
+  view.setUint32(footerAt + 24, crc32(tail.subarray(footerAt, footerAt + 24)), true);
+  return tail;
+}
+
+/**
+ * Returns the length of the tail of a file of `fileBytes` bytes; undefined if the footer is not valid. `bytes` end at
+ * the end of the file. Throws tier_failed if a later version of Vitrine wrote the file.
+ */
+export function tailLength(bytes: Uint8Array, fileBytes: number): number | undefined {
+  if (bytes.length < FOOTER_BYTES) return undefined;
+  const footer = bytes.subarray(bytes.length - FOOTER_BYTES);
+  const view = new DataView(footer.buffer, footer.byteOffset, FOOTER_BYTES);
+  if (view.getUint32(24, true) !== crc32(footer.subarray(0, 24))) return undefined;
+  const version = (view.getUint32(0, true) - MAGIC) / VERSION_UNIT;
+  if (!Number.isInteger(version) || version < 1) return undefined;
+  if (version > KNOWN_VERSIONS) throw tooNew(version);
+  if (view.getUint32(16, true) !== BLOCK_BYTES) return undefined;
+  const sizeBytes = Number(view.getBigUint64(8, true));
+  const length = Math.ceil(sizeBytes / BLOCK_BYTES) * 4 + view.getUint32(4, true) + FOOTER_BYTES;
+  return sizeBytes + length === fileBytes ? length : undefined;
+}
+
+/**
+ * Decodes the tail of a file of `fileBytes` bytes; undefined if any of it is damaged. `bytes` end at the end of the
+ * file and include at least the tail. Throws like tailLength.
+ */
+export function decodeTail(bytes: Uint8Array, fileBytes: number): Tail | undefined {
+  const length = tailLength(bytes, fileBytes);
+  if (length === undefined || length > bytes.length) return undefined;
+  const tail = bytes.subarray(bytes.length - length);
+  const view = new DataView(tail.buffer, tail.byteOffset, length);
+  const footerAt = length - FOOTER_BYTES;
+  if (view.getUint32(footerAt + 20, true) !== crc32(tail.subarray(0, footerAt))) return undefined;
+  const object = parseObject(tail.subarray(footerAt - view.getUint32(footerAt + 4, true), footerAt));
+  if (object === undefined || object.meta.sizeBytes !== fileBytes - length) return undefined;
+  return { ...object, blockCrc: (index) => view.getUint32(index * 4, true) };
+}
+
+function tooNew(version: number): VitrineError {
+  return new VitrineError(
+    "tier_failed",
+    `read object file: its format is VTR${version}, of a later version of Vitrine; this one reads up to VTR${KNOWN_VERSIONS}`,
+  );
 }

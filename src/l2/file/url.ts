@@ -1,19 +1,20 @@
-import { resolve } from "node:path";
-import { VitrineError } from "../../core/errors.ts";
-import type { L2Adapter } from "../adapter.ts";
-import { FileAdapter, openOwnFolder } from "./adapter.ts";
-import { FileReader } from "./file_reader.ts";
-import { FolderKeeper } from "./folder_keeper.ts";
-import { openStore } from "./store/open_store.ts";
-import type { FolderOwner, TierContext, TierPlan } from "../kind.ts";
-import type { TierUrl } from "../url.ts";
+import { statfsSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { formatSize } from "../../core/size.ts";
+import { badUrl, type TierPlan, TierUrl } from "../url.ts";
+import { defaultLimitBytes } from "./store/free_space.ts";
 
 /**
  * Parses `file:///abs`, `file://./rel` or `file:rel`. Parameters: `max` (size limit, default a share of the disk),
  * `fsync` (on | off, default on).
  */
 export function planFileUrl(url: TierUrl): TierPlan {
-  if (url.path === "") throw new VitrineError("bad_request", "read L2 URL: file: needs a folder");
+  if (url.path === "") throw badUrl("file: needs a folder");
+  // As a URL, file://var/lib would be /lib on the host "var".
+  if (url.hasSlashes && !/^(?:\/|\.{1,2}(?:\/|$))/.test(url.path)) {
+    const { path } = url;
+    throw badUrl(`file: write file:///${path} or file://./${path}, not file://${path}`);
+  }
   const limitBytes = url.takeBytes("max");
   const sync = url.takeSwitch("fsync", true);
   url.finish();
@@ -21,24 +22,35 @@ export function planFileUrl(url: TierUrl): TierPlan {
   const settings = { path: folder, limitBytes, sync };
   return {
     folder,
-    open: ({ folders, ...context }) => Promise.resolve().then(() => openFolder(settings, context, folders)),
-    openReader: ({ line, name, tier }) => {
-      const folder = line.reader(tier, (segment) => reader.forgetSegment(segment));
-      const reader = new FileReader({ ...settings, name, folder });
-      return reader;
-    },
-    own: (context) =>
-      new FolderKeeper({ ...context, open: (mayMake) => openStore({ ...context, ...settings, mayMake }) }),
+    // A server without such a tier, and a thread that opens none, do not load it.
+    open: async (context) => (await import("./open.ts")).openFolder(settings, context),
+    openReader: async (context) => (await import("./open.ts")).openFolderReader(settings, context),
+    own: async (context) => (await import("./open.ts")).ownFolder(settings, context),
   };
 }
 
-function openFolder(
-  settings: { readonly path: string; readonly limitBytes: number | undefined; readonly sync: boolean },
-  context: TierContext,
-  folders: FolderOwner | undefined,
-): L2Adapter {
-  if (folders === undefined) return openOwnFolder({ ...context, ...settings }).adapter;
-  const folder = folders.store(context.tier, (segment) => adapter.forgetSegment(segment));
-  const adapter = new FileAdapter({ ...settings, name: context.name, folder });
-  return adapter;
+/** A tier's URL as the start line shows it: with the default limit, if a file tier has no `max`. */
+export function shownUrl(url: string): string {
+  const tier = new TierUrl(url);
+  if (tier.scheme !== "file:" || tier.take("max") !== undefined) return url;
+  try {
+    const { blocks, bsize } = statfsSync(resolve(tier.path));
+    return blocks === 0 ? url : `${url} (max=${formatSize(defaultLimitBytes(blocks * bsize))}, 4/5 of the disk)`;
+  } catch {
+    return url;
+  }
+}
+
+/**
+ * Identifies a folder independently of the path to it, even if it does not exist yet. Symbolic links, bind mounts and
+ * different spellings of a path give the same result.
+ */
+export function folderId(path: string): string {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(folderId(parent), basename(path));
+  }
 }

@@ -1,9 +1,8 @@
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import { isExpired, type ObjectMeta } from "../../core/object.ts";
 import type { Publish } from "../../core/events.ts";
+import { isExpired, type ObjectKey, type ObjectMeta } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type {
   L2Adapter,
@@ -16,17 +15,18 @@ import type {
   TierUsage,
   WholeObject,
 } from "../adapter.ts";
-import { Calls } from "../calls.ts";
-import { watchSource } from "../source.ts";
-import { Books, type Dropped } from "./books.ts";
-import { clearObjects } from "./clear.ts";
-import type { Engine } from "./engine.ts";
-import type { IndexEntry, KeySpace } from "./keys.ts";
+import { assertAnnounced, Calls, rangeWithin, sourceOfWhole, watchSource } from "../calls.ts";
+import type { DecodedMeta } from "../meta_record.ts";
+import { type RemovedObject, reportRemoved, stateReport } from "../reports.ts";
+import type { TierContext } from "../url.ts";
+import { ChangeLog } from "./change_log.ts";
+import { ChunkWriter, readChunks, type WrittenBytes } from "./chunks.ts";
+import { connector } from "./connection.ts";
+import { Engine } from "./engine.ts";
+import { clearObjects, type Dropped, Indexes } from "./indexes.ts";
+import { chunkCount, type IndexEntry, KeySpace, stateName } from "./layout.ts";
 import { type Head, Objects } from "./objects.ts";
-import { readChunks } from "./read_chunks.ts";
-import { chunkCount, type DecodedMeta } from "./record.ts";
-import { assertAnnounced, ChunkWriter, type WrittenBytes } from "./write_chunks.ts";
-
+import type { RedisKind, RedisSettings } from "./settings.ts";
 /** Entries of each shard's index that are checked when usage is measured. */
 const SWEEP_ENTRIES = 200;
 /**
@@ -42,6 +42,8 @@ export interface RedisAdapterOptions {
   readonly name: string;
   readonly engine: Engine;
   readonly keys: KeySpace;
+  /** The server's id in the log of changes; "" if changes are neither logged nor followed. */
+  readonly server: string;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** Default: none. */
@@ -54,19 +56,20 @@ export interface RedisAdapterOptions {
  */
 export class RedisAdapter implements L2Adapter {
   readonly name: string;
+  readonly isShared = true;
   readonly groupLimitBytes: number = GROUP_LIMIT_BYTES;
   readonly #options: RedisAdapterOptions;
   readonly #calls: Calls;
   readonly #objects: Objects;
-  readonly #books: Books;
+  readonly #indexes: Indexes;
   #stores = 0;
 
   constructor(options: RedisAdapterOptions) {
     this.name = options.name;
     this.#options = options;
     this.#calls = new Calls(options.name);
-    this.#objects = new Objects(options.engine, options.keys);
-    this.#books = new Books(options.engine, options.keys);
+    this.#objects = new Objects(options.engine, options.keys, options.server);
+    this.#indexes = new Indexes(options.engine, options.keys);
   }
 
   get trouble(): string | undefined {
@@ -82,7 +85,7 @@ export class RedisAdapter implements L2Adapter {
       const head = await this.#objects.fullHead(key);
       const meta = await this.#live(key, head);
       if (head === undefined || meta === undefined) return undefined;
-      const { start, end } = range ?? { start: 0, end: meta.sizeBytes };
+      const { start, end } = rangeWithin(range, meta.sizeBytes);
       const onBroken = (reason: TierRemovalReason) => this.#remove(key, { generation: head.generation, meta }, reason);
       if (chunkCount(meta.sizeBytes) > 0) {
         const isClosed = (): boolean => this.#calls.closed;
@@ -92,7 +95,7 @@ export class RedisAdapter implements L2Adapter {
       }
       const { bytes } = head;
       if (bytes?.length === meta.sizeBytes && crc32(bytes) === meta.crc32) {
-        return { meta, chunks: this.#once(bytes.subarray(start, end)) };
+        return { meta, chunks: this.#calls.loaded(bytes.subarray(start, end)) };
       }
       await onBroken("corrupt");
       return undefined;
@@ -109,12 +112,7 @@ export class RedisAdapter implements L2Adapter {
   }
 
   async storeWhole(key: ObjectKey, object: WholeObject): Promise<void> {
-    const { meta, extents } = object;
-    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
-      yield* extents;
-    }
-    const source = { chunks: chunks(), sizeBytes: meta.sizeBytes, meta: () => meta };
-    await this.store(key, { ...source, assertWanted: () => object.assertWanted() });
+    await this.store(key, sourceOfWhole(object));
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
@@ -125,20 +123,25 @@ export class RedisAdapter implements L2Adapter {
       // Another change came first. It has removed the object and published the removal.
       if (outcome === "superseded") return ticket.isThere;
       if (replaced === undefined) return false;
-      return this.#tellReplaced(key, replaced, "deleted");
+      return this.#reportReplaced(key, replaced, "deleted");
     });
   }
 
   async clear(tenant?: string): Promise<number> {
     return await this.#calls.run("clear tier", async () => {
-      const { engine, keys } = this.#options;
-      const removed: Dropped[] = [];
-      await clearObjects({ engine, keys, tenant, onRemoved: (dropped) => void removed.push(dropped) });
-      for (const [each, parts] of Map.groupBy(removed, (dropped) => dropped.tenant)) {
-        this.#tell({ tenant: each, entries: parts.flatMap(({ entries }) => entries) }, "cleared");
-      }
-      return removed.reduce((sum, { entries }) => sum + entries.length, 0);
+      const { engine, keys, server } = this.#options;
+      const removed: RemovedObject[] = [];
+      const onRemoved = (dropped: Dropped): void => void removed.push(...removedIn(dropped));
+      await clearObjects({ engine, keys, server, tenant, onRemoved });
+      reportRemoved(this.#options, removed, "cleared");
+      return removed.length;
     });
+  }
+
+  get followChanges(): L2Adapter["followChanges"] {
+    const { engine, keys, server, publish } = this.#options;
+    if (server === "") return undefined;
+    return (onChange) => new ChangeLog({ tier: this.name, engine, keys, server, publish, onChange }).follow();
   }
 
   async list(query: ListQuery): Promise<ListPage> {
@@ -146,7 +149,7 @@ export class RedisAdapter implements L2Adapter {
       const found: { readonly key: string; readonly meta: ObjectMeta }[] = [];
       const wanted = query.limit + 1;
       for (let after = query.after, isEnd = false; !isEnd && found.length < wanted;) {
-        const entries = await this.#books.page({ ...query, after, limit: wanted });
+        const entries = await this.#indexes.page({ ...query, after, limit: wanted });
         const keys = entries.map(({ key }) => ({ tenant: query.tenant, key }));
         const heads = await Promise.all(keys.map((key) => this.#objects.head(key)));
         for (const [index, key] of keys.entries()) {
@@ -162,8 +165,8 @@ export class RedisAdapter implements L2Adapter {
 
   async usage(): Promise<TierUsage> {
     return await this.#calls.run("measure tier", async () => {
-      for (const dropped of await this.#books.sweep(SWEEP_ENTRIES)) this.#tellSwept(dropped);
-      const { objects, bytes } = await this.#books.totals();
+      for (const dropped of await this.#indexes.sweep(SWEEP_ENTRIES)) this.#reportSwept(dropped);
+      const { objects, bytes } = await this.#indexes.totals();
       return { objects, usedBytes: bytes, limitBytes: 0 };
     });
   }
@@ -207,7 +210,7 @@ export class RedisAdapter implements L2Adapter {
     if (outcome === "lost") {
       throw new VitrineError("no_room", `store object: tier ${this.name}: the engine has evicted parts of it already`);
     }
-    if (replaced !== undefined) this.#tellReplaced(key, replaced, "replaced");
+    if (replaced !== undefined) this.#reportReplaced(key, replaced, "replaced");
     void this.#sweepSometimes(key);
     return outcome === "stored";
   }
@@ -231,14 +234,14 @@ export class RedisAdapter implements L2Adapter {
     { generation, meta }: { readonly generation: string; readonly meta?: ObjectMeta },
     reason: TierRemovalReason,
   ): Promise<void> {
-    if (await this.#objects.remove(key, generation)) this.#tellOne(key, meta?.sizeBytes ?? 0, reason);
+    if (await this.#objects.remove(key, generation)) this.#reportOne(key, meta?.sizeBytes ?? 0, reason);
   }
 
   /** Publishes what a change has removed; returns false if that had expired or was damaged. */
-  #tellReplaced(key: ObjectKey, old: DecodedMeta, reason: "replaced" | "deleted"): boolean {
+  #reportReplaced(key: ObjectKey, old: DecodedMeta, reason: "replaced" | "deleted"): boolean {
     const meta = typeof old === "string" ? undefined : old.meta;
     const isOver = meta !== undefined && isExpired(meta, this.#options.clock.nowMs());
-    this.#tellOne(key, meta?.sizeBytes ?? 0, old === "damaged" ? "corrupt" : isOver ? "expired" : reason);
+    this.#reportOne(key, meta?.sizeBytes ?? 0, old === "damaged" ? "corrupt" : isOver ? "expired" : reason);
     return !isOver && old !== "damaged";
   }
 
@@ -250,34 +253,50 @@ export class RedisAdapter implements L2Adapter {
     this.#stores += 1;
     if (this.#stores % STORES_A_SWEEP !== 0) return;
     const base = this.#options.keys.baseOf(key);
-    await this.#books.sweepShard(base, STORE_SWEEP_ENTRIES).then((dropped) => this.#tellSwept(dropped), () => {});
+    await this.#indexes.sweepShard(base, STORE_SWEEP_ENTRIES).then((dropped) => this.#reportSwept(dropped), () => {});
   }
 
-  #tellSwept({ tenant, entries }: Dropped): void {
+  #reportSwept({ tenant, entries }: Dropped): void {
     const nowMs = this.#options.clock.nowMs();
     const isOver = ({ expiresMs }: IndexEntry): boolean => expiresMs !== 0 && expiresMs <= nowMs;
-    this.#tell({ tenant, entries: entries.filter(isOver) }, "expired");
-    this.#tell({ tenant, entries: entries.filter((entry) => !isOver(entry)) }, "capacity");
+    reportRemoved(this.#options, removedIn({ tenant, entries: entries.filter(isOver) }), "expired");
+    const evicted = entries.filter((entry) => !isOver(entry));
+    reportRemoved(this.#options, removedIn({ tenant, entries: evicted }), "capacity");
   }
 
-  #tellOne({ tenant, key }: ObjectKey, sizeBytes: number, reason: TierRemovalReason): void {
-    this.#tell({ tenant, entries: [{ key, sizeBytes, expiresMs: 0 }] }, reason);
+  #reportOne(key: ObjectKey, bytes: number, reason: TierRemovalReason): void {
+    reportRemoved(this.#options, [{ key, bytes }], reason);
   }
+}
 
-  #tell({ tenant, entries }: Dropped, reason: TierRemovalReason): void {
-    if (entries.length === 0) return;
-    const { onRemoved, publish } = this.#options;
-    for (const { key } of entries) onRemoved?.({ tenant, key }, reason);
-    const bytes = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    publish("l2.removed", { tier: this.name, tenant, reason, keys: entries.length, bytes });
-  }
-
-  async *#once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
-    if (this.#calls.closed) throw new VitrineError("tier_failed", `load object: tier ${this.name} is closed`);
-    if (bytes.length > 0) yield bytes;
-  }
+function removedIn({ tenant, entries }: Dropped): readonly RemovedObject[] {
+  return entries.map(({ key, sizeBytes: bytes }) => ({ key: { tenant, key }, bytes }));
 }
 
 function tooLate(tier: string): VitrineError {
   return new VitrineError("tier_failed", `change object: tier ${tier}: the engine got it too late`);
+}
+
+/**
+ * Number of shards of a tier; all servers that share one must agree. A single engine needs one. A cluster has more
+ * shards than nodes, so that each node gets its share.
+ */
+const SHARDS: Readonly<Record<RedisKind, number>> = { single: 1, sentinel: 1, cluster: 64 };
+/** Milliseconds for which a start waits for the engine before it continues without it. */
+const PATIENCE_MS = 2000;
+
+/** Opens a tier; succeeds even if the engine does not answer. */
+export async function openRedis(
+  settings: RedisSettings,
+  { name, publish, clock, onRemoved }: Pick<TierContext, "name" | "publish" | "clock" | "onRemoved">,
+): Promise<RedisAdapter> {
+  const keys = new KeySpace(settings.prefix, SHARDS[settings.kind]);
+  const engine = await Engine.open({
+    tier: name,
+    connect: connector(settings),
+    names: keys.bases.map(stateName),
+    onTrouble: stateReport({ name, publish }),
+  }, PATIENCE_MS);
+  const server = settings.isCoherent ? crypto.randomUUID() : "";
+  return new RedisAdapter({ name, engine, keys, server, publish, clock, ...(onRemoved && { onRemoved }) });
 }

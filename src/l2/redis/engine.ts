@@ -1,14 +1,13 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { causeText, VitrineError } from "../../core/errors.ts";
+import { retryMs } from "../calls.ts";
 import { type Connect, type Connection, within } from "./connection.ts";
 import type { Script } from "./scripts.ts";
 
 /** Milliseconds between two checks of an engine that answers. */
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 /** Milliseconds without any answer after which a connection is dropped and its running calls fail. */
 const SILENCE_MS = 8000;
-/** Shortest and longest wait before the next attempt to connect. */
-const [FIRST_RETRY_MS, LAST_RETRY_MS] = [50, 3000];
 /** Errors of an engine that takes no writes, because another one is the master. */
 const ELSEWHERE = /^(?:READONLY|MASTERDOWN|UNBLOCKED)\b/;
 
@@ -18,7 +17,7 @@ export interface EngineOptions {
   readonly connect: Connect;
   /** One name in each shard, to check that the shard is usable. */
   readonly names: readonly string[];
-  /** Called with the reason when the engine becomes unusable, and with undefined when it is usable again. */
+  /** Called after each check with the reason why the engine is unusable; undefined while it is usable. */
   readonly onTrouble: (trouble: string | undefined) => void;
 }
 
@@ -34,7 +33,6 @@ export class Engine {
   #connection: Connection | undefined;
   #break: (cause: Error) => void = () => {};
   #trouble: string | undefined = "no connection yet";
-  #told: string | undefined;
   #answeredMs = 0;
   #tried: () => void = () => {};
 
@@ -118,8 +116,7 @@ export class Engine {
         failures += 1;
       }
       this.#tried();
-      const mostMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
-      await this.#pause(mostMs * (0.5 + Math.random() / 2));
+      await this.#pause(retryMs(failures));
     }
   }
 
@@ -133,11 +130,11 @@ export class Engine {
       const connection = await Promise.race([connecting, broken]);
       this.#connection = connection;
       while (!this.#closing.signal.aborted) {
-        const failure = await Promise.race([this.#look(connection), broken]);
+        const failure = await Promise.race([this.#check(connection), broken]);
         this.#say(failure);
         if (failure === undefined) onUsable();
         this.#tried();
-        await Promise.race([this.#pause(LOOK_MS), broken]);
+        await Promise.race([this.#pause(CHECK_MS), broken]);
       }
     } finally {
       this.#connection = undefined;
@@ -147,7 +144,7 @@ export class Engine {
   }
 
   /** Checks every shard; returns the error of one that fails, if any. Throws if no shard answers at all. */
-  async #look(connection: Connection): Promise<string | undefined> {
+  async #check(connection: Connection): Promise<string | undefined> {
     const askedMs = performance.now();
     const asking = this.#options.names.map(async (name) => {
       await connection.call(name, ["EXISTS", name]);
@@ -169,8 +166,7 @@ export class Engine {
   #say(trouble: string | undefined): void {
     if (this.#closing.signal.aborted) return;
     this.#trouble = trouble;
-    if ((trouble === undefined) !== (this.#told === undefined)) this.#options.onTrouble(trouble);
-    this.#told = trouble;
+    this.#options.onTrouble(trouble);
   }
 
   async #pause(ms: number): Promise<void> {
@@ -181,6 +177,37 @@ export class Engine {
     const text = cause instanceof Error ? cause.message : String(cause);
     const code = text.startsWith("OOM ") || text.includes("-OOM ") ? "no_room" : "tier_failed";
     const { tier } = this.#options;
-    return new VitrineError(code, `Calling the engine: tier ${tier}: ${text}`, { cause, details: { tier } });
+    return new VitrineError(code, `call engine: tier ${tier}: ${text}`, { cause, details: { tier } });
   }
+}
+
+/** Returns the members of a list. Throws tier_failed if the reply is not one. */
+export function listOf(reply: unknown): readonly unknown[] {
+  if (Array.isArray(reply)) return reply;
+  throw unexpected(reply);
+}
+
+/**
+ * Returns the bytes of a reply in their own memory; undefined if there are none. Small replies are copied, because they
+ * share a larger buffer with data that is still to be read. Throws tier_failed for any other reply.
+ */
+export function bytesOf(reply: unknown): Buffer | undefined {
+  if (reply === null || reply === undefined) return undefined;
+  if (!Buffer.isBuffer(reply)) throw unexpected(reply);
+  if (reply.length === reply.buffer.byteLength) return reply;
+  const own = Buffer.from(new ArrayBuffer(reply.length));
+  own.set(reply);
+  return own;
+}
+
+/** Returns a reply as text; "" if there is none. */
+export function textOf(reply: unknown): string {
+  if (reply === null || reply === undefined) return "";
+  if (typeof reply === "string" || typeof reply === "number") return String(reply);
+  if (Buffer.isBuffer(reply)) return reply.toString("utf8");
+  throw unexpected(reply);
+}
+
+function unexpected(reply: unknown): VitrineError {
+  return new VitrineError("tier_failed", `read engine reply: unexpected ${typeof reply}`);
 }

@@ -1,9 +1,7 @@
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { Engine } from "./engine.ts";
-import { chunkName, escapeKey, headName, type KeySpace, tombName } from "./keys.ts";
-import { chunkCount, type ChunkPlace, type DecodedMeta, decodeMeta, encodeMeta } from "./record.ts";
-import { bytesOf, listOf, textOf } from "./replies.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
+import { type DecodedMeta, decodeMeta, encodeMeta } from "../meta_record.ts";
+import { bytesOf, type Engine, listOf, textOf } from "./engine.ts";
+import { chunkCount, type ChunkId, chunkName, escapeKey, headName, type KeySpace, tombName } from "./layout.ts";
 import { COMMIT, DELETE, REMOVE, TICKET } from "./scripts.ts";
 
 /** Milliseconds for which replaced or deleted chunks are kept, for loads that are still reading them. */
@@ -67,10 +65,13 @@ export interface CommitResult {
 export class Objects {
   readonly #engine: Engine;
   readonly #keys: KeySpace;
+  readonly #server: string;
 
-  constructor(engine: Engine, keys: KeySpace) {
+  /** `server`: the server's id in the log of changes; "" if changes are not logged. */
+  constructor(engine: Engine, keys: KeySpace, server: string) {
     this.#engine = engine;
     this.#keys = keys;
+    this.#server = server;
   }
 
   async head(key: ObjectKey): Promise<Head | undefined> {
@@ -106,6 +107,7 @@ export class Objects {
         String(ttlMs),
         String(GRACE_MS),
         String(LATE_MS * 1000),
+        this.#server,
         ...(bytes === undefined ? [] : [bytes]),
       ]),
     );
@@ -116,7 +118,7 @@ export class Objects {
   async delete(key: ObjectKey, ticket: Ticket): Promise<CommitResult> {
     const { keys, args } = this.#names(key);
     const times = [String(GRACE_MS), String(REMEMBER_MS), String(LATE_MS * 1000)];
-    const reply = listOf(await this.#engine.run(DELETE, keys, [...args, ticket.number, ...times]));
+    const reply = listOf(await this.#engine.run(DELETE, keys, [...args, ticket.number, ...times, this.#server]));
     const what = textOf(reply[0]);
     return { outcome: what === "deleted" ? "stored" : outcomeOf(what), replaced: metaOf(reply[1]) };
   }
@@ -135,14 +137,14 @@ export class Objects {
   /** Writes a chunk that expires after `ttlMs` unless a commit includes it. */
   async putChunk(
     key: ObjectKey,
-    chunk: ChunkPlace & { readonly bytes: Buffer; readonly ttlMs: number },
+    chunk: ChunkId & { readonly bytes: Buffer; readonly ttlMs: number },
   ): Promise<void> {
     const name = chunkName(this.#keys.baseOf(key), chunk.generation, chunk.index);
     await this.#engine.call(name, ["SET", name, chunk.bytes, "PX", String(chunk.ttlMs)]);
   }
 
   /** Returns a chunk as it is stored. */
-  async getChunk(key: ObjectKey, { generation, index }: ChunkPlace): Promise<Buffer | undefined> {
+  async getChunk(key: ObjectKey, { generation, index }: ChunkId): Promise<Buffer | undefined> {
     const name = chunkName(this.#keys.baseOf(key), generation, index);
     return bytesOf(await this.#engine.call(name, ["GET", name]));
   }

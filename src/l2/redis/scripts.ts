@@ -8,7 +8,7 @@ export interface Script {
 }
 
 /**
- * The prelude of all scripts. ARGV[1] is the base of the shard's names (keys.ts), ARGV[2] a tenant. All names that a
+ * The prelude of all scripts. ARGV[1] is the base of the shard's names (layout.ts), ARGV[2] a tenant. All names that a
  * script uses are in that shard.
  */
 const PRELUDE = String.raw`
@@ -23,7 +23,7 @@ local function micros()
   return time[1] * 1000000 + time[2]
 end
 
--- An engine without room refuses what takes room, but not behind a script's first write.
+-- A full engine refuses a write that needs room, unless the script has written before.
 local function begin() redis.call('HDEL', state, '') end
 
 local function unescape(key)
@@ -44,7 +44,16 @@ local function unindex(key)
   for _, member in ipairs(range) do drop(member) end
 end
 
--- Chunks that nobody finds any more go on for those who are reading them.
+-- Notes a change in the log that all servers read (change_log.ts); a server without an id does not.
+local function note(server, what)
+  if server == '' then return end
+  local n = redis.call('HINCRBY', state, 'n', 1)
+  redis.call('XADD', base .. 'l', 'MAXLEN', '~', 10000, '*', 'n', n, 's', server, 'w', what)
+end
+
+local function noteKey(server, key) note(server, 'k' .. tenant .. '\0' .. unescape(key)) end
+
+-- Chunks that no head names any more stay for a while, for loads that are still reading them.
 local function retire(generation, chunks, graceMs)
   for index = 0, number(chunks) - 1 do redis.call('PEXPIRE', chunk(generation, index), graceMs) end
 end
@@ -70,8 +79,8 @@ return {text(next), redis.call('EXISTS', KEYS[1])}
 /**
  * Makes an object visible in place of another. KEYS: head, tomb. ARGV: 3 escaped key, 4 ticket, 5 generation, 6 number
  * of chunks, 7 metadata, 8 size, 9 expiry (for the index), 10 time to live, 11 grace for replaced chunks, 12 age in
- * microseconds from which a ticket is void, 13 bytes if there are no chunks. Returns the outcome, and the metadata of
- * the replaced object.
+ * microseconds from which a ticket is void, 13 server, 14 bytes if there are no chunks. Returns the outcome, and the
+ * metadata of the replaced object.
  */
 export const COMMIT: Script = script(String.raw`
 local head, key, ticket, generation = KEYS[1], ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -84,7 +93,7 @@ for index = 0, chunks - 1 do
   if redis.call('EXISTS', chunk(generation, index)) == 0 then return {'lost'} end
 end
 redis.call('HSET', head, 'm', ARGV[7], 'g', generation, 'n', chunks, 't', ARGV[4])
-if chunks == 0 then redis.call('HSET', head, 'b', ARGV[13]) else redis.call('HDEL', head, 'b') end
+if chunks == 0 then redis.call('HSET', head, 'b', ARGV[14]) else redis.call('HDEL', head, 'b') end
 redis.call('PEXPIRE', head, ttlMs)
 for index = 0, chunks - 1 do redis.call('PEXPIRE', chunk(generation, index), ttlMs + ARGV[11]) end
 if old[1] then retire(old[1], old[2], ARGV[11]) end
@@ -96,13 +105,14 @@ redis.call('HINCRBY', tenants, tenant, ARGV[8])
 redis.call('ZADD', index, 0, key .. '\0' .. ARGV[8] .. ':' .. ARGV[9])
 if ticket > number(redis.call('HGET', state, 'last')) then redis.call('HSET', state, 'last', ARGV[4]) end
 redis.call('DEL', KEYS[2])
+noteKey(ARGV[13], key)
 return {'stored', old[3]}
 `);
 
 /**
  * Deletes the object that was there when a ticket was taken, and remembers the deletion for as long as an older change
  * can arrive late. KEYS: head, tomb. ARGV: 3 escaped key, 4 ticket, 5 grace, 6 time to remember the deletion, 7 age in
- * microseconds from which a ticket is void. Returns the outcome, and the metadata of the deleted object.
+ * microseconds from which a ticket is void, 8 server. Returns the outcome, and the metadata of the deleted object.
  */
 export const DELETE: Script = script(`
 local head, ticket = KEYS[1], tonumber(ARGV[4])
@@ -114,6 +124,7 @@ redis.call('UNLINK', head)
 if old[1] then retire(old[1], old[2], ARGV[5]) end
 unindex(ARGV[3])
 redis.call('SET', KEYS[2], text(math.max(ticket, micros())), 'PX', ARGV[6])
+noteKey(ARGV[8], ARGV[3])
 return {'deleted', old[3]}
 `);
 
@@ -159,6 +170,17 @@ end
 return dropped
 `);
 
+/**
+ * Reads the log of changes. KEYS: state. ARGV: 3 the entry to continue after ("": none, but the last one is returned),
+ * 4 number of entries. Returns the number of changes so far, the engine's time in microseconds, and the entries.
+ */
+export const READ_LOG: Script = script(`
+local log = base .. 'l'
+local entries = ARGV[3] == '' and redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  or redis.call('XRANGE', log, '(' .. ARGV[3], '+', 'COUNT', ARGV[4])
+return {redis.call('HGET', state, 'n') or '0', text(micros()), entries}
+`);
+
 /** Adds up the objects of all tenants, and their bytes. KEYS: state. */
 export const TOTALS: Script = script(`
 local objects, bytes, counts = 0, 0, redis.call('HGETALL', tenants)
@@ -172,12 +194,13 @@ return {text(objects), text(bytes)}
 
 /**
  * Begins a clear and returns its number. Objects with a lower or equal number are removed, and changes with a lower one
- * are rejected from now on. KEYS: state. ARGV: 3 the field that stores the number.
+ * are rejected from now on. KEYS: state. ARGV: 3 the field that stores the number, 4 server.
  */
 export const FLOOR: Script = script(`
 local floor = text(math.max(micros(), number(redis.call('HGET', state, 'last'))))
 begin()
 redis.call('HSET', state, ARGV[3], floor)
+note(ARGV[4], ARGV[3] == 'floor' and 'a' or 't' .. tenant)
 return floor
 `);
 

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
-import { VitrineError } from "../../core/errors.ts";
-import type { TierUrl } from "../url.ts";
+import { badUrl, type TierUrl } from "../url.ts";
 
 /** The topology of the engines. */
 export type RedisKind = "single" | "cluster" | "sentinel";
@@ -30,6 +29,8 @@ export interface RedisSettings {
   readonly database: number;
   /** The prefix of all names. */
   readonly prefix: string;
+  /** True if changes are logged, and those of other servers followed. */
+  readonly isCoherent: boolean;
   /** The sentinels' name of the master; "" without sentinels. */
   readonly master: string;
   /** The user that logs in to the sentinels. */
@@ -39,30 +40,32 @@ export interface RedisSettings {
 const DEFAULT_PORTS: Readonly<Record<RedisKind, number>> = { single: 6379, cluster: 6379, sentinel: 26_379 };
 
 /**
- * Parses `user:password@host:port[,host:port…][/database]`. Parameters: `prefix` (default "vitrine"), `ca`, and for
+ * Parses `user:password@host:port[,host:port…][/database]`. Parameters: `prefix` (default "vitrine"), `coherence`
+ * (default "on"), `ca`, and for
  * sentinels `master` (default "mymaster"), `sentinel_user`, `sentinel_password`. Throws bad_request.
  */
 export function redisSettings(url: TierUrl, { kind, tls }: Pick<RedisSettings, "kind" | "tls">): RedisSettings {
   const { scheme } = url;
   const match = /^(?:([^@/]*)@)?([^@/]*)(?:\/(\d*))?$/.exec(url.rawPath);
-  if (match === null) throw bad(`${scheme} must look like ${scheme}//user:password@host:port/0`);
+  if (match === null) throw badUrl(`${scheme} must look like ${scheme}//user:password@host:port/0`);
   const [, user = "", hosts = "", database = ""] = match;
-  if (database !== "" && kind === "cluster") throw bad(`${scheme} a cluster has no databases: ${database}`);
+  if (database !== "" && kind === "cluster") throw badUrl(`${scheme} a cluster has no databases: ${database}`);
   if (url.take("max") !== undefined) {
-    throw bad(`${scheme} max is not for this tier: the engine's own maxmemory and maxmemory-policy are its limit`);
+    throw badUrl(`${scheme} max is not for this tier: the engine's own maxmemory and maxmemory-policy are its limit`);
   }
   const prefix = url.take("prefix") ?? "vitrine";
-  if (!/^[\w.:-]{1,64}$/.test(prefix)) throw bad(`${scheme} prefix must be 1-64 of A-Z a-z 0-9 _ . : -: ${prefix}`);
+  if (!/^[\w.:-]{1,64}$/.test(prefix)) throw badUrl(`${scheme} prefix must be 1-64 of A-Z a-z 0-9 _ . : -: ${prefix}`);
   const ca = url.take("ca");
-  if (ca !== undefined && !tls) throw bad(`${scheme} ca is for TLS alone: use rediss`);
+  if (ca !== undefined && !tls) throw badUrl(`${scheme} ca is for TLS alone: use rediss`);
   const nodes = hosts.split(",").map((text) => nodeOf(scheme, text, DEFAULT_PORTS[kind]));
-  if (kind === "single" && nodes.length > 1) throw bad(`${scheme} takes one host: ${hosts}`);
+  if (kind === "single" && nodes.length > 1) throw badUrl(`${scheme} takes one host: ${hosts}`);
   const sentinel = kind === "sentinel";
   return {
     kind,
     tls,
     nodes,
     prefix,
+    isCoherent: url.takeSwitch("coherence", true),
     ...(ca === undefined ? {} : { caPath: resolve(ca) }),
     user: userOf(scheme, user),
     database: Number(database),
@@ -72,7 +75,7 @@ export function redisSettings(url: TierUrl, { kind, tls }: Pick<RedisSettings, "
 }
 
 /** Identifies the place where the tier stores its objects, so that no place is used twice. The user does not matter. */
-export function redisPlace({ kind, nodes, database, master, prefix }: RedisSettings): string {
+export function redisStoreId({ kind, nodes, database, master, prefix }: RedisSettings): string {
   const hosts = nodes.map(({ host, port }) => `${host.toLowerCase()}:${port}`).toSorted();
   return `redis ${kind} ${hosts.join(",")} ${master} ${database} ${prefix}`;
 }
@@ -80,7 +83,7 @@ export function redisPlace({ kind, nodes, database, master, prefix }: RedisSetti
 function nodeOf(scheme: string, text: string, defaultPort: number): RedisNode {
   const match = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[2] ?? defaultPort);
-  if (match === null || port < 1 || port > 65_535) throw bad(`${scheme} not a host or host:port: ${text}`);
+  if (match === null || port < 1 || port > 65_535) throw badUrl(`${scheme} not a host or host:port: ${text}`);
   return { host: (match[1] ?? "").replace(/^\[|\]$/g, ""), port };
 }
 
@@ -90,7 +93,7 @@ function userOf(scheme: string, text: string): RedisUser {
   try {
     return credentials(decodeURIComponent(name), decodeURIComponent(password));
   } catch (cause) {
-    throw bad(`${scheme} bad percent-encoding in user or password`, cause);
+    throw badUrl(`${scheme} bad percent-encoding in user or password`, cause);
   }
 }
 
@@ -99,8 +102,4 @@ function credentials(username: string | undefined, password: string | undefined)
     ...(username === undefined || username === "" ? {} : { username }),
     ...(password === undefined || password === "" ? {} : { password }),
   };
-}
-
-function bad(what: string, cause?: unknown): VitrineError {
-  return new VitrineError("bad_request", `read L2 URL: ${what}`, { cause });
 }

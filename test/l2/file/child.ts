@@ -14,5 +14,6 @@ for (let n = 0;; n += 1) {
   // The deletion and the store after it are acknowledged together.
   if (n % 5 === 0) await adapter.delete(at);
   await adapter.store(at, sourceOf(pattern(50_000, n)));
-  process.stdout.write(`${n}\n`);
+  // The parent may be busy and its pipe full: nothing more is acknowledged before this line has left.
+  await new Promise<void>((resolve) => void process.stdout.write(`${n}\n`, () => resolve()));
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { crc32 } from "node:zlib";
 import { VitrineError } from "../../../src/core/errors.ts";
-import { type BlockingDisk, systemDisk } from "../../../src/l2/file/store/blocking_disk.ts";
+import { type BlockingDisk, systemDisk } from "../../../src/l2/file/disk.ts";
 import { codeOf, holds, key, metaOf, pattern, readAll, sourceOf } from "../support.ts";
 import { type Folder, loseIndex, withFolder } from "./folder.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { join } from "node:path";
 import process from "node:process";
 import { crc32 } from "node:zlib";
-import { keyId } from "../../../src/core/key.ts";
+import { keyId } from "../../../src/core/object.ts";
 import { openOwnFolder, type OwnFolder } from "../../../src/l2/file/adapter.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { inFolder, key, newBench, pattern, readAll, sourceOf } from "../support.ts";

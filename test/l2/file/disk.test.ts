@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BlockingDisk, systemDisk } from "../../../src/l2/file/store/blocking_disk.ts";
-import { type Disk, openDisk } from "../../../src/l2/file/disk.ts";
+import { type BlockingDisk, type Disk, openDisk, systemDisk } from "../../../src/l2/file/disk.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
 import { withFolder } from "./folder.ts";
 

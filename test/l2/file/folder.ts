@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type FileAdapter, openOwnFolder, type OwnFolder } from "../../../src/l2/file/adapter.ts";
-import type { BlockingDisk } from "../../../src/l2/file/store/blocking_disk.ts";
-import type { Disk } from "../../../src/l2/file/disk.ts";
-import type { StoreCalls } from "../../../src/l2/file/store_calls.ts";
+import type { BlockingDisk, Disk } from "../../../src/l2/file/disk.ts";
+import type { StoreCalls } from "../../../src/l2/file/folder_calls.ts";
 import { type Bench, inFolder, key, newBench, sourceOf } from "../support.ts";
 
 /** What a test changes of a folder's settings. */

@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FileAdapter } from "../../../src/l2/file/adapter.ts";
-import { systemDisk } from "../../../src/l2/file/store/blocking_disk.ts";
-import { FileStore } from "../../../src/l2/file/store/file_store.ts";
+import { systemDisk } from "../../../src/l2/file/disk.ts";
 import { FolderKeeper } from "../../../src/l2/file/folder_keeper.ts";
+import { FileStore } from "../../../src/l2/file/store/file_store.ts";
 import { codeOf, holds, key, pattern, sourceOf } from "../support.ts";
 import { type Folder, withFolder } from "./folder.ts";
 

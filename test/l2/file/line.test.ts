@@ -1,17 +1,18 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import type { Port } from "../../../src/core/threads.ts";
-import { type FromOwner, OwnerLine, type ToOwner } from "../../../src/l2/file/folder_line.ts";
+import { FileReader, openOwnFolder } from "../../../src/l2/file/adapter.ts";
+import type { IndexRow } from "../../../src/l2/file/folder_calls.ts";
+import { OwnerLine } from "../../../src/l2/file/line/folder_line.ts";
+import type { FromOwner, ToOwner } from "../../../src/l2/file/line/messages.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
-import { join } from "node:path";
-import type { ObjectKey } from "../../../src/core/key.ts";
-import { openOwnFolder } from "../../../src/l2/file/adapter.ts";
-import { FileReader } from "../../../src/l2/file/file_reader.ts";
-import type { IndexRow } from "../../../src/l2/file/place.ts";
-import { callsOf } from "./folder.ts";
+import { until } from "../../support/until.ts";
 import { holds, inFolder, key, newBench, pattern, sourceOf } from "../support.ts";
+import { callsOf } from "./folder.ts";
 import { LineAdapter, Owner } from "./line.ts";
+import type { ObjectKey } from "../../../src/core/object.ts";
 
 const settings = { name: "fs", limitBytes: 0, sync: false, recordLimitBytes: 100_000 };
 
@@ -92,7 +93,7 @@ if (process.platform === "linux") {
       expect(openFiles(path).length).toBe(2);
       // A clear of everything drops all segments.
       await adapter.clear();
-      while (openFiles(path).length > 0) await new Promise((resolve) => setImmediate(resolve));
+      await until(() => openFiles(path).length === 0);
       await adapter.close();
     });
   });

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { codeOf, holds, key, pattern, readAll, sourceOf } from "../support.ts";
 import { craft, loseIndex, withFolder } from "./folder.ts";
@@ -151,31 +151,52 @@ test("FileAdapter refuses a file under another object's name when it adopts", as
   });
 });
 
-/** Starts child.ts on this runtime over a folder and gives its lines. */
-function startChild(path: string, recordLimitBytes: number) {
+/** A running child.ts. */
+interface Child {
+  /** The number of the last object that was acknowledged; -1 before the first. */
+  stored(): number;
+  /** Resolves once so many objects are acknowledged. */
+  until(stored: number): Promise<void>;
+  /** Kills it; resolves when all that it has printed is there. */
+  kill(): Promise<void>;
+}
+
+/** Starts child.ts on this runtime over a folder. */
+function startChild(path: string, recordLimitBytes: number): Child {
   const script = join(import.meta.dirname, "child.ts");
   const runtime = process.versions["bun"] === undefined ? ["run", "-A", "--no-check"] : [];
   const child = spawn(process.execPath, [...runtime, script, path, `${recordLimitBytes}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  return { child, exited, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => void (text += more));
+  const closed = once(child, "close");
+  // What follows the last line end is not complete.
+  const stored = () => Number(text.split("\n").at(-2) ?? -1);
+  return {
+    stored,
+    async until(count) {
+      while (stored() < count) await once(child.stdout, "data");
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await closed;
+    },
+  };
 }
 
 for (const [where, recordLimitBytes] of [["files", 0], ["segments", 100_000]] as const) {
   test(`FileAdapter refuses the folder while another process has it, and has every acknowledged object when that was killed: ${where}`, async () => {
     await withFolder(async (folder) => {
-      const { child, exited, lines } = startChild(folder.path, recordLimitBytes);
-      let stored = -1;
+      const child = startChild(folder.path, recordLimitBytes);
       try {
-        while (stored < 20) stored = Number((await lines.next()).value);
+        await child.until(20);
         expect(await codeOf(folder.open())).toBe("tier_failed");
-        while (stored < 60) stored = Number((await lines.next()).value);
+        await child.until(60);
       } finally {
-        child.kill("SIGKILL");
-        await exited;
+        await child.kill();
       }
-      for (let line = await lines.next(); line.done !== true; line = await lines.next()) stored = Number(line.value);
+      const stored = child.stored();
       const adapter = await folder.open();
       for (let n = Math.max(0, stored - 9); n <= stored; n += 1) {
         // Object n is replaced by n + 10, and every fifth is deleted in between: child.ts. The one after the last may

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { type BlockingDisk, systemDisk } from "../../../src/l2/file/store/blocking_disk.ts";
+import { type BlockingDisk, systemDisk } from "../../../src/l2/file/disk.ts";
 
 /** Nothing of what a simulated disk keeps has to reach a real one. */
 export const MEMORY_DISK: string = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { VitrineError } from "../../../src/core/errors.ts";
-import { decodeTail, encodeTail, FOOTER_BYTES, tailLength } from "../../../src/l2/file/format.ts";
 import { openOwnFolder } from "../../../src/l2/file/adapter.ts";
-import { type BlockingDisk, systemDisk } from "../../../src/l2/file/store/blocking_disk.ts";
+import { type BlockingDisk, systemDisk } from "../../../src/l2/file/disk.ts";
 import { openStore } from "../../../src/l2/file/store/open_store.ts";
+import { decodeTail, encodeTail, FOOTER_BYTES, tailLength } from "../../../src/l2/file/layout.ts";
 import { Random } from "../../e2e/support/random.ts";
 import { codeOf, holds, inFolder, key, metaOf, newBench, pattern, sourceOf } from "../support.ts";
 import { craft, type Folder, withFolder } from "./folder.ts";
@@ -108,7 +108,6 @@ test(
       }
     }
   },
-  60_000,
 );
 
 test("a folder of 0.1.0 on a full disk loses nothing, and is taken over when there is room", async () => {

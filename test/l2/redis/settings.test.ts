@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { redactUrl } from "../../../src/config/redact_url.ts";
+import { redactUrl } from "../../../src/config/value_format.ts";
 import { checkTiers } from "../../../src/l2/mod.ts";
 import { type RedisKind, redisSettings } from "../../../src/l2/redis/settings.ts";
 import { TierUrl } from "../../../src/l2/url.ts";
@@ -19,6 +19,7 @@ test("redisSettings has defaults for all but the host", () => {
     user: {},
     database: 0,
     prefix: "vitrine",
+    isCoherent: true,
     master: "",
     sentinelUser: {},
   });

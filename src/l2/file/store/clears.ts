@@ -1,7 +1,6 @@
-import type { IndexRow } from "../place.ts";
+import type { IndexRow } from "../folder_calls.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { Reclaim } from "./reclaim.ts";
-import type { Removals } from "./removals.ts";
+import type { Reclaim, Removals } from "./reclaim.ts";
 
 /** A running clear. The entries that it will remove, selected by id, are hidden already. */
 export interface Clear {
@@ -62,7 +61,7 @@ export class Clears {
     });
     clear.doneId = rows.at(-1)?.id ?? last;
     this.#removals.removeFiles(rows);
-    this.#removals.tell(rows, "cleared");
+    this.#removals.notify(rows, "cleared");
     for (const row of rows) {
       this.#reclaim.removed(row);
       this.count(row);

@@ -1,21 +1,18 @@
 import type { Clock } from "../../../core/clock.ts";
-import type { Publish } from "../../../core/events.ts";
 import { VitrineError } from "../../../core/errors.ts";
+import type { Publish } from "../../../core/events.ts";
 import { isExpired } from "../../../core/object.ts";
 import type { EventMap } from "../../../events/catalogue.ts";
-import type { BlockingDisk } from "./blocking_disk.ts";
-import type { Removals } from "./removals.ts";
-import { errorCode } from "../disk.ts";
+import { type BlockingDisk, errorCode } from "../disk.ts";
+import type { Change, IndexRow } from "../folder_calls.ts";
+import type { Layout } from "../layout.ts";
+import type { Clears } from "./clears.ts";
 import type { Identity } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { Layout } from "../layout.ts";
-import type { IndexRow } from "../place.ts";
-import type { Reclaim } from "./reclaim.ts";
+import type { Reclaim, Removals } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import type { Appended, Segments } from "./segments.ts";
 import type { Space } from "./space.ts";
-import type { Change } from "../store_calls.ts";
-import type { Clears } from "./clears.ts";
 
 /** Options of Commits. */
 export interface CommitsOptions {
@@ -161,7 +158,7 @@ export class Commits {
     publish("l2.commit.timed", { tier, part: "commit", seconds: (performance.now() - startMs) / 1000 });
     if (durable) publish("l2.commit.timed", { tier, part: "sync", seconds: syncSeconds });
     const cleared = rowsOf(outcomes.filter(({ reason }) => reason === "cleared"), () => true);
-    removals.tell(cleared, "cleared");
+    removals.notify(cleared, "cleared");
     for (const row of cleared) clears.count(row);
     const nowMs = clock.nowMs();
     const expired = outcomes.filter(({ reason }) => reason !== "cleared");

@@ -1,28 +1,25 @@
 import { existsSync, mkdirSync } from "node:fs";
 import type { Clock } from "../../../core/clock.ts";
 import { causeText, VitrineError } from "../../../core/errors.ts";
-import { keyId, type ObjectKey } from "../../../core/key.ts";
-import { isExpired } from "../../../core/object.ts";
 import type { Publish } from "../../../core/events.ts";
+import { isExpired, keyId, type ObjectKey } from "../../../core/object.ts";
 import type { EventMap } from "../../../events/catalogue.ts";
 import type { ListPage, ListQuery, TierRemovalListener, TierUsage } from "../../adapter.ts";
 import { Calls } from "../../calls.ts";
-import { type BlockingDisk, systemDisk, withoutSync } from "./blocking_disk.ts";
-import { Removals } from "./removals.ts";
-import { Commits, type PendingChange } from "./commits.ts";
+import { type BlockingDisk, systemDisk, withoutSync } from "../disk.ts";
+import type { Change, IndexRow, StoreCalls } from "../folder_calls.ts";
 import { Layout, makeFolders, setAside } from "../layout.ts";
+import { type Clear, Clears } from "./clears.ts";
+import { Commits, type PendingChange } from "./commits.ts";
 import { defaultLimitBytes, FreeSpace, Reserve } from "./free_space.ts";
 import { FolderLock, Identity, writeProtection } from "./identity.ts";
 import type { ObjectIndex } from "./index.ts";
-import { openIndex } from "./open_index.ts";
-import type { IndexRow } from "../place.ts";
-import { Reclaim } from "./reclaim.ts";
+import { openIndex, removeIndex } from "./open_index.ts";
+import { Reclaim, Removals } from "./reclaim.ts";
 import { encodeRecord } from "./record.ts";
 import { recover, type Recovery } from "./recover.ts";
 import { Segments } from "./segments.ts";
 import { Space } from "./space.ts";
-import type { Change, StoreCalls } from "../store_calls.ts";
-import { type Clear, Clears } from "./clears.ts";
 
 /** Options of a FileStore. */
 export interface FileStoreOptions {
@@ -66,6 +63,8 @@ const SLICE = 128;
 export class FileStore implements StoreCalls {
   /** The result of the recovery when the folder was opened. */
   readonly recovery: Recovery;
+  /** Why the index was built again when the folder was opened; undefined if it was not, or once that is reported. */
+  indexDamage: string | undefined;
   readonly #calls: Calls;
   readonly #options: FileStoreOptions;
   readonly #layout: Layout;
@@ -270,6 +269,12 @@ export class FileStore implements StoreCalls {
     void this.#calls.close();
     this.#segments.abandon();
     this.#release();
+  }
+
+  /** Stops using a folder whose index is damaged, and removes the index: the next owner builds it from the segments. */
+  abandonIndex(why: string): void {
+    this.abandon(why);
+    removeIndex(this.#layout.indexPath);
   }
 
   #release(): void {

@@ -1,6 +1,6 @@
-import type { Clock } from "../../../core/clock.ts";
-import type { BlockingDisk } from "./blocking_disk.ts";
 import { closeSync, existsSync, openSync, renameSync, rmSync, statfsSync, writeSync } from "node:fs";
+import type { Clock } from "../../../core/clock.ts";
+import type { BlockingDisk } from "../disk.ts";
 
 const MIB = 1024 * 1024;
 
@@ -63,14 +63,14 @@ export class FreeSpace {
    */
   take(bytes: number): number {
     const isPlenty = this.#headroomBytes >= 4 * bytes && this.#clock.monotonicMs() - this.#askedMs < FRESH_MS;
-    if (!isPlenty) this.look();
+    if (!isPlenty) this.measure();
     if (this.#headroomBytes < bytes) return bytes - this.#headroomBytes;
     this.#headroomBytes -= bytes;
     return 0;
   }
 
   /** Measures the file system. */
-  look(): void {
+  measure(): void {
     const space = this.#disk.space(this.#path);
     this.#askedMs = this.#clock.monotonicMs();
     this.#headroomBytes = space === undefined ? Infinity : space.freeBytes - this.#keepFree(space.capacityBytes);
@@ -100,7 +100,7 @@ export class Reserve {
   }
 
   /** Removes the file; returns false if there was none. */
-  giveUp(): boolean {
+  remove(): boolean {
     try {
       if (!existsSync(this.#path)) return false;
       rmSync(this.#path);

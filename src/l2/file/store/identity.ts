@@ -78,7 +78,7 @@ export class FolderLock {
     try {
       this.#db = takeLock(path);
     } catch (error) {
-      if (faultOf(error) !== "broken" || !existsSync(path)) throw failure(path, error);
+      if (!["broken", "damaged"].includes(faultOf(error)) || !existsSync(path)) throw failure(path, error);
       // The file is truncated, not removed: a process that has it open keeps its lock on the same file.
       truncateSync(path);
       this.#db = takeLock(path);
@@ -95,11 +95,14 @@ export class FolderLock {
   }
 }
 
-/** The journal is in memory, so that the lock can be taken on a full disk. */
+/**
+ * The journal is in memory, so that the lock can be taken on a full disk. It waits a second for the lock: on Deno a
+ * thread that was terminated keeps its own for a moment after its end was reported.
+ */
 function takeLock(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   try {
-    db.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY");
+    db.exec("PRAGMA busy_timeout = 1000; PRAGMA journal_mode = MEMORY");
     db.exec("BEGIN EXCLUSIVE");
     return db;
   } catch (error) {

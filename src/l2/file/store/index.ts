@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { ObjectKey } from "../../../core/key.ts";
+import type { ObjectKey } from "../../../core/object.ts";
 import type { ListPage, ListQuery } from "../../adapter.ts";
-import { parseMeta } from "../format.ts";
-import type { IndexEntry, IndexRow, RecordPlace } from "../place.ts";
+import { IndexDamage } from "../disk.ts";
+import type { IndexEntry, IndexRow, RecordPlace } from "../folder_calls.ts";
+import { COLUMNS, encodeKey, parseRow, rowOf, segmentSum } from "./index_rows.ts";
 
 /** Totals over all objects. */
 export interface IndexTotals {
@@ -10,8 +11,6 @@ export interface IndexTotals {
   /** Bytes of the objects that have a file of their own. */
   readonly fileBytes: number;
 }
-
-const COLUMNS = "id, tenant, key, segment, offset, bytes, name, file_bytes, meta";
 
 /**
  * The index of a folder, in SQLite: the place of every object, so that lookups, listings and totals read no object. It
@@ -44,13 +43,15 @@ export class ObjectIndex {
     this.#db = db;
     this.#find = db.prepare(`SELECT ${COLUMNS} FROM objects WHERE tenant = ? AND key = ?`);
     this.#insert = db.prepare(
-      "INSERT INTO objects (id, tenant, key, segment, offset, bytes, name, file_bytes, created_ms, expires_ms, late, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO objects (id, tenant, key, segment, offset, bytes, name, file_bytes, created_ms, expires_ms, late, meta, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     this.#deleteKey = db.prepare(`DELETE FROM objects WHERE tenant = ? AND key = ? RETURNING ${COLUMNS}`);
     this.#deleteId = db.prepare("DELETE FROM objects WHERE id = ? AND segment = ? AND offset = ?");
-    this.#move = db.prepare("UPDATE objects SET id = ?, segment = ?, offset = ?, late = 1 WHERE id = ?");
+    this.#move = db.prepare(
+      "UPDATE objects SET id = ?, segment = ?, offset = ?, meta = ?, sum = ?, late = 1 WHERE id = ?",
+    );
     this.#segment = db.prepare(
-      "INSERT INTO segments (id, nonce, bytes, first_id, live_bytes) VALUES (?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes",
+      "INSERT INTO segments (id, nonce, bytes, sum, first_id, live_bytes) VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
     );
     this.#lastId = numberOf(db, "SELECT max(id) AS value FROM objects");
     this.#notedId = this.#lastId;
@@ -66,19 +67,20 @@ export class ObjectIndex {
 
   /** Returns the entry of a key, expired or not. */
   find(key: ObjectKey): IndexRow | undefined {
-    const row = this.#find.get(key.tenant, encode(key.key));
+    const row = this.#find.get(key.tenant, encodeKey(key.key));
     return row === undefined ? undefined : parseRow(row);
   }
 
   /** Puts an entry in place of the key's previous one, which is returned. */
   put(entry: IndexEntry): IndexRow | undefined {
     const { key, meta, record, file } = entry;
-    const name = encode(key.key);
+    const name = encodeKey(key.key);
     this.#changing();
     const old = this.#deleteKey.get(key.tenant, name);
     const replaced = old === undefined ? undefined : parseRow(old);
     if (replaced !== undefined) this.#forget(replaced);
     this.#lastId += 1;
+    const row = rowOf({ ...entry, id: this.#lastId });
     this.#insert.run(
       this.#lastId,
       key.tenant,
@@ -86,12 +88,13 @@ export class ObjectIndex {
       record.segment,
       record.offset,
       record.bytes,
-      file?.name ?? "",
-      file?.bytes ?? 0,
+      row.name,
+      row.file_bytes,
       meta.createdMs,
       meta.expiresMs,
       meta.createdMs < this.#youngestMs ? 1 : 0,
-      JSON.stringify(meta),
+      row.meta,
+      row.sum,
     );
     this.#youngestMs = Math.max(this.#youngestMs, meta.createdMs);
     this.#objects += 1;
@@ -111,7 +114,7 @@ export class ObjectIndex {
 
   /** Removes and returns the entry of a key. */
   removeKey(key: ObjectKey): IndexRow | undefined {
-    const old = this.#deleteKey.get(key.tenant, encode(key.key));
+    const old = this.#deleteKey.get(key.tenant, encodeKey(key.key));
     const removed = old === undefined ? undefined : parseRow(old);
     if (removed !== undefined) this.#forget(removed);
     return removed;
@@ -121,7 +124,8 @@ export class ObjectIndex {
   move(row: IndexRow, to: Pick<RecordPlace, "segment" | "offset">): void {
     this.#changing();
     this.#lastId += 1;
-    this.#move.run(this.#lastId, to.segment, to.offset, row.id);
+    const { meta, sum } = rowOf({ ...row, id: this.#lastId, record: { ...row.record, ...to } });
+    this.#move.run(this.#lastId, to.segment, to.offset, meta, sum, row.id);
     this.#used.delete(row.id);
   }
 
@@ -178,12 +182,14 @@ export class ObjectIndex {
 
   /** Returns a page of unexpired entries in the byte order of their keys, without the entries up to id `hiddenUpTo`. */
   list(query: ListQuery, { nowMs, hiddenUpTo }: { readonly nowMs: number; readonly hiddenUpTo: number }): ListPage {
-    const prefix = encode(query.prefix);
+    const prefix = encodeKey(query.prefix);
     const end = successor(prefix);
     const rows = this.#db.prepare(
       `SELECT ${COLUMNS} FROM objects WHERE tenant = ?1 AND key >= ?2 AND key > ?3 AND (expires_ms = 0 OR expires_ms > ?4)` +
         `${end === undefined ? " AND ?5 = ?5" : " AND key < ?5"} AND id > ?6 ORDER BY key LIMIT ?7`,
-    ).all(query.tenant, prefix, encode(query.after), nowMs, end ?? prefix, hiddenUpTo, query.limit + 1).map(parseRow);
+    ).all(query.tenant, prefix, encodeKey(query.after), nowMs, end ?? prefix, hiddenUpTo, query.limit + 1).map(
+      parseRow,
+    );
     return {
       entries: rows.slice(0, query.limit).map(({ key, meta }) => ({ key: key.key, meta })),
       more: rows.length > query.limit,
@@ -221,15 +227,17 @@ export class ObjectIndex {
 
   /** Returns the segments in the index, with the number of bytes read of each. */
   segments(): ReadonlyMap<number, { readonly nonce: string; readonly bytes: number }> {
-    const rows = this.#db.prepare("SELECT id, nonce, bytes FROM segments").all();
-    return new Map(
-      rows.map((row) => [Number(row["id"]), { nonce: String(row["nonce"]), bytes: Number(row["bytes"]) }]),
-    );
+    const rows = this.#db.prepare("SELECT id, nonce, bytes, sum FROM segments").all();
+    return new Map(rows.map((row) => {
+      const [id, nonce, bytes] = [Number(row["id"]), String(row["nonce"]), Number(row["bytes"])];
+      if (row["sum"] !== segmentSum(id, nonce, bytes)) throw new IndexDamage("read index: a segment is not as written");
+      return [id, { nonce, bytes }];
+    }));
   }
 
   /** Records that everything in a segment up to `bytes` is in the index. */
   noteSegment(id: number, { nonce, bytes }: { readonly nonce: string; readonly bytes: number }): void {
-    this.#segment.run(id, nonce, bytes, this.#notedId + 1);
+    this.#segment.run(id, nonce, bytes, segmentSum(id, nonce, bytes), this.#notedId + 1);
     this.#notedId = this.#lastId;
   }
 
@@ -345,19 +353,6 @@ function numberOf(db: DatabaseSync, query: string): number {
   return Number(db.prepare(query).get()?.["value"] ?? 0);
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function encode(text: string): Uint8Array {
-  return encoder.encode(text);
-}
-
-/** Decodes a key. Throws if it is not a blob, which it is in every row that Vitrine writes. */
-function decode(bytes: unknown): string {
-  if (!(bytes instanceof Uint8Array)) throw new Error(`read index: a key of type ${typeof bytes}`);
-  return decoder.decode(bytes);
-}
-
 /**
  * Returns the first byte string after all strings that begin with `prefix`; undefined if the prefix is empty. UTF-8
  * contains no 0xff, so the last byte can always be incremented.
@@ -368,17 +363,4 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
   if (last === undefined) return undefined;
   end[end.length - 1] = last + 1;
   return end;
-}
-
-function parseRow(row: Readonly<Record<string, unknown>>): IndexRow {
-  const meta = parseMeta(JSON.parse(String(row["meta"])));
-  if (meta === undefined) throw new Error("read index: a row without metadata");
-  const name = String(row["name"]);
-  return {
-    id: Number(row["id"]),
-    key: { tenant: String(row["tenant"]), key: decode(row["key"]) },
-    record: { segment: Number(row["segment"]), offset: Number(row["offset"]), bytes: Number(row["bytes"]) },
-    file: name === "" ? undefined : { name, bytes: Number(row["file_bytes"]) },
-    meta,
-  };
 }

@@ -1,13 +1,16 @@
 import { crc32 } from "node:zlib";
-import { keyId, type ObjectKey } from "../../../core/key.ts";
 import type { Publish } from "../../../core/events.ts";
 import type { EventMap } from "../../../events/catalogue.ts";
+import type { TierRemovalListener, TierRemovalReason } from "../../adapter.ts";
+import { reportRemoved } from "../../reports.ts";
+import type { BlockingDisk } from "../disk.ts";
+import type { IndexEntry, IndexRow } from "../folder_calls.ts";
+import type { Layout } from "../layout.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow } from "../place.ts";
 import { decodeRecord, encodeRecord, SEGMENT_HEADER_BYTES } from "./record.ts";
-import type { Removals } from "./removals.ts";
 import { scanRecords } from "./recover.ts";
 import type { Segments } from "./segments.ts";
+import { keyId, type ObjectKey } from "../../../core/object.ts";
 
 /** Options of Reclaim. */
 export interface ReclaimOptions {
@@ -198,4 +201,57 @@ function isRecordOf(bytes: Uint8Array, row: IndexRow): boolean {
 
 function isAbout(head: Pick<IndexRow, "key" | "meta">, { key, meta }: Pick<IndexRow, "key" | "meta">): boolean {
   return head.key.key === key.key && head.key.tenant === key.tenant && head.meta.version === meta.version;
+}
+
+/** Options of Removals. */
+export interface RemovalsOptions {
+  readonly tier: string;
+  readonly disk: BlockingDisk;
+  readonly layout: Layout;
+  readonly publish: Publish<EventMap>;
+  readonly onRemoved: TierRemovalListener | undefined;
+}
+
+/** Cleans up after entries have left the index: removes their files and publishes the removal. */
+export class Removals {
+  readonly #options: RemovalsOptions;
+
+  constructor(options: RemovalsOptions) {
+    this.#options = options;
+  }
+
+  /** Removes the files of entries that have one. */
+  removeFiles(entries: readonly IndexEntry[]): void {
+    this.removeNames(entries.map(({ file }) => file).filter((file) => file !== undefined).map(({ name }) => name));
+  }
+
+  /**
+   * Removes object files. A file that cannot be removed, or that reappears after a power loss, is removed at the next
+   * start, because no record names it.
+   */
+  removeNames(names: readonly string[]): void {
+    const { disk, layout, publish, tier } = this.#options;
+    for (const name of names) {
+      try {
+        disk.remove(layout.objectPath(name));
+      } catch (error) {
+        publish("l2.cleanup_failed", { tier, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  }
+
+  /** Calls the listener for each entry. */
+  notify(entries: readonly Pick<IndexEntry, "key">[], reason: TierRemovalReason): void {
+    for (const { key } of entries) this.#options.onRemoved?.(key, reason);
+  }
+
+  /** Reports the removal of entries. */
+  publish(entries: readonly Pick<IndexEntry, "key" | "meta">[], reason: TierRemovalReason): void {
+    const { tier: name, publish, onRemoved } = this.#options;
+    reportRemoved(
+      { name, publish, onRemoved },
+      entries.map(({ key, meta }) => ({ key, bytes: meta.sizeBytes })),
+      reason,
+    );
+  }
 }

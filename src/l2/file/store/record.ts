@@ -1,9 +1,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
-import type { ObjectKey } from "../../../core/key.ts";
-import type { ObjectMeta } from "../../../core/object.ts";
-import { parseObject, type StoredObject } from "../format.ts";
-
+import type { ObjectKey, ObjectMeta } from "../../../core/object.ts";
+import { parseObject, type StoredObject } from "../../meta_record.ts";
 /** Bytes of the fixed header before every record's head. */
 export const RECORD_HEADER_BYTES = 24;
 /**
@@ -28,11 +26,8 @@ export type RecordHead =
   | { readonly kind: "clear"; readonly tenant: string | undefined };
 
 /** A decoded record of a segment. */
-export interface FoundRecord {
+export interface FoundRecord extends RecordLengths {
   readonly head: RecordHead;
-  /** Bytes before the payload. */
-  readonly headBytes: number;
-  readonly payloadBytes: number;
 }
 
 /** The decoded header of a segment file. */
@@ -84,28 +79,32 @@ export function encodeRecord(head: RecordHead): Uint8Array {
   return bytes;
 }
 
-/**
- * Returns the number of bytes before the payload of the record at the start of `bytes`; undefined if there is no valid
- * header.
- */
-export function recordHeadBytes(bytes: Uint8Array): number | undefined {
+/** The lengths of a record, from its header. */
+export interface RecordLengths {
+  /** Bytes before the payload. */
+  readonly headBytes: number;
+  readonly payloadBytes: number;
+}
+
+/** Returns the lengths of the record at the start of `bytes`; undefined if there is no valid header. */
+export function recordLengths(bytes: Uint8Array): RecordLengths | undefined {
   if (bytes.length < RECORD_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_HEADER_BYTES);
   if (view.getUint32(0, true) !== RECORD_MAGIC) return undefined;
   if (view.getUint32(20, true) !== crc32(bytes.subarray(0, 20))) return undefined;
-  return RECORD_HEADER_BYTES + view.getUint32(8, true);
+  return { headBytes: RECORD_HEADER_BYTES + view.getUint32(8, true), payloadBytes: view.getUint32(12, true) };
 }
 
 /** Decodes the record at the start of `bytes`, which include at least its head; undefined if the head is damaged. */
 export function decodeRecord(bytes: Uint8Array): FoundRecord | undefined {
-  const headBytes = recordHeadBytes(bytes);
-  if (headBytes === undefined || headBytes > bytes.length) return undefined;
+  const lengths = recordLengths(bytes);
+  if (lengths === undefined || lengths.headBytes > bytes.length) return undefined;
+  const { headBytes, payloadBytes } = lengths;
   const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_HEADER_BYTES);
   const json = bytes.subarray(RECORD_HEADER_BYTES, headBytes);
   if (view.getUint32(16, true) !== crc32(json)) return undefined;
   const stored = parseObject(json);
   if (stored === undefined) return undefined;
-  const payloadBytes = view.getUint32(12, true);
   switch (view.getUint32(4, true)) {
     case KIND.object:
       if (stored.meta.sizeBytes !== payloadBytes) return undefined;

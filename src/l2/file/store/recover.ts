@@ -1,19 +1,18 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
-import { fileNames, type Layout } from "../layout.ts";
+import { crc32 } from "node:zlib";
+import type { BlockingDisk } from "../disk.ts";
+import type { IndexEntry } from "../folder_calls.ts";
+import { decodeTail, fileNames, type Layout, type Tail, tailLength } from "../layout.ts";
+import type { ObjectIndex } from "./index.ts";
 import {
   decodeRecord,
   encodeRecord,
   RECORD_HEADER_BYTES,
   type RecordHead,
-  recordHeadBytes,
+  recordLengths,
   SEGMENT_HEADER_BYTES,
 } from "./record.ts";
-import type { BlockingDisk } from "./blocking_disk.ts";
-import type { ObjectIndex } from "./index.ts";
 import type { Segments } from "./segments.ts";
-import { crc32 } from "node:zlib";
-import { decodeTail, type Tail, tailLength } from "../format.ts";
-import type { IndexEntry } from "../place.ts";
 
 /**
  * Makes index and folder agree; the segments, read in order, are the source of truth. Replays records that the index
@@ -140,8 +139,10 @@ export type ReadPart = (position: number, length: number) => Uint8Array | undefi
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**
- * Iterates over the records of a segment from `start` to `end`, in order. Ends at the first record that is cut off or
- * has a damaged head: that record, and everything after it, was never finished.
+ * Iterates over the records of a segment from `start` to `end`, in order. Leaves out records whose head is damaged.
+ * Ends at the first one that is cut off, or whose header is damaged, so that nobody knows where the next one begins;
+ * mostly it was never finished. To look for the next header would be wrong: an object may contain bytes that look like
+ * one.
  */
 export function* scanRecords(
   readPart: ReadPart,
@@ -149,14 +150,17 @@ export function* scanRecords(
 ): Generator<ScannedRecord, void, void> {
   const read = windowed(readPart, end);
   for (let offset = start; offset < end;) {
-    const headBytes = recordHeadBytes(read(offset, RECORD_HEADER_BYTES) ?? new Uint8Array());
-    const record = headBytes === undefined ? undefined : decodeRecord(read(offset, headBytes) ?? new Uint8Array());
-    if (record === undefined) return;
-    const payload = read(offset + record.headBytes, record.payloadBytes);
-    if (payload === undefined) return;
-    const { head } = record;
-    const bytes = record.headBytes + record.payloadBytes;
-    yield { head, offset, bytes, isSound: head.kind !== "object" || crc32(payload) === head.meta.crc32 };
+    const lengths = recordLengths(read(offset, RECORD_HEADER_BYTES) ?? new Uint8Array());
+    if (lengths === undefined) return;
+    const { headBytes, payloadBytes } = lengths;
+    const headPart = read(offset, headBytes);
+    const payload = read(offset + headBytes, payloadBytes);
+    if (headPart === undefined || payload === undefined) return;
+    const head = decodeRecord(headPart)?.head;
+    const bytes = headBytes + payloadBytes;
+    if (head !== undefined) {
+      yield { head, offset, bytes, isSound: head.kind !== "object" || crc32(payload) === head.meta.crc32 };
+    }
     offset += bytes;
   }
 }

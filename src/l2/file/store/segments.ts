@@ -1,5 +1,5 @@
 import { VitrineError } from "../../../core/errors.ts";
-import type { BlockingDisk } from "./blocking_disk.ts";
+import type { BlockingDisk } from "../disk.ts";
 import type { Layout } from "../layout.ts";
 import { decodeSegmentHeader, newSegmentHeader, SEGMENT_FORMAT, SEGMENT_HEADER_BYTES } from "./record.ts";
 
@@ -99,9 +99,10 @@ export class Segments {
           } has format ${header.format}, this version reads up to ${SEGMENT_FORMAT}`,
         );
       }
-      // A segment without a header is empty: its creation was interrupted.
-      if (header === undefined) disk.remove(layout.segmentPath(id));
-      else this.#add(id, header.nonce, bytes);
+      // A segment that ends before its records is empty: its creation was interrupted. If only the header is damaged,
+      // the records are read again, each of which has checksums.
+      if (header !== undefined || bytes > SEGMENT_HEADER_BYTES) this.#add(id, header?.nonce ?? "", bytes);
+      else disk.remove(layout.segmentPath(id));
     }
   }
 

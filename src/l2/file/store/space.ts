@@ -1,14 +1,13 @@
 import type { Clock } from "../../../core/clock.ts";
 import { VitrineError } from "../../../core/errors.ts";
 import { isExpired } from "../../../core/object.ts";
-import type { Removals } from "./removals.ts";
 import { faultOf } from "../disk.ts";
+import type { IndexRow } from "../folder_calls.ts";
+import type { Clears } from "./clears.ts";
 import type { FreeSpace, Reserve } from "./free_space.ts";
 import type { ObjectIndex } from "./index.ts";
-import type { IndexRow } from "../place.ts";
-import type { Reclaim } from "./reclaim.ts";
+import type { Reclaim, Removals } from "./reclaim.ts";
 import type { Segments } from "./segments.ts";
-import type { Clears } from "./clears.ts";
 
 /** Minimum number of bytes to free when the disk itself is full. */
 const RELIEF_BYTES = 8 * 1024 * 1024;
@@ -67,7 +66,7 @@ export class Space {
       return write();
     } catch (error) {
       if (faultOf(error) !== "full") throw error;
-      this.#options.reserve.giveUp();
+      this.#options.reserve.remove();
       if (!this.free(Math.max(2 * bytes, RELIEF_BYTES))) throw error;
       return write();
     }
@@ -106,7 +105,7 @@ export class Space {
    * free.
    */
   relieve(bytes: number): boolean {
-    this.#options.reserve.giveUp();
+    this.#options.reserve.remove();
     return this.free(bytes);
   }
 
@@ -195,7 +194,7 @@ export class Space {
   #removing<T>(work: () => T, victims: readonly IndexRow[]): T {
     const { reserve, removals, reclaim } = this.#options;
     return tryInTurn(work, [
-      () => reserve.giveUp(),
+      () => reserve.remove(),
       () => removals.removeFiles(victims),
       () => reclaim.dropOldest(),
     ]);
