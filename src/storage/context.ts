@@ -1,15 +1,14 @@
 import type { Clock } from "../core/clock.ts";
+import { VitrineError } from "../core/errors.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L1 } from "../l1/l1.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
-import { KeyLatch } from "./key_latch.ts";
-import { LeaseKeeper } from "./lease_keeper.ts";
-import { Poller, systemTimers, type Timers } from "./timers.ts";
-import { allocateSharedKeys } from "./shared/memory.ts";
-import { SharedKeys } from "./shared/shared_keys.ts";
+import { KeyLock } from "./shared/key_lock.ts";
+import type { SharedKeys } from "./shared/shared_keys.ts";
 import { Tier } from "./tiers/tier.ts";
 import { TierReader } from "./tiers/tier_reader.ts";
+import { LeaseRenewer, Poller, systemTimers, type Timers } from "./timers.ts";
 
 /** Objects that the parts of the storage manager share. */
 export interface StorageContext {
@@ -21,14 +20,21 @@ export interface StorageContext {
   readonly timers: Timers;
   /** State that all threads share. */
   readonly shared: SharedKeys;
-  readonly latch: KeyLatch;
+  readonly keyLock: KeyLock;
   readonly poller: Poller;
-  readonly keeper: LeaseKeeper;
+  readonly renewer: LeaseRenewer;
 }
 
 /** The context of the thread that owns the tiers. */
 export interface OwnerContext extends StorageContext {
   readonly tiers: readonly Tier[];
+}
+
+/**
+ * For the errors of L1: throws them, except the one that says that this thread was declared dead while it still runs.
+ */
+export function ignoreFenced(error: unknown): void {
+  if (!(error instanceof VitrineError && error.code === "shutting_down")) throw error;
 }
 
 /** Options of a StorageContext, except for the tiers. */
@@ -38,11 +44,8 @@ export interface ContextOptions {
   readonly clock: Clock;
   /** Time for which L1 keeps a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
-  /**
-   * This thread's view of the state that all threads over one L1 share. Required with more than one thread (default:
-   * private).
-   */
-  readonly shared?: SharedKeys;
+  /** This thread's view of the state that all threads over one L1 share. */
+  readonly shared: SharedKeys;
   /** Time for which a reader waits for a change by another thread, in milliseconds (default: unlimited). */
   readonly patienceMs?: number | undefined;
   /** Default: the runtime's timers. */
@@ -61,12 +64,11 @@ export function openReaderContext(tiers: readonly L2Reader[], options: ContextOp
 /** Opens the context of the thread that owns the tiers. Every object is stored in all of them. */
 export function openOwnerContext(tiers: readonly L2Adapter[], options: ContextOptions): OwnerContext {
   const parts = openParts(options, tiers.length > 0);
-  const assertAlive = () => parts.l1.assertAlive();
-  return { ...parts, tiers: tiers.map((adapter, index) => new Tier(adapter, { ...parts, index, assertAlive })) };
+  return { ...parts, tiers: tiers.map((adapter, index) => new Tier(adapter, { ...parts, index })) };
 }
 
 function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageContext, "tiers"> {
-  const { l1, publish, clock, timers = systemTimers, shared = privateKeys() } = options;
+  const { l1, publish, clock, timers = systemTimers, shared } = options;
   const poller = new Poller(timers);
   const patienceMs = options.patienceMs ?? Infinity;
   return {
@@ -76,12 +78,7 @@ function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageCont
     timers,
     shared,
     poller,
-    latch: new KeyLatch({ stripes: shared.stripes, poller, clock, patienceMs, isShown: hasTiers }),
-    keeper: new LeaseKeeper(l1, { leaseMs: options.leaseMs, timers }),
+    keyLock: new KeyLock({ stripes: shared.stripes, poller, clock, patienceMs, isShown: hasTiers }),
+    renewer: new LeaseRenewer(l1, { leaseMs: options.leaseMs, timers }),
   };
-}
-
-/** Private state for a manager without other threads. */
-function privateKeys(): SharedKeys {
-  return new SharedKeys(allocateSharedKeys({ hashSeed: 0 }, "private"), 1);
 }

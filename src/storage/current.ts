@@ -1,11 +1,13 @@
-import type { ObjectKey } from "../core/key.ts";
-import { isExpired, type ObjectMeta } from "../core/object.ts";
-import type { Known } from "../l1/l1.ts";
+import { VitrineError } from "../core/errors.ts";
+import { holds, isExpired, type ObjectKey, type ObjectMeta, type Precondition } from "../core/object.ts";
+import type { Known, WriteCommit } from "../l1/l1.ts";
+import type { Replaced } from "../l2/adapter.ts";
+import type { NewObject } from "./changes/tier_changes.ts";
 import type { StorageContext } from "./context.ts";
 import { askTiers } from "./tiers/tier_reader.ts";
 
 /**
- * The current object of a key. Call it under the key's latch or a watch. Throws a tier's failure only if `mustKnow`.
+ * The current object of a key. Call it under the key's lock or a snapshot. Throws a tier's failure only if `mustKnow`.
  */
 export async function currentOf(
   context: StorageContext,
@@ -40,4 +42,46 @@ export function nowOf(
 /** True if a key's object expired before it was stored: the key is a miss, and the tiers' object is even older. */
 export function isOutdating(known: Known | undefined): boolean {
   return known !== undefined && known.meta === undefined;
+}
+
+/** The metadata of an object that is about to be admitted. */
+export function newMeta({ clock, shared }: Pick<StorageContext, "clock" | "shared">, object: NewObject): ObjectMeta {
+  const { sizeBytes, crc32, contentType, sha256, ttlSeconds, headers, origin } = object;
+  const createdMs = origin?.createdMs ?? Math.floor(clock.nowMs());
+  const meta = {
+    sizeBytes,
+    crc32,
+    contentType,
+    sha256,
+    version: origin?.version ?? shared.versions.next(createdMs),
+    createdMs,
+    expiresMs: origin?.expiresMs ?? (ttlSeconds === 0 ? 0 : createdMs + ttlSeconds * 1000),
+  };
+  return headers === undefined ? meta : { ...meta, headers };
+}
+
+/** The L1 commit of an object. */
+export function commitOf(lease: WriteCommit["lease"], meta: ObjectMeta): WriteCommit {
+  const { sizeBytes, crc32, version, createdMs, expiresMs, headers } = meta;
+  return { lease, sizeBytes, crc32, version, createdMs, expiresMs, headers };
+}
+
+/** Throws precondition_failed unless the precondition holds for the current object. */
+export function assertHolds(precondition: Precondition | undefined, current: ObjectMeta | undefined): void {
+  if (precondition === undefined || holds(precondition, current)) return;
+  throw new VitrineError("precondition_failed", "change object: its precondition does not hold");
+}
+
+/**
+ * Throws precondition_failed if another server has stored an object for which the precondition does not hold. `before`
+ * is what this server knew of.
+ */
+export function assertStillHolds(
+  precondition: Precondition | undefined,
+  { before, replaced }: { readonly before: ObjectMeta | undefined; readonly replaced: Replaced | undefined },
+): void {
+  const found = replaced?.meta;
+  // A tier may have an older one than L1, which is dirty then.
+  if (found === undefined || (before !== undefined && found.version <= before.version)) return;
+  assertHolds(precondition, found);
 }

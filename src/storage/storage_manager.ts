@@ -1,29 +1,38 @@
 import { VitrineError } from "../core/errors.ts";
-import type { ObjectKey } from "../core/key.ts";
-import type { ObjectMeta, Precondition } from "../core/object.ts";
+import type { MissReason } from "../core/events.ts";
+import type { ObjectKey, ObjectMeta, Precondition } from "../core/object.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { L1, StoreLimits } from "../l1/l1.ts";
-import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
+import type { StoreLimits } from "../l1/l1.ts";
+import type { L2Adapter, L2Reader, ListPage } from "../l2/adapter.ts";
 import type { TierChanges } from "./changes/tier_changes.ts";
 import { TierOwner } from "./changes/tier_owner.ts";
+import type { StoreTotals } from "./changes/write_back.ts";
 import { type ContextOptions, openOwnerContext, openReaderContext, type StorageContext } from "./context.ts";
-import { L1Listing } from "./l1_listing.ts";
-import { listObjects } from "./listing.ts";
 import { explain, missReason } from "./read/explain.ts";
+import { L1Listing } from "./read/l1_listing.ts";
+import { listObjects } from "./read/listing.ts";
 import { LoadController } from "./read/load_controller.ts";
-import type {
-  Explanation,
-  LookupListener,
-  MaybePromise,
-  ObjectRead,
-  PutRequest,
-  Storage,
-  StorageStatus,
-  Upload,
+import { lookUpMany, publishLookup } from "./read/many_lookup.ts";
+import {
+  type Explanation,
+  type FoundObject,
+  type HeldKeys,
+  type Holder,
+  type LevelListQuery,
+  type LookupListener,
+  type ManyLookup,
+  type MaybePromise,
+  type ObjectRead,
+  type PutRequest,
+  type Storage,
+  type StorageStatus,
+  storeQueueStatus,
+  type Upload,
+  type UseHit,
 } from "./storage.ts";
-import { Committer } from "./write/committer.ts";
-import { WriteController } from "./write/write_controller.ts";
-import type { Clock } from "../core/clock.ts";
+import { MissedTier } from "./tiers/tier_reader.ts";
+import { WriteController } from "./write_controller.ts";
+
 /**
  * Timeout for a tier's usage. Less than the time for which the main thread waits for a worker's status, which includes
  * it.
@@ -74,11 +83,21 @@ export class StorageManager implements Storage {
     this.#loads = loads;
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
-      committer: new Committer(context, { changes, storeQueue }),
+      changes,
+      storeQueue,
       write: options.write,
       maxObjectBytes: options.maxObjectBytes,
       find: async (key) => (await loads.find(key))?.meta,
     });
+  }
+
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
+    let meta: ObjectMeta | undefined;
+    try {
+      return this.#context.l1.hit(key, maxBytes, (found, extents) => use(meta = found, extents));
+    } finally {
+      if (meta !== undefined) this.#hit(key, meta);
+    }
   }
 
   get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined> {
@@ -93,11 +112,21 @@ export class StorageManager implements Storage {
   head(
     key: ObjectKey,
     listener?: LookupListener,
-  ): MaybePromise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
+  ): MaybePromise<FoundObject | undefined> {
     const meta = this.#context.l1.peek(key);
     return meta === undefined
       ? this.#decide(this.#loads.find(key, listener), key, listener)
       : this.#found(key, { meta, tier: "l1" });
+  }
+
+  async lookup(keys: readonly ObjectKey[], options: ManyLookup = {}): Promise<HeldKeys> {
+    const { held, unknownKeys } = await lookUpMany(this.#context, keys, { ...options, loads: this.#loads });
+    publishLookup(this.#context.publish, { keys, held, unknownKeys, tokensPerKey: options.tokensPerKey ?? 1 });
+    return held;
+  }
+
+  release(holder: Holder, tenant: string): number {
+    return this.#context.l1.release(holder, tenant);
   }
 
   explain(key: ObjectKey): Promise<Explanation> {
@@ -120,22 +149,18 @@ export class StorageManager implements Storage {
     return await this.#changes.clear(options.tenant, options.tier);
   }
 
-  list(
-    query: {
-      readonly tenant: string;
-      readonly prefix: string;
-      readonly limit: number;
-      readonly after: string;
-      readonly tier: string | undefined;
-    },
-  ): ReturnType<Storage["list"]> {
-    const { tier, ...rest } = query;
-    return listObjects(this.#context, { query: rest, tier, l1: this.#listing });
+  list({ tier, ...query }: LevelListQuery): Promise<ListPage> {
+    return listObjects(this.#context, { query, tier, l1: this.#listing });
   }
 
   /** The reason why a tier cannot be used; undefined if all can. */
   get trouble(): string | undefined {
     return this.#context.tiers.find((tier) => tier.trouble !== undefined)?.trouble;
+  }
+
+  /** The ids of other servers that the tiers lead to. */
+  get serversBehind(): readonly string[] {
+    return this.#context.tiers.flatMap(({ serversBehind }) => serversBehind);
   }
 
   /** Loads from the tiers that this thread is running. */
@@ -156,7 +181,7 @@ export class StorageManager implements Storage {
       l2: await Promise.all(usages),
       storeQueue: storeQueueStatus(this.#context),
       loadsInFlight: this.loadsInFlight,
-      ghostsForgotten: this.#context.shared.ghosts.forgotten,
+      lossesForgotten: this.#context.shared.history.forgotten,
     };
   }
 
@@ -172,7 +197,7 @@ export class StorageManager implements Storage {
   }
 
   /** Number of objects that this thread stored in the background, and number that no tier took. */
-  get storeTotals(): TierOwner["totals"] {
+  get storeTotals(): StoreTotals {
     return this.#owner?.totals ?? { stored: 0, refused: 0 };
   }
 
@@ -199,7 +224,7 @@ export class StorageManager implements Storage {
   /**
    * Publishes the outcome of a lookup that has to wait. Each get and head publishes one outcome, here or in `#found`.
    */
-  async #decide<T extends Place>(
+  async #decide<T extends FoundObject>(
     looking: Promise<T | undefined>,
     key: ObjectKey,
     listener: LookupListener | undefined,
@@ -208,17 +233,29 @@ export class StorageManager implements Storage {
     try {
       found = await looking;
     } catch (error) {
+      if (error instanceof MissedTier) return this.#reportMiss(key, "tier_failed", listener);
       this.#missed(key, "error", "tier_failed");
       throw error;
     }
     if (found !== undefined) return this.#found(key, found);
-    const reason = missReason(this.#context, key);
+    return this.#reportMiss(key, missReason(this.#context, key), listener);
+  }
+
+  #reportMiss(key: ObjectKey, reason: MissReason, listener: LookupListener | undefined): undefined {
     listener?.missed(reason);
     this.#missed(key, "miss", reason);
     return undefined;
   }
 
-  #found<T extends Place>({ tenant, key, requestId }: ObjectKey, found: T): T {
+  /** Publishes what a get publishes that finds an object in L1 and releases it. */
+  #hit(key: ObjectKey, meta: ObjectMeta): void {
+    const { tenant, requestId } = key;
+    this.#context.publish("sm.read.prefetched", { tenant, succeeded: 1, failed: 0, requestId });
+    this.#found(key, { meta, tier: "l1" });
+    this.#context.publish("sm.read.finished", { tenant, keys: 1, bytes: meta.sizeBytes, requestId });
+  }
+
+  #found<T extends FoundObject>({ tenant, key, requestId }: ObjectKey, found: T): T {
     const { tier, meta: { sizeBytes: bytes } } = found;
     const decided = { tenant, tier, result: "hit", reason: "", keys: 1, bytes, key, requestId } as const;
     this.#context.publish("lookup.finished", decided);
@@ -246,19 +283,4 @@ function join(options: StorageManagerOptions): {
   const context = openOwnerContext(options.tiers, options);
   const owner = new TierOwner(context, { concurrency, storeQueue });
   return { context, changes: owner, owner };
-}
-
-/** An object that was found, and its tier. */
-interface Place {
-  readonly meta: ObjectMeta;
-  readonly tier: string;
-}
-
-/** The dirty objects of all threads, for /status. */
-export function storeQueueStatus(
-  { l1, clock }: { readonly l1: Pick<L1, "dirtyUsage">; readonly clock: Clock },
-): StorageStatus["storeQueue"] {
-  const { entries, bytes, storing, oldestMs } = l1.dirtyUsage();
-  const now = clock.monotonicMs();
-  return { entries, bytes, inFlight: storing, oldestAgeSeconds: Math.max(0, now - (oldestMs ?? now)) / 1000 };
 }

@@ -1,9 +1,11 @@
-import { clearInterval, setImmediate, setInterval, setTimeout } from "node:timers";
+import { setImmediate, setTimeout } from "node:timers";
+import { type Every, every } from "../core/clock.ts";
+import type { L1, Lease } from "../l1/l1.ts";
 
 /** The timers of the storage manager; tests pass their own. */
 export interface Timers {
-  /** Calls `run` every `everyMs` until the returned function is called. Never keeps the process alive. */
-  every(everyMs: number, run: () => void): () => void;
+  /** Never keeps the process alive. */
+  readonly every: Every;
   /** Resolves after `delayMs`. */
   after(delayMs: number): Promise<void>;
   /** Resolves in a later turn of the event loop, after other waiting work. */
@@ -12,11 +14,7 @@ export interface Timers {
 
 /** The runtime's own timers. */
 export const systemTimers: Timers = {
-  every: (everyMs, run) => {
-    const timer = setInterval(run, everyMs);
-    timer.unref();
-    return () => clearInterval(timer);
-  },
+  every,
   after: (delayMs) => new Promise((resolve) => void setTimeout(resolve, delayMs)),
   turn: () => new Promise((resolve) => void setImmediate(resolve)),
 };
@@ -97,5 +95,42 @@ export class IdleCounter {
   idle(): Promise<void> {
     if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+/**
+ * Renews every lease in use long before it expires, with one timer for all, so that a stalled client keeps its memory.
+ */
+export class LeaseRenewer {
+  readonly #l1: L1;
+  readonly #everyMs: number;
+  readonly #timers: Timers;
+  readonly #leases = new Set<Lease>();
+  #stop: (() => void) | undefined;
+
+  /** `leaseMs`: time for which L1 keeps a lease that is not renewed. */
+  constructor(l1: L1, options: { readonly leaseMs: number; readonly timers: Timers }) {
+    this.#l1 = l1;
+    this.#everyMs = Math.max(1, Math.floor(options.leaseMs / 4));
+    this.#timers = options.timers;
+  }
+
+  keep(lease: Lease): void {
+    this.#leases.add(lease);
+    this.#stop ??= this.#timers.every(this.#everyMs, () => this.#renew());
+  }
+
+  drop(lease: Lease): void {
+    this.#leases.delete(lease);
+  }
+
+  #renew(): void {
+    for (const lease of this.#leases) {
+      if (!this.#l1.renew(lease)) this.#leases.delete(lease);
+    }
+    // The timer ends here rather than in `drop`, so that a busy server does not start and stop it with every read.
+    if (this.#leases.size > 0) return;
+    this.#stop?.();
+    this.#stop = undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../src/core/errors.ts";
-import { HALF_BYTES } from "../../src/storage/changes/remote_stream.ts";
+import { HALF_BYTES } from "../../src/core/hand_over.ts";
 import { Gate } from "../support/gate.ts";
 import {
   type BenchOptions,
@@ -38,11 +38,11 @@ interface Cluster {
 function twoManagers(options: BenchOptions = {}): Cluster {
   const parts = clusterParts(options);
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));
-  const owner = ownerBench(parts, { ...options, holder: 1 });
-  const a = clusterBench(parts, owner, { ...options, holder: 2 });
-  const b = clusterBench(parts, owner, { ...options, holder: 3 });
+  const owner = ownerBench(parts, { ...options, workerId: 1 });
+  const a = clusterBench(parts, owner, { ...options, workerId: 2 });
+  const b = clusterBench(parts, owner, { ...options, workerId: 3 });
   const nextOwner = (): OwnerBench => {
-    const next = ownerBench(parts, { ...options, holder: 4 });
+    const next = ownerBench(parts, { ...options, workerId: 4 });
     for (const { changes } of [a, b]) next.connect(changes);
     return next;
   };
@@ -419,7 +419,7 @@ test("a write whose manager dies while its tiers store is undone, or has been ma
   expect([await getText(a.storage, "a"), tierText(a.tier(0), "a")]).toEqual(["old", "old"]);
 });
 
-test("a delete whose manager has given up does not happen later", async () => {
+test("a delete that its manager has abandoned does not happen later", async () => {
   const { a, b, owner } = twoManagers({ timeoutMs: 1000 });
   await put(a.storage, "a", { body: "old", durability: "l2" });
   const gate = gateAt(owner, "commit");
@@ -433,7 +433,7 @@ test("a delete whose manager has given up does not happen later", async () => {
   expect(await getBytes(a.storage, "a")).toEqual(pattern(5000));
 });
 
-test("a write whose manager has given up goes away again", async () => {
+test("a write that its manager has abandoned goes away again", async () => {
   const { a, b, owner } = twoManagers({ timeoutMs: 1000 });
   await put(a.storage, "a", { body: "old", durability: "l2" });
   const gate = gateAt(owner, "commit");

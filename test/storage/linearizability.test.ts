@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
 import process from "node:process";
+import fc from "fast-check";
 import { VitrineError } from "../../src/core/errors.ts";
 import { noPublish } from "../../src/events/producer.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { TimeoutAdapter } from "../../src/l2/timeout.ts";
-import type { Step } from "../support/map_adapter.ts";
 import { type Call, isLinearizable } from "../support/linearizable.ts";
+import type { Step } from "../support/map_adapter.ts";
 import {
   type BenchOptions,
   clusterBench,
@@ -27,6 +27,7 @@ interface Op {
   readonly large: boolean;
   readonly create: boolean;
   readonly durability: "l1" | "l2";
+  readonly pieceBytes: number;
 }
 
 const ops: fc.Arbitrary<Op[]> = fc.array(
@@ -36,10 +37,12 @@ const ops: fc.Arbitrary<Op[]> = fc.array(
     large: fc.constantFrom(false, false, false, true),
     create: fc.boolean(),
     durability: fc.constantFrom("l1", "l2"),
+    // A small body comes whole, or in pieces.
+    pieceBytes: fc.constantFrom(1000, 60),
   }),
   { minLength: 2, maxLength: 6 },
 );
-const GET: Op = { kind: "get", large: false, create: false, durability: "l1" };
+const GET: Op = { kind: "get", large: false, create: false, durability: "l1", pieceBytes: 1000 };
 const PUT: Op = { ...GET, kind: "put", durability: "l2" };
 
 /**
@@ -77,9 +80,15 @@ async function run(
       const name = `v${start}`;
       const precondition = op.create ? { noneMatch: "*" } as const : undefined;
       const body = name.padEnd(op.large ? 700 : 100, ".");
-      const { durability, create } = op;
+      const { durability, create, pieceBytes } = op;
       try {
-        const { replaced } = await put(storage, NAME, { body, durability, precondition, contentType: name });
+        const { replaced } = await put(storage, NAME, {
+          body,
+          pieceBytes,
+          durability,
+          precondition,
+          contentType: name,
+        });
         note(`put ${name} ${op.large} ${durability} replaced ${replaced}`, (value) => {
           if (create && replaced) return [];
           return lossy || (value !== absent) === replaced ? [name] : [];
@@ -104,7 +113,7 @@ interface Faults {
 
 interface CheckOptions extends BenchOptions {
   readonly faults?: Faults;
-  /** Tiers are given up at random while they go on with what they were asked (default false). */
+  /** Calls of tiers time out at random while the tiers go on with what they were asked (default false). */
   readonly hangs?: boolean;
   /** Whether the key is not there at the start (default false). */
   readonly isNew?: boolean;
@@ -122,8 +131,8 @@ function makeBenches(
     return { benches: [bench], owner: bench };
   }
   const parts = clusterParts(benchOptions);
-  const owner = ownerBench(parts, { ...benchOptions, holder: 1 });
-  const at = (index: number) => clusterBench(parts, owner, { ...benchOptions, holder: index + 2 });
+  const owner = ownerBench(parts, { ...benchOptions, workerId: 1 });
+  const at = (index: number) => clusterBench(parts, owner, { ...benchOptions, workerId: index + 2 });
   return { benches: [at(0), ...Array.from({ length: managers - 1 }, (_, index) => at(index + 1))], owner };
 }
 
@@ -206,7 +215,7 @@ test("StorageManager answers as one register per key when calls interleave", asy
     }),
     { numRuns: 400 },
   );
-}, 30_000);
+});
 
 test("StorageManager answers as one register per key when there are two tiers", async () => {
   await fc.assert(
@@ -215,9 +224,9 @@ test("StorageManager answers as one register per key when there are two tiers", 
     }),
     { numRuns: 300 },
   );
-}, 30_000);
+});
 
-// "commit" too: a store may be given up when its object is visible already.
+// "commit" too: a store may time out when its object is visible already.
 const faults = fc.record<Faults>({
   steps: fc.subarray<Step>(["lookup", "load", "chunk", "store", "meta", "commit", "delete", "clear"], { minLength: 1 }),
   pattern: fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
@@ -230,11 +239,11 @@ test("StorageManager never brings an outdated object back when tiers fail", asyn
     }),
     { numRuns: 400 },
   );
-}, 30_000);
+});
 
 for (const [tiers, managers] of [[1, 1], [2, 1], [2, 2]] as const) {
   test(
-    `${managers} StorageManager(s) never bring an outdated object back when ${tiers} tiers are given up and go on`,
+    `${managers} StorageManager(s) never bring an outdated object back when calls of ${tiers} tiers time out and go on`,
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.scheduler(), clients, fc.boolean(), async (scheduler, scripts, ownTiers) => {
@@ -243,7 +252,6 @@ for (const [tiers, managers] of [[1, 1], [2, 1], [2, 2]] as const) {
         { numRuns: Number(process.env["STORAGE_RUNS"] ?? 300) },
       );
     },
-    60_000,
   );
 }
 
@@ -259,7 +267,7 @@ for (const managers of [2, 3]) {
       }),
       { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );
-  }, 60_000);
+  });
 
   test(`${managers} StorageManagers never bring an outdated object back when tiers fail`, async () => {
     await fc.assert(
@@ -268,5 +276,5 @@ for (const managers of [2, 3]) {
       }),
       { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );
-  }, 60_000);
+  });
 }

@@ -1,10 +1,11 @@
 import { test } from "bun:test";
 import * as fc from "fast-check";
+import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEPT_HEADER_BYTES, packHeaders, unpackHeaders } from "../../src/core/object.ts";
-import { openOwnFolder } from "../../src/l2/file/adapter.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
+import { openOwnFolder } from "../../src/l2/file/adapter.ts";
 import { inFolder } from "../l2/support.ts";
-import { drainRead, key, pattern, put, storageBench } from "../support/storage_bench.ts";
+import { drainRead, key, pattern, put, putRequest, storageBench } from "../support/storage_bench.ts";
 
 const byte = fc.constantFrom(9, ...Array.from({ length: 224 }, (_, i) => i + 32).filter((code) => code !== 127));
 const value = fc.array(byte, { maxLength: 300 }).map((codes) => String.fromCharCode(...codes));
@@ -83,6 +84,36 @@ for (const write of ["back", "through"] as const) {
         { numRuns: 1 },
       );
     },
-    30_000,
   );
 }
+
+for (const write of ["back", "through"] as const) {
+  // The bench's L1 admits 4096 bytes.
+  for (const [place, sizeBytes] of [["L1", 1000], ["the tiers alone", 10_000]] as const) {
+    test(`Upload.finish replaces the headers of its request in ${place} when it writes ${write}`, () =>
+      inFolder((path) =>
+        withStorage(path, write, async (bench) => {
+          const { storage } = bench;
+          const early = packHeaders([["x-a", "0000"], ["x-b", "kept"]]);
+          const late = packHeaders([["x-a", "1234"], ["x-b", "kept"]]);
+          const upload = await storage.reserve(putRequest("late", { sizeBytes, headers: early }));
+          await upload.write(pattern(sizeBytes));
+          same((await upload.finish({ headers: late })).meta.headers, late);
+          same((await storage.head(key("late")))?.meta.headers, late);
+          bench.evictAll();
+          same((await storage.head(key("late")))?.meta.headers, late);
+        })
+      ));
+  }
+}
+
+test("Upload.finish throws and stores nothing when the headers have another length", () =>
+  inFolder((path) =>
+    withStorage(path, "back", async ({ storage }) => {
+      const upload = await storage.reserve(putRequest("late", { sizeBytes: 1, headers: packHeaders([["x-a", "00"]]) }));
+      await upload.write(pattern(1));
+      const error = await upload.finish({ headers: packHeaders([["x-a", "000"]]) }).catch((each: unknown) => each);
+      same(error instanceof VitrineError && error.code, "bad_request");
+      same(await storage.head(key("late")), undefined);
+    })
+  ));

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { type ErrorCode, VitrineError } from "../../src/core/errors.ts";
-import { etagOf, type Precondition } from "../../src/core/object.ts";
+import { etagOf, keyId, packHeaders, type Precondition } from "../../src/core/object.ts";
+import type { LateFacts } from "../../src/storage/storage.ts";
 import { Gate } from "../support/gate.ts";
 import { getBytes, getText, key, pattern, put, putRequest, storageBench, tierText } from "../support/storage_bench.ts";
 
@@ -100,6 +101,25 @@ test("StorageManager.reserve refuses before the body when size or precondition f
     [0, 1],
   ]);
 });
+
+for (const precondition of [isAbsent, { match: ['"other"'], orAbsent: true }]) {
+  test(`an upload fails when another server has meanwhile stored what ${Object.keys(precondition)[0]} excludes`, async () => {
+    const { storage, ...bench } = storageBench();
+    const tier = bench.tier(0);
+    const bytes = pattern(3, 7);
+    const times = { createdMs: 0, expiresMs: 0, version: Number.MAX_SAFE_INTEGER };
+    const meta = { ...times, sizeBytes: 3, crc32: crc32(bytes), contentType: "", sha256: "" };
+    const theirs = { key: key("a"), meta, bytes };
+    tier.gate = (step) => {
+      if (step === "meta") tier.objects.set(keyId(key("a")), theirs);
+    };
+    const putting = put(storage, "a", { body: "ours", durability: "l2", precondition });
+    expect(await codeOf(() => putting)).toBe("precondition_failed");
+    // Theirs stays and is read: nothing is in doubt.
+    expect(tier.objects.get(keyId(key("a")))).toBe(theirs);
+    expect(await getBytes(storage, "a")).toEqual(bytes);
+  });
+}
 
 test("Upload.finish checks the precondition again when another write came first", async () => {
   const { storage } = storageBench();
@@ -299,4 +319,108 @@ test("StorageManager.storeTotals tells what was stored and what no tier took", a
   await put(bench.storage, "c", { body: "none" });
   await bench.storage.drain();
   expect(bench.storage.storeTotals).toEqual({ stored: 2, refused: 1 });
+});
+
+test("Upload.finish keeps version and times of an object from another server, and holds the late precondition", async () => {
+  const bench = storageBench();
+  const origin = { sizeBytes: 5, crc32: crc32("hello"), version: 7, createdMs: 1000.5, expiresMs: 9e15 };
+  const store = async (durability: "l1" | "l2", late: LateFacts) => {
+    const upload = await bench.storage.reserve(putRequest("a", { contentType: "a/b", durability }));
+    await upload.write(new TextEncoder().encode("hello"));
+    return await upload.finish(late);
+  };
+  for (const durability of ["l1", "l2"] as const) {
+    const { meta } = await store(durability, { origin, precondition: isAbsent });
+    expect(meta).toEqual({ ...origin, contentType: "a/b", sha256: "" });
+    expect(await codeOf(() => store(durability, { origin, precondition: isAbsent }))).toBe("precondition_failed");
+    const again = await store(durability, { origin: { ...origin, version: 8 } });
+    expect([again.replaced, again.before]).toEqual([true, meta]);
+    expect((await bench.storage.head(key("a")))?.meta.version).toBe(8);
+    await bench.storage.delete(key("a"));
+  }
+});
+
+test("Upload.finish refuses an object from another server when size or checksum are others", async () => {
+  const bench = storageBench();
+  const origin = { sizeBytes: 5, crc32: crc32("hello"), version: 7, createdMs: 1000, expiresMs: 0 };
+  for (const wrong of [{ sizeBytes: 6 }, { crc32: 1 }]) {
+    const upload = await bench.storage.reserve(putRequest("a"));
+    await upload.write(new TextEncoder().encode("hello"));
+    expect(await codeOf(() => upload.finish({ origin: { ...origin, ...wrong } }))).toBe("digest_mismatch");
+  }
+  expect(await bench.storage.head(key("a"))).toBe(undefined);
+});
+
+test("a tier learns the metadata that is known before the bytes, and the precondition after them", async () => {
+  const bench = storageBench();
+  const told: unknown[] = [];
+  const tier = bench.tier(0);
+  const store = tier.store.bind(tier);
+  tier.store = async (at, source) => {
+    told.push(source.early ?? source.atHand?.contentType);
+    const stored = await store(at, source);
+    told.push(source.precondition?.());
+    return stored;
+  };
+  const precondition = isAbsent;
+  await put(bench.storage, "a", { body: "hello", contentType: "a/b", durability: "l2", precondition });
+  expect(told.splice(0)).toEqual(["a/b", precondition]);
+  const body = pattern(bench.l1.admissionLimitBytes + 1);
+  await put(bench.storage, "b", { body, contentType: "a/b", headers: "vitrine-meta-a:b\n", precondition });
+  expect(told).toEqual([{ contentType: "a/b", sha256: "", headers: "vitrine-meta-a:b\n" }, precondition]);
+});
+
+// From 16 KiB + 1 on a body is staged although it comes whole.
+for (const sizeBytes of [0, 1, 16 * 1024, 16 * 1024 + 1]) {
+  test(`Upload.finish stores a whole body of ${sizeBytes} bytes, and stages only what is above 16 KiB`, async () => {
+    const { storage, l1 } = storageBench({ tiers: 0, admissionLimitBytes: 32_768 });
+    let reserved = 0;
+    const reserveWrite = l1.reserveWrite.bind(l1);
+    l1.reserveWrite = (...args) => {
+      reserved++;
+      return reserveWrite(...args);
+    };
+    const body = pattern(sizeBytes, 3);
+    const headers = packHeaders([["x-a", "1"]]);
+    const fields = { contentType: "text/plain", headers, pieceBytes: 1 << 20, ttlSeconds: 5 };
+    const { meta, replaced } = await put(storage, "a", { body, ...fields });
+    expect([reserved, replaced]).toEqual([sizeBytes > 16_384 ? 1 : 0, false]);
+    expect(l1.peek(key("a"))).toEqual(meta);
+    expect(meta).toMatchObject({ sizeBytes, crc32: crc32(body), contentType: "text/plain", headers });
+    expect(await getBytes(storage, "a")).toEqual(body);
+    expect((await put(storage, "a", { body: "new" })).replaced).toBe(true);
+    expect(l1.usage()).toMatchObject({ objects: 1, writeLeases: 0, readLeases: 0, stagingBytes: 0 });
+  });
+}
+
+test("Upload.finish refuses last bytes that are too many, too few or others than announced, and keeps the object", async () => {
+  const { storage, named } = storageBench({ maxObjectBytes: 100 });
+  await put(storage, "a", { body: "old" });
+  const sha256 = createHash("sha256").update("other").digest("base64");
+  const finish = async (fields: Parameters<typeof putRequest>[1], bytes: number): Promise<ErrorCode | undefined> => {
+    const upload = await storage.reserve(putRequest("a", fields));
+    return await codeOf(() => upload.finish({ last: pattern(bytes) }));
+  };
+  expect(await finish({ sizeBytes: 5 }, 4)).toBe("length_mismatch");
+  expect(await finish({ sizeBytes: 5 }, 6)).toBe("length_mismatch");
+  expect(await finish({ sizeBytes: 5, sha256 }, 5)).toBe("digest_mismatch");
+  expect(await finish({}, 101)).toBe("too_large");
+  expect(await getText(storage, "a")).toBe("old");
+  expect(named("sm.write.finished").map(({ outcome }) => outcome)).toEqual([
+    "stored",
+    "aborted",
+    "aborted",
+    "aborted",
+    "aborted",
+  ]);
+});
+
+test("Upload.finish stages a whole body and asks the tiers when it cannot tell whether the key has an object", async () => {
+  const { storage, l1, ...bench } = storageBench();
+  await put(storage, "a", { body: "old" });
+  bench.evictAll();
+  expect(await codeOf(() => put(storage, "a", { body: "new", precondition: isAbsent }))).toBe("precondition_failed");
+  expect((await put(storage, "a", { body: "newer" })).replaced).toBe(true);
+  expect(await getText(storage, "a")).toBe("newer");
+  expect(l1.usage()).toMatchObject({ writeLeases: 0, stagingBytes: 0 });
 });

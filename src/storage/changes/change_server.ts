@@ -1,12 +1,19 @@
 import { Batch } from "../../core/coalesce.ts";
 import { VitrineError } from "../../core/errors.ts";
+import { StreamWindow } from "../../core/hand_over.ts";
 import { failureOf, type Port } from "../../core/threads.ts";
 import type { StorageContext } from "../context.ts";
 import type { PutResult } from "../storage.ts";
-import type { Asked, AskedChunk, AskedFinish, FromOwner, ToOwner } from "./messages.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
-import { StreamWindow } from "./remote_stream.ts";
-import type { FollowedWrite, TierStream } from "./tier_changes.ts";
+import type {
+  ChangeRequest,
+  ChunkRequest,
+  FinishRequest,
+  FromTierOwner,
+  TierStream,
+  ToTierOwner,
+  TracedWrite,
+} from "./tier_changes.ts";
 import type { TierOwner } from "./tier_owner.ts";
 
 /** Options of a ChangeServer. */
@@ -14,7 +21,7 @@ export interface ChangeServerOptions {
   readonly owner: TierOwner;
   readonly context: Pick<StorageContext, "clock">;
   /** Called when L1 has something to store. */
-  readonly wake: (followed: FollowedWrite | undefined) => void;
+  readonly wake: (traced: TracedWrite | undefined) => void;
 }
 
 /** An upload of the worker, stored as it arrives. */
@@ -31,14 +38,14 @@ interface Stream {
  */
 export class ChangeServer {
   readonly #options: ChangeServerOptions;
-  readonly #port: Port<readonly FromOwner[], readonly ToOwner[]>;
-  readonly #said = new Batch<FromOwner>((said) => this.#hasEnded || this.#port.post(said));
+  readonly #port: Port<readonly FromTierOwner[], readonly ToTierOwner[]>;
+  readonly #said = new Batch<FromTierOwner>((said) => this.#hasEnded || this.#port.post(said));
   readonly #streams = new Map<number, Stream>();
   /** Room given to writes that have not tried to use it yet. */
   readonly #rooms = new Map<number, ReleaseRoom>();
   #hasEnded = false;
 
-  constructor(port: Port<readonly FromOwner[], readonly ToOwner[]>, options: ChangeServerOptions) {
+  constructor(port: Port<readonly FromTierOwner[], readonly ToTierOwner[]>, options: ChangeServerOptions) {
     this.#port = port;
     this.#options = options;
     port.listen((said) => said.forEach((each) => this.#hear(each)), () => this.end());
@@ -51,14 +58,14 @@ export class ChangeServer {
     for (const id of this.#rooms.keys()) this.#releaseRoom(id);
   }
 
-  #hear(said: ToOwner): void {
-    if (said.kind === "wake") this.#options.wake(said.followed);
+  #hear(said: ToTierOwner): void {
+    if (said.kind === "wake") this.#options.wake(said.traced);
     else if (said.kind === "aborted") this.#abort(said.stream);
     else if (said.kind === "tried") this.#releaseRoom(said.id);
     else void this.#answer(said.id, said.asked);
   }
 
-  async #answer(id: number, asked: Asked): Promise<void> {
+  async #answer(id: number, asked: ChangeRequest): Promise<void> {
     try {
       this.#said.add({ kind: "answered", id, value: await this.#make(id, asked) });
     } catch (error) {
@@ -66,7 +73,7 @@ export class ChangeServer {
     }
   }
 
-  #make(id: number, asked: Asked) {
+  #make(id: number, asked: ChangeRequest) {
     const { owner, context: { clock } } = this.#options;
     if (asked.kind === "put") return owner.put(asked.write);
     if (asked.kind === "chunk") return this.#store(asked);
@@ -90,7 +97,7 @@ export class ChangeServer {
     this.#rooms.delete(id);
   }
 
-  async #store({ stream: id, opens, start, end }: AskedChunk): Promise<undefined> {
+  async #store({ stream: id, opens, start, end }: ChunkRequest): Promise<undefined> {
     if (opens !== undefined) this.#open(id, opens);
     const upload = this.#upload(id);
     const { stream, window } = upload;
@@ -99,7 +106,7 @@ export class ChangeServer {
     return undefined;
   }
 
-  #open(id: number, opens: NonNullable<AskedChunk["opens"]>): void {
+  #open(id: number, opens: NonNullable<ChunkRequest["opens"]>): void {
     const window = new StreamWindow(opens.window);
     // The request may have waited for this owner and been abandoned since.
     if (window.isAbandoned || this.#hasEnded) return;
@@ -111,7 +118,7 @@ export class ChangeServer {
     this.#streams.set(id, { stream, window, tail: Promise.resolve() });
   }
 
-  async #finish({ stream: id, write }: AskedFinish): Promise<PutResult> {
+  async #finish({ stream: id, write }: FinishRequest): Promise<PutResult> {
     const { stream, tail } = this.#upload(id);
     await tail;
     try {

@@ -1,19 +1,31 @@
+import type { Clock, Every } from "../../core/clock.ts";
 import { Batch } from "../../core/coalesce.ts";
-import type { Clock } from "../../core/clock.ts";
 import { VitrineError } from "../../core/errors.ts";
-import { errorOf, type Port } from "../../core/threads.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { Precondition } from "../../core/object.ts";
 import type { Publish } from "../../core/events.ts";
+import { type StreamWindow, StreamWindows, WindowWriter } from "../../core/hand_over.ts";
+import type { ObjectKey, Precondition } from "../../core/object.ts";
+import { errorOf, type Port } from "../../core/threads.ts";
 import { type Watch, Watchdog } from "../../core/watchdog.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L1 } from "../../l1/l1.ts";
+import { ignoreFenced } from "../context.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 import type { PutResult } from "../storage.ts";
-import type { Answers, Asked, FromOwner, ToOwner } from "./messages.ts";
-import { RemoteStream, StreamWindows } from "./remote_stream.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
-import type { FollowedWrite, StagedWrite, StreamRequest, TierChanges, TierStream } from "./tier_changes.ts";
+import type {
+  Answers,
+  ChangeRequest,
+  ChunkRequest,
+  FinishRequest,
+  FromTierOwner,
+  StagedWrite,
+  StreamRequest,
+  TierChanges,
+  TierStream,
+  ToTierOwner,
+  TracedWrite,
+  VerifiedWrite,
+} from "./tier_changes.ts";
 
 /** Options of a RemoteChanges. */
 export interface RemoteChangesOptions {
@@ -23,15 +35,14 @@ export interface RemoteChangesOptions {
   readonly publish: Publish<EventMap>;
   /** Time to wait for an answer, in milliseconds; 0 = unlimited. */
   readonly timeoutMs: number;
-  /** Calls back at an interval until the returned function is called. */
-  readonly every: (ms: number, callback: () => void) => () => void;
+  readonly every: Every;
 }
 
 interface Waiting {
-  readonly asked: Asked;
+  readonly asked: ChangeRequest;
   watch: Watch | undefined;
   isSent: boolean;
-  readonly resolve: (value: Answers[Asked["kind"]]) => void;
+  readonly resolve: (value: Answers[ChangeRequest["kind"]]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -44,9 +55,9 @@ export class RemoteChanges implements TierChanges {
   readonly #options: RemoteChangesOptions;
   readonly #watchdog: Watchdog;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #said = new Batch<ToOwner>((said) => this.#send(said));
-  #port: Port<readonly ToOwner[], readonly FromOwner[]> | undefined;
-  #unsent: ToOwner[] = [];
+  readonly #said = new Batch<ToTierOwner>((said) => this.#send(said));
+  #port: Port<readonly ToTierOwner[], readonly FromTierOwner[]> | undefined;
+  #unsent: ToTierOwner[] = [];
   readonly #windows = new StreamWindows();
   /** Streams that are open at the current owner. */
   readonly #streams = new Set<number>();
@@ -60,7 +71,7 @@ export class RemoteChanges implements TierChanges {
   }
 
   /** Connects to a new owner. */
-  connect(port: Port<readonly ToOwner[], readonly FromOwner[]>): void {
+  connect(port: Port<readonly ToTierOwner[], readonly FromTierOwner[]>): void {
     this.disconnect();
     this.#port = port;
     port.listen((said) => this.#hear(said), () => {
@@ -70,7 +81,7 @@ export class RemoteChanges implements TierChanges {
     this.#unsent = [];
     if (unsent.length > 0) this.#send(unsent);
     // The owner may have looked for dirty objects before this connection existed.
-    this.#said.add({ kind: "wake", followed: undefined });
+    this.#said.add({ kind: "wake", traced: undefined });
   }
 
   /** Called when the owner is gone. */
@@ -93,14 +104,13 @@ export class RemoteChanges implements TierChanges {
   }
 
   /** Only the tiers know whether the change was made, so L1 must not hide what they hold. */
-  #showTiers(asked: Asked): void {
+  #showTiers(asked: ChangeRequest): void {
     if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isDirty === false);
     } catch (error) {
-      // The thread declared dead is this one.
-      if (!(error instanceof VitrineError && error.code === "shutting_down")) throw error;
+      ignoreFenced(error);
     }
   }
 
@@ -142,20 +152,23 @@ export class RemoteChanges implements TierChanges {
     };
   }
 
-  wake(followed?: FollowedWrite): void {
-    // A wake is sent only if none is pending, or if it carries a followed write.
+  wake(traced?: TracedWrite): void {
+    // A wake is sent only if none is pending, or if it carries a traced write.
     const isFirst = this.#options.shared.noteWake();
-    if (this.#port !== undefined && (isFirst || followed !== undefined)) this.#said.add({ kind: "wake", followed });
+    if (this.#port !== undefined && (isFirst || traced !== undefined)) this.#said.add({ kind: "wake", traced });
   }
 
-  async #ask<K extends Asked["kind"]>(asked: Asked & { readonly kind: K }, key?: ObjectKey): Promise<Answers[K]> {
+  async #ask<K extends ChangeRequest["kind"]>(
+    asked: ChangeRequest & { readonly kind: K },
+    key?: ObjectKey,
+  ): Promise<Answers[K]> {
     const answer = await this.#askAs(this.#nextId(), asked, key);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the owner answers each change with what it gives
     return answer as Answers[K];
   }
 
   /** Without a key there is no time limit. */
-  #askAs(id: number, asked: Asked, key: ObjectKey | undefined): Promise<Answers[Asked["kind"]]> {
+  #askAs(id: number, asked: ChangeRequest, key: ObjectKey | undefined): Promise<Answers[ChangeRequest["kind"]]> {
     return new Promise((resolve, reject) => {
       const watch = key && this.#watch(id, asked.kind, key);
       this.#waiting.set(id, { asked, watch, isSent: false, resolve, reject });
@@ -168,21 +181,21 @@ export class RemoteChanges implements TierChanges {
     return this.#lastId;
   }
 
-  #watch(id: number, kind: Asked["kind"], key: ObjectKey): Watch | undefined {
+  #watch(id: number, kind: ChangeRequest["kind"], key: ObjectKey): Watch | undefined {
     const { clock, timeoutMs } = this.#options;
     if (timeoutMs === 0) return undefined;
     const watch = this.#watchdog.watch(() => {
       // A write keeps waiting while the queue moves.
       const goesOn = kind === "room" && clock.monotonicMs() - this.#roomMs < timeoutMs;
       const waiting = this.#waiting.get(id);
-      if (!goesOn) this.#giveUp(id, kind, key);
+      if (!goesOn) this.#timeOut(id, kind, key);
       else if (waiting !== undefined) waiting.watch = this.#watch(id, kind, key);
     });
     watch.wait();
     return watch;
   }
 
-  #send(said: readonly ToOwner[]): void {
+  #send(said: readonly ToTierOwner[]): void {
     if (this.#port === undefined) {
       this.#unsent.push(...said.filter(({ kind }) => kind === "asked"));
       return;
@@ -192,7 +205,7 @@ export class RemoteChanges implements TierChanges {
   }
 
   /** Marks a request as sent. False if it cannot be sent, because its stream ended with another owner. */
-  #mark(id: number, asked: Asked): boolean {
+  #mark(id: number, asked: ChangeRequest): boolean {
     if (asked.kind === "chunk" && asked.opens !== undefined) this.#streams.add(asked.stream);
     const isOver = (asked.kind === "chunk" || asked.kind === "finish") && !this.#streams.has(asked.stream);
     if (asked.kind === "finish") this.#streams.delete(asked.stream);
@@ -202,7 +215,7 @@ export class RemoteChanges implements TierChanges {
     return !isOver;
   }
 
-  #hear(said: readonly FromOwner[]): void {
+  #hear(said: readonly FromTierOwner[]): void {
     for (const each of said) {
       const waiting = this.#take(each.id);
       if (each.kind === "failed") waiting?.reject(errorOf(each.failure));
@@ -212,7 +225,7 @@ export class RemoteChanges implements TierChanges {
     }
   }
 
-  #giveUp(id: number, kind: Asked["kind"], { requestId }: ObjectKey): void {
+  #timeOut(id: number, kind: ChangeRequest["kind"], { requestId }: ObjectKey): void {
     const { publish, timeoutMs } = this.#options;
     const exceptionType = kind === "delete" ? "l2_delete" : "l2_store";
     publish("timeout.raised", { exceptionType, ...(requestId === undefined ? {} : { requestId }) });
@@ -231,6 +244,62 @@ export class RemoteChanges implements TierChanges {
   }
 }
 
-function ownerGone({ kind }: Asked): VitrineError {
+function ownerGone({ kind }: ChangeRequest): VitrineError {
   return new VitrineError("tier_failed", `${kind} in tiers: the storage thread has ended`);
+}
+
+/** Options of a RemoteStream. */
+interface RemoteStreamOptions {
+  /** Unique within the worker. */
+  readonly id: number;
+  readonly request: StreamRequest;
+  readonly windows: StreamWindows;
+  /** Resolves when the storage thread has stored the chunk. */
+  readonly askChunk: (asked: ChunkRequest) => Promise<unknown>;
+  readonly askFinish: (asked: FinishRequest) => Promise<PutResult>;
+  /** Tells the storage thread that the stream was aborted. */
+  readonly onAbort: () => void;
+}
+
+/** A worker's side of an upload that the storage thread stores. The bytes pass through a window of shared memory. */
+class RemoteStream implements TierStream {
+  readonly #options: RemoteStreamOptions;
+  readonly #window: StreamWindow;
+  readonly #writer: WindowWriter;
+  #isOpen = false;
+  #hasEnded = false;
+
+  constructor(options: RemoteStreamOptions) {
+    this.#options = options;
+    this.#window = options.windows.take();
+    this.#writer = new WindowWriter(this.#window, (start, end) => this.#send(start, end));
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#writer.write(chunk);
+  }
+
+  async finish(write: VerifiedWrite): Promise<PutResult> {
+    const { id, askFinish, windows } = this.#options;
+    await this.#writer.finish();
+    const result = await askFinish({ kind: "finish", stream: id, write });
+    this.#hasEnded = true;
+    windows.give(this.#window);
+    return result;
+  }
+
+  abort(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#window.abandon();
+    if (this.#isOpen) this.#options.onAbort();
+  }
+
+  #send(start: number, end: number): Promise<unknown> {
+    if (this.#hasEnded) throw new VitrineError("client_gone", "store upload: it was broken off");
+    const { id, request, askChunk } = this.#options;
+    const opens = this.#isOpen ? undefined : { request, window: this.#window.buffer };
+    this.#isOpen = true;
+    return askChunk({ kind: "chunk", stream: id, opens, start, end });
+  }
 }

@@ -1,4 +1,4 @@
-import type { ObjectKey } from "../../core/key.ts";
+import type { ObjectKey } from "../../core/object.ts";
 import type { L1, StoreLimits } from "../../l1/l1.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
 
@@ -16,10 +16,12 @@ export type ReleaseRoom = () => void;
 /** Options of a StoreRoom. */
 export interface StoreRoomOptions {
   readonly l1: Pick<L1, "dirtyUsage">;
-  readonly shared: Pick<SharedKeys, "noteRoomWaiters">;
+  readonly shared: Pick<SharedKeys, "setRoomWaiters">;
   /** One set of limits for all threads. */
   readonly limits: StoreLimits;
   readonly monotonicMs: () => number;
+  /** Called while a write waits for room. */
+  readonly makeRoom: () => void;
 }
 
 /** The waiting writes of one tenant, in order of arrival. */
@@ -63,7 +65,8 @@ export class StoreRoom {
     for (;;) {
       const [queue, ...others] = this.#queues;
       const next = queue?.waiting[0];
-      if (queue === undefined || next === undefined || !this.#hasRoom(next.bytes)) return;
+      if (queue === undefined || next === undefined) return;
+      if (!this.#hasRoom(next.bytes)) return this.#options.makeRoom();
       queue.waiting.shift();
       this.#queues = queue.waiting.length > 0 ? [...others, queue] : others;
       this.#count(-1);
@@ -94,6 +97,6 @@ export class StoreRoom {
 
   #count(change: number): void {
     this.#waiting += change;
-    this.#options.shared.noteRoomWaiters(this.#waiting);
+    this.#options.shared.setRoomWaiters(this.#waiting);
   }
 }

@@ -1,7 +1,7 @@
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta, Precondition } from "../../core/object.ts";
+import type { ObjectKey, ObjectMeta, Precondition } from "../../core/object.ts";
+import type { Failure } from "../../core/threads.ts";
 import type { Lease } from "../../l1/l1.ts";
-import type { PutResult } from "../storage.ts";
+import type { OriginMeta, PutResult } from "../storage.ts";
 import type { ReleaseRoom, RoomRequest } from "./store_room.ts";
 
 /** Metadata of a body that arrived whole and was verified. */
@@ -9,6 +9,8 @@ export interface NewObject extends Pick<ObjectMeta, "sizeBytes" | "crc32" | "con
   readonly headers?: string | undefined;
   /** Time to live from admission; 0 = never expires. */
   readonly ttlSeconds: number;
+  /** Version and times of an object that comes from another server; default: new ones. */
+  readonly origin?: OriginMeta | undefined;
 }
 
 /** A PUT whose body arrived whole and was verified. */
@@ -31,6 +33,8 @@ export interface StreamRequest {
   readonly sizeBytes: number | undefined;
   /** True: all tiers must store it; false: one is enough. */
   readonly needsAll: boolean;
+  /** The metadata that is known before the bytes. */
+  readonly early?: Pick<ObjectMeta, "contentType" | "sha256" | "headers"> | undefined;
 }
 
 /** An upload to the tiers in progress. Nothing is visible before `finish`. */
@@ -50,7 +54,7 @@ export interface TierStream {
 }
 
 /** A write that waits for its store and belongs to a request whose events carry details. */
-export interface FollowedWrite {
+export interface TracedWrite {
   /** The object's version, which no other object has. */
   readonly version: number;
   readonly requestId: string;
@@ -80,5 +84,60 @@ export interface TierChanges {
    */
   room(request: RoomRequest): Promise<ReleaseRoom>;
   /** Reports that L1 has an object that the tiers do not have yet. */
-  wake(followed?: FollowedWrite): void;
+  wake(traced?: TracedWrite): void;
 }
+
+/** A chunk of a stream, in its window. The first one opens the stream. */
+export interface ChunkRequest {
+  readonly kind: "chunk";
+  readonly stream: number;
+  readonly opens: { readonly request: StreamRequest; readonly window: SharedArrayBuffer } | undefined;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Ends a stream, which then becomes visible. */
+export interface FinishRequest {
+  readonly kind: "finish";
+  readonly stream: number;
+  readonly write: VerifiedWrite;
+}
+
+/** A request of a worker. */
+export type ChangeRequest =
+  | { readonly kind: "put"; readonly write: StagedWrite }
+  | ChunkRequest
+  | FinishRequest
+  | { readonly kind: "room"; readonly request: RoomRequest }
+  | {
+    readonly kind: "delete";
+    readonly key: ObjectKey;
+    readonly precondition: Precondition | undefined;
+    /** Deadline in monotonic milliseconds. No client waits for the delete after it, so it must not happen then. */
+    readonly untilMs: number;
+  }
+  | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined };
+
+/** A message from a worker to the owner of the tiers. Messages of one turn of the event loop are sent together. */
+export type ToTierOwner =
+  | { readonly kind: "asked"; readonly id: number; readonly asked: ChangeRequest }
+  /** The write that was given room by this request has tried to use it. */
+  | { readonly kind: "tried"; readonly id: number }
+  /** The stream was aborted. */
+  | { readonly kind: "aborted"; readonly stream: number }
+  | { readonly kind: "wake"; readonly traced: TracedWrite | undefined };
+
+/** The owner's answer to each kind of request. */
+export interface Answers {
+  readonly put: PutResult;
+  readonly chunk: undefined;
+  readonly finish: PutResult;
+  readonly room: undefined;
+  readonly delete: boolean;
+  readonly clear: Readonly<Record<string, number>>;
+}
+
+/** A message from the owner to a worker. Messages of one turn of the event loop are sent together. */
+export type FromTierOwner =
+  | { readonly kind: "answered"; readonly id: number; readonly value: Answers[ChangeRequest["kind"]] }
+  | { readonly kind: "failed"; readonly id: number; readonly failure: Failure };

@@ -1,31 +1,36 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta, Precondition } from "../../core/object.ts";
+import type { ObjectKey, ObjectMeta, Precondition } from "../../core/object.ts";
 import type { Decide, StoreLimits } from "../../l1/l1.ts";
+import type { Replaced } from "../../l2/adapter.ts";
 import type { OwnerContext } from "../context.ts";
-import { memoryChunks } from "../memory_chunks.ts";
-import type { StoreResult } from "../tiers/tier.ts";
+import { assertHolds, assertStillHolds, commitOf, currentOf, newMeta, nowOf } from "../current.ts";
+import { leaseLost, memoryChunks, memoryObject, memorySource } from "../leased_memory.ts";
 import type { PutResult } from "../storage.ts";
-import { currentOf, nowOf } from "../current.ts";
-import { memoryObject, memorySource } from "./memory_source.ts";
-import { assertHolds, commitOf, leaseLost, newMeta } from "./admission.ts";
-import { Remover } from "./remover.ts";
-import { StoreController } from "./store_controller.ts";
+import type { StoreResult } from "../tiers/tier.ts";
+import { ForeignChanges, Remover } from "./removals.ts";
 import { type ReleaseRoom, type RoomRequest, StoreRoom } from "./store_room.ts";
 import { StreamSink } from "./stream_sink.ts";
 import type {
-  FollowedWrite,
   StagedWrite,
   StreamRequest,
   TierChanges,
   TierStream,
+  TracedWrite,
   VerifiedWrite,
 } from "./tier_changes.ts";
+import { type StoreTotals, WriteBack } from "./write_back.ts";
+
+/** The precondition of a write, for the steps that store it. */
+interface Held {
+  readonly precondition: Precondition | undefined;
+  /** Throws precondition_failed if the precondition does not hold for what the store replaces. */
+  readonly assertHolding: (replaced: Replaced | undefined) => void;
+}
 
 /** The steps of a write: store it in the tiers, then update L1. */
 interface Steps {
   readonly needsAll: boolean;
-  readonly store: (meta: ObjectMeta) => Promise<readonly StoreResult[]>;
+  readonly store: (meta: ObjectMeta, held: Held) => Promise<readonly StoreResult[]>;
   /** False if no client waits for the write any more, or if `decide` declined. */
   readonly admit: (meta: ObjectMeta, decide: Decide) => boolean;
 }
@@ -44,35 +49,43 @@ export interface TierOwnerOptions {
  */
 export class TierOwner implements TierChanges {
   readonly #context: OwnerContext;
-  readonly #stores: StoreController;
+  readonly #stores: WriteBack;
   readonly #remover: Remover;
   readonly #room: StoreRoom;
-  #lessons = 0;
+  readonly #foreign: ForeignChanges;
+  #learnRuns = 0;
 
   /** Takes over from an owner that is gone, if there was one. */
   constructor(context: OwnerContext, { concurrency, storeQueue: limits }: TierOwnerOptions) {
     const { l1, shared, clock } = context;
     this.#context = context;
-    this.#room = new StoreRoom({ l1, shared, limits, monotonicMs: () => clock.monotonicMs() });
-    this.#stores = new StoreController(context, { concurrency, onRoom: () => this.#room.look() });
+    const makeRoom = (): void => this.#stores.makeRoom();
+    this.#room = new StoreRoom({ l1, shared, limits, monotonicMs: () => clock.monotonicMs(), makeRoom });
+    this.#stores = new WriteBack(context, { concurrency, onRoom: () => this.#room.look() });
     this.#remover = new Remover(context, this.#stores);
+    this.#foreign = new ForeignChanges(context);
     if (context.tiers.length === 0) return;
     shared.stripes.reset();
     shared.stale.recount();
-    shared.noteRoomWaiters(0);
+    shared.setRoomWaiters(0);
     this.learn();
     // Objects that were acknowledged earlier may be waiting.
     this.wake();
+    this.#foreign.start();
   }
 
   async put({ lease, ...write }: StagedWrite): Promise<PutResult> {
     const { l1, tiers } = this.#context;
-    const store = (meta: ObjectMeta): Promise<readonly StoreResult[]> => {
+    const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> => {
       const staged = l1.staging(lease);
       if (staged === undefined) throw leaseLost();
       const memory = { lease, extents: [...memoryChunks(staged, 0, meta.sizeBytes)], meta };
       const object = memoryObject(l1, memory, { durable: true });
-      const source = () => memorySource(l1, memory, { durable: true });
+      const source = () => ({
+        ...memorySource(l1, memory, { durable: true }),
+        precondition: () => precondition,
+        assertWanted: assertHolding,
+      });
       return Promise.all(tiers.map((tier) => tier.storeObject(write.key, object, source)));
     };
     const admit = (meta: ObjectMeta, decide: Decide): boolean =>
@@ -81,15 +94,23 @@ export class TierOwner implements TierChanges {
   }
 
   /** `assertWanted` throws if no client waits for the upload any more. */
-  stream({ key, sizeBytes, needsAll }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
+  stream({ key, sizeBytes, needsAll, early }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
     const { l1, tiers } = this.#context;
-    const sink = new StreamSink({ key, tiers, sizeBytes, needsAll });
-    const store = (meta: ObjectMeta): Promise<readonly StoreResult[]> => sink.finish(meta, assertWanted);
+    const sink = new StreamSink({ key, tiers, sizeBytes, early, needsAll });
+    const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> =>
+      sink.finish({
+        meta,
+        precondition,
+        assertWanted(replaced) {
+          assertWanted();
+          assertHolding(replaced);
+        },
+      });
     const admit = (_meta: ObjectMeta, decide: Decide): boolean => {
       let isWanted = false;
-      l1.delete([key], "replaced", (known) => {
+      l1.delete([key], "replaced", (known, encoded) => {
         assertWanted();
-        return isWanted = decide(known);
+        return isWanted = decide(known, encoded);
       });
       return isWanted;
     };
@@ -113,44 +134,48 @@ export class TierOwner implements TierChanges {
     return this.#room.wait(request);
   }
 
-  wake(followed?: FollowedWrite): void {
-    if (followed !== undefined) this.note(followed);
+  wake(traced?: TracedWrite): void {
+    if (traced !== undefined) this.note(traced);
     this.#context.shared.heardWake();
     if (this.#context.tiers.length > 0) this.#stores.wake();
   }
 
   /** Notes that a waiting write belongs to a request whose events carry details. */
-  note(followed: FollowedWrite): void {
-    this.#stores.note(followed);
+  note(traced: TracedWrite): void {
+    this.#stores.note(traced);
   }
 
   /** Learns again which keys the tiers have, after a tier was unavailable. */
   learn(): void {
     const { shared } = this.#context;
     shared.knowsAllKeys = false;
-    this.#lessons += 1;
-    const lesson = this.#lessons;
-    void learnKeys(this.#context, () => lesson !== this.#lessons);
+    this.#learnRuns += 1;
+    const run = this.#learnRuns;
+    void learnKeys(this.#context, () => run !== this.#learnRuns);
   }
 
   /** Number of objects stored in the background, and number refused by all tiers. */
-  get totals(): StoreController["totals"] {
+  get totals(): StoreTotals {
     return this.#stores.totals;
   }
 
   /** Stores all dirty objects, tries once more to delete outdated copies, and stops polling. */
   end(): Promise<void> {
+    this.#foreign.stop();
     return this.#stores.end();
   }
 
   #write({ key, object, precondition }: VerifiedWrite, steps: Steps): Promise<PutResult> {
-    const { latch, shared } = this.#context;
-    return latch.run(key, async () => {
+    const { keyLock, shared } = this.#context;
+    return keyLock.run(key, async () => {
       const before = await currentOf(this.#context, key, { mustKnow: precondition !== undefined });
       assertHolds(precondition, before);
       const meta = newMeta(this.#context, object);
-      shared.ghosts.storing(key);
-      const stored = await this.#store(key, meta, steps);
+      shared.history.storing(key);
+      const stored = await this.#store(key, steps, {
+        meta,
+        held: { precondition, assertHolding: (replaced) => assertStillHolds(precondition, { before, replaced }) },
+      });
       const withdraw = () => Promise.all(stored.map(({ tier }) => tier.withdraw(key)));
       let current: ObjectMeta | undefined;
       try {
@@ -165,13 +190,17 @@ export class TierOwner implements TierChanges {
         await withdraw();
         throw error;
       }
-      return { meta, replaced: current !== undefined };
+      return { meta, replaced: current !== undefined, before: current };
     });
   }
 
   /** Stores in the tiers. Returns the successful results if they are enough, and throws otherwise. */
-  async #store(key: ObjectKey, meta: ObjectMeta, { store, needsAll }: Steps): Promise<readonly StoreResult[]> {
-    const results = await store(meta);
+  async #store(
+    key: ObjectKey,
+    { store, needsAll }: Steps,
+    { meta, held }: { readonly meta: ObjectMeta; readonly held: Held },
+  ): Promise<readonly StoreResult[]> {
+    const results = await store(meta, held);
     for (const result of results) result.tier.settle(key, result);
     const failed = results.filter(({ error }) => error !== undefined);
     const stored = results.filter(({ error }) => error === undefined);
@@ -191,7 +220,7 @@ export class TierOwner implements TierChanges {
  * notes that a key outside it is in no tier, so that a write need not ask the tiers. Does not note that if others can
  * store in a tier, or if `isOver` becomes true meanwhile. Never rejects because of a tier.
  */
-export async function learnKeys(context: OwnerContext, isOver: () => boolean = () => false): Promise<void> {
+async function learnKeys(context: OwnerContext, isOver: () => boolean = () => false): Promise<void> {
   const { tiers, shared, timers } = context;
   if (tiers.length === 0) return;
   const sources = tiers.map((tier) => ({ tier, source: tier.keys() }));
@@ -201,9 +230,9 @@ export async function learnKeys(context: OwnerContext, isOver: () => boolean = (
       for await (const keys of source) {
         if (isOver()) return;
         for (const key of keys) {
-          shared.ghosts.storing(key);
+          shared.history.storing(key);
           // Recovers the names of keys that an earlier owner marked.
-          if (shared.stale.hasAny) tier.stale.met(key);
+          if (shared.stale.hasAny) tier.stale.rememberName(key);
         }
         await timers.turn();
       }

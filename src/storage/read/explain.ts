@@ -1,21 +1,21 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
+import type { MissReason } from "../../core/events.ts";
+import type { ObjectKey } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
 import { isOutdating } from "../current.ts";
-import type { TierReader } from "../tiers/tier_reader.ts";
+import type { Loss } from "../shared/removal_history.ts";
 import type { Explanation, Tried } from "../storage.ts";
-import { peek } from "./follow_load.ts";
-import type { MissReason } from "../../core/events.ts";
-import type { Loss } from "../shared/ghost_table.ts";
+import type { TierReader } from "../tiers/tier_reader.ts";
+import { peek } from "./memory_read.ts";
 
 /**
  * The levels that a GET of the key would try now, in order, up to the one that answers, and why the others do not. Asks
- * L1 without a lease or a touch, and each tier by a lookup, in the same order and under the same watch as a real
+ * L1 without a lease or a touch, and each tier by a lookup, in the same order and under the same snapshot as a real
  * lookup. Never rejects because of a tier.
  */
 export async function explain(context: StorageContext, key: ObjectKey): Promise<Explanation> {
   for (;;) {
-    const watch = await context.latch.watch(key);
+    const snapshot = await context.keyLock.snapshot(key);
     const memory = await timed(context, () => lookInMemory(context, key));
     if (memory.result === "hit") return { result: "hit", tier: "l1", tried: [memory] };
     const tried = [memory];
@@ -31,9 +31,15 @@ export async function explain(context: StorageContext, key: ObjectKey): Promise<
     }
     const found = tried.find(({ result }) => result === "hit");
     // As in a lookup: the key was changed meanwhile, or a load already had it.
-    if (watch.disturbed || (found === undefined && peek(context, key) !== undefined)) continue;
+    if (snapshot.hasChanged || (found === undefined && peek(context, key) !== undefined)) continue;
     if (found !== undefined) return { result: "hit", tier: found.tier, tried };
-    if (tried.some(({ result }) => result === "error")) return { result: "error", reason: "tier_failed", tried };
+    const failed = context.tiers.filter(({ name }) =>
+      tried.some((each) => each.tier === name && each.result === "error")
+    );
+    if (failed.length > 0) {
+      const result = failed.every((tier) => tier.missesOnError) ? "miss" : "error";
+      return { result, reason: "tier_failed", tried };
+    }
     return { result: "miss", reason: missReason(context, key), tried };
   }
 }
@@ -43,7 +49,7 @@ type Answer = Omit<Tried, "seconds">;
 function lookInMemory(context: StorageContext, key: ObjectKey): Answer {
   if (context.l1.peek(key) !== undefined) return { tier: "l1", result: "hit" };
   if (isOutdating(context.l1.know(key))) return { tier: "l1", result: "miss", reason: "expired" };
-  return missIn(context, { key, tier: "l1", number: 0 });
+  return missIn(context, { key, tier: "l1", number: 0, isShared: false, said: undefined });
 }
 
 async function lookInTier(
@@ -53,7 +59,8 @@ async function lookInTier(
   if (tier.stale.has(key)) return { tier: tier.name, result: "skipped", reason: "outdated" };
   try {
     if (await tier.lookup(key) !== undefined) return { tier: tier.name, result: "hit" };
-    return missIn(context, { key, tier: tier.name, number: index + 1 });
+    const { name, isShared } = tier;
+    return missIn(context, { key, tier: name, number: index + 1, isShared, said: tier.missReason(key) });
   } catch (error) {
     if (!(error instanceof VitrineError)) throw error;
     return { tier: tier.name, result: "error", reason: "tier_failed", error: error.message };
@@ -63,11 +70,20 @@ async function lookInTier(
 /** A miss in one level, with the removal history of the key there. */
 function missIn(
   { shared, clock }: StorageContext,
-  { key, tier, number }: { readonly key: ObjectKey; readonly tier: string; readonly number: number },
+  { key, tier, number, isShared, said }: {
+    readonly key: ObjectKey;
+    readonly tier: string;
+    readonly number: number;
+    readonly isShared: boolean;
+    /** The reason that the tier itself gave. */
+    readonly said: MissReason | undefined;
+  },
 ): Answer {
-  const { losses, wasHere } = shared.ghosts.recall(key);
+  // The tier knows what other servers have stored there and lost.
+  if (said !== undefined) return { tier, result: "miss", reason: said };
+  const { losses, wasStored } = shared.history.recall(key);
   const loss = losses.find((each) => each.tier === number);
-  if (loss === undefined) return { tier, result: "miss", reason: wasHere ? "unknown" : "never_stored" };
+  if (loss === undefined) return { tier, result: "miss", reason: wasStored || isShared ? "unknown" : "never_stored" };
   // By the current wall clock, like Age.
   const removedMs = clock.nowMs() - (clock.monotonicMs() - loss.atMs);
   return { tier, result: "miss", reason: loss.reason, removedMs };
@@ -84,11 +100,18 @@ async function timed({ clock }: StorageContext, look: () => Answer | Promise<Ans
 }
 
 /** The reason why a key that was just looked up is a miss: how its last copy was lost. */
-export function missReason({ l1, shared }: Pick<StorageContext, "l1" | "shared">, key: ObjectKey): MissReason {
+export function missReason(
+  { l1, shared, tiers }: Pick<StorageContext, "l1" | "shared" | "tiers">,
+  key: ObjectKey,
+): MissReason {
   // A lookup removes an expired object and records its loss, unless the object is still to be stored.
   if (isOutdating(l1.know(key))) return "expired";
-  const { losses, wasHere } = shared.ghosts.recall(key);
-  return lastOf(losses)?.reason ?? (wasHere ? "unknown" : "never_stored");
+  const { losses, wasStored } = shared.history.recall(key);
+  const said = tiers.map((tier) => tier.missReason(key)).findLast((reason) => reason !== undefined);
+  // Unless it has lost the object, the tier knows no more than this history, in which L1's losses are, too.
+  if (said !== undefined && said !== "unknown" && (said !== "never_stored" || losses.length === 0)) return said;
+  // What other servers have stored and lost is not in this history.
+  return lastOf(losses)?.reason ?? (wasStored || tiers.some((tier) => tier.isShared) ? "unknown" : "never_stored");
 }
 
 /** The newest loss; for equal times L1's, which removes its copy after the tiers. */

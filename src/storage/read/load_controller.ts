@@ -1,14 +1,16 @@
-import { keyId, type ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
+import { VitrineError } from "../../core/errors.ts";
+import { keyId, type ObjectKey } from "../../core/object.ts";
 import type { StorageContext } from "../context.ts";
-import { IdleCounter } from "../timers.ts";
 import { isOutdating } from "../current.ts";
-import type { Watch } from "../key_latch.ts";
+import type { KeySnapshot } from "../shared/key_lock.ts";
+import type { FoundObject, LookupListener, ObjectRead } from "../storage.ts";
 import { askTiers } from "../tiers/tier_reader.ts";
-import type { LookupListener, ObjectRead } from "../storage.ts";
+import { IdleCounter } from "../timers.ts";
+import { joinLoad, MemoryRead, peek } from "./memory_read.ts";
 import { type Joined, SharedLoad } from "./shared_load.ts";
-import { followLoad, peek } from "./follow_load.ts";
-import { MemoryRead } from "./memory_read.ts";
+
+/** Objects that one thread loads at the same time although nobody reads them yet. */
+const MAX_FETCHES = 8;
 
 /** Finds objects: in L1 at once, otherwise in the tiers, with one load per key over all threads. */
 export class LoadController {
@@ -18,6 +20,9 @@ export class LoadController {
   /** All running loads. */
   readonly #running = new Set<SharedLoad>();
   readonly #idle = new IdleCounter();
+  #fetching = 0;
+  /** Fetches that wait for their turn. */
+  readonly #waiting: (() => void)[] = [];
 
   constructor(context: StorageContext) {
     this.#context = context;
@@ -36,17 +41,41 @@ export class LoadController {
   /** A read of an object that was not in L1 a moment ago; undefined = miss. Throws tier_failed. */
   async load(key: ObjectKey, listener?: LookupListener): Promise<ObjectRead | undefined> {
     for (;;) {
-      const watch = await this.#context.latch.watch(key);
-      // Checked again now that the watch has begun: what was committed before it is in L1, or has been.
+      const snapshot = await this.#context.keyLock.snapshot(key);
+      // Checked again after the snapshot: what was committed before it is in L1, or has been.
       const resident = this.resident(key);
       if (resident !== undefined) return resident;
       if (isOutdating(this.#context.l1.know(key))) return undefined;
-      const joined = await this.#join(key, watch, listener);
+      const joined = await this.#join(key, snapshot, listener);
       if (joined === "miss") return undefined;
       if (joined !== "again") return joined;
-      // Checked before the next watch: the change that disturbed this load may be in L1 and being stored.
+      // Checked before the next snapshot: what changed the key meanwhile may be in L1 and being stored.
       const written = this.resident(key);
       if (written !== undefined) return written;
+    }
+  }
+
+  /**
+   * Loads an object into L1; a few at a time, and only if it is still wanted when its turn comes. not_loaded: no tier
+   * has it or can give it, L1 has no room for it, or it is too large.
+   */
+  async fetch(key: ObjectKey, isWanted: () => boolean): Promise<"loaded" | "not_loaded" | "unwanted"> {
+    while (this.#fetching >= MAX_FETCHES) await new Promise<void>((wake) => this.#waiting.push(wake));
+    this.#fetching += 1;
+    let read: ObjectRead | undefined;
+    try {
+      if (!isWanted()) return "unwanted";
+      read = await this.load(key);
+      if (!(read instanceof MemoryRead)) return "not_loaded";
+      await read.whole();
+      return "loaded";
+    } catch (error) {
+      if (error instanceof VitrineError) return "not_loaded";
+      throw error;
+    } finally {
+      read?.release("unread");
+      this.#fetching -= 1;
+      this.#waiting.shift()?.();
     }
   }
 
@@ -54,16 +83,16 @@ export class LoadController {
   async find(
     key: ObjectKey,
     listener?: LookupListener,
-  ): Promise<{ readonly meta: ObjectMeta; readonly tier: string } | undefined> {
-    const { latch, l1, tiers } = this.#context;
+  ): Promise<FoundObject | undefined> {
+    const { keyLock, l1, tiers } = this.#context;
     for (;;) {
-      const watch = await latch.watch(key);
+      const snapshot = await keyLock.snapshot(key);
       const known = l1.know(key);
       if (known !== undefined) return known.meta && { meta: known.meta, tier: "l1" };
       const loading = peek(this.#context, key);
       if (loading !== undefined) return loading;
       const found = await askTiers(tiers, (tier) => tier.lookup(key, listener));
-      if (watch.disturbed) continue;
+      if (snapshot.hasChanged) continue;
       if (found !== undefined) return { meta: found.answer, tier: found.tier.name };
       // The tiers may have lost it while a load already had it: a miss must not be followed by a hit.
       if (peek(this.#context, key) === undefined) return undefined;
@@ -76,15 +105,15 @@ export class LoadController {
     await this.#idle.idle();
   }
 
-  #join(key: ObjectKey, watch: Watch, listener: LookupListener | undefined): Promise<Joined> | Joined {
+  #join(key: ObjectKey, snapshot: KeySnapshot, listener: LookupListener | undefined): Promise<Joined> | Joined {
     const id = keyId(key);
     const joined = this.#joinable.get(id)?.join(key);
     if (joined !== undefined && joined !== "again") return joined;
-    const followed = followLoad(this.#context, key);
+    const followed = joinLoad(this.#context, key);
     if (followed !== undefined) return followed;
     const load = new SharedLoad(this.#context, {
       key,
-      watch,
+      snapshot,
       listener,
       onClosed: () => {
         if (this.#joinable.get(id) === load) this.#joinable.delete(id);

@@ -1,17 +1,15 @@
 import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
 import type { Decide, Staging } from "../../l1/l1.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
-import { copyInto } from "../memory_chunks.ts";
-import type { Watch } from "../key_latch.ts";
-import { askTiers, discardLoad, type TierAnswer, type TierReader } from "../tiers/tier_reader.ts";
-import { loadChunks } from "../tiers/load_chunks.ts";
+import { copyInto } from "../leased_memory.ts";
+import type { KeySnapshot } from "../shared/key_lock.ts";
 import type { LookupListener, ObjectRead } from "../storage.ts";
+import { loadChunks } from "../tiers/load_chunks.ts";
+import { askTiers, discardLoad, type TierAnswer, type TierReader } from "../tiers/tier_reader.ts";
 import { BypassRead } from "./bypass_read.ts";
-import { followLoad, LOAD_TAG, peek } from "./follow_load.ts";
-import { type Filling, MemoryRead } from "./memory_read.ts";
+import { joinLoad, LOAD_TAG, type LoadProgress, MemoryRead, peek } from "./memory_read.ts";
 
 /** The object, a miss, or "again": the key was changed since the load began, so the reader starts over. */
 export type Joined = ObjectRead | "miss" | "again";
@@ -20,7 +18,7 @@ export type Joined = ObjectRead | "miss" | "again";
 export interface SharedLoadOptions {
   readonly key: ObjectKey;
   /** Begun before L1 was last checked. */
-  readonly watch: Watch;
+  readonly snapshot: KeySnapshot;
   /** Called with the tiers' answers. */
   readonly listener?: LookupListener | undefined;
   /** Called once no reader may join any more. Readers that still wait are answered after it. */
@@ -43,7 +41,7 @@ interface Waiting {
 
 /**
  * One load of one key from the tiers, shared by all readers that want it meanwhile. It goes into L1 if it fits,
- * otherwise past it.
+ * and bypasses it otherwise.
  */
 export class SharedLoad {
   readonly #context: StorageContext;
@@ -76,12 +74,12 @@ export class SharedLoad {
 
   /** Looks up, then loads. Never rejects: failures reach the readers. */
   async run(): Promise<void> {
-    const { key, watch, listener } = this.#options;
+    const { key, snapshot, listener } = this.#options;
     try {
       const opened = await askTiers(this.#context.tiers, (tier) => tier.open(key, listener));
       if (opened !== undefined) return await this.#load(opened);
       // The tiers may have lost it while another load already had it: a miss must not be followed by a hit.
-      const isMiss = !watch.disturbed && peek(this.#context, key) === undefined;
+      const isMiss = !snapshot.hasChanged && peek(this.#context, key) === undefined;
       this.#settle(() => isMiss ? "miss" : "again");
     } catch (error) {
       this.#options.onClosed();
@@ -97,8 +95,8 @@ export class SharedLoad {
     if (staging === "unwanted" || staging === "staging") {
       void discardLoad(opened);
       // Another thread was faster; its load serves these readers too.
-      this.#settle((key) => staging === "staging" && followLoad(this.#context, key) || "again");
-    } else if (staging === "past") await this.#streamPast(found, opened, tier);
+      this.#settle((key) => staging === "staging" && joinLoad(this.#context, key) || "again");
+    } else if (staging === "bypass") await this.#bypass(found, opened, tier);
     else {
       this.#found = found;
       for (const reader of this.#waiting.splice(0)) reader.resolve(this.#readOf(found, reader.key));
@@ -107,17 +105,17 @@ export class SharedLoad {
   }
 
   /**
-   * Reserves room in L1, in the same critical section as the last check of the watch. A commit in any thread is either
-   * seen there, or comes later and supersedes the staging, which is then neither found nor admitted.
+   * Reserves room in L1, in the same critical section as the last check of the snapshot. A commit in any thread is
+   * either seen there, or comes later and supersedes the staging, which is then neither found nor admitted.
    */
-  #reserve(meta: ObjectMeta, tier: number): Staging | "unwanted" | "staging" | "past" {
+  #reserve(meta: ObjectMeta, tier: number): Staging | "unwanted" | "staging" | "bypass" {
     const { l1, publish, shared: { stripes } } = this.#context;
-    const { key, watch } = this.#options;
+    const { key, snapshot } = this.#options;
     const { sizeBytes, contentType, sha256, headers } = meta;
     const stripe = stripes.of(key);
     const decide: Decide = (known) => {
       // L1 knows the key if another thread's load has ended meanwhile.
-      if (watch.disturbed || known !== undefined) return false;
+      if (snapshot.hasChanged || known !== undefined) return false;
       stripes.setLoadTier(stripe, tier);
       return true;
     };
@@ -128,14 +126,14 @@ export class SharedLoad {
     if (staged === "no_room") {
       publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes, requestId: key.requestId });
     }
-    return staged === "no_room" || staged === "too_large" ? "past" : staged;
+    return staged === "no_room" || staged === "too_large" ? "bypass" : staged;
   }
 
   /**
-   * A stream past L1 serves one reader. Each further reader gets its own, opened before it is answered, so that a later
-   * change of the key cannot break it.
+   * A stream that bypasses L1 serves one reader. Each further reader gets its own, opened before it is answered, so
+   * that a later change of the key cannot break it.
    */
-  async #streamPast(found: Found, opened: L2Load, tier: TierReader): Promise<void> {
+  async #bypass(found: Found, opened: L2Load, tier: TierReader): Promise<void> {
     this.#options.onClosed();
     const [first, ...others] = this.#waiting.splice(0);
     first?.resolve(new BypassRead(this.#context, { ...found, key: first.key, opened }));
@@ -144,11 +142,11 @@ export class SharedLoad {
 
   /** Shows the last bytes only after the load has succeeded: a reader that gets all bytes has the right ones. */
   async #fill(staging: Staging, found: Found, opened: L2Load): Promise<void> {
-    const { l1, keeper } = this.#context;
+    const { l1, renewer } = this.#context;
     const { key } = this.#options;
     const { lease, extents } = staging;
     const { meta } = found;
-    keeper.keep(lease);
+    renewer.keep(lease);
     try {
       let at = 0;
       const request = { key, meta, start: 0, end: meta.sizeBytes, tiers: found.tiers, opened };
@@ -170,7 +168,7 @@ export class SharedLoad {
       this.#failure = { cause };
       l1.abort([lease]);
     } finally {
-      keeper.drop(lease);
+      renewer.drop(lease);
       this.#options.onClosed();
       this.#wake();
     }
@@ -189,13 +187,16 @@ export class SharedLoad {
       return "again";
     }
     this.#readers += 1;
-    const filling: Filling = {
+    const filling: LoadProgress = {
       readableBytes: () => {
         const state = following.state();
         if (this.#failure !== undefined || state === "failed") return undefined;
         return state === "done" ? found.meta.sizeBytes : following.filledBytes();
       },
       changed: () => this.#changed.promise,
+      ended: async () => {
+        while (this.#failure === undefined && following.state() === "loading") await this.#changed.promise;
+      },
       failure: () => this.#failure?.cause,
     };
     return new MemoryRead(this.#context, {

@@ -1,8 +1,9 @@
-import type { ObjectKey } from "../../core/key.ts";
-import { GhostIndex } from "./ghost_index.ts";
+import type { ObjectKey } from "../../core/object.ts";
+import { viewWords } from "../../core/shared_table.ts";
+import { Stripes } from "./key_lock.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
-import { StaleTable } from "./stale_table.ts";
-import { Stripes } from "./stripes.ts";
+import { RemovalHistory } from "./removal_history.ts";
+import { StaleTable } from "./stale_keys.ts";
 
 /**
  * One thread's view of the state that all storage managers over one L1 share besides it: words in memory, no messages.
@@ -11,25 +12,28 @@ import { Stripes } from "./stripes.ts";
 export class SharedKeys {
   /** True if other threads may take part. */
   readonly isShared: boolean;
-  /** This thread's holder number in L1. No other thread ever has it. */
-  readonly holder: number;
+  /** This thread's worker id in L1. No other thread ever has it. */
+  readonly workerId: number;
+  /** Names this server to other servers. */
+  readonly serverId: string;
   readonly stripes: Stripes;
   readonly stale: StaleTable;
   readonly versions: VersionSource;
-  readonly ghosts: GhostIndex;
+  readonly history: RemovalHistory;
   readonly #words: Int32Array;
 
-  constructor(memory: SharedKeysMemory, holder: number) {
-    const { options: { hashSeed } } = memory;
+  constructor(memory: SharedKeysMemory, workerId: number) {
+    const { options: { hashSeed, serverId } } = memory;
     const layout = planSharedKeys(memory.options);
-    const words = new Int32Array(memory.words);
+    const view = viewWords(memory.words);
     this.isShared = memory.words instanceof SharedArrayBuffer;
-    this.holder = holder;
-    this.stripes = new Stripes(words, { layout, hashSeed, holder });
-    this.stale = new StaleTable(words, { layout, hashSeed });
-    this.versions = new VersionSource(words);
-    this.ghosts = new GhostIndex(memory);
-    this.#words = words;
+    this.workerId = workerId;
+    this.serverId = serverId;
+    this.stripes = new Stripes(view, { layout, hashSeed, workerId });
+    this.stale = new StaleTable(view, { layout, hashSeed });
+    this.versions = new VersionSource(view.words);
+    this.history = new RemovalHistory(memory);
+    this.#words = view.words;
   }
 
   /**
@@ -51,7 +55,7 @@ export class SharedKeys {
   }
 
   /** For the owner of the tiers: sets the number of writes that wait for room. */
-  noteRoomWaiters(count: number): void {
+  setRoomWaiters(count: number): void {
     Atomics.store(this.#words, HEAD.roomWaiters, count);
   }
 
@@ -68,20 +72,20 @@ export class SharedKeys {
    * True if the key has certainly never been stored, nor been in a tier when the server started. No level has it then.
    */
   isNew(key: ObjectKey): boolean {
-    return this.knowsAllKeys && !this.ghosts.knows(key);
+    return this.knowsAllKeys && !this.history.knows(key);
   }
 }
 
 /** For the main thread: ends the clear of a thread that is gone. */
-export function endClearing(memory: SharedKeysMemory, holder: number): void {
-  Atomics.compareExchange(new Int32Array(memory.words), HEAD.clearing, holder, 0);
+export function endClearing(memory: SharedKeysMemory, workerId: number): void {
+  Atomics.compareExchange(new Int32Array(memory.words), HEAD.clearing, workerId, 0);
 }
 
 /**
  * Makes versions for ObjectMeta.version: milliseconds * 1024 + a sequence number. They grow strictly over all threads,
  * even while a clock is stopped or steps back.
  */
-export class VersionSource {
+class VersionSource {
   readonly #words: BigInt64Array;
 
   constructor(words: Int32Array) {
@@ -89,7 +93,7 @@ export class VersionSource {
   }
 
   next(nowMs: number): number {
-    const byClock = BigInt(Math.floor(nowMs)) * 1024n;
+    const byClock = BigInt(Math.floor(nowMs) * 1024);
     const at = HEAD.version >>> 1;
     for (let last = Atomics.load(this.#words, at);;) {
       const version = byClock > last ? byClock : last + 1n;

@@ -1,7 +1,6 @@
 import { crc32 } from "node:zlib";
 import { causeText, VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
 import type { L2Load } from "../../l2/adapter.ts";
 import type { StorageContext } from "../context.ts";
 import { discardLoad, publishRate, type TierReader } from "./tier_reader.ts";

@@ -1,13 +1,13 @@
 import { causeText } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import type { L2Adapter, StoreSource, WholeObject } from "../../l2/adapter.ts";
+import type { ObjectKey, ObjectMeta } from "../../core/object.ts";
+import type { L1 } from "../../l1/l1.ts";
+import type { ForeignChange, L2Adapter, Replaced, StoreSource, WholeObject } from "../../l2/adapter.ts";
 import { publishRate, TierReader, type TierReaderOptions } from "./tier_reader.ts";
 
 /** Options of a Tier. */
 export interface TierOptions extends TierReaderOptions {
-  /** Throws shutting_down if this thread was declared dead although it still runs. */
-  readonly assertAlive: () => void;
+  /** Says whether this thread was declared dead although it still runs. */
+  readonly l1: Pick<L1, "assertAlive">;
 }
 
 /** The result of a store in one tier. */
@@ -30,12 +30,12 @@ export interface TierClearing {
 /** One tier, as the thread that owns it uses it. */
 export class Tier extends TierReader {
   readonly #adapter: L2Adapter;
-  readonly #assertAlive: () => void;
+  readonly #l1: Pick<L1, "assertAlive">;
 
   constructor(adapter: L2Adapter, options: TierOptions) {
     super(adapter, options);
     this.#adapter = adapter;
-    this.#assertAlive = options.assertAlive;
+    this.#l1 = options.l1;
   }
 
   /**
@@ -43,9 +43,11 @@ export class Tier extends TierReader {
    * then holds what it held before, unless that is in doubt. The copy must not be read before `settle`.
    */
   async store(key: ObjectKey, source: StoreSource): Promise<StoreResult> {
-    const watch = new StoreWatch(this.#assertAlive);
-    const store = () => this.#adapter.store(key, watch.source(source));
-    return await this.#measureStore(key, { bytes: source.sizeBytes ?? 0, watch, store });
+    const tracker = new StoreTracker(this.#l1);
+    // A copy that must not be read counts as none.
+    const known = (replaced?: Replaced) => this.stale.distrusted || this.stale.has(key) ? undefined : replaced;
+    const store = () => this.#adapter.store(key, tracker.source(source, known));
+    return await this.#measureStore(key, { bytes: source.sizeBytes ?? 0, tracker, store });
   }
 
   /** Like `store`, for an object that is in memory as a whole; in fewer steps if the tier supports that. */
@@ -54,12 +56,12 @@ export class Tier extends TierReader {
     if (this.#adapter.storeWhole === undefined || sizeBytes > this.groupLimitBytes) {
       return await this.store(key, source());
     }
-    const watch = new StoreWatch(this.#assertAlive);
+    const tracker = new StoreTracker(this.#l1);
     const store = async () => {
-      await this.#adapter.storeWhole?.(key, watch.object(object));
+      await this.#adapter.storeWhole?.(key, tracker.object(object));
       return object.meta;
     };
-    return await this.#measureStore(key, { bytes: sizeBytes, watch, store });
+    return await this.#measureStore(key, { bytes: sizeBytes, tracker, store });
   }
 
   /** Updates the stale mark of the copy after a store. A copy in doubt must not be read. */
@@ -70,9 +72,9 @@ export class Tier extends TierReader {
 
   async #measureStore(
     key: ObjectKey,
-    { bytes, watch, store }: {
+    { bytes, tracker, store }: {
       readonly bytes: number;
-      readonly watch: StoreWatch;
+      readonly tracker: StoreTracker;
       readonly store: () => Promise<ObjectMeta>;
     },
   ): Promise<StoreResult> {
@@ -86,7 +88,7 @@ export class Tier extends TierReader {
       publishRate(this.publish, { tier: this.name, direction: "store", bytes: meta.sizeBytes, seconds });
       return { tier: this, error: undefined, isInDoubt: false };
     } catch (error) {
-      const outcome = watch.broken === undefined ? "failed" : "aborted";
+      const outcome = tracker.broken === undefined ? "failed" : "aborted";
       this.publish("l2.store.completed", {
         ...label,
         outcome,
@@ -94,9 +96,9 @@ export class Tier extends TierReader {
         seconds: this.since(startMs),
         ...(outcome === "failed" ? { error: causeText(error) } : {}),
       });
-      const cause = watch.broken === undefined ? error : watch.broken.cause;
-      const isOwn = watch.broken !== undefined && cause instanceof Error;
-      return { tier: this, error: isOwn ? cause : this.failure("store", cause), isInDoubt: watch.isCommitting };
+      const cause = tracker.broken === undefined ? error : tracker.broken.cause;
+      const isOwn = tracker.broken !== undefined && cause instanceof Error;
+      return { tier: this, error: isOwn ? cause : this.failure("store", cause), isInDoubt: tracker.isCommitting };
     }
   }
 
@@ -109,10 +111,12 @@ export class Tier extends TierReader {
 
   /**
    * Ensures that the copy here, which was replaced elsewhere, is never read again: deletes it, or marks it as stale.
-   * Never throws.
+   * A tier that cannot be used is not asked, so that others need not wait for it. When half of the marks are taken it
+   * is asked all the same: its time-outs then slow writers down before a mark is missing. Never throws.
    */
   async forget(key: ObjectKey): Promise<void> {
-    await this.#delete(key).catch(() => this.stale.add(key));
+    if (this.trouble !== undefined && this.stale.hasRoom) this.stale.add(key);
+    else await this.#delete(key).catch(() => this.stale.add(key));
   }
 
   /** Like `forget`, for the copy of a write that failed in the end: what it replaced here is lost. */
@@ -123,7 +127,7 @@ export class Tier extends TierReader {
 
   async #delete(key: ObjectKey): Promise<boolean> {
     const label = this.label(key);
-    this.#assertAlive();
+    this.#l1.assertAlive();
     const startMs = this.clock.monotonicMs();
     try {
       const deleted = await this.#adapter.delete(key);
@@ -151,6 +155,11 @@ export class Tier extends TierReader {
     return this.#adapter.keys?.();
   }
 
+  /** Like the adapter's; undefined if other servers make no changes, or none that are noticed. */
+  followChanges(onChange: (change: ForeignChange) => void): (() => void) | undefined {
+    return this.#adapter.followChanges?.(onChange);
+  }
+
   /** Removes every object, or one tenant's. Call it while no key changes. Throws tier_failed, through both promises. */
   clear(tenant: string | undefined): TierClearing {
     const { promise: invisible, resolve, reject } = Promise.withResolvers<void>();
@@ -160,7 +169,7 @@ export class Tier extends TierReader {
     };
     const clear = async (): Promise<number> => {
       try {
-        this.#assertAlive();
+        this.#l1.assertAlive();
         let isVisible = true;
         const count = await this.#adapter.clear(tenant, () => {
           isVisible = false;
@@ -179,16 +188,15 @@ export class Tier extends TierReader {
 }
 
 /** Tracks the source of a store. */
-export class StoreWatch {
+class StoreTracker {
   /** The source's error, so that it is not mistaken for a broken tier. */
   broken: { readonly cause: unknown } | undefined;
   /** True once the object may be visible. */
   isCommitting = false;
-  readonly #beforeCommit: () => void;
+  readonly #l1: TierOptions["l1"];
 
-  /** `beforeCommit` throws if this thread may not store any more. */
-  constructor(beforeCommit: () => void) {
-    this.#beforeCommit = beforeCommit;
+  constructor(l1: TierOptions["l1"]) {
+    this.#l1 = l1;
   }
 
   object(object: WholeObject): WholeObject {
@@ -196,12 +204,12 @@ export class StoreWatch {
     return { meta, extents, durable, assertWanted: () => this.#commit(() => object.assertWanted()) };
   }
 
-  source(source: StoreSource): StoreSource {
+  source(source: StoreSource, known: (replaced?: Replaced) => Replaced | undefined): StoreSource {
     return {
       ...source,
       chunks: this.#chunks(source),
       meta: () => this.#noting(() => source.meta()),
-      assertWanted: () => this.#commit(() => source.assertWanted?.()),
+      assertWanted: (replaced) => this.#commit(() => source.assertWanted?.(known(replaced))),
     };
   }
 
@@ -215,13 +223,15 @@ export class StoreWatch {
   }
 
   #commit(assertWanted: () => void): void {
+    // The tier asks again only if its first attempt had no effect.
+    this.isCommitting = false;
     this.#noting(assertWanted);
     this.isCommitting = true;
   }
 
   #noting<T>(call: () => T): T {
     try {
-      this.#beforeCommit();
+      this.#l1.assertAlive();
       return call();
     } catch (cause) {
       this.broken ??= { cause };

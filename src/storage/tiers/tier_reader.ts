@@ -1,13 +1,12 @@
-import { causeText, VitrineError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { LossReason, Publish } from "../../core/events.ts";
-import { isExpired, type ObjectMeta } from "../../core/object.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
+import type { LossReason, MissReason, Publish } from "../../core/events.ts";
+import { isExpired, type ObjectKey, type ObjectMeta } from "../../core/object.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import type { L2Load, L2Reader, ListPage, ListQuery, TierUsage } from "../../l2/adapter.ts";
 import type { SharedKeys } from "../shared/shared_keys.ts";
+import { StaleKeys } from "../shared/stale_keys.ts";
 import type { LookupListener } from "../storage.ts";
-import { StaleKeys } from "./stale_keys.ts";
 
 /** Options of a TierReader. */
 export interface TierReaderOptions {
@@ -96,6 +95,16 @@ export class TierReader {
     return this.#adapter.trouble;
   }
 
+  /** True if other servers may store in the tier, too. */
+  get isShared(): boolean {
+    return this.#adapter.isShared ?? false;
+  }
+
+  /** True if a lookup that the tier cannot answer is a miss for clients, and not an error. */
+  get missesOnError(): boolean {
+    return this.#adapter.missesOnError ?? false;
+  }
+
   /** A page of the tier's objects, outdated copies included. Throws tier_failed. */
   async list(query: ListQuery): Promise<ListPage> {
     try {
@@ -105,7 +114,17 @@ export class TierReader {
     }
   }
 
-  usage(): Promise<TierUsage> {
+  /** The reason that the tier itself gave when it last missed this key. */
+  missReason(key: ObjectKey): MissReason | undefined {
+    return this.#adapter.missReason?.(key);
+  }
+
+  /** The ids of other servers that the tier leads to. */
+  get serversBehind(): readonly string[] {
+    return this.#adapter.serversBehind ?? [];
+  }
+
+  usage(): Promise<TierUsage | undefined> {
     return this.#adapter.usage();
   }
 
@@ -134,7 +153,7 @@ export class TierReader {
   ): Promise<T | undefined> {
     if (!this.#readable(key)) return undefined;
     const startMs = this.clock.monotonicMs();
-    const told = (
+    const finished = (
       outcome: EventMap["l2.lookup.completed"]["outcome"],
       failure: { readonly error?: string } = {},
     ): void => {
@@ -145,10 +164,10 @@ export class TierReader {
     };
     try {
       const answer = await call();
-      told(answer === undefined ? "miss" : "hit");
+      finished(answer === undefined ? "miss" : "hit");
       return answer;
     } catch (error) {
-      told("error", { error: causeText(error) });
+      finished("error", { error: causeText(error) });
       throw this.failure("lookup", error);
     }
   }
@@ -162,7 +181,7 @@ export class TierReader {
 
   /** Adds the loss of the copy here to the removal history. */
   protected lost(key: ObjectKey, reason: LossReason): void {
-    this.#shared.ghosts.lost(key, { tier: this.index + 1, reason, atMs: this.clock.monotonicMs() });
+    this.#shared.history.lost(key, { tier: this.index + 1, reason, atMs: this.clock.monotonicMs() });
   }
 
   protected label({ tenant, requestId }: ObjectKey) {
@@ -188,25 +207,35 @@ export interface TierAnswer<T> {
   readonly tier: TierReader;
 }
 
+/** The error of a lookup that only tiers with on_error=miss could not answer. Reads by clients take it for a miss. */
+export class MissedTier extends VitrineError {
+  constructor(message: string, cause: unknown) {
+    super("tier_failed", message, { cause });
+  }
+}
+
 /**
  * Asks the tiers in order until one has it. undefined: all answered and none has it. Throws tier_failed if none has it
- * and one could not answer.
+ * and one could not answer; a MissedTier if all that could not have on_error=miss.
  */
 export async function askTiers<T>(
   tiers: readonly TierReader[],
   ask: (tier: TierReader) => Promise<T | undefined>,
 ): Promise<TierAnswer<T> | undefined> {
   let failure: { readonly cause: unknown } | undefined;
+  let isMiss = true;
   for (const tier of tiers) {
     try {
       const answer = await ask(tier);
       if (answer !== undefined) return { answer, tier };
     } catch (cause) {
       failure = { cause };
+      isMiss &&= tier.missesOnError;
     }
   }
   if (failure === undefined) return undefined;
-  throw new VitrineError("tier_failed", "look up object: a tier failed and no other has it", failure);
+  const message = "look up object: a tier failed and no other has it";
+  throw isMiss ? new MissedTier(message, failure.cause) : new VitrineError("tier_failed", message, failure);
 }
 
 /** Frees the resources of a load whose bytes are not read. Never throws. */

@@ -1,12 +1,11 @@
 import { expect, test } from "bun:test";
 import { VitrineError } from "../../../src/core/errors.ts";
-import { failureOf, type Port } from "../../../src/core/threads.ts";
 import type { ObjectMeta } from "../../../src/core/object.ts";
+import { HALF_BYTES, StreamWindow } from "../../../src/core/hand_over.ts";
+import { failureOf, type Port } from "../../../src/core/threads.ts";
 import { noPublish } from "../../../src/events/producer.ts";
-import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
-import { HALF_BYTES, StreamWindow } from "../../../src/storage/changes/remote_stream.ts";
-import type { StagedWrite } from "../../../src/storage/changes/tier_changes.ts";
+import type { FromTierOwner, StagedWrite, ToTierOwner } from "../../../src/storage/changes/tier_changes.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { key, ManualTime, storageBench } from "../../support/storage_bench.ts";
@@ -25,14 +24,14 @@ const meta: ObjectMeta = {
 
 /** A port whose other end is the test: what was said in each message, and what is to be heard. */
 function fakePort() {
-  const posted: (readonly ToOwner[])[] = [];
-  const ends = { hear: (_said: readonly FromOwner[]) => {}, close: () => {} };
-  const port: Port<readonly ToOwner[], readonly FromOwner[]> = {
+  const posted: (readonly ToTierOwner[])[] = [];
+  const ends = { hear: (_said: readonly FromTierOwner[]) => {}, close: () => {} };
+  const port: Port<readonly ToTierOwner[], readonly FromTierOwner[]> = {
     post: (said) => void posted.push(said),
     listen: (hear, close) => void Object.assign(ends, { hear, close }),
     close: () => {},
   };
-  return { port, posted, hear: (...said: readonly FromOwner[]) => ends.hear(said), close: () => ends.close() };
+  return { port, posted, hear: (...said: readonly FromTierOwner[]) => ends.hear(said), close: () => ends.close() };
 }
 
 /** Two workers that have reached the owner of the tiers, and what its thread sees of the shared words. */
@@ -41,8 +40,8 @@ async function crew({ timeoutMs = 0 }: { readonly timeoutMs?: number } = {}) {
   const time = new ManualTime();
   const memory = allocateSharedKeys({ hashSeed: 3 });
   const every = (ms: number, run: () => void) => time.every(ms, run);
-  const workers = [1, 2].map((holder) => {
-    const shared = new SharedKeys(memory, holder);
+  const workers = [1, 2].map((workerId) => {
+    const shared = new SharedKeys(memory, workerId);
     const changes = new RemoteChanges({ l1, shared, clock: time, publish: noPublish, timeoutMs, every });
     const line = fakePort();
     changes.connect(line.port);
@@ -52,7 +51,7 @@ async function crew({ timeoutMs = 0 }: { readonly timeoutMs?: number } = {}) {
   if (a === undefined || b === undefined) throw new Error("no workers");
   await turn();
   // A line that is new wakes the owner, which may have looked before it was there.
-  const wake = { kind: "wake", followed: undefined } as const;
+  const wake = { kind: "wake", traced: undefined } as const;
   for (const { posted } of workers) expect(posted.splice(0)).toEqual([[wake]]);
   return { a, b, time, storer: new SharedKeys(memory, 3) };
 }
@@ -88,7 +87,7 @@ test("RemoteChanges.wake tells the owner once until it looks, whoever asks", asy
     expect(a.posted.length + b.posted.length).toBe(round);
     storer.heardWake();
   }
-  expect(a.posted.flat()).toEqual(Array.from({ length: 3 }, () => ({ kind: "wake", followed: undefined })));
+  expect(a.posted.flat()).toEqual(Array.from({ length: 3 }, () => ({ kind: "wake", traced: undefined })));
 });
 
 test("RemoteChanges.wake tells of every write whose request is followed", async () => {
@@ -97,7 +96,7 @@ test("RemoteChanges.wake tells of every write whose request is followed", async 
   a.changes.wake({ version: 7, requestId: "r" });
   a.changes.wake();
   await turn();
-  expect(a.posted.flat().map((each) => each.kind === "wake" && each.followed?.requestId)).toEqual([undefined, "r"]);
+  expect(a.posted.flat().map((each) => each.kind === "wake" && each.traced?.requestId)).toEqual([undefined, "r"]);
 });
 
 test("RemoteChanges fails what was sent when the owner ends, and asks the next one for what was not", async () => {
@@ -121,7 +120,7 @@ test("RemoteChanges fails what was sent when the owner ends, and asks the next o
 });
 
 /** What a worker has asked of streams: the kind, and the bytes of chunks as text. */
-function streamsOf(posted: readonly (readonly ToOwner[])[]): readonly string[] {
+function streamsOf(posted: readonly (readonly ToTierOwner[])[]): readonly string[] {
   const windows = new Map<number, StreamWindow>();
   return posted.flat().map((each) => {
     if (each.kind !== "asked") return each.kind;

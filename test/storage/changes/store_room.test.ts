@@ -11,12 +11,14 @@ function bench(limits: { readonly maxAgeMs?: number } = {}) {
     oldestMs: 0,
   };
   const waiters: number[] = [];
+  const calls = { makeRoom: 0 };
   const time = { ms: 0 };
   const room = new StoreRoom({
     l1: { dirtyUsage: () => dirty },
-    shared: { noteRoomWaiters: (count) => void waiters.push(count) },
+    shared: { setRoomWaiters: (count) => void waiters.push(count) },
     limits: { maxEntries: 4, maxBytes: 100, ...limits },
     monotonicMs: () => time.ms,
+    makeRoom: () => void calls.makeRoom++,
   });
   const given: string[] = [];
   const releases = new Map<string, ReleaseRoom>();
@@ -28,7 +30,7 @@ function bench(limits: { readonly maxAgeMs?: number } = {}) {
     const [tenant = ""] = name;
     void note(name, room.wait({ key: { tenant, key: name }, bytes, again }));
   };
-  return { room, dirty, given, releases, waiters, time, wait };
+  return { room, dirty, given, releases, waiters, time, wait, calls };
 }
 
 const turn = () => Promise.resolve();
@@ -107,4 +109,18 @@ test("StoreRoom gives none while the oldest dirty object has waited too long", a
   room.look();
   await turn();
   expect(given).toEqual(["a1"]);
+});
+
+test("StoreRoom asks for room whenever the next write finds none, and only then", async () => {
+  const { room, dirty, given, wait, calls } = bench();
+  wait("a1");
+  expect(calls.makeRoom).toBe(1);
+  room.look();
+  expect(calls.makeRoom).toBe(2);
+  dirty.entries = 3;
+  room.look();
+  await turn();
+  expect([given, calls.makeRoom]).toEqual([["a1"], 2]);
+  room.look();
+  expect(calls.makeRoom).toBe(2);
 });

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Stripes } from "../../../src/storage/shared/key_lock.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
-import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
+import { endClearing, SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 
 const key = (name: number) => ({ tenant: "", key: `k${name}` });
 
@@ -13,7 +14,7 @@ test("StaleTable agrees with a set of marks in every view", () => {
   });
   fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
     const memory = allocateSharedKeys({ hashSeed: 3, maxStaleKeys: 8 });
-    const tables = [1, 2].map((holder) => new SharedKeys(memory, holder).stale);
+    const tables = [1, 2].map((workerId) => new SharedKeys(memory, workerId).stale);
     const marks = new Set<string>();
     const distrusted = new Set<number>();
     const isKnown = (name: number): boolean => [0, 1, 2].some((tier) => marks.has(`${name} ${tier}`));
@@ -46,7 +47,52 @@ test("StaleTable agrees with a set of marks in every view", () => {
 
 test("VersionSource never gives a version twice when clocks differ", () => {
   const memory = allocateSharedKeys({ hashSeed: 3 });
-  const sources = [1, 2].map((holder) => new SharedKeys(memory, holder).versions);
+  const sources = [1, 2].map((workerId) => new SharedKeys(memory, workerId).versions);
   const versions = [10, 10, 9, 11, 11].map((ms, i) => sources[i % 2]?.next(ms));
   expect(versions).toEqual([10_240, 10_241, 10_242, 11_264, 11_265]);
+});
+
+/** Two threads' views of one memory, with holders 1 and 2; `gone` is what main does after the end of one. */
+function views(): { readonly a: Stripes; readonly b: Stripes; readonly gone: (workerId: number) => void } {
+  const memory = allocateSharedKeys({ hashSeed: 1, stripes: 8 });
+  const [a, b] = [new SharedKeys(memory, 1).stripes, new SharedKeys(memory, 2).stripes];
+  return { a, b, gone: (workerId) => endClearing(memory, workerId) };
+}
+
+test("Stripes.isBusy tells of a change in every view until it ends, or the next owner begins", () => {
+  const { a, b } = views();
+  a.begin(5);
+  expect([b.isBusy(5), b.isBusy(4)]).toEqual([true, false]);
+  a.end(5);
+  expect(b.isBusy(5)).toBe(false);
+  a.begin(5);
+  b.reset();
+  expect(a.isBusy(5)).toBe(false);
+});
+
+test("Stripes.sequence moves with changes, clears and new owners, and not with what happens elsewhere", () => {
+  const { a, b } = views();
+  const moves = (act: () => unknown): boolean => {
+    const before = a.sequence(3);
+    act();
+    return a.sequence(3) !== before;
+  };
+  expect(moves(() => b.begin(3))).toBe(true);
+  expect(moves(() => b.end(3))).toBe(false);
+  expect(moves(() => b.begin(4))).toBe(false);
+  expect(moves(() => b.tryClear())).toBe(true);
+  expect(moves(() => a.tryClear())).toBe(false);
+  expect(moves(() => b.reset())).toBe(true);
+});
+
+test("Stripes.tryClear is one thread's at a time, and makes all stripes busy until it ends or its thread does", () => {
+  const { a, b, gone } = views();
+  expect([a.tryClear(), b.tryClear(), b.isClearing, b.isBusy(2)]).toEqual([true, false, true, true]);
+  b.endClear();
+  gone(2);
+  expect(b.isClearing).toBe(true);
+  a.endClear();
+  expect([b.isClearing, b.isBusy(2), b.tryClear()]).toEqual([false, false, true]);
+  gone(2);
+  expect(a.tryClear()).toBe(true);
 });

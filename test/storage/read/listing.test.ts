@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
-import { etagOf } from "../../src/core/object.ts";
 import fc from "fast-check";
-import { compareKeys } from "../../src/core/key.ts";
-import { Gate } from "../support/gate.ts";
-import { getText, key, put, storageBench } from "../support/storage_bench.ts";
+import { compareKeys, etagOf } from "../../../src/core/object.ts";
+import { Gate } from "../../support/gate.ts";
+import { getText, key, put, storageBench } from "../../support/storage_bench.ts";
 
 const all = { tenant: "", prefix: "", limit: 100, after: "", tier: undefined };
 

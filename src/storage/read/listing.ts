@@ -1,9 +1,8 @@
-import { isExpired } from "../core/object.ts";
-import type { ListPage, ListQuery } from "../l2/adapter.ts";
-import { compareKeys } from "../core/key.ts";
-import type { StorageContext } from "./context.ts";
+import { compareKeys, isExpired } from "../../core/object.ts";
+import type { ListPage, ListQuery } from "../../l2/adapter.ts";
+import type { StorageContext } from "../context.ts";
+import type { ListEntry } from "../storage.ts";
 import type { L1Listing } from "./l1_listing.ts";
-import type { ListEntry } from "./storage.ts";
 
 /** One level as a listing sees it. */
 interface Level {

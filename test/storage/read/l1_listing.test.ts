@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { compareKeys } from "../../src/core/key.ts";
-import { allocateArena } from "../../src/l1/arena/arena.ts";
-import { L1Manager } from "../../src/l1/l1_manager.ts";
-import type { L1 } from "../../src/l1/l1.ts";
-import { L1Listing } from "../../src/storage/l1_listing.ts";
-import { codeOf } from "../l2/support.ts";
+import { compareKeys } from "../../../src/core/object.ts";
+import { allocateArena } from "../../../src/l1/arena/arena.ts";
+import type { L1 } from "../../../src/l1/l1.ts";
+import { L1Manager } from "../../../src/l1/l1_manager.ts";
+import { L1Listing } from "../../../src/storage/read/l1_listing.ts";
+import { codeOf } from "../../l2/support.ts";
 
 const OBJECTS = 6000;
 const all = { tenant: "", prefix: "", limit: 100, after: "" };
@@ -13,7 +13,7 @@ const nameOf = (i: number): string => `k${String((i * 7919) % 100_003).padStart(
 
 function openL1(): L1Manager {
   return new L1Manager(allocateArena({ sizeBytes: 4 << 20, maxObjects: 20_000, hashSeed: 7 }, "private"), {
-    holder: 1,
+    workerId: 1,
     clock: { nowMs: () => 1000, monotonicMs: () => 1000 },
     publish: () => {},
     policy: "lru",

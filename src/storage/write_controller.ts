@@ -1,20 +1,15 @@
-import { VitrineError } from "../../core/errors.ts";
-import type { ObjectKey } from "../../core/key.ts";
-import type { ObjectMeta } from "../../core/object.ts";
-import { assertHolds } from "../changes/admission.ts";
-import type { StorageContext } from "../context.ts";
-import { IdleCounter } from "../timers.ts";
-import type { MaybePromise, PutRequest, Upload } from "../storage.ts";
-import type { Committer } from "./committer.ts";
-import { PendingUpload } from "./pending_upload.ts";
-import { StagedSink } from "./staged_sink.ts";
+import { VitrineError } from "../core/errors.ts";
+import type { ObjectKey, ObjectMeta } from "../core/object.ts";
+import type { StorageContext } from "./context.ts";
+import { assertHolds } from "./current.ts";
+import type { MaybePromise, PutRequest, Upload } from "./storage.ts";
+import { IdleCounter } from "./timers.ts";
+import { PendingUpload, streamOf, type UploadSettings } from "./upload.ts";
 
 /** Options of a WriteController. */
-export interface WriteControllerOptions {
-  readonly committer: Committer;
+export interface WriteControllerOptions extends UploadSettings {
   /** The server's setting: acknowledge from L1 (back), or once all tiers have it (through). */
   readonly write: "back" | "through";
-  readonly maxObjectBytes: number;
   /** Metadata of an object that was not in L1 a moment ago, for early checks of preconditions. Throws tier_failed. */
   readonly find: (key: ObjectKey) => Promise<ObjectMeta | undefined>;
 }
@@ -25,7 +20,7 @@ export class WriteController {
   readonly #options: WriteControllerOptions;
   readonly #uploads = new IdleCounter();
   #draining = false;
-  #tags = 0;
+  #lastId = 0;
 
   constructor(context: StorageContext, options: WriteControllerOptions) {
     this.#context = context;
@@ -78,34 +73,34 @@ export class WriteController {
     const { tiers, publish } = this.#context;
     const durability = request.durability ?? (this.#options.write === "through" ? "l2" : "l1");
     const through = durability === "l2" && tiers.length > 0;
-    const { committer, maxObjectBytes } = this.#options;
-    const sink = this.#stage(request) ??
-      committer.stream({ key: request.key, sizeBytes: request.sizeBytes, needsAll: through });
+    const stream = this.#mayStage(request) ? undefined : this.#options.changes.stream(streamOf(request, through));
     const { tenant, requestId } = request.key;
     publish("sm.write.reserved", { tenant, succeeded: 1, failed: 0, requestId });
     const onEnd = (): void => this.#uploads.leave();
-    return new PendingUpload(this.#context, { request, sink, through, maxObjectBytes, committer, onEnd });
+    this.#lastId += 1;
+    return new PendingUpload(this.#context, {
+      request,
+      stream,
+      id: this.#lastId,
+      through,
+      settings: this.#options,
+      onEnd,
+    });
   }
 
-  /** A sink into L1, which takes memory as bytes arrive; undefined if the upload has to go past L1. */
-  #stage({ key, sizeBytes, contentType, sha256, headers }: PutRequest): StagedSink | undefined {
-    const { l1, keeper, tiers, publish, shared } = this.#context;
+  /** True if L1 takes the upload, false if it has to go past L1. Throws too_large, no_room. */
+  #mayStage({ key, sizeBytes }: PutRequest): boolean {
+    const { l1, tiers, publish } = this.#context;
     const bytes = sizeBytes ?? 0;
     if (bytes > l1.admissionLimitBytes) {
-      if (tiers.length > 0) return undefined;
+      if (tiers.length > 0) return false;
       throw new VitrineError("too_large", `reserve upload: more than L1 admits, and there is no L2: ${bytes}`, {
         details: { limit: l1.admissionLimitBytes, size: bytes },
       });
     }
-    if (l1.mayStage(bytes)) {
-      // Each upload has its own tag, whatever its thread: PUTs of one key stage in parallel, and the last to finish
-      // wins.
-      this.#tags += 1;
-      const tag = `put:${shared.holder}:${this.#tags}`;
-      return new StagedSink({ l1, keeper, object: { key, contentType, sha256, headers }, tag, sizeBytes });
-    }
+    if (l1.mayStage(bytes)) return true;
     publish("l1.allocation.failed", { during: "l1_store", keys: 1, bytes, requestId: key.requestId });
-    if (tiers.length > 0) return undefined;
+    if (tiers.length > 0) return false;
     throw new VitrineError(
       "no_room",
       `reserve upload: unfinished ones fill their share of L1, and there is no L2: ${bytes}`,

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Explanation } from "../../src/storage/storage.ts";
-import { type ExplainBench, explainBench, explainParts } from "../support/explain_bench.ts";
-import { getText, key, pattern, put } from "../support/storage_bench.ts";
+import type { MissReason } from "../../../src/core/events.ts";
+import type { Explanation } from "../../../src/storage/storage.ts";
+import { type ExplainBench, explainBench, explainParts } from "../../support/explain_bench.ts";
+import { getText, key, pattern, put } from "../../support/storage_bench.ts";
 
 /** "tier result reason" of every level that was tried. */
 const steps = ({ tried }: Explanation) =>
@@ -142,11 +143,31 @@ test("StorageManager.explain shows a tier's error, and what another tier or L1's
     "t1 error tier_failed",
     "t2 miss cleared",
   ]);
-  expect((await bench.storage.explain(key("a"))).tried[1]?.error).toContain("Injecting a fault");
+  expect((await bench.storage.explain(key("a"))).tried[1]?.error).toContain("inject fault");
   await expect(getText(bench.storage, "a")).rejects.toThrow("a tier failed");
   expect(bench.lookups).toEqual(["error tier_failed"]);
   end?.();
   expect(await explained(bench)).toEqual(["hit t1", "l1 miss cleared", "t1 hit"]);
+});
+
+test("StorageManager takes a lookup that tiers cannot answer for a miss when all that fail have on_error=miss", async () => {
+  const bench = explainBench({ tierBytes: [0, 0], missOnError: [true, false] });
+  const [first, second] = bench.tiers;
+  const fail = { fault: { kind: "fail" }, operations: ["lookup", "load"] } as const;
+  const end = first?.inject(fail);
+  expect(await missed(bench)).toBe("tier_failed");
+  expect(await bench.storage.head(key("a"))).toBeUndefined();
+  expect(bench.lookups).toEqual(["miss tier_failed", "miss tier_failed"]);
+  expect((await explained(bench))[0]).toBe("miss tier_failed");
+  end?.();
+  const endSecond = second?.inject(fail);
+  await expect(getText(bench.storage, "a")).rejects.toThrow("a tier failed");
+  expect(bench.lookups.at(-1)).toBe("error tier_failed");
+  expect((await explained(bench))[0]).toBe("error tier_failed");
+  first?.inject(fail);
+  await expect(getText(bench.storage, "a")).rejects.toThrow("a tier failed");
+  endSecond?.();
+  expect(await missed(bench)).toBe("tier_failed");
 });
 
 test("StorageManager.explain skips a tier when its copy is older than what expired in L1 before it was stored", async () => {
@@ -188,12 +209,12 @@ test("StorageManager says unknown, and not never_stored, when the loss was forgo
   expect(await missed(bench, "0")).toBe("unknown");
   expect(await explained(bench, "1")).toEqual(["miss deleted", "l1 miss deleted"]);
   expect(await explained(bench, "9")).toEqual(["miss never_stored", "l1 miss never_stored"]);
-  expect((await bench.storage.status()).ghostsForgotten).toBe(1);
+  expect((await bench.storage.status()).lossesForgotten).toBe(1);
 });
 
 test("StorageManager explains what another manager over the same memory removed", async () => {
   const parts = explainParts();
-  const [a, b] = [1, 2].map((holder) => explainBench({ tierBytes: [], parts, holder }));
+  const [a, b] = [1, 2].map((workerId) => explainBench({ tierBytes: [], parts, workerId }));
   if (a === undefined || b === undefined) throw new Error("no benches");
   parts.time.after = () => new Promise((resolve) => setImmediate(resolve));
   await put(a.storage, "a", { body: "x" });
@@ -209,4 +230,21 @@ test("StorageManager explains what another manager over the same memory removed"
     "expired",
     "never_stored",
   ]);
+});
+
+test("StorageManager gives the reason that a shared tier itself gives, before what this server has seen", async () => {
+  let said: MissReason | undefined;
+  const bench = explainBench({ missReason: () => said });
+  const reasons = async () => [await missed(bench), ...await explained(bench)];
+  expect(await reasons()).toEqual(["unknown", "miss unknown", "l1 miss never_stored", "t1 miss unknown"]);
+  said = "never_stored";
+  expect(await reasons()).toEqual([said, "miss never_stored", "l1 miss never_stored", "t1 miss never_stored"]);
+  said = "capacity";
+  expect(await reasons()).toEqual([said, "miss capacity", "l1 miss never_stored", "t1 miss capacity"]);
+  await store(bench);
+  await bench.storage.delete(key("a"));
+  expect(await reasons()).toEqual([said, "miss capacity", "l1 miss deleted", "t1 miss capacity"]);
+  for (said of ["unknown", "never_stored", undefined] as const) {
+    expect((await reasons()).slice(0, 3)).toEqual(["deleted", "miss deleted", "l1 miss deleted"]);
+  }
 });

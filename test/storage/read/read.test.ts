@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { causeText, VitrineError } from "../../src/core/errors.ts";
-import { Gate } from "../support/gate.ts";
+import { causeText, VitrineError } from "../../../src/core/errors.ts";
+import { Gate } from "../../support/gate.ts";
 import {
   drainRead,
   getBytes,
@@ -11,7 +11,7 @@ import {
   put,
   type StorageBench,
   storageBench,
-} from "../support/storage_bench.ts";
+} from "../../support/storage_bench.ts";
 
 /** Puts an object into the tiers only. */
 async function seed(bench: StorageBench, name: string, body: Uint8Array | string): Promise<void> {
@@ -43,6 +43,46 @@ test("StorageManager.get answers synchronously when L1 has the object", async ()
   expect(named("sm.read.prefetched")).toEqual([{ tenant: "", succeeded: 1, failed: 0 }]);
   expect(named("sm.read.finished")).toEqual([{ tenant: "", keys: 1, bytes: 5 }]);
   expect(named("sm.read.aborted")).toEqual([]);
+});
+
+const READ_EVENTS = [
+  "sm.read.prefetched",
+  "lookup.finished",
+  "l1.read.reserved",
+  "l1.read.finished",
+  "sm.read.finished",
+  "sm.read.aborted",
+] as const;
+
+test("StorageManager.hit counts what a get of the same object counts that is released, also when its user throws", async () => {
+  const { storage, named } = storageBench();
+  await put(storage, "a", { body: "hello", contentType: "text/plain" });
+  const published = (read: () => void) => {
+    const before = READ_EVENTS.map((name) => named(name).length);
+    read();
+    return READ_EVENTS.map((name, i) => [name, ...named(name).slice(before[i])]);
+  };
+  const byGet = published(() => {
+    const read = storage.get(key("a"));
+    if (read === undefined || read instanceof Promise) throw new Error("not synchronous");
+    read.release("finished");
+  });
+  const byHit = published(() => {
+    const seen = storage.hit(key("a"), 5, ({ contentType }, extents) => [contentType, extents.length]);
+    expect(seen).toEqual(["text/plain", 1]);
+  });
+  expect(byHit).toEqual(byGet);
+  const byThrowing = published(() => {
+    const fail = () => {
+      throw new Error("user");
+    };
+    expect(() => storage.hit(key("a"), 5, fail)).toThrow("user");
+  });
+  expect(byThrowing).toEqual(byGet);
+  const nothing = READ_EVENTS.map((name) => [name]);
+  expect(published(() => void storage.hit(key("a"), 4, () => true))).toEqual(nothing);
+  expect(published(() => void storage.hit(key("b"), 5, () => true))).toEqual(nothing);
+  expect(named("sm.read.finished").length).toBe(3);
 });
 
 for (const call of ["get", "head"] as const) {
