@@ -1,15 +1,13 @@
-import { type Clock, systemClock } from "../core/clock.ts";
+import { type Clock, nextTurn, type Schedule, systemClock, unrefTimer } from "../core/clock.ts";
+import { shareRuns } from "../core/coalesce.ts";
 import { VitrineError } from "../core/errors.ts";
-import { type Notifier, notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
+import type { Publish } from "../core/events.ts";
 import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { Dispatcher, type EventCounts, EventTotals, Slices } from "./dispatcher.ts";
 import { privateSegment, Segment } from "./memory/segment.ts";
-import { EventProducer } from "./producer.ts";
 import { SegmentReader } from "./memory/segment_reader.ts";
+import { EventProducer, type Notifier, notifierName, type OpenNotifier, openNotifier } from "./producer.ts";
 import type { Subscriber, SubscriptionLevels } from "./subscriber.ts";
-import { nextTurn, type Schedule, unrefTimer } from "../core/timers.ts";
-import type { Publish } from "../core/events.ts";
-import { shareRuns } from "../core/coalesce.ts";
 
 /** Settings of a bus. */
 export interface BusOptions {

@@ -1,12 +1,10 @@
-import type { Clock } from "../core/clock.ts";
+import { type Clock, type Schedule, unrefTimer } from "../core/clock.ts";
+import type { Publish } from "../core/events.ts";
 import { type EventMap, type EventName, eventNames } from "./catalogue.ts";
 import { CounterRows, type TypeRows } from "./memory/counter_rows.ts";
 import { RingWriter } from "./memory/ring.ts";
 import { Segment, WORD } from "./memory/segment.ts";
 import { LEVEL } from "./subscriber.ts";
-import { type Schedule, unrefTimer } from "../core/timers.ts";
-import { notifierName, type OpenNotifier, openNotifier } from "./notifier.ts";
-import type { Publish } from "../core/events.ts";
 
 /** Settings of one producer. */
 export interface ProducerOptions {
@@ -159,3 +157,42 @@ export function openProducer(
 
 /** Publishes nothing: for a server without observability. */
 export const noPublish: Publish<EventMap> = () => {};
+
+/**
+ * One end of a channel on which a producer tells the collector to look into its memory. Messages may be lost, repeated,
+ * delayed and reordered.
+ */
+export interface Notifier {
+  /** `written`: the number of individual events that the producer has written so far. */
+  notify(written: number): void;
+  /** Ends sending and receiving. */
+  close(): void;
+}
+
+/** Opens this thread's end. The other end opens the same name. */
+export type OpenNotifier = (name: string, onNotify?: (written: number) => void) => Notifier;
+
+/** A notifier over a BroadcastChannel, for two threads of one process. */
+export const openNotifier: OpenNotifier = (name, onNotify) => {
+  const channel = new BroadcastChannel(name);
+  if (onNotify !== undefined) {
+    channel.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+      if (typeof data === "number") onNotify(data);
+    });
+  }
+  return {
+    notify(written) {
+      try {
+        channel.postMessage(written);
+      } catch {
+        // The channel is closed, or never worked, which happens on Deno. The collector also looks at an interval.
+      }
+    },
+    close: () => channel.close(),
+  };
+};
+
+/** The channel of one producer. `server`: unique among the servers of a process. */
+export function notifierName(server: string, producer: string): string {
+  return `${server}/${producer}`;
+}

@@ -1,11 +1,8 @@
 import type { Meter } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import type { Clock } from "../core/clock.ts";
-import { within } from "../core/timers.ts";
-import type { ItemNumbers } from "./push/batch_queue.ts";
-import { checkExporterEnv, checkNames, otlpTarget, type Signal } from "./otlp_settings.ts";
-import { type Env, type EnvProblem, OtelEnv } from "./env.ts";
+import { type Clock, within } from "../core/clock.ts";
 import {
   type CounterOptions,
   type GroupCounter,
@@ -13,12 +10,22 @@ import {
   GroupMetrics,
   type HistogramOptions,
 } from "./group_metrics.ts";
+import {
+  checkExporterEnv,
+  checkNames,
+  type Env,
+  type EnvProblem,
+  OtelEnv,
+  otlpTarget,
+  type Signal,
+} from "./otel_env.ts";
+import type { ItemNumbers } from "./push/batch_queue.ts";
 import { type LogEntry, logsPush } from "./push/logs_push.ts";
 import { metricsPush } from "./push/metrics_push.ts";
 import { listenToExporters, type PushEnd } from "./push/push_end.ts";
-import { samplerOf } from "./request_tracer.ts";
 import { type FinishedSpan, type SpanEvent, tracesPush } from "./push/traces_push.ts";
-import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
+import { samplerOf } from "./request_tracer.ts";
+
 export type { EnvProblem, FinishedSpan, GroupCounter, GroupHistogram, LogEntry, PushEnd, Signal, SpanEvent };
 
 /** Settings of the telemetry. */

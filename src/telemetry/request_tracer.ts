@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { formatTraceParent, parseTraceParent, type TraceContext, type TraceRequest } from "../core/trace_context.ts";
-import { type Env, OtelEnv } from "./env.ts";
-import { otlpTarget } from "./otlp_settings.ts";
+import { formatTraceParent, parseTraceParent, type TraceContext, type TraceRequest } from "../core/events.ts";
+import { type Env, OtelEnv, otlpTarget } from "./otel_env.ts";
 
 /** Settings of a request tracer. */
 export interface RequestTracerOptions {

@@ -34,7 +34,7 @@ test("Dispatcher tells the first exception of a subscriber with its cause, and c
       },
     },
   });
-  const event = { name: "worker.started", timeMs: 1, count: 1, folded: false, place: "0" } as const;
+  const event = { name: "worker.started", timeMs: 1, count: 1, folded: false, slot: "0" } as const;
   for (let n = 0; n < 3; n += 1) dispatcher.dispatch(event);
   expect([told, dispatcher.exceptions().get("bad")]).toEqual([[["bad", cause]], 3]);
 });

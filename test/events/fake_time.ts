@@ -1,4 +1,4 @@
-import type { Schedule } from "../../src/core/timers.ts";
+import type { Schedule } from "../../src/core/clock.ts";
 
 /** A clock and timers that the test moves. */
 export class FakeTime {

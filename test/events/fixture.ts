@@ -1,9 +1,8 @@
-import type { OpenNotifier } from "../../src/events/notifier.ts";
+import { type OpenNotifier, openProducer, type ThreadProducer } from "../../src/events/producer.ts";
 import { type BusOptions, EventBus } from "../../src/events/bus.ts";
 import type { EventName } from "../../src/events/catalogue.ts";
 import type { Delivered, Subscriber } from "../../src/events/subscriber.ts";
 import { allocateSegment } from "../../src/events/memory/segment.ts";
-import { openProducer, type ThreadProducer } from "../../src/events/producer.ts";
 import { FakeTime } from "./fake_time.ts";
 
 export const READ = { tenant: "", keys: 1, bytes: 10 } as const;

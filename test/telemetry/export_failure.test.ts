@@ -12,6 +12,7 @@ import {
   type PushEnd,
 } from "../../src/telemetry/mod.ts";
 import { SteadyTimes } from "../../src/telemetry/push/metrics_push.ts";
+import { until } from "../support/until.ts";
 import { type Behaviour, OtlpReceiver } from "./otlp_receiver.ts";
 
 const TIMEOUT = "OTEL_EXPORTER_OTLP_TIMEOUT";
@@ -83,13 +84,11 @@ function record(observability: Observability, span: FinishedSpan = SPAN): void {
 }
 
 /** Resolves when so many pushes of spans have ended. */
-async function pushesEnded(observability: Observability, count: number): Promise<void> {
-  for (;;) {
+function pushesEnded(observability: Observability, count: number): Promise<void> {
+  return until(() => {
     const { ok = 0, failed = 0 } = observability.exports().get("traces") ?? {};
-    if (ok + failed >= count) return;
-    // oxlint-disable-next-line no-await-in-loop -- looks again when the event loop has turned
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+    return ok + failed >= count;
+  });
 }
 
 test("recordSpan pushes a span with the ids and times it was given", async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ROOT_CONTEXT } from "@opentelemetry/api";
 import { SamplingDecision, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
 import fc from "fast-check";
-import { parseTraceParent } from "../../src/core/trace_context.ts";
+import { parseTraceParent } from "../../src/core/events.ts";
 import { requestTracer } from "../../src/telemetry/request_tracer.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";

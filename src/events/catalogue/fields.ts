@@ -31,7 +31,7 @@ export const oneOf = <const Value extends string>(values: readonly Value[], doc:
   doc,
   values,
 });
-export const openLabel = (doc: string): Field<"label", string> => ({ kind: "label", doc, open: true });
+const openLabel = (doc: string): Field<"label", string> => ({ kind: "label", doc, open: true });
 export const sum = (doc: string): Field<"sum", number> => ({ kind: "sum", doc });
 export const detail = (doc: string): Field<"detail", string> => ({ kind: "detail", doc });
 export const seconds = (doc: string): Field<"histogram", number> => ({

@@ -100,12 +100,43 @@ export const l2Events = {
       bytes,
     },
   },
+  "l2.damaged": {
+    doc: "An object in a tier was found damaged, and was removed.",
+    fields: {
+      tier,
+      found: oneOf(["scrub", "read"], "scrub: the scrubber was reading it; read: anybody else, or the tier itself."),
+      keyHash: detail("The first 16 hexadecimal digits of the SHA-256 of tenant, NUL and key."),
+    },
+  },
+  "l2.scrubbed": {
+    doc: "The scrubber has read an object of a tier.",
+    fields: {
+      tier,
+      outcome: oneOf(
+        ["intact", "damaged", "gone", "failed"],
+        "damaged: it was removed; gone: it left the tier before it was read; failed: it could not be read.",
+      ),
+      keys,
+      bytes: sum("Bytes that were read."),
+    },
+  },
   "l2.state.changed": {
     doc: "A tier became unusable, or usable again.",
     fields: {
       tier,
       state: oneOf(["usable", "unusable"], "New state of the tier."),
       cause: detail('Reason for unusable; "" for usable.'),
+    },
+  },
+  "l2.changed_elsewhere": {
+    doc: "Another server changed objects of a shared tier; this one drops its copies of them.",
+    fields: {
+      tier,
+      scope: oneOf(
+        ["key", "tenant", "any"],
+        "key: one object; tenant: a tenant's objects were cleared; any: all were cleared, or changes were missed.",
+      ),
+      seconds: seconds("Time from the change to its notice by the engine's clock; 0 for any."),
     },
   },
   "l2.committed": {

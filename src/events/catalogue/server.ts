@@ -62,13 +62,36 @@ export const requestEvents = {
     doc: "A request was refused by access control.",
     fields: {
       reason: oneOf(
-        ["missing", "unknown", "limited", "busy", "forbidden"],
-        "missing: no credentials; unknown: unknown credentials; limited: too many unknown credentials from this address; busy: too many passwords were being checked; forbidden: the token does not allow this request.",
+        ["missing", "unknown", "limited", "busy", "no_keys", "forbidden"],
+        "missing: no credentials; unknown: unknown credentials; limited: too many unknown credentials from this address; busy: too many passwords or JWTs were being checked; no_keys: the keys of the JWT's issuer could not be loaded; forbidden: the token does not allow this request.",
       ),
       route,
       method: label("HTTP method; _OTHER if it is unknown."),
       address: detail("The client's address, according to the socket."),
       token: detail("The id of the token, if it is known."),
+      requestId,
+    },
+  },
+  "limit.reached": {
+    doc: "A request was refused, or its transfer was ended, because of a limit.",
+    fields: {
+      limit: oneOf(
+        [
+          "requests",
+          "tenant_requests",
+          "tenant_rate",
+          "upload_bytes",
+          "transfer",
+          "object_size",
+          "metadata",
+          "event_streams",
+        ],
+        "requests: requests in progress; tenant_requests: those of a tenant; tenant_rate: requests of a tenant in a second; upload_bytes: bytes of bodies that are being received; transfer: a body moved too slowly; object_size: the size of an object; metadata: the header fields kept with it; event_streams: open streams of events.",
+      ),
+      route,
+      method: label("HTTP method; _OTHER if it is unknown."),
+      tenant: detail("The tenant of the request."),
+      token: detail("The id of the token, if tokens are configured."),
       requestId,
     },
   },
@@ -83,15 +106,39 @@ export const requestEvents = {
       error,
     },
   },
+  "tls.certificate.changed": {
+    doc: "The files of the certificate changed.",
+    fields: {
+      outcome: oneOf(
+        ["loaded", "failed"],
+        "loaded: new connections get the new certificate; failed: it cannot be used, and the previous one stays in effect.",
+      ),
+      error,
+    },
+  },
+  "access.keys.changed": {
+    doc: "The keys with which JWTs are checked changed, or could not be loaded. Every thread loads them by itself.",
+    fields: {
+      outcome: oneOf(
+        ["loaded", "failed"],
+        "loaded: the new keys are in effect; failed: they could not be loaded, and the previous keys stay in effect.",
+      ),
+      keys: sum("Number of keys in the set; 0 if it could not be loaded."),
+      error,
+    },
+  },
   "lookup.finished": {
     doc: "A GET or HEAD looked up an object. This event is the only source of hit rates, numerator and denominator.",
     fields: {
       tenant,
       tier: label('The tier that had the object: l1 or the adapter\'s name; "" if none had it.'),
-      result: oneOf(["hit", "miss", "error"], "error: a tier failed and no other tier had the object."),
+      result: oneOf(
+        ["hit", "miss", "error"],
+        "error: a tier failed and no other tier had the object; with on_error=miss that is a miss.",
+      ),
       reason: oneOf(
-        ["", ...MISS_REASONS, "tier_failed"],
-        'Reason for a miss or an error: how the last copy was lost; never_stored: not stored since the server started; unknown: it was stored, and the removal history no longer has the reason; "" for hits.',
+        ["", ...MISS_REASONS],
+        'Reason for a miss or an error: how the last copy was lost; never_stored: not stored since the server started; unknown: it was stored, and the removal history no longer has the reason; tier_failed: a tier could not answer, a miss if the tier has on_error=miss; "" for hits.',
       ),
       keys,
       bytes: sum("Size of the objects that were found."),
@@ -101,16 +148,21 @@ export const requestEvents = {
   },
 } as const satisfies EventFamily;
 
+const thread = oneOf(
+  ["storage", "file"],
+  "storage: the owner of the tiers; file: the owner of the folders of file tiers beside other tiers.",
+);
+
 /** Events of the server's threads. */
 export const threadEvents = {
   "worker.started": {
     doc: "A worker is ready, at the start of the server or as a replacement.",
-    fields: { place: label("The worker's slot, from 0.") },
+    fields: { slot: label("The worker's slot, from 0.") },
   },
   "worker.gone": {
     doc: "A worker's thread has ended or was abandoned.",
     fields: {
-      place: label("The worker's slot, from 0."),
+      slot: label("The worker's slot, from 0."),
       cause: oneOf(
         ["threw", "ended", "hung", "killed", "not_started", "stopped"],
         "threw: an uncaught exception; ended: it exited by itself; hung: its heartbeat stopped, or it did not become ready; killed: a drill; not_started: it ended before it was ready; stopped: it was told to stop, with the server or because it was not needed.",
@@ -120,29 +172,30 @@ export const threadEvents = {
   "worker.stuck": {
     doc:
       "The thread of a worker that hung still exists one time-out after it was told to end. The process needs a restart.",
-    fields: { place: label("The worker's slot, from 0.") },
+    fields: { slot: label("The worker's slot, from 0.") },
   },
   "storage_thread.started": {
-    doc: "The storage thread has opened the folders of the file tiers, at the start of the server or as a replacement.",
-    fields: {},
+    doc: "The storage thread, or the file thread, is ready, at the start of the server or as a replacement.",
+    fields: { thread },
   },
   "storage_thread.gone": {
-    doc: "The storage thread ended without being told to. Another one is started.",
+    doc: "The storage thread, or the file thread, ended without being told to. Another one is started.",
     fields: {
+      thread,
       cause: oneOf(
         ["threw", "ended", "not_started"],
-        "threw: an uncaught exception; ended: it exited by itself; not_started: it ended before it had opened the folders.",
+        "threw: an uncaught exception; ended: it exited by itself; not_started: it ended before it was ready.",
       ),
       error,
     },
   },
   "storage_thread.stuck": {
     doc:
-      "The storage thread's event loop has been blocked for 5 s, e.g. in a call to a disk that does not respond. The thread is not ended.",
-    fields: {},
+      "The event loop of the storage thread, or of the file thread, has been blocked for 5 s, e.g. in a call to a disk that does not respond. The thread is not ended.",
+    fields: { thread },
   },
   "storage_thread.resumed": {
-    doc: "The storage thread's event loop is running again.",
-    fields: { seconds: sum("Time for which it was blocked.") },
+    doc: "That event loop is running again.",
+    fields: { thread, seconds: sum("Time for which it was blocked.") },
   },
 } as const satisfies EventFamily;

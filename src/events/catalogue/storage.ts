@@ -18,6 +18,25 @@ export const storageEvents = {
     doc: "A read was cut short: the client disconnected, or a tier failed midway.",
     fields: { tenant, keys, requestId },
   },
+  "sm.keys.looked_up": {
+    doc:
+      "A request asked which levels have many keys, and in what prefix; published once per request. Such keys are in no lookup.finished.",
+    fields: {
+      tenant,
+      l1Keys: sum("Keys that L1 had."),
+      l2Keys: sum("Keys that a tier had, and L1 had not."),
+      missingKeys: sum("Keys that no level had, as all of them said."),
+      unknownKeys: sum("Keys that no level had, and about which a tier could not answer."),
+      tokens: sum("Tokens of all keys; a key counts as one unless the request says otherwise."),
+      l1Tokens: sum("Tokens of the leading keys that L1 had."),
+      l2Tokens: sum("Tokens of the leading keys that L1 and the tiers had, beyond those that L1 alone had."),
+      requestId,
+    },
+  },
+  "sm.lease.refused": {
+    doc: "A request asked for leases that would have been more than clients may have at a time.",
+    fields: { tenant, keys, requestId },
+  },
   "sm.write.reserved": {
     doc: "A write request asked for room; published once per request.",
     fields: { tenant, succeeded: sum("Keys that got room."), failed: sum("Keys refused."), requestId },
@@ -33,12 +52,26 @@ export const storageEvents = {
       requestId,
     },
   },
+  "sm.write_back.failed": {
+    doc:
+      "No tier took acknowledged objects, and none will get them: they are lost when they leave L1. Each failed attempt is an l2.store.completed.",
+    fields: { tenant, keys, bytes, key, requestId },
+  },
 } as const satisfies EventFamily;
 
 /** Events of L1. */
 export const l1Events = {
   "l1.read.reserved": { doc: "Read leases were taken on resident objects.", fields: { tenant, keys, bytes, key } },
   "l1.read.finished": { doc: "Read leases were released by their holder.", fields: { tenant, keys, bytes, key } },
+  "l1.hold.taken": {
+    doc: "Clients' leases were taken on resident objects: these are not evicted.",
+    fields: { tenant, keys, bytes, key },
+  },
+  "l1.hold.released": { doc: "Clients' leases were released.", fields: { tenant, keys, bytes, key } },
+  "l1.hold.expired": {
+    doc: "Clients' leases ended with their time, or with the worker that gave them.",
+    fields: { tenant, keys, bytes, key },
+  },
   "l1.write.reserved": { doc: "Memory was staged for writing.", fields: { tenant, keys, bytes, key } },
   "l1.write.finished": {
     doc: "Staged objects were admitted (dropped duplicates are not counted).",

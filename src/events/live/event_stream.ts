@@ -1,7 +1,6 @@
-import type { Schedule } from "../../core/timers.ts";
+import type { Schedule } from "../../core/clock.ts";
 import type { LiveFeed } from "./live_feed.ts";
-import type { LiveItem, LiveListener } from "./live_listener.ts";
-import type { EventFormat, OpenEvents } from "./wanted_events.ts";
+import type { EventFormat, LiveItem, LiveListener, OpenEvents } from "./live_listener.ts";
 
 /** Settings of the streams of a feed. */
 export interface EventStreamOptions {

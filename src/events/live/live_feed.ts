@@ -1,9 +1,8 @@
 import { VitrineError } from "../../core/errors.ts";
+import type { Schedule } from "../../core/clock.ts";
 import { type EventName, eventNames } from "../catalogue.ts";
 import type { Handler, Subscriber } from "../subscriber.ts";
-import type { Schedule } from "../../core/timers.ts";
-import { type LiveItem, LiveListener, type LiveRecord } from "./live_listener.ts";
-import type { WantedEvents } from "./wanted_events.ts";
+import { type LiveItem, LiveListener, type LiveRecord, type WantedEvents } from "./live_listener.ts";
 
 /** Limits of a feed, documented in docs/HTTP.md. */
 export interface LiveLimits {

@@ -64,23 +64,27 @@ const storage: Component = {
       ({ tenant, outcome, keys, bytes }) => ["debug", "a write ended", { tenant, outcome, keys, bytes }],
       { wants: "nothing", wantsAtDebug: "individual" },
     ),
+    on(
+      "sm.write_back.failed",
+      ({ tenant, keys, bytes }) => ["warn", "no tier took acknowledged objects", { tenant, keys, bytes }],
+    ),
   ],
 };
 
 const storageThread: Component = {
   component: "storage_thread",
   lines: [
-    on("storage_thread.started", () => ["info", "the storage thread is ready", {}]),
+    on("storage_thread.started", ({ thread }) => ["info", `the ${thread} thread is ready`, {}]),
     on(
       "storage_thread.stuck",
-      () => ["error", "the storage thread hangs: its disk does not respond, or is very slow", {}],
+      ({ thread }) => ["error", `the ${thread} thread hangs: its disk does not respond, or is very slow`, {}],
     ),
-    on("storage_thread.resumed", ({ seconds }) => ["info", "the storage thread runs again", { seconds }]),
+    on("storage_thread.resumed", ({ thread, seconds }) => ["info", `the ${thread} thread runs again`, { seconds }]),
     on(
       "storage_thread.gone",
       (gone) => [
         "error",
-        "the storage thread has ended and is started again",
+        `the ${gone.thread} thread has ended and is started again`,
         { cause: gone.cause, ...causeOf(gone) },
       ],
       { wants: "traced" },
@@ -91,10 +95,10 @@ const storageThread: Component = {
 const workers: Component = {
   component: "workers",
   lines: [
-    on("worker.started", ({ place }) => ["info", "a worker is ready", { place }]),
-    on("worker.stuck", ({ place }) => ["error", "a worker's thread cannot be ended: restart the process", { place }]),
-    on("worker.gone", ({ place, cause, count }) => {
-      const fields = { place, cause, count };
+    on("worker.started", ({ slot }) => ["info", "a worker is ready", { slot }]),
+    on("worker.stuck", ({ slot }) => ["error", "a worker's thread cannot be ended: restart the process", { slot }]),
+    on("worker.gone", ({ slot, cause, count }) => {
+      const fields = { slot, cause, count };
       return cause === "stopped" ? ["info", "a worker has stopped", fields] : ["warn", "a worker is gone", fields];
     }),
   ],
@@ -144,6 +148,18 @@ const l2: Component = {
           : ["info", "a tier can be used again", { tier, cause }],
       { wants: "individual" },
     ),
+    on(
+      "l2.changed_elsewhere",
+      ({ tier, scope, count }) =>
+        scope === "any"
+          ? ["warn", "copies were dropped: another server cleared the tier, or changes were missed", { tier, count }]
+          : ["debug", "copies were dropped: another server changed the tier", { tier, scope, count }],
+    ),
+    on(
+      "l2.damaged",
+      ({ tier, found, keyHash = "" }) => ["warn", "an object was damaged", { tier, found, key_sha256: keyHash }],
+      { wants: "individual" },
+    ),
     on("l2.removed", ({ tier, tenant, reason, keys, bytes }) => {
       const fields = { tier, tenant, reason, keys, bytes };
       return reason === "corrupt"
@@ -166,6 +182,12 @@ const access: Component = {
       oncePer: ({ reason, address }) =>
         reason === "missing" || address === undefined ? undefined : `${reason} ${address}`,
     }),
+    on("limit.reached", ({ limit, tenant = "", token, route, method }) => [
+      // An object that is too large is the affair of its client.
+      limit === "object_size" || limit === "metadata" ? "info" : "warn",
+      "a limit was reached",
+      { limit, tenant, method, route, ...(token === undefined ? {} : { token }) },
+    ], { wants: "individual", oncePer: ({ limit, tenant = "" }) => `limit ${limit} ${tenant}` }),
     on(
       "access.tokens.changed",
       ({ outcome, tokens, error = "" }) =>
@@ -174,6 +196,30 @@ const access: Component = {
           : ["error", "the token file is invalid: the previous tokens stay in effect", { error }],
       {
         wants: "individual",
+      },
+    ),
+    on(
+      "tls.certificate.changed",
+      ({ outcome, error = "" }) =>
+        outcome === "loaded"
+          ? ["info", "the certificate was renewed", {}]
+          : ["error", "the certificate cannot be used: the previous one stays in effect", { error }],
+      { wants: "individual" },
+    ),
+    on(
+      "access.keys.changed",
+      ({ outcome, keys, error = "" }) =>
+        outcome === "loaded"
+          ? ["info", "the keys of JWTs were loaded", { keys }]
+          : ["error", "the keys of JWTs could not be loaded: the previous keys stay in effect", { error }],
+      {
+        wants: "individual",
+        outage: ({ outcome, error = "" }) => ({
+          kind: "keys of JWTs",
+          state: outcome === "failed" ? "fails" : "works",
+          cause: error,
+          over: ["the keys of JWTs can be loaded again", {}],
+        }),
       },
     ),
   ],

@@ -1,16 +1,14 @@
-import type { Every } from "../../core/timers.ts";
+import { causeText } from "../../core/errors.ts";
+import type { Every } from "../../core/clock.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
 import type { EnvProblem, PushEnd, Signal } from "../../telemetry/mod.ts";
 import { componentSubscriber } from "./event_line.ts";
 import { components } from "./lines.ts";
-import { Log, type LogOptions } from "./log.ts";
-import { LogFile } from "./line_output.ts";
+import { Log, LogFile, type LogOptions } from "./log.ts";
 import { OncePerMinute, Outages } from "./repetition.ts";
 import { RequestLog } from "./request_log.ts";
-import { TelemetryLogging } from "./telemetry.ts";
-import { causeText } from "../../core/errors.ts";
 
-export { lineOutput } from "./line_output.ts";
+export { lineOutput } from "./log.ts";
 
 /** Options of the logging subscribers. */
 export interface LoggingOptions extends LogOptions {
@@ -86,4 +84,59 @@ export function loggingSubscribers(options: LoggingOptions): Logging {
     },
     correlations: () => new Map(requests === undefined ? [] : [[requests.name, requests.numbers()]]),
   };
+}
+
+const component = "telemetry";
+
+/** Logs failures of pushes and their end, and settings of OpenTelemetry that cannot be used. */
+class TelemetryLogging {
+  readonly #log: Log;
+  readonly #time: Pick<LoggingOptions, "nowMs" | "monotonicMs">;
+  readonly #outages = new Outages(0);
+
+  constructor(log: Log, time: Pick<LoggingOptions, "nowMs" | "monotonicMs">) {
+    this.#log = log;
+    this.#time = time;
+  }
+
+  setting({ variable, value, used }: EnvProblem): void {
+    this.#log.line({
+      level: "warn",
+      component,
+      message: "a setting cannot be used",
+      timeMs: this.#time.nowMs(),
+      attributes: { variable, value, used },
+      limitedAs: variable,
+    });
+  }
+
+  pushed(signal: Signal, { error, rejected }: PushEnd): void {
+    if (error !== undefined) {
+      return this.#failed("a push did not arrive at the collector", { signal, error: causeText(error) });
+    }
+    this.#worked("a push did not arrive at the collector", signal);
+    if (rejected === undefined) return this.#worked("the collector did not take all of a push", signal);
+    const { items, message } = rejected;
+    this.#failed("the collector did not take all of a push", { signal, error: message, rejected: items });
+  }
+
+  #failed(
+    message: string,
+    attributes: { readonly signal: string; readonly error: string; readonly rejected?: number },
+  ): void {
+    const kind = `${message} ${attributes.signal}`;
+    const monotonicMs = this.#time.monotonicMs();
+    const failures = this.#outages.failed(kind, { cause: attributes.error, monotonicMs, count: 1 });
+    if (failures === undefined) return;
+    const timeMs = this.#time.nowMs();
+    this.#log.line({ level: "warn", component, message, timeMs, attributes: { ...attributes, failures } });
+  }
+
+  #worked(after: string, signal: string): void {
+    const failures = this.#outages.worked(`${after} ${signal}`, this.#time.monotonicMs());
+    if (failures === undefined) return;
+    const timeMs = this.#time.nowMs();
+    const message = "pushes arrive at the collector again";
+    this.#log.line({ level: "info", component, message, timeMs, attributes: { signal, failures } });
+  }
 }

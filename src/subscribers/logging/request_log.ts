@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { parseTraceParent } from "../../core/trace_context.ts";
+import { parseTraceParent } from "../../core/events.ts";
 import type { Delivered, Subscriber, Subscriptions } from "../../events/subscriber.ts";
 import { BoundedMap } from "../bounded_map.ts";
-import type { WriteLine } from "./line_output.ts";
+import type { WriteLine } from "./log.ts";
 
 /** A call to a tier for a request. */
 interface TierCall {

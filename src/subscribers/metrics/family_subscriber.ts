@@ -1,5 +1,7 @@
+import type { Attributes, ObservableCounter, ObservableGauge } from "@opentelemetry/api";
 import { type EventName, eventNames } from "../../events/catalogue.ts";
 import type { Handler, Subscriber, Subscriptions } from "../../events/subscriber.ts";
+import type { Observability } from "../../telemetry/mod.ts";
 import {
   type About,
   type Family,
@@ -8,11 +10,11 @@ import {
   type MeasureContext,
   type Measured,
   type Metric,
+  type ProcessSource,
+  type Readers,
+  type Sources,
   TENANT_LABEL,
 } from "./metric.ts";
-import type { ProcessSource, Readers, Sources } from "./sources.ts";
-import type { Attributes, ObservableCounter, ObservableGauge } from "@opentelemetry/api";
-import type { Observability } from "../../telemetry/mod.ts";
 import type { Tenants } from "./tenants.ts";
 
 /** The parts of a server that its metrics are made with. */
@@ -112,14 +114,13 @@ function recorderOf(metric: Metric, options: InstrumentOptions): Recorder {
   const { kind, name, about } = metric;
   const { source, tenants } = options;
   const described = { description: about.help, unit: about.unit };
-  const zero = zeroSeries(about, options);
   if (kind === "gauge") return inFlightRecorder(metric, options);
   if (kind === "histogram") {
     const histogram = source.createHistogram(name, { ...described, bounds: about.bounds ?? [] });
-    for (const attributes of zero) histogram.record(0, { count: 0, attributes });
     if (isByTenant(about)) tenants.add(histogram);
     return recordInto((value, group) => histogram.record(value, group), { about, tenants });
   }
+  const zero = zeroSeries(metric, options);
   if (isByTenant(about)) {
     const counter = source.createCounter(name, described);
     for (const attributes of zero) counter.add(0, attributes);
@@ -142,13 +143,14 @@ function observableOf(
     : meter.createObservableGauge(name, described);
 }
 
-/** The label sets of a metric's zero series. */
+/** The label sets of a metric's zero series. A histogram has none: its series begin with their first value. */
 export function zeroSeries(
-  { zero, labels = [] }: About,
+  { kind, about: { zero, labels = [] } }: Metric,
   { adapters }: Pick<InstrumentOptions, "adapters">,
 ): readonly Attributes[] {
   const valuesOf = (values: LabelValues): readonly string[] =>
     values === "adapters" ? adapters : values === "tiers" ? ["l1", ...adapters] : values;
+  if (kind === "histogram") return [];
   if (zero === undefined) return labels.length === 0 ? [{}] : [];
   return zero.flatMap((set) =>
     Object.entries(set).reduce<readonly Attributes[]>(

@@ -1,7 +1,11 @@
+import type { Every } from "../../core/clock.ts";
+import type { BusStats } from "../../events/bus.ts";
 import { type EventName, OTHER } from "../../events/catalogue.ts";
 import type { Delivered } from "../../events/subscriber.ts";
+import type { L1Usage } from "../../l1/l1.ts";
+import type { StorageStatus } from "../../storage/storage.ts";
+import type { Observability } from "../../telemetry/mod.ts";
 import type { L1Lives, Uses } from "./sampled_objects.ts";
-import type { ProcessSource, Sources } from "./sources.ts";
 
 /** A value for each label. */
 export type Labels<Label extends string> = Readonly<Record<Label, string>>;
@@ -24,7 +28,9 @@ export interface About<Label extends string = string> {
   readonly answers: string;
   /** Default: none. */
   readonly labels?: readonly Label[];
-  /** The series that exist at zero from the start. Default: the one without labels, if there are no labels. */
+  /**
+   * The series of a counter that exist at zero from the start. Default: the one without labels, if there are no labels.
+   */
   readonly zero?: readonly SeriesSet<Label>[];
   /** Inclusive upper bounds of a histogram's buckets. */
   readonly bounds?: readonly number[];
@@ -184,3 +190,70 @@ export interface Family {
   readonly name: string;
   readonly metrics: readonly Metric[];
 }
+
+/** The state of a worker. */
+export type WorkerState = "starting" | "ready" | "stopping" | "gone" | "stuck";
+
+/** The program that runs. */
+export interface Build {
+  readonly version: string;
+  /** E.g. "bun 1.4.5". */
+  readonly runtime: string;
+  /** When the server started, in milliseconds since the epoch. */
+  readonly startMs: number;
+}
+
+/** The source of the process's numbers. */
+export interface ProcessSource {
+  /** Microseconds of processor time since the process began. */
+  cpuUsage(): { readonly user: number; readonly system: number };
+  /** Bytes. */
+  residentBytes(): number;
+  /** Milliseconds, never stepping back. */
+  nowMs(): number;
+  readonly every: Every;
+}
+
+/** The sources of metrics that no event feeds. */
+export interface Sources {
+  readonly l1: Pick<
+    L1Usage,
+    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs"
+  >;
+  /** A tier that could not answer has no numbers. */
+  readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
+  readonly activeRequests: number;
+  /** One for each worker; a single isolate has none. */
+  readonly workers: readonly WorkerState[];
+  /**
+   * Time for which the event loops of the storage thread and the file thread have been blocked; 0 if one is not, or if
+   * there is no such thread.
+   */
+  readonly storageThreadStuckSeconds: { readonly storage: number; readonly file: number };
+  readonly build: Build;
+  /** Names of the L2 adapters, in the order they are asked. */
+  readonly adapters: readonly string[];
+  readonly process: {
+    /** Seconds of processor time by mode. */
+    readonly cpuSeconds: { readonly user: number; readonly system: number };
+    readonly residentBytes: number;
+    readonly uptimeSeconds: number;
+  };
+  readonly bus: BusStats;
+  readonly exports: ReturnType<Observability["exports"]>;
+  /** By subscriber, start events that wait for their end event, and those that were dropped. */
+  readonly correlations: ReadonlyMap<string, { readonly pending: number; readonly dropped: number }>;
+  readonly logLines: { readonly written: number; readonly suppressed: number; readonly lost: number };
+}
+
+/** Reads each source. A source is read once in a collection, and one that hangs costs only its own metrics. */
+export type Readers = { readonly [Key in keyof Sources]: () => Sources[Key] | Promise<Sources[Key]> };
+
+/** The sources about the state of the server. */
+export type StateSource = Pick<
+  Readers,
+  "l1" | "storage" | "activeRequests" | "workers" | "storageThreadStuckSeconds"
+>;
+
+/** The sources about logs, traces and their export. */
+export type TelemetryNumbers = Pick<Readers, "exports" | "correlations" | "logLines">;

@@ -1,19 +1,17 @@
 import process from "node:process";
-import { every } from "../../core/timers.ts";
+import { every } from "../../core/clock.ts";
 import type { BusStats } from "../../events/bus.ts";
 import type { Subscriber } from "../../events/subscriber.ts";
-import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
-import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
-import { l1Family } from "./families/l1.ts";
+import { l1Family, livesFamily, reuseFamily } from "./families/l1.ts";
 import { l2CommitsFamily, l2Family } from "./families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "./families/l2_prefetch.ts";
-import { livesFamily, reuseFamily } from "./families/lifetimes.ts";
-import { lookupFamily, smFamily } from "./families/lookup.ts";
+import { leaseFamily, lookupFamily, manyKeysFamily, smFamily } from "./families/lookup.ts";
+import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
 import { processFamily, stateFamily, workersFamily } from "./families/state.ts";
+import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
 import { familySubscriber, type InstrumentSource } from "./family_subscriber.ts";
-import type { Family } from "./metric.ts";
+import type { Build, Family, ProcessSource, StateSource, TelemetryNumbers } from "./metric.ts";
 import { L1Lives, Uses } from "./sampled_objects.ts";
-import type { Build, ProcessSource, StateSource, TelemetryNumbers } from "./sources.ts";
 import { Tenants } from "./tenants.ts";
 
 /** Every metric there is, in the order of docs/METRICS.md. */
@@ -23,6 +21,8 @@ export const metricFamilies: readonly Family[] = [
   reuseFamily,
   smFamily,
   lookupFamily,
+  manyKeysFamily,
+  leaseFamily,
   l2Family,
   l2CommitsFamily,
   l2PrefetchFamily,

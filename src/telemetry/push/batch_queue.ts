@@ -1,6 +1,7 @@
+import { type Schedule, unrefTimer } from "../../core/clock.ts";
+import type { OtelEnv } from "../otel_env.ts";
 import { ExportCounts, type PushEnd, pushEnd } from "./push_end.ts";
-import { type Schedule, unrefTimer } from "../../core/timers.ts";
-import type { OtelEnv } from "../env.ts";
+
 /** Settings of a queue. */
 export interface BatchOptions<Item> {
   /** Sends a batch; calls back once with the result. */

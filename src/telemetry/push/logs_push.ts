@@ -1,8 +1,7 @@
 import { type Attributes, ROOT_CONTEXT, SeverityNumber, trace, TraceFlags } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableLogRecord } from "@opentelemetry/sdk-logs";
-import type { OtelEnv } from "../env.ts";
-import type { OtlpTarget } from "../otlp_settings.ts";
+import type { OtelEnv, OtlpTarget } from "../otel_env.ts";
 import { type BatchedPush, batchedPush } from "./batch_queue.ts";
 import type { PushEnd } from "./push_end.ts";
 

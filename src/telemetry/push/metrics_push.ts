@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { HrTime } from "@opentelemetry/api";
 import {
   AggregationTemporality,
   type DataPoint,
@@ -10,11 +10,10 @@ import {
   type PushMetricExporter,
   type ResourceMetrics,
 } from "@opentelemetry/sdk-metrics";
-import type { OtelEnv } from "../env.ts";
-import { ExportCounts, type PushEnd, pushEnd } from "./push_end.ts";
-import type { OtlpTarget } from "../otlp_settings.ts";
-import type { HrTime } from "@opentelemetry/api";
+import type { Clock } from "../../core/clock.ts";
 import { hrTime } from "../group_metrics.ts";
+import type { OtelEnv, OtlpTarget } from "../otel_env.ts";
+import { ExportCounts, type PushEnd, pushEnd } from "./push_end.ts";
 
 const DEFAULT_INTERVAL_MS = 60_000;
 const DEFAULT_TIMEOUT_MS = 30_000;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { openEventsOf } from "../../../src/events/live/event_stream.ts";
-import type { WantedEvents } from "../../../src/events/live/wanted_events.ts";
 import { FakeBus, SMALL } from "./fake_bus.ts";
+import { type WantedEvents } from "../../../src/events/live/live_listener.ts";
 
 const HEARTBEAT_MS = 500;
 const WANTED: WantedEvents = {

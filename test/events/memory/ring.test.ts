@@ -49,19 +49,19 @@ test("RingReader takes what RingWriter wrote, whole and in order, when events of
 test("RingWriter refuses an event when as many wait as may, or when there is no room for its bytes", () => {
   const few = ring(2);
   const type = eventNames.indexOf("worker.started");
-  const push = () => few.writer.push(type, 1, { place: "0" });
+  const push = () => few.writer.push(type, 1, { slot: "0" });
   expect([push(), push(), push()]).toEqual([true, true, false]);
   few.reader.take(few.reader.head);
   expect([push(), push()]).toEqual([true, false]);
 
   const narrow = ring(1000);
-  const big = { place: "x".repeat(10_000) };
+  const big = { slot: "x".repeat(10_000) };
   const taken = () => narrow.reader.take(narrow.reader.head)?.event;
   for (let round = 0; round < 10; round++) {
     let pushed = 0;
     while (narrow.writer.push(type, round, big)) pushed++;
     expect(pushed).toBeGreaterThan(3);
-    for (let event = 0; event < pushed; event++) expect(taken()).toMatchObject({ timeMs: round, place: big.place });
+    for (let event = 0; event < pushed; event++) expect(taken()).toMatchObject({ timeMs: round, slot: big.slot });
     expect(taken()).toBe(undefined);
   }
 });
@@ -69,10 +69,10 @@ test("RingWriter refuses an event when as many wait as may, or when there is no 
 test("RingReader says that an event cannot be read when its record is damaged, and goes on with the next", () => {
   const { segment, writer, reader } = ring(10);
   const type = eventNames.indexOf("worker.started");
-  for (const place of ["0", "1"]) writer.push(type, 1, { place });
+  for (const slot of ["0", "1"]) writer.push(type, 1, { slot });
   // The length of its first string, behind the header and the time.
   segment.words[segment.ringAt / 4 + 4] = 1e9;
   const { head } = reader;
   expect(reader.take(head)).toEqual({ type, event: undefined });
-  expect(reader.take(head)?.event).toMatchObject({ place: "1" });
+  expect(reader.take(head)?.event).toMatchObject({ slot: "1" });
 });

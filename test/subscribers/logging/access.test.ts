@@ -49,3 +49,24 @@ test("the log tells of tokens that were read again, and why a file cannot be use
     { level: "error", component: "access", error: "read tokens from t: line 3: not JSON" },
   ]);
 });
+
+test("the log tells of a limit once for each tenant and minute", async () => {
+  const { bus, clock, lines } = logging();
+  const reach = async (limit: "tenant_rate" | "transfer", tenant: string) => {
+    bus.publish("limit.reached", { limit, route: "/v1/objects/{key}", method: "GET", tenant, token: "ci" });
+    await bus.flush();
+  };
+  for (let i = 0; i < 5; i++) {
+    await reach("tenant_rate", "a");
+    await reach("tenant_rate", "b");
+  }
+  await reach("transfer", "a");
+  expect(lines).toMatchObject([
+    { level: "warn", message: "a limit was reached", limit: "tenant_rate", tenant: "a", token: "ci" },
+    { limit: "tenant_rate", tenant: "b" },
+    { limit: "transfer", tenant: "a" },
+  ]);
+  clock.ms = 60_000;
+  await reach("transfer", "a");
+  expect(lines.length).toBe(4);
+});

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { EventBus } from "../../../src/events/bus.ts";
-import type { Level } from "../../../src/subscribers/logging/log.ts";
-import { lineOutput } from "../../../src/subscribers/logging/line_output.ts";
+import { type Level, lineOutput } from "../../../src/subscribers/logging/log.ts";
 import { loggingSubscribers } from "../../../src/subscribers/logging/mod.ts";
 import type { LogEntry } from "../../../src/telemetry/mod.ts";
 
@@ -104,14 +103,14 @@ function publishAll(bus: EventBus): void {
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "corrupt", keys: 1, bytes: 1 });
   bus.publish("l2.removed", { tier: "fs", tenant: "", reason: "capacity", keys: 1, bytes: 1 });
   bus.publish("timeout.raised", { exceptionType: "l2_load" });
-  bus.publish("worker.started", { place: "0" });
-  bus.publish("worker.gone", { place: "0", cause: "hung" });
-  bus.publish("worker.gone", { place: "0", cause: "stopped" });
-  bus.publish("worker.stuck", { place: "0" });
-  bus.publish("storage_thread.started", {});
-  bus.publish("storage_thread.stuck", {});
-  bus.publish("storage_thread.resumed", { seconds: 8 });
-  bus.publish("storage_thread.gone", { cause: "threw", error: "on purpose" });
+  bus.publish("worker.started", { slot: "0" });
+  bus.publish("worker.gone", { slot: "0", cause: "hung" });
+  bus.publish("worker.gone", { slot: "0", cause: "stopped" });
+  bus.publish("worker.stuck", { slot: "0" });
+  bus.publish("storage_thread.started", { thread: "storage" });
+  bus.publish("storage_thread.stuck", { thread: "storage" });
+  bus.publish("storage_thread.resumed", { thread: "storage", seconds: 8 });
+  bus.publish("storage_thread.gone", { thread: "storage", cause: "threw", error: "on purpose" });
   bus.publish("l2.cleanup_failed", { tier: "fs", error: "remove: EBUSY" });
   bus.publish("lookup.finished", { tenant: "", tier: "", result: "miss", reason: "unknown", keys: 1, bytes: 0 });
   bus.publish("sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1 });
@@ -168,8 +167,8 @@ for (const [level, messages] of written) {
 
 test("loggingSubscribers tell why and for how long when the storage thread ends or has stood still", async () => {
   const { bus, lines } = logging("info");
-  bus.publish("storage_thread.resumed", { seconds: 8.25 });
-  bus.publish("storage_thread.gone", { cause: "threw", error: "write: EIO" });
+  bus.publish("storage_thread.resumed", { thread: "storage", seconds: 8.25 });
+  bus.publish("storage_thread.gone", { thread: "storage", cause: "threw", error: "write: EIO" });
   await bus.flush();
   expect(lines).toHaveLength(2);
   expect(lines).toContainEqual(expect.objectContaining({ level: "info", seconds: 8.25 }));
@@ -181,8 +180,12 @@ test("loggingSubscribers want no single event of requests that are not traced un
   const perRequest = ["lookup.finished", "sm.write.finished"];
   expect(wanted("info").filter((name) => !perRequest.includes(name))).toEqual([
     "access.refused",
+    "limit.reached",
     "access.tokens.changed",
+    "tls.certificate.changed",
+    "access.keys.changed",
     "l2.state.changed",
+    "l2.damaged",
   ]);
   expect(wanted("debug")).toContain("http.request.end");
 });

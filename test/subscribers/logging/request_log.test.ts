@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventBus } from "../../../src/events/bus.ts";
 import { RequestLog } from "../../../src/subscribers/logging/request_log.ts";
-import { LogFile } from "../../../src/subscribers/logging/line_output.ts";
+import { LogFile } from "../../../src/subscribers/logging/log.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const REQUEST = `00-${TRACE}-b7ad6b7169203331-00`;

@@ -36,7 +36,7 @@ const IDLE = {
       }),
     activeRequests: () => 0,
     workers: () => [],
-    storageThreadStuckSeconds: () => 0,
+    storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   },
   build: { version: "1", runtime: "test", startMs: 0 },
   process: {

@@ -19,7 +19,7 @@ test("stateFamily shows the state at the time of the collection, and asks each s
     },
     activeRequests: () => 3,
     workers: () => ["ready", "ready", "gone"] as const,
-    storageThreadStuckSeconds: () => 6.25,
+    storageThreadStuckSeconds: () => ({ storage: 0.25, file: 6.25 }),
   };
   const harness = new MetricsHarness([stateFamily], { state, build });
   usedBytes = 50;
@@ -45,7 +45,8 @@ test("stateFamily shows the state at the time of the collection, and asks each s
     'vitrine_workers{state="stopping"}': 0,
     'vitrine_workers{state="gone"}': 1,
     'vitrine_workers{state="stuck"}': 0,
-    vitrine_storage_thread_stuck_seconds: 6.25,
+    'vitrine_storage_thread_stuck_seconds{thread="storage"}': 0.25,
+    'vitrine_storage_thread_stuck_seconds{thread="file"}': 6.25,
     http_server_active_requests: 3,
     'vitrine_build_info{version="1.2.3",runtime="bun 1"}': 1,
     vitrine_start_time_seconds: 5.5,
@@ -59,7 +60,7 @@ test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for a
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
     workers: () => [],
-    storageThreadStuckSeconds: () => 0,
+    storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   };
   const series = await new MetricsHarness([stateFamily], { state }).series();
   expect(Object.keys(series).filter((name) => name.includes('"fs"'))).toEqual([]);

@@ -1,9 +1,13 @@
 import { expect, test } from "bun:test";
-import { l1Family } from "../../../src/subscribers/metrics/families/l1.ts";
+import { l1Family, livesFamily, reuseFamily } from "../../../src/subscribers/metrics/families/l1.ts";
 import { l2CommitsFamily, l2Family } from "../../../src/subscribers/metrics/families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "../../../src/subscribers/metrics/families/l2_prefetch.ts";
-import { livesFamily, reuseFamily } from "../../../src/subscribers/metrics/families/lifetimes.ts";
-import { lookupFamily, smFamily } from "../../../src/subscribers/metrics/families/lookup.ts";
+import {
+  leaseFamily,
+  lookupFamily,
+  manyKeysFamily,
+  smFamily,
+} from "../../../src/subscribers/metrics/families/lookup.ts";
 import { accessFamily, httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
 import { workersFamily } from "../../../src/subscribers/metrics/families/state.ts";
 import type { Family } from "../../../src/subscribers/metrics/metric.ts";
@@ -28,6 +32,17 @@ const OF_T = { ...FS, tenant: "t" } as const;
 const GET = { route: "/v1/objects/{key}", method: "GET", status: "200", outcome: "complete" } as const;
 const NONE = { tenant: "", tier: "", bytes: 0 } as const;
 
+const LOOKED_UP = {
+  tenant: "",
+  l1Keys: 0,
+  l2Keys: 0,
+  missingKeys: 0,
+  unknownKeys: 0,
+  tokens: 0,
+  l1Tokens: 0,
+  l2Tokens: 0,
+} as const;
+
 const answer = (method: string, status: string) =>
   `{http_request_method="${method}",http_route="/v1/objects/{key}",http_response_status_code="${status}"}`;
 
@@ -40,8 +55,10 @@ const commit = (changes: number, seconds: number, syncSeconds?: number): readonl
 ];
 
 const gone = (["threw", "hung", "threw", "stopped", "killed"] as const)
-  .map((cause, place) => ["worker.gone", { place: String(place), cause }] as const);
-const ended = (["threw", "threw", "not_started"] as const).map((cause) => ["storage_thread.gone", { cause }] as const);
+  .map((cause, slot) => ["worker.gone", { slot: String(slot), cause }] as const);
+const ended = (["threw", "threw", "not_started"] as const).map((cause) =>
+  ["storage_thread.gone", { thread: "file", cause }] as const
+);
 
 const cases: readonly Case[] = [
   {
@@ -119,6 +136,8 @@ const cases: readonly Case[] = [
       ["l2.load.completed", { ...FS, outcome: "failed", bytes: 1, requestedBytes: 9, seconds: 1 }],
       ["sm.write.finished", { tenant: "", outcome: "stored", keys: 1, bytes: 1000 }],
       ["sm.write.finished", { tenant: "", outcome: "aborted", keys: 1, bytes: 500 }],
+      ["sm.write_back.failed", { tenant: "", keys: 1, bytes: 100 }],
+      ["sm.write_back.failed", { tenant: "a", keys: 2, bytes: 200 }],
     ],
     expected: {
       'vitrine_lookups_total{tier="l1",result="hit"}': 3,
@@ -143,6 +162,44 @@ const cases: readonly Case[] = [
       'vitrine_read_bytes_total{tier="l1"}': 10,
       'vitrine_read_bytes_total{tier="fs"}': 101,
       vitrine_written_bytes_total: 1000,
+      vitrine_write_back_failed_objects_total: 3,
+    },
+  },
+  {
+    what: "requests about many keys, by what they found",
+    families: [manyKeysFamily],
+    labelled: ["a"],
+    events: [
+      ["sm.keys.looked_up", { ...LOOKED_UP, l1Keys: 1, l2Keys: 2, tokens: 2560, l1Tokens: 256, l2Tokens: 512 }],
+      ["sm.keys.looked_up", { ...LOOKED_UP, tenant: "a", missingKeys: 3, unknownKeys: 4, tokens: 7 }],
+    ],
+    expected: {
+      vitrine_prefix_lookups_total: 1,
+      'vitrine_prefix_lookups_total{cache_salt="a"}': 1,
+      vitrine_prefix_lookup_l1_keys_total: 1,
+      vitrine_prefix_lookup_l2_keys_total: 2,
+      vitrine_prefix_lookup_missing_keys_total: 3,
+      vitrine_prefix_lookup_unknown_keys_total: 4,
+      vitrine_prefix_lookup_requested_tokens_total: 2560,
+      'vitrine_prefix_lookup_requested_tokens_total{cache_salt="a"}': 7,
+      vitrine_prefix_lookup_hit_l1_tokens_total: 256,
+      vitrine_prefix_lookup_hit_l2_tokens_total: 512,
+    },
+  },
+  {
+    what: "leases of clients, and what became of them",
+    families: [leaseFamily],
+    events: [
+      ["l1.hold.taken", { ...SOME, keys: 10 }],
+      ["l1.hold.released", { ...SOME, keys: 4 }],
+      ["l1.hold.expired", { ...SOME, keys: 3 }],
+      ["sm.lease.refused", { tenant: "", keys: 2 }],
+    ],
+    expected: {
+      vitrine_lease_taken_objects_total: 10,
+      vitrine_lease_released_objects_total: 4,
+      vitrine_lease_expired_objects_total: 3,
+      vitrine_lease_refused_objects_total: 2,
     },
   },
   {
@@ -199,8 +256,17 @@ const cases: readonly Case[] = [
       ["l2.delete.completed", { ...FS, outcome: "deleted", seconds: 0.002 }],
       ["l2.removed", { ...FS, reason: "capacity", keys: 3, bytes: 30 }],
       ["l2.removed", { ...FS, reason: "corrupt", bytes: 4 }],
+      ["l2.changed_elsewhere", { tier: "redis", scope: "key", seconds: 0.25 }],
+      ["l2.changed_elsewhere", { tier: "redis", scope: "key", seconds: 0.25 }],
+      ["l2.changed_elsewhere", { tier: "redis", scope: "any", seconds: 0 }],
+      ["l2.damaged", { tier: "fs", found: "scrub", keyHash: "0123456789abcdef" }],
+      ["l2.scrubbed", { tier: "fs", outcome: "intact", keys: 1, bytes: 60 }],
+      ["l2.scrubbed", { tier: "fs", outcome: "damaged", keys: 1, bytes: 7 }],
     ],
     expected: {
+      'vitrine_l2_changed_elsewhere_total{tier="redis",scope="key"}': 2,
+      'vitrine_l2_changed_elsewhere_total{tier="redis",scope="any"}': 1,
+      'vitrine_l2_change_lag_seconds{tier="redis"}': { buckets: { 0.25: 2 }, count: 2, sum: 0.5 },
       lmcache_mp_l2_store_submitted_requests_total: 3,
       lmcache_mp_l2_store_submitted_objects_chunks_total: 3,
       'lmcache_mp_l2_store_completed_requests_total{l2_name="fs"}': 2,
@@ -222,6 +288,10 @@ const cases: readonly Case[] = [
       'vitrine_l2_bytes_total{tier="fs",op="load"}': 70,
       'vitrine_l2_removed_objects_total{tier="fs",reason="capacity"}': 3,
       'vitrine_l2_removed_objects_total{tier="fs",reason="corrupt"}': 1,
+      'vitrine_l2_damaged_objects_total{tier="fs",found="scrub"}': 1,
+      'vitrine_l2_scrubbed_objects_total{tier="fs",outcome="intact"}': 1,
+      'vitrine_l2_scrubbed_objects_total{tier="fs",outcome="damaged"}': 1,
+      'vitrine_l2_scrubbed_bytes_total{tier="fs"}': 67,
       'vitrine_l2_removed_bytes_total{tier="fs",reason="capacity"}': 30,
       'vitrine_l2_removed_bytes_total{tier="fs",reason="corrupt"}': 4,
     },
@@ -320,8 +390,8 @@ const cases: readonly Case[] = [
       'vitrine_worker_restarts_total{cause="threw"}': 2,
       'vitrine_worker_restarts_total{cause="hung"}': 1,
       'vitrine_worker_restarts_total{cause="killed"}': 1,
-      'vitrine_storage_thread_restarts_total{cause="threw"}': 2,
-      'vitrine_storage_thread_restarts_total{cause="not_started"}': 1,
+      'vitrine_storage_thread_restarts_total{thread="file",cause="threw"}': 2,
+      'vitrine_storage_thread_restarts_total{thread="file",cause="not_started"}': 1,
     },
   },
   {
@@ -331,12 +401,18 @@ const cases: readonly Case[] = [
       ["access.refused", { ...REFUSED, reason: "missing" }],
       ["access.refused", { ...REFUSED, reason: "forbidden" }],
       ["access.refused", { ...REFUSED, reason: "forbidden" }],
+      ["limit.reached", { limit: "tenant_rate", route: "/v1/objects/{key}", method: "GET" }],
+      ["access.keys.changed", { outcome: "loaded", keys: 2 }],
+      ["tls.certificate.changed", { outcome: "failed", error: "a certificate is cut off" }],
       ["access.tokens.changed", { outcome: "loaded", tokens: 3 }],
       ["access.tokens.changed", { outcome: "failed", tokens: 0, error: "no JSON" }],
     ],
     expected: {
       'vitrine_auth_failures_total{reason="missing"}': 1,
       'vitrine_auth_failures_total{reason="forbidden"}': 2,
+      'vitrine_limits_reached_total{limit="tenant_rate"}': 1,
+      'vitrine_jwks_loads_total{outcome="loaded"}': 1,
+      'vitrine_tls_certificate_loads_total{outcome="failed"}': 1,
       'vitrine_token_file_loads_total{outcome="loaded"}': 1,
       'vitrine_token_file_loads_total{outcome="failed"}': 1,
     },

@@ -5,6 +5,7 @@ const { outcome: loadOutcome } = catalogue["l2.load.completed"].fields;
 const { outcome: lookupOutcome } = catalogue["l2.lookup.completed"].fields;
 const { outcome: deleteOutcome } = catalogue["l2.delete.completed"].fields;
 const { reason } = catalogue["l2.removed"].fields;
+const { scope } = catalogue["l2.changed_elsewhere"].fields;
 
 const BY_NAME = { labels: ["l2_name"], zero: [{ l2_name: "adapters" }] } as const;
 const BY_REASON = { labels: ["tier", "reason"], zero: [{ tier: "adapters", reason: reason.values }] } as const;
@@ -89,7 +90,6 @@ export const l2Family: Family = {
       help: "Duration of calls to a tier, whatever their outcome.",
       answers: "How fast is a tier?",
       labels: ["tier", "op"],
-      zero: [{ tier: "adapters", op: ["store", "load", "lookup", "delete"] }],
       bounds: LATENCY_BOUNDS,
     })
       .on("l2.store.completed", timeOf("store"))
@@ -109,12 +109,50 @@ export const l2Family: Family = {
       help: "Objects that left a tier, by reason.",
       answers: "Why do objects leave a tier? The reason corrupt should stay at zero.",
     }).on("l2.removed", ({ keys, tier, reason }) => [keys, { tier, reason }]),
+    counter("vitrine_l2_damaged_objects_total", {
+      unit: "{object}",
+      help: "Objects found damaged, and removed; scrub: by the scrubber; read: by anybody else, or by the tier itself.",
+      answers: "Does a disk damage objects? The log has the hashes of their keys.",
+      labels: ["tier", "found"],
+      zero: [{ tier: "adapters", found: ["scrub", "read"] }],
+    }).on("l2.damaged", ({ count, tier, found }) => [count, { tier, found }]),
+    counter("vitrine_l2_scrubbed_objects_total", {
+      unit: "{object}",
+      help:
+        "Objects that the scrubber has read, by outcome; damaged: removed; gone: it left the tier before; failed: it could not be read.",
+      answers: "How often is a tier read as a whole?",
+      labels: ["tier", "outcome"],
+      zero: [{ tier: "adapters", outcome: ["intact", "damaged", "gone", "failed"] }],
+    }).on("l2.scrubbed", ({ keys, tier, outcome }) => [keys, { tier, outcome }]),
+    counter("vitrine_l2_scrubbed_bytes_total", {
+      unit: "By",
+      help: "Bytes that the scrubber has read.",
+      answers: "How much of a tier's disk does the scrubber read?",
+      labels: ["tier"],
+      zero: [{ tier: "adapters" }],
+    }).on("l2.scrubbed", ({ bytes, tier }) => [bytes, { tier }]),
     counter("vitrine_l2_removed_bytes_total", {
       ...BY_REASON,
       unit: "By",
-      help: "Bytes of the objects that left a tier, by reason.",
+      help: "Bytes of the objects that left a tier, as they were stored, by reason.",
       answers: "How fast does a tier turn over, and why?",
     }).on("l2.removed", ({ bytes, tier, reason }) => [bytes, { tier, reason }]),
+    counter("vitrine_l2_changed_elsewhere_total", {
+      unit: "{change}",
+      help:
+        "Changes of a shared tier by other servers, whose copies were dropped here; key: one object; tenant: a tenant's objects were cleared; any: all were cleared, or changes were missed.",
+      answers: "How much do other servers overwrite and delete? Was the log of changes lost (any)?",
+      labels: ["tier", "scope"],
+      zero: [{ tier: "adapters", scope: scope.values }],
+    }).on("l2.changed_elsewhere", ({ count, tier, scope }) => [count, { tier, scope }]),
+    histogram("vitrine_l2_change_lag_seconds", {
+      unit: "s",
+      help: "Time from a change by another server to its notice here, by the engine's clock.",
+      answers: "For how long can L1 serve what another server has replaced?",
+      labels: ["tier"],
+      zero: [{ tier: "adapters" }],
+      bounds: LATENCY_BOUNDS,
+    }).on("l2.changed_elsewhere", ({ tier, scope, seconds }) => scope === "any" ? undefined : [seconds, { tier }]),
   ],
 };
 

@@ -97,7 +97,6 @@ export const l2PrefetchFamily: Family = {
 const THROUGHPUT = {
   unit: "GBy/s",
   labels: ["l2_name"],
-  zero: [{ l2_name: "adapters" }],
   bounds: RATE_BOUNDS,
 } as const;
 

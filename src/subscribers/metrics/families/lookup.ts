@@ -44,6 +44,84 @@ const hits = (event: Looked) => event.result === "hit" ? keysByTenant(event) : u
 const l1Hits = (event: Looked) => event.tier === "l1" ? hits(event) : undefined;
 const l2Hits = (event: Looked) => event.tier === "l1" ? undefined : hits(event);
 
+/** Requests about many keys. They are no lookups of objects: those follow, or do not. */
+export const manyKeysFamily: Family = {
+  name: "metrics.many_keys",
+  metrics: [
+    counter("vitrine_prefix_lookups_total", {
+      ...BY_TENANT,
+      unit: "{request}",
+      help: "Requests to /v1/lookup that were answered.",
+      answers: "How often do engines ask for a prefix?",
+    }).on("sm.keys.looked_up", ({ count, tenant }) => [count, { cache_salt: tenant }]),
+    counter("vitrine_prefix_lookup_l1_keys_total", {
+      unit: "{key}",
+      help: "Keys in requests to /v1/lookup that L1 had.",
+      answers: "How much of what engines ask for is in memory?",
+    }).on("sm.keys.looked_up", ({ l1Keys }) => l1Keys),
+    counter("vitrine_prefix_lookup_l2_keys_total", {
+      unit: "{key}",
+      help: "Keys in requests to /v1/lookup that a tier had, and L1 had not.",
+      answers: "How much of what engines ask for do only the tiers have?",
+    }).on("sm.keys.looked_up", ({ l2Keys }) => l2Keys),
+    counter("vitrine_prefix_lookup_missing_keys_total", {
+      unit: "{key}",
+      help: "Keys in requests to /v1/lookup that no level had.",
+      answers: "How much of what engines ask for is not here?",
+    }).on("sm.keys.looked_up", ({ missingKeys }) => missingKeys),
+    counter("vitrine_prefix_lookup_unknown_keys_total", {
+      unit: "{key}",
+      help: "Keys in requests to /v1/lookup that no level had, and about which a tier could not answer.",
+      answers: "Do engines compute again what a failing tier may have?",
+    }).on("sm.keys.looked_up", ({ unknownKeys }) => unknownKeys),
+    counter("vitrine_prefix_lookup_requested_tokens_total", {
+      ...BY_TENANT,
+      unit: "{token}",
+      help: "Tokens of the keys in requests to /v1/lookup; a key counts as one unless the request says otherwise.",
+      answers: "What is the denominator of the hit rate of prefixes?",
+    }).on("sm.keys.looked_up", ({ tokens, tenant }) => [tokens, { cache_salt: tenant }]),
+    counter("vitrine_prefix_lookup_hit_l1_tokens_total", {
+      ...BY_TENANT,
+      unit: "{token}",
+      help: "Tokens of the leading keys that L1 had.",
+      answers: "How much of the hit rate of prefixes comes from memory?",
+    }).on("sm.keys.looked_up", ({ l1Tokens, tenant }) => [l1Tokens, { cache_salt: tenant }]),
+    counter("vitrine_prefix_lookup_hit_l2_tokens_total", {
+      ...BY_TENANT,
+      unit: "{token}",
+      help: "Tokens of the leading keys that L1 and the tiers had, beyond those that L1 alone had.",
+      answers: "How much of the hit rate of prefixes comes from the tiers? L1's and these add up to all hits.",
+    }).on("sm.keys.looked_up", ({ l2Tokens, tenant }) => [l2Tokens, { cache_salt: tenant }]),
+  ],
+};
+
+/** Leases of clients on objects in L1. */
+export const leaseFamily: Family = {
+  name: "metrics.leases",
+  metrics: [
+    counter("vitrine_lease_taken_objects_total", {
+      unit: "{object}",
+      help: "Objects leased by lookups.",
+      answers: "How much do engines ask to keep?",
+    }).on("l1.hold.taken", ({ keys }) => keys),
+    counter("vitrine_lease_released_objects_total", {
+      unit: "{object}",
+      help: "Leased objects whose lease was released.",
+      answers: "Do engines release what they have leased?",
+    }).on("l1.hold.released", ({ keys }) => keys),
+    counter("vitrine_lease_expired_objects_total", {
+      unit: "{object}",
+      help: "Leased objects whose lease ended with its time, or with the worker that gave it.",
+      answers: "Are leases too short, or forgotten? Taken is released and expired, and what is leased now.",
+    }).on("l1.hold.expired", ({ keys }) => keys),
+    counter("vitrine_lease_refused_objects_total", {
+      unit: "{object}",
+      help: "Objects that were not leased, because all leases together take their share of L1.",
+      answers: "Is L1 too small for what engines lease?",
+    }).on("sm.lease.refused", ({ keys }) => keys),
+  ],
+};
+
 /** Lookups by LMCache's names. An object counts as one token. */
 export const lookupFamily: Family = {
   name: "metrics.lookup",

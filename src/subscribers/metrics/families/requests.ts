@@ -16,7 +16,7 @@ export const trafficFamily: Family = {
     counter("vitrine_lookup_misses_total", {
       unit: "{lookup}",
       help:
-        "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: it was stored, and the removal history no longer has the reason.",
+        "Misses by how the last copy of the object was lost; never_stored: not stored since the server started; unknown: it was stored, and the removal history no longer has the reason; tier_failed: a tier with on_error=miss could not answer.",
       answers:
         "Why do lookups miss? Evictions (watermark, pressure, capacity) mean that a tier is too small. The sum over all reasons equals vitrine_lookups_total with result=miss.",
       labels: ["reason"],
@@ -36,6 +36,11 @@ export const trafficFamily: Family = {
       help: "Payload bytes of the objects that writes stored.",
       answers: "How much new data comes in?",
     }).on("sm.write.finished", ({ outcome, bytes }) => outcome === "stored" ? bytes : undefined),
+    counter("vitrine_write_back_failed_objects_total", {
+      unit: "{object}",
+      help: "Acknowledged objects that no tier took. They are lost when they leave L1.",
+      answers: "Did an outage of the tiers last longer than the store queue could bridge?",
+    }).on("sm.write_back.failed", ({ keys }) => keys),
   ],
 };
 
@@ -92,19 +97,27 @@ export const httpFamily: Family = {
   ],
 };
 
-/** Requests refused by access control, and reloads of the token file. */
+/** Requests refused by access control and by limits, and reloads of the token file. */
 export const accessFamily: Family = {
   name: "metrics.access",
   metrics: [
     counter("vitrine_auth_failures_total", {
       unit: "{request}",
       help:
-        "Requests refused by access control; missing: no credentials; unknown: unknown credentials; limited: too many unknown credentials from one address; busy: too many passwords were being checked; forbidden: the token does not allow the request.",
+        "Requests refused by access control; missing: no credentials; unknown: unknown credentials; limited: too many unknown credentials from one address; busy: too many passwords or JWTs were being checked; no_keys: the keys of the JWT's issuer could not be loaded; forbidden: the token does not allow the request.",
       answers:
         "Is somebody guessing tokens, or is a client misconfigured? The log has the addresses. Clients that wait for a challenge cause one missing per request.",
       labels: ["reason"],
       zero: [{ reason: catalogue["access.refused"].fields.reason.values }],
     }).on("access.refused", ({ count, reason }) => [count, { reason }]),
+    counter("vitrine_limits_reached_total", {
+      unit: "{request}",
+      help:
+        "Requests that were refused, or whose transfer was ended, by limit; requests: requests in progress; tenant_requests: those of a tenant; tenant_rate: requests of a tenant in a second; upload_bytes: bytes of bodies that are being received; transfer: a body moved too slowly; object_size: the size of an object; metadata: the header fields kept with it; event_streams: open streams of events.",
+      answers: "Which limit do clients reach? The log has the tenants.",
+      labels: ["limit"],
+      zero: [{ limit: catalogue["limit.reached"].fields.limit.values }],
+    }).on("limit.reached", ({ count, limit }) => [count, { limit }]),
     counter("vitrine_token_file_loads_total", {
       unit: "{load}",
       help: "Reloads of the token file; failed: the file is invalid, and the previous tokens stay in effect.",
@@ -112,5 +125,20 @@ export const accessFamily: Family = {
       labels: ["outcome"],
       zero: [{ outcome: catalogue["access.tokens.changed"].fields.outcome.values }],
     }).on("access.tokens.changed", ({ count, outcome }) => [count, { outcome }]),
+    counter("vitrine_jwks_loads_total", {
+      unit: "{load}",
+      help:
+        "Loads of the keys of JWTs, by each thread; loaded: they changed; failed: the previous keys stay in effect.",
+      answers: "Can the keys be loaded? New keys of the issuer are unknown until then.",
+      labels: ["outcome"],
+      zero: [{ outcome: catalogue["access.keys.changed"].fields.outcome.values }],
+    }).on("access.keys.changed", ({ count, outcome }) => [count, { outcome }]),
+    counter("vitrine_tls_certificate_loads_total", {
+      unit: "{load}",
+      help: "Renewals of the certificate; failed: it cannot be used, and the previous one stays in effect.",
+      answers: "Was the certificate renewed?",
+      labels: ["outcome"],
+      zero: [{ outcome: catalogue["tls.certificate.changed"].fields.outcome.values }],
+    }).on("tls.certificate.changed", ({ count, outcome }) => [count, { outcome }]),
   ],
 };

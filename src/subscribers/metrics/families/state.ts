@@ -1,6 +1,5 @@
 import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
-import { counter, type Family, gauge, histogram } from "../metric.ts";
-import type { ProcessSource } from "../sources.ts";
+import { counter, type Family, gauge, histogram, type ProcessSource } from "../metric.ts";
 
 /** The state of the server when the metrics are collected. */
 export const stateFamily: Family = {
@@ -94,9 +93,13 @@ export const stateFamily: Family = {
     gauge("vitrine_storage_thread_stuck_seconds", {
       unit: "s",
       help:
-        "Time for which the storage thread's event loop has been blocked, e.g. in a call to a disk that does not respond; 0 while it runs. Above 5 the thread counts as stuck.",
+        "Time for which the event loop of the storage thread, or of the file thread, has been blocked, e.g. in a call to a disk that does not respond; 0 while it runs, or if there is no such thread. Above 5 the thread counts as stuck.",
       answers: "Is the disk frozen?",
-    }).read("storageThreadStuckSeconds", (seconds) => seconds),
+      labels: ["thread"],
+    }).read("storageThreadStuckSeconds", ({ storage, file }) => [
+      [storage, { thread: "storage" }],
+      [file, { thread: "file" }],
+    ]),
     gauge("http_server_active_requests", {
       unit: "{request}",
       help: "Requests in progress.",
@@ -116,6 +119,8 @@ export const stateFamily: Family = {
   ],
 };
 
+const goneFields = catalogue["storage_thread.gone"].fields;
+
 /** Threads that were replaced. */
 export const workersFamily: Family = {
   name: "metrics.workers",
@@ -129,11 +134,12 @@ export const workersFamily: Family = {
     }).on("worker.gone", ({ count, cause }) => cause === "stopped" ? undefined : [count, { cause }]),
     counter("vitrine_storage_thread_restarts_total", {
       unit: "{restart}",
-      help: "Restarts of the storage thread, which owns the folders of the file tiers, by cause.",
-      answers: "Does the storage thread die, and why? The log has details.",
-      labels: ["cause"],
-      zero: [{ cause: catalogue["storage_thread.gone"].fields.cause.values }],
-    }).on("storage_thread.gone", ({ count, cause }) => [count, { cause }]),
+      help:
+        "Restarts of the storage thread, which owns the tiers, and of the file thread, which owns the folders of file tiers beside other tiers, by cause.",
+      answers: "Does one of these threads die, and why? The log has details.",
+      labels: ["thread", "cause"],
+      zero: [{ thread: goneFields.thread.values, cause: goneFields.cause.values }],
+    }).on("storage_thread.gone", ({ count, thread, cause }) => [count, { thread, cause }]),
   ],
 };
 

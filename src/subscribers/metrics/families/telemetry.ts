@@ -1,5 +1,5 @@
-import { counter, type Family, gauge } from "../metric.ts";
-import type { Sources } from "../sources.ts";
+import { counter, type Family, gauge, type Sources } from "../metric.ts";
+
 /** Signals whose items wait in a queue. */
 const QUEUED = ["logs", "traces"] as const;
 const SIGNALS = ["metrics", ...QUEUED] as const;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { EventBus } from "../../../src/events/bus.ts";
-import { tracingSubscribers } from "../../../src/subscribers/tracing/mod.ts";
-import type { FinishedSpan } from "../../../src/telemetry/mod.ts";
+import { EventBus } from "../../src/events/bus.ts";
+import { tracingSubscribers } from "../../src/subscribers/tracing.ts";
+import type { FinishedSpan } from "../../src/telemetry/mod.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";
@@ -67,7 +67,7 @@ test("RequestTracing makes a child of the caller's span with the events' own tim
   expect(correlations().get("tracing.requests")).toEqual({ pending: 0, dropped: 0 });
 });
 
-test("RequestTracing takes along what went wrong in L1 and which call was given up", async () => {
+test("RequestTracing takes along what went wrong in L1 and which call timed out", async () => {
   const { bus, spans } = tracing();
   bus.publish("http.request.start", { ...GET, requestId: REQUEST });
   bus.publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: 9, requestId: REQUEST });

@@ -1,7 +1,5 @@
 import { expect, test } from "bun:test";
-import { OtelEnv } from "../../src/telemetry/env.ts";
-import { otlpTarget } from "../../src/telemetry/otlp_settings.ts";
-
+import { OtelEnv, otlpTarget } from "../../src/telemetry/otel_env.ts";
 const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
 
 const cases: readonly (readonly [string, Readonly<Record<string, string>>, ReturnType<typeof otlpTarget>])[] = [
