@@ -1,40 +1,59 @@
 import { Buffer } from "node:buffer";
 import type { FailureTable } from "./failure_table.ts";
-import { type Grant, OPEN_GRANT } from "./grant.ts";
+import { isJwt, type JwtVerifier, KeysUnavailable } from "./jwt.ts";
 import { isPassword } from "./password_hash.ts";
-import type { TokenEntry } from "./token_entry.ts";
-import { TokenSet } from "./token_set.ts";
+import type { Signature } from "./sigv4.ts";
+import { KeyPairs, TokenSet } from "./token_set.ts";
+import { type Grant, OPEN_GRANT, type TokenEntry } from "./tokens.ts";
 
 /**
  * The refusal of a request: it has no credentials (`missing`) or unknown ones (`unknown`), its address has failed too
- * often (`limited`), or too many passwords are being checked (`busy`).
+ * often (`limited`), too many passwords or JWTs are being checked (`busy`), or the keys that JWTs are checked with
+ * could not be loaded (`no_keys`).
  */
 export interface Denial {
-  readonly denied: "missing" | "unknown" | "limited" | "busy";
+  readonly denied: "missing" | "unknown" | "limited" | "busy" | "no_keys";
   readonly retryAfterSeconds: number;
 }
 
-/** Maximum number of Authorization fields in the cache of grants, and the maximum length of each. */
+/** Maximum number of Authorization fields in the cache of grants. */
 const MAX_CACHED = 4096;
-const MAX_CACHED_CHARACTERS = 1024;
+/** Maximum number of characters of these fields, in all. */
+const MAX_CACHED_CHARACTERS = 4 * 1024 * 1024;
 /** Maximum number of passwords that a thread checks at a time; each takes 16 MiB and a core. */
 const MAX_CHECKS = 2;
 /** Maximum number of checks that wait for those. */
 const MAX_WAITING = 16;
 
+/** Maximum number of JWTs that a thread checks at a time. */
+const MAX_JWT_CHECKS = 256;
+
 /** Authenticates the requests of one thread. */
 export class Access {
   readonly #failures: FailureTable;
+  readonly #jwt: JwtVerifier | undefined;
+  readonly #keyPairs: KeyPairs;
   #tokens: TokenSet | undefined;
   /** Grants by the raw Authorization field. Emptied when it is full and whenever the tokens change. */
   readonly #cache = new Map<string, Grant>();
+  #cachedCharacters = 0;
+  /** Counts the times that it was emptied because what it holds may not be valid any more. */
+  #generation = 0;
+  #jwtChecks = 0;
   #checks = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** `tokens` undefined: no tokens are configured, and everything is allowed. */
-  constructor(tokens: readonly TokenEntry[] | undefined, failures: FailureTable) {
+  /** Without `tokens` and `jwt` nobody needs a token, and everything is allowed. */
+  constructor(
+    tokens: readonly TokenEntry[] | undefined,
+    failures: FailureTable,
+    { jwt, s3Key }: { readonly jwt?: JwtVerifier | undefined; readonly s3Key?: string | undefined } = {},
+  ) {
     this.#failures = failures;
-    this.#tokens = tokens && new TokenSet(tokens);
+    this.#jwt = jwt;
+    this.#tokens = tokens === undefined && jwt === undefined ? undefined : new TokenSet(tokens ?? []);
+    this.#keyPairs = new KeyPairs(s3Key);
+    this.#keyPairs.replace(this.#tokens?.keyPairs ?? new Map());
   }
 
   /** True if no tokens are configured. */
@@ -45,19 +64,28 @@ export class Access {
   /** Replaces the tokens, effective at once. */
   replace(tokens: readonly TokenEntry[]): void {
     this.#tokens = new TokenSet(tokens);
-    this.#cache.clear();
+    this.#keyPairs.replace(this.#tokens.keyPairs);
+    this.forget();
+  }
+
+  /** Checks all credentials anew from now on. */
+  forget(): void {
+    this.#generation++;
+    this.#emptyCache();
   }
 
   /** The grant of a request if it is cached. Every hit calls this. */
   cached(authorization: string | null): Grant | undefined {
     if (this.#tokens === undefined) return OPEN_GRANT;
-    return authorization === null ? undefined : this.#cache.get(authorization);
+    if (authorization === null) return undefined;
+    const grant = this.#cache.get(authorization);
+    return grant?.expiresMs === undefined || (this.#jwt?.nowMs() ?? 0) < grant.expiresMs ? grant : undefined;
   }
 
   /**
-   * Finds the grant for an Authorization field; synchronously, except for a password that is not cached. `address` is
-   * called only for passwords and failures. A valid token is accepted however often its address has failed, because
-   * others may share the address.
+   * Finds the grant for an Authorization field; synchronously, except for a password or a JWT that is not cached.
+   * `address` is called only for passwords, JWTs and failures. A valid token is accepted however often its address has
+   * failed, because others may share the address.
    */
   grantOf(authorization: string | null, address: () => string): Grant | Denial | Promise<Grant | Denial> {
     const cached = this.cached(authorization);
@@ -67,12 +95,25 @@ export class Access {
     if (credentials === undefined) return this.#unknown(address());
     const grant = this.#tokens.bySecret(credentials.secret);
     if (grant !== undefined) return this.#store(authorization, grant);
+    if (this.#jwt !== undefined && isJwt(credentials.secret)) {
+      return this.#checkJwt(authorization, { jwt: this.#jwt, secret: credentials.secret, from: address() });
+    }
     const password = credentials.user === undefined ? undefined : this.#tokens.password(credentials.user);
     if (password === undefined) return this.#unknown(address());
     const from = address();
     if (this.#failures.isOver(from)) return this.#unknown(from);
     if (this.#waiting.length >= MAX_WAITING) return { denied: "busy", retryAfterSeconds: 1 };
     return this.#check(authorization, { ...password, secret: credentials.secret, from, tokens: this.#tokens });
+  }
+
+  /** The key pair of a signed request; undefined if it is not known. */
+  keyPair(signature: Signature): ReturnType<KeyPairs["find"]> {
+    return this.#keyPairs.find(signature);
+  }
+
+  /** Counts wrong credentials from an address. */
+  failed(address: string): Denial {
+    return this.#unknown(address);
   }
 
   async #check(
@@ -100,11 +141,41 @@ export class Access {
       : await this.grantOf(authorization, () => from);
   }
 
+  async #checkJwt(
+    authorization: string,
+    { jwt, secret, from }: { readonly jwt: JwtVerifier; readonly secret: string; readonly from: string },
+  ): Promise<Grant | Denial> {
+    if (this.#jwtChecks >= MAX_JWT_CHECKS) return { denied: "busy", retryAfterSeconds: 1 };
+    const generation = this.#generation;
+    this.#jwtChecks++;
+    let grant: Grant | undefined;
+    try {
+      grant = await jwt.verify(secret);
+    } catch (error) {
+      if (error instanceof KeysUnavailable) return { denied: "no_keys", retryAfterSeconds: 1 };
+      throw error;
+    } finally {
+      this.#jwtChecks--;
+    }
+    if (grant === undefined) return this.#unknown(from);
+    // If the keys were replaced meanwhile, that of the token may have been revoked and the grant must not be cached.
+    return this.#generation === generation
+      ? this.#store(authorization, grant)
+      : await this.grantOf(authorization, () => from);
+  }
+
   #store(authorization: string, grant: Grant): Grant {
-    if (authorization.length > MAX_CACHED_CHARACTERS) return grant;
-    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+    const isFull = this.#cache.size >= MAX_CACHED ||
+      this.#cachedCharacters + authorization.length > MAX_CACHED_CHARACTERS;
+    if (isFull) this.#emptyCache();
+    if (!this.#cache.has(authorization)) this.#cachedCharacters += authorization.length;
     this.#cache.set(authorization, grant);
     return grant;
+  }
+
+  #emptyCache(): void {
+    this.#cache.clear();
+    this.#cachedCharacters = 0;
   }
 
   #unknown(address: string): Denial {
@@ -123,7 +194,7 @@ export interface Credentials {
 }
 
 /** Maximum length of an Authorization field in characters. */
-const MAX_CHARACTERS = 2048;
+const MAX_CHARACTERS = 8192;
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i;
 

@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { Clock } from "../core/clock.ts";
+import { unmapped } from "./client_address.ts";
 
 /** The memory of a failure table, shared by all threads of a server. */
 export type FailureMemory = SharedArrayBuffer;
@@ -78,26 +79,14 @@ export class FailureTable {
   }
 }
 
-/** FNV-1a with the finalizer of MurmurHash3, as an unsigned 32-bit number. */
-function hash(text: string, seed: number): number {
-  let h = 0x811c9dc5 ^ seed;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
-  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
-  return (h ^ h >>> 16) >>> 0;
-}
-
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
-
 /**
  * The name under which an address is counted: an IPv4 address (also as `::ffff:…`) under its own, an IPv6 address under
  * its /64, because one machine may own the whole /64.
  */
 export function addressGroup(address: string): string {
-  const mapped = MAPPED.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(address)) return address;
-  const [head = "", tail] = address.split("%", 1).join("").split("::");
+  const plain = unmapped(address);
+  if (!isIPv6(plain)) return plain;
+  const [head = "", tail] = plain.split("%", 1).join("").split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined
@@ -105,4 +94,13 @@ export function addressGroup(address: string): string {
     : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
   const groups = [...left, ...zeros, ...right].slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
   return `${groups.join(":")}::/64`;
+}
+
+/** FNV-1a with the finalizer of MurmurHash3, as an unsigned 32-bit number. */
+export function hash(text: string, seed: number): number {
+  let h = 0x811c9dc5 ^ seed;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
+  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
+  return (h ^ h >>> 16) >>> 0;
 }

@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatToken, parseTokens, type TokenEntry } from "../../src/access/token_entry.ts";
-import { SCOPES } from "../../src/access/grant.ts";
-
+import { formatToken, parseTokens, SCOPES, type TokenEntry } from "../../src/access/tokens.ts";
 const HASH = "ab".repeat(32);
 const line = (fields: object) => JSON.stringify({ id: "a", sha256: HASH, scopes: ["read"], ...fields });
 
@@ -53,7 +51,7 @@ test("parseTokens names the line and the field, and shows nothing of the line, w
     [line({ sha256: secret }), "line 1: sha256 is not"],
     [line({ sha256: HASH.toUpperCase() }), "line 1: sha256 is not"],
     [line({ scrypt: secret, sha256: undefined }), "line 1: scrypt is not"],
-    [line({ sha256: undefined }), "line 1: not an object with either"],
+    [line({ sha256: undefined }), "line 1: not an object with one"],
     [line({ scopes: [] }), "line 1: scopes is not"],
     [line({ scopes: [secret] }), "line 1: scopes is not"],
     [line({ tenant: "ü" }), "line 1: tenant is not"],

@@ -2,9 +2,41 @@ import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { VitrineError } from "../core/errors.ts";
-import { MAX_KEY_BYTES, MAX_TENANT_BYTES } from "../core/key.ts";
-import { SCOPES } from "./grant.ts";
+import { MAX_KEY_BYTES, MAX_TENANT_BYTES } from "../core/object.ts";
 import { formatPasswordHash, hashPassword, parsePasswordHash } from "./password_hash.ts";
+
+/**
+ * The scopes of tokens; none implies another. `write` stores and replaces objects, `create-only` stores only new ones.
+ * `metrics` reads /metrics, `admin` reads everything about the state of the server.
+ */
+export const SCOPES = ["read", "write", "create-only", "delete", "metrics", "admin"] as const;
+
+/** A permission of a token. */
+export type Scope = (typeof SCOPES)[number];
+
+/** The permissions of a request and the objects they apply to. Contains no secret. */
+export interface Grant {
+  /** The id of the token, or `jwt:` and the subject of a JWT; "" if no tokens are configured. */
+  readonly tokenId: string;
+  /** The tenant; with `anyTenant`, the default for a request that names none. */
+  readonly tenant: string;
+  /** True if the request may name any tenant. */
+  readonly anyTenant: boolean;
+  /** Keys must start with this prefix. */
+  readonly prefix: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** Wall time from which on it is not valid any more; default: it does not expire. */
+  readonly expiresMs?: number;
+}
+
+/** The grant of every request if no tokens are configured. */
+export const OPEN_GRANT: Grant = {
+  tokenId: "",
+  tenant: "",
+  anyTenant: true,
+  prefix: "",
+  scopes: new Set(SCOPES),
+};
 
 /** Maximum length of a token file in characters. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
@@ -15,15 +47,19 @@ const entrySchema = v.pipe(
     id: v.pipe(v.string(), v.regex(/^[A-Za-z0-9._@-]{1,64}$/)),
     sha256: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
     scrypt: v.optional(v.pipe(v.string(), v.check((text) => parsePasswordHash(text) !== undefined))),
+    s3: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
     scopes: v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1)),
     tenant: v.optional(v.pipe(v.string(), v.regex(/^[\x20-\x7e]*$/), v.maxLength(MAX_TENANT_BYTES)), ""),
     any_tenant: v.optional(v.boolean(), false),
     prefix: v.optional(v.pipe(v.string(), v.maxBytes(MAX_KEY_BYTES)), ""),
   }),
-  v.check(({ sha256, scrypt }) => (sha256 === undefined) !== (scrypt === undefined)),
+  v.check((entry) => [entry.sha256, entry.scrypt, entry.s3].filter((each) => each !== undefined).length === 1),
 );
 
-/** A token in a token file, one line of JSON. It holds the hash of the secret, not the secret. */
+/**
+ * A token in a token file, one line of JSON. It holds no secret: the hash of one, or the salt from which that of a key
+ * pair is derived.
+ */
 export type TokenEntry = v.InferOutput<typeof entrySchema>;
 
 /**
@@ -66,13 +102,14 @@ function parseLine(line: string): TokenEntry | string {
   const path = v.getDotPath(issue) ?? "";
   const field = path.split(".", 1)[0] ?? "";
   if (Object.hasOwn(FIELDS, field)) return `${field} is not ${FIELDS[field]}`;
-  return path === "" ? "not an object with either sha256 or scrypt" : "unknown field";
+  return path === "" ? "not an object with one of sha256, scrypt and s3" : "unknown field";
 }
 
 const FIELDS: Readonly<Record<string, string>> = {
   id: "1 to 64 of the characters A-Z a-z 0-9 . _ @ -",
   sha256: "64 lower-case hexadecimal digits",
   scrypt: "a hash made by `token create --password`",
+  s3: "the salt of a key pair, made by `token create --s3`",
   scopes: `a list of ${SCOPES.join(", ")}`,
   tenant: `at most ${MAX_TENANT_BYTES} printable ASCII characters`,
   any_tenant: "true or false",
@@ -90,7 +127,7 @@ export function formatToken({ tenant, any_tenant, prefix, ...entry }: TokenEntry
 }
 
 /** The fields of a new token, except its hash. */
-export type TokenRights = Omit<TokenEntry, "sha256" | "scrypt">;
+export type TokenRights = Omit<TokenEntry, "sha256" | "scrypt" | "s3">;
 
 const SECRET_BYTES = 32;
 /** Lets secret scanners recognize a token. */
