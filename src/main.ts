@@ -1,7 +1,6 @@
 import process from "node:process";
-import { HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stopper.ts";
-import { EXIT } from "./compose/stop_result.ts";
-import { hangupIsIgnored, print } from "./runtime/terminal.ts";
+import { EXIT, HARMLESS_SIGNALS, STOP_SIGNALS } from "./compose/stopper.ts";
+import { hangupIsIgnored, print } from "./runtime/host.ts";
 
 // A closed terminal or pipe, or a full disk, costs lines, not the server.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -22,6 +21,13 @@ for (const signal of harmless) process.on(signal, () => {});
 for (const signal of signals) process.on(signal, endAtOnce);
 // Loading the server takes some hundred milliseconds. In that time a signal without a handler would end the runtime, or
 // be ignored by process 1 of a container.
+const { loadThread } = await import("./runtime/thread.ts");
+// Every server has a worker, so one loads beside this thread, unless the command line asks for something else.
+if (
+  !process.argv.slice(2).some((argument) => argument === "token" || argument === "--help" || argument === "--version")
+) {
+  loadThread(new URL("./compose/cluster/worker.ts", import.meta.url));
+}
 const { serve } = await import("./compose/serve.ts");
 await serve({
   signals,

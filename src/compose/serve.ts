@@ -3,19 +3,15 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import manifest from "../../package.json" with { type: "json" };
 import { accessText, type Config, loadConfig, publicConfig } from "../config.ts";
-import { ConfigError } from "../config/config_error.ts";
-import { formatSize } from "../core/size.ts";
-import { shownUrl } from "../l2/shown_url.ts";
-import { runTokenCommand } from "./token_command.ts";
-import { Descriptors } from "../runtime/descriptors.ts";
-import { assumedText, type HostFacts, hostFacts } from "../runtime/host_facts.ts";
-import { type RunningCluster, startCluster } from "./cluster.ts";
-import { reportError } from "./report_error.ts";
-import { GivenUp, REOPEN_SIGNAL, Stopper, type StopSignal } from "./stopper.ts";
-import { EXIT } from "./stop_result.ts";
+import { ConfigError } from "../config/setting_sources.ts";
 import { causeText, VitrineError } from "../core/errors.ts";
+import { formatSize } from "../core/size.ts";
 import { checkTiers } from "../l2/mod.ts";
-import { print } from "../runtime/terminal.ts";
+import { shownUrl } from "../l2/file/url.ts";
+import { assumedText, Descriptors, type HostFacts, hostFacts, print, reportError } from "../runtime/host.ts";
+import { type RunningCluster, startCluster } from "./cluster.ts";
+import { EXIT, REOPEN_SIGNAL, StartAborted, Stopper, type StopSignal } from "./stopper.ts";
+import { runTokenCommand } from "./token_command.ts";
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -47,7 +43,8 @@ function startLine(
 ): string {
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
   const l2 = publicConfig(config).l2.map(shownUrl).join(",") || "none";
-  return `vitrine ${manifest.version} on http://${host}:${address.port} ` +
+  const scheme = config.tlsCert === undefined ? "http" : "https";
+  return `vitrine ${manifest.version} on ${scheme}://${host}:${address.port} ` +
     `admin=${adminAddress.port} workers=${config.workers} l1=${
       formatSize(config.l1SizeBytes)
     } l2=${l2} write=${config.write} ` +
@@ -59,7 +56,7 @@ function startLine(
 /** Prints in one line why the server does not start, and ends the process. */
 function refuse(error: unknown): never {
   print(console.error, `vitrine: ${causeText(error)}`);
-  if (error instanceof GivenUp) process.exit(EXIT.done);
+  if (error instanceof StartAborted) process.exit(EXIT.done);
   const isUsage = error instanceof ConfigError || (error instanceof VitrineError && error.code === "bad_request");
   process.exit(isUsage ? EXIT.usage : EXIT.failed);
 }
@@ -100,6 +97,7 @@ export async function serve({ signals, onListening }: ServeOptions): Promise<voi
       onListening();
       await runTokenCommand({
         args,
+        env: process.env,
         print: (line) => print(console.log, line),
         say: (line) => print(console.error, line),
         readLine,
@@ -111,8 +109,8 @@ export async function serve({ signals, onListening }: ServeOptions): Promise<voi
     if (config === undefined) return;
     const stopper = stopOnSignals(config.shutdownTimeoutMs, signals);
     onListening();
-    const { giveUp } = stopper;
-    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, giveUp });
+    const { startAborted: signal } = stopper;
+    const server = await startCluster({ config, version: manifest.version, env: process.env, reportError, signal });
     process.on(REOPEN_SIGNAL, () => server.reopenLogs());
     if (stopper.started(server)) print(console.log, startLine(config, { ...server, ...host }));
   } catch (error) {

@@ -1,27 +1,30 @@
+import type { App } from "../../routes/app.ts";
+import { createApp } from "../../routes/service_app.ts";
 import type { Access } from "../access/access.ts";
+import type { Limits } from "../access/limits.ts";
 import { type Config, publicConfig } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
-import type { TraceRequest } from "../core/trace_context.ts";
-import type { Publish } from "../core/events.ts";
+import { type Clock, every } from "../core/clock.ts";
+import type { Publish, TraceRequest } from "../core/events.ts";
+import { TransferWatch } from "../core/watchdog.ts";
 import type { EventMap } from "../events/catalogue.ts";
-import type { OpenEvents } from "../events/live/wanted_events.ts";
+import type { OpenEvents } from "../events/live/live_listener.ts";
 import type { L1 } from "../l1/l1.ts";
-import type { FolderLine } from "../l2/kind.ts";
-import type { Runtime, Server } from "../runtime/runtime.ts";
+import type { FolderLine } from "../l2/url.ts";
+import type { Runtime, ServeOptions, Server } from "../runtime/runtime.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";
-import type { LossListeners } from "../storage/loss_listeners.ts";
+import type { RemovalListeners } from "../storage/shared/removal_history.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
-import { accessOptions } from "./access.ts";
-import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 import { requestTracer } from "../telemetry/request_tracer.ts";
-import type { StorageOutage } from "./cluster/board.ts";
-import { type App, createApp } from "../../routes/app.ts";
+import { accessOptions } from "./access.ts";
+import { runtimeName } from "./server.ts";
+import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 
 /** The parts of a thread that serves which differ between a single isolate and a worker. */
 export interface ServerThreadOptions {
   readonly config: Config;
   readonly access: Access;
+  readonly limits: Limits | undefined;
   readonly version: string;
   readonly runtime: Runtime;
   readonly clock: Clock;
@@ -34,7 +37,7 @@ export interface ServerThreadOptions {
   readonly unready: (hasTrouble: boolean) => string | undefined;
   /** This thread's view of the state that workers share. */
   readonly shared: SharedKeys;
-  readonly onTierRemoved: LossListeners["tier"];
+  readonly onTierRemoved: RemovalListeners["tier"];
   /** The storage thread, if it owns the tiers; default: this thread does. */
   readonly storageThread?: { readonly changes: TierChanges; readonly line: FolderLine } | undefined;
   readonly onActiveRequests?: (count: number) => void;
@@ -48,7 +51,7 @@ export interface ServerThread {
   readonly storage: StorageManager;
   readonly app: App;
   /** Starts to listen; workers share the port. */
-  readonly listen: (options: { readonly port: number; readonly reusePort: boolean }) => ReturnType<Runtime["serve"]>;
+  readonly listen: (options: Pick<ServeOptions, "port" | "reusePort" | "certificate">) => Server;
 }
 
 /**
@@ -71,16 +74,24 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
+  const transferWatch = config.transferTimeoutMs === 0 ? undefined : new TransferWatch({
+    timeoutMs: config.transferTimeoutMs,
+    nowMs: () => clock.monotonicMs(),
+    every,
+  });
   const app = createApp({
     ...options,
+    transferWatch,
     unready: () => options.unready(storage.trouble !== undefined),
     storage,
-    sender: runtime.createSender({ idleTimeoutSeconds }),
+    sender: runtime.createSender({ idleTimeoutSeconds, transferWatch, sizedBodyBytes: config.sizedBodyBytes }),
     discard: runtime.discard,
     version: { version: options.version, runtime: runtimeName(runtime) },
     config: () => publicConfig(config),
     ...accessOptions(config),
+    s3: { hosts: config.s3Hosts, md5: config.s3Md5 },
     isAlive: () => true,
+    servers: { own: shared.serverId, behind: () => storage.serversBehind },
   });
   return {
     storage,
@@ -99,15 +110,11 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
 }
 
 /** Opens the tiers for their owner, or for a thread that only reads. */
-async function openTiers({ config, storageThread, ...listeners }: ServerThreadOptions) {
+async function openTiers({ config, storageThread, ...options }: ServerThreadOptions) {
+  const listeners = { ...options, serverId: options.shared.serverId };
   if (storageThread === undefined) return { tiers: await composeTiers(config, listeners) };
   const { changes, line } = storageThread;
   return { tiers: await composeReaders(config, { ...listeners, line }), changes };
-}
-
-/** The runtime's name and version, e.g. "bun 1.4.5". */
-export function runtimeName({ name, version }: Runtime): string {
-  return `${name} ${version}`;
 }
 
 /** Decides which requests are traced; undefined if none ever is. */
@@ -120,37 +127,4 @@ export function requestTracerOf(
     env,
     everyRequest: config.requestLogPath !== undefined || config.logLevel === "debug",
   });
-}
-
-/** The state that decides about traffic. */
-interface Unreadiness {
-  /** True between the end of the start and the beginning of the stop. */
-  readonly isServing: boolean;
-  readonly storageOutage: StorageOutage | undefined;
-  readonly hasTrouble: boolean;
-}
-
-/** The reason for refusing traffic, for /readyz; undefined if ready. */
-export function unready({ isServing, storageOutage, hasTrouble }: Unreadiness): string | undefined {
-  if (!isServing) return "starting or stopping";
-  if (storageOutage === "gone") return "the storage thread has ended and is being started again";
-  if (storageOutage !== undefined) return `the storage thread has been blocked for ${storageOutage.seconds} s`;
-  return hasTrouble ? "a tier cannot be used" : undefined;
-}
-
-/** Options of a server. */
-export interface ServerOptions {
-  readonly config: Config;
-  readonly version: string;
-  /** Where the standard OTEL_* variables are looked up. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Called with failures that no response can report. */
-  readonly reportError: (error: unknown) => void;
-}
-
-/** A running server. */
-export interface RunningServer {
-  readonly address: Server["address"];
-  /** Finishes running requests, stores dirty objects and delivers published events. */
-  stop(): Promise<void>;
 }

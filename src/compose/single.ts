@@ -2,20 +2,14 @@ import { systemClock } from "../core/clock.ts";
 import { EventBus } from "../events/bus.ts";
 import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
-import { lossListeners } from "../storage/loss_listeners.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { removalListeners } from "../storage/shared/removal_history.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
-import {
-  composeServerThread,
-  requestTracerOf,
-  type RunningServer,
-  runtimeName,
-  type ServerOptions,
-  unready,
-} from "./server_thread.ts";
-import { allocateL1, openL1 } from "./tiers.ts";
-import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry, TICK_MS } from "./telemetry.ts";
-import { openAccess } from "./access.ts";
+import { openAccess, openLimits } from "./access.ts";
+import { type RunningServer, runtimeName, type ServerOptions, unready } from "./server.ts";
+import { composeServerThread, requestTracerOf } from "./server_thread.ts";
+import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry } from "./telemetry.ts";
+import { allocateL1, openL1, TICK_MS } from "./l1.ts";
 
 /** Starts a server in one isolate, which serves requests and collects events. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
@@ -24,12 +18,12 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const runtime = currentRuntime();
   const bus = config.observability ? new EventBus({ clock, queueSize: config.eventQueueEntries }) : undefined;
   const publish = bus?.publish ?? noPublish;
-  const opened = await openAccess(config, { publish, clock, reportError });
+  const opened = await openAccess(config, { publish, clock, slots: 1, reportError });
   opened.watch();
   const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   const shared = new SharedKeys(allocateSharedKeys({ hashSeed }, "private"), 1);
-  const losses = lossListeners(shared.ghosts, clock);
-  const l1 = openL1(allocateL1(config), { config, holder: 1, clock, publish, onRemoved: losses.l1 });
+  const losses = removalListeners(shared.history, clock);
+  const l1 = openL1(allocateL1(config), { config, workerId: 1, clock, publish, onRemoved: losses.l1 });
   const telemetry = bus === undefined
     ? undefined
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
@@ -38,6 +32,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const { storage, app, listen } = await composeServerThread({
     config,
     access: opened.access,
+    limits: openLimits(config, { memory: opened.shared().limits, slot: 0, clock }),
     version,
     runtime,
     clock,
@@ -48,7 +43,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     reportError,
     follow: requestTracerOf(config, env),
     events: events.open,
-    unready: (hasTrouble) => unready({ isServing: ready, storageOutage: undefined, hasTrouble }),
+    unready: (hasTrouble) => unready({ isServing: ready, outage: undefined, hasTrouble }),
     status: async () => ({
       version,
       runtime: runtimeName(runtime),
@@ -71,7 +66,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
         storage: () => storage.status(),
         activeRequests: () => app.activeRequests(),
         workers: () => [],
-        storageThreadStuckSeconds: () => 0,
+        storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
       },
       busStats: () => bus.settledStats(),
       build: { version, runtime: runtimeName(runtime), startMs },

@@ -1,5 +1,4 @@
-import type { RunningCluster } from "./cluster.ts";
-import { EXIT, exitCodeOf, forcedLine, stillLine, stopLine } from "./stop_result.ts";
+import { formatSize } from "../core/size.ts";
 
 /** Time for a stop in addition to that of the workers, for the last push, the admin port and the bus. */
 const REST_MS = 5000;
@@ -16,14 +15,21 @@ export interface StopperOptions {
   readonly exit: (code: number) => void;
 }
 
+/** A server that can be stopped. */
+interface Stoppable {
+  stop(): Promise<StopResult>;
+  /** Dirty objects: acknowledged and not yet stored. */
+  dirty(): ObjectAmount;
+}
+
 /**
  * Stops a server at a signal, prints the result in one line, and ends the process with the exit code for it.
  */
 export class Stopper {
   readonly #options: StopperOptions;
   readonly #policy: StopPolicy;
-  readonly #giveUp = new AbortController();
-  #server: Pick<RunningCluster, "stop" | "dirty"> | undefined;
+  readonly #startAbort = new AbortController();
+  #server: Stoppable | undefined;
   #begunMs: number | undefined;
   #ended = false;
 
@@ -33,8 +39,8 @@ export class Stopper {
   }
 
   /** Aborted if a signal arrives before the server has started; for `startCluster`. */
-  get giveUp(): AbortSignal {
-    return this.#giveUp.signal;
+  get startAborted(): AbortSignal {
+    return this.#startAbort.signal;
   }
 
   /** Handles a signal. */
@@ -46,19 +52,19 @@ export class Stopper {
     this.#begunMs = nowMs();
     after(FORCE_AFTER_MS, () => this.#say(stillLine(this.#dirty())));
     after(timeoutMs + REST_MS, () => this.#end(forcedLine(this.#seconds(), this.#dirty()), EXIT.failed));
-    if (this.#server === undefined) this.#giveUp.abort(new GivenUp(signal));
+    if (this.#server === undefined) this.#startAbort.abort(new StartAborted(signal));
     else void this.#stop(this.#server);
   }
 
   /** Called when the server has started; false if it must stop at once. */
-  started(server: Pick<RunningCluster, "stop" | "dirty">): boolean {
+  started(server: Stoppable): boolean {
     this.#server = server;
     if (this.#begunMs === undefined) return true;
     void this.#stop(server);
     return false;
   }
 
-  async #stop(server: Pick<RunningCluster, "stop">): Promise<void> {
+  async #stop(server: Stoppable): Promise<void> {
     const result = await server.stop();
     this.#end(stopLine(result), exitCodeOf(result));
   }
@@ -73,7 +79,7 @@ export class Stopper {
     if (!this.#ended) this.#options.say(line);
   }
 
-  #dirty(): ReturnType<RunningCluster["dirty"]> {
+  #dirty(): ObjectAmount {
     return this.#server?.dirty() ?? { objects: 0, bytes: 0 };
   }
 
@@ -83,8 +89,8 @@ export class Stopper {
 }
 
 /** A signal asked for a stop before the server had started. */
-export class GivenUp extends Error {
-  override readonly name = "GivenUp";
+export class StartAborted extends Error {
+  override readonly name = "StartAborted";
 
   constructor(signal: StopSignal) {
     super(`stopped before it served: ${signal}`);
@@ -148,4 +154,72 @@ export class StopPolicy {
     }
     return isPress && nowMs - this.#begunMs >= FORCE_AFTER_MS ? "force" : "nothing";
   }
+}
+
+/**
+ * Exit codes: everything was done; something failed, or acknowledged objects were lost; invalid settings; all objects
+ * are stored, but something else was not finished.
+ */
+export const EXIT = { done: 0, failed: 1, usage: 2, incomplete: 3 } as const;
+
+/** A number of objects, and the bytes of their bodies. */
+export interface ObjectAmount {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** The result of a stop. */
+export interface StopResult {
+  readonly seconds: number;
+  /** Objects that were dirty when the stop began and are stored now. */
+  readonly stored: number;
+  /** Objects that no tier took, after all attempts. */
+  readonly refused: number;
+  /** Objects that are still dirty. */
+  readonly dirty: ObjectAmount;
+  /** Requests that were aborted. */
+  readonly cutRequests: number;
+  /** One line for each part that could not be finished. */
+  readonly failures: readonly string[];
+  /** By signal, whether its last push arrived; empty if nothing is pushed. */
+  readonly pushes: ReadonlyMap<string, boolean>;
+}
+
+/** The last line of a stop. */
+export function stopLine(result: StopResult): string {
+  const { seconds, stored, refused, dirty, cutRequests, failures, pushes } = result;
+  const lost = refused + dirty.objects;
+  const lostBytes = dirty.objects > 0 ? ` (${formatSize(dirty.bytes)} still queued)` : "";
+  const missed = [...pushes].filter(([, arrived]) => !arrived).map(([signal]) => signal);
+  return [
+    `vitrine: stopped in ${seconds.toFixed(1)} s: ${counted(stored, "object")} stored`,
+    ...(lost > 0 ? [`${counted(lost, "acknowledged object")} LOST${lostBytes}`] : []),
+    ...(cutRequests > 0 ? [`${counted(cutRequests, "request")} broken off`] : []),
+    ...(missed.length > 0 ? [`last push of ${missed.join(", ")} failed`] : pushes.size > 0 ? ["telemetry pushed"] : []),
+    ...failures,
+  ].join(", ");
+}
+
+/** The exit code of a stop. */
+export function exitCodeOf({ refused, dirty, cutRequests, failures, pushes }: StopResult): number {
+  if (refused + dirty.objects + failures.length > 0) return EXIT.failed;
+  return cutRequests > 0 || [...pushes.values()].includes(false) ? EXIT.incomplete : EXIT.done;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The line of a stop that ends before it has finished. */
+export function forcedLine(seconds: number, dirty: ObjectAmount): string {
+  return `vitrine: ended after ${seconds.toFixed(1)} s of stopping: ${
+    counted(dirty.objects, "acknowledged object")
+  } LOST (${formatSize(dirty.bytes)})`;
+}
+
+/** The line of a slow stop, which can be forced from now on. */
+export function stillLine(dirty: ObjectAmount): string {
+  return `vitrine: still stopping, ${
+    counted(dirty.objects, "object")
+  } to store: Ctrl-C (SIGINT) now ends it at once and loses them`;
 }

@@ -1,19 +1,16 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Config } from "../config.ts";
-import { causeText } from "../core/errors.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, every, unrefTimer } from "../core/clock.ts";
+import { causeText, VitrineError } from "../core/errors.ts";
+import type { BusStats } from "../events/bus.ts";
+import { openEventsOf } from "../events/live/event_stream.ts";
+import { LIVE_LIMITS, LiveFeed, type LiveSource } from "../events/live/live_feed.ts";
+import type { OpenEvents } from "../events/live/live_listener.ts";
 import type { Subscriber } from "../events/subscriber.ts";
 import { lineOutput, type Logging, loggingSubscribers } from "../subscribers/logging/mod.ts";
 import { type MetricsOptions, metricsSubscribers } from "../subscribers/metrics/mod.ts";
-import { tracingSubscribers } from "../subscribers/tracing/mod.ts";
-import { initObservability } from "../telemetry/mod.ts";
-import { VitrineError } from "../core/errors.ts";
-import { openEventsOf } from "../events/live/event_stream.ts";
-import { LiveFeed, type LiveSource } from "../events/live/live_feed.ts";
-import type { OpenEvents } from "../events/live/wanted_events.ts";
-import { every, unrefTimer } from "../core/timers.ts";
-import type { BusStats } from "../events/bus.ts";
+import { tracingSubscribers } from "../subscribers/tracing.ts";
 
 /** Options of openTelemetry. */
 export interface TelemetryOptions {
@@ -59,6 +56,8 @@ export function checkRequestLog({ requestLogPath: path }: Pick<Config, "requestL
 export async function openTelemetry({ config, ...options }: TelemetryOptions): Promise<Telemetry> {
   // The results of pushes before the log exists are ignored.
   const log: { pushed?: Logging["pushed"] } = {};
+  // Loading the SDK takes longer than anything else at start, so the workers start meanwhile.
+  const { initObservability } = await import("../telemetry/mod.ts");
   const observability = await initObservability({
     ...options,
     onPush: (signal, end) => log.pushed?.(signal, end),
@@ -124,6 +123,7 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
   const feed = new LiveFeed({
     source,
     schedule: unrefTimer,
+    limits: { ...LIVE_LIMITS, listeners: config.maxEventStreams },
     nonce: crypto.randomUUID().replaceAll("-", "").slice(0, 12),
   });
   return {
@@ -136,9 +136,6 @@ export function liveEvents(config: Config, source: LiveSource | undefined): Live
     close: () => feed.close(),
   };
 }
-
-/** Interval of L1's maintenance: expired leases and objects, and the watermark. */
-export const TICK_MS = 200;
 
 /** The text of /metrics without observability. */
 export const OBSERVABILITY_OFF = "# observability is off\n";

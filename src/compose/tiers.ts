@@ -1,24 +1,24 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, every } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
+import type { StoreLimits } from "../l1/l1.ts";
 import type { L2Adapter, L2Reader } from "../l2/adapter.ts";
-import type { FolderLine, FolderOwner } from "../l2/kind.ts";
+import type { FolderLine, FolderOwner } from "../l2/url.ts";
 import { openReaders, openTiers } from "../l2/mod.ts";
-import type { LossListeners } from "../storage/loss_listeners.ts";
-import { every } from "../core/timers.ts";
-import { formatSize } from "../core/size.ts";
-import { causeText } from "../core/errors.ts";
-import { allocateArena, type ArenaMemory } from "../l1/arena/arena.ts";
-import { L1Manager } from "../l1/l1_manager.ts";
-import type { L1RemovalListener, StoreLimits } from "../l1/l1.ts";
+import { Scrubber } from "../l2/scrubber.ts";
 import { TimeoutAdapter, TimeoutReader } from "../l2/timeout.ts";
+import type { RemovalListeners } from "../storage/shared/removal_history.ts";
+
 type TierSettings = Pick<Config, "l2" | "l2TimeoutMs">;
 
 interface Listeners {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
-  readonly onTierRemoved: LossListeners["tier"];
+  readonly onTierRemoved: RemovalListeners["tier"];
+  /** Names this server to other servers. */
+  readonly serverId: string;
 }
 
 /** Opens the configured tiers with their wrappers, for their owner. Throws VitrineError if one cannot be opened. */
@@ -52,38 +52,47 @@ export function storeLimitsOf(
   };
 }
 
-/** Allocates the configured memory of L1. Throws if the system does not have enough. */
-export function allocateL1(config: Config): ArenaMemory {
-  const { l1SizeBytes: sizeBytes, l1MaxObjects: maxObjects } = config;
-  try {
-    return allocateArena({ sizeBytes, maxObjects, hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
-  } catch (cause) {
-    const why = causeText(cause);
-    throw new Error(`allocate L1, --l1-size ${formatSize(sizeBytes)}, --l1-max-objects ${maxObjects}: ${why}`, {
-      cause,
-    });
-  }
+/** Milliseconds until the tiers are read for damage, so that the start of the server has the disk for itself. */
+const SCRUB_DELAY_MS = 10_000;
+
+/** Options of a ThreadScrubber. */
+export interface ThreadScrubberOptions {
+  readonly config: Pick<Config, "scrubBytesPerSecond">;
+  readonly publish: Publish<EventMap>;
+  readonly clock: Clock;
+  readonly onTierRemoved: RemovalListeners["tier"];
 }
 
-/** Opens a thread's view of L1. Holder 1, which is main, formats the tables. */
-export function openL1(
-  memory: ArenaMemory,
-  { config, ...options }: {
-    readonly config: Config;
-    readonly holder: number;
-    readonly clock: Clock;
-    readonly publish: Publish<EventMap>;
-    readonly onRemoved: L1RemovalListener;
-  },
-): L1Manager {
-  return new L1Manager(memory, {
-    ...options,
-    policy: config.l1Policy,
-    admissionLimitBytes: config.l1AdmissionLimitBytes,
-    readLeaseMs: config.l1ReadLeaseMs,
-    writeLeaseMs: config.l1WriteLeaseMs,
-    highWatermark: config.l1HighWatermark,
-    lowWatermark: config.l1LowWatermark,
-    format: options.holder === 1,
-  });
+/** The scrubber of the tiers whose bytes a thread owns. It hears of their removals before it starts. */
+export class ThreadScrubber {
+  readonly #options: ThreadScrubberOptions;
+  #scrubber: Scrubber | undefined;
+
+  constructor(options: ThreadScrubberOptions) {
+    this.#options = options;
+  }
+
+  /** The removal listener for the tiers: as in the options, and damage is told to the scrubber. */
+  readonly onTierRemoved: RemovalListeners["tier"] = (tier, key, reason) => {
+    this.#options.onTierRemoved(tier, key, reason);
+    if (reason === "corrupt") this.#scrubber?.damaged(tier, key);
+  };
+
+  /** `tiers`: by their index; undefined for those of another thread. */
+  start(tiers: readonly (L2Adapter | undefined)[]): void {
+    const { config, publish, clock } = this.#options;
+    this.#scrubber = new Scrubber(tiers, {
+      publish,
+      bytesPerSecond: config.scrubBytesPerSecond,
+      delayMs: SCRUB_DELAY_MS,
+      nowMs: () => clock.monotonicMs(),
+      wait: (ms) => delay(ms, undefined, { ref: false }),
+    });
+    this.#scrubber.start();
+  }
+
+  /** Resolves when nothing is read any more. */
+  async stop(): Promise<void> {
+    await this.#scrubber?.stop();
+  }
 }

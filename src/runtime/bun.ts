@@ -1,29 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { exactRoutes, isRewritten, isRewrittenOffRoute, type RoutedRequest } from "./bun_routes.ts";
-import { Descriptors } from "./descriptors.ts";
+import { afterBody, exactRoutes, isRewritten, isRewrittenOffRoute, type RoutedRequest } from "./bun_requests.ts";
+import { BunSender } from "./bun_sender.ts";
+import { Descriptors } from "./host.ts";
+import { free } from "./sender.ts";
 import {
-  type ByteSource,
+  type Certificate,
   ENDLESS_PATIENCE_MS,
   type ExactPaths,
   type Runtime,
-  type Sender,
-  type SendOptions,
   type ServeOptions,
   type Server,
 } from "./runtime.ts";
-import { smallBody, SourceGuard } from "./sender.ts";
-import { afterBody } from "./linger.ts";
 
-interface DirectController {
-  /** Copies the chunk. Under backpressure returns a promise, which also resolves when the client is gone. */
-  write(chunk: Uint8Array): number | Promise<number>;
-  end(): number | Promise<number>;
-}
-declare const ReadableStream: new (source: {
-  readonly type: "direct";
-  pull(controller: DirectController): Promise<void>;
-  cancel(): void;
-}) => ReadableStream<Uint8Array<ArrayBuffer>>;
 declare const Bun: {
   readonly version: string;
   gc(force: boolean): void;
@@ -34,6 +22,7 @@ declare const Bun: {
     readonly idleTimeout: number;
     readonly maxRequestBodySize: number;
     readonly development: false;
+    readonly tls?: Certificate;
     readonly routes: ReturnType<typeof exactRoutes>;
     readonly fetch: (request: Request) => Response | Promise<Response>;
     readonly error: (error: unknown) => Response;
@@ -49,8 +38,6 @@ interface BunServer {
   closeIdleConnections(): number;
 }
 
-/** Up to this size one copy is faster than a stream, as measured (docs/RUNTIMES.md). */
-const COPY_LIMIT_BYTES = 64 * 1024;
 /** Interval of the check for low descriptors, which is needed because Bun accepts connections until none is left. */
 const DESCRIPTOR_CHECK_MS = 250;
 /** Interval at which a stop checks whether only endless responses are left. */
@@ -71,12 +58,18 @@ export function bunRuntime(): Runtime {
     version: Bun.version,
     stopsThreads: true,
     serve,
-    createSender: () => SENDER,
+    createSender: (options) => new BunSender(options, collect),
     discard,
   };
 }
 
-const discard = collector();
+const collect = collector();
+
+/** Frees a chunk of a request's body. */
+const discard: Runtime["discard"] = (chunk, bodyBytes) => {
+  collect(chunk, bodyBytes);
+  free(chunk);
+};
 
 function collector(): Runtime["discard"] {
   let discarded = 0;
@@ -103,6 +96,7 @@ function serve(options: ServeOptions): Server {
     idleTimeout: Math.min(255, options.idleTimeoutSeconds),
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
+    ...(options.certificate === undefined ? {} : { tls: options.certificate }),
     routes: exactPaths === undefined ? {} : exactRoutes(exactPaths, routed(exactPaths)),
     fetch: (request) => {
       const isResolved = exactPaths !== undefined && request.method !== "GET" &&
@@ -120,6 +114,10 @@ function serve(options: ServeOptions): Server {
   }, DESCRIPTOR_CHECK_MS);
   return {
     address: { host: server.hostname, port: server.port },
+    async retire() {
+      await server.stop();
+      clearInterval(descriptorCheck);
+    },
     async stop({ patienceMs = Infinity } = {}) {
       const cut = await stop(server, options, patienceMs);
       clearInterval(descriptorCheck);
@@ -157,43 +155,4 @@ async function stop(server: BunServer, options: ServeOptions, patienceMs: number
 async function finish(server: BunServer, stop: { isOver: boolean }): Promise<void> {
   await server.stop();
   stop.isOver = true;
-}
-
-const SENDER: Sender = {
-  copyLimitBytes: COPY_LIMIT_BYTES,
-  send: (source, options) => smallBody(source, options, COPY_LIMIT_BYTES) ?? stream(source, options),
-};
-
-/**
- * Streams a body. A direct stream copies in `write`, so the source can be released after the last write. Bun drops the
- * Content-Length and sends the body chunked.
- */
-function stream(source: ByteSource, options: SendOptions): Response {
-  const guard = new SourceGuard(source, options);
-  let started = false;
-  let gone = false;
-  const body = new ReadableStream({
-    type: "direct",
-    async pull(controller) {
-      started = true;
-      try {
-        for await (const chunk of source.chunks(options.start, options.end)) {
-          await controller.write(chunk);
-          if (gone) return;
-          guard.sent(chunk.byteLength);
-        }
-        guard.assertComplete();
-        await controller.end();
-        if (!gone) guard.settle("complete");
-      } finally {
-        guard.settle("aborted");
-      }
-    },
-    cancel() {
-      gone = true;
-      if (!started) guard.settle("aborted");
-    },
-  });
-  const headers = { ...options.headers, "content-length": String(options.end - options.start) };
-  return new Response(body, { status: options.status, headers });
 }

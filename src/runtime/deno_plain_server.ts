@@ -2,6 +2,7 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread } from "node:worker_threads";
 import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
+
 declare const Deno: {
   serve(
     options: {
@@ -9,6 +10,8 @@ declare const Deno: {
       readonly port: number;
       readonly reusePort: boolean;
       readonly automaticCompression: false;
+      readonly cert?: string;
+      readonly key?: string;
       readonly signal: AbortSignal;
       readonly onListen: () => void;
       readonly onError: (error: unknown) => Response;
@@ -48,6 +51,7 @@ export function servePlainly(options: ServeOptions): Server {
     port: options.port,
     reusePort: options.reusePort,
     automaticCompression: false,
+    ...options.certificate,
     signal: abort.signal,
     onListen() {},
     onError(error) {
@@ -64,6 +68,7 @@ export function servePlainly(options: ServeOptions): Server {
   warnOnce();
   return {
     address: { host: server.addr.hostname, port: server.addr.port },
+    retire: () => server.shutdown(),
     async stop({ patienceMs = Infinity } = {}) {
       isStopping = true;
       const deadlineMs = performance.now() + patienceMs;

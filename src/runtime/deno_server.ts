@@ -1,22 +1,36 @@
-import { DenoConnection, type ServeConnection } from "./deno_connection.ts";
-import { Descriptors } from "./descriptors.ts";
-import { ENDLESS_PATIENCE_MS, type ServeOptions, type Server } from "./runtime.ts";
+import { Descriptors } from "./host.ts";
+import {
+  type Certificate,
+  ENDLESS_PATIENCE_MS,
+  type RequestContext,
+  type ServeOptions,
+  type Server,
+} from "./runtime.ts";
 
 interface Conn {
   readonly remoteAddr: { readonly hostname: string };
-  setNoDelay(): void;
+  /** Undefined with TLS. */
+  setNoDelay?(): void;
   close(): void;
 }
 declare const Deno: {
   /** The key of Deno's internals. */
   readonly internal: symbol;
   readonly env: { set(name: string, value: string): void };
-  listen(options: { readonly hostname: string; readonly port: number; readonly reusePort: boolean }): {
-    readonly addr: { readonly hostname: string; readonly port: number };
-    accept(): Promise<Conn>;
-    close(): void;
-  };
+  readonly errors: { readonly BadResource: new () => Error };
+  listen(options: ListenOptions): Listener;
+  listenTls(options: ListenOptions & Certificate & { readonly alpnProtocols: readonly string[] }): Listener;
 };
+interface ListenOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly reusePort: boolean;
+}
+interface Listener {
+  readonly addr: { readonly hostname: string; readonly port: number };
+  accept(): Promise<Conn>;
+  close(): void;
+}
 
 /** Interval of the check for idle connections, in milliseconds. */
 const IDLE_CHECK_MS = 1000;
@@ -38,7 +52,7 @@ const MAX_THREADS = 64;
  */
 export class DenoServer implements Server {
   readonly #options: ServeOptions;
-  readonly #listener: ReturnType<typeof Deno.listen>;
+  readonly #listener: Listener;
   readonly #serve: ServeConnection;
   readonly #descriptors = Descriptors.own();
   readonly #open = new Set<DenoConnection>();
@@ -47,16 +61,20 @@ export class DenoServer implements Server {
   readonly #idleCheck: ReturnType<typeof setInterval>;
   #reportedMs = -REPORT_MS;
   #isStopping = false;
+  #isRetired = false;
   /** Set while somebody waits for a request or a connection to end. */
   #change: PromiseWithResolvers<void> | undefined;
 
   constructor(options: ServeOptions, serve: ServeConnection) {
     this.#options = options;
     this.#serve = serve;
-    const { host, port, reusePort, idleTimeoutSeconds } = options;
+    const { host, port, reusePort, idleTimeoutSeconds, certificate } = options;
     // Compression would change the bytes, length and ETag of stored objects. Only Deno.serve has an option for it.
     Deno.env.set("DENO_SERVE_AUTOMATIC_COMPRESSION", "0");
-    this.#listener = Deno.listen({ hostname: host, port, reusePort });
+    const where = { hostname: host, port, reusePort };
+    this.#listener = certificate === undefined
+      ? Deno.listen(where)
+      : Deno.listenTls({ ...where, ...certificate, alpnProtocols: ["http/1.1"] });
     this.#idleCheck = setInterval(() => this.#closeIdle(idleTimeoutSeconds * 1000), IDLE_CHECK_MS);
     void this.#accept();
   }
@@ -69,7 +87,7 @@ export class DenoServer implements Server {
   async stop({ patienceMs = Infinity }: Parameters<Server["stop"]>[0] = {}): Promise<number> {
     if (!this.#isStopping) {
       this.#isStopping = true;
-      this.#listener.close();
+      if (!this.#isRetired) this.#listener.close();
       for (const connection of this.#open) connection.endAfterRequests();
     }
     const { endlessRequests = () => 0, endlessPatienceMs = ENDLESS_PATIENCE_MS } = this.#options;
@@ -79,7 +97,7 @@ export class DenoServer implements Server {
     const endlessDeadlineMs = performance.now() + (cut === 0 ? endlessPatienceMs : 0);
     while (this.#inFlight() > 0 && performance.now() < endlessDeadlineMs) await this.#somethingEnds();
     for (const connection of this.#open) if (connection.inFlight > 0) connection.abort();
-    // The others are closing. Aborting them meanwhile makes Deno throw an error that nobody can catch.
+    // The others are closing by themselves.
     const closeDeadlineMs = performance.now() + CLOSE_MS;
     while (this.#open.size > 0 && performance.now() < closeDeadlineMs) await this.#somethingEnds();
     for (const connection of this.#open) connection.abort();
@@ -88,13 +106,20 @@ export class DenoServer implements Server {
     return cut;
   }
 
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    this.#listener.close();
+    while (this.#open.size > 0) await this.#somethingEnds();
+    clearInterval(this.#idleCheck);
+  }
+
   async #accept(): Promise<void> {
-    while (!this.#isStopping) {
+    while (!this.#isStopping && !this.#isRetired) {
       try {
         await this.#untilDescriptorsFree();
         this.#add(await this.#listener.accept());
       } catch (error) {
-        if (this.#isStopping) return;
+        if (this.#isStopping || this.#isRetired) return;
         this.#report(error);
         await this.#somethingEnds();
       }
@@ -110,7 +135,7 @@ export class DenoServer implements Server {
       this.#unchecked--;
       return;
     }
-    while (!this.#isStopping && this.#descriptors.areLow()) {
+    while (!this.#isStopping && !this.#isRetired && this.#descriptors.areLow()) {
       let idlest: DenoConnection | undefined;
       for (const connection of this.#open) {
         if (connection.idleMs() > (idlest?.idleMs() ?? IDLE_CHECK_MS)) idlest = connection;
@@ -137,7 +162,7 @@ export class DenoServer implements Server {
       address: conn.remoteAddr.hostname,
       onRequestOver: () => this.#onChange(),
       serve: (handler, signal) => {
-        conn.setNoDelay();
+        conn.setNoDelay?.();
         return this.#serve(conn, signal, handler, (error) => {
           onError(error);
           return new Response(null, { status: 500 });
@@ -190,4 +215,122 @@ export function parseServeConnection(): ServeConnection | undefined {
   if (typeof serve !== "function") return undefined;
   // Its signature in 2.9.6, which package.json pins; test/runtime/connections.test.ts covers all of it.
   return (...args) => Reflect.apply(serve, undefined, args);
+}
+
+/** Deno's internal function that serves one connection. */
+export type ServeConnection = (
+  conn: object,
+  signal: ConnectionSignal,
+  handler: (request: Request, info: RequestContext) => Response | Promise<Response>,
+  onError: (error: unknown) => Response,
+  onListen: () => void,
+) => Served;
+
+interface Served {
+  shutdown(): Promise<void>;
+  readonly finished: Promise<void>;
+}
+
+/**
+ * Tells Deno to close a connection. For one that is gone, Deno's listener throws BadResource, which an AbortSignal
+ * would report as uncaught: that ends the thread.
+ */
+class ConnectionSignal {
+  #listener = () => {};
+  #isAborted = false;
+
+  get isAborted(): boolean {
+    return this.#isAborted;
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    try {
+      this.#listener();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+}
+
+/** Time in which a request may still arrive on a connection that is about to close, in milliseconds. */
+const LATE_REQUEST_MS = 200;
+
+/** One connection: counts its requests in flight, and measures how long it has been waiting for its client. */
+export class DenoConnection {
+  /** Settles when the connection is closed. */
+  readonly ended: Promise<void>;
+  readonly #served: Served;
+  readonly #signal = new ConnectionSignal();
+  #inFlight = 0;
+  #waitingForBodies = 0;
+  /** Start of the idle time; set only when somebody asks for it, so that requests need not read the clock. */
+  #idleSinceMs: number | undefined;
+  #endsAfterRequests = false;
+
+  constructor({ fetch, address, onRequestOver, serve }: {
+    readonly fetch: ServeOptions["fetch"];
+    /** The address of the client. */
+    readonly address: string;
+    readonly onRequestOver: () => void;
+    readonly serve: (handler: Parameters<ServeConnection>[2], signal: ConnectionSignal) => Served;
+  }) {
+    const waitsForBody = (waits: boolean) => {
+      this.#waitingForBodies += waits ? 1 : -1;
+      this.#idleSinceMs = undefined;
+    };
+    const addressOf = () => address;
+    const abort = () => this.abort();
+    const over = () => {
+      this.#inFlight--;
+      this.#idleSinceMs = undefined;
+      if (this.#endsAfterRequests) this.endAfterRequests();
+      onRequestOver();
+    };
+    this.#served = serve((request, { completed }) => {
+      this.#inFlight++;
+      completed?.then(over, over);
+      if (this.#endsAfterRequests) return new Response(null, { status: 503, headers: { connection: "close" } });
+      return fetch(
+        request,
+        completed === undefined ? { waitsForBody, addressOf, abort } : { completed, waitsForBody, addressOf, abort },
+      );
+    }, this.#signal);
+    this.ended = this.#served.finished.catch(() => {});
+  }
+
+  /** Number of requests whose response has not been sent completely. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /**
+   * Milliseconds since the first call during which the connection has only waited for its client: for a request or the
+   * rest of a body. 0 while the server has work to do.
+   */
+  idleMs(): number {
+    if (this.#waitingForBodies < this.#inFlight || this.#signal.isAborted) return 0;
+    this.#idleSinceMs ??= performance.now();
+    return performance.now() - this.#idleSinceMs;
+  }
+
+  /**
+   * Closes the connection once no request is in flight, because Deno's shutdown aborts bodies that are still arriving.
+   * A request that arrives meanwhile gets a 503 rather than a connection that closes under it.
+   */
+  endAfterRequests(): void {
+    this.#endsAfterRequests = true;
+    setTimeout(() => {
+      if (this.#inFlight === 0) void this.#served.shutdown().catch(() => {});
+    }, LATE_REQUEST_MS);
+  }
+
+  /** Closes the connection now, unless it is gone. */
+  abort(): void {
+    this.#signal.abort();
+  }
 }

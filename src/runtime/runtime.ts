@@ -1,3 +1,5 @@
+import type { TransferWatch } from "../core/watchdog.ts";
+
 /** The bytes of a response, held by a reader. Must not be used after `release`. */
 export interface ByteSource {
   /** Copies the bytes [start, end) to new private memory; undefined if they are not all available now. */
@@ -27,6 +29,8 @@ export interface RequestContext {
   readonly waitsForBody?: (waits: boolean) => void;
   /** The address of the client; "" if the connection is gone. */
   readonly addressOf?: (request: Request) => string;
+  /** Closes the connection of the request; undefined if a body that fails closes it. */
+  readonly abort?: () => void;
   /** Set if the runtime has resolved the path to another one than was sent (Bun; see `exactPaths`). */
   readonly isResolved?: true;
 }
@@ -43,6 +47,8 @@ export interface SendResult {
   readonly outcome: "complete" | "aborted";
   /** Body bytes handed to the runtime. */
   readonly bytesSent: number;
+  /** Set if the body was aborted because the client took it too slowly. */
+  readonly isSlow?: true;
 }
 
 /** Describes a response. */
@@ -60,11 +66,26 @@ export interface SendOptions {
   readonly onEnd: (result: SendResult) => void;
 }
 
+/** Describes a response whose bytes are at hand. */
+export type CopyOptions = Pick<SendOptions, "start" | "end" | "status"> & {
+  readonly headers: HeadersInit;
+  /** The same object for each response with the same status, header fields and bytes. A sender may keep one by it. */
+  readonly sameAs?: object | undefined;
+};
+
 /** Makes a Response from bytes whose memory may be reused as soon as they are released. */
 export interface Sender {
   /** Bodies up to this many bytes are sent as one private copy, if the source can copy them. */
   readonly copyLimitBytes: number;
+  /** Copies the bytes [start, end) of `extents`, whose memory may be reused when it returns. */
+  copy(extents: readonly Uint8Array[], options: CopyOptions): Response;
   send(source: ByteSource, options: SendOptions): Response;
+}
+
+/** A certificate with its chain, and its private key, as PEM texts. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** Options of a server. */
@@ -79,6 +100,8 @@ export interface ServeOptions {
    * only while the server waits for the client to send.
    */
   readonly idleTimeoutSeconds: number;
+  /** Serves HTTPS with this certificate; default: HTTP. Throws if the runtime refuses it. */
+  readonly certificate?: Certificate | undefined;
   /** The requests for which `isResolved` is reported; default: none. */
   readonly exactPaths?: ExactPaths;
   readonly fetch: (request: Request, context: RequestContext) => Response | Promise<Response>;
@@ -99,17 +122,29 @@ export interface Server {
    * resolves with their number.
    */
   stop(options?: { readonly patienceMs?: number }): Promise<number>;
+  /**
+   * Stops accepting connections, because another server listens on the same port. Running requests finish, however long
+   * they take. Resolves when all connections are closed; `stop` may be called before.
+   */
+  retire(): Promise<void>;
 }
 
 /** Options of a sender. */
 export interface SenderOptions {
   /** As in ServeOptions. */
   readonly idleTimeoutSeconds: number;
+  /** Aborts the bodies that clients take too slowly; default: none is too slow. */
+  readonly transferWatch?: TransferWatch | undefined;
   /**
    * Deno: maximum bytes of objects that unfinished responses may pin; beyond that, bodies are copied chunk by chunk
    * (default 256 MiB).
    */
   readonly pinnedLimitBytes?: number;
+  /**
+   * Bun: maximum bytes of copied bodies that wait to be sent. Bodies that fit are sent with Content-Length, the others
+   * in chunks (default 32 MiB).
+   */
+  readonly sizedBodyBytes?: number;
 }
 
 /** The differences between the runtimes. */

@@ -1,15 +1,42 @@
-import type { ByteSource, Sender, SendOptions } from "./runtime.ts";
+import type { Transfer, TransferWatch } from "../core/watchdog.ts";
+import type { ByteSource, CopyOptions, Sender, SenderOptions, SendOptions } from "./runtime.ts";
 
-/** The source of one streamed response: counts the bytes handed over and releases the source once. */
+/**
+ * The source of one streamed response: counts the bytes handed over, watches how long they take and releases the source
+ * once.
+ */
 export class SourceGuard {
   readonly #source: ByteSource;
   readonly #options: SendOptions;
+  readonly #transfer: Transfer | undefined;
   #bytesSent = 0;
+  #released = false;
   #settled = false;
+  #isSlow = false;
+  #cut = () => {};
 
-  constructor(source: ByteSource, options: SendOptions) {
+  constructor(source: ByteSource, options: SendOptions, watch: TransferWatch | undefined) {
     this.#source = source;
     this.#options = options;
+    this.#transfer = watch?.begin(() => {
+      this.#isSlow = true;
+      this.#cut();
+    });
+  }
+
+  /** Sets what aborts the response if the client takes it too slowly. */
+  onSlow(cut: () => void): void {
+    this.#cut = cut;
+  }
+
+  /** The runtime waits for the client to take what it has. */
+  waits(): void {
+    this.#transfer?.waits();
+  }
+
+  /** The client has taken bytes that were handed over before. */
+  taken(bytes: number): void {
+    this.#transfer?.moved(bytes);
   }
 
   /** True if every byte was handed over. */
@@ -27,12 +54,20 @@ export class SourceGuard {
     if (!this.complete) throw new Error(`send body: ended after ${this.#bytesSent} bytes`);
   }
 
+  /** Releases the source before the end; only the first call has an effect. */
+  release(outcome: "finished" | "aborted"): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#source.release(outcome);
+  }
+
   /** Releases the source and reports the end; only the first call has an effect. */
   settle(outcome: "complete" | "aborted"): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#source.release(outcome === "complete" ? "finished" : "aborted");
-    this.#options.onEnd({ outcome, bytesSent: this.#bytesSent });
+    this.#transfer?.end();
+    this.release(outcome === "complete" ? "finished" : "aborted");
+    this.#options.onEnd({ outcome, bytesSent: this.#bytesSent, ...(this.#isSlow ? { isSlow: true } : {}) });
   }
 }
 
@@ -51,9 +86,102 @@ export function smallBody(source: ByteSource, options: SendOptions, limitBytes: 
   return new Response(bytes, { status: options.status, headers: options.headers });
 }
 
+/** Copies the bytes of `extents` from `start` on into `bytes`, until it is full. */
+export function copyInto(bytes: Uint8Array, extents: readonly Uint8Array[], start: number): void {
+  const end = start + bytes.length;
+  let extentStart = 0;
+  for (const extent of extents) {
+    const part = extent.subarray(Math.max(0, start - extentStart), Math.max(0, end - extentStart));
+    bytes.set(part, Math.max(0, extentStart - start));
+    extentStart += extent.length;
+    if (extentStart >= end) break;
+  }
+}
+
+/** A response with a private copy of bytes at hand. */
+export function copiedBody(
+  extents: readonly Uint8Array[],
+  { start, end, status, headers }: CopyOptions,
+): Response {
+  if (start === end) return new Response(null, { status, headers });
+  const bytes = new Uint8Array(end - start);
+  copyInto(bytes, extents, start);
+  return new Response(bytes, { status, headers });
+}
+
+/** Maximum total size of the responses that a sender keeps in order to give them again. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+/** Estimated size of a kept response beside its body: it bounds the number of those with small bodies. */
+const RESPONSE_BYTES = 4096;
+
 /**
- * Copies the chunks of one response and frees each copy when the next one is made: a runtime that asks for a chunk has
- * taken the previous one.
+ * Responses that are given again and again. Both runtimes let the clone of a Response that nobody has read share its
+ * bytes, and do not check its header fields again (docs/RUNTIMES.md).
+ */
+export class KeptResponses {
+  readonly #limitBytes: number;
+  readonly #kept = new Map<object, Response>();
+  #bytes = 0;
+
+  /** `limitBytes`: maximum total size; when it is reached, all of them are forgotten. */
+  constructor(limitBytes = KEPT_BYTES) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** A response equal to the one that `make` gave when `sameAs` was new; its own if there is none. */
+  of({ start, end, sameAs }: Pick<CopyOptions, "start" | "end" | "sameAs">, make: () => Response): Response {
+    const sizeBytes = end - start + RESPONSE_BYTES;
+    if (sameAs === undefined || sizeBytes > this.#limitBytes) return make();
+    const known = this.#kept.get(sameAs);
+    if (known !== undefined) return known.clone();
+    if (this.#bytes + sizeBytes > this.#limitBytes) {
+      this.#kept.clear();
+      this.#bytes = 0;
+    }
+    const made = make();
+    this.#kept.set(sameAs, made);
+    this.#bytes += sizeBytes;
+    return made.clone();
+  }
+}
+
+/** Size of the copies of a stream in bytes: small, because a reader that stalls keeps two or three of them. */
+const COPY_BYTES = 256 * 1024;
+
+/** Copies of the bytes [start, end), each of at most COPY_BYTES, made when they are asked for. */
+async function* copiesOf(source: ByteSource, start: number, end: number): AsyncGenerator<Uint8Array, void, void> {
+  let at = start;
+  while (at < end) {
+    const copy = source.copy(at, Math.min(end, at + COPY_BYTES));
+    if (copy === undefined) break;
+    yield copy;
+    at += copy.byteLength;
+  }
+  // Bytes that are not there yet, or not any more: then this throws.
+  for await (const chunk of source.chunks(at, end)) {
+    for (let from = 0; from < chunk.byteLength; from += COPY_BYTES) {
+      yield copyOf(chunk.subarray(from, from + COPY_BYTES));
+    }
+  }
+}
+
+/**
+ * Frees the memory of a chunk at once: such buffers pile up as garbage, and further ones take new pages of the system.
+ * The runtimes hold the bytes themselves that they have yet to send.
+ */
+export function free(chunk: Uint8Array): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+}
+
+/** Copies a chunk, which may be a Buffer; the `slice` of a Buffer copies nothing. */
+export function copyOf(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(chunk);
+}
+
+/**
+ * The copies of chunks of one response. Frees each when the next one is made: a runtime that asks for a chunk has taken
+ * the previous one.
  */
 export class ChunkCopies {
   readonly #free: (copy: Uint8Array) => void;
@@ -65,9 +193,14 @@ export class ChunkCopies {
   }
 
   of(chunk: Uint8Array): Uint8Array {
+    return this.next(copyOf(chunk));
+  }
+
+  /** Takes a copy that was made. */
+  next(copy: Uint8Array): Uint8Array {
     this.free();
-    this.#last = chunk.slice();
-    return this.#last;
+    this.#last = copy;
+    return copy;
   }
 
   /** Frees the last copy. */
@@ -77,8 +210,9 @@ export class ChunkCopies {
   }
 }
 
-/** Hooks into a stream of chunks. */
+/** A stream of chunks, and hooks into it. */
 export interface ChunkHooks<Chunk extends Uint8Array> {
+  readonly chunks: AsyncGenerator<Uint8Array, void, void>;
   readonly guard: SourceGuard;
   /** Turns a chunk of the source into the one to enqueue. */
   readonly prepare: (chunk: Uint8Array) => Chunk;
@@ -95,20 +229,18 @@ export interface ChunkStream<Chunk extends Uint8Array> {
 }
 
 /**
- * A default stream with one chunk of the source per pull. It closes right after the last byte, because a server that
+ * A default stream with one chunk per pull. It closes right after the last byte, because a server that
  * has Content-Length bytes may not pull again.
  */
 export function chunkStream<Chunk extends Uint8Array>(
-  source: ByteSource,
-  options: SendOptions,
-  { guard, prepare, waiting, ended }: ChunkHooks<Chunk>,
+  { chunks, guard, prepare, waiting, ended }: ChunkHooks<Chunk>,
 ): ChunkStream<Chunk> {
-  const chunks = source.chunks(options.start, options.end);
   const stop = () => {
     ended?.("aborted");
     void chunks.return();
   };
   let fail = (_error: Error) => {};
+  let handedBytes = 0;
   const body = new ReadableStream<Chunk>({
     start(controller) {
       fail = (error) => {
@@ -117,11 +249,15 @@ export function chunkStream<Chunk extends Uint8Array>(
       };
     },
     async pull(controller) {
+      // A runtime that asks for a chunk has sent the previous one.
+      guard.taken(handedBytes);
       try {
         let next = await chunks.next();
         if (!next.done) {
+          handedBytes = next.value.byteLength;
           controller.enqueue(prepare(next.value));
-          guard.sent(next.value.byteLength);
+          guard.sent(handedBytes);
+          guard.waits();
           if (!guard.complete) return waiting?.();
           next = await chunks.next();
         }
@@ -147,18 +283,23 @@ export class CopyingSender implements Sender {
   readonly copyLimitBytes: number;
   readonly #idleTimeoutMs: number;
   readonly #free: (copy: Uint8Array) => void;
+  readonly #transferWatch: TransferWatch | undefined;
 
   /** `free` releases the memory of a copy that was handed over (default: left to garbage collection). */
   constructor(
-    options: {
+    options: Pick<SenderOptions, "idleTimeoutSeconds" | "transferWatch"> & {
       readonly copyLimitBytes: number;
-      readonly idleTimeoutSeconds: number;
       readonly free?: (copy: Uint8Array) => void;
     },
   ) {
     this.#free = options.free ?? (() => {});
+    this.#transferWatch = options.transferWatch;
     this.copyLimitBytes = options.copyLimitBytes;
     this.#idleTimeoutMs = options.idleTimeoutSeconds * 1000;
+  }
+
+  copy(extents: readonly Uint8Array[], options: CopyOptions): Response {
+    return copiedBody(extents, options);
   }
 
   send(source: ByteSource, options: SendOptions): Response {
@@ -166,15 +307,16 @@ export class CopyingSender implements Sender {
   }
 
   #stream(source: ByteSource, options: SendOptions): Response {
-    const guard = new SourceGuard(source, options);
+    const guard = new SourceGuard(source, options, this.#transferWatch);
     const copies = new ChunkCopies(this.#free);
     const idleTimeoutMs = this.#idleTimeoutMs;
     let idle: ReturnType<typeof setTimeout> | undefined;
-    const stream = chunkStream(source, options, {
+    const stream = chunkStream({
+      chunks: copiesOf(source, options.start, options.end),
       guard,
-      prepare(chunk) {
+      prepare(copy) {
         clearTimeout(idle);
-        return copies.of(chunk);
+        return copies.next(copy);
       },
       waiting() {
         if (idleTimeoutMs === 0) return;
@@ -184,6 +326,10 @@ export class CopyingSender implements Sender {
         clearTimeout(idle);
         guard.settle(outcome);
       },
+    });
+    guard.onSlow(() => {
+      options.context.abort?.();
+      stream.fail(new Error("send body: the reader is too slow"));
     });
     const headers = { ...options.headers, "content-length": String(options.end - options.start) };
     return new Response(stream.body, { status: options.status, headers });

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, parentPort, Worker } from "node:worker_threads";
 import type { Port } from "../core/threads.ts";
 
 /** A thread of this process. */
@@ -23,20 +23,91 @@ export interface ThreadEvents<FromThread> {
   readonly onExit: () => void;
 }
 
-/** Starts a thread with the module at `url`. `data` arrives as `workerData`; the `ports` in it are transferred. */
+/** A thread that loads its module, or has loaded it, and waits for its data. */
+interface LoadedThread {
+  readonly worker: Worker;
+  hasEnded: boolean;
+}
+
+/** Threads that have no data yet, by the address of their module. */
+const loaded = new Map<string, LoadedThread[]>();
+
+/**
+ * Starts a thread that loads the module at `url` and waits: the next `startThread` of that module uses it. Loading
+ * takes some hundred milliseconds. The thread does not keep the process alive.
+ */
+export function loadThread({ href }: URL): void {
+  const worker = new Worker(fileURLToPath(href));
+  const thread: LoadedThread = { worker, hasEnded: false };
+  const end = () => (thread.hasEnded = true);
+  worker.once("error", end).once("exit", end);
+  worker.unref();
+  loaded.set(href, [...loaded.get(href) ?? [], thread]);
+}
+
+/** The number of threads that are loaded for a module and have no data yet. */
+export function loadedThreads({ href }: URL): number {
+  return loaded.get(href)?.length ?? 0;
+}
+
+/** Starts a thread with the module at `url`, which gets `data`; the `ports` in it are transferred. */
 export function startThread<ToThread, FromThread>(
   url: URL,
   data: object,
   { ports = [], ...events }: ThreadEvents<FromThread> & { readonly ports?: readonly MessagePort[] },
 ): Thread<ToThread> {
-  const worker = new Worker(fileURLToPath(url.href), { workerData: data, transferList: [...ports] });
+  const { worker } = takeLoaded(url);
+  worker.removeAllListeners();
   worker.on("message", events.onMessage);
   worker.on("error", events.onError);
   worker.once("exit", events.onExit);
+  worker.ref();
+  worker.postMessage(data, [...ports]);
   return {
     post: (message, ports = []) => worker.postMessage(message, [...ports]),
     terminate: async () => {
       await worker.terminate();
+    },
+  };
+}
+
+function takeLoaded(url: URL): LoadedThread {
+  for (;;) {
+    const thread = loaded.get(url.href)?.shift();
+    if (thread === undefined) loadThread(url);
+    else if (!thread.hasEnded) return thread;
+  }
+}
+
+/** This thread, as `startThread` has started it. */
+export interface StartedThread<Data, ToThread, FromThread> {
+  readonly data: Data;
+  post(message: FromThread): void;
+  /** Calls it for each message, also for those that have come before. Called once. */
+  listen(onMessage: (message: ToThread) => void): void;
+}
+
+/** Waits until `startThread` gives this thread its data. Throws in the main thread. */
+export async function startedThread<Data, ToThread, FromThread>(): Promise<StartedThread<Data, ToThread, FromThread>> {
+  const port = parentPort;
+  if (port === null) throw new Error("run as a thread: this is the main thread");
+  let onMessage: ((message: ToThread) => void) | undefined;
+  const before: ToThread[] = [];
+  const data = await new Promise<Data>((resolve) => {
+    port.once("message", (first: Data) => {
+      port.on("message", (message: ToThread) => {
+        if (onMessage === undefined) before.push(message);
+        else onMessage(message);
+      });
+      resolve(first);
+    });
+  });
+  return {
+    data,
+    post: (message) => port.postMessage(message),
+    listen(listener) {
+      onMessage = listener;
+      for (const message of before.splice(0)) listener(message);
     },
   };
 }

@@ -2,13 +2,15 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SCOPES } from "../../src/access/grant.ts";
-import { formatToken } from "../../src/access/token_entry.ts";
+import { AwsClient } from "aws4fetch";
+import { formatToken, SCOPES } from "../../src/access/tokens.ts";
 import { startCluster } from "../../src/compose/cluster.ts";
 import { startSingle } from "../../src/compose/single.ts";
-import { loadConfig } from "../../src/config.ts";
+import { runTokenCommand } from "../../src/compose/token_command.ts";
 import { testToken } from "../http/tokens.ts";
 import { EventStream } from "../support/event_stream.ts";
+import type { ServerOptions } from "../../src/compose/server.ts";
+import { serverOptions, TWO_WORKERS } from "./server_options.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vitrine-access-"));
 const file = join(folder, "tokens");
@@ -22,21 +24,10 @@ function writeTokens(...tokens: readonly (typeof admin)[]): void {
   renameSync(`${file}.new`, file);
 }
 
-function options(...args: readonly string[]) {
-  const loaded = loadConfig({
-    args: [
-      ...["--port", "0", "--admin-port", "0", "--workers", "2", "--l1-size", "8MiB", "--worker-timeout", "30s"],
-      ...["--l2", "none", "--log-level", "error", ...args],
-    ],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 ** 3,
-    cpuCount: 2,
-    version: "0.0.0-test",
+function options(...args: readonly string[]): ServerOptions {
+  return serverOptions([...TWO_WORKERS, "--l1-size", "8MiB", "--l2", "none", "--log-level", "error", ...args], {
+    errors,
   });
-  if (!("config" in loaded)) throw new Error("no settings");
-  const reportError = (error: unknown) => errors.push(error);
-  return { config: loaded.config, version: "0.0.0-test", env: {}, reportError };
 }
 
 writeTokens(admin, a, creator);
@@ -136,7 +127,7 @@ test("a file that has changed counts in all workers and on the admin port, one t
   const failed = () => metric("vitrine_token_file_loads_total", 'outcome="failed"');
   while (await failed() !== 1);
   expect(await statusOf(visit(`${service}/v1/objects/a`, other.bearer))).toBe(404);
-  for (const place of [0, 1]) await cluster.supervisor.kill(place);
+  for (const slot of [0, 1]) await cluster.supervisor.kill(slot);
   await until(
     404,
     () => visit(`${service}/v1/objects/a`, other.bearer).catch(() => new Response(null, { status: 503 })),
@@ -151,6 +142,32 @@ test("metrics that everybody may read name no tenant where there are tokens", as
   const text = await (await visit(`${url}/metrics`)).text();
   expect([text.includes("secret-tenant"), text.includes('cache_salt="_other"')]).toEqual([false, true]);
   expect(await statusOf(visit(`${url}/status`))).toBe(401);
+  await single.stop();
+});
+
+test("token create makes a key pair with which S3 clients are known to the server", async () => {
+  const key = "a key of a server in tests, of more than 32 characters";
+  const printed: string[] = [];
+  const run = (...args: readonly string[]) =>
+    runTokenCommand({
+      args: ["create", "--id", "kv", "--scopes", "read,write", "--s3", ...args],
+      env: {},
+      print: (line) => printed.push(line),
+      say: () => {},
+      readLine: () => Promise.resolve(""),
+    });
+  expect(await run().then(() => "made", String)).toContain("--s3 needs the server's key");
+  await run("--s3-key", key);
+  const [secretAccessKey = "", line = ""] = printed;
+  expect(line).not.toContain(secretAccessKey);
+  const refusal = await startSingle(options("--tokens", line)).then(() => "started", String);
+  expect(refusal).toBe("VitrineError: read tokens: the setting s3-key is needed for the key pair kv");
+  const single = await startSingle(options("--tokens", line, "--s3-key", key));
+  const client = new AwsClient({ accessKeyId: "kv", secretAccessKey, service: "s3", region: "us-east-1", retries: 0 });
+  const url = `http://127.0.0.1:${single.address.port}/s3/b/k`;
+  expect((await client.fetch(url, { method: "PUT", body: "hello" })).status).toBe(200);
+  expect(await (await client.fetch(url)).text()).toBe("hello");
+  expect((await fetch(url)).status).toBe(403);
   await single.stop();
 });
 

@@ -1,38 +1,35 @@
 import { afterAll, expect, test } from "bun:test";
-import { createServer } from "node:net";
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { type RunningCluster, startCluster } from "../../src/compose/cluster.ts";
-import { loadConfig } from "../../src/config.ts";
+import type { ServerOptions } from "../../src/compose/server.ts";
+import { startSingle } from "../../src/compose/single.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import { contractFor } from "../http/contract.ts";
 import { pattern } from "../http/contract_client.ts";
+import { RawSocket } from "../http/raw_socket.ts";
 import { parsePrometheusText } from "../support/prometheus_text.ts";
+import { until } from "../support/until.ts";
+import { serverOptions, TWO_WORKERS } from "./server_options.ts";
 
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), "vitrine-cluster-"));
 const errors: unknown[] = [];
 let started = 0;
 
-function start(...args: readonly string[]): Promise<RunningCluster> {
+function options(args: readonly string[]): ServerOptions {
   started++;
-  const loaded = loadConfig({
-    args: [
-      ...["--port", "0", "--admin-port", "0", "--workers", "2", "--l1-size", "32MiB"],
-      // The tests count what happens to workers: none of it is to be the machine's doing.
-      ...["--worker-timeout", "5m", "--l2", `file://${folder}/${started}`, ...args],
-    ],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 * MIB,
-    cpuCount: 2,
-    version: "0.0.0-test",
-  });
-  if (!("config" in loaded)) throw new Error("no settings");
-  const reportError = (error: unknown) => errors.push(error);
-  return startCluster({ config: loaded.config, version: "0.0.0-test", env: {}, reportError });
+  const tier = `file://${folder}/${started}`;
+  return serverOptions([...TWO_WORKERS, "--l1-size", "32MiB", "--l2", tier, ...args], { errors });
+}
+
+function start(...args: readonly string[]): Promise<RunningCluster> {
+  return startCluster(options(args));
 }
 
 /** A connection of its own each time, so that the kernel picks the worker anew. */
@@ -56,6 +53,10 @@ const limits = { maxObjectBytes: 6 * MIB, l1LimitBytes: 4 * MIB, copyLimitBytes 
 const overSockets = { overSockets: true, fetch: (path: string, init?: RequestInit) => visit(port, path, init) };
 for (const { name, run } of contractFor({ limits, ...overSockets })) test(`two workers: ${name}`, run);
 
+test("startCluster has no file thread where there are file tiers alone", () => {
+  expect([cluster.storageThread?.status().state, cluster.fileThread]).toEqual(["ready", undefined]);
+});
+
 test("startCluster gives every port and worker the same numbers when nothing happens between the scrapes", async () => {
   const quiet = await start("--l2", "none");
   const { port: main } = quiet.address;
@@ -77,19 +78,43 @@ test("startCluster gives every port and worker the same numbers when nothing hap
   for (const page of pages) expect(page).toEqual(pages[0] ?? []);
 });
 
+test("startCluster has small metrics when nobody has used it, a part of them on request, and less when compressed", async () => {
+  const idle = await start("--l2", `file://${folder}/idle`);
+  const bytesOf = async (query: string, coding: string) => {
+    const socket = new RawSocket(idle.adminAddress.port);
+    socket.write(`GET /metrics${query} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: ${coding}\r\n\r\n`);
+    const { status, headers, body } = await socket.response();
+    socket.destroy();
+    expect([status, headers.get("content-encoding")]).toEqual([200, coding === "gzip" ? "gzip" : null]);
+    const text = coding === "gzip" ? gunzipSync(body) : Buffer.from(body);
+    expect(text.includes("\nvitrine_workers{")).toBe(true);
+    return body.length;
+  };
+  const names = new URLSearchParams([["name[]", "vitrine_workers"], ["name[]", "no_such_metric"]]);
+  const sizes = {
+    all: await bytesOf("", "identity"),
+    compressed: await bytesOf("", "gzip"),
+    one: await bytesOf(`?${names}`, "identity"),
+  };
+  await idle.stop();
+  expect(sizes.all).toBeLessThan(100_000);
+  expect(sizes.compressed).toBeLessThan(12_000);
+  expect(sizes.one).toBeLessThan(2000);
+});
+
 test("startCluster serves on, loses no dirty object and counts what was lost when a worker dies", async () => {
   const doomed = await start();
   const url = doomed.address.port;
   const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
   for (const key of keys) await (await visit(url, `/v1/objects/${key}`, { method: "PUT", body: pattern(5000) })).text();
-  for (const place of [0, 1, 0]) {
-    const before = doomed.supervisor.status()[place]?.holder;
-    await doomed.supervisor.kill(place);
-    const isBack = () =>
-      doomed.supervisor.status().some((seat) =>
-        seat.place === place && seat.holder !== before && seat.state === "ready"
-      );
-    while (!isBack()) await visit(doomed.adminAddress.port, "/status").then((response) => response.text());
+  for (const slot of [0, 1, 0]) {
+    const before = doomed.supervisor.status()[slot]?.workerId;
+    await doomed.supervisor.kill(slot);
+    await until(() =>
+      doomed.supervisor.status().some((worker) =>
+        worker.slot === slot && worker.workerId !== before && worker.state === "ready"
+      )
+    );
   }
   await visit(url, "/v1/objects?clear=all&tier=l1", { method: "DELETE" });
   for (const key of keys) {
@@ -120,26 +145,28 @@ test(
     const { port: url } = doomed.address;
     const { storageThread } = doomed;
     const keys = Array.from({ length: 120 }, (_, i) => `k${i}`);
+    let kills = 0;
     for (const [i, key] of keys.entries()) {
       const body = pattern(i % 10 === 0 ? 300_000 : 5000);
       expect((await visit(url, `/v1/objects/${key}`, { method: "PUT", body })).status).toBe(201);
       if (i % 40 !== 20) continue;
-      // One that is still starting would count as ended once for two kills.
-      while (storageThread?.status().state !== "ready") await new Promise((resolve) => setImmediate(resolve));
-      void storageThread.kill();
+      // Two kills of one thread would count once.
+      await until(() => storageThread?.status().state === "ready" && storageThread.status().restarts >= kills);
+      void storageThread?.kill();
+      kills += 1;
     }
     const stopping = doomed.stop();
     void storageThread?.kill();
     expect(await stopping).toMatchObject({ refused: 0, dirty: { objects: 0 }, failures: [] });
     expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(3);
-    const again = await start(...tier);
+    // One thread is enough to see what is stored.
+    const again = await startSingle(options([...tier, "--workers", "1"]));
     for (const [i, key] of keys.entries()) {
       const body = await (await visit(again.address.port, `/v1/objects/${key}`)).arrayBuffer();
       expect([key, body.byteLength]).toEqual([key, i % 10 === 0 ? 300_000 : 5000]);
     }
     await again.stop();
   },
-  30_000,
 );
 
 test("startCluster fails durable writes at once, or makes them, when the storage thread dies under them", async () => {
@@ -168,7 +195,7 @@ test("startCluster fails durable writes at once, or makes them, when the storage
   }
   expect(storageThread?.status().restarts).toBeGreaterThanOrEqual(1);
   expect(await doomed.stop()).toMatchObject({ dirty: { objects: 0 }, failures: [] });
-}, 30_000);
+});
 
 test("startCluster starts nothing and says why when a port is taken or a tier cannot be opened", async () => {
   const other = createServer().listen(0, "127.0.0.1");

@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatToken } from "../../src/access/token_entry.ts";
-import type { RunningServer } from "../../src/compose/server_thread.ts";
+import { formatToken } from "../../src/access/tokens.ts";
+import type { RunningServer } from "../../src/compose/server.ts";
 import { startSingle } from "../../src/compose/single.ts";
-import { loadConfig } from "../../src/config.ts";
 import { testToken } from "../http/tokens.ts";
+import { serverOptions } from "./server_options.ts";
 
 const SECRET = "secret-of-b";
 const rights = { scopes: ["read", "write", "create-only", "delete"] as const };
@@ -13,30 +13,10 @@ const b = testToken("b", { scopes: [...rights.scopes], tenant: "b" });
 const tokens = [a, b].map(({ entry }) => formatToken(entry)).join("\n");
 
 function start(): Promise<RunningServer> {
-  const loaded = loadConfig({
-    args: [
-      "--port",
-      "0",
-      "--l1-size",
-      "16MiB",
-      "--l2",
-      "none",
-      "--tokens",
-      tokens,
-      "--metrics-access",
-      "open",
-      "--log-level",
-      "error",
-    ],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 ** 3,
-    cpuCount: 1,
-    version: "0.0.0-test",
-  });
-  if (!("config" in loaded)) throw new Error("no settings");
-  const { config } = loaded;
-  return startSingle({ config, version: "0.0.0-test", env: {}, reportError: (error) => errors.push(error) });
+  return startSingle(serverOptions([
+    ...["--port", "0", "--l1-size", "16MiB", "--l2", "none"],
+    ...["--tokens", tokens, "--metrics-access", "open", "--log-level", "error"],
+  ], { errors }));
 }
 
 const errors: unknown[] = [];

@@ -1,30 +1,19 @@
 import { afterAll, expect, test } from "bun:test";
 import { type RunningCluster, startCluster } from "../../src/compose/cluster.ts";
-import type { RunningServer, ServerOptions } from "../../src/compose/server_thread.ts";
+import type { RunningServer, ServerOptions } from "../../src/compose/server.ts";
 import { startSingle } from "../../src/compose/single.ts";
-import { loadConfig } from "../../src/config.ts";
 import { LIVE_LIMITS } from "../../src/events/live/live_feed.ts";
 import { refusal } from "../http/contract_client.ts";
 import { RawSocket } from "../http/raw_socket.ts";
 import { EventStream } from "../support/event_stream.ts";
 import { parsePrometheusText } from "../support/prometheus_text.ts";
+import { until } from "../support/until.ts";
+import { serverOptions, TWO_WORKERS } from "./server_options.ts";
 
 const errors: unknown[] = [];
 
 function options(...args: readonly string[]): ServerOptions {
-  const loaded = loadConfig({
-    args: [
-      ...["--port", "0", "--admin-port", "0", "--workers", "2", "--l1-size", "8MiB", "--l2", "none"],
-      ...["--worker-timeout", "30s", ...args],
-    ],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 ** 3,
-    cpuCount: 2,
-    version: "0.0.0-test",
-  });
-  if (!("config" in loaded)) throw new Error("no settings");
-  return { config: loaded.config, version: "0.0.0-test", env: {}, reportError: (error) => errors.push(error) };
+  return serverOptions([...TWO_WORKERS, "--l1-size", "8MiB", "--l2", "none", ...args], { errors });
 }
 
 const urlOf = ({ address }: Pick<RunningServer, "address">) => `http://127.0.0.1:${address.port}`;
@@ -50,11 +39,8 @@ async function listen(url: string, query = ""): Promise<EventStream> {
 }
 
 /** Resolves when so many streams are open. */
-async function streams(url: string, count: number): Promise<void> {
-  for (;;) {
-    const status = await (await visit(`${url}/status`)).json();
-    if (status.event_streams === count) return;
-  }
+function streams(url: string, count: number): Promise<void> {
+  return until(async () => (await (await visit(`${url}/status`)).json()).event_streams === count);
 }
 
 const cluster = await startCluster(options());
@@ -158,7 +144,7 @@ test("a worker's listeners are forgotten when its thread dies", async () => {
   const opened = [];
   for (let i = 0; i < 8; i++) opened.push(await listen(urlOf(doomed), "?type=timeout.raised"));
   await streams(adminUrlOf(doomed), 8);
-  for (const place of [0, 1]) await doomed.supervisor.kill(place);
+  for (const slot of [0, 1]) await doomed.supervisor.kill(slot);
   await streams(adminUrlOf(doomed), 0);
   await doomed.stop();
 });

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { findPorts } from "../../src/compose/ports.ts";
-import { ConfigError } from "../../src/config/config_error.ts";
-
+import { findPorts } from "../../src/compose/cluster.ts";
+import { ConfigError } from "../../src/config/setting_sources.ts";
 test("findPorts finds two free ports when any will do", async () => {
   const [port, adminPort] = await findPorts({ host: "127.0.0.1", port: 0, adminPort: 0 });
   expect(port).toBeGreaterThan(0);

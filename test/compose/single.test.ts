@@ -2,13 +2,13 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "../../src/config.ts";
-import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { RunningServer } from "../../src/compose/server_thread.ts";
+import type { RunningServer } from "../../src/compose/server.ts";
 import { startSingle } from "../../src/compose/single.ts";
+import { currentRuntime } from "../../src/runtime/mod.ts";
 import { contractFor } from "../http/contract.ts";
 import { pattern } from "../http/contract_client.ts";
 import { parsePrometheusText } from "../support/prometheus_text.ts";
+import { serverOptions } from "./server_options.ts";
 
 const MIB = 1024 * 1024;
 const folder = mkdtempSync(join(tmpdir(), "vitrine-server-"));
@@ -18,21 +18,8 @@ let started = 0;
 
 function start(...args: readonly string[]): Promise<RunningServer> {
   started++;
-  const loaded = loadConfig({
-    args: ["--port", "0", "--l1-size", "32MiB", "--l2", `file://${folder}/${started}`, ...args],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 * MIB,
-    cpuCount: 1,
-    version: "0.0.0-test",
-  });
-  if (!("config" in loaded)) throw new Error("no settings");
-  return startSingle({
-    config: loaded.config,
-    version: "0.0.0-test",
-    env: {},
-    reportError: (error) => errors.push(error),
-  });
+  const tier = `file://${folder}/${started}`;
+  return startSingle(serverOptions(["--port", "0", "--l1-size", "32MiB", "--l2", tier, ...args], { errors }));
 }
 
 const back = await start("--max-object", "6MiB");

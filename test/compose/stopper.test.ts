@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { Stopper, StopPolicy, type StopSignal } from "../../src/compose/stopper.ts";
-import type { StopResult } from "../../src/compose/stop_result.ts";
+import { Stopper, StopPolicy, type StopResult, type StopSignal } from "../../src/compose/stopper.ts";
+
 const NOTHING = { objects: 0, bytes: 0 };
 const done: StopResult = {
   seconds: 1.24,
@@ -137,9 +137,9 @@ test("Stopper waits for the workers' time and five seconds more when a stop does
 
 test("Stopper gives the start up, or stops as soon as it is over, when a signal comes during it", () => {
   const { stopper, server, stops } = bench();
-  expect(stopper.giveUp.aborted).toBe(false);
+  expect(stopper.startAborted.aborted).toBe(false);
   stopper.heard("SIGTERM");
-  expect([stopper.giveUp.aborted, stopper.started(server), stops()]).toEqual([true, false, 1]);
+  expect([stopper.startAborted.aborted, stopper.started(server), stops()]).toEqual([true, false, 1]);
 });
 
 /** The policy's decision about each signal, given with its time in milliseconds. */

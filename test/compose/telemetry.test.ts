@@ -3,12 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startSingle } from "../../src/compose/single.ts";
-import { loadConfig } from "../../src/config.ts";
 import { pattern } from "../http/contract_client.ts";
 import { parsePrometheusText } from "../support/prometheus_text.ts";
 import { OtlpReceiver, type Push } from "../telemetry/otlp_receiver.ts";
+import { serverOptions } from "./server_options.ts";
 
-const MIB = 1024 * 1024;
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = `00-${TRACE}-00f067aa0ba902b7-01`;
 
@@ -26,16 +25,8 @@ afterEach(async () => {
 });
 
 function start(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
-  const loaded = loadConfig({
-    args: ["--port", "0", "--l1-size", "32MiB", "--l2", `file://${folder}/l2`, ...args],
-    env: {},
-    readFile: () => undefined,
-    memoryLimitBytes: 1024 * MIB,
-    cpuCount: 1,
-    version: "0.0.0-test",
-  });
-  if (!("config" in loaded)) throw new Error("no settings");
-  return startSingle({ config: loaded.config, version: "0.0.0-test", env, reportError: () => {} });
+  const tier = `file://${folder}/l2`;
+  return startSingle(serverOptions(["--port", "0", "--l1-size", "32MiB", "--l2", tier, ...args], { env }));
 }
 
 async function nextOf(path: string): Promise<Push> {

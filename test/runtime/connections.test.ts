@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import process from "node:process";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import { memoryServer } from "../http/memory_server.ts";
+import { RawSocket } from "../http/raw_socket.ts";
 
 test("connections are closed when their clients send nothing, half a head, half a body, or nothing more", async () => {
   const made = memoryServer({ idleTimeoutSeconds: 1 });
@@ -18,4 +20,26 @@ test("connections are closed when their clients send nothing, half a head, half 
   expect((await made.fetch("/v1/objects/half")).status).toBe(404);
   expect([made.storage.open, made.app.activeRequests()]).toEqual([{ reads: 0, uploads: 0 }, 0]);
   await made.server.stop();
-}, 30_000);
+});
+
+test("a connection that is gone can be aborted, and nothing is thrown where nobody can catch it", async () => {
+  const aborts: (() => void)[] = [];
+  const uncaught: unknown[] = [];
+  const onUncaught = (error: unknown) => uncaught.push(error);
+  process.on("uncaughtException", onUncaught);
+  const server = currentRuntime().serve({
+    ...{ host: "127.0.0.1", port: 0, reusePort: false, idleTimeoutSeconds: 255 },
+    fetch(_request, { abort }) {
+      if (abort !== undefined) aborts.push(abort);
+      return new Response("body", { headers: { connection: "close" } });
+    },
+    onError: (error) => uncaught.push(error),
+  });
+  const socket = new RawSocket(server.address.port).write("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  await socket.closed();
+  await server.stop();
+  expect(aborts.length).toBe(currentRuntime().name === "deno" ? 1 : 0);
+  for (const abort of aborts) abort();
+  process.off("uncaughtException", onUncaught);
+  expect(uncaught).toEqual([]);
+});

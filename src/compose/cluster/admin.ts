@@ -1,17 +1,18 @@
+import { createAdminApp } from "../../../routes/admin_app.ts";
+import type { App } from "../../../routes/app.ts";
+import { publicConfig } from "../../config.ts";
 import type { Clock } from "../../core/clock.ts";
+import { shareRuns } from "../../core/coalesce.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
-import type { Build } from "../../subscribers/metrics/sources.ts";
+import type { Build } from "../../subscribers/metrics/metric.ts";
 import { accessOptions, type OpenAccess } from "../access.ts";
-import { type ServerOptions, unready } from "../server_thread.ts";
+import { type ServerOptions, unready } from "../server.ts";
 import { busStatus, type LiveEvents, OBSERVABILITY_OFF } from "../telemetry.ts";
 import type { Board } from "./board.ts";
 import type { ClusterStorage } from "./storage_reports.ts";
 import type { ClusterThreads } from "./threads.ts";
-import { publicConfig } from "../../config.ts";
-import type { Publish } from "../../core/events.ts";
-import { shareRuns } from "../../core/coalesce.ts";
-import { type App, createAdminApp } from "../../../routes/app.ts";
 
 /** The parts of a cluster that its admin port shows. */
 export interface AdminParts extends Omit<ServerOptions, "env"> {
@@ -45,7 +46,7 @@ export interface ClusterAdmin {
  */
 export function clusterAdmin(parts: AdminParts): ClusterAdmin {
   const { config, version, clock, build, bus, board, threads, live, reportError } = parts;
-  const { supervisor, storageThread } = threads;
+  const { supervisor, tierThreads: { storage: storageThread, file: fileThread } } = threads;
 
   const activeRequests = () =>
     supervisor.status().reduce((sum, worker) => sum + worker.activeRequests, app.activeRequests());
@@ -65,6 +66,7 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
       workers: supervisor.status(),
       worker_restarts: supervisor.restarts,
       storage_thread: storageThread?.status(),
+      file_thread: fileThread?.status(),
       event_streams: live.streams(),
       ...parts.storage.status(),
       events: busStatus(bus.stats()),
@@ -85,8 +87,8 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
     unready: () =>
       unready({
         isServing: board.isReady,
-        storageOutage: board.storageOutage,
-        hasTrouble: supervisor.status().some(({ place }) => board.isInTrouble(place)),
+        outage: board.outage,
+        hasTrouble: supervisor.status().some(({ slot }) => board.isInTrouble(slot)),
       }),
     reportError,
   });

@@ -1,6 +1,26 @@
+import type { Every } from "../../core/clock.ts";
+import { type ThreadUsage, threadUsage } from "../../runtime/thread.ts";
 import type { Board } from "./board.ts";
-import type { Seat } from "./worker_messages.ts";
-import type { ThreadUsage } from "../../runtime/thread.ts";
+import type { WorkerRef } from "./messages.ts";
+
+/** Time, and the system's account of threads, for those who watch threads. */
+export interface SystemTime {
+  readonly nowMs: () => number;
+  readonly threadUsage: typeof threadUsage;
+  readonly every: Every;
+  readonly after: (ms: number, callback: () => void) => void;
+}
+
+/** The system's own. Its timers keep the process alive. */
+export const systemTime: SystemTime = {
+  nowMs: () => performance.now(),
+  threadUsage,
+  every(intervalMs, run) {
+    const timer = setInterval(run, intervalMs);
+    return () => clearInterval(timer);
+  },
+  after: (ms, callback) => void setTimeout(callback, ms),
+};
 
 /** The state of a thread at one look. */
 interface Look {
@@ -74,15 +94,14 @@ export class Silence {
 }
 
 /** Options of Leftovers. */
-export interface LeftoversOptions {
+export interface LeftoversOptions extends Pick<SystemTime, "threadUsage"> {
   readonly board: Board;
-  readonly threadUsage: (threadId: number) => ThreadUsage | "ended" | undefined;
   readonly timeoutMs: number;
-  readonly onStuck: (seat: Seat) => void;
+  readonly onStuck: (worker: WorkerRef) => void;
 }
 
 interface Leftover {
-  readonly seat: Seat;
+  readonly worker: WorkerRef;
   readonly threadId: number;
   /** The start time of its thread, according to the system. */
   readonly startedAt: number | undefined;
@@ -100,42 +119,42 @@ export class Leftovers {
   }
 
   /** stuck: it still exists after one time-out. */
-  status(): readonly (Seat & { readonly state: "stopping" | "stuck"; readonly activeRequests: 0 })[] {
-    return Array.from(this.#leftovers.values(), ({ seat, isStuck }) => ({
-      ...seat,
+  status(): readonly (WorkerRef & { readonly state: "stopping" | "stuck"; readonly activeRequests: 0 })[] {
+    return Array.from(this.#leftovers.values(), ({ worker, isStuck }) => ({
+      ...worker,
       state: isStuck ? "stuck" : "stopping",
       activeRequests: 0,
     }));
   }
 
-  /** True if one of them may still write to a place. */
-  has(place: number): boolean {
-    return [...this.#leftovers.values()].some(({ seat }) => seat.place === place);
+  /** True if one of them may still write to a slot. */
+  has(slot: number): boolean {
+    return [...this.#leftovers.values()].some(({ worker }) => worker.slot === slot);
   }
 
-  add(seat: Seat): void {
+  add(worker: WorkerRef): void {
     const { board, threadUsage } = this.#options;
-    const threadId = board.threadId(seat.place);
+    const threadId = board.threadId(worker.slot);
     const usage = threadUsage(threadId);
     if (usage === "ended") return;
-    this.#leftovers.set(seat.holder, { seat, threadId, startedAt: usage?.startedAt, ageMs: 0, isStuck: false });
+    this.#leftovers.set(worker.workerId, { worker, threadId, startedAt: usage?.startedAt, ageMs: 0, isStuck: false });
   }
 
-  remove({ holder }: Seat): void {
-    this.#leftovers.delete(holder);
+  remove({ workerId }: WorkerRef): void {
+    this.#leftovers.delete(workerId);
   }
 
   look(elapsedMs: number): void {
-    for (const [holder, leftover] of this.#leftovers) {
+    for (const [workerId, leftover] of this.#leftovers) {
       const usage = this.#options.threadUsage(leftover.threadId);
       if (usage === "ended" || (usage !== undefined && usage.startedAt !== leftover.startedAt)) {
-        this.#leftovers.delete(holder);
+        this.#leftovers.delete(workerId);
         continue;
       }
       leftover.ageMs += elapsedMs;
       if (leftover.isStuck || leftover.ageMs < this.#options.timeoutMs) continue;
       leftover.isStuck = true;
-      this.#options.onStuck(leftover.seat);
+      this.#options.onStuck(leftover.worker);
     }
   }
 }

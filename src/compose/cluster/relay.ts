@@ -1,8 +1,8 @@
 import { type IncomingMessage, request as send } from "node:http";
 import { text } from "node:stream/consumers";
-import { causeText, VitrineError } from "../../core/errors.ts";
-import type { OpenEvents, WantedEvents } from "../../events/live/wanted_events.ts";
 import { targetOf } from "../../../routes/http/target.ts";
+import { causeText, VitrineError } from "../../core/errors.ts";
+import type { OpenEvents, WantedEvents } from "../../events/live/live_listener.ts";
 
 /** Paths of the admin port for this server's own workers. */
 const PATHS = { events: "/internal/events", metrics: "/internal/metrics", status: "/internal/status" } as const;
@@ -35,7 +35,7 @@ export interface RelayAnswers {
 /** Main's end: answers requests of workers. They are counted in the worker that received them. */
 export class Relay {
   /** By key: the workers that may ask. */
-  readonly #workers = new Map<string, { readonly holder: number; readonly gone: AbortController }>();
+  readonly #workers = new Map<string, { readonly workerId: number; readonly gone: AbortController }>();
   readonly #answers: RelayAnswers;
 
   constructor(answers: RelayAnswers) {
@@ -43,16 +43,16 @@ export class Relay {
   }
 
   /** Admits a worker and returns its key. */
-  admit(holder: number): string {
+  admit(workerId: number): string {
     const key = crypto.randomUUID();
-    this.#workers.set(key, { holder, gone: new AbortController() });
+    this.#workers.set(key, { workerId, gone: new AbortController() });
     return key;
   }
 
   /** Ends the streams of a worker, whose connections may outlive its thread. */
-  gone(holder: number): void {
+  gone(workerId: number): void {
     for (const [key, worker] of this.#workers) {
-      if (worker.holder !== holder) continue;
+      if (worker.workerId !== workerId) continue;
       this.#workers.delete(key);
       worker.gone.abort();
     }

@@ -1,9 +1,8 @@
 import type { MessagePort } from "node:worker_threads";
-import type { WorkerState } from "../../subscribers/metrics/sources.ts";
+import type { WorkerState } from "../../subscribers/metrics/metric.ts";
 import type { Board } from "./board.ts";
-import { Leftovers, Silence } from "./liveness.ts";
-import type { Cause, FromWorker, Ready, Seat, Stopped, ToWorker } from "./worker_messages.ts";
-import type { ThreadUsage } from "../../runtime/thread.ts";
+import { Leftovers, Silence, type SystemTime } from "./liveness.ts";
+import type { Cause, FromWorker, Ready, Stopped, ToWorker, WorkerRef } from "./messages.ts";
 
 /** A worker's thread. */
 export interface WorkerThread {
@@ -12,25 +11,20 @@ export interface WorkerThread {
 }
 
 /** Options of a Supervisor. */
-export interface SupervisorOptions {
+export interface SupervisorOptions extends SystemTime {
   readonly workers: number;
   /**
    * Seats in shared memory. With one more than workers, the replacement of a worker that hangs starts before that
    * worker is ended.
    */
-  readonly places: number;
+  readonly slots: number;
   readonly board: Board;
   /** Maximum time without a heartbeat, in time that the worker could have used (Silence). */
   readonly timeoutMs: number;
   /** True if a thread has ended when `terminate` resolves. */
   readonly stopsThreads: boolean;
-  readonly nowMs: () => number;
-  readonly threadUsage: (threadId: number) => ThreadUsage | "ended" | undefined;
-  /** Calls back at an interval until the returned function is called. */
-  readonly every: (ms: number, callback: () => void) => () => void;
-  readonly after: (ms: number, callback: () => void) => void;
   readonly spawn: (
-    seat: Seat,
+    worker: WorkerRef,
     events: {
       readonly onMessage: (message: FromWorker) => void;
       /** Called for an uncaught exception; `onExit` follows. */
@@ -39,26 +33,26 @@ export interface SupervisorOptions {
     },
   ) => WorkerThread;
   /** A worker is ready. */
-  readonly onReady: (seat: Seat) => void;
+  readonly onReady: (worker: WorkerRef) => void;
   /**
-   * Cleans up after a worker before its place is filled again. `mayRun`: its thread was told to end and may still run.
+   * Cleans up after a worker before its slot is filled again. `mayRun`: its thread was told to end and may still run.
    */
-  readonly onGone: (seat: Seat, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
+  readonly onGone: (worker: WorkerRef, end: { readonly cause: Cause; readonly mayRun: boolean }) => Promise<void>;
   /** A thread that was told to end still exists after another time-out. */
-  readonly onStuck: (seat: Seat) => void;
+  readonly onStuck: (worker: WorkerRef) => void;
 }
 
 /** One worker for /status. */
 export interface WorkerStatus {
-  readonly place: number;
-  readonly holder: number;
+  readonly slot: number;
+  readonly workerId: number;
   /** stuck: it hung, was told to end, and its thread still exists. */
   readonly state: WorkerState;
   readonly activeRequests: number;
 }
 
 interface Member {
-  readonly seat: Seat;
+  readonly worker: WorkerRef;
   readonly thread: WorkerThread;
   state: Exclude<WorkerStatus["state"], "stuck">;
   /** The cause of its end, if it is known before the end. */
@@ -82,7 +76,7 @@ const LAST_TIMEOUTS = 2;
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  /** By place. */
+  /** By slot. */
   readonly #members = new Map<number, Member>();
   readonly #leftovers: Leftovers;
   /** Clean-ups in progress after workers that are gone. */
@@ -110,11 +104,11 @@ export class Supervisor {
 
   status(): readonly WorkerStatus[] {
     const members = [...this.#members.values()]
-      .filter(({ seat, state }) => state !== "gone" || !this.#leftovers.has(seat.place))
-      .map(({ seat, state }) => ({
-        ...seat,
+      .filter(({ worker, state }) => state !== "gone" || !this.#leftovers.has(worker.slot))
+      .map(({ worker, state }) => ({
+        ...worker,
         state,
-        activeRequests: this.#options.board.activeRequests(seat.place),
+        activeRequests: this.#options.board.activeRequests(worker.slot),
       }));
     return [...members, ...this.#leftovers.status()];
   }
@@ -123,7 +117,7 @@ export class Supervisor {
    * Resolves with the first worker's report when all are ready. If one fails, ends all of them and throws StartFailure.
    */
   async start(): Promise<Ready> {
-    const starting = Array.from({ length: this.#options.workers }, (_, place) => this.#fill(place).started.promise);
+    const starting = Array.from({ length: this.#options.workers }, (_, slot) => this.#fill(slot).started.promise);
     let first: Ready | undefined;
     try {
       [first] = await Promise.all(starting);
@@ -158,10 +152,10 @@ export class Supervisor {
     return stopped;
   }
 
-  /** Posts to the worker with a holder number, if it exists. */
-  post(holder: number, message: ToWorker, ports: readonly MessagePort[] = []): void {
-    for (const { seat, thread, state } of this.#members.values()) {
-      if (seat.holder === holder && state !== "gone") thread.post(message, ports);
+  /** Posts to the worker with a worker id, if it exists. */
+  post(workerId: number, message: ToWorker, ports: readonly MessagePort[] = []): void {
+    for (const { worker, thread, state } of this.#members.values()) {
+      if (worker.workerId === workerId && state !== "gone") thread.post(message, ports);
     }
   }
 
@@ -170,34 +164,34 @@ export class Supervisor {
     for (const { thread, state } of this.#members.values()) if (state !== "gone") thread.post(message);
   }
 
-  /** Ends a worker's thread at once, like a crash; its place is filled again. For drills and tests. */
-  async kill(place: number): Promise<void> {
-    const member = this.#members.get(place);
+  /** Ends a worker's thread at once, like a crash; its slot is filled again. For drills and tests. */
+  async kill(slot: number): Promise<void> {
+    const member = this.#members.get(slot);
     if (member === undefined) return;
     member.doomedBy ??= "killed";
     await member.thread.terminate();
   }
 
-  #fill(place: number): Member {
-    const seat: Seat = { place, holder: this.#nextHolder++ };
+  #fill(slot: number): Member {
+    const worker: WorkerRef = { slot, workerId: this.#nextHolder++ };
     const { board } = this.#options;
-    board.clear(place);
+    board.clear(slot);
     const member: Member = {
-      seat,
+      worker,
       state: "starting",
       doomedBy: undefined,
-      silence: new Silence(board.heartbeat(place)),
+      silence: new Silence(board.heartbeat(slot)),
       started: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
-      thread: this.#options.spawn(seat, {
+      thread: this.#options.spawn(worker, {
         onMessage: (message) => this.#hear(member, message),
         onError: () => member.doomedBy ??= "threw",
         onExit: () => void this.#exited(member),
       }),
     };
-    // Nothing waits for the start of a replacement: if it fails, it exits, and its place is filled again.
+    // Nothing waits for the start of a replacement: if it fails, it exits, and its slot is filled again.
     member.started.promise.catch(() => {});
-    this.#members.set(place, member);
+    this.#members.set(slot, member);
     return member;
   }
 
@@ -207,7 +201,7 @@ export class Supervisor {
       this.#failures = 0;
       member.silence.restart();
       member.started.resolve(message);
-      this.#options.onReady(member.seat);
+      this.#options.onReady(member.worker);
       this.#settle();
     } else if (message.kind === "failed") {
       member.started.reject(new StartFailure(message.message));
@@ -220,9 +214,9 @@ export class Supervisor {
     // If this look is late, this thread was delayed, and the others may have been, too.
     const elapsedMs = Math.min(now - this.#lookedMs, timeoutMs / LOOKS);
     this.#lookedMs = now;
-    for (const { seat, silence } of this.#members.values()) {
-      const usage = () => threadUsage(board.threadId(seat.place));
-      silence.look({ heartbeat: board.heartbeat(seat.place), elapsedMs, usage });
+    for (const { worker, silence } of this.#members.values()) {
+      const usage = () => threadUsage(board.threadId(worker.slot));
+      silence.look({ heartbeat: board.heartbeat(worker.slot), elapsedMs, usage });
     }
     this.#leftovers.look(elapsedMs);
     this.#settle();
@@ -247,9 +241,9 @@ export class Supervisor {
       state === "starting" || state === "gone" || doomedBy === "hung"
     );
     if (isBusy && this.#failures === 0) return;
-    const place = this.#freePlace();
-    if (place === undefined) void this.#end(hung);
-    else this.#succession = { silent: hung, replacement: this.#fill(place) };
+    const slot = this.#freePlace();
+    if (slot === undefined) void this.#end(hung);
+    else this.#succession = { silent: hung, replacement: this.#fill(slot) };
   }
 
   #limitOf({ state, doomedBy }: Member): number {
@@ -267,7 +261,7 @@ export class Supervisor {
       silent.silence.ms >= LAST_TIMEOUTS * timeoutMs;
     if (!isOver) return;
     this.#succession = undefined;
-    const hangs = silent.silence.ms >= timeoutMs && silent.silence.isUnbroken(board.heartbeat(silent.seat.place));
+    const hangs = silent.silence.ms >= timeoutMs && silent.silence.isUnbroken(board.heartbeat(silent.worker.slot));
     if (silent.state === "ready" && hangs) void this.#end(silent);
     else if (silent.state === "ready" && replacement.state !== "gone") void this.#retire(replacement);
   }
@@ -299,7 +293,7 @@ export class Supervisor {
     if (member.doomedBy === "hung") {
       // A runtime that cannot stop threads reports the end immediately.
       if (!this.#options.stopsThreads) return;
-      this.#leftovers.remove(member.seat);
+      this.#leftovers.remove(member.worker);
     }
     await this.#gone(member, { cause: causeOf(member), mayRun: false });
   }
@@ -310,36 +304,36 @@ export class Supervisor {
     member.state = "gone";
     member.started.reject(new StartFailure("a worker ended before it was ready"));
     if (this.#running && end.cause !== "stopped") this.#restarts++;
-    if (end.mayRun) this.#leftovers.add(member.seat);
-    const cleanup = this.#options.onGone(member.seat, end);
+    if (end.mayRun) this.#leftovers.add(member.worker);
+    const cleanup = this.#options.onGone(member.worker, end);
     this.#cleanups.add(cleanup);
     member.stopped.resolve(undefined);
     await cleanup;
     this.#cleanups.delete(cleanup);
     this.#settle();
-    if (this.#running) this.#refill(member.seat.place);
+    if (this.#running) this.#refill(member.worker.slot);
   }
 
-  /** A free place, if there is one. */
+  /** A free slot, if there is one. */
   #freePlace(): number | undefined {
-    const places = Array.from({ length: this.#options.places }, (_, place) => place);
-    return places.find((place) => !this.#members.has(place) && !this.#leftovers.has(place));
+    const slots = Array.from({ length: this.#options.slots }, (_, slot) => slot);
+    return slots.find((slot) => !this.#members.has(slot) && !this.#leftovers.has(slot));
   }
 
   /**
-   * Fills an empty place if a worker is missing: at once, or after a pause that doubles up to 5 s if replacements keep
+   * Fills an empty slot if a worker is missing: at once, or after a pause that doubles up to 5 s if replacements keep
    * failing.
    */
   #refill(empty: number): void {
-    const others = [...this.#members.values()].filter(({ seat, state }) =>
-      seat.place !== empty && state !== "stopping"
+    const others = [...this.#members.values()].filter(({ worker, state }) =>
+      worker.slot !== empty && state !== "stopping"
     );
     if (others.length >= this.#options.workers) {
       this.#members.delete(empty);
       return;
     }
     const fill = () => {
-      // Its thread may still write to its place.
+      // Its thread may still write to its slot.
       const other = this.#leftovers.has(empty) ? this.#freePlace() : undefined;
       if (other !== undefined) this.#members.delete(empty);
       this.#fill(other ?? empty);

@@ -1,46 +1,47 @@
-import type { SystemClock } from "../../core/clock.ts";
-import { within } from "../../core/timers.ts";
+import { LimitTable } from "../../access/limits.ts";
+import { type SystemClock, within } from "../../core/clock.ts";
+import type { Publish } from "../../core/events.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
 import { allocateSegment } from "../../events/memory/segment.ts";
 import type { ProducerSeat } from "../../events/producer.ts";
 import type { ArenaMemory } from "../../l1/arena/arena.ts";
-import { MAX_HOLDER } from "../../l1/arena/layout.ts";
 import type { L1Manager } from "../../l1/l1_manager.ts";
 import { areShared } from "../../l2/mod.ts";
-import { startThread, type Thread, type ThreadEvents, threadUsage } from "../../runtime/thread.ts";
+import { loadedThreads, loadThread, startThread, type ThreadEvents } from "../../runtime/thread.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
 import { endClearing } from "../../storage/shared/shared_keys.ts";
 import type { OpenAccess } from "../access.ts";
-import type { ServerOptions } from "../server_thread.ts";
-import type { FromStorageThread, StorageThreadData, ToStorageThread } from "../storage_thread/messages.ts";
-import { StorageThread } from "../storage_thread/storage_thread.ts";
+import type { OpenCertificate } from "../certificate.ts";
+import type { ServerOptions } from "../server.ts";
 import type { Board } from "./board.ts";
-import type { Relay } from "./relay.ts";
-import { allocateReports } from "./storage_reports.ts";
-import { Supervisor, type WorkerThread } from "./supervisor.ts";
+import { systemTime } from "./liveness.ts";
 import {
   type FromWorker,
+  portsOf,
   producerOf,
   type Ready,
-  type Seat,
   type Stopped,
   type ToWorker,
   type WorkerData,
-} from "./worker_messages.ts";
-import { causeText } from "../../core/errors.ts";
-import type { Publish } from "../../core/events.ts";
+  type WorkerRef,
+} from "./messages.ts";
+import type { Relay } from "./relay.ts";
+import { allocateReports } from "./storage_reports.ts";
+import { Supervisor, type WorkerThread } from "./supervisor.ts";
+import { TierThreads } from "./tier_threads.ts";
 
 /** Settings of the threads of a cluster, and everything that main shares with them. */
 export interface ClusterThreadsOptions extends ServerOptions {
   readonly clock: SystemClock;
   /** The service port, which all workers share. */
   readonly port: number;
-  readonly adminPort: number;
-  /** Whether a thread that was told to end has ended when `terminate` resolves. */
+  /** Where workers reach main. */
+  readonly relayAddress: { readonly host: string; readonly port: number };
+  /** True if a thread has ended when its `terminate` resolves. */
   readonly stopsThreads: boolean;
   /** One more than there are workers, for the replacement of one that hangs. */
-  readonly places: number;
+  readonly slots: number;
   readonly board: Board;
   readonly arena: ArenaMemory;
   readonly sharedKeys: SharedKeysMemory;
@@ -50,8 +51,14 @@ export interface ClusterThreadsOptions extends ServerOptions {
   readonly busName: string;
   readonly publish: Publish<EventMap>;
   readonly access: Pick<OpenAccess, "shared">;
+  readonly certificate: Pick<OpenCertificate, "current">;
   readonly relay: Pick<Relay, "admit" | "gone">;
 }
+
+/** Milliseconds that the threads have to stop after a start that failed. */
+const ABANDON_MS = 60_000;
+/** The module of a worker. */
+const WORKER = new URL("./worker.ts", import.meta.url);
 
 /** The results of the threads' stop. */
 export interface ThreadsStopped {
@@ -63,139 +70,106 @@ export interface ThreadsStopped {
   readonly failures: readonly string[];
 }
 
-/** The threads of a cluster besides main: the workers under their supervisor, and the storage thread. */
+/**
+ * The threads of a cluster besides main: the workers under their supervisor, the storage thread and the file thread.
+ */
 export class ClusterThreads {
   readonly supervisor: Supervisor;
-  /** Undefined where no tier needs one. */
-  readonly storageThread: StorageThread | undefined;
+  readonly tierThreads: TierThreads;
   readonly #options: ClusterThreadsOptions;
-  /** By place. The workers report on the tiers unless the storage thread has all of them. */
+  /** By slot. The workers report on the tiers unless the storage thread has all of them. */
   readonly #workerReports: readonly SharedArrayBuffer[] | undefined;
-  /** Of the newest storage thread and of the one before it, whose report counts until the newest has reported. */
-  #storageReports: readonly SharedArrayBuffer[] = [];
 
   constructor(options: ClusterThreadsOptions) {
-    const { config, places, board, publish, reportError, stopsThreads } = options;
-    const isTierOwner = areShared(config.l2);
+    const { config, slots, board, publish, stopsThreads } = options;
     this.#options = options;
-    this.#workerReports = isTierOwner ? undefined : Array.from({ length: places }, () => allocateReports());
-    this.storageThread = !isTierOwner ? undefined : new StorageThread({
-      board,
-      publish,
-      reportError,
-      ...systemTime,
-      spawn: (generation, events) => this.#startStorageThread(generation, events),
-      onGone: (generation) => this.#storageThreadGone(generation),
-      onConnected: (holder, lines) =>
-        this.supervisor.post(holder, { kind: "storage", lines }, [lines.folders, lines.changes]),
+    this.#workerReports = areShared(config.l2) ? undefined : Array.from({ length: slots }, () => allocateReports());
+    this.tierThreads = new TierThreads({
+      ...options,
+      addProducer: (id) => this.#addProducer(id),
+      sendLines: (workerId, lines) => this.supervisor.post(workerId, { kind: "lines", lines }, portsOf(lines)),
     });
     this.supervisor = new Supervisor({
       workers: config.workers,
-      places,
+      slots,
       board,
       timeoutMs: config.workerTimeoutMs,
       stopsThreads,
       ...systemTime,
-      spawn: (seat, events) => this.#startWorker(seat, events),
-      onReady: (seat) => this.#workerReady(seat),
-      onStuck: ({ place }) => publish("worker.stuck", { place: String(place) }),
-      onGone: (seat, end) => this.#workerGone(seat, end),
+      spawn: (worker, events) => this.#startWorker(worker, events),
+      onReady: (worker) => this.#workerReady(worker),
+      onStuck: ({ slot }) => publish("worker.stuck", { slot: String(slot) }),
+      onGone: (worker, end) => this.#workerGone(worker, end),
     });
   }
 
-  /** Memory of reports on the tiers; the first one that has a report is used. */
-  reports(): readonly SharedArrayBuffer[] {
-    return this.#workerReports ?? this.#storageReports;
+  /**
+   * Memory of reports on the tiers, by group of threads: in each group the first one that has a report is used, and
+   * each group reports on other tiers.
+   */
+  reports(): readonly (readonly SharedArrayBuffer[])[] {
+    return this.#workerReports === undefined ? this.tierThreads.reports() : [this.#workerReports];
   }
 
-  /** Starts the storage thread and then the workers, all or none. Throws StartFailure. */
+  /** Starts the file thread, the storage thread and then the workers, all or none. Throws StartFailure. */
   async start(): Promise<Ready> {
-    await this.storageThread?.start();
+    for (let count = loadedThreads(WORKER); count < this.#options.config.workers; count += 1) loadThread(WORKER);
+    await this.tierThreads.start();
     return await this.supervisor.start();
   }
 
   /** Ends what has started, after a start that failed. `haveWorkers`: the workers have started. */
   async abandon(haveWorkers: boolean): Promise<void> {
     if (haveWorkers) await this.supervisor.stop();
-    await this.storageThread?.stop().catch(() => {});
+    await this.tierThreads.stop(ABANDON_MS);
   }
 
   /** Lets the threads finish within a time. Never throws. */
   async stop(timeoutMs: number): Promise<ThreadsStopped> {
     const beganMs = performance.now();
-    this.storageThread?.stopSoon();
+    this.tierThreads.storage?.stopSoon();
     const workers = await within(timeoutMs, this.supervisor.stop());
-    // The workers need the storage thread until they are done; then it stores what they have left.
-    const restMs = Math.max(0, timeoutMs - (performance.now() - beganMs));
-    const storing = await within(restMs, settled(this.storageThread?.stop()));
-    const inTime = workers !== undefined && storing !== undefined;
-    const thread = storing?.status === "fulfilled" ? storing.value : undefined;
+    // The workers need the other threads until they are done; then the storage thread stores what they have left.
+    const { totals, failures } = await this.tierThreads.stop(Math.max(0, timeoutMs - (performance.now() - beganMs)));
     const total = (count: (stopped: Stopped) => number) => (workers ?? []).reduce((sum, each) => sum + count(each), 0);
     const seconds = timeoutMs / 1000;
     return {
-      stored: inTime ? total(({ stored }) => stored) + (thread?.stored ?? 0) : undefined,
-      refused: total(({ refused }) => refused) + (thread?.refused ?? 0),
+      stored: workers && totals && total(({ stored }) => stored) + totals.stored,
+      refused: total(({ refused }) => refused) + (totals?.refused ?? 0),
       cutRequests: total(({ cutRequests }) => cutRequests),
       failures: [
         workers === undefined ? `not finished within ${seconds} s` : undefined,
-        workers !== undefined && storing === undefined ? `not stored within ${seconds} s` : undefined,
-        storing?.status === "rejected" ? causeText(storing.reason) : undefined,
+        workers !== undefined && totals === undefined ? `not stored within ${seconds} s` : undefined,
+        ...failures,
         ...(workers ?? []).map(({ failure }) => failure),
       ].filter((failure) => failure !== undefined),
     };
   }
 
-  #startStorageThread(
-    generation: number,
-    events: ThreadEvents<FromStorageThread>,
-  ): Thread<ToStorageThread> {
-    const { config, clock, arena, sharedKeys, board } = this.#options;
-    const reports = allocateReports();
-    this.#storageReports = [reports, ...this.#storageReports].slice(0, 2);
-    const data: StorageThreadData = {
-      config,
-      clock: clock.read(),
-      arena,
-      sharedKeys,
-      holder: storageHolder(generation),
-      board: board.buffer,
-      events: this.#addProducer(storageProducer(generation)),
-      reports,
-    };
-    return startThread(new URL("../storage_thread/entry.ts", import.meta.url), data, events);
-  }
-
-  async #storageThreadGone(generation: number): Promise<void> {
-    const { l1, sharedKeys, bus } = this.#options;
-    const holder = storageHolder(generation);
-    await l1.takeOver(holder);
-    endClearing(sharedKeys, holder);
-    await bus.producerGone(storageProducer(generation));
-  }
-
-  #startWorker(seat: Seat, events: ThreadEvents<FromWorker>): WorkerThread {
-    const { config, version, env, clock, port, adminPort, arena, sharedKeys, board } = this.#options;
-    const { access, relay, reportError } = this.#options;
-    const storageLines = this.storageThread?.connect(seat.holder);
+  #startWorker(worker: WorkerRef, events: ThreadEvents<FromWorker>): WorkerThread {
+    const { config, version, env, clock, port, arena, sharedKeys, board, certificate } = this.#options;
+    const { access, relay, relayAddress, reportError } = this.#options;
+    const lines = this.tierThreads.connect(worker.workerId);
     const data: WorkerData = {
       config,
       version,
       env: otelOf(env),
-      seat,
+      worker,
       clock: clock.read(),
       port,
       arena,
       sharedKeys,
-      storageLines,
+      lines,
       board: board.buffer,
+      certificate: certificate.current(),
       access: access.shared(),
-      events: this.#addProducer(producerOf(seat)),
-      reports: this.#workerReports?.[seat.place],
-      relay: { host: config.host, port: adminPort, key: relay.admit(seat.holder) },
+      events: this.#addProducer(producerOf(worker)),
+      reports: this.#workerReports?.[worker.slot],
+      relay: { ...relayAddress, key: relay.admit(worker.workerId) },
     };
-    return startThread<ToWorker, FromWorker>(new URL("./worker.ts", import.meta.url), data, {
+    return startThread<ToWorker, FromWorker>(WORKER, data, {
       ...events,
-      ports: storageLines === undefined ? [] : [storageLines.folders, storageLines.changes],
+      ports: portsOf(lines),
       onError(error) {
         reportError(error);
         events.onError(error);
@@ -203,25 +177,28 @@ export class ClusterThreads {
     });
   }
 
-  #workerReady({ place, holder }: Seat): void {
-    const { publish, access } = this.#options;
-    publish("worker.started", { place: String(place) });
-    // The tokens may have changed while it started and did not listen yet.
+  #workerReady({ slot, workerId }: WorkerRef): void {
+    const { publish, access, certificate } = this.#options;
+    publish("worker.started", { slot: String(slot) });
+    // The tokens and the certificate may have changed while it started and did not listen yet.
+    const renewed = certificate.current();
+    if (renewed !== undefined) this.supervisor.post(workerId, { kind: "certificate", certificate: renewed });
     const { tokens } = access.shared();
-    if (tokens !== undefined) this.supervisor.post(holder, { kind: "tokens", tokens });
+    if (tokens !== undefined) this.supervisor.post(workerId, { kind: "tokens", tokens });
   }
 
   async #workerGone(
-    seat: Seat,
+    worker: WorkerRef,
     { cause, mayRun }: { readonly cause: EventMap["worker.gone"]["cause"]; readonly mayRun: boolean },
   ): Promise<void> {
-    const { publish, relay, l1, sharedKeys, bus } = this.#options;
-    publish("worker.gone", { place: String(seat.place), cause });
-    relay.gone(seat.holder);
-    await l1.takeOver(seat.holder, { stillRuns: mayRun });
-    endClearing(sharedKeys, seat.holder);
-    this.storageThread?.disconnect(seat.holder);
-    await bus.producerGone(producerOf(seat));
+    const { publish, relay, l1, sharedKeys, bus, access } = this.#options;
+    publish("worker.gone", { slot: String(worker.slot), cause });
+    relay.gone(worker.workerId);
+    LimitTable.forget(access.shared().limits, worker.slot);
+    await l1.takeOver(worker.workerId, { stillRuns: mayRun });
+    endClearing(sharedKeys, worker.workerId);
+    this.tierThreads.disconnect(worker.workerId);
+    await bus.producerGone(producerOf(worker));
   }
 
   /** Adds the producer of a thread to the bus. */
@@ -233,34 +210,7 @@ export class ClusterThreads {
   }
 }
 
-/** Time and the system's account of threads. */
-const systemTime = {
-  nowMs: () => performance.now(),
-  threadUsage,
-  every(ms: number, callback: () => void) {
-    const timer = setInterval(callback, ms);
-    return () => clearInterval(timer);
-  },
-  after: (ms: number, callback: () => void) => void setTimeout(callback, ms),
-};
-
-/** The storage thread's number in L1, counted from the other end than the workers'. */
-function storageHolder(generation: number): number {
-  return MAX_HOLDER - generation;
-}
-
-/** The storage thread's name on the bus. */
-function storageProducer(generation: number): string {
-  return `storage.${generation}`;
-}
-
 /** The standard OTEL_* variables: a worker needs no others. */
 function otelOf(env: ServerOptions["env"]): ServerOptions["env"] {
   return Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith("OTEL_")));
-}
-
-/** How a promise ends, without a rejection. */
-async function settled<T>(promise: Promise<T> | undefined): Promise<PromiseSettledResult<T | undefined>> {
-  const [result] = await Promise.allSettled([promise ?? Promise.resolve(undefined)]);
-  return result;
 }

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { Board } from "../../../src/compose/cluster/board.ts";
-import type { FromWorker, Seat, ToWorker } from "../../../src/compose/cluster/worker_messages.ts";
+import type { FromWorker, ToWorker, WorkerRef } from "../../../src/compose/cluster/messages.ts";
 import { Supervisor } from "../../../src/compose/cluster/supervisor.ts";
 import type { ThreadUsage } from "../../../src/runtime/thread.ts";
 
 interface FakeThread {
-  readonly seat: Seat;
+  readonly worker: WorkerRef;
   readonly say: (message: FromWorker) => void;
   readonly fail: () => void;
   readonly exit: () => void;
@@ -16,26 +16,26 @@ interface FakeThread {
 /** What a test may say about the machine. */
 interface Machine {
   /** Default: one more than workers. */
-  readonly places?: number;
+  readonly slots?: number;
   /** Whether `terminate` has ended the thread when it resolves; default true. "never": it does not resolve. */
   readonly stopsThreads?: boolean | "never";
 }
 
 /** A supervisor over threads that do what the test says, on a clock that the test moves. */
-function fakeCluster(workers: number, { places = workers + 1, stopsThreads = true }: Machine = {}) {
-  const board = new Board(places);
+function fakeCluster(workers: number, { slots = workers + 1, stopsThreads = true }: Machine = {}) {
+  const board = new Board(slots);
   const threads: FakeThread[] = [];
   const gone: string[] = [];
   const readied: number[] = [];
   const stuck: number[] = [];
   const later: (() => void)[] = [];
-  /** By thread number, which is the holder's here; those that are not in it have no account. */
+  /** By thread number, which is the workerId's here; those that are not in it have no account. */
   const usages = new Map<number, ThreadUsage | "ended">();
   let nowMs = 0;
   let look = () => {};
   const supervisor = new Supervisor({
     workers,
-    places,
+    slots,
     board,
     timeoutMs: 1000,
     stopsThreads: stopsThreads === true,
@@ -46,10 +46,10 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
       return () => look = () => {};
     },
     after: (_ms, callback) => later.push(callback),
-    spawn: (seat, { onMessage, onError, onExit }) => {
-      board.setThreadId(seat.place, seat.holder);
+    spawn: (worker, { onMessage, onError, onExit }) => {
+      board.setThreadId(worker.slot, worker.workerId);
       const thread: FakeThread = {
-        seat,
+        worker,
         say: onMessage,
         fail: () => onError(new Error("thrown on purpose")),
         exit: onExit,
@@ -65,12 +65,12 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
         },
       };
     },
-    onReady: ({ holder }) => readied.push(holder),
-    onGone: ({ place, holder }, { cause, mayRun }) => {
-      gone.push(`${place}/${holder} ${cause}${mayRun ? " may run" : ""}`);
+    onReady: ({ workerId }) => readied.push(workerId),
+    onGone: ({ slot, workerId }, { cause, mayRun }) => {
+      gone.push(`${slot}/${workerId} ${cause}${mayRun ? " may run" : ""}`);
       return Promise.resolve();
     },
-    onStuck: ({ holder }) => stuck.push(holder),
+    onStuck: ({ workerId }) => stuck.push(workerId),
   });
   return {
     board,
@@ -81,7 +81,7 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
     later,
     usages,
     supervisor,
-    states: () => supervisor.status().map(({ place, state }) => `${place} ${state}`).join(),
+    states: () => supervisor.status().map(({ slot, state }) => `${slot} ${state}`).join(),
     /**
      * Moves the clock in steps of 100 ms; the workers in `beating` live on. Of each step, `usage` is told before the
      * look.
@@ -89,7 +89,7 @@ function fakeCluster(workers: number, { places = workers + 1, stopsThreads = tru
     pass: async (ms: number, beating: readonly number[], usage: () => void = () => {}) => {
       for (let passed = 0; passed < ms; passed += 100) {
         nowMs += 100;
-        for (const place of beating) board.beat(place);
+        for (const slot of beating) board.beat(slot);
         usage();
         look();
         await settled();
@@ -114,7 +114,7 @@ const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 test("Supervisor.start resolves when every worker is ready", async () => {
   const { supervisor, threads, start } = fakeCluster(2);
   await start();
-  expect(threads.map(({ seat }) => seat)).toEqual([{ place: 0, holder: 2 }, { place: 1, holder: 3 }]);
+  expect(threads.map(({ worker }) => worker)).toEqual([{ slot: 0, workerId: 2 }, { slot: 1, workerId: 3 }]);
   expect(supervisor.status().map(({ state }) => state)).toEqual(["ready", "ready"]);
 });
 
@@ -137,13 +137,13 @@ test("Supervisor.start throws when a worker ends before it is ready", async () =
   expect(threads.length).toBe(1);
 });
 
-test("Supervisor fills a place again at once, with a new holder, when its worker exits", async () => {
+test("Supervisor fills a slot again at once, with a new workerId, when its worker exits", async () => {
   const { supervisor, threads, gone, start } = fakeCluster(2);
   await start();
   threads[0]?.exit();
   await settled();
   expect(gone).toEqual(["0/2 ended"]);
-  expect(threads[2]?.seat).toEqual({ place: 0, holder: 4 });
+  expect(threads[2]?.worker).toEqual({ slot: 0, workerId: 4 });
   threads[2]?.say(ready);
   expect([supervisor.restarts, supervisor.status().map(({ state }) => state).join()]).toEqual([1, "ready,ready"]);
 });
@@ -183,7 +183,7 @@ test("Supervisor calls a worker stopped when it was told to stop", async () => {
   expect(gone).toEqual(["0/2 stopped"]);
 });
 
-test("Supervisor replaces a worker whose heartbeat stands still for the time-out, as soon as its heir is ready", async () => {
+test("Supervisor replaces a worker whose heartbeat stops for the time-out, as soon as its heir is ready", async () => {
   const { threads, gone, start, pass, states, supervisor } = fakeCluster(2);
   await start();
   await pass(900, [0]);
@@ -252,11 +252,11 @@ test("Supervisor ends a worker that hangs without waiting longer when its heir d
   }
 });
 
-test("Supervisor replaces a worker in its own place when there is no other", async () => {
-  const { threads, gone, start, pass } = fakeCluster(1, { places: 1 });
+test("Supervisor replaces a worker in its own slot when there is no other", async () => {
+  const { threads, gone, start, pass } = fakeCluster(1, { slots: 1 });
   await start();
   await pass(1000, []);
-  expect([gone, threads[1]?.seat]).toEqual([["0/2 hung"], { place: 0, holder: 3 }]);
+  expect([gone, threads[1]?.worker]).toEqual([["0/2 hung"], { slot: 0, workerId: 3 }]);
 });
 
 test("Supervisor blames no worker that waits for a core, and one that has it and does not beat after the time-out of its own", async () => {
@@ -318,16 +318,16 @@ test("Supervisor goes on without a thread that cannot be ended, and says so unti
   }
 });
 
-test("Supervisor fills no place to which a thread that may run can still write while it has another", async () => {
-  const { threads, usages, start, pass } = fakeCluster(1, { stopsThreads: false, places: 3 });
+test("Supervisor fills no slot to which a thread that may run can still write while it has another", async () => {
+  const { threads, usages, start, pass } = fakeCluster(1, { stopsThreads: false, slots: 3 });
   await start();
-  for (const holder of [2, 3]) {
-    usages.set(holder, { startedAt: 1, isRunnable: false, cpuMs: 0 });
+  for (const workerId of [2, 3]) {
+    usages.set(workerId, { startedAt: 1, isRunnable: false, cpuMs: 0 });
     await pass(1000, []);
     threads.at(-1)?.say(ready);
     await settled();
   }
-  expect(threads.map(({ seat }) => seat.place)).toEqual([0, 1, 2]);
+  expect(threads.map(({ worker }) => worker.slot)).toEqual([0, 1, 2]);
 });
 
 test("Supervisor ends a replacement that does not get ready in time and tries again", async () => {
@@ -342,7 +342,7 @@ test("Supervisor ends a replacement that does not get ready in time and tries ag
   expect([gone.at(-1), threads.length]).toEqual(["0/3 hung", 3]);
 });
 
-test("Supervisor waits before it fills a place again when replacements do not get ready", async () => {
+test("Supervisor waits before it fills a slot again when replacements do not get ready", async () => {
   const { threads, later, start } = fakeCluster(1);
   await start();
   threads[0]?.exit();
@@ -357,7 +357,7 @@ test("Supervisor waits before it fills a place again when replacements do not ge
   expect([threads.length, later.length]).toEqual([4, 1]);
 });
 
-test("Supervisor.stop lets every worker finish and fills no place when they end", async () => {
+test("Supervisor.stop lets every worker finish and fills no slot when they end", async () => {
   const { supervisor, threads, start } = fakeCluster(2);
   await start();
   const stopping = supervisor.stop();
@@ -401,17 +401,17 @@ test("Supervisor.stop lets a replacement finish its start when it is told to sto
   expect((await stopping).length).toBe(1);
 });
 
-test("Supervisor.post reaches the worker of the holder alone, and nobody when that has gone", async () => {
+test("Supervisor.post reaches the worker of the workerId alone, and nobody when that has gone", async () => {
   const { threads, supervisor, start } = fakeCluster(2);
   await start();
   const [first, second] = threads;
   const message: ToWorker = { kind: "stop" };
   const before = threads.map(({ heard }) => heard.length);
-  supervisor.post(first?.seat.holder ?? 0, message, []);
+  supervisor.post(first?.worker.workerId ?? 0, message, []);
   supervisor.post(99, message, []);
   expect(threads.map(({ heard }, index) => heard.length - (before[index] ?? 0))).toEqual([1, 0]);
   second?.exit();
   const heard = second?.heard.length;
-  supervisor.post(second?.seat.holder ?? 0, message, []);
+  supervisor.post(second?.worker.workerId ?? 0, message, []);
   expect(second?.heard.length).toBe(heard);
 });

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path/posix";
+import { causeText, VitrineError } from "../core/errors.ts";
 
 /** The resources that this process may use. */
 export interface HostFacts {
@@ -115,4 +116,112 @@ export class HostFiles {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+}
+
+/** Descriptors kept free of connections, for tiers and the admin port: a quarter of the limit, at most this many. */
+const MAX_RESERVED = 256;
+
+/** The limit of this process's file descriptors, and the part of it that connections may use. */
+export class Descriptors {
+  /** Undefined if the system does not reveal it. */
+  readonly limit: number | undefined;
+  /** True if a descriptor could be opened at the start. If that is not permitted, descriptors are never low. */
+  readonly #canProbe = lowestFree() !== undefined;
+
+  constructor(limit: number | undefined) {
+    this.limit = limit;
+  }
+
+  /** The descriptors of this process. */
+  static own(): Descriptors {
+    return new Descriptors(descriptorLimitOf(readLimits()));
+  }
+
+  /** Number of connections that can still be opened; undefined if the limit is unknown. */
+  room(): number | undefined {
+    const free = lowestFree();
+    return this.limit === undefined ? undefined : Math.max(0, this.limit - reserved(this.limit) - (free ?? this.limit));
+  }
+
+  /** True if only reserved descriptors are left. */
+  areLow(): boolean {
+    if (!this.#canProbe) return false;
+    const free = lowestFree();
+    return free === undefined || (this.limit !== undefined && free >= this.limit - reserved(this.limit));
+  }
+}
+
+function reserved(limit: number): number {
+  return Math.min(MAX_RESERVED, Math.floor(limit / 4));
+}
+
+/**
+ * The lowest free descriptor, which the kernel hands out next: about the number of open ones. Undefined if none is
+ * left.
+ */
+function lowestFree(): number | undefined {
+  try {
+    const descriptor = openSync("/dev/null", "r");
+    closeSync(descriptor);
+    return descriptor;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Parses the soft limit in the text of /proc/self/limits. */
+export function descriptorLimitOf(limits: string): number | undefined {
+  const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
+  return soft === undefined ? undefined : Number(soft);
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Prints a value on a line of its own: `console.log` or `console.error`. */
+export type PrintLine = (value: unknown) => void;
+
+/**
+ * Prints a value and never throws. Deno's console throws if a disk is full or a pipe is closed; the line is then lost,
+ * and the server goes on.
+ */
+export function print(line: PrintLine, value: unknown): void {
+  try {
+    line(value);
+  } catch {
+    // There is no place left to report it.
+  }
+}
+
+/**
+ * Prints an error that no response can report: a VitrineError as one line with its causes, any other with its stack.
+ */
+export function reportError(error: unknown, line: PrintLine = console.error): void {
+  print(line, error instanceof VitrineError ? `vitrine: ${causeText(error)}` : error);
+}
+
+/** The bit of SIGHUP in the masks of /proc/self/status. */
+const HANGUP = 1n;
+
+/**
+ * True if the process ignores SIGHUP, so that it survives the end of its terminal, as with `nohup`. `status` is the
+ * text of /proc/self/status.
+ */
+export function ignoresHangup(status: string): boolean {
+  const [, mask = "0"] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status) ?? [];
+  return (BigInt(`0x${mask}`) & HANGUP) !== 0n;
+}
+
+/** `ignoresHangup` for this process; false if unknown. Call it before setting a handler for SIGHUP. */
+export function hangupIsIgnored(): boolean {
+  try {
+    return ignoresHangup(readFileSync("/proc/self/status", "utf8"));
+  } catch {
+    return false;
+  }
 }

@@ -1,5 +1,30 @@
 import { expect, test } from "bun:test";
-import { afterBody } from "../../src/runtime/linger.ts";
+import fc from "fast-check";
+import { afterBody, isRewritten } from "../../src/runtime/bun_requests.ts";
+
+const paths = { prefix: "/v1/objects/", methods: ["GET"] };
+
+/** A request whose path had these segments, with the path that its URL has. */
+function routed(segments: readonly string[], urlPath: string) {
+  return { url: `http://h${urlPath}`, params: Object.fromEntries(segments.map((each, i) => [`s${i}`, each])) };
+}
+
+const segment = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("", "a", "/", "a/b", "%", "é", "a b"));
+
+test("isRewritten is false exactly when the path in the URL is the one that was sent", () => {
+  fc.assert(
+    fc.property(
+      fc.array(segment, { minLength: 1, maxLength: 6 }),
+      fc.array(segment, { minLength: 1, maxLength: 6 }),
+      fc.boolean(),
+      (sent, other, same) => {
+        const inUrl = same ? sent : other;
+        const request = routed(sent, paths.prefix + inUrl.map(encodeURIComponent).join("/"));
+        expect(isRewritten(request, paths)).toBe(sent.join("/") !== inUrl.join("/"));
+      },
+    ),
+  );
+});
 
 /** A refused upload whose body never ends by itself. */
 function upload({ chunks = 0, headers = {} }: { readonly chunks?: number; readonly headers?: Record<string, string> }) {

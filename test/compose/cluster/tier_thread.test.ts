@@ -1,19 +1,29 @@
 import { expect, test } from "bun:test";
 import { Board } from "../../../src/compose/cluster/board.ts";
-import type { FromStorageThread, StorageLines, ToStorageThread } from "../../../src/compose/storage_thread/messages.ts";
-import { StorageThread } from "../../../src/compose/storage_thread/storage_thread.ts";
-import { unready } from "../../../src/compose/server_thread.ts";
+import { TierThread } from "../../../src/compose/cluster/tier_thread.ts";
+import type {
+  FromTierThread,
+  ThreadLines,
+  TierThreadName,
+  ToTierThread,
+} from "../../../src/compose/cluster/messages.ts";
+import { unready } from "../../../src/compose/server.ts";
 import type { ThreadEvents, ThreadUsage } from "../../../src/runtime/thread.ts";
 
-interface FakeThread extends ThreadEvents<FromStorageThread> {
-  readonly heard: ToStorageThread["kind"][];
+interface FakeThread extends ThreadEvents<FromTierThread> {
+  readonly heard: ToTierThread["kind"][];
+}
+
+interface FakeOptions {
+  readonly exitsAtOnce: boolean;
+  readonly name: TierThreadName;
 }
 
 /**
- * A storage thread that does what the test says, on a clock that the test moves. `exitsAtOnce`: the runtime says within
+ * A kept thread that does what the test says, on a clock that the test moves. `exitsAtOnce`: the runtime says within
  * `terminate` that it has ended, as Deno does.
  */
-function fakeStorage({ exitsAtOnce = false } = {}) {
+function fakeThread({ exitsAtOnce = false, name = "storage" }: Partial<FakeOptions> = {}) {
   const board = new Board(1);
   const threads: FakeThread[] = [];
   const published: unknown[] = [];
@@ -23,7 +33,8 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
   let nowMs = 0;
   let look = () => {};
   let usage: ThreadUsage | undefined;
-  const thread = new StorageThread({
+  const thread = new TierThread({
+    name,
     board,
     nowMs: () => nowMs,
     threadUsage: () => usage,
@@ -33,7 +44,7 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
     },
     after: (_ms, callback) => later.push(callback),
     spawn(_generation, events) {
-      const heard: ToStorageThread["kind"][] = [];
+      const heard: ToTierThread["kind"][] = [];
       threads.push({ ...events, heard });
       return {
         post: (message, ports = []) => {
@@ -47,8 +58,8 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
       };
     },
     onGone: () => Promise.resolve(),
-    onConnected: (holder, lines) => {
-      connected.push(holder);
+    onConnected: (workerId, lines) => {
+      connected.push(workerId);
       close(lines);
     },
     publish: (name, fields) => published.push([name, fields]),
@@ -61,7 +72,7 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
     published,
     errors,
     connected,
-    ready: () => unready({ isServing: true, storageOutage: board.storageOutage, hasTrouble: false }),
+    ready: () => unready({ isServing: true, outage: board.outage, hasTrouble: false }),
     seems: (seen: ThreadUsage) => usage = seen,
     /** Main looks every `stepMs` while so much time passes, and the thread beats or does not. */
     pass: (
@@ -70,7 +81,7 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
     ) => {
       for (let passed = 0; passed < ms; passed += stepMs) {
         nowMs += stepMs;
-        if (beats) board.beatStorage();
+        if (beats) board.tierThread(name).beat();
         look();
       }
     },
@@ -84,7 +95,7 @@ function fakeStorage({ exitsAtOnce = false } = {}) {
 }
 
 async function started() {
-  const storage = fakeStorage();
+  const storage = fakeThread();
   const starting = storage.thread.start();
   expect(storage.thread.status()).toEqual({ state: "starting", stuckSeconds: 0, restarts: 0 });
   storage.threads[0]?.onMessage({ kind: "ready" });
@@ -92,10 +103,10 @@ async function started() {
   return storage;
 }
 
-test("StorageThread is stuck, and says so, from the fifth second that its loop stands still until it turns", async () => {
+test("TierThread is stuck, and says so, from the fifth second in which its loop is blocked until it turns", async () => {
   const { thread, published, pass, ready } = await started();
   pass(60_000, { beats: true });
-  expect(published).toEqual([["storage_thread.started", {}]]);
+  expect(published).toEqual([["storage_thread.started", { thread: "storage" }]]);
   pass(4750);
   expect([thread.status().state, ready(), published.length]).toEqual(["ready", undefined, 1]);
   pass(250);
@@ -107,17 +118,20 @@ test("StorageThread is stuck, and says so, from the fifth second that its loop s
   expect([thread.status().stuckSeconds, ready()]).toEqual([8.5, "the storage thread has been blocked for 8 s"]);
   pass(250, { beats: true });
   expect([thread.status(), ready()]).toEqual([{ state: "ready", stuckSeconds: 0, restarts: 0 }, undefined]);
-  expect(published.slice(1)).toEqual([["storage_thread.stuck", {}], ["storage_thread.resumed", { seconds: 8.5 }]]);
+  expect(published.slice(1)).toEqual([["storage_thread.stuck", { thread: "storage" }], ["storage_thread.resumed", {
+    thread: "storage",
+    seconds: 8.5,
+  }]]);
 });
 
-test("StorageThread.start fails with what the thread said when its end is reported within terminate", async () => {
-  const { thread, threads } = fakeStorage({ exitsAtOnce: true });
+test("TierThread.start fails with what the thread said when its end is reported within terminate", async () => {
+  const { thread, threads } = fakeThread({ exitsAtOnce: true });
   const started = thread.start();
   threads[0]?.onMessage({ kind: "failed", message: "the folder is in use" });
   await expect(started).rejects.toThrow("the folder is in use");
 });
 
-test("StorageThread is not ended or started again when it is stuck for an hour", async () => {
+test("TierThread is not ended or started again when it is stuck for an hour", async () => {
   const { thread, threads, pass } = await started();
   pass(3_600_000);
   expect([thread.status().stuckSeconds, thread.status().restarts, threads.length, threads[0]?.heard]).toEqual(
@@ -125,7 +139,7 @@ test("StorageThread is not ended or started again when it is stuck for an hour",
   );
 });
 
-test("StorageThread is not stuck when it was given no core, or the process was stopped", async () => {
+test("TierThread is not stuck when it was given no core, or the process was stopped", async () => {
   const { thread, pass, seems } = await started();
   pass(1, { stepMs: 60_000 });
   seems({ startedAt: 1, isRunnable: true, cpuMs: 10 });
@@ -133,10 +147,10 @@ test("StorageThread is not stuck when it was given no core, or the process was s
   expect(thread.status().state).toBe("ready");
 });
 
-test("StorageThread tells why it ended, starts it again and connects the workers when it throws, and does not start", async () => {
+test("TierThread tells why it ended, starts it again and connects the workers when it throws, and does not start", async () => {
   const { thread, threads, published, errors, connected, ready, runLater } = await started();
-  close(thread.connect(2));
-  close(thread.connect(3));
+  close(thread.connect(2, ["folders", "changes"]));
+  close(thread.connect(3, ["folders"]));
   thread.disconnect(3);
   threads[0]?.onError(new Error("write segment", { cause: new Error("EIO") }));
   threads[0]?.onExit();
@@ -155,15 +169,15 @@ test("StorageThread tells why it ended, starts it again and connects the workers
     [2],
   ]);
   expect(published).toEqual([
-    ["storage_thread.started", {}],
-    ["storage_thread.gone", { cause: "threw", error: "write segment: EIO" }],
-    ["storage_thread.gone", { cause: "not_started", error: "open tier: in use" }],
-    ["storage_thread.started", {}],
+    ["storage_thread.started", { thread: "storage" }],
+    ["storage_thread.gone", { thread: "storage", cause: "threw", error: "write segment: EIO" }],
+    ["storage_thread.gone", { thread: "storage", cause: "not_started", error: "open tier: in use" }],
+    ["storage_thread.started", { thread: "storage" }],
   ]);
   expect(errors.map(String)).toEqual(["Error: write segment", "Error: start storage thread: open tier: in use"]);
 });
 
-test("StorageThread says that it ended by itself when it gives no reason, and forgets that it was stuck", async () => {
+test("TierThread says that it ended by itself when it gives no reason, and forgets that it was stuck", async () => {
   const { thread, threads, published, pass, runLater } = await started();
   pass(6000);
   threads[0]?.onExit();
@@ -172,15 +186,15 @@ test("StorageThread says that it ended by itself when it gives no reason, and fo
   pass(500, { beats: true });
   expect(thread.status().state).toBe("ready");
   expect(published.slice(1)).toEqual([
-    ["storage_thread.stuck", {}],
-    ["storage_thread.gone", { cause: "ended" }],
-    ["storage_thread.started", {}],
+    ["storage_thread.stuck", { thread: "storage" }],
+    ["storage_thread.gone", { thread: "storage", cause: "ended" }],
+    ["storage_thread.started", { thread: "storage" }],
   ]);
 });
 
 const STOPPED = { kind: "stopped", stored: 3, refused: 1 } as const;
 
-test("StorageThread.stop waits for the thread's word", async () => {
+test("TierThread.stop waits for the thread's word", async () => {
   const { thread, threads, pass, published } = await started();
   thread.stopSoon();
   const stopping = thread.stop();
@@ -193,7 +207,7 @@ test("StorageThread.stop waits for the thread's word", async () => {
   expect([threads.length, published.length]).toEqual([1, 1]);
 });
 
-test("StorageThread.stop lets another thread finish when the thread ends in it, or does not start", async () => {
+test("TierThread.stop lets another thread finish when the thread ends in it, or does not start", async () => {
   const { thread, threads, runLater } = await started();
   const stopping = thread.stop();
   threads[0]?.onExit();
@@ -210,7 +224,7 @@ test("StorageThread.stop lets another thread finish when the thread ends in it, 
   expect(threads.length).toBe(3);
 });
 
-test("StorageThread.stop begins when the thread is there again that had ended shortly before", async () => {
+test("TierThread.stop begins when the thread is there again that had ended shortly before", async () => {
   const { thread, threads, runLater } = await started();
   threads[0]?.onExit();
   const stopping = thread.stop();
@@ -220,7 +234,7 @@ test("StorageThread.stop begins when the thread is there again that had ended sh
   expect([await stopping, threads[0]?.heard, threads[1]?.heard]).toMatchObject([{ stored: 3 }, [], ["stop"]]);
 });
 
-test("StorageThread.stop fails when no thread gets to its end, and when a thread says that it could not", async () => {
+test("TierThread.stop fails when no thread gets to its end, and when a thread says that it could not", async () => {
   const hopeless = await started();
   const stopping = hopeless.thread.stop();
   for (let attempt = 0; attempt < 4; attempt += 1) {
@@ -239,7 +253,24 @@ test("StorageThread.stop fails when no thread gets to its end, and when a thread
   expect(failing.threads.length).toBe(1);
 });
 
-function close({ folders, changes }: StorageLines): void {
-  folders.close();
-  changes.close();
+test("TierThread reports by name that it is stuck, and opens the lines that a thread asks for", async () => {
+  const { thread, threads, published, pass, ready, board } = fakeThread({ name: "file" });
+  const starting = thread.start();
+  threads[0]?.onMessage({ kind: "ready" });
+  await starting;
+  const lines = thread.connect(2, ["folders"]);
+  expect([Object.keys(lines), threads[0]?.heard]).toEqual([["folders"], ["connect"]]);
+  close(lines);
+  pass(5000);
+  expect([ready(), board.tierThread("storage").outage, board.tierThread("file").outage]).toEqual(
+    ["the file thread has been blocked for 5 s", undefined, { seconds: 5 }],
+  );
+  expect(published).toEqual([["storage_thread.started", { thread: "file" }], ["storage_thread.stuck", {
+    thread: "file",
+  }]]);
+});
+
+function close({ folders, changes }: ThreadLines): void {
+  folders?.close();
+  changes?.close();
 }
