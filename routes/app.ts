@@ -2,21 +2,14 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import { RegExpRouter } from "hono/router/reg-exp-router";
 import { causeText, VitrineError } from "../src/core/errors.ts";
-import type { AdminOptions, AppOptions, RequestContext } from "./app_options.ts";
-import type { Env } from "./env.ts";
-import { eventRoutes } from "./events.ts";
-import { type Exchange, Exchanges } from "./exchange.ts";
+import type { AdminOptions, RequestContext, S3Host } from "./app_options.ts";
+import { type Env, type Exchange, Exchanges, type Refusal } from "./exchange.ts";
 import { fastPath, type FastRoutes } from "./fast_path.ts";
-import { HostGate } from "./http/host.ts";
-import { OriginPolicy } from "./http/origin.ts";
-import { problem, type Refusal } from "./http/problem.ts";
-import { OBJECT_ROUTE, OBJECTS, pathOf, routeNames, targetOf } from "./http/target.ts";
-import { listRoutes } from "./objects/list.ts";
-import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
-import { openapiRoutes } from "./openapi.ts";
-import { type PagePort, pageRoutes } from "./page.ts";
-import { accessRoutes, healthRoutes, metricsRoutes, statusRoutes } from "./status.ts";
-export type { AdminOptions, AppOptions };
+import { problem } from "./http/reply.ts";
+import { HostGate, OriginPolicy } from "./http/strangers.ts";
+import { isS3, OBJECT_ROUTE, pathOf, routeNames, targetOf } from "./http/target.ts";
+import { s3Path } from "./s3/address.ts";
+import { s3Refusal } from "./s3/wire/xml.ts";
 
 /** The HTTP interface. */
 export interface App {
@@ -33,38 +26,14 @@ export interface App {
 /** The name of every request that reaches no route. */
 const NO_ROUTE = "_other";
 
-/** The interface of the service port. */
-export function createApp(options: AppOptions): App {
-  const fast = fastObjectRoutes(options);
-  return build(options, {
-    fast,
-    addRoutes(app) {
-      app.route("/", objectRoutes(options, fast));
-      app.route("/", listRoutes(options));
-      addAdminRoutes(app, options, "service");
-      app.route("/", openapiRoutes(options, app));
-    },
-  });
-}
-
-/** The interface of the admin port: no objects. */
-export function createAdminApp(options: AdminOptions): App {
-  return build(options, { addRoutes: (app) => addAdminRoutes(app, options, "admin") });
-}
-
-/** The state of the server, on both ports. */
-function addAdminRoutes(app: Hono<Env>, options: AdminOptions, port: PagePort): void {
-  app.route("/", healthRoutes(options));
-  app.route("/", statusRoutes(options));
-  app.route("/", metricsRoutes(options));
-  app.route("/", eventRoutes(options));
-  app.route("/", accessRoutes(options));
-  app.route("/", pageRoutes(port));
-}
-
-function build(
+/** Makes an interface of routes, with what is common to all requests around them. */
+export function buildApp(
   options: AdminOptions,
-  { addRoutes, fast }: { readonly addRoutes: (app: Hono<Env>) => void; readonly fast?: FastRoutes },
+  { addRoutes, fast, s3Hosts = [] }: {
+    readonly addRoutes: (app: Hono<Env>) => void;
+    readonly fast?: FastRoutes;
+    readonly s3Hosts?: readonly S3Host[];
+  },
 ): App {
   const exchanges = new Exchanges(options);
   const hosts = new HostGate(options.allowedHosts);
@@ -92,13 +61,15 @@ function build(
   return {
     activeRequests: () => exchanges.active,
     endlessRequests: () => exchanges.endless,
-    exactPaths: { prefix: OBJECTS, methods: ["PUT", "DELETE"] },
+    exactPaths: { prefix: "/", methods: ["PUT", "DELETE", "POST"] },
     fetch(request, context) {
       const target = targetOf(request.url);
       const misaddressed = checkAddress(request, { target, hosts, context });
       if (target === undefined || misaddressed !== undefined) {
         return app.fetch(request, { path: "", context, misaddressed });
       }
+      const inBucket = s3Hosts.length === 0 ? undefined : s3Path(s3Hosts, request.headers.get("host"), pathOf(target));
+      if (inBucket !== undefined) return app.fetch(request, { path: inBucket, context, misaddressed });
       return answerFast?.(request, target, context) ??
         app.fetch(request, { path: pathOf(target), context, misaddressed });
     },
@@ -141,10 +112,14 @@ function refuseStrangers(origins: OriginPolicy): MiddlewareHandler<Env> {
     // The bytes of an object are open to a page's request: their headers keep them from being used.
     const isRead = exchange.route === OBJECT_ROUTE && (exchange.method === "GET" || exchange.method === "HEAD");
     const refusal = c.env.misaddressed ?? (isRead ? undefined : origins.refuse(c.req.raw));
-    if (refusal !== undefined) return problem(exchange, c.req.raw, refusal);
+    if (refusal !== undefined) return refused(exchange, c.req.raw, refusal);
     return await next();
   };
 }
+
+/** A refusal in the form that the path's clients read. */
+const refused: typeof problem = (exchange, ...rest) =>
+  isS3(exchange.path) ? s3Refusal(exchange, ...rest) : problem(exchange, ...rest);
 
 /** 405 where the path has other methods, else 404. */
 function notFound(c: Context<Env>, app: Hono<Env>): Response {
@@ -154,11 +129,11 @@ function notFound(c: Context<Env>, app: Hono<Env>): Response {
     .filter((method) => app.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method))
     .flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]);
   if (methods.length === 0) {
-    return problem(exchange, c.req.raw, { code: "not_found", message: "find route: no such path" });
+    return refused(exchange, c.req.raw, { code: "not_found", message: "find route: no such path" });
   }
   const allow = methods.join(", ");
   const message = `find route: ${c.req.method} is not one of ${allow}`;
-  return problem(exchange, c.req.raw, { code: "method_not_allowed", message }, { allow });
+  return refused(exchange, c.req.raw, { code: "method_not_allowed", message }, { allow });
 }
 
 function failed(
@@ -171,7 +146,7 @@ function failed(
     ? error
     : { code: "internal_error", message: "answer request: unexpected failure" } as const;
   const timing = exchange.hasAskedTiers ? { "server-timing": exchange.serverTiming() } : {};
-  const response = problem(exchange, request, shown, timing);
+  const response = refused(exchange, request, shown, timing);
   if (response.status >= 500) exchange.failedFor(request.headers.get("traceparent"), causeText(error));
   return response;
 }

@@ -1,10 +1,12 @@
 import type { Access } from "../src/access/access.ts";
+import type { ClientAddress } from "../src/access/client_address.ts";
+import type { Limits } from "../src/access/limits.ts";
 import type { Clock } from "../src/core/clock.ts";
-import type { TraceRequest } from "../src/core/trace_context.ts";
+import type { Publish, TraceRequest } from "../src/core/events.ts";
+import type { TransferWatch } from "../src/core/watchdog.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
-import type { OpenEvents } from "../src/events/live/wanted_events.ts";
-import type { Publish } from "../src/core/events.ts";
 import type { ObjectRead, Storage } from "../src/storage/storage.ts";
+import type { OpenEvents } from "../src/events/live/live_listener.ts";
 
 /** Dependencies of the routes of both ports. */
 export interface AdminOptions {
@@ -22,6 +24,8 @@ export interface AdminOptions {
   readonly events: OpenEvents;
   /** Knows the tokens. */
   readonly access: Access;
+  /** Finds the addresses of clients behind proxies; default: those of the sockets. */
+  readonly clientAddress?: ClientAddress | undefined;
   /** True if /metrics needs no token. */
   readonly metricsAreOpen: boolean;
   /** True if the server listens on more than the loopback of its machine. */
@@ -42,8 +46,38 @@ export interface AdminOptions {
   readonly follow?: TraceRequest | undefined;
 }
 
+/** A name at which a server speaks S3. */
+export interface S3Host {
+  /** In lower case, without a port. */
+  readonly name: string;
+  /** The bucket at its root; undefined: the first segment of the path is the bucket. */
+  readonly bucket: string | undefined;
+}
+
+/** The settings of the S3 interface. */
+export interface S3Settings {
+  /** Names that speak S3 at their root. */
+  readonly hosts: readonly S3Host[];
+  /** True: what is stored gets the MD5 of its bytes as its ETag. */
+  readonly md5: boolean;
+}
+
+/** The servers that a request may reach. */
+export interface Servers {
+  /** The id of this server. */
+  readonly own: string;
+  /** The ids of those that its tiers lead to. */
+  readonly behind: () => readonly string[];
+}
+
 /** Dependencies of the routes of the service port. */
 export interface AppOptions extends AdminOptions {
+  readonly s3: S3Settings;
+  readonly servers: Servers;
+  /** Counts the requests for objects and refuses those beyond a limit; default: none is. */
+  readonly limits?: Limits | undefined;
+  /** Finds the bodies of requests that arrive too slowly; default: none is too slow. */
+  readonly transferWatch?: TransferWatch | undefined;
   readonly storage: Storage;
   readonly sender: Sender;
   /** Called with each chunk of a streamed request body that is no longer needed, and with the bytes read so far. */
@@ -62,12 +96,22 @@ export interface RequestContext {
   readonly waitsForBody?: (waits: boolean) => void;
   /** The client's address; "" if the connection is closed. */
   readonly addressOf?: (request: Request) => string;
+  /** Closes the connection, where the runtime can. */
+  readonly abort?: () => void;
 }
 
 /** Makes the Response for an object, and releases the object when it has been sent. Each runtime has its own. */
 export interface Sender {
-  /** Bodies above this many bytes are streamed (on Bun without a Content-Length). */
+  /** Bodies up to this many bytes are sent as a copy by the source; larger ones may lack a Content-Length (Bun). */
   readonly copyLimitBytes: number;
+  /** Copies the bytes [start, end) of `extents`, whose memory may be reused when it returns. */
+  copy(extents: readonly Uint8Array[], options: {
+    readonly start: number;
+    /** Exclusive. */
+    readonly end: number;
+    readonly status: number;
+    readonly headers: HeadersInit;
+  }): Response;
   send(read: Pick<ObjectRead, "copy" | "chunks" | "release">, options: {
     readonly start: number;
     /** Exclusive. */
@@ -76,6 +120,16 @@ export interface Sender {
     readonly status: number;
     readonly headers: Readonly<Record<string, string>>;
     readonly context: RequestContext;
-    readonly onEnd: (result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }) => void;
+    readonly onEnd: (result: {
+      readonly outcome: "complete" | "aborted";
+      readonly bytesSent: number;
+      readonly isSlow?: true;
+    }) => void;
   }): Response;
 }
+
+/** Dependencies of the operations of S3. */
+export type S3Options = Pick<
+  AppOptions,
+  "access" | "discard" | "limits" | "s3" | "sender" | "storage" | "transferWatch"
+>;

@@ -1,15 +1,12 @@
 import { Hono } from "hono";
 import { describeRoute, resolver } from "hono-openapi";
 import * as v from "valibot";
-import { type EventFormat, typesOf } from "../src/events/live/wanted_events.ts";
-import { countedBody } from "./http/reply.ts";
-import { refusal } from "./http/problem.ts";
+import type { AdminOptions } from "./app_options.ts";
+import type { Env, Exchange } from "./exchange.ts";
 import { allow } from "./http/access.ts";
 import { query } from "./http/query.ts";
-import type { AdminOptions } from "./app_options.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Env } from "./env.ts";
-
+import { countedBody, refusal } from "./http/reply.ts";
+import { type EventFormat, typesOf } from "../src/events/live/live_listener.ts";
 const eventsQuery = v.strictObject({
   type: v.optional(
     v.pipe(

@@ -1,22 +1,39 @@
-import { type Grant, OPEN_GRANT } from "../src/access/grant.ts";
+import type { ClientAddress } from "../src/access/client_address.ts";
+import type { Visit } from "../src/access/limits.ts";
+import { type Grant, OPEN_GRANT } from "../src/access/tokens.ts";
 import type { Clock } from "../src/core/clock.ts";
-import type { TracedRequest, TraceRequest } from "../src/core/trace_context.ts";
-import { formatTraceParent, parseTraceParent } from "../src/core/trace_context.ts";
+import type { ErrorCode } from "../src/core/errors.ts";
+import {
+  formatTraceParent,
+  type MissReason,
+  parseTraceParent,
+  type Publish,
+  type TracedRequest,
+  type TraceRequest,
+} from "../src/core/events.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
+import type { LookupListener } from "../src/storage/storage.ts";
 import type { RequestContext } from "./app_options.ts";
 import { encodedKey } from "./http/target.ts";
-import type { MissReason, Publish } from "../src/core/events.ts";
-import type { LookupListener } from "../src/storage/storage.ts";
 
 const KNOWN_METHODS = new Set(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"]);
 
 /** Server-Timing names no further tiers once it has this many characters. */
 const MAX_TIER_TIMES = 1024;
 
+/** A VitrineError, or an object of its shape where throwing would cost too much, as for a miss. */
+export interface Refusal {
+  readonly code: ErrorCode | "internal_error";
+  readonly message: string;
+  readonly details?: Readonly<Record<string, string | number>>;
+}
+
 /** Shared by all exchanges of an app. */
 interface Shared {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
+  /** Finds the addresses of clients behind proxies; default: those of the sockets. */
+  readonly clientAddress?: ClientAddress | undefined;
   /** Called once for each exchange, when it is over. */
   readonly onOver: () => void;
   /** Called with 1 when a body without an end of its own begins, and with -1 when it is over. */
@@ -52,6 +69,7 @@ export class Exchange implements LookupListener {
   #headersMs = 0;
   #grant: Grant = OPEN_GRANT;
   #tenant = "";
+  #visit: Visit | undefined;
   #requestBytes = 0;
   #responseBytes = 0;
   #status = 0;
@@ -100,6 +118,30 @@ export class Exchange implements LookupListener {
   admitted(grant: Grant, tenant: string): void {
     this.#grant = grant;
     this.#tenant = tenant;
+  }
+
+  /** Sets the place of the request in what the limits count; it is left when the exchange is over. */
+  entered(visit: Visit): void {
+    this.#visit = visit;
+  }
+
+  /** The address of the client; "" if it is not known. */
+  addressOf(request: Request): string {
+    const address = this.context.addressOf?.(request) ?? "";
+    return this.#shared.clientAddress?.of(address, request.headers) ?? address;
+  }
+
+  /** Publishes that the request has reached a limit. */
+  reached(limit: EventMap["limit.reached"]["limit"]): void {
+    const { tokenId } = this.#grant;
+    this.#shared.publish("limit.reached", {
+      limit,
+      route: this.route,
+      method: this.method,
+      tenant: this.#tenant,
+      ...(tokenId === "" ? {} : { token: tokenId }),
+      ...(this.#followed === undefined ? {} : { requestId: this.#followed.requestId }),
+    });
   }
 
   /** Publishes that the request is refused because of its sender. */
@@ -155,9 +197,10 @@ export class Exchange implements LookupListener {
     return this.#shared.clock.nowMs();
   }
 
-  /** Counts body bytes that have arrived. */
+  /** Counts body bytes that have arrived. Throws VitrineError (too_many_bytes). */
   received(bytes: number): void {
     this.#requestBytes += bytes;
+    this.#visit?.received(bytes);
   }
 
   /** The request's body broke off. */
@@ -196,8 +239,14 @@ export class Exchange implements LookupListener {
   }
 
   /** The body has left, or broke off. */
-  bodyEnded(result: { readonly outcome: "complete" | "aborted"; readonly bytesSent: number }): void {
+  bodyEnded(result: {
+    readonly outcome: "complete" | "aborted";
+    readonly bytesSent: number;
+    /** The client took it too slowly. */
+    readonly isSlow?: true;
+  }): void {
     this.#bodyPending = false;
+    if (result.isSlow === true) this.reached("transfer");
     this.#responseBytes = result.bytesSent;
     if (result.outcome === "aborted") this.#outcome = "aborted";
     if (this.#status !== 0) {
@@ -219,39 +268,48 @@ export class Exchange implements LookupListener {
 
   #over(): void {
     const { publish, onEndless, onOver } = this.#shared;
-    const answer = { route: this.route, method: this.method, status: String(this.#status) };
-    if (this.#requestBytes > 0) publish("http.body", { direction: "request", ...answer, bytes: this.#requestBytes });
-    if (this.#responseBytes > 0) publish("http.body", { direction: "response", ...answer, bytes: this.#responseBytes });
-    const failure = this.#error === undefined ? undefined : { error: this.#error };
+    const { route, method } = this;
+    const status = String(this.#status);
+    const requestBytes = this.#requestBytes;
+    const responseBytes = this.#responseBytes;
+    if (requestBytes > 0) publish("http.body", { direction: "request", route, method, status, bytes: requestBytes });
+    if (responseBytes > 0) publish("http.body", { direction: "response", route, method, status, bytes: responseBytes });
     const { tokenId } = this.#grant;
     const end = {
-      ...answer,
-      ...failure,
+      route,
+      method,
+      status,
       token: tokenId === "" ? undefined : tokenId,
       outcome: this.#outcome,
       seconds: this.elapsedMs() / 1000,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
+      requestBytes,
+      responseBytes,
     };
-    if (this.#followed === undefined) {
-      const callerId = this.#callerId;
-      publish("http.request.end", callerId === undefined ? end : { ...end, requestId: callerId });
-    } else {
-      publish("http.request.end", {
-        ...end,
-        requestId: this.#followed.requestId,
-        tenant: this.#tenant,
-        parameter: encodedKey(this.path),
-        headersMs: milliseconds(this.#headersMs),
-      });
-    }
+    const isPlain = this.#followed === undefined && this.#error === undefined;
+    publish("http.request.end", isPlain ? end : { ...end, ...this.#details() });
     if (this.#isEndless) onEndless(-1);
+    this.#visit?.leave();
     onOver();
+  }
+
+  /** The fields that the end of an exchange has only if it is followed or has failed. */
+  #details(): Partial<EventMap["http.request.end"]> {
+    const failure = this.#error === undefined ? {} : { error: this.#error };
+    if (this.#followed === undefined) {
+      return this.#callerId === undefined ? failure : { ...failure, requestId: this.#callerId };
+    }
+    return {
+      ...failure,
+      requestId: this.#followed.requestId,
+      tenant: this.#tenant,
+      parameter: encodedKey(this.path),
+      headersMs: milliseconds(this.#headersMs),
+    };
   }
 }
 
 /** The options of Exchanges. */
-export interface ExchangesOptions extends Pick<Shared, "publish" | "clock"> {
+export interface ExchangesOptions extends Pick<Shared, "publish" | "clock" | "clientAddress"> {
   /** Decides which requests' events carry details; default: none's. */
   readonly follow?: TraceRequest | undefined;
   /** Called with the number of active exchanges whenever it changes. */
@@ -270,6 +328,7 @@ export class Exchanges {
     this.#shared = {
       publish: options.publish,
       clock: options.clock,
+      clientAddress: options.clientAddress,
       onOver: () => this.#changeActive(-1),
       onEndless: (change) => this.#endless += change,
     };
@@ -300,4 +359,16 @@ export class Exchanges {
 /** With three decimals at most. */
 function milliseconds(ms: number): string {
   return String(Math.round(ms * 1000) / 1000);
+}
+
+/** The contents of Hono's context: `c.env` is set before a request is routed, `c.get` by the first middleware. */
+export interface Env {
+  readonly Bindings: {
+    /** The path as it was sent, percent-encoded; "" if the request is refused before it is routed. */
+    readonly path: string;
+    readonly context: RequestContext;
+    /** Why the request is not for this server. */
+    readonly misaddressed: Refusal | undefined;
+  };
+  readonly Variables: { readonly exchange: Exchange };
 }

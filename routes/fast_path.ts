@@ -1,8 +1,8 @@
 import type { RequestContext } from "./app_options.ts";
 import type { Exchange, Exchanges } from "./exchange.ts";
 import { admit, type Guard } from "./http/access.ts";
-import type { OriginPolicy } from "./http/origin.ts";
-import { problem } from "./http/problem.ts";
+import { problem } from "./http/reply.ts";
+import type { OriginPolicy } from "./http/strangers.ts";
 import { OBJECT_ROUTE, OBJECTS } from "./http/target.ts";
 
 /** Answers a request that has been admitted; what it throws becomes a problem. */
@@ -50,8 +50,9 @@ export function fastPath(
       response = onError(error, exchange, request);
     }
     if (!(response instanceof Promise)) return finish(response, exchange, request);
-    return response
-      .catch((error: unknown) => onError(error, exchange, request))
-      .then((answered) => finish(answered, exchange, request));
+    return response.then(
+      (answered) => finish(answered, exchange, request),
+      (error: unknown) => finish(onError(error, exchange, request), exchange, request),
+    );
   };
 }

@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { describeRoute, generateSpecs } from "hono-openapi";
+import { TIER_PATH } from "../src/core/tier_protocol.ts";
 import type { AdminOptions } from "./app_options.ts";
-import type { Env } from "./env.ts";
+import type { Env } from "./exchange.ts";
 import { replyJson, replyText } from "./http/reply.ts";
 
 /** The specification of all routes of `app`, and a page to browse it. */
@@ -30,8 +31,8 @@ export function openapiRoutes({ version }: AdminOptions, app: Hono<Env>): Hono<E
 
 function specification(app: Hono<Env>, version: string): Promise<object> {
   return generateSpecs(app, {
-    // The same route without its parameter.
-    exclude: /.\/$/,
+    // The same route without its parameter; the interface of servers in front of this one.
+    exclude: [/.\/$/, new RegExp(`^${TIER_PATH}(/|$)`)],
     // /openapi.json is a route, not a file.
     excludeStaticFile: false,
     documentation: {

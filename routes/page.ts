@@ -5,10 +5,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { VitrineError } from "../src/core/errors.ts";
-import type { Exchange } from "./exchange.ts";
-import { noneMatchNames } from "./http/preconditions.ts";
-import { refusal } from "./http/problem.ts";
-import type { Env } from "./env.ts";
+import type { Env, Exchange } from "./exchange.ts";
+import { noneMatchNames } from "./http/conditions.ts";
+import { refusal } from "./http/reply.ts";
 import { restPaths } from "./http/target.ts";
 
 /** One file of the page. */

@@ -1,12 +1,14 @@
 import { Hono } from "hono";
 import { describeRoute, resolver } from "hono-openapi";
+import { accepts } from "hono/accepts";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import * as v from "valibot";
+import { SCOPES } from "../src/access/tokens.ts";
 import type { AdminOptions } from "./app_options.ts";
-import type { Env } from "./env.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Env, Exchange } from "./exchange.ts";
 import { allow } from "./http/access.ts";
 import { replyJson, replyText } from "./http/reply.ts";
-import { SCOPES } from "../src/access/grant.ts";
 
 const text = { "text/plain": { schema: { type: "string" as const } } };
 
@@ -75,19 +77,6 @@ export function statusRoutes({ access, status, config, version }: AdminOptions):
   return app;
 }
 
-/** The metrics in Prometheus' text format 0.0.4. */
-export function metricsRoutes({ access, metricsText, metricsAreOpen }: AdminOptions): Hono<Env> {
-  const app = new Hono<Env>();
-  if (!metricsAreOpen) app.get("/metrics", allow({ access, scopes: ["metrics", "admin"] }));
-  app.get(
-    "/metrics",
-    describeRoute({ summary: "Metrics for Prometheus", tags: ["status"], responses: { 200: { description: "Text" } } }),
-    async (c) =>
-      replyText(c.get("exchange"), await metricsText(), { type: "text/plain; version=0.0.4; charset=utf-8" }),
-  );
-  return app;
-}
-
 const accessSchema = v.object({
   open: v.pipe(v.boolean(), v.description("No tokens are configured: every client may do everything.")),
   exposed: v.pipe(v.boolean(), v.description("The server listens on more than the loopback of its machine.")),
@@ -130,4 +119,50 @@ export function accessRoutes({ access, isExposed }: AdminOptions): Hono<Env> {
     },
   );
   return app;
+}
+
+const TYPE = "text/plain; version=0.0.4; charset=utf-8";
+/** The parameter that Prometheus' client libraries use to choose metrics. */
+const NAMES = "name[]";
+
+const compress = promisify(gzip);
+
+/** The metrics in Prometheus' text format 0.0.4, compressed for clients that accept gzip. */
+export function metricsRoutes({ access, metricsText, metricsAreOpen }: AdminOptions): Hono<Env> {
+  const app = new Hono<Env>();
+  if (!metricsAreOpen) app.get("/metrics", allow({ access, scopes: ["metrics", "admin"] }));
+  app.get(
+    "/metrics",
+    describeRoute({
+      summary: "Metrics for Prometheus",
+      tags: ["status"],
+      parameters: [{
+        name: NAMES,
+        in: "query",
+        description: "Only the metrics of these names; may be repeated. Names that do not exist are ignored.",
+        schema: { type: "array", items: { type: "string" } },
+      }],
+      responses: { 200: { description: "Text", content: { "text/plain": { schema: { type: "string" } } } } },
+    }),
+    async (c) => {
+      const exchange = c.get("exchange");
+      const names = c.req.queries(NAMES);
+      const all = await metricsText();
+      const text = names === undefined ? all : selectMetrics(all, new Set(names));
+      const coding = accepts(c, { header: "Accept-Encoding", supports: ["gzip", "identity"], default: "identity" });
+      const vary = { vary: "Accept-Encoding" };
+      if (coding === "identity") return replyText(exchange, text, { type: TYPE, headers: vary });
+      const bytes = Uint8Array.from(await compress(text));
+      return replyText(exchange, bytes, { type: TYPE, headers: { ...vary, "content-encoding": "gzip" } });
+    },
+  );
+  return app;
+}
+
+/** The part of a Prometheus text with the metrics of some names, and the comments before the first metric. */
+function selectMetrics(text: string, names: ReadonlySet<string>): string {
+  return text.split(/^(?=# HELP )/m).filter((block) => {
+    const [, name] = /^# HELP (\S+)/.exec(block) ?? [];
+    return name === undefined || names.has(name);
+  }).join("");
 }

@@ -2,7 +2,7 @@ import type { MiddlewareHandler } from "hono";
 import { resolver, uniqueSymbol } from "hono-openapi";
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
-import type { Env } from "../env.ts";
+import type { Env } from "../exchange.ts";
 import { queryOf } from "./target.ts";
 
 /** The largest number of parameters in a query. */

@@ -1,17 +1,18 @@
 import * as v from "valibot";
-import type { ObjectKey } from "../../src/core/key.ts";
+import { MISS_REASONS } from "../../src/core/events.ts";
+import type { ObjectKey } from "../../src/core/object.ts";
+import type { Explanation, Storage } from "../../src/storage/storage.ts";
 import type { Exchange } from "../exchange.ts";
-import { parseObjectKey } from "../http/object_key.ts";
+import { parseObjectKey } from "../http/access.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
 import { queryOf } from "../http/target.ts";
-import { MISS_REASONS } from "../../src/core/events.ts";
-import type { Explanation, Storage } from "../../src/storage/storage.ts";
+
 const described = <Schema extends v.GenericSchema>(schema: Schema, text: string) =>
   v.pipe(schema, v.metadata({ description: text }));
 
 const resultSchema = v.picklist(["hit", "miss", "error"]);
-const reason = v.picklist([...MISS_REASONS, "tier_failed"]);
+const reason = v.picklist(MISS_REASONS);
 const removedAt = described(
   v.pipe(v.string(), v.isoTimestamp()),
   "The time at which the copy was lost, if it is remembered.",
@@ -25,7 +26,7 @@ const explanationSchema = v.object({
   reason: v.optional(
     described(
       reason,
-      "Unless it is a hit: how the last copy was lost; never_stored: there was none since the server started.",
+      "Unless it is a hit: how the last copy was lost; never_stored: there was none since the server started; tier_failed: a tier could not answer.",
     ),
   ),
   tried: described(

@@ -1,18 +1,16 @@
-import { Buffer } from "node:buffer";
 import { Hono } from "hono";
 import { describeRoute, resolver } from "hono-openapi";
+import { Buffer } from "node:buffer";
 import * as v from "valibot";
 import { VitrineError } from "../../src/core/errors.ts";
-import { MAX_KEY_BYTES } from "../../src/core/key.ts";
-import { etagOf } from "../../src/core/object.ts";
-import { allow, forbid } from "../http/access.ts";
-import { query } from "../http/query.ts";
-import { refusal } from "../http/problem.ts";
-import { replyJson } from "../http/reply.ts";
-import type { Exchange } from "../exchange.ts";
-import type { AppOptions } from "../app_options.ts";
-import type { Env } from "../env.ts";
+import { etagOf, MAX_KEY_BYTES } from "../../src/core/object.ts";
 import type { ListEntry, Storage } from "../../src/storage/storage.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Env } from "../exchange.ts";
+import { allow, allowedPrefix, forbid } from "../http/access.ts";
+import { query } from "../http/query.ts";
+import { refusal, replyJson } from "../http/reply.ts";
+
 const tier = v.optional(
   v.pipe(v.string(), v.nonEmpty("tier is empty"), v.description("Only this tier: l1, or an L2 adapter's name.")),
 );
@@ -62,7 +60,7 @@ const clearSchema = v.object({
 const json = (schema: v.GenericSchema) => ({ "application/json": { schema: resolver(schema) } });
 
 /** All objects of a tenant: listing and clearing. */
-export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
+export function listRoutes({ access, limits, storage }: AppOptions): Hono<Env> {
   const app = new Hono<Env>();
   app.get(
     "/v1/objects",
@@ -72,10 +70,10 @@ export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
       responses: {
         200: { description: "One page", content: json(listSchema) },
         400: refusal("Bad query, such as an unknown tier"),
-        503: refusal("A tier failed"),
+        503: refusal("A tier failed, or too many requests are in progress"),
       },
     }),
-    allow({ access, scopes: ["read"] }),
+    allow({ access, limits, scopes: ["read"] }),
     query(listQuery),
     async (c) => {
       const exchange = c.get("exchange");
@@ -100,10 +98,10 @@ export function listRoutes({ access, storage }: AppOptions): Hono<Env> {
       responses: {
         200: { description: "Removed", content: json(clearSchema) },
         400: refusal("No clear=all, or an unknown tier"),
-        503: refusal("A tier failed"),
+        503: refusal("A tier failed, or too many requests are in progress"),
       },
     }),
-    allow({ access, scopes: ["delete"] }),
+    allow({ access, limits, scopes: ["delete"] }),
     query(clearQuery),
     async (c) => {
       const exchange = c.get("exchange");
@@ -125,13 +123,6 @@ function objectOf({ key, meta }: ListEntry): v.InferInput<typeof objectSchema> {
     created: new Date(meta.createdMs).toISOString(),
     ...(meta.expiresMs === 0 ? {} : { expires: new Date(meta.expiresMs).toISOString() }),
   };
-}
-
-/** The longer one of the query's prefix and the token's. Throws forbidden unless one begins with the other. */
-function allowedPrefix(exchange: Exchange, request: Request, asked: string): string {
-  const { prefix } = exchange.grant;
-  if (asked.startsWith(prefix)) return asked;
-  return prefix.startsWith(asked) ? prefix : forbid(exchange, request);
 }
 
 function knownTier(storage: Storage, name: string | undefined): string | undefined {

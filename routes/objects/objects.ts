@@ -1,17 +1,16 @@
 import { Hono } from "hono";
 import { describeRoute, resolver } from "hono-openapi";
 import { VitrineError } from "../../src/core/errors.ts";
-import { explainObject, explainSpec } from "./explain.ts";
-import { parseObjectKey } from "../http/object_key.ts";
-import { writePrecondition } from "../http/preconditions.ts";
-import { allow } from "../http/access.ts";
-import { refusal } from "../http/problem.ts";
+import type { AppOptions } from "../app_options.ts";
+import type { Env } from "../exchange.ts";
+import type { FastRoutes } from "../fast_path.ts";
+import { allow, parseObjectKey } from "../http/access.ts";
+import { writePrecondition } from "../http/conditions.ts";
+import { refusal } from "../http/reply.ts";
 import { OBJECTS, restPaths } from "../http/target.ts";
+import { explainObject, explainSpec } from "./explain.ts";
 import { readObject } from "./read.ts";
 import { writeObject } from "./write.ts";
-import type { FastRoutes } from "../fast_path.ts";
-import type { AppOptions } from "../app_options.ts";
-import type { Env } from "../env.ts";
 
 const PATHS = restPaths(OBJECTS, "key");
 
@@ -36,15 +35,15 @@ const bytes = { "application/octet-stream": { schema: { type: "string" as const,
 
 /** GET and PUT of an object, for their routes and for the fast path in front of them. */
 export function fastObjectRoutes(options: AppOptions): FastRoutes {
-  const { access } = options;
+  const { access, limits } = options;
   return {
-    GET: { guard: { access, scopes: ["read"] }, answer: readObject(options) },
-    PUT: { guard: { access, scopes: ["write", "create-only"] }, answer: writeObject(options) },
+    GET: { guard: { access, limits, scopes: ["read"] }, answer: readObject(options) },
+    PUT: { guard: { access, limits, scopes: ["write", "create-only"] }, answer: writeObject(options) },
   };
 }
 
 /** One object: PUT, GET, HEAD, DELETE. */
-export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: put }: FastRoutes): Hono<Env> {
+export function objectRoutes({ access, limits, storage }: AppOptions, { GET: get, PUT: put }: FastRoutes): Hono<Env> {
   const app = new Hono<Env>();
   app.on(
     "GET",
@@ -73,7 +72,7 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
         404: refusal("No such object; `reason` says how the last copy was lost"),
         412: refusal("If-Match does not name the current object"),
         416: refusal("The range has no byte of the object"),
-        503: refusal("A tier failed and no other has the object"),
+        503: refusal("A tier failed and no other has the object, or too many requests are in progress"),
       },
     }),
     allow(get.guard),
@@ -118,10 +117,11 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
         200: { description: "Replaced" },
         201: { description: "Created" },
         400: refusal("Bad key or header; length or digest mismatch"),
+        408: refusal("The body arrives too slowly"),
         412: refusal("A precondition failed, or the token may only create and the object exists"),
         413: refusal("The object is larger than this server accepts"),
         431: refusal("More header fields or bytes than can be kept with an object"),
-        503: refusal("A tier failed, or the server is shutting down"),
+        503: refusal("A tier failed, too many requests are in progress, or the server is shutting down"),
         507: refusal("No room"),
       },
     }),
@@ -140,10 +140,10 @@ export function objectRoutes({ access, storage }: AppOptions, { GET: get, PUT: p
         400: refusal("Bad key or header"),
         404: refusal("No such object"),
         412: refusal("A precondition failed"),
-        503: refusal("A tier failed"),
+        503: refusal("A tier failed, or too many requests are in progress"),
       },
     }),
-    allow({ access, scopes: ["delete"] }),
+    allow({ access, limits, scopes: ["delete"] }),
     async (c) => {
       const precondition = writePrecondition(c.req.raw.headers);
       const deleted = await storage.delete(

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { SCOPES } from "../../src/access/grant.ts";
-import { createPassword } from "../../src/access/token_entry.ts";
+import { createPassword, SCOPES } from "../../src/access/tokens.ts";
 import { FailureTable, MAX_FAILURES } from "../../src/access/failure_table.ts";
 import { CopyingSender } from "../../src/runtime/sender.ts";
 import { type MemoryApp, memoryApp } from "./memory_app.ts";
@@ -54,6 +53,11 @@ test("each scope opens its own calls and no others", async () => {
     "GET /version": ["admin"],
     "GET /v1/events": ["admin"],
     "GET /v1/access": SCOPES,
+    "GET /v1/tier": SCOPES,
+    "GET /v1/tier/objects?prefix=&after=&limit=1": ["read"],
+    "GET /v1/tier/objects/aw": ["read"],
+    "PUT /v1/tier/objects/aw": ["write", "create-only"],
+    "DELETE /v1/tier/objects/aw": ["delete"],
   };
   for (const [target, scopes] of Object.entries(calls)) {
     expect([target, await statusOf(ask(target))]).toEqual([target, 401]);

@@ -1,3 +1,4 @@
+import { batchCases } from "./cases/batches.ts";
 import { conditionCases } from "./cases/conditions.ts";
 import { digestCases } from "./cases/digests.ts";
 import { eventCases } from "./cases/events.ts";
@@ -5,6 +6,7 @@ import { explainCases } from "./cases/explain.ts";
 import { keyCases } from "./cases/keys.ts";
 import { lifetimeCases } from "./cases/lifetimes.ts";
 import { listingCases } from "./cases/listing.ts";
+import { lookupCases } from "./cases/lookup.ts";
 import { metadataCases } from "./cases/metadata.ts";
 import { pageCases } from "./cases/page.ts";
 import { rangeCases } from "./cases/ranges.ts";
@@ -33,6 +35,8 @@ export const contract: readonly ContractCase[] = [
   ...metadataCases,
   ...keyCases,
   ...listingCases,
+  ...batchCases,
+  ...lookupCases,
   ...serviceCases,
   ...eventCases,
   ...pageCases,

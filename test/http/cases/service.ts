@@ -1,4 +1,6 @@
 import { expect } from "bun:test";
+import { Buffer } from "node:buffer";
+import { gunzipSync } from "node:zlib";
 import { type ContractCase, pattern, refusal } from "../contract_client.ts";
 
 /** What is not about objects: health, status, the specification, unknown paths and methods, the events of a request. */
@@ -36,6 +38,27 @@ export const serviceCases: readonly ContractCase[] = [
       expect(await response.text()).toMatch(/^# HELP /);
     },
   },
+  ...([
+    [{}, null],
+    [{ "accept-encoding": "br, GZIP" }, "gzip"],
+    [{ "accept-encoding": "gzip;q=0.2, identity;q=0.1" }, "gzip"],
+    [{ "accept-encoding": "gzip;q=0, *" }, null],
+    [{ "accept-encoding": "gzip;q=0.1, identity" }, null],
+    [{ "accept-encoding": "*;q=0, gzipped" }, null],
+  ] as const).map(([headers, coding]): ContractCase => ({
+    name: `GET /metrics is ${coding ?? "not compressed"} when the request has ${JSON.stringify(headers)}`,
+    async run(client) {
+      const plain = await client.fetch("/metrics", { headers: { "accept-encoding": "identity" } });
+      const response = await client.fetch("/metrics", { headers: { "accept-encoding": "identity", ...headers } });
+      expect(response.headers.get("vary")).toBe("Accept-Encoding");
+      // The client's fetch decodes a body that comes over a socket.
+      const coded = response.headers.get("content-encoding");
+      expect(coded).toBe(coding);
+      const body = Buffer.from(await response.arrayBuffer());
+      const decoded = coded === "gzip" && body[0] === 0x1f ? gunzipSync(body) : body;
+      expect(decoded.toString().split("\n")[0]).toBe((await plain.text()).split("\n")[0]);
+    },
+  })),
   {
     name: "GET /openapi.json describes every route when it is read",
     async run(client) {
@@ -43,6 +66,7 @@ export const serviceCases: readonly ContractCase[] = [
       expect(spec.openapi).toMatch(/^3\.1/);
       expect(Object.keys(spec.paths["/v1/objects/{key}"]).toSorted()).toEqual(["delete", "get", "put"]);
       expect(Object.keys(spec.paths)).toContain("/openapi.json");
+      expect(Object.keys(spec.paths).filter((path) => path.startsWith("/v1/tier"))).toEqual([]);
       const { parameters, responses } = spec.paths["/v1/objects"].get;
       expect(parameters.map(({ name }: { name: string }) => name)).toEqual(["tier", "prefix", "limit", "cursor"]);
       expect(responses["200"].content["application/json"].schema.properties.objects.type).toBe("array");

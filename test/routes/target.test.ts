@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { pathOf, queryOf, targetOf } from "../../../routes/http/target.ts";
+import { pathOf, queryOf, targetOf } from "../../routes/http/target.ts";
 
 test("targetOf gives path and query whatever the host is called", () => {
   for (const host of ["h", "[", "[::1]:80", "", "a b", "u:p@h", "h:99999", "a%00b"]) {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { parseQuery } from "../../../routes/http/query.ts";
+import { parseQuery } from "../../routes/http/query.ts";
 
 const schema = v.strictObject({ a: v.optional(v.string()), list: v.optional(v.string()) });
 const parse = (query: string): unknown =>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { HostGate, parseHost } from "../../../routes/http/host.ts";
+import { HostGate, parseHost } from "../../routes/http/strangers.ts";
 test("parseHost gives name and port when the field is one host", () => {
   const parsed = [
     "vitrine",

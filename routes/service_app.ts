@@ -1,0 +1,31 @@
+import { addStateRoutes } from "./admin_app.ts";
+import { type App, buildApp } from "./app.ts";
+import type { AppOptions } from "./app_options.ts";
+import { leaseRoutes } from "./batch/leases.ts";
+import { lookupRoutes } from "./batch/lookup.ts";
+import { batchRoutes } from "./batch/routes.ts";
+import { listRoutes } from "./objects/list.ts";
+import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
+import { openapiRoutes } from "./openapi.ts";
+import { s3Routes } from "./s3/routes.ts";
+import { tierRoutes } from "./tier/routes.ts";
+
+/** The interface of the service port. */
+export function createApp(options: AppOptions): App {
+  const fast = fastObjectRoutes(options);
+  return buildApp(options, {
+    fast,
+    s3Hosts: options.s3.hosts,
+    addRoutes(app) {
+      app.route("/", objectRoutes(options, fast));
+      app.route("/", listRoutes(options));
+      app.route("/", batchRoutes(options));
+      app.route("/", lookupRoutes(options));
+      app.route("/", leaseRoutes(options));
+      app.route("/", s3Routes(options));
+      app.route("/", tierRoutes(options));
+      addStateRoutes(app, options, "service");
+      app.route("/", openapiRoutes(options, app));
+    },
+  });
+}
