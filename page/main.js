@@ -1,5 +1,6 @@
 // @ts-check
 import { figuresOf } from "./figures/figures.js";
+import { metricNames } from "./figures/metric_names.js";
 import { MetricsWindow } from "./metrics_window.js";
 import { parseMetrics } from "./scrape.js";
 import { seesNumbers, Session } from "./session.js";
@@ -22,8 +23,10 @@ const state = new ServerState();
 
 const session = new Session({ fetch: (url, init) => fetch(url, init), storage: sessionStorage });
 
+const metricsUrl = `metrics?${new URLSearchParams(metricNames.map((name) => ["name[]", name]))}`;
+
 async function readMetrics() {
-  const response = await session.fetch("metrics", { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
+  const response = await session.fetch(metricsUrl, { cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   // The token was revoked, or has fewer rights now.
   if (response.status === 401 || response.status === 403) void session.ask();
   if (!response.ok) throw new Error(`read metrics: status ${response.status}`);

@@ -8,21 +8,23 @@ import { quantile } from "../scrape.js";
 const isFailure = ({ outcome }) => outcome === "error" || outcome === "failed";
 
 /**
- * The use of each tier, L1 first. A limit of 0 bytes means none. The age is undefined if the tier does not know it.
+ * The use of each tier, L1 first. A limit of 0 bytes means none. What the tier does not know is undefined.
  * @param {View} view
  */
 export function tiersOf({ now }) {
-  const tiers = Array.from(now.by("vitrine_used_bytes", "tier").keys()).sort((a, b) =>
+  const names = [now.by("vitrine_used_bytes", "tier"), now.by("vitrine_l2_requests_total", "tier")];
+  const tiers = [...new Set(names.flatMap((each) => [...each.keys()]))].sort((a, b) =>
     Number(b === "l1") - Number(a === "l1") || a.localeCompare(b)
   );
   return tiers.map((tier) => {
     /** @type {Where} */
     const ofTier = (labels) => labels["tier"] === tier;
+    const isKnown = now.samples("vitrine_used_bytes", ofTier).length > 0;
     return {
       tier,
-      objects: now.sum("vitrine_objects", ofTier),
-      usedBytes: now.sum("vitrine_used_bytes", ofTier),
-      limitBytes: now.sum("vitrine_limit_bytes", ofTier),
+      objects: isKnown ? now.sum("vitrine_objects", ofTier) : undefined,
+      usedBytes: isKnown ? now.sum("vitrine_used_bytes", ofTier) : undefined,
+      limitBytes: isKnown ? now.sum("vitrine_limit_bytes", ofTier) : undefined,
       oldestSeconds: now.samples("vitrine_oldest_entry_age_seconds", ofTier)[0]?.value,
       failures: now.sum("vitrine_l2_requests_total", (labels) => ofTier(labels) && isFailure(labels)),
     };
@@ -33,8 +35,8 @@ const duration = "vitrine_l2_commit_duration_seconds_bucket";
 const syncDuration = "vitrine_l2_commit_sync_duration_seconds_bucket";
 
 /**
- * The commits of the storage thread in the folders of all file tiers, and the state of that thread. Values of commits
- * are undefined if there were none.
+ * The commits in the folders of all file tiers, and the state of the storage thread and the file thread together.
+ * Values of commits are undefined if there were none.
  * @param {View} view
  */
 export function commitsOf({ now, grown }) {

@@ -45,9 +45,9 @@ function showTiers({ tiers, server, commits }) {
     "tiers",
     tiers.map(({ tier, objects, usedBytes, limitBytes, oldestSeconds, failures }) => [
       tier,
-      formatCount(objects),
-      formatBytes(usedBytes),
-      limitBytes === 0 ? "none" : formatBytes(limitBytes),
+      objects === undefined ? "not known" : formatCount(objects),
+      usedBytes === undefined ? "not known" : formatBytes(usedBytes),
+      limitBytes === undefined ? "not known" : limitBytes === 0 ? "none" : formatBytes(limitBytes),
       oldestSeconds === undefined ? "–" : formatAge(oldestSeconds),
       formatCount(failures),
     ]),

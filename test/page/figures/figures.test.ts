@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
+import { globSync, readFileSync } from "node:fs";
 import { figuresOf } from "../../../page/figures/figures.js";
+import { metricNames } from "../../../page/figures/metric_names.js";
 import { MetricsWindow } from "../../../page/metrics_window.js";
 import { parseMetrics } from "../../../page/scrape.js";
+import { metricFamilies } from "../../../src/subscribers/metrics/mod.ts";
 
 const duration = "http_server_request_duration_seconds";
 
@@ -79,14 +82,17 @@ test("figuresOf has zeros and unknowns but no NaN when nothing has happened", ()
   }
 });
 
-test("tiersOf puts L1 first and adds up the failures when there are several tiers", () => {
+test("tiersOf puts L1 first and adds up the failures when there are several tiers, one without a known use", () => {
   const page = `vitrine_used_bytes{tier="fs"} 5\nvitrine_used_bytes{tier="l1"} 7\nvitrine_limit_bytes{tier="l1"} 10\n` +
     `vitrine_objects{tier="l1"} 2\nvitrine_oldest_entry_age_seconds{tier="l1"} 3\n` +
     `vitrine_l2_requests_total{tier="fs",op="load",outcome="error"} 1\nvitrine_l2_requests_total{tier="fs",op="store",outcome="failed"} 2\n` +
-    `vitrine_l2_requests_total{tier="fs",op="lookup",outcome="miss"} 9\n`;
+    `vitrine_l2_requests_total{tier="fs",op="lookup",outcome="miss"} 9\n` +
+    `vitrine_l2_requests_total{tier="http",op="lookup",outcome="error"} 4\n`;
+  const unknown = { objects: undefined, usedBytes: undefined, limitBytes: undefined, oldestSeconds: undefined };
   expect(figures(page, page).tiers).toEqual([
     { tier: "l1", objects: 2, usedBytes: 7, limitBytes: 10, oldestSeconds: 3, failures: 0 },
     { tier: "fs", objects: 0, usedBytes: 5, limitBytes: 0, oldestSeconds: undefined, failures: 3 },
+    { tier: "http", ...unknown, failures: 4 },
   ]);
 });
 
@@ -142,4 +148,12 @@ test("busOf adds up the events of all types when it tells what became of them", 
     lagSeconds: 0.5,
     publishedPerSecond: 4,
   });
+});
+
+test("metricNames has every metric that the figures use, and no other", () => {
+  const declared = metricFamilies.flatMap(({ metrics }) => metrics.map(({ name }) => name));
+  const sources = globSync("page/figures/*.js").filter((path) => !path.endsWith("metric_names.js"));
+  const words = sources.flatMap((path) => readFileSync(path, "utf8").match(/[a-z0-9_]+/g) ?? []);
+  const used = new Set(words.map((word) => word.replace(/_(?:bucket|sum|count)$/, "")));
+  expect(metricNames.toSorted()).toEqual(declared.filter((name) => used.has(name)).toSorted());
 });

@@ -1,0 +1,45 @@
+// @ts-check
+
+/**
+ * The metrics that the figures are made of: the page asks for no others.
+ * @type {readonly string[]}
+ */
+export const metricNames = [
+  "http_server_request_body_size_bytes",
+  "http_server_request_duration_seconds",
+  "http_server_response_body_size_bytes",
+  "lmcache_mp_event_bus_drain_lag_seconds",
+  "lmcache_mp_event_bus_queue_depth",
+  "lmcache_mp_event_bus_subscriber_exceptions_total",
+  "lmcache_mp_l1_staging_bytes",
+  "lmcache_mp_l1_write_chunks_total",
+  "lmcache_mp_lookup_hit_tokens_total",
+  "lmcache_mp_lookups_requests_total",
+  "lmcache_mp_num_chunks_loaded_total",
+  "process_memory_usage_bytes",
+  "process_uptime_seconds",
+  "vitrine_build_info",
+  "vitrine_eventbus_events_total",
+  "vitrine_eventbus_shed_events_total",
+  "vitrine_l1_removed_bytes_total",
+  "vitrine_l1_removed_objects_total",
+  "vitrine_l2_commit_changes",
+  "vitrine_l2_commit_duration_seconds",
+  "vitrine_l2_commit_sync_duration_seconds",
+  "vitrine_l2_removed_bytes_total",
+  "vitrine_l2_removed_objects_total",
+  "vitrine_l2_requests_total",
+  "vitrine_limit_bytes",
+  "vitrine_lookup_misses_total",
+  "vitrine_lookups_total",
+  "vitrine_objects",
+  "vitrine_oldest_entry_age_seconds",
+  "vitrine_storage_thread_restarts_total",
+  "vitrine_storage_thread_stuck_seconds",
+  "vitrine_store_queue_bytes",
+  "vitrine_store_queue_entries",
+  "vitrine_store_queue_oldest_age_seconds",
+  "vitrine_used_bytes",
+  "vitrine_worker_restarts_total",
+  "vitrine_workers",
+];
