@@ -12,6 +12,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { RuntimeName } from "../test/e2e/support/server_process.ts";
+import { ensureInstalled } from "../test/e2e/tools/debian.ts";
 import type { DiskPart, Row } from "./disk/disk_part.ts";
 import { faults } from "./disk/faults.ts";
 import { hits } from "./disk/hits.ts";
@@ -22,7 +23,6 @@ import { HEAD, missingRow } from "./disk/rows.ts";
 import { singlePut } from "./disk/single_put.ts";
 import { smallPuts } from "./disk/small_puts.ts";
 import { table } from "./support/report.ts";
-import { ensureTools } from "./support/tools.ts";
 
 const documentPath = "docs/BENCHMARKS.md";
 const parts: readonly DiskPart[] = [hits, smallPuts, singlePut, largePuts, readThrough, restart, faults];
@@ -69,7 +69,7 @@ function updateDocument(text: string): void {
   writeFileSync(documentPath, readFileSync(documentPath, "utf8").replace(marked, () => `\n${text}\n\n`));
 }
 
-ensureTools();
+ensureInstalled({ wrk: "wrk" });
 if (values.only !== "" && !parts.some(({ name }) => name === values.only)) {
   throw new Error(`--only: none of ${parts.map(({ name }) => name).join(", ")}: ${values.only}`);
 }

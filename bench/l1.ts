@@ -1,20 +1,20 @@
 /**
  * What L1 costs, printed: hits a second of one thread (reserveRead + finishRead of one key), writes of 4 KiB, control
  * memory for one object, and the payload's share of the arena after ten turnovers. `bun bench/l1.ts` or `deno run -A
- * bench/l1.ts`. `--threads 2`: hits of one thread and of so many at once instead. `--repair`: how long a repair takes.
- * `--list`: what a page of a listing costs, and for how long it keeps others from their turn.
+ * bench/l1.ts`. `--threads 2`: hits of one thread and of so many at once instead (`--rounds N`, `--json`). `--repair`:
+ * how long a repair takes. `--list`: what a page of a listing costs, and for how long it keeps others from their turn.
  */
 import { systemClock } from "../src/core/clock.ts";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { allocateArena, type ArenaMemory } from "../src/l1/arena/arena.ts";
-import { evictionPolicies, type EvictionPolicyName } from "../src/l1/eviction/mod.ts";
+import { evictionPolicies, type EvictionPolicyName } from "../src/l1/tables.ts";
 import { L1Manager } from "../src/l1/l1_manager.ts";
 import { planArena } from "../src/l1/arena/layout.ts";
 import type { L1 } from "../src/l1/l1.ts";
-import { L1Listing } from "../src/storage/l1_listing.ts";
+import { L1Listing } from "../src/storage/read/l1_listing.ts";
 import { systemTimers } from "../src/storage/timers.ts";
-import { hitsOfThreads } from "./support/l1_hits.ts";
+import { type Hits, hitsOfThreads } from "./support/l1_hits.ts";
 import { turnOver } from "../test/l1/turn_over.ts";
 
 const MIB = 1024 * 1024;
@@ -29,7 +29,7 @@ function newMemory(maxObjects: number = 65_536): ArenaMemory {
 
 function openL1(policy: EvictionPolicyName, memory: ArenaMemory = newMemory()): L1Manager {
   return new L1Manager(memory, {
-    holder: 1,
+    workerId: 1,
     clock: systemClock,
     publish: () => {},
     policy,
@@ -69,25 +69,37 @@ function millions(perSecond: number): string {
   return `${(perSecond / 1e6).toFixed(2)} M/s`;
 }
 
-async function benchThreads(threads: number): Promise<void> {
-  for (const objects of [100, 20_000]) {
+/** With `json`: prints the totals alone, for bench/compare.ts. */
+async function benchThreads(
+  threads: number,
+  { rounds, json }: { readonly rounds: number; readonly json: boolean },
+): Promise<void> {
+  const totals: (Hits & { readonly objects: number; readonly threads: number })[] = [];
+  for (const objects of [1, 100, 20_000]) {
     const memory = newMemory();
     const l1 = openL1("s3-fifo", memory);
     const keys = Array.from({ length: objects }, (_, i) => keyOf(i));
     for (let i = 0; i < objects; i++) write(l1, i);
-    for (const count of [1, threads]) {
-      const runs: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) {
-        runs.push(await hitsOfThreads(count, { memory, keys, seconds: 0.25 }));
-      }
-      const hits = Math.max(...runs);
-      const each = ((count / hits) * 1e9).toFixed(0);
-      const sections = millions(2 * hits);
+    // Rounds alternate, so that both have the same neighbours.
+    const runs = new Map<number, Hits[]>([[1, []], [threads, []]]);
+    for (let round = 0; round < rounds; round++) {
+      for (const [count, seen] of runs) seen.push(await hitsOfThreads(count, { memory, keys, seconds: 0.25 }));
+    }
+    let alone: Hits | undefined;
+    for (const [count, seen] of runs) {
+      const perSecond = Math.max(...seen.map((each) => each.perSecond));
+      const cpuNs = Math.min(...seen.map((each) => each.cpuNs));
+      totals.push({ objects, threads: count, perSecond, cpuNs });
+      if (json) continue;
+      alone ??= { perSecond, cpuNs };
+      const [byRate, byCpu] = [perSecond / alone.perSecond, (count * alone.cpuNs) / cpuNs];
       console.log(
-        `${objects} objects, ${count} threads: ${millions(hits)} hits, ${sections} sections, ${each} ns a hit`,
+        `${objects} objects, ${count} threads: ${millions(perSecond)} hits, ${cpuNs.toFixed(0)} ns CPU a hit; ` +
+          `${byRate.toFixed(2)} of one thread, ${byCpu.toFixed(2)} by CPU time`,
       );
     }
   }
+  if (json) console.log(JSON.stringify(totals));
 }
 
 /** A thread that holds the lock and is gone, over 100 000 objects of 1 KiB. */
@@ -97,10 +109,10 @@ async function benchRepair(): Promise<void> {
   const l1 = openL1("s3-fifo", memory);
   for (let i = 0; i < objects; i++) write(l1, i, 1024);
   const times: number[] = [];
-  for (let holder = 2; holder < 2 + ROUNDS; holder++) {
-    Atomics.store(new Int32Array(memory.control), planArena(memory.options).at.lock, holder);
+  for (let workerId = 2; workerId < 2 + ROUNDS; workerId++) {
+    Atomics.store(new Int32Array(memory.control), planArena(memory.options).at.lock, workerId);
     const start = performance.now();
-    await l1.takeOver(holder);
+    await l1.takeOver(workerId);
     times.push(performance.now() - start);
   }
   const [first = 0] = times;
@@ -188,9 +200,16 @@ function benchOneThread(): void {
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
-  options: { threads: { type: "string" }, repair: { type: "boolean" }, list: { type: "boolean" } },
+  options: {
+    threads: { type: "string" },
+    rounds: { type: "string", default: String(ROUNDS) },
+    json: { type: "boolean", default: false },
+    repair: { type: "boolean" },
+    list: { type: "boolean" },
+  },
 });
 if (values.list === true) await benchListing();
 else if (values.repair === true) await benchRepair();
-else if (values.threads !== undefined) await benchThreads(Number(values.threads));
-else benchOneThread();
+else if (values.threads !== undefined) {
+  await benchThreads(Number(values.threads), { rounds: Number(values.rounds), json: values.json });
+} else benchOneThread();

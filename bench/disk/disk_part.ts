@@ -1,6 +1,6 @@
 import type { RuntimeName } from "../../test/e2e/support/server_process.ts";
 
-/** What a part of the bench is run with. */
+/** Options of a part of the bench. */
 export interface PartRun {
   readonly runtime: RuntimeName;
   /** A folder of its own on the disk that is measured; it is removed afterwards. */

@@ -79,7 +79,7 @@ export class DiskServer {
     if (status !== 200) throw new Error(`/readyz: ${status}`);
   }
 
-  /** How many workers were replaced. */
+  /** The number of workers that were replaced. */
   async restarts(): Promise<number> {
     const { body } = await this.#admin.request({ method: "GET", path: "/status" });
     return Number(/"worker_restarts":\s*(\d+)/.exec(new TextDecoder().decode(body))?.[1] ?? Number.NaN);

@@ -1,5 +1,5 @@
-// A server that stores each PUT in a file of its own and syncs it before it answers: a stand-in for peers that work so (bazel-remote),
-// where they cannot be had. Arguments: address, folder.
+// A server that stores each PUT in a file of its own and syncs it before it answers, and sends the file with a GET: a stand-in for peers
+// that work so (bazel-remote), where they cannot be had. Arguments: address, folder.
 package main
 
 import (
@@ -13,9 +13,13 @@ import (
 	"path/filepath"
 )
 
-func store(folder string, request *http.Request) error {
+func pathOf(folder string, request *http.Request) string {
 	name := sha256.Sum256([]byte(request.URL.Path))
-	path := filepath.Join(folder, hex.EncodeToString(name[:1]), hex.EncodeToString(name[:]))
+	return filepath.Join(folder, hex.EncodeToString(name[:1]), hex.EncodeToString(name[:]))
+}
+
+func store(folder string, request *http.Request) error {
+	path := pathOf(folder, request)
 	file, err := os.CreateTemp(filepath.Dir(path), "new-*")
 	if err != nil {
 		return err
@@ -40,6 +44,11 @@ func main() {
 		}
 	}
 	log.Fatal(http.ListenAndServe(os.Args[1], http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		if request.Method == http.MethodGet {
+			answer.Header().Set("Content-Type", "application/octet-stream")
+			http.ServeFile(answer, request, pathOf(folder, request))
+			return
+		}
 		if err := store(folder, request); err != nil {
 			http.Error(answer, err.Error(), http.StatusInternalServerError)
 		}

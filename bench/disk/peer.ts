@@ -1,18 +1,20 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { connect } from "node:net";
-import process from "node:process";
 import { freePorts } from "../../test/e2e/tools/free_ports.ts";
-import { until } from "../../test/e2e/support/until.ts";
+import { ToolProcess } from "../../test/e2e/tools/tool_process.ts";
+import { untilOpen } from "../support/port.ts";
 
 /** A server that is compared with. */
 export interface Peer {
-  /** What it is, or why there is none. */
+  /** The name of the peer, or why there is none. */
   readonly name: string;
   /** undefined: there is none. */
   readonly port: number | undefined;
-  /** What the paths of its objects begin with; 64 hex digits follow. */
+  readonly pid: number;
+  /** The prefix of its objects' paths; 64 hex digits follow. */
   readonly path: string;
+  /** True if it is file_per_object.go in place of bazel-remote. */
+  readonly isStandIn: boolean;
   stop(): void;
 }
 
@@ -20,58 +22,41 @@ const STAND_IN = new URL("file_per_object.go", import.meta.url).pathname;
 
 /**
  * bazel-remote if it is on the PATH, else file_per_object.go, which stores a synced file for each object too; the name
- * says which.
+ * says which. `prefix`: a command before its own, such as `taskset -c 0`.
  */
-export async function startPeer(folder: string): Promise<Peer> {
+export async function startPeer(folder: string, prefix: readonly string[] = []): Promise<Peer> {
   mkdirSync(folder, { recursive: true });
   const [port = 0] = await freePorts(1);
+  const address = `127.0.0.1:${port}`;
   if (isThere("bazel-remote")) {
-    const flags = [
-      "--dir",
-      folder,
-      "--max_size",
-      "10",
-      "--http_address",
-      `127.0.0.1:${port}`,
-      "--grpc_address",
-      "none",
-    ];
-    const child = start("bazel-remote", [...flags, "--disable_http_ac_validation", "--access_log_level", "none"]);
-    return await listening(child, { name: "bazel-remote", port, path: "/ac/" });
+    const place = ["--dir", folder, "--max_size", "10", "--http_address", address, "--grpc_address", "none"];
+    const flags = ["--disable_http_ac_validation", "--access_log_level", "none"];
+    const command = [...prefix, "bazel-remote", ...place, ...flags];
+    return await listening(command, { name: "bazel-remote", port, isStandIn: false });
   }
   console.error(
     "find bazel-remote: IT IS NOT ON THE PATH, SO NOTHING IS COMPARED WITH IT; a stand-in in Go takes its place if there is Go",
   );
   if (!isThere("go")) {
-    return { name: "neither bazel-remote nor go is on the PATH", port: undefined, path: "", stop() {} };
+    const name = "neither bazel-remote nor go is on the PATH";
+    return { name, port: undefined, pid: 0, path: "", isStandIn: false, stop() {} };
   }
   const binary = `${folder}/stand-in`;
   const { status, stderr } = spawnSync("go", ["build", "-o", binary, STAND_IN], { encoding: "utf8" });
   if (status !== 0) throw new Error(`build stand-in for bazel-remote: ${stderr}`);
   const name = "a stand-in for bazel-remote (Go; a synced file each)";
-  return await listening(start(binary, [`127.0.0.1:${port}`, `${folder}/objects`]), { name, port, path: "/ac/" });
+  return await listening([...prefix, binary, address, `${folder}/objects`], { name, port, isStandIn: true });
 }
 
 function isThere(command: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${command}`], { stdio: "ignore" }).status === 0;
 }
 
-function start(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
-  process.once("exit", () => child.kill("SIGKILL"));
-  return child;
-}
-
-async function listening(child: ChildProcess, peer: Omit<Peer, "stop"> & { readonly port: number }): Promise<Peer> {
-  const isOpen = await until(() => accepts(peer.port), (answer) => answer, { timeoutMs: 10_000 });
-  if (!isOpen) throw new Error(`start ${peer.name}: port ${peer.port} is not open`);
-  return { ...peer, stop: () => child.kill("SIGKILL") };
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: "127.0.0.1" });
-    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
-    socket.once("close", () => resolve(false)).setTimeout(500, () => socket.destroy());
-  });
+async function listening(
+  [command = "", ...args]: readonly string[],
+  peer: Pick<Peer, "name" | "isStandIn"> & { readonly port: number },
+): Promise<Peer> {
+  const server = new ToolProcess(command, args);
+  await untilOpen(peer.port, peer.name);
+  return { ...peer, pid: server.pid, path: "/ac/", stop: () => void server.kill() };
 }

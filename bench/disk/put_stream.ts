@@ -6,7 +6,7 @@ const TICK_MS = 10;
 /** A server that keeps its clients waiting gets no more requests than this at once. */
 const MAX_IN_FLIGHT = 256;
 
-/** What became of a stream of PUTs. */
+/** The result of a stream of PUTs. */
 export interface StreamResult {
   readonly acknowledged: readonly string[];
   readonly failed: number;

@@ -7,7 +7,7 @@ import { bytesPerSecond, coresText, ratioRow } from "./rows.ts";
 const KIB = 1024;
 const MIB = 1024 ** 2;
 
-/** How many objects of a size there are: more than are asked for in a turn, so that none is asked for twice. */
+/** The number of objects of a size: more than are asked for in a turn, so that none is asked for twice. */
 interface Size {
   readonly name: string;
   readonly sizeBytes: number;

@@ -1,7 +1,7 @@
 import { median } from "../support/report.ts";
 import type { Row } from "./disk_part.ts";
 
-/** What a ratio or a figure should be. */
+/** The aim of a ratio or a figure. */
 export interface Aim {
   readonly text: string;
   readonly reached: (value: number) => boolean;
@@ -24,7 +24,7 @@ function verdict(aim: Aim | undefined, value: number): string {
   return aim === undefined ? "" : `${aim.text}: ${aim.reached(value) ? "met" : "**missed**"}`;
 }
 
-/** How many cores the load generator took in the middle. */
+/** The median of the cores that the load generator took. */
 export function coresText(cores: readonly number[]): string {
   return cores.length === 0 ? "" : `${median(cores).toFixed(2)} cores`;
 }

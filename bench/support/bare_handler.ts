@@ -1,4 +1,4 @@
-/** What a bare server answers with: for each path the headers Vitrine sent, and how many bytes. */
+/** The answers of a bare server: for each path the headers that Vitrine sent, and the number of bytes. */
 export type BareAnswers = Readonly<
   Record<string, { readonly headers: Readonly<Record<string, string>>; readonly sizeBytes: number }>
 >;

@@ -5,7 +5,7 @@
 import process from "node:process";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { parseArgs } from "node:util";
-import { freePort } from "../../src/runtime/free_port.ts";
+import { freePort } from "../../src/compose/cluster.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import { bareHandler } from "./bare_handler.ts";
 
@@ -17,7 +17,6 @@ const headers = {
   age: "1",
   etag: '"00000000-0000000000"',
   "cache-status": "vitrine; hit; detail=l1",
-  "server-timing": "l1;dur=0.01, total;dur=0.05",
 };
 
 /** Starts the threads; resolves when all of them listen. */

@@ -1,22 +1,22 @@
 /** A thread of bench/l1.ts --threads: reads the same few objects as fast as it can for a while, and says how often. */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/core/clock.ts";
-import type { ObjectKey } from "../../src/core/key.ts";
+import type { ObjectKey } from "../../src/core/object.ts";
 import type { ArenaMemory } from "../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
 
-/** What a thread is given; `gate` is one shared word: it starts when that is 1. */
+/** Options of a thread; `gate` is one shared word: it starts when that is 1. */
 export interface HitterData {
   readonly memory: ArenaMemory;
-  readonly holder: number;
+  readonly workerId: number;
   readonly keys: readonly ObjectKey[];
   readonly seconds: number;
   readonly gate: SharedArrayBuffer;
 }
 
-const { memory, holder, keys, seconds, gate }: HitterData = workerData;
+const { memory, workerId, keys, seconds, gate }: HitterData = workerData;
 const l1 = new L1Manager(memory, {
-  holder,
+  workerId,
   clock: systemClock,
   publish: () => {},
   policy: "s3-fifo",
@@ -30,9 +30,9 @@ const l1 = new L1Manager(memory, {
 
 function hit(i: number): void {
   const key = keys[(i * 7919) % keys.length];
-  const [found] = key === undefined ? [] : l1.reserveRead([key]);
-  if (found === undefined) throw new Error("read: a key is missing");
-  l1.finishRead([found.lease]);
+  if (key === undefined) throw new Error("read: no keys");
+  const found = l1.hit(key, 65_536, (_meta, extents) => extents);
+  if (found === undefined) throw new Error(`read: no hit of ${key.key}`);
 }
 
 for (let i = 0; i < 100_000; i++) hit(i);

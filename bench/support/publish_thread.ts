@@ -4,13 +4,13 @@ import { systemClock } from "../../src/core/clock.ts";
 import { openProducer, type ProducerSeat } from "../../src/events/producer.ts";
 import { publishRequest, requestEvents } from "./publish_request.ts";
 
-/** What the thread is given. */
+/** Options of the thread. */
 export interface PublishThreadData {
   readonly seat: ProducerSeat;
   readonly requests: number;
 }
 
-/** What it has measured. */
+/** The measurements of the thread. */
 export interface PublishThreadResult {
   /** In publish, per event. */
   readonly publishNs: number;

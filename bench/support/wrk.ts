@@ -14,14 +14,16 @@ export interface Load {
   readonly sendBytes: number;
   readonly connections: number;
   readonly seconds: number;
-  /** How long each connection waits before a request (default: not at all). */
+  /** The time that each connection waits before a request (default: none). */
   readonly delayMs?: number;
   /** The field Authorization (default: none). */
   readonly authorization?: string | undefined;
 }
 
-/** What wrk measured. */
+/** The measurements of wrk. */
 export interface LoadResult {
+  readonly seconds: number;
+  /** Whole ones: a short load of large objects may have none. */
   readonly requests: number;
   readonly requestsPerSecond: number;
   /** Bytes received. */
@@ -42,7 +44,7 @@ const resultSchema = v.object({
   errors: v.number(),
 });
 
-/** Runs wrk on one core, or on any without `core`. Throws if any request failed. */
+/** Runs wrk on one core, or on any without `core`. Throws if any request failed, or nothing came. */
 export async function runWrk(load: Load, core?: number): Promise<LoadResult> {
   const url = `http://127.0.0.1:${load.port}${load.path}`;
   const script = new URL("wrk.lua", import.meta.url).pathname;
@@ -54,9 +56,10 @@ export async function runWrk(load: Load, core?: number): Promise<LoadResult> {
   const { stdout } = await promisify(execFile)("sh", ["-c", WITH_TIMES, "sh", ...command]);
   const line = /^\{.*\}$/m.exec(stdout)?.[0] ?? "";
   const { requests, bytes, microseconds, p50, p99, errors } = v.parse(resultSchema, JSON.parse(line));
-  if (errors > 0 || requests === 0) throw new Error(`wrk ${url}: ${errors} errors, ${requests} requests`);
+  if (errors > 0 || bytes === 0) throw new Error(`wrk ${url}: ${errors} errors, ${requests} requests`);
   const seconds = microseconds / 1e6;
   return {
+    seconds,
     requests,
     requestsPerSecond: requests / seconds,
     bytesPerSecond: bytes / seconds,
