@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { generatedDocs } from "../scripts/generated_docs.ts";
 
 for (const { path, render } of generatedDocs) {
@@ -8,3 +8,9 @@ for (const { path, render } of generatedDocs) {
     expect(current).toBe(render(current));
   });
 }
+
+test("THREATS.md names no test that is not there", () => {
+  const paths = Array.from(readFileSync("THREATS.md", "utf8").matchAll(/`(test\/[\w/.]+)`/g), ([, path = ""]) => path);
+  expect(paths.length).toBeGreaterThan(20);
+  expect(paths.filter((path) => !existsSync(path))).toEqual([]);
+});

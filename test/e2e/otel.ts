@@ -71,9 +71,9 @@ await runSuite("otel", options, async (run) => {
   await compareWays("fresh", prometheus, checks);
   checks.equal("fresh: samples that are no number", { actual: await notNumbers(prometheus), expected: [] });
   tell("fresh server compared");
-  const resets = await sendLoad(client, new Random(options.seed), { requests: options.number("requests"), keys: 1500 });
-  checks.that("at most one connection was reset", resets <= 1, () => `${resets}`);
-  await turnOver(client, 1500);
+  await sendLoad(client, new Random(options.seed), { requests: options.number("requests"), keys: 1500 });
+  // Twice: the series of a histogram begin with their first value, and only a later one gives them a rate.
+  for (let round = 0; round < 2; round += 1) await turnOver(client, 1500);
   await untilStored(client, 30_000);
   tell("load sent");
   await checkMetricsPage("loaded", client, checks);

@@ -1,28 +1,19 @@
 /**
  * The tier in a Valkey or Redis over real engines: the conformance suite over one engine, a cluster and a set with a
- * sentinel; what fails, how; two servers over one engine. `bun run e2e:redis [--runtime bun|deno] [--seed N] [--only
- * single|tls|cluster|sentinel|faults|servers]`
+ * sentinel; what fails, how; two servers over one engine, and what the L1 of one knows of the other's changes. `bun run
+ * e2e:redis [--runtime bun|deno] [--seed N] [--only single|tls|cluster|sentinel|faults|servers|coherent]`
  */
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { secureEngine } from "./redis/secure_engine.ts";
 import { failsOver } from "./redis/fails_over.ts";
-import { serversShare } from "./redis/servers.ts";
+import { serversAgree } from "./redis/coherent.ts";
 import { suiteOptions } from "./support/options.ts";
 import { runSuite, type SuiteRun } from "./support/run_suite.ts";
+import { serversShare } from "./shared_tier/servers_share.ts";
+import { testRun } from "./shared_tier/test_run.ts";
 import { RedisServer, startRedisCluster, startSentinelSet } from "./tools/redis_server.ts";
 
-/** Runs a file of tests on the runtime. */
-async function runTests({ runtime, checks }: SuiteRun, file: string, url = ""): Promise<void> {
-  const path = `./test/e2e/redis/${file}`;
-  const args = runtime === "bun" ? ["test", "--timeout=60000", path] : ["test", "--allow-all", "--no-check", path];
-  const child = spawn(runtime, args, { env: { ...process.env, VITRINE_TEST_REDIS: url, NO_COLOR: "1" } });
-  const output: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Uint8Array) => output.push(new TextDecoder().decode(chunk)));
-  }
-  const code = await new Promise((resolve) => child.once("exit", resolve));
-  checks.that(`${file} ${url}`, code === 0, () => output.join(""));
+async function runTests(run: SuiteRun, file: string, url = ""): Promise<void> {
+  await testRun(run, `./test/e2e/redis/${file}`, { VITRINE_TEST_REDIS: url });
 }
 
 const parts: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = {
@@ -50,7 +41,18 @@ const parts: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = {
     await set.stop();
   },
   faults: (run) => runTests(run, "faults_run.ts"),
-  servers: serversShare,
+  async servers(run) {
+    const engine = await RedisServer.start(`${run.folder}/engine`, ["--appendonly", "yes", "--appendfsync", "always"]);
+    await serversShare(run, {
+      url: `redis://127.0.0.1:${engine.port}?prefix=shared`,
+      kill: () => engine.kill(),
+      restart: () => engine.restart(),
+      pause: () => engine.pause(),
+      resume: () => engine.resume(),
+      cut: () => void engine.command("client", "kill", "type", "normal"),
+    });
+  },
+  coherent: serversAgree,
 };
 
 const options = suiteOptions({}, { only: Object.keys(parts) });

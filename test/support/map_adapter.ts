@@ -1,6 +1,5 @@
 import { VitrineError } from "../../src/core/errors.ts";
-import { compareKeys, keyId, type ObjectKey } from "../../src/core/key.ts";
-import type { ObjectMeta } from "../../src/core/object.ts";
+import { compareKeys, keyId, type ObjectKey, type ObjectMeta } from "../../src/core/object.ts";
 import type {
   L2Adapter,
   L2Load,
@@ -29,6 +28,8 @@ export class MapAdapter implements L2Adapter {
   readonly #chunkBytes: number;
   gate: (step: Step, key: string) => Promise<void> | void = () => {};
   closed = false;
+  /** Why it cannot be used; every store then fails. */
+  trouble: string | undefined;
 
   /** Adapters with one `objects` are views of one store. */
   constructor(
@@ -64,7 +65,7 @@ export class MapAdapter implements L2Adapter {
     const meta = source.meta();
     if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
     await this.gate("meta", key.key);
-    source.assertWanted?.();
+    source.assertWanted?.({ meta: this.objects.get(keyId(key))?.meta });
     this.objects.set(keyId(key), { key, meta, bytes: Uint8Array.from(bytes) });
     await this.gate("commit", key.key);
     return meta;
@@ -115,6 +116,11 @@ export class MapAdapter implements L2Adapter {
   async #pass(step: Step, key: string): Promise<void> {
     this.calls.push(step);
     await this.gate(step, key);
+    if (step === "store") this.assertUsable();
+  }
+
+  protected assertUsable(): void {
+    if (this.trouble !== undefined) throw new VitrineError("tier_failed", `store: ${this.trouble}`);
   }
 }
 
@@ -130,6 +136,7 @@ export class OwnMapAdapter extends MapAdapter {
     const { meta, extents } = object;
     this.calls.push("store");
     await this.gate("store", key.key);
+    this.assertUsable();
     const bytes = Uint8Array.from(extents.flatMap((extent) => [...extent]));
     if (bytes.length !== meta.sizeBytes) throw new VitrineError("tier_failed", "store: wrong length");
     await this.gate("meta", key.key);

@@ -3,13 +3,17 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { Clock } from "../../src/core/clock.ts";
 import { VitrineError } from "../../src/core/errors.ts";
-import { keyId, type ObjectKey } from "../../src/core/key.ts";
-import { holds, isExpired, type ObjectMeta, type Precondition } from "../../src/core/object.ts";
+import { holds, isExpired, keyId, type ObjectKey, type ObjectMeta, type Precondition } from "../../src/core/object.ts";
 import type { MissReason } from "../../src/core/events.ts";
 import type {
   Explanation,
+  HeldKeys,
+  Holder,
+  LateFacts,
+  Leasing,
   ListEntry,
   LookupListener,
+  ManyLookup,
   ObjectRead,
   PutRequest,
   PutResult,
@@ -17,7 +21,9 @@ import type {
   StorageStatus,
   Tried,
   Upload,
+  UseHit,
 } from "../../src/storage/storage.ts";
+import { prefixesOf } from "../../src/storage/read/many_lookup.ts";
 
 interface Entry {
   readonly key: ObjectKey;
@@ -46,6 +52,7 @@ export class MemoryStorage implements Storage {
   readonly tiers: readonly string[] = ["l1", "fs"];
   /** Reads not released, and uploads neither finished nor aborted. */
   readonly open = { reads: 0, uploads: 0 };
+  leases: (Leasing & { readonly tenant: string })[] = [];
   readonly #entries = new Map<string, Entry>();
   readonly #deleted = new Set<string>();
   readonly #knobs: MemoryStorageKnobs;
@@ -54,6 +61,12 @@ export class MemoryStorage implements Storage {
 
   constructor(knobs: MemoryStorageKnobs) {
     this.#knobs = knobs;
+  }
+
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
+    const entry = this.#find(key);
+    if (entry === undefined || entry.bytes.length > Math.min(maxBytes, this.#knobs.l1LimitBytes)) return undefined;
+    return use(entry.meta, [entry.bytes]);
   }
 
   get(key: ObjectKey, listener?: LookupListener): ObjectRead | undefined | Promise<ObjectRead | undefined> {
@@ -67,6 +80,30 @@ export class MemoryStorage implements Storage {
     const entry = this.#find(key);
     if (entry === undefined) return this.#askTiers(key, listener);
     return { meta: entry.meta, tier: entry.bytes.length <= this.#knobs.l1LimitBytes ? "l1" : "fs" };
+  }
+
+  async lookup(keys: readonly ObjectKey[], { leasing }: ManyLookup = {}): Promise<HeldKeys> {
+    const isFailing = this.#knobs.failing === true;
+    const levels = Uint32Array.from(keys, (key) => {
+      const sizeBytes = this.#find(key)?.bytes.length;
+      if (sizeBytes === undefined) return 0;
+      return sizeBytes <= this.#knobs.l1LimitBytes ? 1 : isFailing ? 0 : 2;
+    });
+    const failed = new Map(isFailing && levels.includes(0) ? [["fs", "look up: down"]] : []);
+    const leased = leasing === undefined ? [] : [...keys.keys()].filter((index) => levels[index] === 1);
+    const refused = this.#knobs.full === true ? leased : [];
+    if (leasing !== undefined && refused.length === 0) {
+      for (const _ of leased) this.leases.push({ ...leasing, tenant: keys[0]?.tenant ?? "" });
+    }
+    return { levels, prefixes: prefixesOf(levels, 2), failed, refused };
+  }
+
+  release({ high, low }: Holder, tenant: string): number {
+    const isTheirs = (lease: (typeof this.leases)[number]) =>
+      lease.holder.high === high && lease.holder.low === low && lease.tenant === tenant;
+    const released = this.leases.filter(isTheirs).length;
+    this.leases = this.leases.filter((lease) => !isTheirs(lease));
+    return released;
   }
 
   async explain(key: ObjectKey): Promise<Explanation> {
@@ -99,21 +136,23 @@ export class MemoryStorage implements Storage {
       if (!ended) this.open.uploads--;
       ended = true;
     };
+    const write = (chunk: Uint8Array): void => {
+      received += chunk.length;
+      if (sizeBytes !== undefined && received > sizeBytes) {
+        throw new VitrineError("length_mismatch", `write: more than ${sizeBytes} bytes`);
+      }
+      this.#checkSize(received);
+      chunks.push(chunk.slice());
+    };
     return {
-      write: (chunk) => {
-        received += chunk.length;
-        if (sizeBytes !== undefined && received > sizeBytes) {
-          throw new VitrineError("length_mismatch", `write: more than ${sizeBytes} bytes`);
-        }
-        this.#checkSize(received);
-        chunks.push(chunk.slice());
-      },
-      finish: async () => {
+      write,
+      finish: async ({ last, ...late } = {}) => {
         end();
+        if (last !== undefined) write(last);
         if (sizeBytes !== undefined && received !== sizeBytes) {
           throw new VitrineError("length_mismatch", `finish: ${received} of ${sizeBytes} bytes`);
         }
-        return this.#admit(request, Buffer.concat(chunks));
+        return this.#admit(request, late, Buffer.concat(chunks));
       },
       abort: end,
     };
@@ -161,13 +200,15 @@ export class MemoryStorage implements Storage {
         payloadBytes: 0,
         readLeases: this.open.reads,
         writeLeases: this.open.uploads,
+        holds: 0,
+        heldBytes: 0,
         oldestAgeSeconds: 0,
         repairs: 0,
       },
       l2: [{ tier: "fs", objects: this.#entries.size }],
       storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       loadsInFlight: 0,
-      ghostsForgotten: 0,
+      lossesForgotten: 0,
     };
   }
 
@@ -207,12 +248,16 @@ export class MemoryStorage implements Storage {
     }
   }
 
-  #admit(request: PutRequest, body: Uint8Array): PutResult {
-    const { key, sha256, ttlSeconds, contentType, headers } = request;
+  #admit(request: PutRequest, late: LateFacts, body: Uint8Array): PutResult {
+    const { key, sha256, ttlSeconds, contentType } = request;
+    const { headers = request.headers, precondition = request.precondition, origin } = late;
+    if (origin !== undefined && (origin.sizeBytes !== body.length || origin.crc32 !== crc32(body))) {
+      throw new VitrineError("digest_mismatch", "finish: another size or CRC-32");
+    }
     if (sha256 !== "" && createHash("sha256").update(body).digest("base64") !== sha256) {
       throw new VitrineError("digest_mismatch", "finish: another SHA-256");
     }
-    this.#check(key, request.precondition);
+    this.#check(key, precondition);
     const createdMs = this.#knobs.clock.nowMs();
     const bytes = new Uint8Array(new SharedArrayBuffer(body.length));
     bytes.set(body);
@@ -225,11 +270,12 @@ export class MemoryStorage implements Storage {
       contentType,
       sha256,
       ...(headers === undefined ? {} : { headers }),
+      ...origin,
     };
-    const replaced = this.#find(key) !== undefined;
+    const before = this.#find(key)?.meta;
     this.#entries.set(keyId(key), { key, meta, bytes });
     this.#deleted.delete(keyId(key));
-    return { meta, replaced };
+    return { meta, replaced: before !== undefined, before };
   }
 
   #read({ meta, bytes }: Entry, tier: string): ObjectRead {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../src/core/clock.ts";
-import type { ObjectKey } from "../../src/core/key.ts";
+import type { ObjectKey } from "../../src/core/object.ts";
 import type { Publish } from "../../src/core/events.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 import { allocateArena, type ArenaMemory } from "../../src/l1/arena/arena.ts";
@@ -7,9 +7,8 @@ import { L1Manager } from "../../src/l1/l1_manager.ts";
 import type { Lease } from "../../src/l1/l1.ts";
 import type { L2Adapter } from "../../src/l2/adapter.ts";
 import { ChangeServer } from "../../src/storage/changes/change_server.ts";
-import type { FromOwner, ToOwner } from "../../src/storage/changes/messages.ts";
+import type { FromTierOwner, ToTierOwner, TracedWrite } from "../../src/storage/changes/tier_changes.ts";
 import { RemoteChanges } from "../../src/storage/changes/remote_changes.ts";
-import type { FollowedWrite } from "../../src/storage/changes/tier_changes.ts";
 import { TierOwner } from "../../src/storage/changes/tier_owner.ts";
 import { openOwnerContext } from "../../src/storage/context.ts";
 import { allocateSharedKeys, type SharedKeysMemory } from "../../src/storage/shared/memory.ts";
@@ -25,6 +24,9 @@ const MAIN_HOLDER = 1000;
 
 /** How long the bench's leases live, in milliseconds. */
 export const LEASE_MS = 1000;
+
+/** Small tables for few keys: those of a server are 6 MiB, and property tests build thousands of benches. */
+const SHARED_KEYS = { hashSeed: 7, stripes: 1024, maxStaleKeys: 64, ghosts: 1024, storedKeysBytes: 16_384 };
 
 /** The bounds of a bench on what is dirty. */
 const STORE_QUEUE = { maxEntries: 16, maxBytes: 32_768 };
@@ -162,7 +164,7 @@ export function clusterParts(options: BenchOptions = {}): ClusterParts {
   return {
     time: new ManualTime(),
     arena: allocateArena({ sizeBytes: l1Bytes, maxObjects: 256, maxLeases: 512, hashSeed: 7 }),
-    keys: allocateSharedKeys({ hashSeed: 7, stripes: 1024, maxStaleKeys: 64 }),
+    keys: allocateSharedKeys(SHARED_KEYS),
     stores: Array.from({ length: tiers }, () => new Map()),
   };
 }
@@ -172,25 +174,26 @@ export function storageBench(options: BenchOptions = {}): StorageBench {
   const { tiers = 1, l1Bytes = 65_536, maxObjects = 256 } = options;
   const arena = allocateArena({ sizeBytes: l1Bytes, maxObjects, maxLeases: 512, hashSeed: 7 }, "private");
   const stores = Array.from({ length: tiers }, () => new Map<string, Stored>());
-  return managerBench({ time: new ManualTime(), arena, stores }, { ...options, holder: 1 });
+  const shared = new SharedKeys(allocateSharedKeys(SHARED_KEYS, "private"), 1);
+  return managerBench({ time: new ManualTime(), arena, stores }, { ...options, workerId: 1 }, () => ({ shared }));
 }
 
-/** Builds the owner of what a cluster shares: the first to come has holder 1. */
-export function ownerBench(parts: ClusterParts, options: BenchOptions & { readonly holder: number }): OwnerBench {
+/** Builds the owner of what a cluster shares: the first to come has workerId 1. */
+export function ownerBench(parts: ClusterParts, options: BenchOptions & { readonly workerId: number }): OwnerBench {
   const { time } = parts;
-  const { holder, deliver, storeConcurrency = 2, storeQueue = STORE_QUEUE } = options;
+  const { workerId, deliver, storeConcurrency = 2, storeQueue = STORE_QUEUE } = options;
   const view = viewOf(parts, options);
   const { l1, publish, adapters: tiers } = view;
-  const shared = new SharedKeys(parts.keys, holder);
+  const shared = new SharedKeys(parts.keys, workerId);
   const context = openOwnerContext(tiers, { l1, publish, clock: time, timers: time, leaseMs: LEASE_MS, shared });
   const owner = new TierOwner(context, { concurrency: storeConcurrency, storeQueue });
-  const wake = (followed?: FollowedWrite) => owner.wake(followed);
+  const wake = (traced?: TracedWrite) => owner.wake(traced);
   const lines: (() => void)[] = [];
   return {
     ...view,
     owner,
     connect(changes) {
-      const [mine, theirs] = fakeChannel<readonly FromOwner[], readonly ToOwner[]>(deliver);
+      const [mine, theirs] = fakeChannel<readonly FromTierOwner[], readonly ToTierOwner[]>(deliver);
       const server = new ChangeServer(mine, { owner, context, wake });
       lines.push(() => server.end());
       changes.connect(theirs);
@@ -199,9 +202,9 @@ export function ownerBench(parts: ClusterParts, options: BenchOptions & { readon
     die: async () => {
       for (const end of lines.splice(0)) end();
       // Main does it, who is none of these.
-      const main = viewOf(parts, { ...options, holder: MAIN_HOLDER });
-      await main.l1.takeOver(holder);
-      endClearing(parts.keys, holder);
+      const main = viewOf(parts, { ...options, workerId: MAIN_HOLDER });
+      await main.l1.takeOver(workerId);
+      endClearing(parts.keys, workerId);
     },
   };
 }
@@ -217,11 +220,11 @@ export interface ClusterBench extends StorageBench {
 export function clusterBench(
   parts: ClusterParts,
   owner: OwnerBench,
-  options: BenchOptions & { readonly holder: number },
+  options: BenchOptions & { readonly workerId: number },
 ): ClusterBench {
   const { time } = parts;
-  const { holder, timeoutMs = 0 } = options;
-  const shared = new SharedKeys(parts.keys, holder);
+  const { workerId, timeoutMs = 0 } = options;
+  const shared = new SharedKeys(parts.keys, workerId);
   const made: { changes?: RemoteChanges; detach?: () => void } = {};
   const bench = managerBench(parts, options, (view) => {
     const every = (ms: number, run: () => void) => time.every(ms, run);
@@ -234,8 +237,8 @@ export function clusterBench(
     ...bench,
     changes: made.changes,
     die: async () => {
-      await owner.l1.takeOver(holder);
-      endClearing(parts.keys, holder);
+      await owner.l1.takeOver(workerId);
+      endClearing(parts.keys, workerId);
       made.detach?.();
     },
   };
@@ -243,13 +246,13 @@ export function clusterBench(
 
 function viewOf(
   { time, arena, stores }: Pick<ClusterParts, "time" | "arena" | "stores">,
-  options: BenchOptions & { readonly holder: number },
+  options: BenchOptions & { readonly workerId: number },
 ): View {
-  const { admissionLimitBytes = 4096, holder, ownTiers, wrap } = options;
+  const { admissionLimitBytes = 4096, workerId, ownTiers, wrap } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
-    holder,
+    workerId,
     clock: time,
     publish,
     policy: "lru",
@@ -258,7 +261,7 @@ function viewOf(
     writeLeaseMs: LEASE_MS,
     highWatermark: 0.8,
     lowWatermark: 0.6,
-    format: holder === 1,
+    format: workerId === 1,
   });
   const Kind = ownTiers === true ? OwnMapAdapter : MapAdapter;
   const maps = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
@@ -275,17 +278,22 @@ function viewOf(
   };
 }
 
+/** What a manager shares that has no other threads beside it. */
+function privateKeys(): SharedKeys {
+  return new SharedKeys(allocateSharedKeys({ hashSeed: 0 }, "private"), 1);
+}
+
 function managerBench(
   parts: Pick<ClusterParts, "time" | "arena" | "stores">,
-  options: BenchOptions & { readonly holder: number },
-  join: (view: View) => Pick<StorageManagerOptions, "shared" | "changes"> = () => ({}),
+  options: BenchOptions & { readonly workerId: number },
+  join: (view: View) => Pick<StorageManagerOptions, "shared" | "changes"> = () => ({ shared: privateKeys() }),
 ): StorageBench {
   const { time } = parts;
   const {
     tiers: _tiers,
     l1Bytes: _l1Bytes,
     admissionLimitBytes = 4096,
-    holder: _holder,
+    workerId: _holder,
     ownTiers: _ownTiers,
     wrap: _wrap,
     timeoutMs: _timeoutMs,
@@ -351,18 +359,23 @@ export function putRequest(name: string, fields: Partial<PutRequest> = {}): PutR
   };
 }
 
-/** Puts bytes in chunks of 1000; aborts and rethrows what fails. */
+/** Puts bytes in pieces, of which the upload ends with the last; aborts and rethrows what fails. */
 export async function put(
   storage: StorageManager,
   name: string,
-  options: Partial<PutRequest> & { readonly body: Uint8Array | string },
+  options: Partial<PutRequest> & {
+    readonly body: Uint8Array | string;
+    /** Bytes of a piece (default 1000). */
+    readonly pieceBytes?: number;
+  },
 ): Promise<PutResult> {
-  const { body, ...fields } = options;
+  const { body, pieceBytes = 1000, ...fields } = options;
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
   const upload = await storage.reserve(putRequest(name, { sizeBytes: bytes.length, ...fields }));
   try {
-    for (let at = 0; at < bytes.length; at += 1000) await upload.write(bytes.slice(at, at + 1000));
-    return await upload.finish();
+    let at = 0;
+    for (; at + pieceBytes < bytes.length; at += pieceBytes) await upload.write(bytes.slice(at, at + pieceBytes));
+    return await upload.finish({ last: bytes.slice(at) });
   } catch (error) {
     upload.abort();
     throw error;
@@ -379,6 +392,10 @@ export async function drainRead(read: ObjectRead): Promise<Uint8Array> {
   } finally {
     read.release(outcome);
   }
+  return privateCopyOf(chunks);
+}
+
+function privateCopyOf(chunks: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
@@ -388,8 +405,13 @@ export async function drainRead(read: ObjectRead): Promise<Uint8Array> {
   return bytes;
 }
 
+/** A small object's bytes are copied in one step if L1 has it, as the routes do. */
+const SMALL_BYTES = 32 * 1024;
+
 /** The object's bytes, or undefined if it is a miss. */
 export async function getBytes(storage: StorageManager, name: string): Promise<Uint8Array | undefined> {
+  const hit = storage.hit(key(name), SMALL_BYTES, (_meta, extents) => privateCopyOf(extents));
+  if (hit !== undefined) return hit;
   const read = await storage.get(key(name));
   return read && await drainRead(read);
 }
@@ -408,5 +430,7 @@ export function tierText(tier: MapAdapter, name: string): string | undefined {
 
 /** `length` bytes that differ by position and seed. */
 export function pattern(length: number, seed: number = 1): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, (_, index) => (index * 31 + seed * 17 + (index >> 8)) & 0xff);
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index++) bytes[index] = (index * 31 + seed * 17 + (index >> 8)) & 0xff;
+  return bytes;
 }

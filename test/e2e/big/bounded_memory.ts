@@ -1,5 +1,6 @@
 import { sha256 } from "../support/bytes.ts";
-import type { Address } from "../support/http/connection.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { type Address, Connection } from "../support/http/connection.ts";
 import { inParallel } from "../support/in_parallel.ts";
 import { objectPath } from "../support/keys.ts";
 import { Random } from "../support/random.ts";
@@ -15,7 +16,7 @@ const l1Mib = 256;
  * What process and streaming may take beyond a full L1: the bounds that docs/RUNTIMES.md ("Memory") states, short of
  * the 128 MiB that are aimed at.
  */
-const aboveL1Mib = { bun: { sized: 160, chunked: 256 }, deno: { sized: 192, chunked: 384 } } as const;
+const aboveL1Mib = { bun: { sized: 192, chunked: 288 }, deno: { sized: 192, chunked: 384 } } as const;
 /**
  * Readers of the big object at a time, and what each may take beyond the 128 MiB: a few chunks of 1 MiB on their way.
  */
@@ -61,6 +62,22 @@ async function storeAndRead(address: Address, body: BigBody, { key, chunked, che
   }
 }
 
+/** Many readers of an object in L1, larger than what the sockets take, that stall, and then go away. */
+async function stallReaders(address: Address, { checks }: SuiteRun): Promise<void> {
+  const path = objectPath("stalled");
+  const put = { method: "PUT", path, body: new Random(4).bytes(32 * mib) };
+  checks.equal("PUT stalled", { actual: await sendOnce(address, put, async ({ status }) => status), expected: 201 });
+  const stalled = await Promise.all(Array.from({ length: 64 }, async () => {
+    const connection = await Connection.open(address);
+    const { status } = await connection.send({ method: "GET", path });
+    checks.equal("GET stalled", { actual: status, expected: 200 });
+    return connection;
+  }));
+  // What they make the server hold is held by then.
+  await wait(2000);
+  for (const connection of stalled) connection.close();
+}
+
 /** Readers of the whole big object that take a little and go away. */
 async function readLittle(address: Address, key: string): Promise<void> {
   await inParallel(
@@ -83,15 +100,8 @@ async function readLittle(address: Address, key: string): Promise<void> {
  * pages of the runtime's own file can be dropped at any time.
  */
 export async function boundedMemory(run: SuiteRun, sizeMib: number): Promise<void> {
-  const { checks, runtime, folder } = run;
-  const flags = { workers: "1", "l1-size": `${l1Mib}MiB`, l2: `file://${folder}/bounded` };
-  const server = await ServerProcess.start({ runtime, flags });
-  const watch = new MemoryWatch(server);
-  const check = (what: string, limitMib: number) => {
-    const mostMib = watch.take() / mib;
-    console.log(`${what}: at most ${mostMib.toFixed(0)} MiB in memory`);
-    checks.that(`memory: ${what}`, mostMib <= limitMib, () => `${mostMib.toFixed(0)} MiB, more than ${limitMib} MiB`);
-  };
+  const { checks, runtime } = run;
+  const { server, watch, check } = await startWatched(run, "bounded");
   await fillL1(server.address, run);
   check("L1 filled", l1Mib + aboveL1Mib[runtime].sized);
   for (const chunked of [false, true]) {
@@ -105,4 +115,28 @@ export async function boundedMemory(run: SuiteRun, sizeMib: number): Promise<voi
   watch.stop();
   console.log(`most that was ever resident: ${(server.memory().peakBytes / mib).toFixed(0)} MiB`);
   checks.equal("exit code of a graceful stop", { actual: await server.stop(), expected: 0 });
+}
+
+/** Readers of an object in L1 that stall take little beyond what they hold there. */
+export async function stalledMemory(run: SuiteRun): Promise<void> {
+  const { server, watch, check } = await startWatched(run, "stalled-memory");
+  await fillL1(server.address, run);
+  check("L1 filled", l1Mib + aboveL1Mib[run.runtime].sized);
+  await stallReaders(server.address, run);
+  check("64 readers of 32 MiB that stall", l1Mib + aboveL1Mib[run.runtime].sized);
+  watch.stop();
+  run.checks.equal("exit code of a graceful stop", { actual: await server.stop(), expected: 0 });
+}
+
+/** Starts a server, and something that checks the most memory that it has had since the last check. */
+async function startWatched({ checks, runtime, folder }: SuiteRun, tier: string) {
+  const flags = { workers: "1", "l1-size": `${l1Mib}MiB`, l2: `file://${folder}/${tier}` };
+  const server = await ServerProcess.start({ runtime, flags });
+  const watch = new MemoryWatch(server);
+  const check = (what: string, limitMib: number) => {
+    const mostMib = watch.take() / mib;
+    console.log(`${what}: at most ${mostMib.toFixed(0)} MiB in memory`);
+    checks.that(`memory: ${what}`, mostMib <= limitMib, () => `${mostMib.toFixed(0)} MiB, more than ${limitMib} MiB`);
+  };
+  return { server, watch, check };
 }

@@ -30,7 +30,7 @@ export class HangingServer {
     );
     appendFileSync(
       join(folder, "src/compose/cluster/worker.ts"),
-      `\nimport { existsSync } from "node:fs";\nif (data.seat.holder <= 3) setInterval(() => {\n${
+      `\nimport { existsSync } from "node:fs";\nif (data.worker.workerId <= 3) setInterval(() => {\n${
         defect.join("\n")
       }\n}, 50);\n`,
     );

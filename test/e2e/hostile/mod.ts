@@ -7,6 +7,7 @@ import { expiry } from "./expiry.ts";
 import { folderGone } from "./folder_gone.ts";
 import { framing } from "./framing.ts";
 import { fullOutput } from "./full_output.ts";
+import { frozenBeside } from "./frozen_beside.ts";
 import type { HostileCase } from "./hostile_case.ts";
 import { indexLocked } from "./index_locked.ts";
 import { listingCase } from "./listing.ts";
@@ -15,7 +16,6 @@ import { memory } from "./memory.ts";
 import { saysWhy } from "./says_why.ts";
 import { stops } from "./stops.ts";
 import { storageStuck } from "./storage_stuck.ts";
-import { strangerPage } from "./stranger_page.ts";
 import { tokens } from "./tokens.ts";
 import { watchdog } from "./watchdog.ts";
 
@@ -29,7 +29,6 @@ export const hostileCases: readonly HostileCase[] = [
   framing,
   announcedCase,
   listingCase,
-  strangerPage,
   tokens,
   watchdog,
   memory,
@@ -39,5 +38,6 @@ export const hostileCases: readonly HostileCase[] = [
   folderGone,
   indexLocked,
   storageStuck,
+  frozenBeside,
   fullOutput,
 ];

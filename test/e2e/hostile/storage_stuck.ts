@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { inParallel } from "../support/in_parallel.ts";
 import type { SuiteRun } from "../support/run_suite.ts";
 import { until } from "../support/until.ts";
 import type { HostileCase } from "./hostile_case.ts";
+import { withLoopDisk } from "./loop_disk.ts";
 import { TierServer } from "./tier_server.ts";
 
 const KEYS = 200;
@@ -15,22 +15,10 @@ const LARGE_BYTES = 300_000;
 const STREAMED_BYTES = 20 * 1024 * 1024;
 const FROZEN_MS = 8000;
 
-/** The file system under the file tier freezes for 8 s, so that the storage thread stands still in a system call. */
+/** The file system under the file tier freezes for 8 s, so that the storage thread hangs in a system call. */
 export const storageStuck: HostileCase = {
   name: "storage-stuck",
-  async run(run) {
-    const disk = `${run.folder}/disk`;
-    writeFileSync(`${disk}.img`, "");
-    truncateSync(`${disk}.img`, 256 * 1024 * 1024);
-    execFileSync("mkfs.ext4", ["-q", `${disk}.img`]);
-    mkdirSync(disk);
-    execFileSync("mount", ["-o", "loop", `${disk}.img`, disk]);
-    try {
-      await frozen(run, disk);
-    } finally {
-      execFileSync("umount", ["-l", disk]);
-    }
-  },
+  run: (run) => withLoopDisk(run.folder, (disk) => frozen(run, disk)),
 };
 
 async function frozen({ runtime, checks }: SuiteRun, disk: string): Promise<void> {

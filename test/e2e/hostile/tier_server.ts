@@ -101,6 +101,7 @@ export class TierServer {
 export interface Status {
   readonly worker_restarts: number;
   readonly storage_thread?: { readonly state: string; readonly restarts: number };
+  readonly file_thread?: { readonly state: string; readonly restarts: number };
   readonly storeQueue: { readonly entries: number };
   readonly l2: readonly { readonly objects?: number; readonly usedBytes?: number; readonly error?: string }[];
 }

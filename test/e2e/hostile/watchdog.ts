@@ -18,7 +18,7 @@ const QUOTA = { cores: 0.5, processes: 10 };
 
 const statusSchema = v.object({
   worker_restarts: v.number(),
-  workers: v.array(v.object({ place: v.number(), holder: v.number(), state: v.string() })),
+  workers: v.array(v.object({ slot: v.number(), workerId: v.number(), state: v.string() })),
 });
 type Status = v.InferOutput<typeof statusSchema>;
 
@@ -45,9 +45,9 @@ async function statusOf(server: ServerProcess): Promise<Status> {
 /** Restarts and who serves: what no healthy worker's life may change. */
 async function fleet(server: ServerProcess): Promise<unknown> {
   const { worker_restarts, workers } = await statusOf(server);
-  return { worker_restarts, holders: workers.map(({ holder, state }) => `${holder} ${state}`) };
+  return { worker_restarts, ids: workers.map(({ workerId, state }) => `${workerId} ${state}`) };
 }
-const HEALTHY = { worker_restarts: 0, holders: ["2 ready", "3 ready"] };
+const HEALTHY = { worker_restarts: 0, ids: ["2 ready", "3 ready"] };
 
 /** Answers that came, by status; a request without one counts as 0. */
 async function load(server: ServerProcess, until: AbortSignal): Promise<ReadonlyMap<number, number>> {

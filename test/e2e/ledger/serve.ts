@@ -1,7 +1,7 @@
 import process from "node:process";
 import { type RunningCluster, startCluster } from "../../../src/compose/cluster.ts";
 import { loadConfig } from "../../../src/config.ts";
-import { hostFacts } from "../../../src/runtime/host_facts.ts";
+import { hostFacts } from "../../../src/runtime/host.ts";
 
 /**
  * Starts a cluster in this process as src/main.ts does, from the same flags and with the same start line; SIGTERM stops

@@ -3,7 +3,7 @@ import type { Client } from "../support/http/client.ts";
 
 const statusSchema = v.object({
   worker_restarts: v.number(),
-  workers: v.array(v.object({ place: v.number(), holder: v.number(), state: v.string() })),
+  workers: v.array(v.object({ slot: v.number(), workerId: v.number(), state: v.string() })),
   l1: v.object({
     usedBytes: v.number(),
     readLeases: v.number(),

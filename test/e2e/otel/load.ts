@@ -41,36 +41,24 @@ function step(random: Random, keys: number): Step {
   return { ...write, headers: dice < 70 ? { "cache-control": "max-age=1" } : {} };
 }
 
-/**
- * Sends so many requests of all kinds; none may fail on the server's side. A GET or HEAD whose connection is reset is
- * sent once more, as HTTP clients do (RFC 9110, 9.2.2); returns how many were. Bun resets a kept connection now and
- * then, for a reason that is not known yet (docs/RUNTIMES.md).
- */
+/** Sends so many requests of all kinds; none may fail on the server's side. */
 export async function sendLoad(
   client: Client,
   random: Random,
   { requests, keys }: { readonly requests: number; readonly keys: number },
-): Promise<number> {
-  let resets = 0;
+): Promise<void> {
   const steps = function* () {
     for (let i = 0; i < requests; i++) yield step(random, keys);
   };
   await inParallel(steps(), concurrency, async ({ method, key, tenant, headers, body }) => {
-    const send = () =>
-      client.request({
-        method,
-        path: objectPath(key),
-        headers: { ...headers, ...(tenant && { "vitrine-tenant": tenant }) },
-        ...(body === undefined ? {} : { body }),
-      });
-    const { status } = await send().catch((error: unknown) => {
-      if ((method !== "GET" && method !== "HEAD") || !String(error).includes("ECONNRESET")) throw error;
-      resets += 1;
-      return send();
+    const { status } = await client.request({
+      method,
+      path: objectPath(key),
+      headers: { ...headers, ...(tenant && { "vitrine-tenant": tenant }) },
+      ...(body === undefined ? {} : { body }),
     });
     if (status >= 500) throw new Error(`load: ${method} ${key}: ${status}`);
   });
-  return resets;
 }
 
 /**

@@ -30,7 +30,7 @@ export async function checkLost(
   { checks, timeoutMs }: { readonly checks: SuiteRun["checks"]; readonly timeoutMs: number },
 ): Promise<void> {
   const { page } = await openPage(browser, url, { colorScheme: "light" });
-  await page.route("**/metrics", async (route) => {
+  await page.route("**/metrics?*", async (route) => {
     const response = await route.fetch();
     await route.fulfill({ response, body: (await response.text()).replace(lostSeries, "$<series> 12") });
   });

@@ -8,7 +8,7 @@ import { openTiers } from "../../../src/l2/mod.ts";
 import { type Bench, codeOf, holds, inFolder, key, newBench, pattern, readAll, sourceOf } from "../../l2/support.ts";
 import { until } from "../support/until.ts";
 import { RedisServer } from "../tools/redis_server.ts";
-import { Proxy } from "./proxy.ts";
+import { Proxy } from "../shared_tier/proxy.ts";
 
 const MIB = 1024 * 1024;
 const timeoutMs = 20_000;
@@ -65,7 +65,7 @@ test("a stored byte that has changed makes a miss, and is told as corrupt, where
       expect(await tier.load(key("a"))).toBe(undefined);
       expect(await tier.lookup(key("a"))).toBe(undefined);
       expect(bench.removed.splice(0)).toEqual([`corrupt  1 ${field === "b" ? 1000 : 0}`]);
-      expect((await tier.usage()).objects).toBe(0);
+      expect((await tier.usage())?.objects).toBe(0);
     }
     for (const chunk of [0, 2]) {
       await tier.store(key("big"), sourceOf(pattern(3 * MIB)));
@@ -107,7 +107,7 @@ test("a tier fails at once and says why while its engine is down, also at the st
   }, ["--appendonly", "yes", "--appendfsync", "always"]);
 });
 
-test("an engine that stands still for a while loses nothing; calls under way wait, or fail if it takes too long", async () => {
+test("an engine that is stopped for a while loses nothing; calls under way wait, or fail if it takes too long", async () => {
   await withEngine(async ({ engine, tier }) => {
     await tier.store(key("a"), sourceOf(pattern(1000)));
     engine.pause();
@@ -234,7 +234,7 @@ test("a full engine that evicts nothing refuses stores with no_room, and goes on
     }
     expect(await codeOf(tier.store(key("small"), sourceOf(pattern(200_000))))).toBe("no_room");
     expect(await holds(tier, key("a"), pattern(2 * MIB))).toBe(true);
-    const { objects } = await tier.usage();
+    const { objects = -1 } = await tier.usage() ?? {};
     expect((await tier.list({ tenant: "", prefix: "", after: "", limit: 100 })).entries.length).toBe(objects);
     // Now it is over its limit by far, and what is asked of it makes no room.
     engine.command("config", "set", "maxmemory", "1mb");
@@ -267,7 +267,8 @@ for (const policy of ["allkeys-lru", "volatile-lru"]) {
       const there = () => namesOf(engine, "o").length;
       // A policy allkeys-* may evict the books, too: then they know of fewer.
       const fits = (known: number): boolean => policy === "allkeys-lru" ? known <= there() : known === there();
-      const { objects } = await until(() => tier.usage(), (usage) => fits(usage.objects), { timeoutMs });
+      const counted = async (): Promise<number> => (await tier.usage())?.objects ?? -1;
+      const objects = await until(counted, fits, { timeoutMs });
       expect(fits(objects)).toBe(true);
       const { entries } = await tier.list({ tenant: "", prefix: "", after: "", limit: 1000 });
       expect(fits(entries.length)).toBe(true);

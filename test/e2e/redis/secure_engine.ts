@@ -7,7 +7,7 @@ import { freePorts } from "../tools/free_ports.ts";
 
 /** What a user needs who may do nothing but what the tier does. */
 const rules = "~{* resetchannels -@all +hello +auth +select +ping +exists +hget +hmget +hset +hdel +hincrby +get +set" +
-  " +del +unlink +pexpire +zadd +zrem +zrangebylex +zcard +hkeys +hgetall +hrandfield +evalsha +eval +time +scan";
+  " +del +unlink +pexpire +xadd +xrange +xrevrange +zadd +zrem +zrangebylex +zcard +hkeys +hgetall +hrandfield +evalsha +eval +time +scan";
 
 /** An engine that speaks TLS alone, to one user with a password that a URL has to escape. */
 export async function secureEngine(folder: string): Promise<{ readonly engine: RedisServer; readonly url: string }> {

@@ -29,7 +29,7 @@ export interface ProcessMemory {
   readonly peakBytes: number;
 }
 
-const defaultStartTimeoutMs = 20_000;
+const defaultStartTimeoutMs = 60_000;
 /** A machine that is busy with other things must not make a worker look dead. */
 const workerTimeout = "10s";
 /** As in the task `start` of deno.json. */

@@ -5,23 +5,27 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { systemClock } from "../../../src/core/clock.ts";
 import { allocateArena } from "../../../src/l1/arena/arena.ts";
-import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
 import { FileAdapter } from "../../../src/l2/file/adapter.ts";
+import { OwnerLine } from "../../../src/l2/file/line/folder_line.ts";
 import { openChannel, portOf } from "../../../src/runtime/thread.ts";
 import { ChangeServer } from "../../../src/storage/changes/change_server.ts";
-import type { FromOwner, ToOwner } from "../../../src/storage/changes/messages.ts";
+import type { FromTierOwner, ToTierOwner } from "../../../src/storage/changes/tier_changes.ts";
 import { TierOwner } from "../../../src/storage/changes/tier_owner.ts";
 import { openOwnerContext, type OwnerContext } from "../../../src/storage/context.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
 import { Owner } from "../../l2/file/line.ts";
-import { type Common, type Member, openCommonL1, openMember, STORE_QUEUE } from "./member.ts";
+import { until } from "../until.ts";
+import { type Common, type CrewLines, type Member, openCommonL1, openMember, STORE_QUEUE } from "./member.ts";
 import { type Stalls, stallStores } from "./stall.ts";
 import type { Answer, Task, ThreadData } from "./thread.ts";
 
 /** The numbers of the owner that a crew begins with, which makes L1's tables, and of main's storage manager. */
 const OWNER = 1;
 const MAIN = 100;
+
+/** The settings of each folder; objects above the limit are in files of their own. */
+const FOLDER = { name: "fs", limitBytes: 0, sync: false, recordLimitBytes: 8192 };
 
 /** A thread with a storage manager of its own. */
 export class CrewThread {
@@ -33,7 +37,7 @@ export class CrewThread {
   constructor(data: ThreadData) {
     this.#worker = new Worker(fileURLToPath(import.meta.resolve("./thread.ts")), {
       workerData: data,
-      transferList: [data.lines.folders, data.lines.changes],
+      transferList: [...data.lines.folders, data.lines.changes],
     });
     this.#worker.on("message", (answer: Answer) => this.#arrive(answer));
     this.#worker.on("error", (error) => this.#arrive({ kind: "failed", message: String(error) }));
@@ -82,7 +86,9 @@ interface CrewOwner {
 export class Crew {
   readonly common: Common;
   readonly main: Member;
-  readonly #folder: Owner;
+  readonly #folders: readonly Owner[];
+  /** True if the first folder is reached over a line, as one of another thread. */
+  readonly #isApart: boolean;
   readonly #threads: CrewThread[] = [];
   #owner: CrewOwner;
   readonly #detach = new Map<number, () => void>();
@@ -91,54 +97,59 @@ export class Crew {
 
   private constructor(
     common: Common,
-    folder: Owner,
-    { stalls, hanging }: { readonly stalls: Stalls | undefined; readonly hanging: ReadonlySet<string> },
+    folders: readonly Owner[],
+    { isApart, stalls, hanging }: {
+      readonly isApart: boolean;
+      readonly stalls: Stalls | undefined;
+      readonly hanging: ReadonlySet<string>;
+    },
   ) {
     this.common = common;
-    this.#folder = folder;
+    this.#folders = folders;
+    this.#isApart = isApart;
     this.#hanging = hanging;
     this.#owner = this.#own(OWNER, stalls);
-    this.main = openMember(common, { holder: MAIN, lines: this.#lines(MAIN) });
+    this.main = openMember(common, { workerId: MAIN, lines: this.#lines(MAIN) });
   }
 
-  /** `stalls`: what hangs in the owner. */
+  /**
+   * `stalledStores`: what hangs in the owner. `isApart`: there are two tiers, and the owner reaches the first one's
+   * folder over a line.
+   */
   static open(
-    options: { readonly l1Bytes: number; readonly stalledStores?: readonly string[] },
+    { isApart = false, ...options }: {
+      readonly l1Bytes: number;
+      readonly stalledStores?: readonly string[];
+      readonly isApart?: boolean;
+    },
   ): Crew {
     const common: Common = {
       arena: allocateArena({ sizeBytes: options.l1Bytes, maxObjects: 1024, maxLeases: 1024, hashSeed: 7 }),
       keys: allocateSharedKeys({ hashSeed: 7 }),
-      folder: mkdtempSync(join(tmpdir(), "vitrine-threads-")),
+      folders: Array.from({ length: isApart ? 2 : 1 }, () => mkdtempSync(join(tmpdir(), "vitrine-threads-"))),
       clock: new SharedArrayBuffer(4),
     };
-    const folder = new Owner({
-      name: "fs",
-      path: common.folder,
-      limitBytes: 0,
-      sync: false,
-      publish() {},
-      clock: systemClock,
-    });
+    const folders = common.folders.map((path) => new Owner({ ...FOLDER, path, publish() {}, clock: systemClock }));
     const { stalledStores } = options;
     const hanging = new Set<string>();
     const stalls = { keys: new Set(stalledStores), onStall: (name: string) => hanging.add(name) };
-    return new Crew(common, folder, { stalls: stalledStores && stalls, hanging });
+    return new Crew(common, folders, { isApart, stalls: stalledStores && stalls, hanging });
   }
 
   /** Resolves when the store of a key hangs in the owner. */
-  async stalled(name: string): Promise<void> {
-    while (!this.#hanging.has(name)) await new Promise((resolve) => setImmediate(resolve));
+  stalled(name: string): Promise<void> {
+    return until(() => this.#hanging.has(name));
   }
 
   /** Starts a thread and waits until it is ready. */
   async join(
-    holder: number,
+    workerId: number,
     { stalledLoads = [] }: { readonly stalledLoads?: readonly string[] } = {},
   ): Promise<CrewThread> {
     const thread = new CrewThread({
       common: this.common,
-      holder,
-      lines: this.#lines(holder),
+      workerId,
+      lines: this.#lines(workerId),
       stalledLoads,
     });
     this.#threads.push(thread);
@@ -147,18 +158,18 @@ export class Crew {
   }
 
   /** Tidies up after a thread that is gone, as main does. */
-  async gone(holder: number): Promise<void> {
-    await this.main.l1.takeOver(holder);
-    this.#detach.get(holder)?.();
+  async gone(workerId: number): Promise<void> {
+    await this.main.l1.takeOver(workerId);
+    this.#detach.get(workerId)?.();
   }
 
   /** Another owner takes the place of the one that was there, as if its thread had died. */
-  async replaceOwner(holder: number): Promise<void> {
+  async replaceOwner(workerId: number): Promise<void> {
     for (const detach of this.#detach.values()) detach();
     await this.main.l1.takeOver(OWNER);
-    this.#owner = this.#own(holder, undefined);
+    this.#owner = this.#own(workerId, undefined);
     const { changes } = this.#lines(MAIN);
-    this.main.changes.connect(portOf<readonly ToOwner[], readonly FromOwner[]>(changes));
+    this.main.changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(changes));
   }
 
   /** Ends everything and removes the folder. */
@@ -167,28 +178,40 @@ export class Crew {
     await Promise.all(this.#threads.map((thread) => thread.terminate()));
     for (const detach of this.#detach.values()) detach();
     await this.#owner.owner.end();
-    await this.#folder.close();
-    rmSync(this.common.folder, { recursive: true });
+    await Promise.all(this.#folders.map((folder) => folder.close()));
+    for (const folder of this.common.folders) rmSync(folder, { recursive: true });
   }
 
-  #own(holder: number, stalls: Stalls | undefined): CrewOwner {
+  #own(workerId: number, stalls: Stalls | undefined): CrewOwner {
     const publish = () => {};
-    const l1 = openCommonL1(this.common, { holder, publish });
-    const { folder: path } = this.common;
-    const file = new FileAdapter({ name: "fs", path, limitBytes: 0, sync: false, folder: this.#folder.keeper });
-    const tiers = [stalls === undefined ? file : stallStores(file, stalls)];
-    const shared = new SharedKeys(this.common.keys, holder);
+    const l1 = openCommonL1(this.common, { workerId, publish });
+    const tiers = this.#folders.map((folder, index) => {
+      const path = this.common.folders[index] ?? "";
+      const file = this.#isApart && index === 0
+        ? this.#overLine(folder, path)
+        : new FileAdapter({ ...FOLDER, path, folder: folder.keeper });
+      return stalls === undefined ? file : stallStores(file, stalls);
+    });
+    const shared = new SharedKeys(this.common.keys, workerId);
     const context = openOwnerContext(tiers, { l1, publish, clock: systemClock, leaseMs: 10_000, shared });
     return { owner: new TierOwner(context, { concurrency: 4, storeQueue: STORE_QUEUE }), context };
   }
 
-  #lines(holder: number): StorageLines {
+  #lines(workerId: number): CrewLines {
     const { port1, port2 } = openChannel();
     const { owner, context } = this.#owner;
-    const port = portOf<readonly FromOwner[], readonly ToOwner[]>(port1);
+    const port = portOf<readonly FromTierOwner[], readonly ToTierOwner[]>(port1);
     const server = new ChangeServer(port, { owner, context, wake: (followed) => owner.wake(followed) });
-    this.#detach.set(holder, () => server.end());
-    return { folders: this.#folder.attach(), changes: port2 };
+    this.#detach.set(workerId, () => server.end());
+    return { folders: this.#folders.map((folder) => folder.attach()), changes: port2 };
+  }
+
+  #overLine(folder: Owner, path: string): FileAdapter {
+    const line = new OwnerLine();
+    this.#detach.set(OWNER, folder.connect(line));
+    const access = line.store(0, (segment) => file.forgetSegment(segment));
+    const file: FileAdapter = new FileAdapter({ ...FOLDER, path, ...access });
+    return file;
   }
 }
 

@@ -66,7 +66,10 @@ async function call(
   }
   if (how.what < 14) return note("delete", undefined, await storage.delete(key(name)));
   const body = `${how.id}.x`.padEnd(how.large ? 40_000 : 1000, "x");
-  const { replaced } = await put(storage, name, { body, durability: how.durable ? "l2" : "l1", contentType: how.id });
+  // Those of 1000 bytes come whole, or in two pieces.
+  const pieceBytes = how.what % 2 === 0 ? 1000 : 600;
+  const durability = how.durable ? "l2" : "l1";
+  const { replaced } = await put(storage, name, { body, pieceBytes, durability, contentType: how.id });
   return note("put", how.id, replaced);
 }
 

@@ -1,13 +1,13 @@
-import { systemClock } from "../../../src/core/clock.ts";
+import { every, systemClock } from "../../../src/core/clock.ts";
 import type { EventName } from "../../../src/events/catalogue.ts";
 import type { ArenaMemory } from "../../../src/l1/arena/arena.ts";
 import { L1Manager } from "../../../src/l1/l1_manager.ts";
-import { FileReader } from "../../../src/l2/file/file_reader.ts";
-import { type FromOwner, OwnerLine, type ToOwner } from "../../../src/l2/file/folder_line.ts";
-import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
-import { every } from "../../../src/core/timers.ts";
+import { FileReader } from "../../../src/l2/file/adapter.ts";
+import { OwnerLine } from "../../../src/l2/file/line/folder_line.ts";
+import type { FromOwner, ToOwner } from "../../../src/l2/file/line/messages.ts";
+import type { MessagePort } from "node:worker_threads";
 import { portOf } from "../../../src/runtime/thread.ts";
-import type { FromOwner as FromTierOwner, ToOwner as ToTierOwner } from "../../../src/storage/changes/messages.ts";
+import type { FromTierOwner, ToTierOwner } from "../../../src/storage/changes/tier_changes.ts";
 import { RemoteChanges } from "../../../src/storage/changes/remote_changes.ts";
 import type { SharedKeysMemory } from "../../../src/storage/shared/memory.ts";
 import { SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
@@ -18,9 +18,17 @@ import { stallLoads, type Stalls } from "./stall.ts";
 export interface Common {
   readonly arena: ArenaMemory;
   readonly keys: SharedKeysMemory;
-  readonly folder: string;
+  /** One for each tier. */
+  readonly folders: readonly string[];
   /** One word: a clock that moves at each look, the same for all threads. */
   readonly clock: SharedArrayBuffer;
+}
+
+/** A thread's ends of its lines to the owner of folder and tier. */
+export interface CrewLines {
+  /** One for each folder. */
+  readonly folders: readonly MessagePort[];
+  readonly changes: MessagePort;
 }
 
 /** The bounds on what is dirty. */
@@ -40,22 +48,25 @@ export interface Member {
 /** Opens a member that reaches the owner of folder and tier through `lines`. */
 export function openMember(
   common: Common,
-  { holder, lines, stalls }: { readonly holder: number; readonly lines: StorageLines; readonly stalls?: Stalls },
+  { workerId, lines, stalls }: { readonly workerId: number; readonly lines: CrewLines; readonly stalls?: Stalls },
 ): Member {
   const counts = new Map<EventName, number>();
   const publish = (name: EventName): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
   const clock = systemClock;
-  const l1 = openCommonL1(common, { holder, publish });
-  const line = new OwnerLine();
-  line.connect(portOf<ToOwner, FromOwner>(lines.folders));
-  const shared = new SharedKeys(common.keys, holder);
+  const l1 = openCommonL1(common, { workerId, publish });
+  const shared = new SharedKeys(common.keys, workerId);
   const changes = new RemoteChanges({ l1, shared, clock, publish, timeoutMs: 0, every });
   changes.connect(portOf<readonly ToTierOwner[], readonly FromTierOwner[]>(lines.changes));
-  const folder = line.reader(0, (segment) => file.forgetSegment(segment));
-  const file = new FileReader({ name: "fs", path: common.folder, sync: false, folder });
+  const tiers = common.folders.map((path, tier) => {
+    const line = new OwnerLine();
+    for (const port of lines.folders.slice(tier, tier + 1)) line.connect(portOf<ToOwner, FromOwner>(port));
+    const folder = line.reader(0, (segment) => file.forgetSegment(segment));
+    const file = new FileReader({ name: "fs", path, sync: false, folder });
+    return stalls === undefined ? file : stallLoads(file, stalls);
+  });
   const storage = new StorageManager({
     l1,
-    tiers: [stalls === undefined ? file : stallLoads(file, stalls)],
+    tiers,
     publish,
     clock,
     write: "back",
@@ -70,13 +81,13 @@ export function openMember(
   return { l1, storage, changes, tick: () => Atomics.add(words, 0, 1), count: (name) => counts.get(name) ?? 0 };
 }
 
-/** One thread's view of the common L1; holder 1 makes its tables. */
+/** One thread's view of the common L1; workerId 1 makes its tables. */
 export function openCommonL1(
   { arena }: Pick<Common, "arena">,
-  { holder, publish }: { readonly holder: number; readonly publish: (name: EventName) => void },
+  { workerId, publish }: { readonly workerId: number; readonly publish: (name: EventName) => void },
 ): L1Manager {
   return new L1Manager(arena, {
-    holder,
+    workerId,
     clock: systemClock,
     publish,
     policy: "s3-fifo",
@@ -85,6 +96,6 @@ export function openCommonL1(
     writeLeaseMs: 10_000,
     highWatermark: 0.9,
     lowWatermark: 0.5,
-    format: holder === 1,
+    format: workerId === 1,
   });
 }

@@ -1,4 +1,4 @@
-import type { ObjectKey } from "../../../src/core/key.ts";
+import type { ObjectKey } from "../../../src/core/object.ts";
 import type { L2Adapter, L2Load, L2Reader } from "../../../src/l2/adapter.ts";
 
 /** Keys whose calls never come back. */

@@ -1,15 +1,14 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { StorageLines } from "../../../src/compose/storage_thread/messages.ts";
 import { getBytes, put } from "../storage_bench.ts";
 import { count } from "./count.ts";
 import { type Done, type RandomWork, workAtRandom } from "./history.ts";
-import { type Common, openMember } from "./member.ts";
+import { type Common, type CrewLines, openMember } from "./member.ts";
 
 /** What a thread is started with. */
 export interface ThreadData {
   readonly common: Common;
-  readonly holder: number;
-  readonly lines: StorageLines;
+  readonly workerId: number;
+  readonly lines: CrewLines;
   readonly stalledLoads: readonly string[];
 }
 
@@ -40,11 +39,11 @@ function parseData(data: ThreadData): ThreadData {
   return data;
 }
 
-const { common, holder, lines, stalledLoads } = parseData(workerData);
+const { common, workerId, lines, stalledLoads } = parseData(workerData);
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for windows
 const answer = (message: Answer): void => parentPort?.postMessage(message);
 const member = openMember(common, {
-  holder,
+  workerId,
   lines,
   stalls: {
     keys: new Set(stalledLoads),
@@ -65,7 +64,7 @@ async function run(task: Task): Promise<Answer> {
   if (task.kind === "put") {
     const { durability, bytes = 0 } = task;
     await Promise.all(
-      task.names.map((name) => put(member.storage, name, { body: `${name} of ${holder}`.padEnd(bytes), durability })),
+      task.names.map((name) => put(member.storage, name, { body: `${name} of ${workerId}`.padEnd(bytes), durability })),
     );
   } else if (task.kind === "count") await count(member, task);
   else await member.storage.drain();

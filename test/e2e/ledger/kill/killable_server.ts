@@ -8,7 +8,7 @@ import { serve } from "../serve.ts";
 
 const { supervisor } = await serve();
 createInterface({ input: process.stdin }).on("line", (line) => {
-  const place = /^kill (?<place>\d+)$/.exec(line)?.groups?.["place"];
-  if (place === undefined) throw new Error(`killable server: unknown line: ${line}`);
-  void supervisor.kill(Number(place));
+  const slot = /^kill (?<slot>\d+)$/.exec(line)?.groups?.["slot"];
+  if (slot === undefined) throw new Error(`killable server: unknown line: ${line}`);
+  void supervisor.kill(Number(slot));
 });

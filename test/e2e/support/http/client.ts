@@ -1,6 +1,9 @@
 import { type Address, Connection, type HttpRequest } from "./connection.ts";
 import type { Exchange, Ledger } from "../ledger.ts";
 
+/** Milliseconds after which a connection that waits is not used again: the server may be about to close it. */
+const REUSE_MS = 1000;
+
 /** What came back, with its body read to the end. */
 export interface Answer {
   readonly status: number;
@@ -15,7 +18,7 @@ export interface Answer {
 export class Client {
   readonly #address: Address;
   readonly #ledger: Pick<Ledger, "record">;
-  readonly #idle: Connection[] = [];
+  readonly #idle: { readonly connection: Connection; readonly sinceMs: number }[] = [];
 
   constructor(address: Address, ledger: Pick<Ledger, "record">) {
     this.#address = address;
@@ -30,7 +33,7 @@ export class Client {
       const body = await response.bytes();
       const { status, headers } = response;
       this.#ledger.record(exchangeOf(request, { status, headers, body }));
-      if (connection.isOpen) this.#idle.push(connection);
+      if (connection.isOpen) this.#idle.push({ connection, sinceMs: performance.now() });
       return { status, headers, body };
     } catch (error) {
       connection.close();
@@ -40,12 +43,13 @@ export class Client {
 
   /** Closes the connections that wait. */
   close(): void {
-    for (const connection of this.#idle.splice(0)) connection.close();
+    for (const { connection } of this.#idle.splice(0)) connection.close();
   }
 
   async #take(): Promise<Connection> {
     for (let next = this.#idle.pop(); next !== undefined; next = this.#idle.pop()) {
-      if (next.isOpen) return next;
+      if (next.connection.isOpen && performance.now() - next.sinceMs < REUSE_MS) return next.connection;
+      next.connection.close();
     }
     return await Connection.open(this.#address);
   }

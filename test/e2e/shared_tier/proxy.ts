@@ -9,6 +9,7 @@ export class Proxy {
   readonly #sockets = new Set<Socket>();
   /** Milliseconds that each piece waits, in both directions. */
   delayMs = 0;
+  #passed = 0;
   #gate: PromiseWithResolvers<void> | undefined;
 
   private constructor(target: number) {
@@ -28,6 +29,11 @@ export class Proxy {
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new Error("proxy: not listening");
     return address.port;
+  }
+
+  /** Number of pieces that servers have sent and clients have been given. */
+  get passed(): number {
+    return this.#passed;
   }
 
   /** From now on what clients send is kept. */
@@ -73,5 +79,6 @@ export class Proxy {
       order = pass(order, bytes);
     });
     engine.pipe(client);
+    engine.on("data", () => (this.#passed += 1));
   }
 }

@@ -8,10 +8,21 @@ import type { SuiteRun } from "../support/run_suite.ts";
 import { untilStored } from "../support/server_api.ts";
 import { ServerProcess } from "../support/server_process.ts";
 import { until } from "../support/until.ts";
-import { RedisServer } from "../tools/redis_server.ts";
 
 const timeoutMs = 20_000;
 const sizes = [0, 100, 5000, 200_000, 3_000_000];
+
+/** The engine that the servers share. */
+export interface SharedEngine {
+  /** The tier's URL. */
+  readonly url: string;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Cuts all connections to it. */
+  cut(): void;
+}
 
 interface Peer {
   readonly server: ServerProcess;
@@ -28,9 +39,9 @@ function contentOf(key: string, write: number, sizeBytes: number): Uint8Array {
   return bytes;
 }
 
-async function start({ runtime }: SuiteRun, engine: RedisServer, write: "back" | "through"): Promise<Peer> {
-  const l2 = `redis://127.0.0.1:${engine.port}?prefix=shared`;
-  const server = await ServerProcess.start({ runtime, flags: { workers: "2", "l1-size": "32MiB", l2, write } });
+async function start({ runtime }: SuiteRun, { url }: SharedEngine, write: "back" | "through"): Promise<Peer> {
+  const flags = { workers: "2", "l1-size": "32MiB", l2: url, write };
+  const server = await ServerProcess.start({ runtime, flags });
   return { server, client: new Client(server.address, new Ledger()) };
 }
 
@@ -43,9 +54,8 @@ async function statusOf(client: Client, method: string, path: string, body?: Uin
 }
 
 /** Two servers of two workers over one engine: what one stores the other serves, whatever happens between them. */
-export async function serversShare(run: SuiteRun): Promise<void> {
+export async function serversShare(run: SuiteRun, engine: SharedEngine): Promise<void> {
   const { checks } = run;
-  const engine = await RedisServer.start(`${run.folder}/engine`, ["--appendonly", "yes", "--appendfsync", "always"]);
   let a = await start(run, engine, "through");
   const b = await start(run, engine, "back");
   const keys = Array.from({ length: 100 }, (_, n) => `group ${n % 7}/key ${n}`);
@@ -94,6 +104,11 @@ export async function serversShare(run: SuiteRun): Promise<void> {
   };
   const notReady = await until(() => readyz(a), (status) => status === 503, { timeoutMs });
   checks.equal("readyz while the engine is down", { actual: notReady, expected: 503 });
+  const kept = Array.from({ length: 50 }, (_, n) => `kept/${n}`);
+  for (const [n, key] of kept.entries()) {
+    contents.set(key, contentOf(key, 3, sizes[n % 4] ?? 0));
+    checks.equal(`PUT back while the engine is down: ${key}`, { actual: await put(b, key), expected: 201 });
+  }
   await engine.restart();
   for (const peer of [a, b]) {
     const ready = await until(() => readyz(peer), (status) => status === 200, { timeoutMs });
@@ -101,11 +116,13 @@ export async function serversShare(run: SuiteRun): Promise<void> {
   }
   checks.that("the log says why", a.server.output.includes("a tier cannot be used"), () => a.server.output);
   await readFrom(a, "A serves what the engine had before its restart", [...keys, ...acknowledged]);
+  await untilStored(b.client, timeoutMs);
+  await readFrom(a, "A serves what B acknowledged while the engine was down", kept);
 
   // Its connections are cut again and again under load.
   const cutKeys = Array.from({ length: 100 }, (_, n) => `cut/${n}`);
   cutKeys.forEach((key, n) => contents.set(key, contentOf(key, 4, sizes[n % sizes.length] ?? 0)));
-  const cutting = setInterval(() => engine.command("client", "kill", "type", "normal"), 40);
+  const cutting = setInterval(() => engine.cut(), 40);
   const stored: string[] = [];
   await inParallel(cutKeys, 8, async (key) => {
     if (await put(a, key) === 201) stored.push(key);
@@ -114,7 +131,7 @@ export async function serversShare(run: SuiteRun): Promise<void> {
   for (const peer of [a, b]) await until(() => readyz(peer), (status) => status === 200, { timeoutMs });
   await readFrom(b, "B serves what A acknowledged while connections were cut", stored);
 
-  // It stands still for some seconds: answers come later, and are right.
+  // It is stopped for some seconds: answers come later, and are right.
   engine.pause();
   const waiting = readFrom(b, "B serves what it asked for while the engine stood still", [...keys.slice(0, 20)]);
   const resuming = wait(3000).then(() => engine.resume());
