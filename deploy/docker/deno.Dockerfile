@@ -32,7 +32,7 @@ VOLUME /var/lib/vitrine
 EXPOSE 8080 9090
 # A stop may take VITRINE_SHUTDOWN_TIMEOUT (30s) and 5 s more: docker run --stop-timeout 40.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["deno", "run", "--allow-net", "--allow-env", "health_check.ts"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["deno", "run", "--allow-net", "--allow-env", "--allow-sys", "health_check.ts"]
 # The program itself, without a shell: signals reach it, also as process 1. Nothing less than --allow-all opens
 # /proc and /sys, where the container's limits and the machine's boot id are.
 ENTRYPOINT ["deno", "run", "--allow-all", "--v8-flags=--max-semi-space-size=4", "src/main.ts"]

@@ -112,7 +112,7 @@ export const rows: readonly Row[] = [
     panels: [
       {
         title: "L1 occupancy",
-        question: "How near is L1 to its watermark, and how much of it do running uploads and loads hold?",
+        question: "How full is L1, and how much of it do running uploads and loads use?",
         action:
           "At the limit all the time: raise VITRINE_L1_SIZE; much staging: uploads or loads stall, see Running requests.",
         unit: "bytes",
@@ -144,7 +144,7 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Age of the oldest object",
-        question: "How long does each level really keep what it holds?",
+        question: "How long does each level keep its objects?",
         action: "Shorter than the time between two uses of an object: the level is too small to serve the second one.",
         unit: "s",
         queries: [{ expr: of("vitrine_oldest_entry_age_seconds"), legend: "{{tier}} {{service_instance_id}}" }],
@@ -179,7 +179,7 @@ export const rows: readonly Row[] = [
       },
       {
         title: "L2 calls",
-        question: "What is each tier asked? A miss is an answer, not an error.",
+        question: "Which calls does each tier get? A miss is not an error.",
         action:
           "Far more lookups that miss than hit: the tier keeps too little, or clients ask for what nobody stores.",
         unit: "ops",
@@ -207,7 +207,7 @@ export const rows: readonly Row[] = [
         queries: quantiles("vitrine_l2_duration_seconds", "tier, op", "{{tier}} {{op}}"),
       },
       {
-        title: "L2 calls given up",
+        title: "L2 calls timed out",
         question: "Does a tier hang? These are errors, too.",
         action: "Look at the tier's disk or network; VITRINE_L2_TIMEOUT sets how long a call may take.",
         unit: "ops",
@@ -215,7 +215,7 @@ export const rows: readonly Row[] = [
       },
       {
         title: "L2 throughput",
-        question: "How much moves between the levels?",
+        question: "How much data moves between memory and the tiers?",
         action: "Flat at what the disk can do while the store queue grows: the disk is the limit.",
         unit: "Bps",
         queries: [{ expr: sumRate("tier, op", "vitrine_l2_bytes_total"), legend: "{{tier}} {{op}}" }],
@@ -309,21 +309,25 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Storage thread stuck",
-        question: "Does the storage thread stand still? Above 5 s /readyz is 503; L1 hits go on.",
+        question: "Does the storage thread, or the file thread, hang? Above 5 s /readyz is 503; L1 hits go on.",
         action:
           "A call to the disk does not return: look at the disk and the kernel's log. Restarting the server does not help a frozen disk, and loses the store queue.",
         unit: "s",
-        queries: [{ expr: of("vitrine_storage_thread_stuck_seconds"), legend: "{{service_instance_id}}" }],
+        queries: [{
+          expr: of("vitrine_storage_thread_stuck_seconds"),
+          legend: "{{thread}} thread of {{service_instance_id}}",
+        }],
       },
       {
         title: "Storage thread restarts, failed clean-ups",
-        question: "Does the storage thread die, or does rubbish stay on the disk? Both should stay at zero.",
+        question:
+          "Does one of these threads die, and do files stay on the disk that are no longer needed? Both should stay at zero.",
         action: "Read the log of that time: it has the cause.",
         unit: "short",
         queries: [
           {
-            expr: `sum by (cause) (increase(${of("vitrine_storage_thread_restarts_total")}[$__rate_interval]))`,
-            legend: "restart: {{cause}}",
+            expr: `sum by (thread, cause) (increase(${of("vitrine_storage_thread_restarts_total")}[$__rate_interval]))`,
+            legend: "restart of the {{thread}} thread: {{cause}}",
           },
           {
             expr: `sum by (tier) (increase(${of("vitrine_l2_cleanup_failures_total")}[$__rate_interval]))`,
@@ -348,15 +352,15 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Running requests",
-        question: "How many requests are under way?",
+        question: "How many requests are running?",
         action:
-          "Growth without end: clients or tiers hang; see L2 calls given up, and the request log for what is slow.",
+          "Growth without end: clients or tiers hang; see L2 calls timed out, and the request log for what is slow.",
         unit: "short",
         queries: [{ expr: of("http_server_active_requests"), legend: "{{service_instance_id}}" }],
       },
       {
         title: "Server errors and broken bodies",
-        question: "Do requests fail, and do clients or networks give up?",
+        question: "Do requests fail, and do clients or networks break off?",
         action:
           "The log names route, method and cause of each 5xx; broken bodies alone are the clients' or the network's doing.",
         unit: "reqps",
@@ -385,12 +389,12 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Worker restarts",
-        question: "Do workers die or hang, and of what? L1's repairs tell of deaths in the middle of a change.",
+        question: "Do workers die or hang, and why? A repair of L1 follows a death in the middle of a change.",
         action: "Read the log of that time; hung: something kept a worker busy or waiting for VITRINE_WORKER_TIMEOUT.",
         unit: "short",
         queries: [
           {
-            expr: `sum by (cause) (increase(${of("vitrine_worker_restarts_total")}[$__rate_interval]))`,
+            expr: `sum by (thread, cause) (increase(${of("vitrine_worker_restarts_total")}[$__rate_interval]))`,
             legend: "{{cause}}",
           },
           { expr: `sum(increase(${of("vitrine_l1_repairs_total")}[$__rate_interval]))`, legend: "repairs of L1" },
@@ -425,14 +429,14 @@ export const rows: readonly Row[] = [
       },
       {
         title: "Bus: published = delivered + rolled up + lost",
-        question: "What becomes of the events? Rolled up ones are counted and lose details; lost ones are not counted.",
+        question: "What happens to the events? Rolled up ones are counted and lose details; lost ones are not counted.",
         action: "Rolled up all the time: raise VITRINE_EVENT_QUEUE if logs and traces need the details.",
         unit: "ops",
         queries: [{ expr: sumRate("state", "vitrine_eventbus_events_total"), legend: "{{state}}" }],
       },
       {
         title: "Bus: not accounted for",
-        question: "Does the sum hold, but for the events that wait? What stays here is a fault.",
+        question: "Is the sum right, apart from events that wait? A value that stays is a fault.",
         action: "Above zero for longer than a scrape: report it.",
         unit: "short",
         queries: [{
