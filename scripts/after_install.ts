@@ -8,5 +8,6 @@ import { writeStamp } from "./install_stamp.ts";
 // Bun does not run Deno's own install script. It makes node_modules/.bin/deno the program itself instead of a script
 // for Node that starts it: a signal then reaches the server, and no Node is needed.
 const denoInstallScript = "node_modules/deno/install.cjs";
-if (existsSync(denoInstallScript)) await import(`../${denoInstallScript}`);
-writeStamp();
+const hasTools = existsSync(denoInstallScript);
+if (hasTools) await import(`../${denoInstallScript}`);
+writeStamp(hasTools ? "all" : "server");

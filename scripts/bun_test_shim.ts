@@ -22,7 +22,7 @@ interface Group {
   remaining: number;
 }
 
-const defaultTimeoutMs = 30_000;
+const defaultTimeoutMs = 120_000;
 
 function newGroup(name: string, parent: Group | undefined): Group {
   return {
@@ -84,6 +84,20 @@ export function describe(name: string, define: () => void): void {
   const outer = current;
   current = newGroup(name, outer);
   define();
+  current = outer;
+}
+
+/** Loads a test file beside others; its name begins those of its tests. One that does not load is a failed test. */
+export async function loadFile(file: string, load: () => Promise<unknown>): Promise<void> {
+  const outer = current;
+  current = newGroup(file, outer);
+  try {
+    await load();
+  } catch (error) {
+    test("loads", () => {
+      throw error;
+    });
+  }
   current = outer;
 }
 

@@ -1,25 +1,30 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
-/** Holds the digest of the files that decided what was installed. */
-const stampPath = "node_modules/.vitrine-installed";
+/** Holds the part that was installed, and the digest of the files that decided what that was. */
+const STAMP = "node_modules/.vitrine-installed";
 
-function wantedStamp(): string {
+/** The parts that are installed: those of the server alone, or also the tools and the tests. */
+export type Part = "server" | "all";
+
+function stampOf(part: Part, root: string): string {
   const hash = createHash("sha256");
-  for (const path of ["package.json", "bun.lock"]) hash.update(readFileSync(path));
-  return hash.digest("hex");
+  for (const path of ["package.json", "bun.lock"]) hash.update(readFileSync(join(root, path)));
+  return `${part} ${hash.digest("hex")}`;
 }
 
-/** Whether node_modules was made from package.json and bun.lock as they are now. */
-export function isInstalled(): boolean {
+/** True if node_modules was made from package.json and bun.lock as they are now, and has the part. */
+export function isInstalled(part: Part, root: string = "."): boolean {
   try {
-    return readFileSync(stampPath, "utf8") === wantedStamp();
+    const stamp = readFileSync(join(root, STAMP), "utf8");
+    return stamp === stampOf("all", root) || stamp === stampOf(part, root);
   } catch {
     return false;
   }
 }
 
-/** Remembers that node_modules is made from package.json and bun.lock as they are now. */
-export function writeStamp(): void {
-  writeFileSync(stampPath, wantedStamp());
+/** Remembers that the part was installed from package.json and bun.lock as they are now. */
+export function writeStamp(part: Part, root: string = "."): void {
+  writeFileSync(join(root, STAMP), stampOf(part, root));
 }

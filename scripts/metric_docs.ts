@@ -24,7 +24,7 @@ const INTRODUCTION = `<!-- deno-fmt-ignore-file -->
 Generated from src/subscribers/metrics/families/ by \`bun run docs\`. Do not edit.
 
 \`GET /metrics\` returns all metrics as Prometheus text; OTLP push (\`OTEL_EXPORTER_OTLP_ENDPOINT\`) sends the same names and values. On \`/metrics\`, every series
-has the label \`service_instance_id\`. A series exists at zero from the first scrape if its label values are known by then; the histograms of requests are the exception.
+has the label \`service_instance_id\`. A series of a counter or a gauge exists at zero from the first scrape if its label values are known by then, one of a histogram from its first value.
 The names are a contract. \`lmcache_mp_*\` are LMCache's names, with LMCache's meaning; a chunk is an object here, and an object
 counts as one token. The last table lists the series of LMCache that Vitrine does not have, and why. LMCache's labels \`model_name\`, \`worker_id\`, \`l1_tag\` and \`backend\` have no meaning here.
 
