@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { VitrineError } from "../../src/core/errors.ts";
 import { formatToken, parseTokens, SCOPES, type TokenEntry } from "../../src/access/tokens.ts";
 const HASH = "ab".repeat(32);
 const line = (fields: object) => JSON.stringify({ id: "a", sha256: HASH, scopes: ["read"], ...fields });
@@ -68,4 +69,53 @@ test("parseTokens names the line and the field, and shows nothing of the line, w
     expect(failure(text)).toContain(`read tokens from the file: ${expected}`);
     expect(failure(text)).not.toContain(secret);
   }
+});
+
+/** One change of a text: characters that are replaced by others, at a place between 0 (start) and 1 (end). */
+const edit = fc.record({
+  at: fc.double({ min: 0, max: 1, noNaN: true }),
+  removed: fc.oneof(fc.constantFrom(0, 1), fc.nat(40), fc.constant(10_000)),
+  added: fc.oneof(
+    fc.string({ unit: "binary", maxLength: 3 }),
+    fc.constantFrom("", "#", '"', "\\", "}", "{", "[]", ",", "\u0000", "\uFEFF", "admin", "__proto__", "1e999"),
+  ),
+});
+
+test("parseTokens refuses a changed line without a word of it, or leaves the other lines' tokens as they were", () => {
+  const scrypt = "$scrypt$ln=14,r=8,p=5$c2FsdHNhbHRzYWx0c2E$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+  const lines = [
+    line({ tenant: "team", prefix: "ci/" }),
+    JSON.stringify({ id: "b", scrypt, scopes: ["read", "write"], any_tenant: true }),
+    JSON.stringify({ id: "c", s3: "0123456789abcdef".repeat(2), scopes: ["delete"] }),
+  ];
+  const entries = parseTokens(lines.join("\n"), "x");
+  const outcomes = { refused: 0, read: 0 };
+  fc.assert(
+    fc.property(fc.nat(lines.length - 1), fc.array(edit, { minLength: 1, maxLength: 3 }), (changed, edits) => {
+      const text = lines.map((each, index) =>
+        index !== changed ? each : edits.reduce((whole, { at, removed, added }) => {
+          const start = Math.floor(at * whole.length);
+          return whole.slice(0, start) + added.replaceAll("\n", "") + whole.slice(start + removed);
+        }, each)
+      ).join("\n");
+      let read: readonly TokenEntry[];
+      try {
+        read = parseTokens(text, "the file");
+      } catch (error) {
+        outcomes.refused++;
+        expect(error).toBeInstanceOf(VitrineError);
+        const message = String(error);
+        expect(message).toMatch(/^VitrineError: read tokens from the file: line [123]: [\x20-\x7e]{4,120}$/);
+        for (const hidden of [HASH, scrypt, "c2FsdHNh", "0123456789abcdef"]) expect(message).not.toContain(hidden);
+        return;
+      }
+      outcomes.read++;
+      // Changed into a comment or a blank line, it is no token any more.
+      const rest = read.length === lines.length ? read.filter((_, index) => index !== changed) : read;
+      expect(rest).toEqual(entries.filter((_, index) => index !== changed));
+      expect(parseTokens(read.map(formatToken).join("\n"), "x")).toEqual([...read]);
+    }),
+    { numRuns: 3000 },
+  );
+  expect(outcomes.refused > 100 && outcomes.read > 20).toBe(true);
 });
