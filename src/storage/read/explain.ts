@@ -24,6 +24,11 @@ export async function explain(context: StorageContext, key: ObjectKey): Promise<
       for (const tier of context.tiers) tried.push(skipped(tier));
       return { result: "miss", reason: "expired", tried };
     }
+    const loading = peek(context, key);
+    if (loading !== undefined && loading.tier !== "l1") {
+      // A GET joins the load, whatever its tier would say by now.
+      return { result: "hit", tier: loading.tier, tried: [memory, { tier: loading.tier, result: "hit", seconds: 0 }] };
+    }
     for (const [index, tier] of context.tiers.entries()) {
       const answer = await timed(context, () => lookInTier(context, { key, tier, index }));
       tried.push(answer);

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { MissReason } from "../../../src/core/events.ts";
 import type { Explanation } from "../../../src/storage/storage.ts";
+import type { FaultAdapter } from "../../l2/fault.ts";
 import { type ExplainBench, explainBench, explainParts } from "../../support/explain_bench.ts";
 import { getText, key, pattern, put } from "../../support/storage_bench.ts";
 
@@ -33,6 +34,32 @@ test("StorageManager.explain tells of the hit, and asks no further, when L1 or a
   expect(await explained(bench)).toEqual(["hit t1", "l1 miss cleared", "t1 hit"]);
   await bench.storage.clear({ tenant: undefined, tier: "t1" });
   expect(await explained(bench)).toEqual(["hit t2", "l1 miss cleared", "t1 miss cleared", "t2 hit"]);
+});
+
+test("StorageManager.explain tells of the hit when a load runs of an object that its tier has lost meanwhile", async () => {
+  const bench = explainBench();
+  await store(bench);
+  await bench.storage.clear({ tenant: undefined, tier: "l1" });
+  const gate = Promise.withResolvers<undefined>();
+  const [tier] = bench.tiers;
+  const load = tier?.load.bind(tier);
+  Object.assign(tier ?? {}, {
+    async load(...args: Parameters<FaultAdapter["load"]>) {
+      const found = await load?.(...args);
+      if (found === undefined) return undefined;
+      const chunks = (async function* () {
+        await gate.promise;
+        yield* found.chunks;
+      })();
+      return { ...found, chunks };
+    },
+    lookup: () => Promise.resolve(undefined),
+  });
+  const read = await bench.storage.get(key("a"));
+  expect(await explained(bench)).toEqual(["hit t1", "l1 miss cleared", "t1 hit"]);
+  gate.resolve(undefined);
+  read?.release("unread");
+  await bench.storage.drain();
 });
 
 test("StorageManager.explain counts no lookup, takes no lease and loads nothing", async () => {
