@@ -188,8 +188,17 @@ test("loadConfig has no tiers when l2 is none, and several when they are separat
   ]);
 });
 
+test("loadConfig takes the path of a folder for its URL", () => {
+  const l2 = (text: string) => configFrom({ args: ["--l2", text] }).l2;
+  expect(l2("/var/lib/x")).toEqual(["file:///var/lib/x"]);
+  expect(l2("./x?max=10GB,../y,s3://bucket")).toEqual(["file://./x?max=10GB", "file://../y", "s3://bucket"]);
+  expect(l2("/a b/100%#1")).toEqual(["file:///a%20b/100%25%231"]);
+  expect(() => l2("x/y")).toThrow("expected paths of folders or URLs");
+});
+
 const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] = [
-  ["a flag is unknown", { args: ["--l1-sise", "1GiB"] }, "unknown flag: --l1-sise"],
+  ["a flag is unknown", { args: ["--l1-sise", "1GiB"] }, "unknown flag: --l1-sise; did you mean --l1-size?"],
+  ["a flag is unknown and like no other", { args: ["--anything-else", "1"] }, "unknown flag: --anything-else"],
   ["a flag has no value", { args: ["--port"] }, "missing value for flag: --port"],
   ["there is an argument without a flag", { args: ["serve"] }, "unexpected argument: serve"],
   [
@@ -202,11 +211,15 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
     { env: { VITRINE_REQUEST_LOG_FILES: "4" } },
     "VITRINE_REQUEST_LOG_FILES was removed: the request log is reopened on SIGUSR2, so that logrotate can rename it",
   ],
-  ["a variable is unknown", { env: { VITRINE_L1SIZE: "1GiB" } }, "unknown variable: VITRINE_L1SIZE"],
+  [
+    "a variable is unknown",
+    { env: { VITRINE_L1SIZE: "1GiB" } },
+    "unknown variable: VITRINE_L1SIZE; did you mean VITRINE_L1_SIZE?",
+  ],
   [
     "a key of the file is unknown",
     { readFile: fileWith(`{"l1-size": 1}`) },
-    "unknown setting in vitrine.json: l1-size",
+    "unknown setting in vitrine.json: l1-size; did you mean l1Size?",
   ],
   [
     "a key of the file is unknown, and one that every object has",
@@ -247,7 +260,7 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   [
     "a variable is bad",
     { env: { VITRINE_L1_SIZE: "1MB" } },
-    `bad value for VITRINE_L1_SIZE: "1MB", expected auto, or a size of at least 1MiB, such as 256MiB or 8GiB`,
+    `bad value for VITRINE_L1_SIZE: "1MB", expected auto, or a size of at least 1MiB, such as 256MiB or 8GB`,
   ],
   [
     "a value of the file is bad",
@@ -262,7 +275,7 @@ const refusals: readonly (readonly [string, Partial<ConfigSources>, string])[] =
   [
     "a bad tier URL holds a password",
     { env: { VITRINE_L2: "redis://me:se cret@host" } },
-    `bad value for VITRINE_L2: "redis://me:***@host", expected URLs separated by commas, such as file:///var/lib/vitrine, or none`,
+    `bad value for VITRINE_L2: "redis://me:***@host", expected paths of folders or URLs separated by commas, such as /var/lib/vitrine?max=10GB, or none`,
   ],
   [
     "the watermarks are crossed",

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { closestMatch } from "leven";
 import * as v from "valibot";
 import { causeText } from "../core/errors.ts";
 
@@ -76,6 +77,15 @@ export function variableName(setting: string): string {
   return envPrefix + flagName(setting).replaceAll("-", "_").toUpperCase();
 }
 
+/** Largest number of characters in which a known name may differ from a mistyped one. */
+const MAX_TYPOS = 3;
+
+/** The error for a name that is not known, with the known one that it resembles. */
+function unknownName(kind: string, name: string, known: readonly string[]): ConfigError {
+  const close = closestMatch(name, [...known], { maxDistance: MAX_TYPOS });
+  return new ConfigError(`unknown ${kind}: ${shown(name)}${close === undefined ? "" : `; did you mean ${close}?`}`);
+}
+
 type Written = Map<string, WrittenSetting>;
 
 function readFlags(args: readonly string[], { names, switches }: SettingNames): Written {
@@ -89,7 +99,13 @@ function readFlags(args: readonly string[], { names, switches }: SettingNames): 
     if (token.kind === "positional") throw new ConfigError(`unexpected argument: ${token.value}`);
     if (token.kind === "option-terminator") continue;
     const setting = settings.get(token.name);
-    if (setting === undefined) throw new ConfigError(`unknown flag: ${token.rawName}`);
+    if (setting === undefined) {
+      throw unknownName(
+        "flag",
+        token.rawName,
+        Array.from(settings.keys(), (flag) => `--${flag}`),
+      );
+    }
     const text = token.value ?? (switches.includes(setting) ? "on" : undefined);
     if (text === undefined) throw new ConfigError(`missing value for flag: ${token.rawName}`);
     written.set(setting, { text, origin: token.rawName });
@@ -103,7 +119,7 @@ function readVariables(env: SettingSources["env"], names: readonly string[]): Wr
   for (const [variable, text] of Object.entries(env)) {
     if (text === undefined || !variable.startsWith(envPrefix)) continue;
     const setting = settings.get(variable);
-    if (setting === undefined) throw new ConfigError(`unknown variable: ${variable}`);
+    if (setting === undefined) throw unknownName("variable", variable, [...settings.keys()]);
     written.set(setting, { text, origin: variable });
   }
   return written;
@@ -148,7 +164,7 @@ function readSettingsFile(
   }
   const file = path?.text ?? defaultPath;
   for (const [setting, value] of parseFile(file, content)) {
-    if (!names.includes(setting)) throw new ConfigError(`unknown setting in ${file}: ${shown(setting)}`);
+    if (!names.includes(setting)) throw unknownName(`setting in ${file}`, setting, names);
     written.set(setting, { text: parseValue(file, setting, value), origin: `${setting} in ${file}` });
   }
   return written;

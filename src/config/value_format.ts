@@ -54,12 +54,12 @@ export function ratio(): ValueFormat<number> {
   };
 }
 
-/** A size in bytes: a number with B, KiB, MiB, GiB or TiB, or without a unit. */
+/** A size in bytes, as `parseSize` reads it. */
 export function size(minText: string): ValueFormat<number> {
   const minBytes = parseSize(minText) ?? 0;
   return {
     parse: (text) => within(parseSize(text), minBytes, Number.MAX_SAFE_INTEGER),
-    expected: `a size of at least ${minText}, such as 256MiB or 8GiB`,
+    expected: `a size of at least ${minText}, such as 256MiB or 8GB`,
   };
 }
 
@@ -210,15 +210,22 @@ function splitUrls(text: string): readonly string[] {
   return list;
 }
 
-/** URLs separated by commas, or `none` for an empty list. */
+/** The URL of a folder that is given by its path, with parameters after a question mark; any other text as it is. */
+function folderUrl(text: string): string {
+  if (!/^\.{0,2}\//.test(text)) return text;
+  const [path = "", ...parameters] = text.split(/(?=\?)/);
+  return `file://${path.replaceAll(/[%#\s]/g, encodeURIComponent)}${parameters.join("")}`;
+}
+
+/** URLs, or paths of folders, separated by commas, or `none` for an empty list. */
 export function urls(): ValueFormat<readonly string[]> {
   return {
     parse: (value) => {
       if (value === "none") return [];
-      const list = splitUrls(value);
+      const list = splitUrls(value).map(folderUrl);
       return list.every((url) => /^[a-z][a-z0-9+.-]*:\S*$/i.test(url)) ? list : undefined;
     },
-    expected: "URLs separated by commas, such as file:///var/lib/vitrine, or none",
+    expected: "paths of folders or URLs separated by commas, such as /var/lib/vitrine?max=10GB, or none",
   };
 }
 

@@ -1,24 +1,23 @@
-const bytesPerUnit: Readonly<Record<string, number>> = {
-  "": 1,
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  TiB: 1024 ** 4,
-};
+/** Units that sizes are formatted with. */
+const BINARY_UNITS = [["TiB", 1024 ** 4], ["GiB", 1024 ** 3], ["MiB", 1024 ** 2], ["KiB", 1024]] as const;
+/** A number, the power, and its base: with an i it is 1024 (IEC 80000-13), without 1000 (SI). */
+const SIZE = /^(\d+(?:\.\d+)?)(?:([kmgt])(i?))?b?$/i;
 
-/** Parses a size (`1024`, `256MiB`, `1.5GiB`) to bytes, rounded down; undefined if it is none. */
+/**
+ * Parses a size to bytes, rounded down; undefined if it is none. `1GiB` and `1Gi` are 1024³ bytes, `1GB` and `1G` are
+ * 1000³; the case of the letters does not matter.
+ */
 export function parseSize(text: string): number | undefined {
-  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(text) ?? [];
-  const factor = Object.hasOwn(bytesPerUnit, unit) ? bytesPerUnit[unit] : undefined;
-  if (amount === undefined || factor === undefined) return undefined;
+  const [, amount, power, binary] = SIZE.exec(text) ?? [];
+  if (amount === undefined) return undefined;
+  const exponent = power === undefined ? 0 : "kmgt".indexOf(power.toLowerCase()) + 1;
+  const factor = (binary === "" ? 1000 : 1024) ** exponent;
   const bytes = Math.floor(Number(amount) * factor);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
-/** Formats bytes for `parseSize`, in the largest unit that divides them. */
+/** Formats bytes for `parseSize`, in the largest binary unit that divides them. */
 export function formatSize(bytes: number): string {
-  const [unit, factor] = Object.entries(bytesPerUnit).findLast(([, each]) => bytes >= each && bytes % each === 0) ??
-    ["", 1];
-  return unit === "B" || unit === "" ? `${bytes}B` : `${bytes / factor}${unit}`;
+  const [unit, factor] = BINARY_UNITS.find(([, each]) => bytes >= each && bytes % each === 0) ?? ["B", 1];
+  return `${bytes / factor}${unit}`;
 }

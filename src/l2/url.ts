@@ -1,13 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import { VitrineError } from "../core/errors.ts";
 import type { Publish } from "../core/events.ts";
+import { parseSize } from "../core/size.ts";
 import type { EventMap } from "../events/catalogue.ts";
 import type { L2Adapter, L2Reader, TierRemovalListener } from "./adapter.ts";
 import type { AdapterFolder } from "./file/adapter.ts";
 import type { FolderCalls } from "./file/folder_calls.ts";
 import type { FolderKeeper } from "./file/folder_keeper.ts";
-
-const UNITS: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
 
 /**
  * A parsed tier URL: `scheme:[//]path[?name=value&…]`. It is not a WHATWG URL, because those have no relative path in
@@ -46,13 +45,12 @@ export class TierUrl {
     return value;
   }
 
-  /** Takes a size in bytes ("1024", "64MiB", "1.5GiB"). */
+  /** Takes a size in bytes ("1024", "64MiB", "1.5GB"). */
   takeBytes(name: string): number | undefined {
     const text = this.take(name);
     if (text === undefined) return undefined;
-    const match = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(text);
-    const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? Number.NaN));
-    if (!Number.isSafeInteger(bytes)) throw badUrl(`${this.scheme} ${name} must be a size like 64MiB: ${text}`);
+    const bytes = parseSize(text);
+    if (bytes === undefined) throw badUrl(`${this.scheme} ${name} must be a size like 64MiB: ${text}`);
     return bytes;
   }
 
