@@ -1,9 +1,9 @@
 /**
  * The time from the start of a process to its first answer, once everything is installed, and the processor time that
  * it has taken by then: `bun bench/start.ts [--rounds N]`. The bare servers of the other benchmarks for comparison.
- * Absolute times depend on the machine and its other load, which is printed.
+ * Absolute times depend on the machine and its other load, which is printed. Builds the package anew.
  */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
@@ -20,8 +20,14 @@ interface Started {
   stop(): Promise<unknown>;
 }
 
-async function startVitrine(runtime: RuntimeName, flags: Readonly<Record<string, string>>): Promise<Started> {
-  const server = await ServerProcess.start({ runtime, flags: { "l1-size": "64MiB", ...flags } });
+const PROGRAMS = { source: "src/main.ts", package: "build/package/server/main.js" } as const;
+
+async function startVitrine(
+  runtime: RuntimeName,
+  program: string,
+  flags: Readonly<Record<string, string>>,
+): Promise<Started> {
+  const server = await ServerProcess.start({ runtime, program, flags: { "l1-size": "64MiB", ...flags } });
   const { host, port } = server.address;
   return { pid: server.pid, url: `http://${host}:${port}/v1/objects/none`, stop: () => server.stop() };
 }
@@ -38,17 +44,20 @@ async function startBare(runtime: RuntimeName): Promise<Started> {
   return { pid: child.pid ?? 0, url: `http://127.0.0.1:${port}/`, stop };
 }
 
+execFileSync("bun", ["run", "build"], { stdio: "inherit" });
 const folder = mkdtempSync(join(tmpdir(), "vitrine-start-"));
 const starts = (["bun", "deno"] as const).flatMap((runtime) => [
   { name: `bare ${runtime}`, start: () => startBare(runtime) },
-  {
-    name: `vitrine on ${runtime}, one worker, no tier`,
-    start: () => startVitrine(runtime, { workers: "1", l2: "none" }),
-  },
-  {
-    name: `vitrine on ${runtime}, two workers, file tier`,
-    start: () => startVitrine(runtime, { workers: "2", l2: `file://${join(folder, runtime)}` }),
-  },
+  ...Object.entries(PROGRAMS).flatMap(([name, program]) => [
+    {
+      name: `vitrine on ${runtime}, ${name}, one worker, no tier`,
+      start: () => startVitrine(runtime, program, { workers: "1", l2: "none" }),
+    },
+    {
+      name: `vitrine on ${runtime}, ${name}, two workers, file tier`,
+      start: () => startVitrine(runtime, program, { workers: "2", l2: `file://${join(folder, runtime + name)}` }),
+    },
+  ]),
 ]);
 
 const times = new Map(starts.map(({ name }) => [name, { wallMs: new Array<number>(), cpuMs: new Array<number>() }]));

@@ -1,14 +1,13 @@
 import { Hono } from "hono";
 import { describeRoute } from "hono-openapi";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { extname } from "node:path";
 import { VitrineError } from "../src/core/errors.ts";
 import type { Env, Exchange } from "./exchange.ts";
 import { noneMatchNames } from "./http/conditions.ts";
 import { refusal } from "./http/reply.ts";
 import { restPaths } from "./http/target.ts";
+import { readPageSource } from "./page_source.ts";
 
 /** One file of the page. */
 interface PageFile {
@@ -30,31 +29,24 @@ const types = new Map([
   [".svg", "image/svg+xml"],
 ]);
 
-/** Files from packages, by their names on the page. */
-const packaged = { "uplot.js": "uplot/dist/uPlot.esm.js", "uplot.css": "uplot/dist/uPlot.min.css" } as const;
-
 function pageFile(bytes: Uint8Array<ArrayBuffer>, type: string): PageFile {
   return { bytes, type, etag: `"${createHash("sha256").update(bytes).digest("base64url")}"` };
 }
 
-function readIndex(path: string, port: PagePort): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(readFileSync(path, "utf8").replace('data-port="service"', `data-port="${port}"`));
+function indexFor(port: PagePort, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(
+    new TextDecoder().decode(bytes).replace('data-port="service"', `data-port="${port}"`),
+  );
 }
 
 /** Reads the page's files, by their path below page/. Throws if one cannot be read. */
 export function readPageFiles(port: PagePort): ReadonlyMap<string, PageFile> {
-  const folder = fileURLToPath(import.meta.resolve("../page/"));
-  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => path.replaceAll("\\", "/"));
-  const located = [
-    ...paths.map((path) => [path, join(folder, path)] as const),
-    ...Object.entries(packaged).map(([name, source]) => [name, fileURLToPath(import.meta.resolve(source))] as const),
-  ];
-  return new Map(located.flatMap(([name, path]) => {
-    const type = types.get(extname(path));
-    if (type === undefined) return [];
-    const bytes = name === "index.html" ? readIndex(path, port) : new Uint8Array(readFileSync(path));
-    return [[name, pageFile(bytes, type)]];
-  }));
+  return new Map(
+    Array.from(readPageSource()).flatMap(([name, bytes]) => {
+      const type = types.get(extname(name));
+      return type === undefined ? [] : [[name, pageFile(name === "index.html" ? indexFor(port, bytes) : bytes, type)]];
+    }),
+  );
 }
 
 /** The files of the page follow this in a path. */

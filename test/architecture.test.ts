@@ -32,7 +32,7 @@ const layers: Readonly<Record<string, Layer>> = {
   "src/telemetry": { may: ["src/core", "@opentelemetry/*"] },
   "src/runtime": { may: ["src/core"] },
   "src/access": { may: ["src/core", "jose", "valibot"] },
-  "src/config": { may: ["src/core", "valibot"] },
+  "src/config": { may: ["src/core", "leven", "valibot"] },
   "page": { may: ["uplot"] },
   "routes": {
     may: [

@@ -32,15 +32,15 @@ export interface ProcessMemory {
 const defaultStartTimeoutMs = 60_000;
 /** A machine that is busy with other things must not make a worker look dead. */
 const workerTimeout = "10s";
-/** As in the task `start` of deno.json. */
-const denoPermissions = ["--allow-all"];
+/** As in the task `start` and the settings of deno.json, which a program of a built package does not find. */
+const denoFlags = ["--allow-all", "--unstable-net", "--v8-flags=--max-semi-space-size=4"];
 const adminPort = /\badmin=(?<port>\d+)/;
 const listening = /https?:\/\/(?<host>\[[^\]]+\]|[\w.-]+):(?<port>\d+)/;
 
 function commandLine(
   { runtime, flags, switches = [], prefix = [], program = "src/main.ts" }: ServerOptions,
 ): readonly string[] {
-  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoPermissions, "--v8-flags=--max-semi-space-size=4"];
+  const run = runtime === "bun" ? ["bun"] : ["deno", "run", ...denoFlags];
   const settings = { host: "127.0.0.1", port: "0", "admin-port": "0", "worker-timeout": workerTimeout, ...flags };
   return [
     ...prefix,
