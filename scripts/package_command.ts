@@ -23,7 +23,7 @@ const FLAGS = {
   bun: ["--no-env-file", "--config=/dev/null"],
   deno: ["run", "--allow-all", "--no-config", "--unstable-net", "--v8-flags=--max-semi-space-size=4"],
 };
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR2", "SIGTSTP", "SIGCONT"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR2"] as const;
 
 /** The program of this name in PATH, unless it is older than the version that the server was tested with. */
 function find(name: Runtime["name"], tested: string): Runtime | undefined {
@@ -91,6 +91,6 @@ if (process.versions.bun !== undefined || process.versions["deno"] !== undefined
     say(`on ${runtime.name} ${runtime.version}, ${runtime.path}`);
     start(runtime);
   } catch (error) {
-    fail(`cannot install Bun: ${error instanceof Error ? error.message : error}`);
+    fail(`cannot start: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
