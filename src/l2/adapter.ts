@@ -187,6 +187,11 @@ export interface L2Adapter extends L2Reader {
    * removal, which affects nothing that is stored later.
    */
   clear(tenant?: string, onInvisible?: () => void): Promise<number>;
+  /**
+   * False if nothing is stored here, only read and removed (default: true). The tier itself does not check it; its
+   * owner does not call `store`.
+   */
+  readonly takesStores?: boolean | undefined;
   /** Objects up to this size are committed in groups, so concurrent stores are cheap. Default: 0. */
   readonly groupLimitBytes?: number;
   /**

@@ -141,6 +141,10 @@ export class TimeoutAdapter extends TimeoutReader implements Required<L2Adapter>
       });
   }
 
+  get takesStores(): boolean | undefined {
+    return this.#inner.takesStores;
+  }
+
   get keys(): L2Adapter["keys"] {
     return this.#inner.keys?.bind(this.#inner);
   }

@@ -28,6 +28,10 @@ export interface StorageContext {
 /** The context of the thread that owns the tiers. */
 export interface OwnerContext extends StorageContext {
   readonly tiers: readonly Tier[];
+  /** The tiers in which objects are stored. */
+  readonly storeTiers: readonly Tier[];
+  /** The other tiers (`store=off`). What is overwritten is removed there, so that they hold nothing older. */
+  readonly otherTiers: readonly Tier[];
 }
 
 /**
@@ -61,10 +65,12 @@ export function openReaderContext(tiers: readonly L2Reader[], options: ContextOp
   return { ...parts, tiers: tiers.map((adapter, index) => new TierReader(adapter, { ...parts, index })) };
 }
 
-/** Opens the context of the thread that owns the tiers. Every object is stored in all of them. */
-export function openOwnerContext(tiers: readonly L2Adapter[], options: ContextOptions): OwnerContext {
-  const parts = openParts(options, tiers.length > 0);
-  return { ...parts, tiers: tiers.map((adapter, index) => new Tier(adapter, { ...parts, index })) };
+/** Opens the context of the thread that owns the tiers. Every object is stored in all that take stores. */
+export function openOwnerContext(adapters: readonly L2Adapter[], options: ContextOptions): OwnerContext {
+  const parts = openParts(options, adapters.length > 0);
+  const tiers = adapters.map((adapter, index) => new Tier(adapter, { ...parts, index }));
+  const storeTiers = tiers.filter(({ takesStores }) => takesStores);
+  return { ...parts, tiers, storeTiers, otherTiers: tiers.filter((tier) => !storeTiers.includes(tier)) };
 }
 
 function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageContext, "tiers"> {

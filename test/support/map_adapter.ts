@@ -28,15 +28,21 @@ export class MapAdapter implements L2Adapter {
   readonly #chunkBytes: number;
   gate: (step: Step, key: string) => Promise<void> | void = () => {};
   closed = false;
+  readonly takesStores: boolean;
   /** Why it cannot be used; every store then fails. */
   trouble: string | undefined;
 
   /** Adapters with one `objects` are views of one store. */
   constructor(
     name: string,
-    options: { readonly chunkBytes?: number; readonly objects?: Map<string, Stored> } = {},
+    options: {
+      readonly chunkBytes?: number;
+      readonly objects?: Map<string, Stored>;
+      readonly takesStores?: boolean;
+    } = {},
   ) {
     this.name = name;
+    this.takesStores = options.takesStores ?? true;
     this.objects = options.objects ?? new Map();
     this.#chunkBytes = options.chunkBytes ?? 16;
   }

@@ -121,6 +121,8 @@ export type BenchOptions =
     readonly maxObjects?: number;
     /** Whether nobody else uses the tiers, and they take small objects whole (default false). */
     readonly ownTiers?: boolean;
+    /** The index of a tier in which nothing is stored (default: none). */
+    readonly storeOff?: number;
     /** Puts a wrapper around each tier. */
     readonly wrap?: (adapter: L2Adapter) => L2Adapter;
     /** How long a manager waits for the owner of the tiers, in milliseconds (default: as long as it takes). */
@@ -248,7 +250,7 @@ function viewOf(
   { time, arena, stores }: Pick<ClusterParts, "time" | "arena" | "stores">,
   options: BenchOptions & { readonly workerId: number },
 ): View {
-  const { admissionLimitBytes = 4096, workerId, ownTiers, wrap } = options;
+  const { admissionLimitBytes = 4096, workerId, ownTiers, storeOff, wrap } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
@@ -264,7 +266,7 @@ function viewOf(
     format: workerId === 1,
   });
   const Kind = ownTiers === true ? OwnMapAdapter : MapAdapter;
-  const maps = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
+  const maps = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects, takesStores: index !== storeOff }));
   return {
     l1,
     adapters: wrap === undefined ? maps : maps.map(wrap),
@@ -295,6 +297,7 @@ function managerBench(
     admissionLimitBytes = 4096,
     workerId: _holder,
     ownTiers: _ownTiers,
+    storeOff: _storeOff,
     wrap: _wrap,
     timeoutMs: _timeoutMs,
     deliver: _deliver,

@@ -33,6 +33,12 @@ export interface EncodingOptions {
   readonly missesOnError?: boolean;
 }
 
+/** Options of an EncodingAdapter. */
+export interface EncodingAdapterOptions extends EncodingOptions {
+  /** As in L2Adapter. */
+  readonly takesStores?: boolean;
+}
+
 /**
  * Reads objects that may be compressed or encrypted, from any tier. Each object says itself how it is stored, so other
  * objects are read as they are. docs/L2_WRAPPERS.md describes the format.
@@ -191,10 +197,12 @@ async function discard(load: L2Load): Promise<void> {
 /** Compresses or encrypts the objects of any tier, for the thread that owns it. */
 export class EncodingAdapter extends EncodingReader implements Required<L2Adapter> {
   readonly groupLimitBytes: number;
+  readonly takesStores: boolean;
   readonly #inner: L2Adapter;
 
-  constructor(inner: L2Adapter, encoding: Encoding, options: EncodingOptions = {}) {
+  constructor(inner: L2Adapter, encoding: Encoding, options: EncodingAdapterOptions = {}) {
     super(inner, encoding, options);
+    this.takesStores = options.takesStores ?? true;
     this.#inner = inner;
     const overhead = encoding.keys === undefined ? 0 : ENCRYPTED_FRAME_BYTES;
     this.groupLimitBytes = Math.max(0, (inner.groupLimitBytes ?? 0) - overhead);

@@ -75,7 +75,7 @@ export class TierOwner implements TierChanges {
   }
 
   async put({ lease, ...write }: StagedWrite): Promise<PutResult> {
-    const { l1, tiers } = this.#context;
+    const { l1, storeTiers } = this.#context;
     const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> => {
       const staged = l1.staging(lease);
       if (staged === undefined) throw leaseLost();
@@ -86,7 +86,7 @@ export class TierOwner implements TierChanges {
         precondition: () => precondition,
         assertWanted: assertHolding,
       });
-      return Promise.all(tiers.map((tier) => tier.storeObject(write.key, object, source)));
+      return Promise.all(storeTiers.map((tier) => tier.storeObject(write.key, object, source)));
     };
     const admit = (meta: ObjectMeta, decide: Decide): boolean =>
       l1.admit(commitOf(lease, meta), { decide }) === "admitted";
@@ -95,8 +95,8 @@ export class TierOwner implements TierChanges {
 
   /** `assertWanted` throws if no client waits for the upload any more. */
   stream({ key, sizeBytes, needsAll, early }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
-    const { l1, tiers } = this.#context;
-    const sink = new StreamSink({ key, tiers, sizeBytes, early, needsAll });
+    const { l1, storeTiers } = this.#context;
+    const sink = new StreamSink({ key, tiers: storeTiers, sizeBytes, early, needsAll });
     const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> =>
       sink.finish({
         meta,
@@ -172,6 +172,7 @@ export class TierOwner implements TierChanges {
       assertHolds(precondition, before);
       const meta = newMeta(this.#context, object);
       shared.history.storing(key);
+      await this.#outdateOthers(key, steps);
       const stored = await this.#store(key, steps, {
         meta,
         held: { precondition, assertHolding: (replaced) => assertStillHolds(precondition, { before, replaced }) },
@@ -192,6 +193,16 @@ export class TierOwner implements TierChanges {
       }
       return { meta, replaced: current !== undefined, before: current };
     });
+  }
+
+  /**
+   * Removes the key from the tiers that store nothing. That comes first, so that whatever happens next they have
+   * nothing older than what is stored. If all tiers are needed, a mark is not enough, because a crash loses it: throws
+   * tier_failed.
+   */
+  async #outdateOthers(key: ObjectKey, { needsAll }: Steps): Promise<void> {
+    const { otherTiers } = this.#context;
+    await Promise.all(otherTiers.map((tier) => needsAll ? tier.outdate(key) : tier.forget(key)));
   }
 
   /** Stores in the tiers. Returns the successful results if they are enough, and throws otherwise. */
