@@ -74,11 +74,12 @@ export async function openReaders(
   context: TiersContext & { readonly line: FolderLine },
 ): Promise<readonly L2Reader[]> {
   const { line } = context;
-  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError }, tier) => {
+  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError, takesStores }, tier) => {
     const own = contextOf({ tier, name }, context);
     const opened = await openEncoding(encoding);
     return new EncodingReader(await plan.openReader?.({ ...own, line }) ?? await plan.open(own), opened, {
       missesOnError,
+      takesStores,
     });
   });
 }
@@ -168,7 +169,7 @@ interface NamedPlan {
   readonly encoding: EncodingSettings;
   /** As in L2Reader. */
   readonly missesOnError: boolean;
-  /** As in L2Adapter. */
+  /** As in L2Reader. */
   readonly takesStores: boolean;
 }
 

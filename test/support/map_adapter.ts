@@ -29,6 +29,8 @@ export class MapAdapter implements L2Adapter {
   gate: (step: Step, key: string) => Promise<void> | void = () => {};
   closed = false;
   readonly takesStores: boolean;
+  readonly maxAgeMs: number | undefined;
+  readonly isShared: boolean;
   /** Why it cannot be used; every store then fails. */
   trouble: string | undefined;
 
@@ -39,10 +41,14 @@ export class MapAdapter implements L2Adapter {
       readonly chunkBytes?: number;
       readonly objects?: Map<string, Stored>;
       readonly takesStores?: boolean;
+      /** Set: other servers change it unnoticed. */
+      readonly maxAgeMs?: number | undefined;
     } = {},
   ) {
     this.name = name;
     this.takesStores = options.takesStores ?? true;
+    this.maxAgeMs = options.maxAgeMs;
+    this.isShared = options.maxAgeMs !== undefined;
     this.objects = options.objects ?? new Map();
     this.#chunkBytes = options.chunkBytes ?? 16;
   }

@@ -31,11 +31,7 @@ interface Found {
 export interface EncodingOptions {
   /** As in L2Reader. */
   readonly missesOnError?: boolean;
-}
-
-/** Options of an EncodingAdapter. */
-export interface EncodingAdapterOptions extends EncodingOptions {
-  /** As in L2Adapter. */
+  /** As in L2Reader. */
   readonly takesStores?: boolean;
 }
 
@@ -48,11 +44,17 @@ export class EncodingReader implements Required<L2Reader> {
   protected readonly calls: Calls;
   protected readonly encoding: Encoding;
   readonly missesOnError: boolean;
+  readonly takesStores: boolean;
   readonly #inner: L2Reader;
 
-  constructor(inner: L2Reader, encoding: Encoding, { missesOnError = false }: EncodingOptions = {}) {
+  constructor(
+    inner: L2Reader,
+    encoding: Encoding,
+    { missesOnError = false, takesStores = true }: EncodingOptions = {},
+  ) {
     this.name = inner.name;
     this.missesOnError = missesOnError;
+    this.takesStores = takesStores;
     this.calls = new Calls(inner.name);
     this.encoding = encoding;
     this.#inner = inner;
@@ -64,6 +66,10 @@ export class EncodingReader implements Required<L2Reader> {
 
   get isShared(): boolean | undefined {
     return this.#inner.isShared;
+  }
+
+  get maxAgeMs(): number | undefined {
+    return this.#inner.maxAgeMs;
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {
@@ -197,12 +203,10 @@ async function discard(load: L2Load): Promise<void> {
 /** Compresses or encrypts the objects of any tier, for the thread that owns it. */
 export class EncodingAdapter extends EncodingReader implements Required<L2Adapter> {
   readonly groupLimitBytes: number;
-  readonly takesStores: boolean;
   readonly #inner: L2Adapter;
 
-  constructor(inner: L2Adapter, encoding: Encoding, options: EncodingAdapterOptions = {}) {
+  constructor(inner: L2Adapter, encoding: Encoding, options: EncodingOptions = {}) {
     super(inner, encoding, options);
-    this.takesStores = options.takesStores ?? true;
     this.#inner = inner;
     const overhead = encoding.keys === undefined ? 0 : ENCRYPTED_FRAME_BYTES;
     this.groupLimitBytes = Math.max(0, (inner.groupLimitBytes ?? 0) - overhead);

@@ -10,6 +10,7 @@ import type { StoreResult } from "../tiers/tier.ts";
 import { ForeignChanges, Remover } from "./removals.ts";
 import { type ReleaseRoom, type RoomRequest, StoreRoom } from "./store_room.ts";
 import { StreamSink } from "./stream_sink.ts";
+import { Verifier } from "./verifier.ts";
 import type {
   StagedWrite,
   StreamRequest,
@@ -53,6 +54,7 @@ export class TierOwner implements TierChanges {
   readonly #remover: Remover;
   readonly #room: StoreRoom;
   readonly #foreign: ForeignChanges;
+  readonly #verifier: Verifier;
   #learnRuns = 0;
 
   /** Takes over from an owner that is gone, if there was one. */
@@ -64,6 +66,7 @@ export class TierOwner implements TierChanges {
     this.#stores = new WriteBack(context, { concurrency, onRoom: () => this.#room.look() });
     this.#remover = new Remover(context, this.#stores);
     this.#foreign = new ForeignChanges(context);
+    this.#verifier = new Verifier(context);
     if (context.tiers.length === 0) return;
     shared.stripes.reset();
     shared.stale.recount();
@@ -128,6 +131,10 @@ export class TierOwner implements TierChanges {
 
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>> {
     return this.#remover.clear(tenant, tier);
+  }
+
+  verify(key: ObjectKey): Promise<void> {
+    return this.#verifier.verify(key);
   }
 
   room(request: RoomRequest): Promise<ReleaseRoom> {

@@ -152,11 +152,6 @@ export class Tier extends TierReader {
     }
   }
 
-  /** False if nothing is stored here. */
-  get takesStores(): boolean {
-    return this.#adapter.takesStores ?? true;
-  }
-
   /** Objects up to this size are committed in groups. */
   get groupLimitBytes(): number {
     return this.#adapter.groupLimitBytes ?? 0;

@@ -190,7 +190,7 @@ for (const storeOff of [undefined, 0, 1]) {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
   });
 }
