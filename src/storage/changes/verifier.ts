@@ -2,8 +2,8 @@ import { etagOf, type ObjectKey, type ObjectMeta } from "../../core/object.ts";
 import type { OwnerContext } from "../context.ts";
 import type { Tier } from "../tiers/tier.ts";
 
-/** A copy of an object that is not the current one: what its tag is, and since when it may have been outdated. */
-interface Outdated {
+/** A copy of an object, and the most time for which it may have been outdated. */
+interface Copy {
   readonly etag: string;
   readonly seconds: number;
 }
@@ -28,38 +28,40 @@ export class Verifier {
 
   /** Verifies the copies of a key, unless that was just done. Copies stay if a tier cannot answer. */
   async verify(key: ObjectKey): Promise<void> {
-    for (const tier of this.#sharedTiers) await this.#verifyIn(tier, key);
-  }
-
-  async #verifyIn(tier: Tier, key: ObjectKey): Promise<void> {
-    const { l1, clock, publish } = this.#context;
+    const { l1, clock, maxAgeMs } = this.#context;
     const known = l1.know(key);
     const ageMs = l1.cleanAgeMs(key);
     // What is dirty is the truth, and a young copy may have been verified for another reader a moment ago.
-    if (known !== undefined && (ageMs === undefined || ageMs <= (tier.maxAgeMs ?? Infinity))) return;
-    // A copy there that is known to be outdated says nothing.
-    if (tier.trouble !== undefined || tier.stale.has(key)) return;
-    const copies = await Promise.all(this.#privateTiers.map((each) => each.lookup(key).catch(() => undefined)));
+    if (known !== undefined && (ageMs === undefined || ageMs <= maxAgeMs)) return;
+    const found = await Promise.all(this.#privateTiers.map((tier) => tier.lookup(key).catch(() => undefined)));
+    const copies = found.flatMap((copy) => copy === undefined ? [] : [this.#copyOf(copy)]);
+    if (known?.meta !== undefined) copies.unshift({ etag: etagOf(known.meta), seconds: (ageMs ?? 0) / 1000 });
     const askedMs = clock.monotonicMs();
+    let isCurrent = true;
+    for (const tier of this.#sharedTiers) isCurrent = await this.#compare(tier, key, copies) && isCurrent;
+    if (isCurrent && known?.meta !== undefined) l1.confirm(key, known.meta.version, askedMs);
+  }
+
+  /** Drops the copies that are not what a tier has; true if all are. */
+  async #compare(tier: Tier, key: ObjectKey, copies: readonly Copy[]): Promise<boolean> {
+    // A copy there that is known to be outdated says nothing.
+    if (tier.trouble !== undefined || tier.stale.has(key)) return false;
     let current: ObjectMeta | undefined;
     try {
       current = await tier.lookup(key);
     } catch {
       // The lookup has been published as failed.
-      return;
+      return false;
     }
-    const outdated = [
-      ...(known?.meta === undefined ? [] : [{ etag: etagOf(known.meta), seconds: (ageMs ?? 0) / 1000 }]),
-      ...copies.flatMap((copy) => copy === undefined ? [] : [this.#outdatedBy(copy)]),
-    ].filter(({ etag }) => current === undefined || etagOf(current) !== etag);
-    if (outdated.length > 0) {
-      if (!await this.#drop(key, new Set(outdated.map(({ etag }) => etag)))) return;
+    const outdated = copies.filter(({ etag }) => current === undefined || etagOf(current) !== etag);
+    if (outdated.length > 0 && await this.#drop(key, new Set(outdated.map(({ etag }) => etag)))) {
       const seconds = Math.min(...outdated.map((copy) => copy.seconds));
-      publish("l2.changed_elsewhere", { tier: tier.name, scope: "key", seconds });
-    } else if (current !== undefined) l1.confirm(key, current.version, askedMs);
+      this.#context.publish("l2.changed_elsewhere", { tier: tier.name, scope: "key", seconds });
+    }
+    return outdated.length === 0;
   }
 
-  #outdatedBy(copy: ObjectMeta): Outdated {
+  #copyOf(copy: ObjectMeta): Copy {
     return { etag: etagOf(copy), seconds: Math.max(0, this.#context.clock.nowMs() - copy.createdMs) / 1000 };
   }
 

@@ -194,6 +194,17 @@ test("copies in a tier of this server alone are verified with L1's, and before t
   }
 });
 
+test("a copy is compared with each of several buckets", async () => {
+  const time = new ManualTime();
+  const stores = [new Map<string, Stored>(), new Map<string, Stored>()];
+  const made = storageBench({ time, stores, tiers: 2, maxAgesMs: [MAX_AGE_MS, MAX_AGE_MS] });
+  await through(made, "k", "old");
+  stores[1]?.clear();
+  time.advance(MAX_AGE_MS + 1);
+  await getText(made.storage, "k");
+  expect(made.named("l2.changed_elsewhere").map(({ tier }) => tier)).toEqual(["t2"]);
+});
+
 test("a tier in which nothing is stored verifies nothing", async () => {
   const { time, b } = servers({ tiers: 2, storeOff: 1 });
   await through(b, "k", "mine");
