@@ -36,7 +36,7 @@ export class Hits {
     this.#locked = locked;
   }
 
-  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>, maxAgeMs: number): T | undefined {
     const { key: bytes, tables: { entries, hits, policy } } = this.#parts;
     bytes.set(key);
     const { hash } = bytes;
@@ -47,7 +47,7 @@ export class Hits {
     this.#isHitting = true;
     hits.begin(entry);
     try {
-      found = this.#check(entry, maxBytes);
+      found = this.#check(entry, maxBytes, maxAgeMs);
       if (found === undefined) return undefined;
       isDue = policy.hit(entry);
       return use(found.meta, found.extents);
@@ -61,7 +61,7 @@ export class Hits {
   }
 
   /** The announced entry's object if it has the current key and may be read without a lease. */
-  #check(entry: number, maxBytes: number): Ready | undefined {
+  #check(entry: number, maxBytes: number, maxAgeMs: number): Ready | undefined {
     const { key, lifecycle, tables: { entries } } = this.#parts;
     // Whoever frees it detaches it first and then looks for announcements; a repair also frees what is resident but no
     // longer linked.
@@ -70,6 +70,7 @@ export class Hits {
     if (!entries.isKeyOf(entry, key) || entries.getDouble(entry, FIELD.sizeBytes) > maxBytes) return undefined;
     // Its last lease removes a temporary object.
     if (entries.hasFlag(entry, FLAG.temporary) || lifecycle.isDue(entry)) return undefined;
+    if (maxAgeMs !== Infinity && !entries.hasFlag(entry, FLAG.dirty) && this.#ageMs(entry) > maxAgeMs) return undefined;
     const generation = entries.get(entry, FIELD.generation);
     const known = this.#ready[entry % MAX_READY];
     if (known?.entry === entry && known.generation === generation) return known;
@@ -77,6 +78,11 @@ export class Hits {
     const found = { entry, generation, meta, extents: entries.viewsOf(entry, meta.sizeBytes) };
     this.#ready[entry % MAX_READY] = found;
     return found;
+  }
+
+  #ageMs(entry: number): number {
+    const { options, tables: { entries } } = this.#parts;
+    return options.clock.monotonicMs() - entries.getDouble(entry, FIELD.admittedMs);
   }
 
   #giveBack(): void {

@@ -195,7 +195,7 @@ export interface L1Usage {
   readonly heldBytes: number;
   /**
    * Time since the oldest resident was admitted; 0 if there is none. Reads do not matter; a replacement is a new
-   * admission.
+   * admission, and so is a confirmation.
    */
   readonly oldestAgeSeconds: number;
   /** Number of repairs of the tables after an interrupted critical section. */
@@ -288,9 +288,20 @@ export interface L1 {
   /**
    * Reads an object of at most `maxBytes` in one step, without a lock or a lease: calls `use` with its metadata, which
    * is the same for every hit of it, and views of its bytes, valid until `use` returns. `use` must not call L1. Counts
-   * as a read. Undefined, without a call of `use`: not found, or a lookup under the lock must decide (`reserveRead`).
+   * as a read. Undefined, without a call of `use`: not found, older than `maxAgeMs` (see `cleanAgeMs`; default: no
+   * limit), or a lookup under the lock must decide (`reserveRead`).
    */
-  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined;
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>, maxAgeMs?: number): T | undefined;
+  /**
+   * Milliseconds since a clean object was admitted or last confirmed. Undefined: the key is not resident, has expired,
+   * or is dirty.
+   */
+  cleanAgeMs(key: ObjectKey): number | undefined;
+  /**
+   * Notes that a clean object was found to be current at `monotonicMs`; counts as its admission, but not as an access.
+   * False if the key has no clean object of that version.
+   */
+  confirm(key: ObjectKey, version: number, monotonicMs: number): boolean;
   /**
    * Takes `count` leases on each key, in one token; undefined where the key is not resident or has expired. Throws
    * no_room, without taking any, if the lease table is full.

@@ -177,8 +177,19 @@ export class L1Manager implements L1 {
     this.#locked(() => this.#writes.abort(leases, now));
   }
 
-  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
-    return this.#hits.hit(key, maxBytes, use);
+  hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>, maxAgeMs: number = Infinity): T | undefined {
+    return this.#hits.hit(key, maxBytes, use, maxAgeMs);
+  }
+
+  cleanAgeMs(key: ObjectKey): number | undefined {
+    const now = this.#monotonicMs();
+    this.#parts.key.set(key);
+    return this.#locked(() => this.#reads.cleanAgeMs(now));
+  }
+
+  confirm(key: ObjectKey, version: number, monotonicMs: number): boolean {
+    this.#parts.key.set(key);
+    return this.#locked(() => this.#reads.confirm(version, monotonicMs));
   }
 
   reserveRead(keys: readonly ObjectKey[], count: number = 1): readonly (Resident | undefined)[] {

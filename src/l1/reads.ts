@@ -120,6 +120,29 @@ export class Reads {
     const entry = leases.entryOf(lease, LEASE.read, monotonicMs);
     return entry !== NONE && entries.get(entry, FIELD.state) === STATE.resident && !lifecycle.isDue(entry);
   }
+
+  /** The age of the clean object of the current key; undefined if there is none. */
+  cleanAgeMs(monotonicMs: number): number | undefined {
+    const entry = this.#findClean();
+    return entry === NONE ? undefined : monotonicMs - this.#parts.tables.entries.getDouble(entry, FIELD.admittedMs);
+  }
+
+  /** Makes the clean object of the current key as new as an admission at `confirmedMs`, if it has this version. */
+  confirm(version: number, confirmedMs: number): boolean {
+    const { tables: { entries, admissions } } = this.#parts;
+    const entry = this.#findClean();
+    if (entry === NONE || entries.getDouble(entry, FIELD.version) !== version) return false;
+    admissions.remove(entry);
+    admissions.note(entry, confirmedMs);
+    admissions.add(entry);
+    return true;
+  }
+
+  #findClean(): number {
+    const { tables: { entries }, lifecycle, key } = this.#parts;
+    const entry = lifecycle.findLive(key);
+    return entry !== NONE && entries.hasFlag(entry, FLAG.dirty) ? NONE : entry;
+  }
 }
 
 /** The error for a full lease table. */

@@ -137,6 +137,16 @@ export interface L2Reader {
   readonly isShared?: boolean | undefined;
   /** True if a lookup that the tier cannot answer is a miss for clients, and not an error (default: false). */
   readonly missesOnError?: boolean | undefined;
+  /**
+   * False if nothing is stored here, only read and removed (default: true). The tier itself does not check it; its
+   * owner does not call `store`.
+   */
+  readonly takesStores?: boolean | undefined;
+  /**
+   * Milliseconds for which a copy of an object may be used elsewhere without another look here, because other servers
+   * change objects here and nobody tells. Default: without limit.
+   */
+  readonly maxAgeMs?: number | undefined;
   /** Returns the metadata of a stored, unexpired object. */
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
   /**

@@ -29,6 +29,9 @@ export interface TiersContext {
 export function checkTiers(urls: readonly string[], threads: number): void {
   const stores = new Set<string>();
   const plans = planTiers(urls);
+  if (plans.length > 0 && !plans.some(({ takesStores }) => takesStores)) {
+    throw badUrl("store=off on every tier: one of them must store what is written");
+  }
   for (const { kind, scheme, plan } of plans) {
     if (threads > 1 && !kind.isShared) {
       throw badUrl(`${scheme} each worker would have its own: workers must be 1, not ${threads}`);
@@ -58,10 +61,10 @@ export async function openTiers(
   context: TiersContext & { readonly folders?: FolderOwner | undefined },
 ): Promise<readonly L2Adapter[]> {
   const { folders } = context;
-  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError }, tier) => {
+  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError, takesStores }, tier) => {
     const opened = await openEncoding(encoding);
     const adapter = await plan.open({ ...contextOf({ tier, name }, context), folders });
-    return new EncodingAdapter(adapter, opened, { missesOnError });
+    return new EncodingAdapter(adapter, opened, { missesOnError, takesStores });
   });
 }
 
@@ -71,11 +74,12 @@ export async function openReaders(
   context: TiersContext & { readonly line: FolderLine },
 ): Promise<readonly L2Reader[]> {
   const { line } = context;
-  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError }, tier) => {
+  return await openAll(planTiers(urls), async ({ plan, name, encoding, missesOnError, takesStores }, tier) => {
     const own = contextOf({ tier, name }, context);
     const opened = await openEncoding(encoding);
     return new EncodingReader(await plan.openReader?.({ ...own, line }) ?? await plan.open(own), opened, {
       missesOnError,
+      takesStores,
     });
   });
 }
@@ -165,6 +169,8 @@ interface NamedPlan {
   readonly encoding: EncodingSettings;
   /** As in L2Reader. */
   readonly missesOnError: boolean;
+  /** As in L2Reader. */
+  readonly takesStores: boolean;
 }
 
 function planTiers(urls: readonly string[]): readonly NamedPlan[] {
@@ -181,10 +187,11 @@ function planTiers(urls: readonly string[]): readonly NamedPlan[] {
     const encoding = takeEncoding(url);
     const onError = url.take("on_error") ?? "fail";
     if (onError !== "fail" && onError !== "miss") throw badUrl(`${scheme} on_error must be miss or fail: ${onError}`);
+    const takesStores = url.takeSwitch("store", true);
     if (kind.isPlain === true && (encoding.compresses || encoding.keyPath !== undefined)) {
       throw badUrl(`${scheme} neither compress nor encrypt: set them on the tiers of that server`);
     }
-    return { kind, scheme, name, encoding, missesOnError: onError === "miss", plan: kind.plan(url) };
+    return { kind, scheme, name, encoding, missesOnError: onError === "miss", takesStores, plan: kind.plan(url) };
   });
 }
 

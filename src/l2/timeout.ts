@@ -56,6 +56,14 @@ export class TimeoutReader implements Required<L2Reader> {
     return this.#inner.missesOnError;
   }
 
+  get takesStores(): boolean | undefined {
+    return this.#inner.takesStores;
+  }
+
+  get maxAgeMs(): number | undefined {
+    return this.#inner.maxAgeMs;
+  }
+
   async list(query: ListQuery): Promise<ListPage> {
     return await this.#calls.answer({ exceptionType: "l2_list" }, this.#inner.list(query));
   }

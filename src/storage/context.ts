@@ -18,6 +18,8 @@ export interface StorageContext {
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Milliseconds for which L1 may use a clean object without asking the tiers again: the least that a tier allows. */
+  readonly maxAgeMs: number;
   /** State that all threads share. */
   readonly shared: SharedKeys;
   readonly keyLock: KeyLock;
@@ -28,6 +30,10 @@ export interface StorageContext {
 /** The context of the thread that owns the tiers. */
 export interface OwnerContext extends StorageContext {
   readonly tiers: readonly Tier[];
+  /** The tiers in which objects are stored. */
+  readonly storeTiers: readonly Tier[];
+  /** The other tiers (`store=off`). What is overwritten is removed there, so that they hold nothing older. */
+  readonly otherTiers: readonly Tier[];
 }
 
 /**
@@ -58,16 +64,24 @@ export interface ContextOptions {
  */
 export function openReaderContext(tiers: readonly L2Reader[], options: ContextOptions): StorageContext {
   const parts = openParts(options, tiers.length > 0);
-  return { ...parts, tiers: tiers.map((adapter, index) => new TierReader(adapter, { ...parts, index })) };
+  const readers = tiers.map((adapter, index) => new TierReader(adapter, { ...parts, index }));
+  return { ...parts, tiers: readers, maxAgeMs: maxAgeOf(readers) };
 }
 
-/** Opens the context of the thread that owns the tiers. Every object is stored in all of them. */
-export function openOwnerContext(tiers: readonly L2Adapter[], options: ContextOptions): OwnerContext {
-  const parts = openParts(options, tiers.length > 0);
-  return { ...parts, tiers: tiers.map((adapter, index) => new Tier(adapter, { ...parts, index })) };
+/** Opens the context of the thread that owns the tiers. Every object is stored in all that take stores. */
+export function openOwnerContext(adapters: readonly L2Adapter[], options: ContextOptions): OwnerContext {
+  const parts = openParts(options, adapters.length > 0);
+  const tiers = adapters.map((adapter, index) => new Tier(adapter, { ...parts, index }));
+  const storeTiers = tiers.filter(({ takesStores }) => takesStores);
+  const otherTiers = tiers.filter((tier) => !storeTiers.includes(tier));
+  return { ...parts, tiers, storeTiers, otherTiers, maxAgeMs: maxAgeOf(tiers) };
 }
 
-function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageContext, "tiers"> {
+function maxAgeOf(tiers: readonly TierReader[]): number {
+  return Math.min(...tiers.map(({ maxAgeMs }) => maxAgeMs ?? Infinity));
+}
+
+function openParts(options: ContextOptions, hasTiers: boolean): Omit<StorageContext, "tiers" | "maxAgeMs"> {
   const { l1, publish, clock, timers = systemTimers, shared } = options;
   const poller = new Poller(timers);
   const patienceMs = options.patienceMs ?? Infinity;

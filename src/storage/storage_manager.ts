@@ -9,6 +9,7 @@ import { TierOwner } from "./changes/tier_owner.ts";
 import type { StoreTotals } from "./changes/write_back.ts";
 import { type ContextOptions, openOwnerContext, openReaderContext, type StorageContext } from "./context.ts";
 import { explain, missReason } from "./read/explain.ts";
+import { Freshness } from "./read/freshness.ts";
 import { L1Listing } from "./read/l1_listing.ts";
 import { listObjects } from "./read/listing.ts";
 import { LoadController } from "./read/load_controller.ts";
@@ -65,6 +66,7 @@ export class StorageManager implements Storage {
   readonly tiers: readonly string[];
   readonly #context: StorageContext;
   readonly #loads: LoadController;
+  readonly #freshness: Freshness;
   readonly #changes: TierChanges;
   /** The owner of the tiers, if it is this thread. */
   readonly #owner: TierOwner | undefined;
@@ -81,6 +83,7 @@ export class StorageManager implements Storage {
     this.#owner = owner;
     const loads = new LoadController(this.#context);
     this.#loads = loads;
+    this.#freshness = new Freshness(context, changes);
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
       changes,
@@ -94,13 +97,19 @@ export class StorageManager implements Storage {
   hit<T>(key: ObjectKey, maxBytes: number, use: UseHit<T>): T | undefined {
     let meta: ObjectMeta | undefined;
     try {
-      return this.#context.l1.hit(key, maxBytes, (found, extents) => use(meta = found, extents));
+      const { l1, maxAgeMs } = this.#context;
+      return l1.hit(key, maxBytes, (found, extents) => use(meta = found, extents), maxAgeMs);
     } finally {
       if (meta !== undefined) this.#hit(key, meta);
     }
   }
 
   get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined> {
+    const verifying = this.#freshness.verify(key);
+    return verifying === undefined ? this.#get(key, listener) : verifying.then(() => this.#get(key, listener));
+  }
+
+  #get(key: ObjectKey, listener?: LookupListener): MaybePromise<ObjectRead | undefined> {
     const { tenant, requestId } = key;
     const resident = this.#loads.resident(key);
     const [succeeded, failed] = resident === undefined ? [0, 1] : [1, 0];
@@ -113,6 +122,11 @@ export class StorageManager implements Storage {
     key: ObjectKey,
     listener?: LookupListener,
   ): MaybePromise<FoundObject | undefined> {
+    const verifying = this.#freshness.verify(key);
+    return verifying === undefined ? this.#head(key, listener) : verifying.then(() => this.#head(key, listener));
+  }
+
+  #head(key: ObjectKey, listener?: LookupListener): MaybePromise<FoundObject | undefined> {
     const meta = this.#context.l1.peek(key);
     return meta === undefined
       ? this.#decide(this.#loads.find(key, listener), key, listener)
@@ -120,7 +134,11 @@ export class StorageManager implements Storage {
   }
 
   async lookup(keys: readonly ObjectKey[], options: ManyLookup = {}): Promise<HeldKeys> {
-    const { held, unknownKeys } = await lookUpMany(this.#context, keys, { ...options, loads: this.#loads });
+    const { held, unknownKeys } = await lookUpMany(this.#context, keys, {
+      ...options,
+      loads: this.#loads,
+      freshness: this.#freshness,
+    });
     publishLookup(this.#context.publish, { keys, held, unknownKeys, tokensPerKey: options.tokensPerKey ?? 1 });
     return held;
   }
@@ -134,11 +152,15 @@ export class StorageManager implements Storage {
   }
 
   reserve(request: PutRequest): MaybePromise<Upload> {
-    return this.#writes.reserve(request);
+    const verifying = request.precondition && this.#freshness.verify(request.key);
+    return verifying === undefined
+      ? this.#writes.reserve(request)
+      : verifying.then(() => this.#writes.reserve(request));
   }
 
   async delete(key: ObjectKey, precondition?: Precondition): Promise<boolean> {
     this.#assertOpen();
+    if (precondition !== undefined) await this.#freshness.verify(key);
     return await this.#changes.delete(key, precondition);
   }
 

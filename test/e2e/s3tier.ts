@@ -1,8 +1,10 @@
 /**
  * The tier in a bucket over real S3 servers: the conformance suite over Versity's gateway and over moto; what fails,
- * how; two servers over one bucket. `bun run e2e:s3tier [--runtime bun|deno] [--seed N] [--only
- * conformance|moto|faults|create|servers]`
+ * how; two servers over one bucket, and what the L1 of one serves of the other's changes. `bun run e2e:s3tier
+ * [--runtime bun|deno] [--seed N] [--only conformance|faulty|moto|faults|create|coherent|servers]`
  */
+import { bucketsAgree } from "./s3tier/coherent.ts";
+import { FaultyProxy } from "./s3tier/faulty_proxy.ts";
 import { createOnce } from "./s3tier/create_once.ts";
 import { Proxy } from "./shared_tier/proxy.ts";
 import { serversShare } from "./shared_tier/servers_share.ts";
@@ -17,6 +19,16 @@ const parts: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = {
     await runTests(run, "conformance_run.ts", server.url("x"));
     await server.kill();
   },
+  async faulty(run) {
+    const server = await S3Server.start(`${run.folder}/faulty`);
+    const proxy = await FaultyProxy.start({ target: server.port, seed: options.seed });
+    await runTests(run, "conformance_run.ts", server.url("x", proxy.port));
+    for (const [kind, count] of proxy.injected) {
+      run.checks.that(`faults were injected: ${kind}`, count > 0, () => String(count));
+    }
+    proxy.close();
+    await server.kill();
+  },
   async moto(run) {
     const server = await startMoto();
     await runTests(run, "conformance_run.ts", server.url("x"));
@@ -26,6 +38,11 @@ const parts: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = {
   async create(run) {
     const server = await S3Server.start(`${run.folder}/create`);
     await createOnce(run, server.url("create"));
+    await server.kill();
+  },
+  async coherent(run) {
+    const server = await S3Server.start(`${run.folder}/coherent`);
+    await bucketsAgree(run, server.url("coherent"));
     await server.kill();
   },
   async servers(run) {

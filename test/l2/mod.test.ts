@@ -110,3 +110,18 @@ test("openTiers takes on_error from the URL of any tier", async () => {
   for (const tier of tiers) await tier.close();
   await expect(openTiers(["memory://?on_error=hit"], newBench())).rejects.toThrow("on_error must be miss or fail: hit");
 });
+
+test("openTiers takes store from the URL of any tier", async () => {
+  const tiers = await openTiers(["memory://", "memory://?store=off", "memory://?store=on"], newBench());
+  expect(tiers.map(({ takesStores }) => takesStores)).toEqual([true, false, true]);
+  for (const tier of tiers) await tier.close();
+  await expect(openTiers(["memory://?store=no"], newBench())).rejects.toThrow("store must be on or off: no");
+});
+
+test("checkTiers refuses tiers of which none takes stores", () => {
+  checkTiers(["memory://?store=off", "memory://"], 1);
+  checkTiers([], 1);
+  for (const urls of [["memory://?store=off"], ["memory://?store=off", "memory://?store=off"]]) {
+    expect(() => checkTiers(urls, 1)).toThrow("store=off on every tier: one of them must store what is written");
+  }
+});

@@ -166,6 +166,14 @@ async function check(
   let now = 0;
   const history = { calls, tick: () => now++, lossy: failing };
   if (!isNew) await scheduler.waitFor(run(bench, PUT, history));
+  if (benchOptions.storeOff !== undefined) {
+    // As if an earlier server, or another one, had stored it there.
+    for (const [id, stored] of bench.tier(1 - benchOptions.storeOff).objects) {
+      bench.tier(benchOptions.storeOff).objects.set(id, stored);
+    }
+    bench.tier(1 - benchOptions.storeOff).objects.clear();
+    bench.evictAll();
+  }
   let step = 0;
   for (const each of new Set([...benches, owner])) {
     for (let index = 0; index < (benchOptions.tiers ?? 1); index += 1) {
@@ -273,6 +281,25 @@ for (const managers of [2, 3]) {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), scripts, faults, fc.boolean(), async (scheduler, clients, fault, ownTiers) => {
         await check(scheduler, clients, { tiers: 2, managers, faults: fault, ownTiers });
+      }),
+      { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
+    );
+  });
+}
+
+// One tier has objects, but is not written.
+const storeOffKinds = fc.record({
+  storeOff: fc.constantFrom(0, 1),
+  ownTiers: fc.boolean(),
+  faults: fc.option(faults, { nil: undefined }),
+  hangs: fc.boolean(),
+});
+
+for (const managers of [1, 2]) {
+  test(`${managers} StorageManager(s) never read an outdated object from a tier in which nothing is stored`, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), clients, storeOffKinds, async (scheduler, scripts, { faults, ...kind }) => {
+        await check(scheduler, scripts, { tiers: 2, managers, ...kind, ...(faults && { faults }) });
       }),
       { numRuns: Number(process.env["STORAGE_RUNS"] ?? 200) },
     );

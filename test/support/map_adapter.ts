@@ -28,15 +28,27 @@ export class MapAdapter implements L2Adapter {
   readonly #chunkBytes: number;
   gate: (step: Step, key: string) => Promise<void> | void = () => {};
   closed = false;
+  readonly takesStores: boolean;
+  readonly maxAgeMs: number | undefined;
+  readonly isShared: boolean;
   /** Why it cannot be used; every store then fails. */
   trouble: string | undefined;
 
   /** Adapters with one `objects` are views of one store. */
   constructor(
     name: string,
-    options: { readonly chunkBytes?: number; readonly objects?: Map<string, Stored> } = {},
+    options: {
+      readonly chunkBytes?: number;
+      readonly objects?: Map<string, Stored>;
+      readonly takesStores?: boolean;
+      /** Set: other servers change it unnoticed. */
+      readonly maxAgeMs?: number | undefined;
+    } = {},
   ) {
     this.name = name;
+    this.takesStores = options.takesStores ?? true;
+    this.maxAgeMs = options.maxAgeMs;
+    this.isShared = options.maxAgeMs !== undefined;
     this.objects = options.objects ?? new Map();
     this.#chunkBytes = options.chunkBytes ?? 16;
   }

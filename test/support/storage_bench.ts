@@ -121,6 +121,14 @@ export type BenchOptions =
     readonly maxObjects?: number;
     /** Whether nobody else uses the tiers, and they take small objects whole (default false). */
     readonly ownTiers?: boolean;
+    /** The index of a tier in which nothing is stored (default: none). */
+    readonly storeOff?: number;
+    /** By tier: how old L1's copies may be (default: without limit). */
+    readonly maxAgesMs?: readonly (number | undefined)[];
+    /** What the tiers of a bench that is alone hold (default: nothing). */
+    readonly stores?: readonly Map<string, Stored>[];
+    /** The clock of a bench that is alone (default: its own). */
+    readonly time?: ManualTime;
     /** Puts a wrapper around each tier. */
     readonly wrap?: (adapter: L2Adapter) => L2Adapter;
     /** How long a manager waits for the owner of the tiers, in milliseconds (default: as long as it takes). */
@@ -173,9 +181,13 @@ export function clusterParts(options: BenchOptions = {}): ClusterParts {
 export function storageBench(options: BenchOptions = {}): StorageBench {
   const { tiers = 1, l1Bytes = 65_536, maxObjects = 256 } = options;
   const arena = allocateArena({ sizeBytes: l1Bytes, maxObjects, maxLeases: 512, hashSeed: 7 }, "private");
-  const stores = Array.from({ length: tiers }, () => new Map<string, Stored>());
+  const stores = options.stores ?? Array.from({ length: tiers }, () => new Map<string, Stored>());
   const shared = new SharedKeys(allocateSharedKeys(SHARED_KEYS, "private"), 1);
-  return managerBench({ time: new ManualTime(), arena, stores }, { ...options, workerId: 1 }, () => ({ shared }));
+  return managerBench(
+    { time: options.time ?? new ManualTime(), arena, stores },
+    { ...options, workerId: 1 },
+    () => ({ shared }),
+  );
 }
 
 /** Builds the owner of what a cluster shares: the first to come has workerId 1. */
@@ -248,7 +260,7 @@ function viewOf(
   { time, arena, stores }: Pick<ClusterParts, "time" | "arena" | "stores">,
   options: BenchOptions & { readonly workerId: number },
 ): View {
-  const { admissionLimitBytes = 4096, workerId, ownTiers, wrap } = options;
+  const { admissionLimitBytes = 4096, workerId, ownTiers, storeOff, maxAgesMs = [], wrap } = options;
   const events: Published[] = [];
   const publish: Publish<EventMap> = (name, fields) => events.push({ name, fields });
   const l1 = new L1Manager(arena, {
@@ -264,7 +276,9 @@ function viewOf(
     format: workerId === 1,
   });
   const Kind = ownTiers === true ? OwnMapAdapter : MapAdapter;
-  const maps = stores.map((objects, index) => new Kind(`t${index + 1}`, { objects }));
+  const maps = stores.map((objects, index) =>
+    new Kind(`t${index + 1}`, { objects, takesStores: index !== storeOff, maxAgeMs: maxAgesMs[index] })
+  );
   return {
     l1,
     adapters: wrap === undefined ? maps : maps.map(wrap),
@@ -295,6 +309,10 @@ function managerBench(
     admissionLimitBytes = 4096,
     workerId: _holder,
     ownTiers: _ownTiers,
+    storeOff: _storeOff,
+    maxAgesMs: _maxAgesMs,
+    stores: _stores,
+    time: _time,
     wrap: _wrap,
     timeoutMs: _timeoutMs,
     deliver: _deliver,

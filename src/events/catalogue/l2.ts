@@ -129,14 +129,17 @@ export const l2Events = {
     },
   },
   "l2.changed_elsewhere": {
-    doc: "Another server changed objects of a shared tier; this one drops its copies of them.",
+    doc:
+      "Another server changed objects of a shared tier; this one drops its copies of them. A tier whose log tells of changes publishes each; a bucket, where a copy is compared, only those that outdated a copy here.",
     fields: {
       tier,
       scope: oneOf(
         ["key", "tenant", "any"],
         "key: one object; tenant: a tenant's objects were cleared; any: all were cleared, or changes were missed.",
       ),
-      seconds: seconds("Time from the change to its notice by the engine's clock; 0 for any."),
+      seconds: seconds(
+        "Time from the change to its notice by the engine's clock; 0 for any. For a bucket, the most that it can be: the time since the copy was last known to be current.",
+      ),
     },
   },
   "l2.committed": {

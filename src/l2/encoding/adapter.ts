@@ -31,6 +31,8 @@ interface Found {
 export interface EncodingOptions {
   /** As in L2Reader. */
   readonly missesOnError?: boolean;
+  /** As in L2Reader. */
+  readonly takesStores?: boolean;
 }
 
 /**
@@ -42,11 +44,17 @@ export class EncodingReader implements Required<L2Reader> {
   protected readonly calls: Calls;
   protected readonly encoding: Encoding;
   readonly missesOnError: boolean;
+  readonly takesStores: boolean;
   readonly #inner: L2Reader;
 
-  constructor(inner: L2Reader, encoding: Encoding, { missesOnError = false }: EncodingOptions = {}) {
+  constructor(
+    inner: L2Reader,
+    encoding: Encoding,
+    { missesOnError = false, takesStores = true }: EncodingOptions = {},
+  ) {
     this.name = inner.name;
     this.missesOnError = missesOnError;
+    this.takesStores = takesStores;
     this.calls = new Calls(inner.name);
     this.encoding = encoding;
     this.#inner = inner;
@@ -58,6 +66,10 @@ export class EncodingReader implements Required<L2Reader> {
 
   get isShared(): boolean | undefined {
     return this.#inner.isShared;
+  }
+
+  get maxAgeMs(): number | undefined {
+    return this.#inner.maxAgeMs;
   }
 
   async lookup(key: ObjectKey): Promise<ObjectMeta | undefined> {

@@ -45,6 +45,8 @@ export interface S3AdapterOptions {
   readonly bucket: Bucket;
   readonly names: NameSpace;
   readonly usageMs: number;
+  /** As in L2Reader. */
+  readonly maxAgeMs?: number | undefined;
   readonly publish: Publish<EventMap>;
   readonly clock: Clock;
   /** Default: none. */
@@ -57,6 +59,8 @@ export interface S3AdapterOptions {
  */
 export class S3Adapter implements L2Adapter {
   readonly name: string;
+  readonly isShared = true;
+  readonly maxAgeMs: number | undefined;
   readonly #options: S3AdapterOptions;
   readonly #calls: Calls;
   readonly #objects: Objects;
@@ -70,6 +74,7 @@ export class S3Adapter implements L2Adapter {
   constructor(options: S3AdapterOptions) {
     const { name, bucket, names, usageMs, clock } = options;
     this.name = name;
+    this.maxAgeMs = options.maxAgeMs;
     this.#options = options;
     this.#calls = new Calls(name);
     this.#objects = new Objects(bucket, names);
@@ -322,5 +327,6 @@ export async function openS3(
   const bucket = new Bucket(client, health);
   const names = new NameSpace(settings.prefix);
   await Promise.race([health.answered, wait(PATIENCE_MS, undefined, { ref: false })]);
-  return new S3Adapter({ name, bucket, names, usageMs: settings.usageMs, publish, clock, onRemoved });
+  const { usageMs, maxAgeMs } = settings;
+  return new S3Adapter({ name, bucket, names, usageMs, maxAgeMs, publish, clock, onRemoved });
 }

@@ -13,16 +13,18 @@ export interface S3Settings {
   readonly pathStyle: boolean;
   /** Milliseconds between two counts of the objects, which list the whole prefix. */
   readonly usageMs: number;
+  /** As in L2Reader; missing: no other server changes objects. */
+  readonly maxAgeMs?: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
  * Parses `s3://bucket[/prefix]` (the prefix is "vitrine" by default). Parameters: `endpoint` (default AWS), `region`,
- * `path_style` (default on with an endpoint), `usage` (default 1h). The environment has AWS_ENDPOINT_URL_S3,
- * AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION. Throws bad_request.
+ * `path_style` (default on with an endpoint), `usage` (default 1h), `coherence` (default 1m). The environment has
+ * AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION. Throws bad_request.
  */
 export function s3Settings(url: TierUrl, env: Environment): S3Settings {
   const match = /^([^/]*)(?:\/(.*?)\/?)?$/.exec(url.rawPath);
@@ -42,6 +44,7 @@ export function s3Settings(url: TierUrl, env: Environment): S3Settings {
   }
   const region = url.take("region") ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"] ?? "us-east-1";
   if (!/^[a-z0-9-]{1,64}$/.test(region)) throw bad(`region must be a name like eu-central-1: ${region}`);
+  const coherence = url.take("coherence") ?? "1m";
   const endpoint = url.take("endpoint") ?? env["AWS_ENDPOINT_URL_S3"] ?? env["AWS_ENDPOINT_URL"];
   return {
     bucket,
@@ -50,7 +53,8 @@ export function s3Settings(url: TierUrl, env: Environment): S3Settings {
     region,
     // A certificate for *.host does not cover a bucket with dots.
     pathStyle: url.takeSwitch("path_style", endpoint !== undefined || bucket.includes(".")),
-    usageMs: periodOf(url.take("usage") ?? "1h"),
+    usageMs: periodOf("usage", { text: url.take("usage") ?? "1h", leastMs: 60_000 }),
+    ...(coherence === "off" ? {} : { maxAgeMs: periodOf("coherence", { text: coherence, leastMs: 1000 }) }),
   };
 }
 
@@ -77,11 +81,15 @@ function endpointOf(text: string): string {
   return `${protocol}//${host}${pathname.replace(/\/+$/, "")}`;
 }
 
-function periodOf(text: string): number {
-  const match = /^(\d{1,4})([mhd])$/.exec(text);
+function periodOf(
+  parameter: "usage" | "coherence",
+  { text, leastMs }: { readonly text: string; readonly leastMs: number },
+): number {
+  const match = /^(\d{1,4})([smhd])$/.exec(text);
   const ms = Number(match?.[1]) * (UNITS_MS[match?.[2] ?? ""] ?? Number.NaN);
-  if (!(ms >= 60_000)) throw bad(`usage must be a time of 1m or more, like 15m or 1h: ${text}`);
-  return ms;
+  if (ms >= leastMs) return ms;
+  const wanted = parameter === "usage" ? "a time of 1m or more, like 15m or 1h" : "off, or a time like 10s or 5m";
+  throw bad(`${parameter} must be ${wanted}: ${text}`);
 }
 
 function bad(what: string): VitrineError {

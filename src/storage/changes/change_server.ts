@@ -80,6 +80,7 @@ export class ChangeServer {
     if (asked.kind === "finish") return this.#finish(asked);
     if (asked.kind === "room") return this.#waitForRoom(id, asked.request);
     if (asked.kind === "clear") return owner.clear(asked.tenant, asked.tier);
+    if (asked.kind === "verify") return owner.verify(asked.key);
     return owner.delete(asked.key, asked.precondition, () => {
       if (clock.monotonicMs() >= asked.untilMs) throw new VitrineError("tier_failed", "delete object: too late");
     });

@@ -105,7 +105,7 @@ export class RemoteChanges implements TierChanges {
 
   /** Only the tiers know whether the change was made, so L1 must not hide what they hold. */
   #showTiers(asked: ChangeRequest): void {
-    if (asked.kind === "clear" || asked.kind === "chunk" || asked.kind === "room") return;
+    if (asked.kind !== "put" && asked.kind !== "finish" && asked.kind !== "delete") return;
     const key = asked.kind === "delete" ? asked.key : asked.write.key;
     try {
       this.#options.l1.delete([key], "replaced", (known) => known?.isDirty === false);
@@ -141,6 +141,10 @@ export class RemoteChanges implements TierChanges {
 
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>> {
     return this.#ask({ kind: "clear", tenant, tier });
+  }
+
+  async verify(key: ObjectKey): Promise<void> {
+    await this.#ask({ kind: "verify", key }, key);
   }
 
   async room(request: RoomRequest): Promise<ReleaseRoom> {
@@ -227,7 +231,7 @@ export class RemoteChanges implements TierChanges {
 
   #timeOut(id: number, kind: ChangeRequest["kind"], { requestId }: ObjectKey): void {
     const { publish, timeoutMs } = this.#options;
-    const exceptionType = kind === "delete" ? "l2_delete" : "l2_store";
+    const exceptionType = kind === "delete" ? "l2_delete" : kind === "verify" ? "l2_lookup" : "l2_store";
     publish("timeout.raised", { exceptionType, ...(requestId === undefined ? {} : { requestId }) });
     this.#fail(id, new VitrineError("tier_failed", "wait for storage thread: no answer", { details: { timeoutMs } }));
   }

@@ -83,6 +83,11 @@ export interface TierChanges {
    * Waits for room for a dirty object; waiting writes take turns. Throws tier_failed if none becomes free for too long.
    */
   room(request: RoomRequest): Promise<ReleaseRoom>;
+  /**
+   * Asks the tiers that other servers change unnoticed (`maxAgeMs`) whether this server's copies of a key are current,
+   * and drops those that are not. Copies stay if a tier cannot answer. Throws tier_failed only if the owner is gone.
+   */
+  verify(key: ObjectKey): Promise<void>;
   /** Reports that L1 has an object that the tiers do not have yet. */
   wake(traced?: TracedWrite): void;
 }
@@ -116,7 +121,8 @@ export type ChangeRequest =
     /** Deadline in monotonic milliseconds. No client waits for the delete after it, so it must not happen then. */
     readonly untilMs: number;
   }
-  | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined };
+  | { readonly kind: "clear"; readonly tenant: string | undefined; readonly tier: string | undefined }
+  | { readonly kind: "verify"; readonly key: ObjectKey };
 
 /** A message from a worker to the owner of the tiers. Messages of one turn of the event loop are sent together. */
 export type ToTierOwner =
@@ -135,6 +141,7 @@ export interface Answers {
   readonly room: undefined;
   readonly delete: boolean;
   readonly clear: Readonly<Record<string, number>>;
+  readonly verify: void;
 }
 
 /** A message from the owner to a worker. Messages of one turn of the event loop are sent together. */

@@ -10,6 +10,7 @@ import type { StoreResult } from "../tiers/tier.ts";
 import { ForeignChanges, Remover } from "./removals.ts";
 import { type ReleaseRoom, type RoomRequest, StoreRoom } from "./store_room.ts";
 import { StreamSink } from "./stream_sink.ts";
+import { Verifier } from "./verifier.ts";
 import type {
   StagedWrite,
   StreamRequest,
@@ -53,6 +54,7 @@ export class TierOwner implements TierChanges {
   readonly #remover: Remover;
   readonly #room: StoreRoom;
   readonly #foreign: ForeignChanges;
+  readonly #verifier: Verifier;
   #learnRuns = 0;
 
   /** Takes over from an owner that is gone, if there was one. */
@@ -64,6 +66,7 @@ export class TierOwner implements TierChanges {
     this.#stores = new WriteBack(context, { concurrency, onRoom: () => this.#room.look() });
     this.#remover = new Remover(context, this.#stores);
     this.#foreign = new ForeignChanges(context);
+    this.#verifier = new Verifier(context);
     if (context.tiers.length === 0) return;
     shared.stripes.reset();
     shared.stale.recount();
@@ -75,7 +78,7 @@ export class TierOwner implements TierChanges {
   }
 
   async put({ lease, ...write }: StagedWrite): Promise<PutResult> {
-    const { l1, tiers } = this.#context;
+    const { l1, storeTiers } = this.#context;
     const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> => {
       const staged = l1.staging(lease);
       if (staged === undefined) throw leaseLost();
@@ -86,7 +89,7 @@ export class TierOwner implements TierChanges {
         precondition: () => precondition,
         assertWanted: assertHolding,
       });
-      return Promise.all(tiers.map((tier) => tier.storeObject(write.key, object, source)));
+      return Promise.all(storeTiers.map((tier) => tier.storeObject(write.key, object, source)));
     };
     const admit = (meta: ObjectMeta, decide: Decide): boolean =>
       l1.admit(commitOf(lease, meta), { decide }) === "admitted";
@@ -95,8 +98,8 @@ export class TierOwner implements TierChanges {
 
   /** `assertWanted` throws if no client waits for the upload any more. */
   stream({ key, sizeBytes, needsAll, early }: StreamRequest, assertWanted: () => void = () => {}): TierStream {
-    const { l1, tiers } = this.#context;
-    const sink = new StreamSink({ key, tiers, sizeBytes, early, needsAll });
+    const { l1, storeTiers } = this.#context;
+    const sink = new StreamSink({ key, tiers: storeTiers, sizeBytes, early, needsAll });
     const store = (meta: ObjectMeta, { precondition, assertHolding }: Held): Promise<readonly StoreResult[]> =>
       sink.finish({
         meta,
@@ -128,6 +131,10 @@ export class TierOwner implements TierChanges {
 
   clear(tenant: string | undefined, tier: string | undefined): Promise<Readonly<Record<string, number>>> {
     return this.#remover.clear(tenant, tier);
+  }
+
+  verify(key: ObjectKey): Promise<void> {
+    return this.#verifier.verify(key);
   }
 
   room(request: RoomRequest): Promise<ReleaseRoom> {
@@ -172,6 +179,7 @@ export class TierOwner implements TierChanges {
       assertHolds(precondition, before);
       const meta = newMeta(this.#context, object);
       shared.history.storing(key);
+      await this.#outdateOthers(key, steps);
       const stored = await this.#store(key, steps, {
         meta,
         held: { precondition, assertHolding: (replaced) => assertStillHolds(precondition, { before, replaced }) },
@@ -192,6 +200,16 @@ export class TierOwner implements TierChanges {
       }
       return { meta, replaced: current !== undefined, before: current };
     });
+  }
+
+  /**
+   * Removes the key from the tiers that store nothing. That comes first, so that whatever happens next they have
+   * nothing older than what is stored. If all tiers are needed, a mark is not enough, because a crash loses it: throws
+   * tier_failed.
+   */
+  async #outdateOthers(key: ObjectKey, { needsAll }: Steps): Promise<void> {
+    const { otherTiers } = this.#context;
+    await Promise.all(otherTiers.map((tier) => needsAll ? tier.outdate(key) : tier.forget(key)));
   }
 
   /** Stores in the tiers. Returns the successful results if they are enough, and throws otherwise. */

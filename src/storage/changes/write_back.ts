@@ -50,7 +50,7 @@ export interface WriteBackOptions {
 }
 
 /**
- * Stores dirty objects in all tiers, whichever thread acknowledged them: those of a key in admission order, one at a
+ * Stores dirty objects in the tiers, whichever thread acknowledged them: those of a key in admission order, one at a
  * time. One thread does this for all. L1 knows which objects are dirty, so that another thread can continue if it dies.
  */
 export class WriteBack {
@@ -152,10 +152,10 @@ export class WriteBack {
   }
 
   async #run({ key: plainKey, resident }: DirtyObject): Promise<void> {
-    const { keyLock, tiers } = this.#context;
+    const { keyLock, storeTiers } = this.#context;
     const requestId = this.#requests.take(resident.meta.version);
     const key = requestId === undefined ? plainKey : { ...plainKey, requestId };
-    const isGrouped = tiers.every((tier) => resident.meta.sizeBytes <= tier.groupLimitBytes);
+    const isGrouped = storeTiers.every((tier) => resident.meta.sizeBytes <= tier.groupLimitBytes);
     const weight = isGrouped ? 1 / GROUPED : 1;
     this.#running += weight;
     this.#idle.enter();
@@ -178,10 +178,10 @@ export class WriteBack {
 
   /** Lets postponed stores go on when a tier can be used, and those of objects that are not current any more. */
   async #awaitTiers(): Promise<void> {
-    const { l1, tiers, timers } = this.#context;
+    const { l1, storeTiers, timers } = this.#context;
     do {
       await timers.after(LOOK_MS);
-      const isUsable = tiers.some(({ trouble }) => trouble === undefined);
+      const isUsable = storeTiers.some(({ trouble }) => trouble === undefined);
       this.#postponed.release(this.#patience, (lease) => isUsable || !l1.isCurrent(lease));
     } while (!this.#postponed.areNone);
   }
@@ -205,17 +205,19 @@ export class WriteBack {
     resident: DirtyObject["resident"],
     patience: StorePatience,
   ): Promise<"done" | "postponed"> {
-    const { l1, tiers, publish } = this.#context;
+    const { l1, tiers, storeTiers, otherTiers, publish } = this.#context;
     if (!l1.isCurrent(resident.lease)) {
       // The tiers' copies are older than the expired object. If it was removed or replaced fallback, this store must
       // not touch the tiers.
       if (isOutdating(l1.know(key))) await Promise.all(tiers.map((tier) => tier.forget(key)));
       return "done";
     }
-    const [first] = tiers;
-    const results = first !== undefined && tiers.length === 1
+    // First, so that after a crash they have nothing older than what is stored.
+    if (otherTiers.length > 0) await Promise.all(otherTiers.map((tier) => tier.forget(key)));
+    const [first] = storeTiers;
+    const results = first !== undefined && storeTiers.length === 1
       ? [await this.#storeIn(first, { key, resident, patience })]
-      : await Promise.all(tiers.map((tier) => this.#storeIn(tier, { key, resident, patience })));
+      : await Promise.all(storeTiers.map((tier) => this.#storeIn(tier, { key, resident, patience })));
     if (results.includes("stored")) this.#stored++;
     else if (results.includes("unreachable") && patience === "wait") return "postponed";
     else if (!results.includes("overtaken")) {
@@ -225,7 +227,7 @@ export class WriteBack {
     }
     // A tier without the object must not keep an older one: the store of a successor would replace it, but the
     // successor may have expired by then.
-    const outdated = tiers.filter((_, index) => results[index] !== "stored");
+    const outdated = storeTiers.filter((_, index) => results[index] !== "stored");
     if (outdated.length > 0) await Promise.all(outdated.map((tier) => tier.forget(key)));
     return "done";
   }

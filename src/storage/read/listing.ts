@@ -34,20 +34,23 @@ export async function listObjects(context: StorageContext, options: ListingOptio
 }
 
 function levelsOf(
-  { l1, tiers, clock }: StorageContext,
+  { l1, tiers, clock, maxAgeMs }: StorageContext,
   { query, tier, l1: listing }: ListingOptions,
 ): readonly Level[] {
   const fresh = (entry: ListEntry): ListEntry | undefined => isExpired(entry.meta, clock.nowMs()) ? undefined : entry;
+  // The tiers say what is current.
+  const isTooOld = ({ key }: ListEntry): boolean =>
+    maxAgeMs !== Infinity && (l1.cleanAgeMs({ tenant: query.tenant, key }) ?? 0) > maxAgeMs;
   const memory: Level = {
     // One entry more than a page tells whether there is another page.
     page: (page) => listing.page({ ...page, limit: page.limit + 1 }),
-    show: fresh,
+    show: (entry) => tier === undefined && isTooOld(entry) ? undefined : fresh(entry),
   };
   const levels = tiers.filter((each) => tier === undefined || tier === each.name).map((each): Level => ({
     page: (page) => each.list(page),
     show: (entry) => {
       const key = { tenant: query.tenant, key: entry.key };
-      if (tier === undefined) {
+      if (tier === undefined && !isTooOld(entry)) {
         // L1's object is newer, or the same.
         const known = l1.know(key);
         if (known !== undefined) return known.meta && { key: entry.key, meta: known.meta };

@@ -5,6 +5,7 @@ import type { EventMap } from "../../events/catalogue.ts";
 import type { StorageContext } from "../context.ts";
 import type { HoldOutcome } from "../../l1/l1.ts";
 import type { HeldKeys, Leasing, ManyLookup } from "../storage.ts";
+import type { Freshness } from "./freshness.ts";
 import type { LoadController } from "./load_controller.ts";
 import { peek } from "./memory_read.ts";
 
@@ -31,12 +32,20 @@ interface Found {
 export async function lookUpMany(
   context: StorageContext,
   keys: readonly ObjectKey[],
-  { allTiers = false, leasing, loads }: ManyLookup & { readonly loads: Pick<LoadController, "fetch"> },
+  { allTiers = false, leasing, loads, freshness }: ManyLookup & {
+    readonly loads: Pick<LoadController, "fetch">;
+    readonly freshness: Pick<Freshness, "isDue" | "verify">;
+  },
 ): Promise<Found> {
   const { l1, tiers, timers, clock } = context;
   const levels = new Uint32Array(keys.length);
   const refused: number[] = [];
   const asked: number[] = [];
+  const due = keys.flatMap((key, index) => freshness.isDue(key) ? [index] : []);
+  await forEach(due, async (index) => {
+    const key = keys[index];
+    if (key !== undefined) await freshness.verify(key);
+  });
   for (let start = 0; start < keys.length; start += SECTION_KEYS) {
     if (start > 0) await timers.turn();
     const section = lookInL1(context, keys.slice(start, start + SECTION_KEYS), leasing);

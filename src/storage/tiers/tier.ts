@@ -109,6 +109,11 @@ export class Tier extends TierReader {
     return deleted;
   }
 
+  /** Removes the copy here, before another tier gets a newer one. Throws tier_failed. */
+  async outdate(key: ObjectKey): Promise<void> {
+    await this.#delete(key);
+  }
+
   /**
    * Ensures that the copy here, which was replaced elsewhere, is never read again: deletes it, or marks it as stale.
    * A tier that cannot be used is not asked, so that others need not wait for it. When half of the marks are taken it
@@ -130,7 +135,9 @@ export class Tier extends TierReader {
     this.#l1.assertAlive();
     const startMs = this.clock.monotonicMs();
     try {
-      const deleted = await this.#adapter.delete(key);
+      // A server that stores nothing here may have no right to delete, either. It needs none if there is nothing.
+      const isThere = this.takesStores || await this.#adapter.lookup(key) !== undefined;
+      const deleted = isThere && await this.#adapter.delete(key);
       const outcome = deleted ? "deleted" : "miss";
       this.publish("l2.delete.completed", { ...label, outcome, seconds: this.since(startMs) });
       return !this.stale.remove(key) && deleted;

@@ -105,6 +105,19 @@ export class TierReader {
     return this.#adapter.missesOnError ?? false;
   }
 
+  /** False if nothing is stored here. */
+  get takesStores(): boolean {
+    return this.#adapter.takesStores ?? true;
+  }
+
+  /**
+   * Milliseconds for which L1 may use a copy without another look here; undefined: without limit. A tier in which
+   * nothing is stored cannot say what is current, because it lacks what this server stores.
+   */
+  get maxAgeMs(): number | undefined {
+    return this.takesStores ? this.#adapter.maxAgeMs : undefined;
+  }
+
   /** A page of the tier's objects, outdated copies included. Throws tier_failed. */
   async list(query: ListQuery): Promise<ListPage> {
     try {

@@ -4,19 +4,13 @@ import { Ledger } from "../support/ledger.ts";
 import { MetricsPage } from "../support/metrics_page.ts";
 import type { SuiteRun } from "../support/run_suite.ts";
 import { ServerProcess } from "../support/server_process.ts";
+import { writeAndRead } from "../shared_tier/write_and_read.ts";
 import { until } from "../support/until.ts";
 import { RedisServer } from "../tools/redis_server.ts";
 
 /** How old what the other server's L1 serves may be, in milliseconds. */
 const BOUND_MS = 1000;
-const KEYS = 20;
 const timeoutMs = 20_000;
-
-/** A value that was acknowledged: each key's values are 1, 2, 3, … */
-interface Acknowledged {
-  readonly value: number;
-  readonly atMs: number;
-}
 
 interface Peer {
   readonly server: ServerProcess;
@@ -30,45 +24,6 @@ async function start({ runtime }: SuiteRun, engine: RedisServer): Promise<Peer> 
     flags: { workers: "2", "l1-size": "32MiB", l2, write: "through" },
   });
   return { server, client: new Client(server.address, new Ledger()) };
-}
-
-/** Writes to one server and reads from the other for a while: no answer is older than the bound. */
-async function writeAndRead(
-  { checks }: SuiteRun,
-  { writer, reader, title, forMs }: {
-    readonly writer: Client;
-    readonly reader: Client;
-    readonly title: string;
-    readonly forMs: number;
-  },
-): Promise<void> {
-  const untilMs = performance.now() + forMs;
-  const known = new Map<string, Acknowledged[]>();
-  let reads = 0;
-  let hits = 0;
-  const write = async (key: string): Promise<void> => {
-    const history: Acknowledged[] = [];
-    known.set(key, history);
-    for (let value = 1; performance.now() < untilMs; value += 1) {
-      const body = new TextEncoder().encode(String(value));
-      const { status } = await writer.request({ method: "PUT", path: objectPath(key), body });
-      if (status === 200 || status === 201) history.push({ value, atMs: performance.now() });
-    }
-  };
-  const read = async (key: string): Promise<void> => {
-    while (performance.now() < untilMs) {
-      const sinceMs = performance.now();
-      const { status, headers, body } = await reader.request({ method: "GET", path: objectPath(key) });
-      const value = status === 200 ? Number(new TextDecoder().decode(body)) : 0;
-      const least = known.get(key)?.findLast(({ atMs }) => atMs < sinceMs - BOUND_MS)?.value ?? 0;
-      checks.that(`${title}: ${key} is not older than the bound`, value >= least, () => `${value} < ${least}`);
-      reads += 1;
-      if (headers.get("cache-status")?.includes("detail=l1") === true) hits += 1;
-    }
-  };
-  const keys = Array.from({ length: KEYS }, (_, n) => `${title}/${n}`);
-  await Promise.all(keys.flatMap((key) => [write(key), read(key)]));
-  checks.that(`${title}: the reader's L1 served some`, hits > 0, () => `${hits} of ${reads}`);
 }
 
 /** The number of noticed changes of a kind. */
@@ -86,8 +41,20 @@ export async function serversAgree(run: SuiteRun): Promise<void> {
   const { checks } = run;
   const engine = await RedisServer.start(`${run.folder}/coherent`, ["--save", "", "--appendonly", "no"]);
   const [a, b] = await Promise.all([start(run, engine), start(run, engine)]);
-  await writeAndRead(run, { writer: a.client, reader: b.client, title: "a writes", forMs: 5000 });
-  await writeAndRead(run, { writer: b.client, reader: a.client, title: "b writes", forMs: 3000 });
+  await writeAndRead(run, {
+    writer: a.client,
+    reader: b.client,
+    title: "a writes",
+    forMs: 5000,
+    boundMs: BOUND_MS,
+  });
+  await writeAndRead(run, {
+    writer: b.client,
+    reader: a.client,
+    title: "b writes",
+    forMs: 3000,
+    boundMs: BOUND_MS,
+  });
 
   const statusOf = async ({ client }: Peer, key: string): Promise<number> =>
     (await client.request({ method: "GET", path: objectPath(key) })).status;

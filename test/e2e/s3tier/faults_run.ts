@@ -16,6 +16,7 @@ import { s3Settings } from "../../../src/l2/s3/settings.ts";
 import { TierUrl } from "../../../src/l2/url.ts";
 import { type Bench, codeOf, holds, inFolder, key, newBench, pattern, readAll, sourceOf } from "../../l2/support.ts";
 import { Proxy } from "../shared_tier/proxy.ts";
+import { FaultyProxy } from "./faulty_proxy.ts";
 import { until } from "../support/until.ts";
 import { s3Keys, S3Server, useS3Keys } from "../tools/s3_server.ts";
 
@@ -130,6 +131,28 @@ test("a stored byte that has changed makes a miss, and is told as corrupt, where
     writeFileSync(path, readFileSync(path).subarray(0, 3000));
     expect(await tier.load(key("a"))).toBe(undefined);
     expect(bench.removed).toEqual(["corrupt  1 5000"]);
+  });
+});
+
+test("bytes that change on the way are never stored and never handed out", async () => {
+  await withServer(async ({ server, tier }) => {
+    const proxy = await FaultyProxy.start({ target: server.port });
+    const far = await open(server.url(prefix, proxy.port));
+    for (const sizeBytes of [1000, 3 * MIB, 12 * MIB]) {
+      await tier.store(key("a"), sourceOf(pattern(sizeBytes)));
+      proxy.flips = "requests";
+      // The store refuses it by its checksum, and keeps what it has.
+      expect(await codeOf(far.store(key("a"), sourceOf(pattern(sizeBytes, 2))))).toBe("tier_failed");
+      proxy.flips = "none";
+      expect(await holds(far, key("a"), pattern(sizeBytes))).toBe(true);
+      proxy.flips = "responses";
+      // Damage cannot be told from that of the stored bytes: a miss, or a response that breaks off.
+      const load = await far.load(key("a")).catch(() => undefined);
+      if (load !== undefined) expect(await codeOf(readAll(load))).toBe("tier_failed");
+      proxy.flips = "none";
+    }
+    await far.close();
+    proxy.close();
   });
 });
 

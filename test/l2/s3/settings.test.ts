@@ -19,7 +19,14 @@ test("s3Settings has defaults for all but the bucket", () => {
     region: "us-east-1",
     pathStyle: false,
     usageMs: 3_600_000,
+    maxAgeMs: 60_000,
   });
+});
+
+test("s3Settings takes coherence as a time, or off", () => {
+  expect(read("s3://bucket?coherence=1s").maxAgeMs).toBe(1000);
+  expect(read("s3://bucket?coherence=2h").maxAgeMs).toBe(7_200_000);
+  expect(read("s3://bucket?coherence=off").maxAgeMs).toBeUndefined();
 });
 
 test("s3Settings reads prefix, endpoint, region, style and period, and takes what is missing from the environment", () => {
@@ -31,6 +38,7 @@ test("s3Settings reads prefix, endpoint, region, style and period, and takes wha
     region: "eu-west-3",
     pathStyle: false,
     usageMs: 900_000,
+    maxAgeMs: 60_000,
   });
   expect(read("s3://bucket", { AWS_REGION: "a-1", AWS_DEFAULT_REGION: "b-1" }).endpoint).toBe(
     "https://s3.a-1.amazonaws.com",
@@ -65,6 +73,8 @@ for (
     ["s3://bucket?path_style=yes", "path_style must be on or off"],
     ["s3://bucket?usage=1s", "usage must be"],
     ["s3://bucket?usage=0m", "usage must be"],
+    ["s3://bucket?coherence=0s", "coherence must be off, or a time like 10s or 5m: 0s"],
+    ["s3://bucket?coherence=on", "coherence must be off, or a time like 10s or 5m: on"],
     ["s3://bucket?max=1GiB", "lifecycle rule"],
     ["s3://bucket?secret_key=hunter2", "unknown parameter: secret_key"],
   ] as const

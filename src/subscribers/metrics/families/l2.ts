@@ -147,7 +147,8 @@ export const l2Family: Family = {
     }).on("l2.changed_elsewhere", ({ count, tier, scope }) => [count, { tier, scope }]),
     histogram("vitrine_l2_change_lag_seconds", {
       unit: "s",
-      help: "Time from a change by another server to its notice here, by the engine's clock.",
+      help:
+        "Time from a change by another server to its notice here, by the engine's clock; for a bucket at most that: since the copy that was dropped was last known to be current.",
       answers: "For how long can L1 serve what another server has replaced?",
       labels: ["tier"],
       zero: [{ tier: "adapters" }],

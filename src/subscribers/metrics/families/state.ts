@@ -53,7 +53,7 @@ export const stateFamily: Family = {
     gauge("vitrine_oldest_entry_age_seconds", {
       unit: "s",
       help:
-        "L1: time since the admission of the longest-resident object. L2: time since the PUT of the oldest object in the tier. 0 if there is none. A tier that cannot tell is missing.",
+        "L1: time since the admission of the longest-resident object; a copy that was found current in a bucket counts as admitted then. L2: time since the PUT of the oldest object in the tier. 0 if there is none. A tier that cannot tell is missing.",
       answers: "How long does a tier really keep its objects?",
       labels: ["tier"],
     })
