@@ -35,6 +35,12 @@ export class TimeoutReader implements Required<L2Reader> {
     return await this.#calls.answer({ exceptionType: "l2_lookup", ...idOf(key) }, this.#inner.lookup(key));
   }
 
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    const [first] = keys;
+    const call: Call = { exceptionType: "l2_lookup", ...(first === undefined ? {} : idOf(first)) };
+    return await this.#calls.answer(call, this.#inner.has(keys));
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     const call: Call = { exceptionType: "l2_load", ...idOf(key) };
     const load = await this.#calls.answer(call, this.#inner.load(key, range), (late) => {

@@ -218,7 +218,7 @@ export interface ProcessSource {
 export interface Sources {
   readonly l1: Pick<
     L1Usage,
-    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs"
+    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs" | "holds" | "heldBytes"
   >;
   /** A tier that could not answer has no numbers. */
   readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
