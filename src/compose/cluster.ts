@@ -90,7 +90,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
 
   const board = new Board(slots);
   const arena = allocateL1(config);
-  const sharedKeys = allocateSharedKeys({ hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
+  const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const sharedKeys = allocateSharedKeys({ hashSeed, prefetchJobs: config.prefetchJobs });
   const history = new RemovalHistory(sharedKeys);
   const l1 = openL1(arena, {
     config,

@@ -91,7 +91,7 @@ export class HttpAdapter implements L2Adapter {
     return await this.#calls.run("look up objects", async () => {
       const [first] = keys;
       if (first === undefined) return [];
-      await Promise.all(keys.map((key) => this.#commits.get(keyId(key))));
+      await Promise.all(keys.map(async (key) => await this.#commits.get(keyId(key))));
       const names = keys.map((key) => addressOf(this.#options.settings, key).key);
       const body = new TextEncoder().encode(JSON.stringify({ keys: names }));
       const headers = { "content-type": "application/json" };

@@ -27,7 +27,7 @@ interface Found {
 }
 
 /** The levels that have a key. */
-interface Answer {
+export interface Answer {
   readonly levels: number;
   /** True if no level has it, and a tier could not answer. */
   readonly isUnknown: boolean;
@@ -158,7 +158,7 @@ async function askOnce(
   const again: AskedKey[] = [];
   // A dirty object needs no snapshot, which would wait for its store.
   const snapshots = await Promise.all(
-    open.map(({ key }) => l1.know(key)?.isDirty === true ? undefined : keyLock.snapshot(key)),
+    open.map(async ({ key }) => l1.know(key)?.isDirty === true ? undefined : await keyLock.snapshot(key)),
   );
   const questions = open.flatMap((asked, i) => {
     const known = l1.know(asked.key);

@@ -6,6 +6,7 @@ import {
   leaseFamily,
   lookupFamily,
   manyKeysFamily,
+  prefetchFamily,
   smFamily,
 } from "../../../src/subscribers/metrics/families/lookup.ts";
 import { accessFamily, httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
@@ -25,6 +26,7 @@ interface Case {
   readonly expected: Readonly<Record<string, SeriesValue>>;
 }
 
+const JOB = { tenant: "t", hit: 0, loaded: 0, miss: 0, notAttempted: 0, noRoom: 0, failed: 0 } as const;
 const REFUSED = { route: "/status", method: "GET", address: "10.0.0.1" } as const;
 const SOME = { tenant: "t", keys: 2, bytes: 100 } as const;
 const FS = { tier: "fs", tenant: "", keys: 1 } as const;
@@ -200,6 +202,30 @@ const cases: readonly Case[] = [
       vitrine_lease_released_objects_total: 4,
       vitrine_lease_expired_objects_total: 3,
       vitrine_lease_refused_objects_total: 2,
+    },
+  },
+  {
+    what: "prefetch jobs, by outcome, and the outcomes of their keys",
+    families: [prefetchFamily],
+    labelled: ["t"],
+    events: [
+      ["sm.prefetch.begun", { tenant: "t", mode: "full", keys: 10 }],
+      ["sm.prefetch.begun", { tenant: "", mode: "prefix", keys: 21 }],
+      ["sm.prefetch.ended", { ...JOB, outcome: "done", hit: 1, loaded: 2, miss: 3, seconds: 0.25 }],
+      ["sm.prefetch.ended", { ...JOB, outcome: "deadline", notAttempted: 4, noRoom: 5, failed: 6, seconds: 0.5 }],
+    ],
+    expected: {
+      'vitrine_prefetch_jobs_begun_total{cache_salt="t"}': 1,
+      vitrine_prefetch_jobs_begun_total: 1,
+      'vitrine_prefetch_jobs_ended_total{outcome="done"}': 1,
+      'vitrine_prefetch_jobs_ended_total{outcome="deadline"}': 1,
+      vitrine_prefetch_hit_keys_total: 1,
+      vitrine_prefetch_loaded_keys_total: 2,
+      vitrine_prefetch_missing_keys_total: 3,
+      vitrine_prefetch_not_attempted_keys_total: 4,
+      vitrine_prefetch_refused_no_room_keys_total: 5,
+      vitrine_prefetch_failed_keys_total: 6,
+      vitrine_prefetch_duration_seconds: { count: 2, sum: 0.75, buckets: { "0.25": 1, "0.5": 1 } },
     },
   },
   {
