@@ -65,6 +65,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
         l1: () => l1.usage(),
         storage: () => storage.status(),
         activeRequests: () => app.activeRequests(),
+        prefetchJobs: () => shared.jobs.running,
         workers: () => [],
         storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
       },

@@ -159,7 +159,7 @@ export interface Job {
   readonly owner: Name64;
 }
 
-export type { JobMode, JobOutcome, JobState, JobView as PrefetchState, Name64 } from "./shared/prefetch_jobs.ts";
+export type { JobMode, JobOutcome, JobView as PrefetchState, Name64 } from "./shared/prefetch_jobs.ts";
 
 /** A level that was asked, or would have been. */
 export interface Tried {

@@ -37,13 +37,9 @@ export const storageEvents = {
     doc: "A request asked for leases that would have been more than clients may have at a time.",
     fields: { tenant, keys, requestId },
   },
-  "sm.prefetch.begun": {
-    doc: "A request began a prefetch job.",
-    fields: { tenant, mode: oneOf(["prefix", "full"], "As in the request."), keys, requestId },
-  },
   "sm.prefetch.ended": {
     doc:
-      "A prefetch job ended; published once, by the worker that ran it. One whose worker has died is never published, and shows as begun.",
+      "A prefetch job ended; published once, by the worker that ran it. The end of one whose worker has died is not published.",
     fields: {
       tenant,
       outcome: oneOf(

@@ -111,9 +111,8 @@ class PrefetchRun {
   }
 
   async run(): Promise<void> {
-    const { deadlineMs, job, keys, mode } = this.#options;
-    const { publish, timers } = this.#context;
-    publish("sm.prefetch.begun", { ...this.#label(), mode, keys: keys.length });
+    const { deadlineMs, job, keys } = this.#options;
+    const { timers } = this.#context;
     const stopTimer = timers.every(deadlineMs, () => this.end("deadline"));
     try {
       for (let start = 0; start < keys.length && this.#goesOn; start += PAGE_KEYS) {

@@ -82,6 +82,11 @@ export class PrefetchJobs {
     return this.#rows.count;
   }
 
+  /** The number of jobs that run. */
+  get running(): number {
+    return this.#rows.running;
+  }
+
   /** Begins a job; undefined if there are as many as there may be. The job that ended first is forgotten for it. */
   open({ id, owner, mode, keys, leaseEndsMs }: NewJob): OpenJob | undefined {
     const rows = this.#rows.table;
@@ -230,6 +235,12 @@ class JobRows {
     this.#bytes = new Uint8Array(memory.words.buffer);
   }
 
+  get running(): number {
+    let running = 0;
+    for (let row = 0; row < this.count; row++) if (this.table.load(row, JOB.state) === STATE.running) running += 1;
+    return running;
+  }
+
   /** A byte for each key. */
   outcomesOf(row: number): Uint8Array {
     const start = 4 * this.table.wordAt(row, JOB.outcomes);
@@ -246,9 +257,14 @@ class JobRows {
   }
 }
 
+/** For the main thread: the number of jobs that run. */
+export function runningJobs(memory: SharedKeysMemory): number {
+  return new JobRows(viewWords(memory.words), planSharedKeys(memory.options)).running;
+}
+
 /**
- * For the main thread: ends the jobs of a worker that is gone, whose leases have ended with it. `stillRuns`: it may come
- * back for a moment, so its rows are not used again.
+ * For the main thread: ends the jobs of a worker that is gone, whose leases have ended with it. `stillRuns`: it may
+ * come back for a moment, so its rows are not used again.
  */
 export function abandonJobs(
   memory: SharedKeysMemory,

@@ -44,6 +44,7 @@ const IDLE = {
         storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       }),
     activeRequests: () => 0,
+    prefetchJobs: () => 0,
     workers: () => [],
     storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   },

@@ -27,6 +27,7 @@ test("stateFamily shows the state at the time of the collection, and asks each s
       return Promise.resolve({ l2: [fs], storeQueue });
     },
     activeRequests: () => 3,
+    prefetchJobs: () => 0,
     workers: () => ["ready", "ready", "gone"] as const,
     storageThreadStuckSeconds: () => ({ storage: 0.25, file: 6.25 }),
   };
@@ -79,6 +80,7 @@ test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for a
     }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
+    prefetchJobs: () => 0,
     workers: () => [],
     storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   };

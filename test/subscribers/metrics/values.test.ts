@@ -207,18 +207,13 @@ const cases: readonly Case[] = [
   {
     what: "prefetch jobs, by outcome, and the outcomes of their keys",
     families: [prefetchFamily],
-    labelled: ["t"],
     events: [
-      ["sm.prefetch.begun", { tenant: "t", mode: "full", keys: 10 }],
-      ["sm.prefetch.begun", { tenant: "", mode: "prefix", keys: 21 }],
       ["sm.prefetch.ended", { ...JOB, outcome: "done", hit: 1, loaded: 2, miss: 3, seconds: 0.25 }],
       ["sm.prefetch.ended", { ...JOB, outcome: "deadline", notAttempted: 4, noRoom: 5, failed: 6, seconds: 0.5 }],
     ],
     expected: {
-      'vitrine_prefetch_jobs_begun_total{cache_salt="t"}': 1,
-      vitrine_prefetch_jobs_begun_total: 1,
-      'vitrine_prefetch_jobs_ended_total{outcome="done"}': 1,
-      'vitrine_prefetch_jobs_ended_total{outcome="deadline"}': 1,
+      'vitrine_prefetch_jobs_total{outcome="done"}': 1,
+      'vitrine_prefetch_jobs_total{outcome="deadline"}': 1,
       vitrine_prefetch_hit_keys_total: 1,
       vitrine_prefetch_loaded_keys_total: 2,
       vitrine_prefetch_missing_keys_total: 3,

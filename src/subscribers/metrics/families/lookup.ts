@@ -1,6 +1,6 @@
 import type { Delivered } from "../../../events/subscriber.ts";
 import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
-import { BY_TENANT, counter, type Family, histogram, keysByTenant } from "../metric.ts";
+import { BY_TENANT, counter, type Family, gauge, histogram, keysByTenant } from "../metric.ts";
 
 const ended = catalogue["sm.prefetch.ended"].fields;
 
@@ -139,13 +139,12 @@ export const leaseFamily: Family = {
 export const prefetchFamily: Family = {
   name: "metrics.prefetch",
   metrics: [
-    counter("vitrine_prefetch_jobs_begun_total", {
-      ...BY_TENANT,
+    gauge("vitrine_prefetch_jobs", {
       unit: "{job}",
-      help: "Prefetch jobs that began.",
-      answers: "How often do engines prefetch? Begun and not ended are those that run, or whose worker has died.",
-    }).on("sm.prefetch.begun", ({ count, tenant }) => [count, { cache_salt: tenant }]),
-    counter("vitrine_prefetch_jobs_ended_total", {
+      help: "Prefetch jobs that run.",
+      answers: "How near is --prefetch-jobs, beyond which they are refused?",
+    }).read("prefetchJobs", (jobs) => jobs),
+    counter("vitrine_prefetch_jobs_total", {
       unit: "{job}",
       help: "Prefetch jobs that ended, by outcome.",
       answers: "Are deadlines too short, or tiers too slow?",
