@@ -144,9 +144,10 @@ export interface L2Reader {
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
   /**
    * For each of at most MANY_KEYS keys of one tenant: true if `lookup` would find an object now. One call of the tier,
-   * which answers for all keys or fails: in one round trip where the tier has such a request.
+   * which answers for all keys or fails: in one round trip where the tier has such a request. A tier that needs more
+   * calls `onProgress` with each.
    */
-  has(keys: readonly ObjectKey[]): Promise<readonly boolean[]>;
+  has(keys: readonly ObjectKey[], onProgress?: () => void): Promise<readonly boolean[]>;
   /**
    * Loads the bytes from `start` (default 0) to `end` (exclusive, default the size), or as many of them as there are,
    * because a smaller object may have replaced the one whose size the caller knows.

@@ -38,7 +38,7 @@ export class TimeoutReader implements Required<L2Reader> {
   async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
     const [first] = keys;
     const call: Call = { exceptionType: "l2_lookup", ...(first === undefined ? {} : idOf(first)) };
-    return await this.#calls.answer(call, this.#inner.has(keys));
+    return await this.#calls.progress(call, (onProgress) => this.#inner.has(keys, onProgress));
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
@@ -187,6 +187,18 @@ class Calls {
       watch.wait();
       work.then(
         (value) => watch.end() ? resolve(value) : onLate(value),
+        (error: unknown) => watch.end() && reject(error),
+      );
+    });
+  }
+
+  /** Like `answer`, for work that times out if it makes no progress, which it tells. */
+  progress<T>(call: Call, run: (onProgress: () => void) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watch = this.#watchdog.watch(() => reject(this.raise(call)));
+      watch.wait();
+      run(() => watch.wait()).then(
+        (value) => watch.end() && resolve(value),
         (error: unknown) => watch.end() && reject(error),
       );
     });

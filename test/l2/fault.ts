@@ -75,8 +75,8 @@ export class FaultAdapter implements L2Adapter {
     return await this.#run({ operation: "lookup", key }, () => this.#inner.lookup(key));
   }
 
-  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
-    return await this.#run({ operation: "lookup", key: undefined }, () => this.#inner.has(keys));
+  async has(keys: readonly ObjectKey[], onProgress?: () => void): Promise<readonly boolean[]> {
+    return await this.#run({ operation: "lookup", key: undefined }, () => this.#inner.has(keys, onProgress));
   }
 
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {

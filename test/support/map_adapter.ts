@@ -49,9 +49,12 @@ export class MapAdapter implements L2Adapter {
   }
 
   /** Passes the gate for each key, one after the other. */
-  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+  async has(keys: readonly ObjectKey[], onProgress: () => void = () => {}): Promise<readonly boolean[]> {
     const held: boolean[] = [];
-    for (const key of keys) held.push(await this.lookup(key) !== undefined);
+    for (const key of keys) {
+      held.push(await this.lookup(key) !== undefined);
+      onProgress();
+    }
     return held;
   }
 

@@ -97,14 +97,16 @@ export class S3Adapter implements L2Adapter {
   }
 
   /** A request for each key, because a bucket can tell no others; none begins after one has failed. */
-  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+  async has(keys: readonly ObjectKey[], onProgress: () => void = () => {}): Promise<readonly boolean[]> {
     return await this.#calls.run("look up objects", async () => {
       let hasFailed = false;
       return await this.#lookups.map(keys, async (key) => {
         if (hasFailed) return false;
         try {
           await this.#commits.get(keyId(key));
-          return await this.#live(key, await this.#objects.head(key)) !== undefined;
+          const meta = await this.#live(key, await this.#objects.head(key));
+          onProgress();
+          return meta !== undefined;
         } catch (error) {
           hasFailed = true;
           throw error;
