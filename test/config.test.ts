@@ -61,6 +61,8 @@ test("loadConfig gives the defaults when nothing is set", () => {
     storeQueueBytes: gib / 2,
     storeQueueAgeMs: 60_000,
     storeConcurrency: 32,
+    prefetchJobs: 64,
+    prefetchLoads: 8,
     idleTimeoutMs: 60_000,
     sizedBodyBytes: 32 * 1024 ** 2,
     shutdownTimeoutMs: 30_000,

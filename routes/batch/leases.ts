@@ -26,7 +26,14 @@ export function leaseId({ high, low }: Holder): string {
 
 /** The lease with an id. Throws not_found if it is none. */
 export function holderOf(id: string): Holder {
-  if (!LEASE_ID.test(id)) throw notFound();
+  const holder = parseHolder(id);
+  if (holder === undefined) throw notFound();
+  return holder;
+}
+
+/** Parses an id; undefined if it is none. */
+export function parseHolder(id: string): Holder | undefined {
+  if (!LEASE_ID.test(id)) return undefined;
   const [high = 0, low = 0] = [id.slice(0, 8), id.slice(8)].map((half) => Number.parseInt(half, 16) | 0);
   return { high, low };
 }

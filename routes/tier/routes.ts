@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import * as v from "valibot";
 import { SCOPES } from "../../src/access/tokens.ts";
 import { VitrineError } from "../../src/core/errors.ts";
@@ -7,13 +7,15 @@ import {
   formatMeta,
   fromBase64,
   TIER_FIELDS,
+  TIER_LOOKUP,
   TIER_OBJECTS,
   TIER_PATH,
   toBase64,
 } from "../../src/core/tier_protocol.ts";
 import type { AppOptions, Servers } from "../app_options.ts";
 import type { Env, Exchange } from "../exchange.ts";
-import { allow, allowedPrefix, objectOf } from "../http/access.ts";
+import { keyList, readJson } from "../batch/body.ts";
+import { allow, allowedPrefix, namedObject, objectOf } from "../http/access.ts";
 import { writePrecondition } from "../http/conditions.ts";
 import { parseQuery } from "../http/query.ts";
 import { replyJson } from "../http/reply.ts";
@@ -28,6 +30,7 @@ const text = v.pipe(
   v.string("not the Base64 of a text"),
   v.maxBytes(MAX_KEY_BYTES),
 );
+const lookupSchema = v.strictObject({ keys: keyList() });
 const listQuery = v.strictObject({
   prefix: text,
   after: text,
@@ -39,7 +42,7 @@ const listQuery = v.strictObject({
  * is not in the specification.
  */
 export function tierRoutes(options: AppOptions): Hono<Env> {
-  const { access, limits, storage, sender, servers } = options;
+  const { access, limits, storage, sender, servers, transferWatch } = options;
   const app = new Hono<Env>();
   app.use(`${TIER_PATH}/*`, async (c, next) => {
     await next();
@@ -52,9 +55,21 @@ export function tierRoutes(options: AppOptions): Hono<Env> {
     allow({ access, scopes: SCOPES }),
     (c) => replyJson(c.get("exchange"), { servers: [servers.own, ...servers.behind()] }),
   );
-  app.use(`${TIER_OBJECTS}/*`, async (c, next) => {
+  const noRing: MiddlewareHandler<Env> = async (c, next) => {
     refuseRing(c.req.raw.headers.get("via"), servers);
     await next();
+  };
+  app.use(`${TIER_OBJECTS}/*`, noRing);
+  app.post(TIER_LOOKUP, noRing, allow({ access, limits, scopes: ["read"] }), async (c) => {
+    const exchange = c.get("exchange");
+    const request = c.req.raw;
+    const { keys } = await readJson(lookupSchema, { exchange, request, transferWatch });
+    const objects = keys.map((key) => namedObject(exchange, request, key));
+    const { levels, failed } = await storage.lookup(objects);
+    // What a tier here has not said is not a miss.
+    const [failure] = levels.includes(0) ? failed.values() : [];
+    if (failure !== undefined) throw new VitrineError("tier_failed", failure);
+    return replyJson(exchange, { held: Array.from(levels, (bits) => bits !== 0) });
   });
   app.get(TIER_OBJECTS, allow({ access, limits, scopes: ["read"] }), async (c) => {
     const exchange = c.get("exchange");

@@ -10,6 +10,7 @@ import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import type { ServeOptions } from "../runtime/runtime.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
+import { runningJobs } from "../storage/shared/prefetch_jobs.ts";
 import { RemovalHistory, removalListeners } from "../storage/shared/removal_history.ts";
 import { openAccess } from "./access.ts";
 import { openCertificate, RenewableListener } from "./certificate.ts";
@@ -90,7 +91,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
 
   const board = new Board(slots);
   const arena = allocateL1(config);
-  const sharedKeys = allocateSharedKeys({ hashSeed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0 });
+  const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const sharedKeys = allocateSharedKeys({ hashSeed, prefetchJobs: config.prefetchJobs });
   const history = new RemovalHistory(sharedKeys);
   const l1 = openL1(arena, {
     config,
@@ -137,6 +139,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
       l1: () => l1.usage(),
       storage: () => storage.status(),
       activeRequests: () => admin.activeRequests(),
+      prefetchJobs: () => runningJobs(sharedKeys),
       workers: () => supervisor.status().map(({ state }) => state),
       storageThreadStuckSeconds: () => ({
         storage: storageThread?.status().stuckSeconds ?? 0,

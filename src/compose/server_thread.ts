@@ -70,6 +70,7 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
     leaseMs: Math.min(config.l1ReadLeaseMs, config.l1WriteLeaseMs),
     storeQueue: storeLimitsOf(config),
     storeConcurrency: config.storeConcurrency,
+    prefetchLoads: config.prefetchLoads,
     shared,
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });

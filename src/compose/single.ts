@@ -21,7 +21,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const opened = await openAccess(config, { publish, clock, slots: 1, reportError });
   opened.watch();
   const hashSeed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-  const shared = new SharedKeys(allocateSharedKeys({ hashSeed }, "private"), 1);
+  const shared = new SharedKeys(allocateSharedKeys({ hashSeed, prefetchJobs: config.prefetchJobs }, "private"), 1);
   const losses = removalListeners(shared.history, clock);
   const l1 = openL1(allocateL1(config), { config, workerId: 1, clock, publish, onRemoved: losses.l1 });
   const telemetry = bus === undefined
@@ -65,6 +65,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
         l1: () => l1.usage(),
         storage: () => storage.status(),
         activeRequests: () => app.activeRequests(),
+        prefetchJobs: () => shared.jobs.running,
         workers: () => [],
         storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
       },

@@ -112,6 +112,16 @@ const schema = v.object({
     "PUTs wait while the oldest object waiting to be flushed is older than this; 0 = no bound.",
     duration("0s", "1h"),
   ),
+  prefetchJobs: setting(
+    "64",
+    "Maximum number of prefetch jobs that run at the same time, over all workers; one more is refused with 503.",
+    integer(1, 1024),
+  ),
+  prefetchLoads: setting(
+    "8",
+    "Maximum number of objects that one worker loads into L1 at the same time before anybody reads them, for prefetches and lookups.",
+    integer(1, 256),
+  ),
   storeConcurrency: setting("32", "Maximum number of objects flushed to L2 at the same time.", integer(1, 256)),
   idleTimeout: setting("60s", "Close a connection that has been idle for this long.", duration("1s", "255s")),
   sizedBodyMemory: setting(

@@ -9,6 +9,9 @@ export const TIER_PATH = "/v1/tier";
 /** The path of a listing and, followed by a slash and the key in Base64, of an object. */
 export const TIER_OBJECTS = "/v1/tier/objects";
 
+/** The path of a question about many keys: which of them a GET would find. */
+export const TIER_LOOKUP = "/v1/tier/lookup";
+
 /** The header fields of the interface. */
 export const TIER_FIELDS = {
   /** In every answer: the id of the server that gave it. */

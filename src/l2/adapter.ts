@@ -122,6 +122,9 @@ export interface TierUsage {
   readonly leftoversRemoved?: number;
 }
 
+/** The largest number of keys in one call of `has`. */
+export const MANY_KEYS = 1000;
+
 /**
  * The part of an L2 that every thread uses: reading. The contract, including failures:
  * - A miss is `undefined` (or false). A tier that cannot answer throws VitrineError("tier_failed") with the cause. A
@@ -149,6 +152,12 @@ export interface L2Reader {
   readonly maxAgeMs?: number | undefined;
   /** Returns the metadata of a stored, unexpired object. */
   lookup(key: ObjectKey): Promise<ObjectMeta | undefined>;
+  /**
+   * For each of at most MANY_KEYS keys of one tenant: true if `lookup` would find an object now. One call of the tier,
+   * which answers for all keys or fails: in one round trip where the tier has such a request. A tier that needs more
+   * calls `onProgress` with each.
+   */
+  has(keys: readonly ObjectKey[], onProgress?: () => void): Promise<readonly boolean[]>;
   /**
    * Loads the bytes from `start` (default 0) to `end` (exclusive, default the size), or as many of them as there are,
    * because a smaller object may have replaced the one whose size the caller knows.

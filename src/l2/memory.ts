@@ -58,6 +58,10 @@ export class MemoryAdapter implements L2Adapter {
     return await this.#calls.run("look up object", async () => this.#findLive(key)?.meta);
   }
 
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    return await this.#calls.run("look up objects", () => keys.map((key) => this.#findLive(key) !== undefined));
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     return await this.#calls.run("load object", async () => {
       const entry = this.#findLive(key);

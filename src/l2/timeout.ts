@@ -35,6 +35,12 @@ export class TimeoutReader implements Required<L2Reader> {
     return await this.#calls.answer({ exceptionType: "l2_lookup", ...idOf(key) }, this.#inner.lookup(key));
   }
 
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    const [first] = keys;
+    const call: Call = { exceptionType: "l2_lookup", ...(first === undefined ? {} : idOf(first)) };
+    return await this.#calls.progress(call, (onProgress) => this.#inner.has(keys, onProgress));
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     const call: Call = { exceptionType: "l2_load", ...idOf(key) };
     const load = await this.#calls.answer(call, this.#inner.load(key, range), (late) => {
@@ -189,6 +195,18 @@ class Calls {
       watch.wait();
       work.then(
         (value) => watch.end() ? resolve(value) : onLate(value),
+        (error: unknown) => watch.end() && reject(error),
+      );
+    });
+  }
+
+  /** Like `answer`, for work that times out if it makes no progress, which it tells. */
+  progress<T>(call: Call, run: (onProgress: () => void) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watch = this.#watchdog.watch(() => reject(this.raise(call)));
+      watch.wait();
+      run(() => watch.wait()).then(
+        (value) => watch.end() && resolve(value),
         (error: unknown) => watch.end() && reject(error),
       );
     });

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { MissReason } from "../core/events.ts";
 import type { ObjectKey, ObjectMeta, Precondition } from "../core/object.ts";
 import type { Holder, L1, L1Usage, UseHit } from "../l1/l1.ts";
+import type { JobMode, JobView, Name64 } from "./shared/prefetch_jobs.ts";
 import type { ListPage, ListQuery, TierUsage } from "../l2/adapter.ts";
 
 /** A value that is available at once on the fast path, and later on the slow one. */
@@ -141,6 +142,25 @@ export interface ManyLookup {
   readonly leasing?: Leasing | undefined;
 }
 
+/** A job that brings many objects of one tenant into L1. */
+export interface Prefetch {
+  readonly mode: JobMode;
+  /** Who begins it: nobody else is told of it. */
+  readonly owner: Name64;
+  /** Milliseconds after which the job ends in any case. */
+  readonly deadlineMs: number;
+  /** Milliseconds after the deadline until which what the job brings is leased; undefined: nothing is. */
+  readonly leaseMs?: number | undefined;
+}
+
+/** Names a prefetch job. */
+export interface Job {
+  readonly id: Holder;
+  readonly owner: Name64;
+}
+
+export type { JobMode, JobOutcome, JobView as PrefetchState, Name64 } from "./shared/prefetch_jobs.ts";
+
 /** A level that was asked, or would have been. */
 export interface Tried {
   /** "l1" or the adapter's name. */
@@ -192,6 +212,15 @@ export interface Storage {
    * and about no more once it has failed. No use of the objects.
    */
   lookup(keys: readonly ObjectKey[], options?: ManyLookup): Promise<HeldKeys>;
+  /**
+   * Begins to bring the keys, of which there is at least one, into L1, and returns the id of the job. Its leases have
+   * this id as their holder. Throws overloaded, shutting_down.
+   */
+  prefetch(keys: readonly ObjectKey[], prefetch: Prefetch): Holder;
+  /** A job of any thread as it is when it has ended, or after `waitMs`; undefined: there is none. */
+  prefetchState(job: Job, waitMs: number): Promise<JobView | undefined>;
+  /** Ends a job of any thread, and exactly its leases, and forgets it; false if there is none. */
+  cancelPrefetch(job: Job, tenant: string): boolean;
   /** Ends the leases of a holder on objects of a tenant, whichever thread gave them; returns their number. */
   release(holder: Holder, tenant: string): number;
   /**

@@ -14,16 +14,20 @@ import { L1Listing } from "./read/l1_listing.ts";
 import { listObjects } from "./read/listing.ts";
 import { LoadController } from "./read/load_controller.ts";
 import { lookUpMany, publishLookup } from "./read/many_lookup.ts";
+import { PrefetchController } from "./read/prefetch.ts";
 import {
   type Explanation,
   type FoundObject,
   type HeldKeys,
   type Holder,
+  type Job,
   type LevelListQuery,
   type LookupListener,
   type ManyLookup,
   type MaybePromise,
   type ObjectRead,
+  type Prefetch,
+  type PrefetchState,
   type PutRequest,
   type Storage,
   type StorageStatus,
@@ -54,6 +58,8 @@ interface ManagerOptions extends ContextOptions {
   readonly maxObjectBytes: number;
   /** Limits on dirty objects, over all threads that share L1. */
   readonly storeQueue: StoreLimits;
+  /** Objects that this thread loads at the same time before anybody reads them (default 8). */
+  readonly prefetchLoads?: number | undefined;
   /** Number of concurrent stores in the background. */
   readonly storeConcurrency: number;
 }
@@ -67,6 +73,7 @@ export class StorageManager implements Storage {
   readonly #context: StorageContext;
   readonly #loads: LoadController;
   readonly #freshness: Freshness;
+  readonly #prefetches: PrefetchController;
   readonly #changes: TierChanges;
   /** The owner of the tiers, if it is this thread. */
   readonly #owner: TierOwner | undefined;
@@ -81,9 +88,10 @@ export class StorageManager implements Storage {
     this.tiers = ["l1", ...context.tiers.map((tier) => tier.name)];
     this.#changes = changes;
     this.#owner = owner;
-    const loads = new LoadController(this.#context);
+    const loads = new LoadController(this.#context, { maxFetches: options.prefetchLoads });
     this.#loads = loads;
     this.#freshness = new Freshness(context, changes);
+    this.#prefetches = new PrefetchController(this.#context, { loads, freshness: this.#freshness });
     this.#listing = new L1Listing(this.#context);
     this.#writes = new WriteController(this.#context, {
       changes,
@@ -143,6 +151,19 @@ export class StorageManager implements Storage {
     return held;
   }
 
+  prefetch(keys: readonly ObjectKey[], prefetch: Prefetch): Holder {
+    this.#assertOpen("begin prefetch");
+    return this.#prefetches.begin(keys, prefetch);
+  }
+
+  prefetchState(job: Job, waitMs: number): Promise<PrefetchState | undefined> {
+    return this.#prefetches.state(job, waitMs);
+  }
+
+  cancelPrefetch(job: Job, tenant: string): boolean {
+    return this.#prefetches.cancel(job, tenant);
+  }
+
   release(holder: Holder, tenant: string): number {
     return this.#context.l1.release(holder, tenant);
   }
@@ -159,7 +180,7 @@ export class StorageManager implements Storage {
   }
 
   async delete(key: ObjectKey, precondition?: Precondition): Promise<boolean> {
-    this.#assertOpen();
+    this.#assertOpen("remove objects");
     if (precondition !== undefined) await this.#freshness.verify(key);
     return await this.#changes.delete(key, precondition);
   }
@@ -167,7 +188,7 @@ export class StorageManager implements Storage {
   async clear(
     options: { readonly tenant: string | undefined; readonly tier: string | undefined },
   ): Promise<Readonly<Record<string, number>>> {
-    this.#assertOpen();
+    this.#assertOpen("remove objects");
     return await this.#changes.clear(options.tenant, options.tier);
   }
 
@@ -229,6 +250,7 @@ export class StorageManager implements Storage {
   }
 
   async #drain(): Promise<void> {
+    this.#prefetches.stop();
     await this.#writes.drain();
     await this.#owner?.end();
     await this.#loads.drain();
@@ -237,9 +259,9 @@ export class StorageManager implements Storage {
     if (failed !== undefined) throw failed.reason;
   }
 
-  #assertOpen(): void {
+  #assertOpen(action: string): void {
     if (this.#draining !== undefined) {
-      throw new VitrineError("shutting_down", "remove objects: the server is shutting down");
+      throw new VitrineError("shutting_down", `${action}: the server is shutting down`);
     }
   }
 

@@ -204,7 +204,11 @@ class StorageTracing implements Subscriber {
 }
 
 type Completed = Delivered<
-  "l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed"
+  | "l2.lookup.completed"
+  | "l2.lookup_many.completed"
+  | "l2.load.completed"
+  | "l2.store.completed"
+  | "l2.delete.completed"
 >;
 
 /**
@@ -215,6 +219,7 @@ class L2Tracing implements Subscriber {
   readonly subscriptions: Subscriptions;
   readonly traced = [
     "l2.lookup.completed",
+    "l2.lookup_many.completed",
     "l2.load.completed",
     "l2.store.completed",
     "l2.delete.completed",
@@ -242,6 +247,7 @@ class L2Tracing implements Subscriber {
     };
     this.subscriptions = {
       "l2.lookup.completed": onCompleted,
+      "l2.lookup_many.completed": onCompleted,
       "l2.load.completed": onCompleted,
       "l2.store.completed": onCompleted,
       "l2.delete.completed": onCompleted,

@@ -97,7 +97,7 @@ test("startCluster has small metrics when nobody has used it, a part of them on 
     one: await bytesOf(`?${names}`, "identity"),
   };
   await idle.stop();
-  expect(sizes.all).toBeLessThan(100_000);
+  expect(sizes.all).toBeLessThan(110_000);
   expect(sizes.compressed).toBeLessThan(12_000);
   expect(sizes.one).toBeLessThan(2000);
 });
@@ -107,6 +107,11 @@ test("startCluster serves on, loses no dirty object and counts what was lost whe
   const url = doomed.address.port;
   const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
   for (const key of keys) await (await visit(url, `/v1/objects/${key}`, { method: "PUT", body: pattern(5000) })).text();
+  const begin = async () => {
+    const body = JSON.stringify({ keys, mode: "full", lease: 600 });
+    return await (await visit(url, "/v1/prefetch", { method: "POST", body })).json();
+  };
+  const jobs = await Promise.all(Array.from({ length: 8 }, begin));
   for (const slot of [0, 1, 0]) {
     const before = doomed.supervisor.status()[slot]?.workerId;
     await doomed.supervisor.kill(slot);
@@ -115,6 +120,10 @@ test("startCluster serves on, loses no dirty object and counts what was lost whe
         worker.slot === slot && worker.workerId !== before && worker.state === "ready"
       )
     );
+  }
+  for (const { id } of jobs) {
+    const job = await (await visit(url, `/v1/prefetch/${id}?wait=5`)).json();
+    expect([job.state, job.lease]).toEqual(["stopped", undefined]);
   }
   await visit(url, "/v1/objects?clear=all&tier=l1", { method: "DELETE" });
   for (const key of keys) {
@@ -134,6 +143,7 @@ test("startCluster serves on, loses no dirty object and counts what was lost whe
   expect(killed?.value).toBe(3);
   const status = await (await visit(doomed.adminAddress.port, "/status")).json();
   expect([status.worker_restarts, status.l1.readLeases, status.l1.writeLeases]).toEqual([3, 0, 0]);
+  expect([status.l1.holds, total("vitrine_leased_objects"), total("vitrine_prefetch_jobs")]).toEqual([0, 0, 0]);
   await doomed.stop();
 });
 

@@ -9,6 +9,7 @@ import { listingCases } from "./cases/listing.ts";
 import { lookupCases } from "./cases/lookup.ts";
 import { metadataCases } from "./cases/metadata.ts";
 import { pageCases } from "./cases/page.ts";
+import { prefetchCases } from "./cases/prefetch.ts";
 import { rangeCases } from "./cases/ranges.ts";
 import { readCases } from "./cases/reads.ts";
 import { cacheControlTable } from "./cases/rfc/cache_control.ts";
@@ -37,6 +38,7 @@ export const contract: readonly ContractCase[] = [
   ...listingCases,
   ...batchCases,
   ...lookupCases,
+  ...prefetchCases,
   ...serviceCases,
   ...eventCases,
   ...pageCases,

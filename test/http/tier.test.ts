@@ -6,6 +6,7 @@ import {
   fromBase64,
   parseMeta,
   TIER_FIELDS,
+  TIER_LOOKUP,
   TIER_OBJECTS,
   TIER_PATH,
   toBase64,
@@ -156,6 +157,8 @@ test("the tier's interface refuses a ring: requests of the servers that its own 
     expect(fromBase64(refused.headers.get(TIER_FIELDS.reason) ?? "")).toContain("a ring of servers");
     const { type } = await (await ask(`GET ${pathOf("a")}`, { via })).json();
     expect(type).toBe("/problems/loop-detected");
+    const keys = new TextEncoder().encode('{"keys":["a"]}');
+    expect((await ask(`POST ${TIER_LOOKUP}`, { via }, keys)).status).toBe(508);
   }
   for (const via of ["", "1.1 front", "1.1 lasting", "last"]) {
     expect((await ask(`HEAD ${pathOf("a")}`, { via })).status).toBe(404);
@@ -177,5 +180,14 @@ test("the tier's interface keeps tokens to their tenant, their prefix and new ob
   const create = { ...creator.bearer, "vitrine-tenant": "a" };
   expect([await put("ci/x", create), await put("new", create)]).toEqual([412, 201]);
   expect((await ask(`GET ${pathOf("new")}`, mine)).status).toBe(403);
+  const heldOf = async (...keys: string[]) => {
+    const answer = await ask(`POST ${TIER_LOOKUP}`, mine, new TextEncoder().encode(JSON.stringify({ keys })));
+    return answer.ok ? (await answer.json()).held : answer.status;
+  };
+  expect([await heldOf("ci/x", "ci/y"), await heldOf("ci/x", "new"), await heldOf()]).toEqual([
+    [true, false],
+    403,
+    400,
+  ]);
   expect((await ask(`DELETE ${pathOf("new")}`, create)).status).toBe(403);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { VitrineError } from "../../src/core/errors.ts";
 import { MAX_KEPT_HEADER_BYTES, type ObjectMeta } from "../../src/core/object.ts";
-import type { L2Adapter } from "../../src/l2/adapter.ts";
+import { type L2Adapter, MANY_KEYS } from "../../src/l2/adapter.ts";
 import { type Bench, codeOf, holds, inFolder, key, metaOf, newBench, pattern, readAll, sourceOf } from "./support.ts";
 
 /** How the suite gets at one kind of adapter. */
@@ -665,6 +665,33 @@ export function adapterConformance(fixture: AdapterFixture): void {
       );
     }
 
+    test(
+      "has answers for each of many keys what lookup answers: stored, replaced, deleted, expired, of another tenant",
+      withAdapter(async ({ adapter, clock }) => {
+        const names = Array.from({ length: MANY_KEYS }, (_, i) => `k${i}`);
+        const [soon, gone, old, there] = ["k3", "k10", "k500", `k${MANY_KEYS - 1}`];
+        const expiresMs = clock.nowMs() + 1000;
+        for (const name of [gone, old, there]) await adapter.store(key(name, "t"), sourceOf(pattern(10)));
+        await adapter.store(key(soon, "t"), sourceOf(pattern(10), { meta: { expiresMs } }));
+        await adapter.store(key("k7", "other"), sourceOf(pattern(10)));
+        await adapter.store(key(old, "t"), sourceOf(pattern(300_000)));
+        await adapter.delete(key(gone, "t"));
+        const held = async () => {
+          const answers = await adapter.has(names.map((name) => key(name, "t")));
+          expect(answers.length).toBe(MANY_KEYS);
+          return names.filter((_name, i) => answers[i]);
+        };
+        expect(await held()).toEqual([soon, old, there]);
+        if (fixture.startMs === undefined) {
+          clock.advance(1000);
+          expect(await held()).toEqual([old, there]);
+        }
+        expect(await adapter.has([key("k7", "other")])).toEqual([true]);
+        expect(await adapter.has([])).toEqual([]);
+        expect(await adapter.has([there, there].map((name) => key(name, "t")))).toEqual([true, true]);
+      }),
+    );
+
     test("it behaves like a Map when calls come in any order", async () => {
       const name = fc.constantFrom("a", "a/b", "b", "ü");
       const tenant = fc.constantFrom("", "t");
@@ -691,6 +718,9 @@ export function adapterConformance(fixture: AdapterFixture): void {
                 await current.store(key(now.name, now.tenant), sourceOf(bytes));
                 model.set(id, bytes);
               } else if (now.do === "get") {
+                const all = ["a", "a/b", "b", "ü"];
+                expect(await current.has(all.map((each) => key(each, now.tenant))))
+                  .toEqual(all.map((each) => model.has(`${now.tenant}\0${each}`)));
                 const bytes = await readAll(await current.load(key(now.name, now.tenant)));
                 expect(bytes === undefined ? undefined : Buffer.from(bytes).toString("base64"))
                   .toBe(model.has(id) ? Buffer.from(model.get(id) ?? []).toString("base64") : undefined);

@@ -75,6 +75,10 @@ export class FaultAdapter implements L2Adapter {
     return await this.#run({ operation: "lookup", key }, () => this.#inner.lookup(key));
   }
 
+  async has(keys: readonly ObjectKey[], onProgress?: () => void): Promise<readonly boolean[]> {
+    return await this.#run({ operation: "lookup", key: undefined }, () => this.#inner.has(keys, onProgress));
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     return await this.#run({ operation: "load", key }, async (faults) => {
       const load = await this.#inner.load(key, range);

@@ -55,6 +55,7 @@ async function hanging(...hold: readonly Step[]) {
 const request = { ...key("a"), requestId: "r" };
 const CALLS = [
   ["lookup", "l2_lookup", (adapter: L2Adapter) => adapter.lookup(request)],
+  ["lookup", "l2_lookup", (adapter: L2Adapter) => adapter.has([request, key("b")])],
   ["load", "l2_load", (adapter: L2Adapter) => adapter.load(request)],
   ["store", "l2_store", (adapter: L2Adapter) => adapter.store(request, sourceOf(pattern(10)))],
   ["delete", "l2_delete", (adapter: L2Adapter) => adapter.delete(request)],
@@ -76,6 +77,20 @@ for (const [step, exceptionType, call] of CALLS) {
     gate.open();
   });
 }
+
+test("TimeoutAdapter waits for a lookup of many keys as long as the tier makes progress", async () => {
+  const { adapter, inner, raised, looks } = await hanging();
+  const gates = [0, 1, 2].map(() => new Gate());
+  const names = ["none", "a", "b"];
+  inner.gate = (_step, name) => gates[names.indexOf(name)]?.wait();
+  const answer = adapter.has(names.map((name) => key(name)));
+  for (const gate of gates) {
+    await gate.reached;
+    looks(4);
+    gate.open();
+  }
+  expect([await answer, raised]).toEqual([[false, true, false], []]);
+});
 
 test("TimeoutAdapter frees a load that is opened after it timed out", async () => {
   const { inner, adapter, looks } = await hanging();

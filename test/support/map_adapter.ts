@@ -60,6 +60,16 @@ export class MapAdapter implements L2Adapter {
     return meta;
   }
 
+  /** Passes the gate for each key, one after the other. */
+  async has(keys: readonly ObjectKey[], onProgress: () => void = () => {}): Promise<readonly boolean[]> {
+    const held: boolean[] = [];
+    for (const key of keys) {
+      held.push(await this.lookup(key) !== undefined);
+      onProgress();
+    }
+    return held;
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     await this.#pass("load", key.key);
     const stored = this.objects.get(keyId(key));

@@ -9,12 +9,16 @@ import type {
   Explanation,
   HeldKeys,
   Holder,
+  Job,
+  JobOutcome,
   LateFacts,
   Leasing,
   ListEntry,
   LookupListener,
   ManyLookup,
   ObjectRead,
+  Prefetch,
+  PrefetchState,
   PutRequest,
   PutResult,
   Storage,
@@ -52,6 +56,7 @@ export class MemoryStorage implements Storage {
   readonly tiers: readonly string[] = ["l1", "fs"];
   /** Reads not released, and uploads neither finished nor aborted. */
   readonly open = { reads: 0, uploads: 0 };
+  jobs: (Job & { readonly view: PrefetchState })[] = [];
   leases: (Leasing & { readonly tenant: string })[] = [];
   readonly #entries = new Map<string, Entry>();
   readonly #deleted = new Set<string>();
@@ -96,6 +101,40 @@ export class MemoryStorage implements Storage {
       for (const _ of leased) this.leases.push({ ...leasing, tenant: keys[0]?.tenant ?? "" });
     }
     return { levels, prefixes: prefixesOf(levels, 2), failed, refused };
+  }
+
+  /** Ends at once. Objects that only the tier has do not fit into L1. */
+  prefetch(keys: readonly ObjectKey[], { mode, owner, deadlineMs, leaseMs }: Prefetch): Holder {
+    if (this.#knobs.full === true) throw new VitrineError("overloaded", "begin prefetch: 0 jobs are running");
+    const id = { high: 7, low: this.jobs.length };
+    const holds = keys.map((key) => this.#find(key)?.bytes.length);
+    const outcomes = holds.map((sizeBytes): JobOutcome => {
+      if (sizeBytes === undefined) return "miss";
+      return sizeBytes <= this.#knobs.l1LimitBytes ? "hit" : "refused_no_room";
+    });
+    const end = mode === "full" ? -1 : outcomes.findIndex((outcome) => outcome !== "hit");
+    if (end !== -1) outcomes.fill("not_attempted", end + 1);
+    const { clock } = this.#knobs;
+    const tenant = keys[0]?.tenant ?? "";
+    for (const outcome of outcomes) {
+      if (leaseMs === undefined || outcome !== "hit") continue;
+      this.leases.push({ holder: id, untilMs: clock.monotonicMs() + deadlineMs + leaseMs, loads: true, tenant });
+    }
+    const leaseEndsMs = leaseMs === undefined ? undefined : clock.nowMs() + deadlineMs + leaseMs;
+    this.jobs.push({ id, owner, view: { state: "done", mode, outcomes, leaseEndsMs } });
+    return id;
+  }
+
+  async prefetchState(job: Job): Promise<PrefetchState | undefined> {
+    return this.jobs.find((each) => isSame(each, job))?.view;
+  }
+
+  cancelPrefetch(job: Job, tenant: string): boolean {
+    const before = this.jobs.length;
+    this.jobs = this.jobs.filter((each) => !isSame(each, job));
+    if (this.jobs.length === before) return false;
+    this.release(job.id, tenant);
+    return true;
   }
 
   release({ high, low }: Holder, tenant: string): number {
@@ -298,4 +337,9 @@ export class MemoryStorage implements Storage {
       },
     };
   }
+}
+
+function isSame(one: Job, other: Job): boolean {
+  const [a, b] = [one, other].map(({ id, owner }) => [id.high, id.low, owner.high, owner.low].join());
+  return a === b;
 }

@@ -10,6 +10,7 @@ import type { L1Manager } from "../../l1/l1_manager.ts";
 import { areShared } from "../../l2/mod.ts";
 import { loadedThreads, loadThread, startThread, type ThreadEvents } from "../../runtime/thread.ts";
 import type { SharedKeysMemory } from "../../storage/shared/memory.ts";
+import { abandonJobs } from "../../storage/shared/prefetch_jobs.ts";
 import { endClearing } from "../../storage/shared/shared_keys.ts";
 import type { OpenAccess } from "../access.ts";
 import type { OpenCertificate } from "../certificate.ts";
@@ -191,12 +192,13 @@ export class ClusterThreads {
     worker: WorkerRef,
     { cause, mayRun }: { readonly cause: EventMap["worker.gone"]["cause"]; readonly mayRun: boolean },
   ): Promise<void> {
-    const { publish, relay, l1, sharedKeys, bus, access } = this.#options;
+    const { publish, relay, l1, sharedKeys, bus, access, clock } = this.#options;
     publish("worker.gone", { slot: String(worker.slot), cause });
     relay.gone(worker.workerId);
     LimitTable.forget(access.shared().limits, worker.slot);
     await l1.takeOver(worker.workerId, { stillRuns: mayRun });
     endClearing(sharedKeys, worker.workerId);
+    abandonJobs(sharedKeys, worker.workerId, { stillRuns: mayRun, nowMs: clock.monotonicMs() });
     this.tierThreads.disconnect(worker.workerId);
     await bus.producerGone(producerOf(worker));
   }

@@ -45,6 +45,19 @@ export const l2Events = {
       requestId,
     },
   },
+  "l2.lookup_many.completed": {
+    doc: "A tier was asked in one call which of many keys it has. Such a call is in no l2.lookup.completed.",
+    fields: {
+      tier,
+      tenant,
+      outcome: oneOf(["ok", "error"], "ok: the tier answered for all keys."),
+      keys,
+      hits: sum("Keys that the tier had."),
+      seconds: seconds("Duration of the call."),
+      error,
+      requestId,
+    },
+  },
   "l2.load.submitted": { doc: "A load from a tier began.", fields: { tier, tenant, keys, bytes } },
   "l2.load.completed": {
     doc: "A load from a tier ended.",

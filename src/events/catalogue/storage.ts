@@ -1,4 +1,4 @@
-import { bytes, detail, type EventFamily, key, keys, oneOf, requestId, sum, tenant } from "./fields.ts";
+import { bytes, detail, type EventFamily, key, keys, oneOf, requestId, seconds, sum, tenant } from "./fields.ts";
 /** Events of the storage manager. */
 export const storageEvents = {
   "sm.read.prefetched": {
@@ -36,6 +36,25 @@ export const storageEvents = {
   "sm.lease.refused": {
     doc: "A request asked for leases that would have been more than clients may have at a time.",
     fields: { tenant, keys, requestId },
+  },
+  "sm.prefetch.ended": {
+    doc:
+      "A prefetch job ended; published once, by the worker that ran it. The end of one whose worker has died is not published.",
+    fields: {
+      tenant,
+      outcome: oneOf(
+        ["done", "deadline", "cancelled", "stopped"],
+        "deadline: its time was over; cancelled: by a request; stopped: the server stops.",
+      ),
+      hit: sum("Keys that L1 had."),
+      loaded: sum("Keys that were loaded into L1."),
+      miss: sum("Keys that no level had."),
+      notAttempted: sum("Keys of which no load was begun."),
+      noRoom: sum("Keys for which L1 had no room, or clients as many leases as they may have."),
+      failed: sum("Keys that a tier could not give, or not before the end."),
+      seconds: seconds("Time from the request to the end."),
+      requestId,
+    },
   },
   "sm.write.reserved": {
     doc: "A write request asked for room; published once per request.",

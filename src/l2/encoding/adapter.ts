@@ -79,6 +79,11 @@ export class EncodingReader implements Required<L2Reader> {
     });
   }
 
+  /** Also true for an object whose key this server lacks: it is there, and a read of it fails. */
+  async has(keys: readonly ObjectKey[], onProgress?: () => void): Promise<readonly boolean[]> {
+    return await this.calls.run("look up objects", () => this.#inner.has(keys, onProgress));
+  }
+
   async load(key: ObjectKey, range?: ByteRange): Promise<L2Load | undefined> {
     return await this.calls.run("load object", async () => {
       if (range === undefined) return await this.#whole(key);

@@ -67,6 +67,10 @@ export class FileReader implements L2Reader {
     return await this.calls.run("look up object", async () => (await this.#folder.find(key, false))?.meta);
   }
 
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    return await this.calls.run("look up objects", () => this.#folder.has(keys));
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     return await this.read(key, { range, use: true });
   }

@@ -38,6 +38,8 @@ export interface FolderCalls {
   readonly trouble: string | undefined;
   /** Returns the entry of a key unless it has expired. `use`: record a use for the eviction order. */
   find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined>;
+  /** For each key: true if `find` would return an entry. */
+  has(keys: readonly ObjectKey[]): Promise<readonly boolean[]>;
   /** Removes exactly this entry, because its bytes are damaged; returns false if it is gone. */
   damaged(row: IndexRow): Promise<boolean>;
   list(query: ListQuery): Promise<ListPage>;

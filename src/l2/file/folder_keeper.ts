@@ -62,6 +62,11 @@ export class FolderKeeper implements StoreCalls {
     return this.#run((store) => store.find(key, use));
   }
 
+  has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    this.#isUsed = true;
+    return this.#run((store) => store.has(keys));
+  }
+
   change(change: Change): Promise<boolean> {
     // The file of a large object is removed when its change fails, so that it cannot be tried again.
     return this.#run((store) => store.change(change), { repeats: change.kind !== "file" });

@@ -86,6 +86,23 @@ export class HttpAdapter implements L2Adapter {
     });
   }
 
+  /** One request. The other server answers by its own clock, and by all of its levels. */
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    return await this.#calls.run("look up objects", async () => {
+      const [first] = keys;
+      if (first === undefined) return [];
+      await Promise.all(keys.map(async (key) => await this.#commits.get(keyId(key))));
+      const names = keys.map((key) => addressOf(this.#options.settings, key).key);
+      const body = new TextEncoder().encode(JSON.stringify({ keys: names }));
+      const headers = { "content-type": "application/json" };
+      const reply = await this.#send({ method: "POST", headers, body }, first);
+      if (reply.status !== 200) throw await failureOf("look up objects", reply);
+      const held = heldOf(await jsonOf(reply));
+      if (held?.length === keys.length) return held;
+      throw new VitrineError("tier_failed", "look up objects: the server's answer is not understood");
+    });
+  }
+
   async load(key: ObjectKey, range?: ByteRange): Promise<L2Load | undefined> {
     return await this.#calls.run("load object", async () => {
       await this.#commits.get(keyId(key));
@@ -329,6 +346,12 @@ export class HttpAdapter implements L2Adapter {
 function reasonOf(headers: Headers): MissReason | undefined {
   const said = /\bdetail=([a-z_]+)/.exec(headers.get("cache-status") ?? "")?.[1];
   return MISS_REASONS.find((each) => each === said);
+}
+
+/** Parses the answer about many keys; undefined unless it is sound. */
+function heldOf(answer: unknown): readonly boolean[] | undefined {
+  const { held }: { readonly held?: unknown } = Object(answer);
+  return Array.isArray(held) && held.every((each) => typeof each === "boolean") ? held : undefined;
 }
 
 /** Parses a page of a listing, whose keys have the prefix; undefined unless it is sound. */

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { VitrineError } from "../../core/errors.ts";
 import type { ObjectKey } from "../../core/object.ts";
-import { fromBase64, TIER_FIELDS, TIER_OBJECTS, TIER_PATH, toBase64 } from "../../core/tier_protocol.ts";
+import { fromBase64, TIER_FIELDS, TIER_LOOKUP, TIER_OBJECTS, TIER_PATH, toBase64 } from "../../core/tier_protocol.ts";
 import type { HttpSettings } from "./settings.ts";
 
 /** Milliseconds without progress after which a request is given up, and that a probe may take. */
@@ -15,15 +15,15 @@ const REFUSED_MS = 60_000;
 /** The most that is read of an answer that says why a request failed. */
 const MAX_PROBLEM_LENGTH = 4096;
 
-/** A request for an object, or without a key for the listing. */
+/** A request for an object, or without a key for the listing, or with POST about many keys. */
 export interface CentralRequest {
-  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "DELETE" | "POST";
   readonly tenant: string;
   /** The key there; default: the listing. */
   readonly key?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** With a body the request is sent once. */
+  /** A PUT is sent once. */
   readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Gets the patience with the server when the request begins. */
   readonly onBegin?: (patience: Patience) => void;
@@ -98,8 +98,8 @@ export class Central {
   /** Returns the answer, whatever its status. Throws tier_failed if there is none. */
   async send(request: CentralRequest): Promise<CentralReply> {
     const { onFailed } = this.#options;
-    const path = request.key === undefined ? TIER_OBJECTS : `${TIER_OBJECTS}/${toBase64(request.key)}`;
-    const attempts = request.body === undefined ? ATTEMPTS : 1;
+    const path = pathOf(request);
+    const attempts = request.method === "PUT" ? 1 : ATTEMPTS;
     const slow = setTimeout(onFailed, SLOW_MS);
     try {
       for (let attempt = 1;; attempt += 1) {
@@ -182,6 +182,11 @@ export class Central {
       throw error;
     }
   }
+}
+
+function pathOf({ method, key }: CentralRequest): string {
+  if (method === "POST") return TIER_LOOKUP;
+  return key === undefined ? TIER_OBJECTS : `${TIER_OBJECTS}/${toBase64(key)}`;
 }
 
 /** The key and the tenant of an object at the other server. Throws tier_failed for a tenant that it is not for. */

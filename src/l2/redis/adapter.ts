@@ -80,6 +80,14 @@ export class RedisAdapter implements L2Adapter {
     return await this.#calls.run("look up object", async () => await this.#live(key, await this.#objects.head(key)));
   }
 
+  /** The commands of one turn of the event loop go out together: one round trip. */
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    return await this.#calls.run(
+      "look up objects",
+      () => Promise.all(keys.map(async (key) => await this.#live(key, await this.#objects.head(key)) !== undefined)),
+    );
+  }
+
   async load(key: ObjectKey, range?: { readonly start: number; readonly end: number }): Promise<L2Load | undefined> {
     return await this.#calls.run("load object", async () => {
       const head = await this.#objects.fullHead(key);

@@ -36,7 +36,7 @@ import type { S3Settings } from "./settings.ts";
 
 /** Number of times that a store may find that another server has changed the object meanwhile. */
 const ATTEMPTS = 5;
-/** Maximum number of parts in flight, and of requests for the objects of a listing. */
+/** Maximum number of parts in flight, and of requests for many keys or for the objects of a listing. */
 const [PARTS_IN_FLIGHT, LOOKUPS_IN_FLIGHT] = [8, 32];
 
 /** Options of an S3Adapter. */
@@ -67,6 +67,8 @@ export class S3Adapter implements L2Adapter {
   readonly #usage: UsageCounter;
   readonly #deadUploads: DeadUploads;
   readonly #listing: ListingContext;
+  /** Lookups of many keys, and those of a listing. */
+  readonly #lookups: Slots;
   readonly #parts = new Slots(PARTS_IN_FLIGHT);
   /** Commits under way, by key: calls that begin later wait, so that they see the new object. */
   readonly #commits = new Map<string, Promise<unknown>>();
@@ -78,7 +80,8 @@ export class S3Adapter implements L2Adapter {
     this.#options = options;
     this.#calls = new Calls(name);
     this.#objects = new Objects(bucket, names);
-    this.#listing = { bucket, names, objects: this.#objects, slots: new Slots(LOOKUPS_IN_FLIGHT) };
+    this.#lookups = new Slots(LOOKUPS_IN_FLIGHT);
+    this.#listing = { bucket, names, objects: this.#objects, slots: this.#lookups };
     this.#deadUploads = new DeadUploads(bucket, { prefix: names.prefix, nowMs: Date.now });
     this.#usage = new UsageCounter({
       count: () => this.#count(),
@@ -95,6 +98,25 @@ export class S3Adapter implements L2Adapter {
     return await this.#calls.run("look up object", async () => {
       await this.#commits.get(keyId(key));
       return await this.#live(key, await this.#objects.head(key));
+    });
+  }
+
+  /** A request for each key, because a bucket can tell no others; none begins after one has failed. */
+  async has(keys: readonly ObjectKey[], onProgress: () => void = () => {}): Promise<readonly boolean[]> {
+    return await this.#calls.run("look up objects", async () => {
+      let hasFailed = false;
+      return await this.#lookups.map(keys, async (key) => {
+        if (hasFailed) return false;
+        try {
+          await this.#commits.get(keyId(key));
+          const meta = await this.#live(key, await this.#objects.head(key));
+          onProgress();
+          return meta !== undefined;
+        } catch (error) {
+          hasFailed = true;
+          throw error;
+        }
+      });
     });
   }
 

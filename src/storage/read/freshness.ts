@@ -12,6 +12,9 @@ const PATIENCE_MS = 2000;
 /** Milliseconds for which nothing is verified after that, so that a tier that hangs delays few readers. */
 const PAUSE_MS = 5000;
 
+/** Keys of one request that are verified at the same time. */
+const VERIFYING = 32;
+
 /**
  * Keeps what readers get within the age that a shared tier allows (`maxAgeMs`): before an older copy is used, the owner
  * of the tiers verifies it, once for all readers of this thread.
@@ -49,6 +52,15 @@ export class Freshness {
     const verifying = this.#soon(key).finally(() => this.#verifying.delete(id));
     this.#verifying.set(id, verifying);
     return verifying;
+  }
+
+  /** Verifies the copies of many keys where they must be. */
+  async verifyMany(keys: readonly ObjectKey[]): Promise<void> {
+    const due = keys.filter((key) => this.isDue(key)).values();
+    const work = async (): Promise<void> => {
+      for (const key of due) await this.verify(key);
+    };
+    await Promise.all(Array.from({ length: VERIFYING }, work));
   }
 
   #soon(key: ObjectKey): Promise<void> {

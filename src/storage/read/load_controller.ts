@@ -9,8 +9,14 @@ import { IdleCounter } from "../timers.ts";
 import { joinLoad, MemoryRead, peek } from "./memory_read.ts";
 import { type Joined, SharedLoad } from "./shared_load.ts";
 
-/** Objects that one thread loads at the same time although nobody reads them yet. */
+/** Objects that one thread loads at the same time although nobody reads them yet, if nothing else is set. */
 const MAX_FETCHES = 8;
+
+/**
+ * The outcome of a fetch. no_room: a tier has it, and L1 has no room for it or does not take objects of its size;
+ * failed: a tier could not answer, or not give it.
+ */
+export type FetchOutcome = "loaded" | "miss" | "no_room" | "failed" | "unwanted";
 
 /** Finds objects: in L1 at once, otherwise in the tiers, with one load per key over all threads. */
 export class LoadController {
@@ -24,8 +30,15 @@ export class LoadController {
   /** Fetches that wait for their turn. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(context: StorageContext) {
+  /** Objects that this thread loads at the same time before anybody reads them. */
+  readonly maxFetches: number;
+
+  constructor(
+    context: StorageContext,
+    { maxFetches = MAX_FETCHES }: { readonly maxFetches?: number | undefined } = {},
+  ) {
     this.#context = context;
+    this.maxFetches = maxFetches;
   }
 
   get inFlight(): number {
@@ -55,23 +68,22 @@ export class LoadController {
     }
   }
 
-  /**
-   * Loads an object into L1; a few at a time, and only if it is still wanted when its turn comes. not_loaded: no tier
-   * has it or can give it, L1 has no room for it, or it is too large.
-   */
-  async fetch(key: ObjectKey, isWanted: () => boolean): Promise<"loaded" | "not_loaded" | "unwanted"> {
-    while (this.#fetching >= MAX_FETCHES) await new Promise<void>((wake) => this.#waiting.push(wake));
+  /** Loads an object into L1; a few at a time, and only if it is still wanted when its turn comes. */
+  async fetch(key: ObjectKey, isWanted: () => boolean): Promise<FetchOutcome> {
+    while (this.#fetching >= this.maxFetches) await new Promise<void>((wake) => this.#waiting.push(wake));
     this.#fetching += 1;
     let read: ObjectRead | undefined;
     try {
       if (!isWanted()) return "unwanted";
       read = await this.load(key);
-      if (!(read instanceof MemoryRead)) return "not_loaded";
+      if (read === undefined) return "miss";
+      if (!(read instanceof MemoryRead)) return "no_room";
       await read.whole();
       return "loaded";
     } catch (error) {
-      if (error instanceof VitrineError) return "not_loaded";
-      throw error;
+      if (!(error instanceof VitrineError)) throw error;
+      // A newer object may have come in place of the one that was being loaded.
+      return this.#context.l1.peek(key) === undefined ? "failed" : "loaded";
     } finally {
       read?.release("unread");
       this.#fetching -= 1;

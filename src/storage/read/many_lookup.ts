@@ -7,12 +7,14 @@ import type { HoldOutcome } from "../../l1/l1.ts";
 import type { HeldKeys, Leasing, ManyLookup } from "../storage.ts";
 import type { Freshness } from "./freshness.ts";
 import type { LoadController } from "./load_controller.ts";
+import type { TierReader } from "../tiers/tier_reader.ts";
+import { MANY_KEYS } from "../../l2/adapter.ts";
 import { peek } from "./memory_read.ts";
 
 /** Keys that L1 is asked about in one critical section. */
 const SECTION_KEYS = 512;
-/** Keys of one request that the tiers are asked about at the same time. */
-const ASKED_KEYS = 256;
+/** Calls of one request to a tier at the same time, each about up to MANY_KEYS keys. */
+const CALLS = 4;
 
 /** Attempts to lease an object that is evicted or removed as soon as it was found. */
 const LEASE_ATTEMPTS = 3;
@@ -25,6 +27,13 @@ interface Found {
   readonly unknownKeys: number;
 }
 
+/** The levels that have a key. */
+export interface Answer {
+  readonly levels: number;
+  /** True if no level has it, and a tier could not answer. */
+  readonly isUnknown: boolean;
+}
+
 /**
  * Asks L1 about all keys in few critical sections, and the tiers about the others, or about all. Each key's answer is
  * that of a lookup of its own: never from an outdated copy, and no miss of a key that is there all the time.
@@ -34,35 +43,36 @@ export async function lookUpMany(
   keys: readonly ObjectKey[],
   { allTiers = false, leasing, loads, freshness }: ManyLookup & {
     readonly loads: Pick<LoadController, "fetch">;
-    readonly freshness: Pick<Freshness, "isDue" | "verify">;
+    readonly freshness: Pick<Freshness, "verifyMany">;
   },
 ): Promise<Found> {
   const { l1, tiers, timers, clock } = context;
   const levels = new Uint32Array(keys.length);
   const refused: number[] = [];
-  const asked: number[] = [];
-  const due = keys.flatMap((key, index) => freshness.isDue(key) ? [index] : []);
-  await forEach(due, async (index) => {
-    const key = keys[index];
-    if (key !== undefined) await freshness.verify(key);
-  });
+  const asked: AskedKey[] = [];
+  await freshness.verifyMany(keys);
   for (let start = 0; start < keys.length; start += SECTION_KEYS) {
     if (start > 0) await timers.turn();
-    const section = lookInL1(context, keys.slice(start, start + SECTION_KEYS), leasing);
-    for (const [i, outcome] of section.entries()) {
-      if (outcome !== "absent") levels[start + i] = L1_BIT;
-      if (outcome === "full") refused.push(start + i);
-      if (allTiers || outcome === "absent") asked.push(start + i);
+    const section = keys.slice(start, start + SECTION_KEYS);
+    const outcomes = lookInL1(context, section, leasing);
+    for (const [i, key] of section.entries()) {
+      const outcome = outcomes[i];
+      const index = start + i;
+      if (outcome !== "absent") levels[index] = L1_BIT;
+      if (outcome === "full") refused.push(index);
+      if (allTiers || outcome === "absent") asked.push({ key, index });
     }
   }
   const failed = new Map<string, string>();
+  const asking = { allTiers, failed };
   let unknownKeys = 0;
   let isFull = refused.length > 0;
-  const lease = async (key: ObjectKey, index: number, { holder, untilMs, loads: isLoaded }: Leasing) => {
+  /** Leases an object that L1 did not have, and loads it first if that is wanted. */
+  const lease = async ({ key, index }: AskedKey, first: Answer, { holder, untilMs, loads: isLoaded }: Leasing) => {
     const isWanted = () => !isFull && clock.monotonicMs() < untilMs;
+    let answer: Answer | undefined = first;
     let inTiers = 0;
-    for (let attempt = 0; attempt < LEASE_ATTEMPTS; attempt++) {
-      const answer = await askAbout(context, key, { allTiers, failed });
+    for (let attempt = 0; attempt < LEASE_ATTEMPTS && answer !== undefined; attempt++) {
       inTiers = (answer.levels & ~L1_BIT) >>> 0;
       if (inTiers === answer.levels) {
         if (inTiers === 0 || !isLoaded) return answer;
@@ -71,35 +81,49 @@ export async function lookUpMany(
         if (outcome !== "loaded") return answer;
       }
       const [outcome] = l1.hold([key], { holder, untilMs });
+      if (outcome !== "absent") {
+        if (outcome === "full") refused.push(index);
+        isFull ||= outcome === "full";
+        return { levels: (answer.levels | L1_BIT) >>> 0, isUnknown: false };
+      }
       // It was evicted or removed since it was found.
-      if (outcome === "absent") continue;
-      if (outcome === "full") refused.push(index);
-      isFull ||= outcome === "full";
-      return { levels: (answer.levels | L1_BIT) >>> 0, isUnknown: false };
+      [answer] = await askTiersAbout(context, [key], asking);
     }
     return { levels: inTiers, isUnknown: false };
   };
-  await forEach(tiers.length === 0 ? [] : asked, async (index) => {
-    const key = keys[index];
-    if (key === undefined) return;
-    const isHeld = levels[index] === L1_BIT;
-    const answer = leasing === undefined || isHeld
-      ? await askAbout(context, key, { allTiers, failed })
-      : await lease(key, index, leasing);
-    levels[index] = answer.levels | (isHeld ? L1_BIT : 0);
-    if (answer.isUnknown && !isHeld) unknownKeys++;
+  await inPages(tiers.length === 0 ? [] : asked, async (page) => {
+    const answers = await askTiersAbout(context, page.map(({ key }) => key), asking);
+    await Promise.all(page.map(async (each, i) => {
+      const isHeld = levels[each.index] === L1_BIT;
+      const first = answers[i] ?? NOTHING;
+      const answer = leasing === undefined || isHeld ? first : await lease(each, first, leasing);
+      levels[each.index] = answer.levels | (isHeld ? L1_BIT : 0);
+      if (answer.isUnknown && !isHeld) unknownKeys++;
+    }));
   });
   refused.sort((one, other) => one - other);
   return { held: { levels, prefixes: prefixesOf(levels, tiers.length + 1), failed, refused }, unknownKeys };
 }
 
-/** Calls `each` with all indexes, in order, and with some of them at the same time. */
-async function forEach(indexes: readonly number[], each: (index: number) => Promise<void>): Promise<void> {
-  const waiting = indexes.values();
+/** A key that the tiers are asked about, and its place in the request. */
+interface AskedKey {
+  readonly key: ObjectKey;
+  readonly index: number;
+}
+
+const NOTHING: Answer = { levels: 0, isUnknown: false };
+
+/** Calls `each` with pages of at most MANY_KEYS members, in order, and with some of them at the same time. */
+async function inPages<T>(members: readonly T[], each: (page: readonly T[]) => Promise<void>): Promise<void> {
+  let start = 0;
   const work = async (): Promise<void> => {
-    for (const index of waiting) await each(index);
+    while (start < members.length) {
+      const page = members.slice(start, start + MANY_KEYS);
+      start += page.length;
+      await each(page);
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(ASKED_KEYS, indexes.length) }, work));
+  await Promise.all(Array.from({ length: CALLS }, work));
 }
 
 /** What L1 has of some keys, which are leased if they are to be. */
@@ -108,40 +132,82 @@ function lookInL1({ l1 }: StorageContext, keys: readonly ObjectKey[], leasing?: 
   return l1.has(keys).map((isHeld) => isHeld ? "held" : "absent");
 }
 
-/** The levels that have a key. Asks no tier that is in `failed`, and adds those that fail. */
-async function askAbout(
+/** How the tiers are asked: about all keys or only those not found before, and without those that have failed. */
+interface Asking {
+  readonly allTiers: boolean;
+  /** By the name of a tier, its first error. */
+  readonly failed: Map<string, string>;
+}
+
+/** The levels that have each of at most MANY_KEYS keys: one call to each tier, unless keys change meanwhile. */
+export async function askTiersAbout(
   context: StorageContext,
-  key: ObjectKey,
-  { allTiers, failed }: { readonly allTiers: boolean; readonly failed: Map<string, string> },
-): Promise<{ readonly levels: number; readonly isUnknown: boolean }> {
+  keys: readonly ObjectKey[],
+  asking: Asking,
+): Promise<readonly Answer[]> {
+  const answers: Answer[] = keys.map(() => NOTHING);
+  let open: readonly AskedKey[] = keys.map((key, index) => ({ key, index }));
+  while (open.length > 0) open = await askOnce(context, { ...asking, open, answers });
+  return answers;
+}
+
+/** Notes the answers, and returns the keys that were changed meanwhile. */
+async function askOnce(
+  context: StorageContext,
+  { open, answers, allTiers, failed }: Asking & {
+    readonly open: readonly AskedKey[];
+    readonly answers: Answer[];
+  },
+): Promise<readonly AskedKey[]> {
   const { keyLock, l1, tiers } = context;
-  for (;;) {
-    // A dirty object needs no snapshot, which would wait for its store.
-    const snapshot = l1.know(key)?.isDirty === true ? undefined : await keyLock.snapshot(key);
-    const known = l1.know(key);
-    let levels = known?.meta === undefined ? 0 : L1_BIT;
+  const again: AskedKey[] = [];
+  // A dirty object needs no snapshot, which would wait for its store.
+  const snapshots = await Promise.all(
+    open.map(async ({ key }) => l1.know(key)?.isDirty === true ? undefined : await keyLock.snapshot(key)),
+  );
+  const questions = open.flatMap((asked, i) => {
+    const known = l1.know(asked.key);
+    const levels = known?.meta === undefined ? 0 : L1_BIT;
+    const snapshot = snapshots[i];
     // The tiers' copies of a dirty object are older than it, also if it has expired.
-    if (known?.isDirty === true) return { levels, isUnknown: false };
-    if (snapshot === undefined) continue;
-    let isUnknown = false;
-    for (const tier of tiers) {
-      if (levels !== 0 && !allTiers) break;
-      if (failed.has(tier.name)) {
-        isUnknown = true;
-        continue;
-      }
-      try {
-        if (await tier.lookup(key) !== undefined) levels = (levels | 2 << tier.index) >>> 0;
-      } catch (error) {
-        if (!(error instanceof VitrineError)) throw error;
-        if (!failed.has(tier.name)) failed.set(tier.name, error.message);
-        isUnknown = true;
-      }
+    if (known?.isDirty === true) answers[asked.index] = { levels, isUnknown: false };
+    else if (snapshot === undefined) again.push(asked);
+    else return [{ ...asked, snapshot, levels, isUnknown: false }];
+    return [];
+  });
+  for (const tier of tiers) {
+    const asked = allTiers ? questions : questions.filter(({ levels }) => levels === 0);
+    if (asked.length === 0) break;
+    const held = failed.has(tier.name) ? undefined : await answerOf(tier, asked.map(({ key }) => key), failed);
+    for (const [i, question] of asked.entries()) {
+      if (held === undefined) question.isUnknown = true;
+      else if (held[i] === true) question.levels = (question.levels | 2 << tier.index) >>> 0;
     }
-    if (snapshot.hasChanged) continue;
+  }
+  for (const { key, index, snapshot, levels: found, isUnknown } of questions) {
+    if (snapshot.hasChanged) {
+      again.push({ key, index });
+      continue;
+    }
     // A load may already have what the tiers have lost, or do not say.
-    if (levels === 0) levels = bitOf(context, peek(context, key)?.tier);
-    return { levels, isUnknown: isUnknown && levels === 0 };
+    const levels = found === 0 ? bitOf(context, peek(context, key)?.tier) : found;
+    answers[index] = { levels, isUnknown: isUnknown && levels === 0 };
+  }
+  return again;
+}
+
+/** A tier's answer; undefined if it fails, which is noted. */
+async function answerOf(
+  tier: TierReader,
+  keys: readonly ObjectKey[],
+  failed: Map<string, string>,
+): Promise<readonly boolean[] | undefined> {
+  try {
+    return await tier.has(keys);
+  } catch (error) {
+    if (!(error instanceof VitrineError)) throw error;
+    if (!failed.has(tier.name)) failed.set(tier.name, error.message);
+    return undefined;
   }
 }
 

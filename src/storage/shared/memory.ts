@@ -18,6 +18,8 @@ export interface SharedKeysOptions {
   readonly maxStaleKeys?: number;
   /** Number of remembered losses: a power of two, at least 8 (default 32 768). */
   readonly losses?: number;
+  /** Number of prefetch jobs that may run at the same time, in all threads (default 64). */
+  readonly prefetchJobs?: number;
   /** Size of the filter of all keys ever stored: a power of two of bytes, at least 64 (default 4 MiB). */
   readonly storedKeysBytes?: number;
 }
@@ -41,6 +43,28 @@ export const STALE = { hash: 0, check: 1, tiers: 2, words: 4 } as const;
  */
 export const LOSS = { high: 0, low: 1, what: 2, when: 3, check: 4, words: 5, ways: 8 } as const;
 export const STORED = { words: 16, bits: 4 } as const;
+
+/** The largest number of keys of a prefetch job. */
+export const MAX_JOB_KEYS = 10_000;
+
+/** Words of a prefetch job; `outcomes` has a byte for each key, and the times are float64. */
+export const JOB = {
+  state: 0,
+  worker: 1,
+  idHigh: 2,
+  idLow: 3,
+  ownerHigh: 4,
+  ownerLow: 5,
+  keys: 6,
+  mode: 7,
+  /** 1: the worker that ran the job writes here no more. */
+  isSettled: 8,
+  endedMs: 10,
+  /** Wall time; 0: nothing is leased. */
+  leaseEndsMs: 12,
+  outcomes: 16,
+  words: 16 + MAX_JOB_KEYS / 4 + 12,
+} as const;
 
 /** Single words in front of the tables. `version` is an int64. */
 export const HEAD = {
@@ -68,11 +92,13 @@ export interface SharedKeysLayout {
   readonly maxStaleKeys: number;
   readonly lossSets: number;
   readonly storedBlocks: number;
+  readonly prefetchJobs: number;
   readonly at: {
     readonly stripes: number;
     readonly stale: number;
     readonly losses: number;
     readonly stored: number;
+    readonly jobs: number;
   };
   readonly words: number;
 }
@@ -80,6 +106,7 @@ export interface SharedKeysLayout {
 /** Computes the layout. Throws RangeError on invalid sizes. */
 export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
   const { stripes = 16_384, maxStaleKeys = 65_536, losses = 32_768, storedKeysBytes = 4_194_304 } = options;
+  const { prefetchJobs = 64 } = options;
   const lossSets = losses / LOSS.ways;
   const storedBlocks = storedKeysBytes / (STORED.words * 4);
   if (!isPowerOfTwo(stripes)) {
@@ -95,9 +122,10 @@ export function planSharedKeys(options: SharedKeysOptions): SharedKeysLayout {
   const lossesAt = stale + staleRows * STALE.words;
   // Aligned to whole blocks, so that each is a cache line.
   const stored = Math.ceil((lossesAt + losses * LOSS.words) / STORED.words) * STORED.words;
-  const words = stored + storedBlocks * STORED.words;
-  const at = { stripes: stripesAt, stale, losses: lossesAt, stored };
-  return { stripes, staleRows, maxStaleKeys, lossSets, storedBlocks, at, words };
+  const jobs = stored + storedBlocks * STORED.words;
+  const words = jobs + prefetchJobs * JOB.words;
+  const at = { stripes: stripesAt, stale, losses: lossesAt, stored, jobs };
+  return { stripes, staleRows, maxStaleKeys, lossSets, storedBlocks, prefetchJobs, at, words };
 }
 
 function isPowerOfTwo(value: number): boolean {

@@ -2,6 +2,7 @@ import type { ObjectKey } from "../../core/object.ts";
 import { viewWords } from "../../core/shared_table.ts";
 import { Stripes } from "./key_lock.ts";
 import { HEAD, planSharedKeys, type SharedKeysMemory } from "./memory.ts";
+import { PrefetchJobs } from "./prefetch_jobs.ts";
 import { RemovalHistory } from "./removal_history.ts";
 import { StaleTable } from "./stale_keys.ts";
 
@@ -20,6 +21,7 @@ export class SharedKeys {
   readonly stale: StaleTable;
   readonly versions: VersionSource;
   readonly history: RemovalHistory;
+  readonly jobs: PrefetchJobs;
   readonly #words: Int32Array;
 
   constructor(memory: SharedKeysMemory, workerId: number) {
@@ -33,6 +35,7 @@ export class SharedKeys {
     this.stale = new StaleTable(view, { layout, hashSeed });
     this.versions = new VersionSource(view.words);
     this.history = new RemovalHistory(memory);
+    this.jobs = new PrefetchJobs(view, { layout, workerId });
     this.#words = view.words;
   }
 

@@ -51,6 +51,31 @@ export class TierReader {
   }
 
   /**
+   * For each of at most MANY_KEYS keys of one tenant: true if there is a current, unexpired copy. One call of the tier.
+   * Throws tier_failed.
+   */
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    const asked = keys.filter((key) => this.#readable(key));
+    const [first] = asked;
+    if (first === undefined) return keys.map(() => false);
+    const startMs = this.clock.monotonicMs();
+    const label = { ...this.label(first), keys: asked.length };
+    try {
+      const held = await this.#adapter.has(asked);
+      const hits = held.filter(Boolean).length;
+      this.publish("l2.lookup_many.completed", { ...label, outcome: "ok", hits, seconds: this.since(startMs) });
+      if (asked.length === keys.length) return held;
+      const answers = held.values();
+      const isAsked = new Set(asked);
+      return keys.map((key) => isAsked.has(key) && answers.next().value === true);
+    } catch (error) {
+      const failed = { outcome: "error", hits: 0, error: causeText(error) } as const;
+      this.publish("l2.lookup_many.completed", { ...label, ...failed, seconds: this.since(startMs) });
+      throw this.failure("lookup", error);
+    }
+  }
+
+  /**
    * Opens a load of the whole object. Counts as a lookup, and as a load only once it is read (loadChunks). Throws
    * tier_failed.
    */

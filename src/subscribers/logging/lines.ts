@@ -104,11 +104,13 @@ const workers: Component = {
   ],
 };
 
-type TierCall = Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">;
+const TIER_CALLS = ["lookup", "lookup_many", "load", "store", "delete"] as const;
+
+type TierCall = Delivered<`l2.${(typeof TIER_CALLS)[number]}.completed`>;
 
 const hasFailed = ({ outcome }: TierCall) => outcome === "failed" || outcome === "error";
 
-const tierCalls = (["lookup", "load", "store", "delete"] as const).map((op) =>
+const tierCalls = TIER_CALLS.map((op) =>
   on(`l2.${op}.completed`, (call) => {
     const { tier, tenant, outcome, keys, seconds } = call;
     const fields = { tier, tenant, outcome, keys, seconds };

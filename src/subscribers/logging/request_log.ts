@@ -22,6 +22,14 @@ interface Story {
 
 const MAX_TIER_CALLS = 64;
 
+type CompletedCall = Delivered<
+  | "l2.lookup.completed"
+  | "l2.lookup_many.completed"
+  | "l2.load.completed"
+  | "l2.store.completed"
+  | "l2.delete.completed"
+>;
+
 /**
  * Writes a line of JSON for each traced request: tenant, a hash of tenant and key (never the key), result, bytes, and
  * the calls to tiers with their duration.
@@ -35,6 +43,7 @@ export class RequestLog implements Subscriber {
     "lookup.finished",
     "sm.write.finished",
     "l2.lookup.completed",
+    "l2.lookup_many.completed",
     "l2.load.completed",
     "l2.store.completed",
     "l2.delete.completed",
@@ -44,9 +53,7 @@ export class RequestLog implements Subscriber {
 
   constructor(write: WriteLine) {
     this.#write = write;
-    const onTier = (
-      event: Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">,
-    ) => this.#addTier(event);
+    const onTier = (event: CompletedCall) => this.#addTier(event);
     this.subscriptions = {
       "http.request.start": ({ requestId }) => {
         if (requestId !== undefined) this.#stories.set(requestId, { tiers: [] });
@@ -60,6 +67,7 @@ export class RequestLog implements Subscriber {
         if (story !== undefined) story.write = { outcome, bytes };
       },
       "l2.lookup.completed": onTier,
+      "l2.lookup_many.completed": onTier,
       "l2.load.completed": onTier,
       "l2.store.completed": onTier,
       "l2.delete.completed": onTier,
@@ -76,9 +84,7 @@ export class RequestLog implements Subscriber {
     return requestId === undefined ? undefined : this.#stories.get(requestId);
   }
 
-  #addTier(
-    event: Delivered<"l2.lookup.completed" | "l2.load.completed" | "l2.store.completed" | "l2.delete.completed">,
-  ): void {
+  #addTier(event: CompletedCall): void {
     const story = this.#storyOf(event.requestId);
     if (story === undefined || story.tiers.length >= MAX_TIER_CALLS) return;
     const { name, tier, outcome } = event;

@@ -218,11 +218,13 @@ export interface ProcessSource {
 export interface Sources {
   readonly l1: Pick<
     L1Usage,
-    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs"
+    "objects" | "usedBytes" | "capacityBytes" | "stagingBytes" | "oldestAgeSeconds" | "repairs" | "holds" | "heldBytes"
   >;
   /** A tier that could not answer has no numbers. */
   readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
   readonly activeRequests: number;
+  /** Number of prefetch jobs that run. */
+  readonly prefetchJobs: number;
   /** One for each worker; a single isolate has none. */
   readonly workers: readonly WorkerState[];
   /**
@@ -252,7 +254,7 @@ export type Readers = { readonly [Key in keyof Sources]: () => Sources[Key] | Pr
 /** The sources about the state of the server. */
 export type StateSource = Pick<
   Readers,
-  "l1" | "storage" | "activeRequests" | "workers" | "storageThreadStuckSeconds"
+  "l1" | "storage" | "activeRequests" | "prefetchJobs" | "workers" | "storageThreadStuckSeconds"
 >;
 
 /** The sources about logs, traces and their export. */

@@ -5,7 +5,7 @@ import type { Subscriber } from "../../events/subscriber.ts";
 import { l1Family, livesFamily, reuseFamily } from "./families/l1.ts";
 import { l2CommitsFamily, l2Family } from "./families/l2.ts";
 import { l2PrefetchFamily, l2ThroughputFamily } from "./families/l2_prefetch.ts";
-import { leaseFamily, lookupFamily, manyKeysFamily, smFamily } from "./families/lookup.ts";
+import { leaseFamily, lookupFamily, manyKeysFamily, prefetchFamily, smFamily } from "./families/lookup.ts";
 import { accessFamily, httpFamily, trafficFamily } from "./families/requests.ts";
 import { processFamily, stateFamily, workersFamily } from "./families/state.ts";
 import { eventBusFamily, telemetryFamily } from "./families/telemetry.ts";
@@ -23,6 +23,7 @@ export const metricFamilies: readonly Family[] = [
   lookupFamily,
   manyKeysFamily,
   leaseFamily,
+  prefetchFamily,
   l2Family,
   l2CommitsFamily,
   l2PrefetchFamily,

@@ -89,6 +89,7 @@ export function callsOf(store: StoreCalls): StoreCalls {
       return store.trouble;
     },
     find: (key, use) => store.find(key, use),
+    has: (keys) => store.has(keys),
     damaged: (row) => store.damaged(row),
     change: (change) => store.change(change),
     hold: (bytes, heldBytes) => store.hold(bytes, heldBytes),

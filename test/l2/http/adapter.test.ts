@@ -82,6 +82,24 @@ test("HttpAdapter asks for the tenant of the object when its URL has none", asyn
   });
 });
 
+test("HttpAdapter asks about many keys in one request, under its prefix, and fails if the server could not say", async () => {
+  await withCentral(async ({ tier, central }) => {
+    for (const name of ["k0", "k9"]) await tier.store(key(name), sourceOf(pattern(10)));
+    const names = Array.from({ length: 1000 }, (_, i) => key(`k${i}`));
+    const asked: string[] = [];
+    const { storage } = central;
+    const [lookUp, head] = [storage.lookup.bind(storage), storage.head.bind(storage)];
+    storage.lookup = (keys, options) => (asked.push(`lookup ${keys.length}`), lookUp(keys, options));
+    storage.head = (at, listener) => (asked.push("head"), head(at, listener));
+    const held = await tier.has(names);
+    expect([asked, held.flatMap((isHeld, i) => isHeld ? [i] : [])]).toEqual([["lookup 1000"], [0, 9]]);
+    central.knobs.failing = true;
+    expect(await codeOf(tier.has(names))).toBe("tier_failed");
+    expect(await tier.has(names.slice(0, 1))).toEqual([true]);
+    await expect(tier.has([key("a", "team")])).rejects.toThrow("default tenant alone");
+  }, { query: "/ci/?tenant=team" });
+});
+
 test("HttpAdapter tells the reason that the server gave for a miss", async () => {
   await withCentral(async ({ tier }) => {
     expect(tier.missReason?.(key("a"))).toBe(undefined);

@@ -28,13 +28,23 @@ export type Published = { readonly [Name in EventName]: readonly [Name, EventMap
 const IDLE = {
   adapters: ["fs"],
   state: {
-    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 100, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
+    l1: () => ({
+      objects: 0,
+      usedBytes: 0,
+      capacityBytes: 100,
+      stagingBytes: 0,
+      oldestAgeSeconds: 0,
+      repairs: 0,
+      holds: 0,
+      heldBytes: 0,
+    }),
     storage: () =>
       Promise.resolve({
         l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0, oldestAgeSeconds: 0 }],
         storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       }),
     activeRequests: () => 0,
+    prefetchJobs: () => 0,
     workers: () => [],
     storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   },

@@ -11,13 +11,23 @@ test("stateFamily shows the state at the time of the collection, and asks each s
   let usedBytes = 25;
   let asked = 0;
   const state = {
-    l1: () => ({ objects: 4, usedBytes, capacityBytes: 100, stagingBytes: 5, oldestAgeSeconds: 9, repairs: 2 }),
+    l1: () => ({
+      objects: 4,
+      usedBytes,
+      capacityBytes: 100,
+      stagingBytes: 5,
+      oldestAgeSeconds: 9,
+      repairs: 2,
+      holds: 3,
+      heldBytes: 20,
+    }),
     storage() {
       asked++;
       const fs = { tier: "fs", objects: 7, usedBytes: 70, limitBytes: 0, oldestAgeSeconds: 60 };
       return Promise.resolve({ l2: [fs], storeQueue });
     },
     activeRequests: () => 3,
+    prefetchJobs: () => 0,
     workers: () => ["ready", "ready", "gone"] as const,
     storageThreadStuckSeconds: () => ({ storage: 0.25, file: 6.25 }),
   };
@@ -35,6 +45,8 @@ test("stateFamily shows the state at the time of the collection, and asks each s
     lmcache_mp_l1_memory_usage_bytes: 50,
     lmcache_mp_l1_usage_ratio: 0.5,
     lmcache_mp_l1_staging_bytes: 5,
+    vitrine_leased_objects: 3,
+    vitrine_leased_bytes: 20,
     'lmcache_mp_l2_usage_bytes{l2_name="fs"}': 70,
     vitrine_store_queue_entries: 2,
     vitrine_store_queue_bytes: 300,
@@ -56,9 +68,19 @@ test("stateFamily shows the state at the time of the collection, and asks each s
 
 test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for an arena of 0 bytes", async () => {
   const state = {
-    l1: () => ({ objects: 0, usedBytes: 0, capacityBytes: 0, stagingBytes: 0, oldestAgeSeconds: 0, repairs: 0 }),
+    l1: () => ({
+      objects: 0,
+      usedBytes: 0,
+      capacityBytes: 0,
+      stagingBytes: 0,
+      oldestAgeSeconds: 0,
+      repairs: 0,
+      holds: 0,
+      heldBytes: 0,
+    }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
     activeRequests: () => 0,
+    prefetchJobs: () => 0,
     workers: () => [],
     storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),
   };

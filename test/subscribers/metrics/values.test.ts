@@ -6,6 +6,7 @@ import {
   leaseFamily,
   lookupFamily,
   manyKeysFamily,
+  prefetchFamily,
   smFamily,
 } from "../../../src/subscribers/metrics/families/lookup.ts";
 import { accessFamily, httpFamily, trafficFamily } from "../../../src/subscribers/metrics/families/requests.ts";
@@ -25,6 +26,7 @@ interface Case {
   readonly expected: Readonly<Record<string, SeriesValue>>;
 }
 
+const JOB = { tenant: "t", hit: 0, loaded: 0, miss: 0, notAttempted: 0, noRoom: 0, failed: 0 } as const;
 const REFUSED = { route: "/status", method: "GET", address: "10.0.0.1" } as const;
 const SOME = { tenant: "t", keys: 2, bytes: 100 } as const;
 const FS = { tier: "fs", tenant: "", keys: 1 } as const;
@@ -203,6 +205,25 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: "prefetch jobs, by outcome, and the outcomes of their keys",
+    families: [prefetchFamily],
+    events: [
+      ["sm.prefetch.ended", { ...JOB, outcome: "done", hit: 1, loaded: 2, miss: 3, seconds: 0.25 }],
+      ["sm.prefetch.ended", { ...JOB, outcome: "deadline", notAttempted: 4, noRoom: 5, failed: 6, seconds: 0.5 }],
+    ],
+    expected: {
+      'vitrine_prefetch_jobs_total{outcome="done"}': 1,
+      'vitrine_prefetch_jobs_total{outcome="deadline"}': 1,
+      vitrine_prefetch_hit_keys_total: 1,
+      vitrine_prefetch_loaded_keys_total: 2,
+      vitrine_prefetch_missing_keys_total: 3,
+      vitrine_prefetch_not_attempted_keys_total: 4,
+      vitrine_prefetch_refused_no_room_keys_total: 5,
+      vitrine_prefetch_failed_keys_total: 6,
+      vitrine_prefetch_duration_seconds: { count: 2, sum: 0.75, buckets: { "0.25": 1, "0.5": 1 } },
+    },
+  },
+  {
     what: "requests and bytes, with a value on a bound in its bucket,",
     families: [httpFamily],
     events: [
@@ -249,6 +270,8 @@ const cases: readonly Case[] = [
       ["l2.store.completed", { ...FS, outcome: "ok", bytes: 100, seconds: 0.5 }],
       ["l2.store.completed", { ...FS, outcome: "failed", bytes: 0, seconds: 0.5 }],
       ["l2.lookup.completed", { ...FS, outcome: "miss", seconds: 0.001 }],
+      ["l2.lookup_many.completed", { ...FS, outcome: "ok", keys: 1000, hits: 7, seconds: 0.002 }],
+      ["l2.lookup_many.completed", { ...FS, outcome: "error", keys: 1000, hits: 0, seconds: 0.002 }],
       ["l2.load.submitted", { ...FS, bytes: 50 }],
       ["l2.load.submitted", { ...FS, bytes: 50 }],
       ["l2.load.completed", { ...FS, outcome: "ok", bytes: 50, requestedBytes: 50, seconds: 0.25 }],
@@ -279,10 +302,13 @@ const cases: readonly Case[] = [
       'vitrine_l2_requests_total{tier="fs",op="load",outcome="ok"}': 1,
       'vitrine_l2_requests_total{tier="fs",op="load",outcome="aborted"}': 1,
       'vitrine_l2_requests_total{tier="fs",op="lookup",outcome="miss"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="lookup_many",outcome="ok"}': 1,
+      'vitrine_l2_requests_total{tier="fs",op="lookup_many",outcome="error"}': 1,
       'vitrine_l2_requests_total{tier="fs",op="delete",outcome="deleted"}': 1,
       'vitrine_l2_duration_seconds{tier="fs",op="store"}': { count: 2, sum: 1, buckets: { "0.5": 2 } },
       'vitrine_l2_duration_seconds{tier="fs",op="load"}': { count: 2, sum: 16.25, buckets: { "0.25": 1, "+Inf": 1 } },
       'vitrine_l2_duration_seconds{tier="fs",op="lookup"}': { count: 1, sum: 0.001, buckets: { "0.001": 1 } },
+      'vitrine_l2_duration_seconds{tier="fs",op="lookup_many"}': { count: 2, sum: 0.004, buckets: { "0.0025": 2 } },
       'vitrine_l2_duration_seconds{tier="fs",op="delete"}': { count: 1, sum: 0.002, buckets: { "0.0025": 1 } },
       'vitrine_l2_bytes_total{tier="fs",op="store"}': 100,
       'vitrine_l2_bytes_total{tier="fs",op="load"}': 70,
@@ -335,6 +361,8 @@ const cases: readonly Case[] = [
       ["l2.lookup.completed", { ...OF_T, seconds: 1, outcome: "miss" }],
       ["l2.lookup.completed", { ...OF_T, seconds: 1, tier: "s3", outcome: "hit" }],
       ["l2.lookup.completed", { ...FS, seconds: 1, outcome: "hit" }],
+      ["l2.lookup_many.completed", { ...OF_T, seconds: 1, outcome: "ok", keys: 100, hits: 10 }],
+      ["l2.lookup_many.completed", { ...OF_T, seconds: 1, tier: "s3", outcome: "ok", keys: 90, hits: 20 }],
       ["l2.load.submitted", { ...OF_T, bytes: 100 }],
       ["l2.load.submitted", { ...OF_T, bytes: 30 }],
       ["l2.load.submitted", { ...OF_T, tier: "s3", bytes: 7 }],
@@ -345,10 +373,10 @@ const cases: readonly Case[] = [
       ["l1.allocation.failed", { during: "l1_store", keys: 9, bytes: 1 }],
     ],
     expected: {
-      lmcache_mp_l2_prefetch_lookup_requests_total: 2,
-      'lmcache_mp_l2_prefetch_lookup_objects_chunks_total{cache_salt="t"}': 1,
+      lmcache_mp_l2_prefetch_lookup_requests_total: 3,
+      'lmcache_mp_l2_prefetch_lookup_objects_chunks_total{cache_salt="t"}': 101,
       lmcache_mp_l2_prefetch_lookup_objects_chunks_total: 1,
-      lmcache_mp_l2_prefetch_hit_chunks_total: 2,
+      lmcache_mp_l2_prefetch_hit_chunks_total: 32,
       lmcache_mp_l2_prefetch_load_submitted_requests_total: 4,
       'lmcache_mp_l2_prefetch_load_submitted_objects_chunks_total{cache_salt="t"}': 3,
       lmcache_mp_l2_prefetch_load_submitted_objects_chunks_total: 1,

@@ -19,6 +19,7 @@ export function stallLoads(inner: L2Reader, stalls: Stalls): L2Reader {
   return {
     name: inner.name,
     lookup: (key) => inner.lookup(key),
+    has: (keys, onProgress) => inner.has(keys, onProgress),
     async load(key, range) {
       const load = await inner.load(key, range);
       return load === undefined || !stalls.keys.has(key.key)
@@ -40,6 +41,7 @@ export function stallStores(inner: L2Adapter, stalls: Stalls): L2Adapter {
   return {
     name: inner.name,
     lookup: (key) => inner.lookup(key),
+    has: (keys, onProgress) => inner.has(keys, onProgress),
     load: (key, range) => inner.load(key, range),
     store: (key, source) =>
       inner.store(key, stalls.keys.has(key.key) ? { ...source, chunks: allBut(source.chunks, key) } : source),

@@ -38,9 +38,9 @@ interface FolderState {
 }
 
 /** Calls that change nothing, or nothing that matters if they are made twice. */
-const REPEATABLE: ReadonlySet<FolderCall["method"]> = new Set(["find", "damaged", "list", "usage", "keys"]);
+const REPEATABLE: ReadonlySet<FolderCall["method"]> = new Set(["find", "has", "damaged", "list", "usage", "keys"]);
 /** Calls that fail at once while the owner is known not to answer. */
-const FAILS_FAST: ReadonlySet<FolderCall["method"]> = new Set(["find", "list", "usage"]);
+const FAILS_FAST: ReadonlySet<FolderCall["method"]> = new Set(["find", "has", "list", "usage"]);
 
 /**
  * One thread's connection to the owner of the folders. Answers may come in any order. If the owner ends, changes that
@@ -92,6 +92,7 @@ export class OwnerLine implements FolderLine, FolderOwner {
         return state.trouble ?? outage();
       },
       find: (key, use) => this.#ask(tier, { method: "find", key, use }),
+      has: (keys) => this.#ask(tier, { method: "has", keys }),
       damaged: (row) => this.#ask(tier, { method: "damaged", row }),
       list: (query) => this.#ask(tier, { method: "list", query }),
       usage: () => this.#ask(tier, { method: "usage" }),
@@ -111,6 +112,7 @@ export class OwnerLine implements FolderLine, FolderOwner {
           return reads.trouble;
         },
         find: (key, use) => reads.find(key, use),
+        has: (keys) => reads.has(keys),
         damaged: (row) => reads.damaged(row),
         list: (query) => reads.list(query),
         usage: () => reads.usage(),

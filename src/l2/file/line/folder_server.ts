@@ -109,6 +109,7 @@ class Line {
     const files = this.#filesOf(tier);
     const { order } = files;
     if (call.method === "find") return await order.read(call.key, () => keeper.find(call.key, call.use));
+    if (call.method === "has") return await order.read(undefined, () => keeper.has(call.keys));
     if (call.method === "damaged") return await keeper.damaged(call.row);
     if (call.method === "list") return await order.read(undefined, () => keeper.list(call.query));
     if (call.method === "usage") return await keeper.usage();

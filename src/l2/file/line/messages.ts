@@ -16,6 +16,7 @@ export interface OpenedStream {
 /** A call to the owner of the folders. Calls that change something come from the owner of the tiers only. */
 export type FolderCall =
   | { readonly method: "find"; readonly key: ObjectKey; readonly use: boolean }
+  | { readonly method: "has"; readonly keys: readonly ObjectKey[] }
   | { readonly method: "damaged"; readonly row: IndexRow }
   | { readonly method: "list"; readonly query: ListQuery }
   | { readonly method: "usage" }
@@ -39,6 +40,7 @@ export type FolderCall =
 /** The result type of each call. */
 export interface FolderAnswers {
   readonly find: IndexRow | undefined;
+  readonly has: readonly boolean[];
   readonly damaged: boolean;
   readonly list: ListPage;
   readonly usage: TierUsage;

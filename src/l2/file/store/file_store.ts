@@ -149,16 +149,23 @@ export class FileStore implements StoreCalls {
 
   async find(key: ObjectKey, use: boolean): Promise<IndexRow | undefined> {
     return await this.#calls.run("look up object", () => {
-      if (this.#pendingKeys.has(keyId(key))) this.#flush();
-      const row = this.#index.find(key);
-      if (row === undefined || this.#clears.isHidden(row)) return undefined;
-      if (isExpired(row.meta, this.#options.clock.nowMs())) {
-        this.#space.removeExpired(SLICE);
-        return undefined;
-      }
-      if (use) this.#index.use(row);
+      const row = this.#findLive(key);
+      if (use && row !== undefined) this.#index.use(row);
       return row;
     });
+  }
+
+  async has(keys: readonly ObjectKey[]): Promise<readonly boolean[]> {
+    return await this.#calls.run("look up objects", () => keys.map((key) => this.#findLive(key) !== undefined));
+  }
+
+  #findLive(key: ObjectKey): IndexRow | undefined {
+    if (this.#pendingKeys.has(keyId(key))) this.#flush();
+    const row = this.#index.find(key);
+    if (row === undefined || this.#clears.isHidden(row)) return undefined;
+    if (!isExpired(row.meta, this.#options.clock.nowMs())) return row;
+    this.#space.removeExpired(SLICE);
+    return undefined;
   }
 
   change(change: Change): Promise<boolean> {

@@ -3,6 +3,7 @@ import { BY_TENANT, counter, type Family, histogram, inFlight, keysByTenant } fr
 const { outcome: storeOutcome } = catalogue["l2.store.completed"].fields;
 const { outcome: loadOutcome } = catalogue["l2.load.completed"].fields;
 const { outcome: lookupOutcome } = catalogue["l2.lookup.completed"].fields;
+const { outcome: manyOutcome } = catalogue["l2.lookup_many.completed"].fields;
 const { outcome: deleteOutcome } = catalogue["l2.delete.completed"].fields;
 const { reason } = catalogue["l2.removed"].fields;
 const { scope } = catalogue["l2.changed_elsewhere"].fields;
@@ -10,7 +11,7 @@ const { scope } = catalogue["l2.changed_elsewhere"].fields;
 const BY_NAME = { labels: ["l2_name"], zero: [{ l2_name: "adapters" }] } as const;
 const BY_REASON = { labels: ["tier", "reason"], zero: [{ tier: "adapters", reason: reason.values }] } as const;
 
-type Op = "store" | "load" | "lookup" | "delete";
+type Op = "store" | "load" | "lookup" | "lookup_many" | "delete";
 
 /** Counts calls of a kind by their outcome. */
 const calls = (op: Op) => (call: { readonly tier: string; readonly outcome: string; readonly count: number }) =>
@@ -71,19 +72,22 @@ export const l2Family: Family = {
       .on("l2.store.completed", ({ count, tier }) => [-count, { tier }]),
     counter("vitrine_l2_requests_total", {
       unit: "{request}",
-      help: "Calls to a tier, by operation and outcome.",
+      help:
+        "Calls to a tier, by operation and outcome. lookup_many: one call for up to 1000 keys, whatever number of requests it costs the tier.",
       answers: "Does a tier fail?",
       labels: ["tier", "op", "outcome"],
       zero: [
         { tier: "adapters", op: ["store"], outcome: storeOutcome.values },
         { tier: "adapters", op: ["load"], outcome: loadOutcome.values },
         { tier: "adapters", op: ["lookup"], outcome: lookupOutcome.values },
+        { tier: "adapters", op: ["lookup_many"], outcome: manyOutcome.values },
         { tier: "adapters", op: ["delete"], outcome: deleteOutcome.values },
       ],
     })
       .on("l2.store.completed", calls("store"))
       .on("l2.load.completed", calls("load"))
       .on("l2.lookup.completed", calls("lookup"))
+      .on("l2.lookup_many.completed", calls("lookup_many"))
       .on("l2.delete.completed", calls("delete")),
     histogram("vitrine_l2_duration_seconds", {
       unit: "s",
@@ -95,6 +99,7 @@ export const l2Family: Family = {
       .on("l2.store.completed", timeOf("store"))
       .on("l2.load.completed", timeOf("load"))
       .on("l2.lookup.completed", timeOf("lookup"))
+      .on("l2.lookup_many.completed", timeOf("lookup_many"))
       .on("l2.delete.completed", timeOf("delete")),
     counter("vitrine_l2_bytes_total", {
       unit: "By",

@@ -12,23 +12,32 @@ export const l2PrefetchFamily: Family = {
     // Every lookup in the tiers asks the first tier; the others are asked only after a miss.
     counter("lmcache_mp_l2_prefetch_lookup_requests_total", {
       unit: "{request}",
-      help: "Lookups in the tiers, counted at the first tier.",
+      help: "Lookups in the tiers, counted at the first tier; one for a call about many keys.",
       answers: "How often does a read go to L2?",
-    }).on("l2.lookup.completed", ({ tier, count }, { adapters: [first] }) => tier === first ? count : undefined),
+    })
+      .on("l2.lookup.completed", ({ tier, count }, { adapters: [first] }) => tier === first ? count : undefined)
+      .on("l2.lookup_many.completed", ({ tier, count }, { adapters: [first] }) => tier === first ? count : undefined),
     counter("lmcache_mp_l2_prefetch_lookup_objects_chunks_total", {
       ...BY_TENANT,
       unit: "{chunk}",
       help: "Objects looked up in the tiers, counted at the first tier.",
       answers: "Whose reads miss memory?",
-    }).on(
-      "l2.lookup.completed",
-      (lookup, { adapters: [first] }) => lookup.tier === first ? keysByTenant(lookup) : undefined,
-    ),
+    })
+      .on(
+        "l2.lookup.completed",
+        (lookup, { adapters: [first] }) => lookup.tier === first ? keysByTenant(lookup) : undefined,
+      )
+      .on(
+        "l2.lookup_many.completed",
+        (lookup, { adapters: [first] }) => lookup.tier === first ? keysByTenant(lookup) : undefined,
+      ),
     counter("lmcache_mp_l2_prefetch_hit_chunks_total", {
       unit: "{chunk}",
       help: "Objects found in a tier.",
       answers: "How many of the objects looked up are in L2?",
-    }).on("l2.lookup.completed", ({ outcome, keys }) => outcome === "hit" ? keys : undefined),
+    })
+      .on("l2.lookup.completed", ({ outcome, keys }) => outcome === "hit" ? keys : undefined)
+      .on("l2.lookup_many.completed", ({ hits }) => hits),
     counter("lmcache_mp_l2_prefetch_load_submitted_requests_total", {
       unit: "{request}",
       help: "Loads that began.",

@@ -1,5 +1,18 @@
 import type { Delivered } from "../../../events/subscriber.ts";
-import { BY_TENANT, counter, type Family, keysByTenant } from "../metric.ts";
+import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
+import { BY_TENANT, counter, type Family, gauge, histogram, keysByTenant } from "../metric.ts";
+
+const ended = catalogue["sm.prefetch.ended"].fields;
+
+/** The names of the outcomes of keys, by the fields of the event. */
+const KEYS_OF = {
+  hit: "hit",
+  loaded: "loaded",
+  miss: "missing",
+  notAttempted: "not_attempted",
+  noRoom: "refused_no_room",
+  failed: "failed",
+} as const;
 
 /** Requests to the storage manager: the six sm_* counters of LMCache's original design. */
 export const smFamily: Family = {
@@ -119,6 +132,42 @@ export const leaseFamily: Family = {
       help: "Objects that were not leased, because all leases together take their share of L1.",
       answers: "Is L1 too small for what engines lease?",
     }).on("sm.lease.refused", ({ keys }) => keys),
+  ],
+};
+
+/** Jobs that bring objects into L1. Their lookups and loads are in the metrics of the tiers. */
+export const prefetchFamily: Family = {
+  name: "metrics.prefetch",
+  metrics: [
+    gauge("vitrine_prefetch_jobs", {
+      unit: "{job}",
+      help: "Prefetch jobs that run.",
+      answers: "How near is --prefetch-jobs, beyond which they are refused?",
+    }).read("prefetchJobs", (jobs) => jobs),
+    counter("vitrine_prefetch_jobs_total", {
+      unit: "{job}",
+      help: "Prefetch jobs that ended, by outcome.",
+      answers: "Are deadlines too short, or tiers too slow?",
+      labels: ["outcome"],
+      zero: [{ outcome: ended.outcome.values }],
+    }).on("sm.prefetch.ended", ({ count, outcome }) => [count, { outcome }]),
+    ...([
+      ["hit", "Keys of prefetch jobs that L1 had.", "How much of what engines prefetch is in memory already?"],
+      ["loaded", "Keys of prefetch jobs that were loaded into L1.", "How much do prefetches bring?"],
+      ["miss", "Keys of prefetch jobs that no level had.", "How much do engines prefetch in vain?"],
+      ["notAttempted", "Keys of prefetch jobs of which no load was begun.", "Do jobs end too early?"],
+      ["noRoom", "Keys of prefetch jobs for which there was no room in L1, or no lease.", "Is L1 too small?"],
+      ["failed", "Keys of prefetch jobs that a tier could not give in time.", "Do tiers fail prefetches?"],
+    ] as const).map(([field, help, answers]) =>
+      counter(`vitrine_prefetch_${KEYS_OF[field]}_keys_total`, { unit: "{key}", help, answers })
+        .on("sm.prefetch.ended", (job) => job[field])
+    ),
+    histogram("vitrine_prefetch_duration_seconds", {
+      unit: "s",
+      help: "Time from the beginning of a prefetch job to its end.",
+      answers: "How long do engines wait for a prefetch?",
+      bounds: LATENCY_BOUNDS,
+    }).on("sm.prefetch.ended", ({ seconds }) => seconds),
   ],
 };
 

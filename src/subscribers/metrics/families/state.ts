@@ -20,6 +20,16 @@ export const stateFamily: Family = {
       help: "Bytes reserved for writing and not yet admitted.",
       answers: "How much memory do uploads and loads in progress hold?",
     }).read("l1", ({ stagingBytes }) => stagingBytes),
+    gauge("vitrine_leased_objects", {
+      unit: "{object}",
+      help: "Leases of clients on objects in L1; an object counts once for each lease.",
+      answers: "How much is kept from eviction now?",
+    }).read("l1", ({ holds }) => holds),
+    gauge("vitrine_leased_bytes", {
+      unit: "By",
+      help: "Bytes of the arena that the leases of clients hold; an object counts once for each lease.",
+      answers: "How near are the leases to their quarter of L1?",
+    }).read("l1", ({ heldBytes }) => heldBytes),
     gauge("lmcache_mp_l2_usage_bytes", {
       unit: "By",
       help: "Bytes that a tier uses for its objects.",
