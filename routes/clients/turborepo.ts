@@ -78,7 +78,7 @@ export function turborepoRoutes(options: AppOptions): Hono<Env> {
   });
   const app = new Hono<Env>();
   // Programs ask in this way too. An answer without Access-Control-Allow-Origin opens nothing to a page.
-  app.on("OPTIONS", [ARTIFACTS, `${ARTIFACTS}/:hash{[^/]+}`], (c) => {
+  app.on("OPTIONS", [ARTIFACTS, `${ARTIFACTS}/:hash{[0-9A-Fa-f]+|status|events}`], (c) => {
     c.get("exchange").answers(0);
     const headers = {
       "access-control-allow-headers": ALLOWED,

@@ -8,9 +8,9 @@ import type { AppOptions } from "../app_options.ts";
 import type { Env, Exchange } from "../exchange.ts";
 import { allow, allowedPrefix, objectOf } from "../http/access.ts";
 import { bodyLength } from "../http/body.ts";
-import { refusal, sendChunks } from "../http/reply.ts";
+import { refusal, replyText } from "../http/reply.ts";
 import { parseKey } from "../http/target.ts";
-import { HARMLESS, readObject } from "../objects/read.ts";
+import { readObject } from "../objects/read.ts";
 import { parsePut, putObject, stored } from "../objects/write.ts";
 import { inBatches } from "./in_batches.ts";
 
@@ -18,6 +18,7 @@ import { inBatches } from "./in_batches.ts";
 export const UNSTORAGE = "/unstorage/";
 const PATH = `${UNSTORAGE}:store/:key{[^]+}`;
 const PAGE = 1000;
+const MAX_LIST_CHARACTERS = 64 * 1024 * 1024;
 /** The largest time to live, as for `max-age`: 68 years. */
 const MAX_TTL_SECONDS = 2 ** 31;
 
@@ -37,7 +38,7 @@ const busy = refusal("A tier failed, or too many requests are in progress");
 
 /** unstorage's HTTP driver (docs/CLIENTS.md). */
 export function unstorageRoutes(options: AppOptions): Hono<Env> {
-  const { access, limits, storage, transferWatch } = options;
+  const { access, limits, storage } = options;
   const read = readObject(options, { keyOf: itemOf, fieldsOf });
   const app = new Hono<Env>();
   app.get(
@@ -61,17 +62,14 @@ export function unstorageRoutes(options: AppOptions): Hono<Env> {
       },
     }),
     allow({ access, limits, scopes: ["read"] }),
-    (c) => {
+    async (c) => {
       const exchange = c.get("exchange");
       const base = baseOf(exchange);
       if (base === undefined) return read(exchange, c.req.raw);
       if (exchange.method === "HEAD") throw new VitrineError("bad_key", "parse key: a base has no item");
       const { store, prefix } = base;
       const keys = keysBelow(storage, { tenant: exchange.tenant, prefix: allowedPrefix(exchange, c.req.raw, prefix) });
-      const names = jsonOf(keys, (key) => key.slice(store.length));
-      return new Response(sendChunks(exchange, names, transferWatch), {
-        headers: { "content-type": "application/json", "cache-control": "no-store", ...HARMLESS },
-      });
+      return replyText(exchange, await listOf(keys, (key) => key.slice(store.length)), { type: "application/json" });
     },
   );
   app.put(
@@ -149,19 +147,30 @@ async function* keysBelow(
   }
 }
 
-/** A JSON array of names, page by page. */
-async function* jsonOf(
+/**
+ * A JSON array of names. It is made whole before it is sent: the driver takes one that was broken off for an empty one.
+ * Throws bad_request, tier_failed.
+ */
+async function listOf(
   pages: AsyncGenerator<readonly string[], void, void>,
   nameOf: (key: string) => string,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  const encoder = new TextEncoder();
-  let before = "[";
+): Promise<string> {
+  const texts: string[] = [];
+  let characters = 0;
   for await (const page of pages) {
-    if (page.length === 0) continue;
-    yield encoder.encode(before + page.map((key) => JSON.stringify(nameOf(key))).join(","));
-    before = ",";
+    for (const key of page) {
+      const text = JSON.stringify(nameOf(key));
+      characters += text.length;
+      texts.push(text);
+    }
+    if (characters > MAX_LIST_CHARACTERS) {
+      throw new VitrineError(
+        "bad_request",
+        `list keys: above ${MAX_LIST_CHARACTERS} characters: ask for a longer base`,
+      );
+    }
   }
-  yield encoder.encode(before === "[" ? "[]" : "]");
+  return `[${texts.join(",")}]`;
 }
 
 /** The key prefixes of a store and of a base in it; undefined if the path names an item. Throws bad_key. */
