@@ -100,9 +100,9 @@ export function nxRefusal(
 }
 
 /**
- * Nx ends a build at any answer to a GET but 200 and 404, and at any to a PUT but 200, 403 and 409, after it has sent it
- * six times. So what a server cannot do now is an entry that is not there, or that may not be stored. What a person has
- * to mend, such as a wrong token, stays what it is.
+ * Nx ends a build at any answer to a GET but 200 and 404, and at any to a PUT but 200, 403 and 409, after it has sent
+ * it six times. So what a server cannot do now is an entry that is not there, or that may not be stored. What a person
+ * has to mend, such as a wrong token, stays what it is.
  */
 function statusOf(
   method: string,

@@ -61,7 +61,7 @@ export function clientServer(
       const counts: Record<string, number> = {};
       for (const end of made.events.named("http.request.end")) {
         if (!("route" in end && "method" in end && "status" in end)) continue;
-        const name = `${end.method} ${end.route} ${end.status}`;
+        const name = [end.method, end.route, end.status].join(" ");
         counts[name] = (counts[name] ?? 0) + 1;
       }
       return counts;
