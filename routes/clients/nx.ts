@@ -5,7 +5,7 @@ import type { AppOptions } from "../app_options.ts";
 import type { Env, Exchange, Refusal } from "../exchange.ts";
 import { allow, objectOf } from "../http/access.ts";
 import { bodyLength } from "../http/body.ts";
-import { problemOf, replyRefusal } from "../http/reply.ts";
+import { problemOf, refusal as problemSpec, replyRefusal } from "../http/reply.ts";
 import { readObject } from "../objects/read.ts";
 import { parsePut, putObject } from "../objects/write.ts";
 import { checkName } from "./keys.ts";
@@ -22,6 +22,8 @@ const bytes = { "application/octet-stream": { schema: { type: "string" as const,
 const text = { "text/plain": { schema: { type: "string" as const } } };
 
 const refusal = (description: string) => ({ description, content: text });
+/** What a read finds is told as everywhere; why it could not look is told as text. */
+const notRead = (description: string) => ({ description, content: { ...text, ...problemSpec(description).content } });
 const REFUSALS = {
   401: refusal("No token, or one that is not known"),
   403: refusal("The token does not allow this, or the entry cannot be stored now"),
@@ -43,9 +45,9 @@ export function nxRoutes(options: AppOptions): Hono<Env> {
         206: { description: "The bytes of the range", content: bytes },
         304: { description: "If-None-Match names it" },
         400: refusal("Bad header"),
-        404: refusal("No such entry, or it cannot be read now"),
-        412: refusal("If-Match does not name it"),
-        416: refusal("The range has no byte of it"),
+        404: notRead("No such entry, or it cannot be read now"),
+        412: notRead("If-Match does not name it"),
+        416: notRead("The range has no byte of it"),
       },
     }),
     allow({ access, limits, scopes: ["read"] }, REFUSALS),
@@ -61,6 +63,7 @@ export function nxRoutes(options: AppOptions): Hono<Env> {
       responses: {
         200: { description: "Stored" },
         400: refusal("Bad header; length or digest mismatch"),
+        404: refusal("The hash has other characters than letters, digits and _"),
         409: refusal("There is an entry already"),
       },
     }),

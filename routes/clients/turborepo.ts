@@ -143,7 +143,7 @@ export function turborepoRoutes(options: AppOptions): Hono<Env> {
         206: { description: "The bytes of the range", content: bytes },
         304: { description: "If-None-Match names it" },
         400: refusal("Bad query or header"),
-        404: refusal("No such artifact"),
+        404: refusal("No such artifact, or no hash"),
         412: refusal("If-Match does not name it"),
         416: refusal("The range has no byte of it"),
         503: busy,
@@ -169,6 +169,7 @@ export function turborepoRoutes(options: AppOptions): Hono<Env> {
       responses: {
         202: { description: "Stored", content: json(v.object({ urls: v.array(v.string()) })) },
         400: refusal("Bad query or header; length or digest mismatch"),
+        404: refusal("The hash is no hexadecimal number"),
         408: refusal("The body arrives too slowly"),
         412: refusal("A precondition failed, or the token may only create and the artifact exists"),
         413: refusal("The artifact is larger than this server accepts"),

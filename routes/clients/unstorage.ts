@@ -86,6 +86,7 @@ export function unstorageRoutes(options: AppOptions): Hono<Env> {
         200: { description: "Replaced" },
         201: { description: "Created" },
         400: refusal("Bad key or header; length or digest mismatch"),
+        404: refusal("No store, or no key"),
         408: refusal("The body arrives too slowly"),
         412: refusal("A precondition failed, or the token may only create and the item exists"),
         413: refusal("The item is larger than this server accepts"),
@@ -114,7 +115,12 @@ export function unstorageRoutes(options: AppOptions): Hono<Env> {
       summary: "unstorage: remove an item, or all items below a base",
       tags: ["build clients"],
       parameters,
-      responses: { 204: { description: "It is not there any more" }, 400: refusal("Bad key"), 503: busy },
+      responses: {
+        204: { description: "It is not there any more" },
+        400: refusal("Bad key"),
+        404: refusal("No store, or no key"),
+        503: busy,
+      },
     }),
     allow({ access, limits, scopes: ["delete"] }),
     async (c) => {
