@@ -1,11 +1,13 @@
 /**
  * Real build clients, unmodified, each doing what its user does: a cold build stores, a warm one hits, what is missing
  * or damaged is a miss, and what the client counts is what /metrics says.
- * `bun run e2e:clients [--runtime bun|deno] [--only turborepo|nx|sccache|ccache|unstorage|metro]`
+ * `bun run e2e:clients [--runtime bun|deno] [--only turborepo|nx|sccache|ccache|unstorage|metro] [--long 1]`; the long
+ * form runs Gradle too.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ccache } from "./clients/ccache.ts";
+import { gradle } from "./clients/gradle.ts";
 import { nx } from "./clients/nx.ts";
 import { sccache } from "./clients/sccache.ts";
 import { metro, unstorage } from "./clients/scripted.ts";
@@ -23,10 +25,14 @@ const clients: Readonly<Record<string, (target: Target) => Promise<void>>> = {
   metro,
 };
 
-const options = suiteOptions({}, { only: Object.keys(clients) });
+/** Those that take long to install or to run: `--long 1`. */
+const longClients: typeof clients = { gradle };
+
+const options = suiteOptions({ long: 0 }, { only: Object.keys({ ...clients, ...longClients }) });
+const isLong = options.number("long") !== 0;
 
 await runSuite("clients", options, async (run) => {
-  for (const [name, client] of Object.entries(clients)) {
+  for (const [name, client] of Object.entries({ ...clients, ...(isLong ? longClients : {}) })) {
     if (options.only !== "" && options.only !== name) continue;
     const folder = join(run.folder, name);
     mkdirSync(folder);

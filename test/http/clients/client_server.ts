@@ -55,6 +55,7 @@ export function clientServer(
         method,
         headers: { ...token?.bearer, ...headers },
         ...(body === undefined ? {} : { body }),
+        ...(body instanceof ReadableStream ? { duplex: "half" } : {}),
       });
     },
     ended() {
