@@ -3,13 +3,13 @@ import { routePath } from "hono/route";
 import { RegExpRouter } from "hono/router/reg-exp-router";
 import { causeText, VitrineError } from "../src/core/errors.ts";
 import type { AdminOptions, RequestContext, S3Host } from "./app_options.ts";
+import { refusalInDialect as refused } from "./dialects.ts";
 import { type Env, type Exchange, Exchanges, type Refusal } from "./exchange.ts";
 import { fastPath, type FastRoutes } from "./fast_path.ts";
-import { problem } from "./http/reply.ts";
+import { statusOf } from "./http/reply.ts";
 import { HostGate, OriginPolicy } from "./http/strangers.ts";
-import { isS3, OBJECT_ROUTE, pathOf, routeNames, targetOf } from "./http/target.ts";
+import { OBJECT_ROUTE, pathOf, routeNames, targetOf } from "./http/target.ts";
 import { s3Path } from "./s3/address.ts";
-import { s3Refusal } from "./s3/wire/xml.ts";
 
 /** The HTTP interface. */
 export interface App {
@@ -29,8 +29,10 @@ const NO_ROUTE = "_other";
 /** Makes an interface of routes, with what is common to all requests around them. */
 export function buildApp(
   options: AdminOptions,
-  { addRoutes, fast, s3Hosts = [] }: {
+  { addRoutes, namedPaths = [], fast, s3Hosts = [] }: {
     readonly addRoutes: (app: Hono<Env>) => void;
+    /** Paths of routes with a parameter that count under their own name. */
+    readonly namedPaths?: readonly string[];
     readonly fast?: FastRoutes;
     readonly s3Hosts?: readonly S3Host[];
   },
@@ -44,7 +46,8 @@ export function buildApp(
   // Hono's own getPath decodes the path, and one key could be taken for another.
   const app = new Hono<Env>({ router: new RegExpRouter(), getPath: (_request, { env } = {}) => env?.path ?? "" });
   app.use(async (c, next) => {
-    const route = names.get(routePath(c, -1)) ?? NO_ROUTE;
+    const matched = names.get(routePath(c, -1)) ?? NO_ROUTE;
+    const route = matched !== NO_ROUTE && namedPaths.includes(c.req.path) ? c.req.path : matched;
     const exchange = exchanges.begin(c.req.raw, { route, path: c.req.path, context: c.env.context });
     c.set("exchange", exchange);
     await next();
@@ -117,10 +120,6 @@ function refuseStrangers(origins: OriginPolicy): MiddlewareHandler<Env> {
   };
 }
 
-/** A refusal in the form that the path's clients read. */
-const refused: typeof problem = (exchange, ...rest) =>
-  isS3(exchange.path) ? s3Refusal(exchange, ...rest) : problem(exchange, ...rest);
-
 /** 405 where the path has other methods, else 404. */
 function notFound(c: Context<Env>, app: Hono<Env>): Response {
   const exchange = c.get("exchange");
@@ -147,6 +146,8 @@ function failed(
     : { code: "internal_error", message: "answer request: unexpected failure" } as const;
   const timing = exchange.hasAskedTiers ? { "server-timing": exchange.serverTiming() } : {};
   const response = refused(exchange, request, shown, timing);
-  if (response.status >= 500) exchange.failedFor(request.headers.get("traceparent"), causeText(error));
+  if (Math.max(response.status, statusOf(shown.code)) >= 500) {
+    exchange.failedFor(request.headers.get("traceparent"), causeText(error));
+  }
   return response;
 }

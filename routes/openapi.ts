@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import { describeRoute, generateSpecs } from "hono-openapi";
 import { TIER_PATH } from "../src/core/tier_protocol.ts";
 import type { AdminOptions } from "./app_options.ts";
+import { WEBDAV } from "./clients/webdav.ts";
 import type { Env } from "./exchange.ts";
 import { replyJson, replyText } from "./http/reply.ts";
 
@@ -31,8 +32,9 @@ export function openapiRoutes({ version }: AdminOptions, app: Hono<Env>): Hono<E
 
 function specification(app: Hono<Env>, version: string): Promise<object> {
   return generateSpecs(app, {
-    // The same route without its parameter; the interface of servers in front of this one.
-    exclude: [/.\/$/, new RegExp(`^${TIER_PATH}(/|$)`)],
+    // The same route without its parameter; the interface of servers in front of this one; WebDAV, whose methods a
+    // specification cannot have.
+    exclude: [/.\/$/, new RegExp(`^${TIER_PATH}(/|$)`), new RegExp(`^${WEBDAV}`)],
     // /openapi.json is a route, not a file.
     excludeStaticFile: false,
     documentation: {

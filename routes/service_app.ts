@@ -4,6 +4,8 @@ import type { AppOptions } from "./app_options.ts";
 import { leaseRoutes } from "./batch/leases.ts";
 import { lookupRoutes } from "./batch/lookup.ts";
 import { batchRoutes } from "./batch/routes.ts";
+import { clientRoutes } from "./clients/routes.ts";
+import { ARTIFACT_STATUS } from "./clients/turborepo.ts";
 import { listRoutes } from "./objects/list.ts";
 import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
@@ -16,6 +18,7 @@ export function createApp(options: AppOptions): App {
   const fast = fastObjectRoutes(options);
   return buildApp(options, {
     fast,
+    namedPaths: [ARTIFACT_STATUS],
     s3Hosts: options.s3.hosts,
     addRoutes(app) {
       app.route("/", objectRoutes(options, fast));
@@ -25,6 +28,7 @@ export function createApp(options: AppOptions): App {
       app.route("/", leaseRoutes(options));
       app.route("/", prefetchRoutes(options));
       app.route("/", s3Routes(options));
+      for (const routes of clientRoutes(options)) app.route("/", routes);
       app.route("/", tierRoutes(options));
       addStateRoutes(app, options, "service");
       app.route("/", openapiRoutes(options, app));

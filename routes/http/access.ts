@@ -40,8 +40,11 @@ export interface Guard {
   readonly limits?: Limits | undefined;
 }
 
-/** Lets in only requests whose token has one of the scopes, and says so in the specification. */
-export function allow(guard: Guard): MiddlewareHandler<Env> {
+/**
+ * Lets in only requests whose token has one of the scopes, and says so in the specification; `refusals`: the answers to
+ * all others there.
+ */
+export function allow(guard: Guard, refusals: Readonly<Record<string, object>> = REFUSALS): MiddlewareHandler<Env> {
   const middleware: MiddlewareHandler<Env> = async (c, next) => {
     await admit(c.get("exchange"), c.req.raw, guard);
     await next();
@@ -50,7 +53,7 @@ export function allow(guard: Guard): MiddlewareHandler<Env> {
     description: `Where tokens are configured, for tokens of scope ${guard.scopes.join(" or ")}.`,
     // The first alternative is for servers without tokens.
     security: [{}, { bearer: [] }, { basic: [] }],
-    responses: REFUSALS,
+    responses: refusals,
   };
   return Object.assign(middleware, { [uniqueSymbol]: { spec } });
 }

@@ -52,6 +52,22 @@ export function receiveBody(
   return receivePieces(exchange, request, { take, discard, transferWatch });
 }
 
+/**
+ * Reads a body of at most `maxBytes` that nobody wants, so that it counts as received. Throws like receiveBody, and
+ * bad_request.
+ */
+export async function skipBody(
+  exchange: Exchange,
+  request: Request,
+  { maxBytes, transferWatch }: Pick<AppOptions, "transferWatch"> & { readonly maxBytes: number },
+): Promise<void> {
+  let bytes = 0;
+  for await (const { byteLength } of bodyChunks(exchange, request, { discard() {}, transferWatch })) {
+    bytes += byteLength;
+    if (bytes > maxBytes) throw new VitrineError("bad_request", `read body: above ${maxBytes} bytes`);
+  }
+}
+
 async function receivePieces(
   exchange: Exchange,
   request: Request,

@@ -196,6 +196,11 @@ interface Problem extends Readonly<Record<string, string | number>> {
   readonly detail: string;
 }
 
+/** The status of a problem; in the dialect of some clients, the answer has another one. */
+export function statusOf(code: Refusal["code"]): number {
+  return KINDS[code].status;
+}
+
 /** The problem of a refusal; counts the limit that it reports. The only place that chooses the status of a refusal. */
 export function problemOf(exchange: Exchange, { code, message, details }: Refusal): Problem {
   const limit = LIMITS[code];
@@ -211,28 +216,42 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const { status, ...fields } = problemOf(exchange, refusal);
-  const body = JSON.stringify({ ...fields, status, instance: pathOf(targetOf(request.url) ?? "/") });
-  const bytes = Buffer.byteLength(body);
+  const text = JSON.stringify({ ...fields, status, instance: pathOf(targetOf(request.url) ?? "/") });
+  return replyRefusal(exchange, refusal, { status, text, type: "application/problem+json", headers });
+}
+
+/** Answers with a refusal in any form, and with the header fields that belong to its code and its status. */
+export function replyRefusal(
+  exchange: Exchange,
+  { code, details }: Refusal,
+  { status, text, type, headers }: {
+    readonly status: number;
+    readonly text: string;
+    readonly type: string;
+    readonly headers: Readonly<Record<string, string>>;
+  },
+): Response {
+  const bytes = Buffer.byteLength(text);
   exchange.answers(bytes);
   const all: Record<string, string> = {
-    "content-type": "application/problem+json",
+    "content-type": type,
     "content-length": String(bytes),
     "x-content-type-options": "nosniff",
     ...SAME_ORIGIN,
     ...headers,
   };
   if (status === 503) all["retry-after"] = RETRY_AFTER_SECONDS;
-  if (status === 429) all["retry-after"] = String(refusal.details?.["retry_after_seconds"] ?? RETRY_AFTER_SECONDS);
-  if (refusal.code === "rate_limited") {
+  if (status === 429) all["retry-after"] = String(details?.["retry_after_seconds"] ?? RETRY_AFTER_SECONDS);
+  if (code === "rate_limited") {
     // draft-ietf-httpapi-ratelimit-headers-10: the quota of a window of one second, of which nothing is left.
-    all["ratelimit-policy"] = `"tenant";q=${refusal.details?.["limit"]};w=1`;
+    all["ratelimit-policy"] = `"tenant";q=${details?.["limit"]};w=1`;
     all["ratelimit"] = '"tenant";r=0;t=1';
   }
-  if (refusal.code === "too_slow") all["connection"] = "close";
+  if (code === "too_slow") all["connection"] = "close";
   // Basic comes first: some clients read only the first challenge.
-  if (refusal.code === "unauthorized") all["www-authenticate"] = CHALLENGES;
-  if (refusal.code === "bad_range") all["content-range"] = `bytes */${refusal.details?.["size_bytes"]}`;
-  return new Response(body, { status, headers: all });
+  if (code === "unauthorized") all["www-authenticate"] = CHALLENGES;
+  if (code === "bad_range") all["content-range"] = `bytes */${details?.["size_bytes"]}`;
+  return new Response(text, { status, headers: all });
 }
 
 /** A response in the specification of a route. */

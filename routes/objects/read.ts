@@ -1,4 +1,4 @@
-import { etagOf, type ObjectMeta } from "../../src/core/object.ts";
+import { etagOf, type ObjectKey, type ObjectMeta } from "../../src/core/object.ts";
 import type { ObjectRead } from "../../src/storage/storage.ts";
 import type { AppOptions } from "../app_options.ts";
 import type { Exchange } from "../exchange.ts";
@@ -23,9 +23,29 @@ export const HARMLESS = {
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
+/** The way in which an interface names objects, and what it tells of them beside what all interfaces do. */
+export interface ObjectView {
+  /** The object that a request is about. Throws VitrineError. */
+  readonly keyOf: (exchange: Exchange, request: Request) => ObjectKey;
+  /** Header fields of its own; they may change only when `Age` or the time to live in `Cache-Status` does. */
+  readonly fieldsOf?: (meta: ObjectMeta, nowMs: number) => Readonly<Record<string, string>>;
+}
+
 /** Makes the function that answers GET and HEAD of an object; a hit in L1 without a single await. */
-export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "sender">): Answer {
+export function readObject(
+  { storage, sender }: Pick<AppOptions, "storage" | "sender">,
+  { keyOf, fieldsOf }: ObjectView = { keyOf: parseObjectKey },
+): Answer {
   const hitHeaders = new HitHeaders();
+
+  function headersOf(
+    exchange: Exchange,
+    found: Found,
+    { decision, nowMs }: { readonly decision: Decision; readonly nowMs: number },
+  ): Record<string, string> {
+    const headers = objectHeaders(exchange, { found, decision, nowMs, copyLimitBytes: sender.copyLimitBytes });
+    return fieldsOf === undefined ? headers : Object.assign(headers, fieldsOf(found.meta, nowMs));
+  }
 
   function answer(exchange: Exchange, request: Request, read: ObjectRead | undefined): Response {
     if (read === undefined) return miss(exchange, request);
@@ -45,12 +65,7 @@ export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "se
     return sender.send(read, {
       ...decision,
       pinnedBytes: read.meta.sizeBytes,
-      headers: objectHeaders(exchange, {
-        found: read,
-        decision,
-        nowMs: exchange.nowMs(),
-        copyLimitBytes: sender.copyLimitBytes,
-      }),
+      headers: headersOf(exchange, read, { decision, nowMs: exchange.nowMs() }),
       context: exchange.context,
       onEnd: (result) => exchange.bodyEnded(result),
     });
@@ -71,7 +86,7 @@ export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "se
     const { start, end, status } = decision;
     exchange.answers(end - start);
     const nowMs = exchange.nowMs();
-    const make = () => objectHeaders(exchange, { found, decision, nowMs, copyLimitBytes: sender.copyLimitBytes });
+    const make = () => headersOf(exchange, found, { decision, nowMs });
     const isUsual = status === 200 && exchange.requestId === undefined;
     const hasToken = exchange.grant.tokenId !== "";
     const fields = isUsual ? hitHeaders.of(meta, { nowMs, hasToken, make }) : { headers: make() };
@@ -85,14 +100,13 @@ export function readObject({ storage, sender }: Pick<AppOptions, "storage" | "se
     if (decision === "unsatisfiable") return unsatisfiable(exchange, request, found);
     const refused = answerWithoutBody(exchange, { request, found, decision });
     if (refused !== undefined) return refused;
-    const nowMs = exchange.nowMs();
-    const headers = objectHeaders(exchange, { found, decision, nowMs, copyLimitBytes: sender.copyLimitBytes });
+    const headers = headersOf(exchange, found, { decision, nowMs: exchange.nowMs() });
     headers["content-length"] = String(found.meta.sizeBytes);
     return new Response(null, { headers });
   }
 
   return (exchange, request) => {
-    const key = parseObjectKey(exchange, request);
+    const key = keyOf(exchange, request);
     if (exchange.method === "HEAD") {
       const found = storage.head(key, exchange);
       return found instanceof Promise

@@ -1,6 +1,6 @@
 import { VitrineError } from "../../src/core/errors.ts";
 import { etagOf, type Precondition } from "../../src/core/object.ts";
-import type { PutRequest } from "../../src/storage/storage.ts";
+import type { PutRequest, PutResult } from "../../src/storage/storage.ts";
 import type { AppOptions } from "../app_options.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Answer } from "../fast_path.ts";
@@ -10,26 +10,39 @@ import { parseTtl } from "../http/cache_control.ts";
 import { writePrecondition } from "../http/conditions.ts";
 import { parseContentType, parseDigest, parseKeptHeaders } from "../http/metadata.ts";
 
+type WriteOptions = Pick<AppOptions, "storage" | "discard" | "transferWatch">;
+
 /** Makes the function that answers PUT of an object; what can be refused is refused before the body is read. */
-export function writeObject(
-  { storage, discard, transferWatch }: Pick<AppOptions, "storage" | "discard" | "transferWatch">,
-): Answer {
+export function writeObject(options: WriteOptions): Answer {
   return async (exchange, request) => {
     const key = parseObjectKey(exchange, request);
     const put = parsePut(exchange, request.headers, { key, sizeBytes: bodyLength(request) });
-    const reserved = storage.reserve(put);
-    const upload = reserved instanceof Promise ? await reserved : reserved;
-    const body = new UploadBody(upload, put.sizeBytes);
-    const take = (piece: Uint8Array) => body.take(piece);
-    try {
-      await receiveBody(exchange, request, { sizeBytes: put.sizeBytes, take, discard, transferWatch });
-    } catch (error) {
-      upload.abort();
-      throw error;
-    }
-    const { meta, replaced } = await body.finish();
-    return new Response(null, { status: replaced ? 200 : 201, headers: { etag: etagOf(meta) } });
+    return stored(await putObject(exchange, request, { ...options, put }));
   };
+}
+
+/** The answer to a PUT that has stored an object. */
+export function stored({ meta, replaced }: PutResult): Response {
+  return new Response(null, { status: replaced ? 200 : 201, headers: { etag: etagOf(meta) } });
+}
+
+/** Stores the body of a request as an object. Throws like `Storage.reserve`, receiveBody and `Upload.finish`. */
+export async function putObject(
+  exchange: Exchange,
+  request: Request,
+  { put, storage, discard, transferWatch }: WriteOptions & { readonly put: PutRequest },
+): Promise<PutResult> {
+  const reserved = storage.reserve(put);
+  const upload = reserved instanceof Promise ? await reserved : reserved;
+  const body = new UploadBody(upload, put.sizeBytes);
+  const take = (piece: Uint8Array) => body.take(piece);
+  try {
+    await receiveBody(exchange, request, { sizeBytes: put.sizeBytes, take, discard, transferWatch });
+  } catch (error) {
+    upload.abort();
+    throw error;
+  }
+  return await body.finish();
 }
 
 /** Parses the header fields of a PUT. Throws bad_request, metadata_too_large. */

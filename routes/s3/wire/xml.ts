@@ -21,18 +21,19 @@ export function replyXml(
   } = {},
 ): Response {
   const namespace = root === "Error" ? "" : ` xmlns="${NAMESPACE}"`;
-  const text = `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${namespace}>${formatContent(content)}</${root}>`;
+  const text = `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${namespace}>${formatXml(content)}</${root}>`;
   const response = replyText(exchange, text, { type: "application/xml", status });
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }
 
-function formatContent(content: XmlContent): string {
+/** An element's content as text. */
+export function formatXml(content: XmlContent): string {
   if (content === undefined) return "";
   if (typeof content !== "object") return escapeText(String(content));
   return content
     .filter(([, each]) => each !== undefined)
-    .map(([name, each]) => `<${name}>${formatContent(each)}</${name}>`)
+    .map(([name, each]) => `<${name}>${formatXml(each)}</${name}>`)
     .join("");
 }
 
