@@ -12,6 +12,7 @@ export type ErrorCode =
   | "too_large"
   | "metadata_too_large"
   | "no_room"
+  | "over_quota"
   | "loop_detected"
   | "tier_failed"
   | "client_gone"

@@ -49,6 +49,7 @@ const SHARED: Readonly<Record<Refusal["code"], readonly [code: string, status: n
   metadata_too_large: ["MetadataTooLarge", 400],
   loop_detected: ["ServiceUnavailable", 503],
   no_room: ["InsufficientStorage", 507],
+  over_quota: ["QuotaExceeded", 507],
   tier_failed: ["ServiceUnavailable", 503],
   client_gone: ["IncompleteBody", 400],
   unauthorized: ["AccessDenied", 403],

@@ -81,6 +81,10 @@ export const l1Events = {
     doc: "Staged objects were admitted and read-leased in one step.",
     fields: { tenant, keys, bytes, key },
   },
+  "l1.quota.refused": {
+    doc: "Writes were refused because their tenant's strict quota of L1 leaves no room for them.",
+    fields: { tenant, keys, bytes, key },
+  },
   "l1.write.aborted": { doc: "Staged memory was released without admission.", fields: { tenant, keys, bytes, key } },
   "l1.removed": {
     doc: "Objects left L1.",
