@@ -7,6 +7,7 @@ import { batchRoutes } from "./batch/routes.ts";
 import { listRoutes } from "./objects/list.ts";
 import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
+import { quotaRoutes } from "./quotas.ts";
 import { s3Routes } from "./s3/routes.ts";
 import { tierRoutes } from "./tier/routes.ts";
 
@@ -22,6 +23,7 @@ export function createApp(options: AppOptions): App {
       app.route("/", batchRoutes(options));
       app.route("/", lookupRoutes(options));
       app.route("/", leaseRoutes(options));
+      app.route("/", quotaRoutes(options));
       app.route("/", s3Routes(options));
       app.route("/", tierRoutes(options));
       addStateRoutes(app, options, "service");

@@ -153,6 +153,8 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   metadata_too_large: { status: 431, title: "The header fields to be kept are too large" },
   no_room: { status: 507, title: "There is no room for the object" },
   over_quota: { status: 507, title: "The tenant's quota leaves no room for the object" },
+  too_many_quotas: { status: 507, title: "No more tenants may have a quota" },
+  quota_not_kept: { status: 503, title: "The quota is in effect, and could not be kept for the next start" },
   loop_detected: { status: 508, title: "The tiers of these servers lead back to this one" },
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },

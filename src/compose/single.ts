@@ -9,7 +9,7 @@ import { openAccess, openLimits } from "./access.ts";
 import { type RunningServer, runtimeName, type ServerOptions, unready } from "./server.ts";
 import { composeServerThread, requestTracerOf } from "./server_thread.ts";
 import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry } from "./telemetry.ts";
-import { allocateL1, openL1, TICK_MS } from "./l1.ts";
+import { allocateL1, loadQuotas, openL1, TICK_MS } from "./l1.ts";
 
 /** Starts a server in one isolate, which serves requests and collects events. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
@@ -24,6 +24,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const shared = new SharedKeys(allocateSharedKeys({ hashSeed }, "private"), 1);
   const losses = removalListeners(shared.history, clock);
   const l1 = openL1(allocateL1(config), { config, workerId: 1, clock, publish, onRemoved: losses.l1 });
+  await loadQuotas(config, l1);
   const telemetry = bus === undefined
     ? undefined
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
@@ -64,6 +65,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
       state: {
         l1: () => l1.usage(),
         storage: () => storage.status(),
+        quotas: () => l1.quotas(),
         activeRequests: () => app.activeRequests(),
         workers: () => [],
         storageThreadStuckSeconds: () => ({ storage: 0, file: 0 }),

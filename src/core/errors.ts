@@ -13,6 +13,8 @@ export type ErrorCode =
   | "metadata_too_large"
   | "no_room"
   | "over_quota"
+  | "too_many_quotas"
+  | "quota_not_kept"
   | "loop_detected"
   | "tier_failed"
   | "client_gone"

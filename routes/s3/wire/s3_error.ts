@@ -50,6 +50,8 @@ const SHARED: Readonly<Record<Refusal["code"], readonly [code: string, status: n
   loop_detected: ["ServiceUnavailable", 503],
   no_room: ["InsufficientStorage", 507],
   over_quota: ["QuotaExceeded", 507],
+  too_many_quotas: ["InsufficientStorage", 507],
+  quota_not_kept: ["ServiceUnavailable", 503],
   tier_failed: ["ServiceUnavailable", 503],
   client_gone: ["IncompleteBody", 400],
   unauthorized: ["AccessDenied", 403],
