@@ -50,7 +50,7 @@ export function quotaRoutes({ access, quotas, transferWatch }: AppOptions): Hono
     allow({ access, scopes: ["read", "admin"] }),
     async (c) => {
       const exchange = c.get("exchange");
-      const tenant = tenantOf(c.req.param("tenant"));
+      const tenant = tenantAt(exchange, 3);
       if (!mayRead(exchange, tenant)) forbid(exchange, c.req.raw);
       return replyJson(exchange, quotaOf(await found(quotas, tenant), quotas));
     },
@@ -71,7 +71,7 @@ export function quotaRoutes({ access, quotas, transferWatch }: AppOptions): Hono
     allow({ access, scopes: ["admin"] }),
     async (c) => {
       const exchange = c.get("exchange");
-      const tenant = tenantOf(c.req.param("tenant"));
+      const tenant = tenantAt(exchange, 3);
       const { limit_bytes, strict } = await readJson(setSchema, { exchange, request: c.req.raw, transferWatch });
       await quotas.set(tenant, { limitBytes: limit_bytes, isStrict: strict });
       return replyJson(exchange, quotaOf(await found(quotas, tenant), quotas));
@@ -91,18 +91,28 @@ export function quotaRoutes({ access, quotas, transferWatch }: AppOptions): Hono
     }),
     allow({ access, scopes: ["admin"] }),
     async (c) => {
-      if (!await quotas.set(tenantOf(c.req.param("tenant")), undefined)) throw noQuota();
+      if (!await quotas.set(tenantAt(c.get("exchange"), 3), undefined)) throw noQuota();
       return c.body(null, 204);
     },
   );
   return app;
 }
 
-/** The tenant that a segment of a path names. Throws bad_request. */
-export function tenantOf(segment: string): string {
-  if (segment === DEFAULT_TENANT) return "";
-  if (segment.length <= MAX_TENANT_BYTES && /^[\x20-\x7e]+$/.test(segment)) return segment;
+/** The tenant that a segment of a request's path names, by its number from 1 on. Throws bad_request. */
+export function tenantAt({ path }: Exchange, segment: number): string {
+  const tenant = decoded(path.split("/")[segment] ?? "");
+  if (tenant === DEFAULT_TENANT) return "";
+  if (tenant.length <= MAX_TENANT_BYTES && /^[\x20-\x7e]+$/.test(tenant)) return tenant;
   throw new VitrineError("bad_request", `parse tenant: not 1 to ${MAX_TENANT_BYTES} printable ASCII characters`);
+}
+
+/** Percent-decoded; "" if that cannot be done. The router leaves such a segment as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return "";
+  }
 }
 
 /** A tenant as a segment of a path, before percent-encoding. */

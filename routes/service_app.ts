@@ -4,6 +4,7 @@ import type { AppOptions } from "./app_options.ts";
 import { leaseRoutes } from "./batch/leases.ts";
 import { lookupRoutes } from "./batch/lookup.ts";
 import { batchRoutes } from "./batch/routes.ts";
+import { lmcacheRoutes } from "./lmcache.ts";
 import { listRoutes } from "./objects/list.ts";
 import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
@@ -24,6 +25,7 @@ export function createApp(options: AppOptions): App {
       app.route("/", lookupRoutes(options));
       app.route("/", leaseRoutes(options));
       app.route("/", quotaRoutes(options));
+      app.route("/", lmcacheRoutes(options));
       app.route("/", s3Routes(options));
       app.route("/", tierRoutes(options));
       addStateRoutes(app, options, "service");

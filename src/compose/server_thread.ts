@@ -76,7 +76,7 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
     shared,
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
-  const quotas = new TenantQuotas({ l1, publish, file: quotaFileOf(config), turn: systemTimers.turn });
+  const quotas = new TenantQuotas({ l1, publish, file: quotaFileOf(config), turn: () => systemTimers.turn() });
   // A worker that died while it wrote the file may have left an older one.
   void quotas.keep().catch(options.reportError);
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);

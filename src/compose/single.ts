@@ -4,6 +4,7 @@ import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { removalListeners } from "../storage/shared/removal_history.ts";
+import { lmcacheStatus } from "../storage/lmcache_status.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { openAccess, openLimits } from "./access.ts";
 import { type RunningServer, runtimeName, type ServerOptions, unready } from "./server.ts";
@@ -45,15 +46,19 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     follow: requestTracerOf(config, env),
     events: events.open,
     unready: (hasTrouble) => unready({ isServing: ready, outage: undefined, hasTrouble }),
-    status: async () => ({
-      version,
-      runtime: runtimeName(runtime),
-      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
-      active_requests: app.activeRequests(),
-      event_streams: events.streams(),
-      ...await storage.status(),
-      ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
-    }),
+    status: async () => {
+      const status = await storage.status();
+      return {
+        version,
+        runtime: runtimeName(runtime),
+        uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
+        active_requests: app.activeRequests(),
+        event_streams: events.streams(),
+        ...status,
+        ...lmcacheStatus(status, { policy: config.l1Policy, isHealthy: ready && storage.trouble === undefined }),
+        ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
+      };
+    },
     metricsText: async () => {
       await bus?.flush();
       return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;

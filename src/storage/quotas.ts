@@ -55,7 +55,9 @@ export class TenantQuotas implements Quotas {
     for (;;) {
       await this.#settle();
       const found = this.#options.l1.quotas();
-      const counted = found.flatMap(({ usedBytes, ...quota }) => usedBytes === undefined ? [] : { ...quota, usedBytes });
+      const counted = found.flatMap(({ usedBytes, ...quota }) =>
+        usedBytes === undefined ? [] : { ...quota, usedBytes }
+      );
       // Another thread may have set a quota meanwhile, which has yet to be counted.
       if (counted.length === found.length) return counted;
     }
@@ -95,7 +97,9 @@ export class TenantQuotas implements Quotas {
     try {
       await file?.keep(() => l1.quotas());
     } catch (cause) {
-      throw new VitrineError("quota_not_kept", `write ${file?.path}: the quotas in it are not those in effect`, { cause });
+      throw new VitrineError("quota_not_kept", `write ${file?.path}: the quotas in it are not those in effect`, {
+        cause,
+      });
     }
   }
 

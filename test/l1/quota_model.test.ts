@@ -194,7 +194,10 @@ const operations = fc.oneof(
           l1.abort([staging.lease]);
         } else {
           world.claim = { tenant: staging.tenant, bytes: 0 };
-          l1.finishWrite([commit({ lease: staging.lease, extents: [] }, Math.min(staging.sizeBytes, sizeBytes))], "replace");
+          l1.finishWrite(
+            [commit({ lease: staging.lease, extents: [] }, Math.min(staging.sizeBytes, sizeBytes))],
+            "replace",
+          );
         }
         world.stagings.splice(at, 1);
       }),
@@ -219,14 +222,16 @@ const operations = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ thread, tenant, key, how: fc.nat(4) }).map(({ thread, tenant, key, how }) => (world: World) => {
-      const l1 = world.thread(thread);
-      if (how === 0) l1.delete([{ tenant, key }]);
-      else if (how === 1) world.reads.push(...l1.reserveRead([{ tenant, key }]).flatMap((read) => read?.lease ?? []));
-      else if (how === 2) l1.finishRead(world.reads.splice(0));
-      else if (how === 3) l1.finishRead(l1.takeDirty(9).map(({ resident }) => resident.lease));
-      else l1.hit({ tenant, key }, ARENA_BYTES, () => true);
-    }),
+    arbitrary: fc.record({ thread, tenant, key, how: fc.nat(4) }).map(
+      ({ thread, tenant, key, how }) => (world: World) => {
+        const l1 = world.thread(thread);
+        if (how === 0) l1.delete([{ tenant, key }]);
+        else if (how === 1) world.reads.push(...l1.reserveRead([{ tenant, key }]).flatMap((read) => read?.lease ?? []));
+        else if (how === 2) l1.finishRead(world.reads.splice(0));
+        else if (how === 3) l1.finishRead(l1.takeDirty(9).map(({ resident }) => resident.lease));
+        else l1.hit({ tenant, key }, ARENA_BYTES, () => true);
+      },
+    ),
   },
   {
     weight: 1,

@@ -202,7 +202,9 @@ test("a tenant at its quota evicts its own objects, not those of tenants without
   setQuota(l1, "a", 400 * KIB);
   expect(flood(l1, "a")).toBe(0);
   expect(keysOfTenant(l1, "none")).toBe(50);
-  const reasons = told.flatMap(({ name, fields }) => name === "l1.removed" && "reason" in fields ? [fields.reason] : []);
+  const reasons = told.flatMap(({ name, fields }) =>
+    name === "l1.removed" && "reason" in fields ? [fields.reason] : []
+  );
   expect(new Set(reasons)).toEqual(new Set(["quota"]));
 });
 
@@ -216,6 +218,9 @@ test("objects that cannot leave yet cost their own tenant's writes room, not ano
   // Within its quota, the quiet one makes room among its own.
   expect(write(l1, "quiet", "more")).toBe("admitted");
   expect(keysOfTenant(l1, "quiet")).toBe(25);
+  // It could have the room of the quiet one only if the quotas themselves filled L1.
+  setQuota(l1, "other", 300 * KIB);
+  expect([write(l1, "other", "k"), keysOfTenant(l1, "quiet")]).toEqual(["no_room", 25]);
   audit(memory);
 });
 
@@ -229,6 +234,17 @@ test("where quotas are larger than L1, the tenant with the largest part of its q
   expect(flood(l1, "b")).toBe(0);
   const used = [usedBy(l1, "a") ?? 0, usedBy(l1, "b") ?? 0];
   expect(Math.abs((used[0] ?? 0) - (used[1] ?? 0))).toBeLessThan(30 * KIB);
+  audit(memory);
+});
+
+test("a tenant above its quota gets no room from tenants within theirs, even if they fill L1", () => {
+  const { l1, memory } = makeL1();
+  setQuota(l1, "quiet", 2048 * KIB);
+  setQuota(l1, "above", 0);
+  flood(l1, "quiet", { count: 110 });
+  const before = keysOfTenant(l1, "quiet");
+  expect([before > 100, write(l1, "above", "k"), write(l1, "none", "k")]).toEqual([true, "no_room", "no_room"]);
+  expect(keysOfTenant(l1, "quiet")).toBe(before);
   audit(memory);
 });
 

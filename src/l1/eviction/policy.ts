@@ -2,8 +2,9 @@ import type { Arena } from "../arena/arena.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
 
 /**
- * Decides which entry of an account to evict; every tenant with a quota has one, and those without share one. Its state is in the shared arena, so that every thread sees the same. The caller holds
- * the arena's lock. A policy only proposes a victim; it forgets an entry when `removed` is called.
+ * Decides which entry of an account to evict; every tenant with a quota has one, and those without share one. Its state
+ * is in the shared arena, so that every thread sees the same. The caller holds the arena's lock. A policy only proposes
+ * a victim; it forgets an entry when `removed` is called.
  */
 export interface EvictionPolicy {
   /** The entry has become resident. */

@@ -107,12 +107,12 @@ function mergeTenants(
   series: readonly (readonly [number | undefined, Labels<string>])[],
   tenants: Tenants,
 ): readonly (readonly [number, Attributes])[] {
-  const merged = new Map<string, readonly [number, Attributes]>();
+  const merged = new Map<unknown, readonly [number, Attributes]>();
   for (const [value, { [TENANT_LABEL]: tenant = "" }] of series) {
     if (value === undefined) continue;
     const labels = tenants.labels(tenant);
-    const key = String(labels[TENANT_LABEL] ?? "");
-    merged.set(key, [(merged.get(key)?.[0] ?? 0) + value, labels]);
+    const shown = labels[TENANT_LABEL];
+    merged.set(shown, [(merged.get(shown)?.[0] ?? 0) + value, labels]);
   }
   return [...merged.values()];
 }

@@ -234,7 +234,9 @@ async function cutEverywhere(step: Step): Promise<void> {
     const memory = recorder.cutAfter(cut, { lock: recorder.arena.layout.at.lock, workerId: DEAD });
     const leftBefore = left.filter(({ writes }) => writes <= cut);
     const told = new Set(leftBefore.map(({ key }) => key));
-    const evicted = new Set(leftBefore.filter(({ reason }) => reason === "pressure" || reason === "quota").map(({ key }) => key));
+    const evicted = new Set(
+      leftBefore.filter(({ reason }) => reason === "pressure" || reason === "quota").map(({ key }) => key),
+    );
     const main = openManager(memory, { workerId: MAIN, clock, policy, onLeft: (key) => void told.add(key) });
     await main.takeOver(DEAD);
     check(main.repairs === 1, () => "the lock was not taken from the dead");
