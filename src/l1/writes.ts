@@ -69,7 +69,8 @@ export class Writes {
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
     const granules = Math.ceil((tables.entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES);
     const more = granules - tables.entries.get(entry, FIELD.granules);
-    if (more > 0 && this.#parts.quotas.refuses(tables.entries.accountOf(entry), more)) {
+    const isLoad = tables.entries.hasFlag(entry, FLAG.loading);
+    if (more > 0 && !isLoad && this.#parts.quotas.refuses(tables.entries.accountOf(entry), more)) {
       this.#refused(tables.entries.tenantOf(entry), sizeBytes);
       return "over_quota";
     }

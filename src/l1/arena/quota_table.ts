@@ -71,7 +71,7 @@ export class QuotaTable {
     if (account === 0) return false;
     this.#rows.setDouble(account, LIMIT, limitBytes);
     this.#rows.set(account, STRICT, isStrict ? 1 : 0);
-    if (known === 0) this.#begin(account, ROW.counting);
+    if (known === 0) this.#begin(account, tenant, ROW.counting);
     return true;
   }
 
@@ -81,7 +81,7 @@ export class QuotaTable {
     if (account === 0) return false;
     this.#rows.set(account, STRICT, 0);
     this.#rows.setDouble(account, LIMIT, Infinity);
-    this.#begin(account, ROW.leaving);
+    this.#begin(account, tenant, ROW.leaving);
     return true;
   }
 
@@ -133,7 +133,6 @@ export class QuotaTable {
   endPass(account: number): void {
     const isLeaving = this.#rows.get(account, STATE) === ROW.leaving;
     this.#rows.set(account, STATE, isLeaving ? ROW.free : ROW.counted);
-    this.#touch();
   }
 
   /** True if entries may be in this account. */
@@ -195,10 +194,14 @@ export class QuotaTable {
     return free;
   }
 
-  #begin(account: number, state: number): void {
+  /** Begins a pass. The accounts of this thread are those of the version, and are so afterwards. */
+  #begin(account: number, tenant: string, state: number): void {
     this.#rows.set(account, HAND, 0);
     this.#rows.set(account, STATE, state);
     this.#touch();
+    if (state === ROW.counting) this.#accounts.set(tenant, account);
+    else this.#accounts.delete(tenant);
+    this.#version = this.#counters.get(COUNTER.quotasVersion);
   }
 
   #touch(): void {
@@ -218,8 +221,10 @@ export class QuotaTable {
   }
 
   #tenantOf(account: number): Uint8Array {
-    const words = Int32Array.from({ length: QUOTA_WORDS - TENANT }, (_, at) => this.#rows.get(account, TENANT + at));
-    return new Uint8Array(words.buffer, 0, this.#rows.get(account, LENGTH));
+    const length = this.#rows.get(account, LENGTH);
+    const words = new Int32Array(Math.ceil(length / 4));
+    for (let at = 0; at < words.length; at++) words[at] = this.#rows.get(account, TENANT + at);
+    return new Uint8Array(words.buffer, 0, length);
   }
 }
 
