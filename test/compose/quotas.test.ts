@@ -141,8 +141,8 @@ test("quotas and their sums stay right when a worker is killed", async () => {
   const server = await starts["two workers"]("--l2", "none");
   expect(await setQuota(server, "a", { limit_bytes: 3000 * KIB })).toBe(200);
   const storing = Array.from({ length: 40 }, (_, i) => put(server, "a", `k${i}`, 50 * KIB).catch(() => 0));
-  server.supervisor.kill(0);
-  await Promise.all(storing);
+  const killing = server.supervisor.kill(0);
+  await Promise.all([killing, ...storing]);
   await until(() => server.supervisor.status().filter(({ state }) => state === "ready").length === 2);
   await until(async () => JSON.parse((await ask(server, "GET /status")).text).l1.writeLeases === 0);
   const objects = await inL1(server, "a");
