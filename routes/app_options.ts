@@ -5,6 +5,7 @@ import type { Clock } from "../src/core/clock.ts";
 import type { Publish, TraceRequest } from "../src/core/events.ts";
 import type { TransferWatch } from "../src/core/watchdog.ts";
 import type { EventMap } from "../src/events/catalogue.ts";
+import type { Quotas } from "../src/storage/quotas.ts";
 import type { ObjectRead, Storage } from "../src/storage/storage.ts";
 import type { OpenEvents } from "../src/events/live/live_listener.ts";
 
@@ -79,6 +80,7 @@ export interface AppOptions extends AdminOptions {
   /** Finds the bodies of requests that arrive too slowly; default: none is too slow. */
   readonly transferWatch?: TransferWatch | undefined;
   readonly storage: Storage;
+  readonly quotas: Quotas;
   readonly sender: Sender;
   /** Called with each chunk of a streamed request body that is no longer needed, and with the bytes read so far. */
   readonly discard: (chunk: Uint8Array, bodyBytes: number) => void;

@@ -6,10 +6,12 @@ import { lookupRoutes } from "./batch/lookup.ts";
 import { batchRoutes } from "./batch/routes.ts";
 import { clientRoutes } from "./clients/routes.ts";
 import { ARTIFACT_STATUS } from "./clients/turborepo.ts";
+import { lmcacheRoutes } from "./lmcache.ts";
 import { listRoutes } from "./objects/list.ts";
 import { fastObjectRoutes, objectRoutes } from "./objects/objects.ts";
 import { openapiRoutes } from "./openapi.ts";
 import { prefetchRoutes } from "./prefetch.ts";
+import { quotaRoutes } from "./quotas.ts";
 import { s3Routes } from "./s3/routes.ts";
 import { tierRoutes } from "./tier/routes.ts";
 
@@ -27,6 +29,8 @@ export function createApp(options: AppOptions): App {
       app.route("/", lookupRoutes(options));
       app.route("/", leaseRoutes(options));
       app.route("/", prefetchRoutes(options));
+      app.route("/", quotaRoutes(options));
+      app.route("/", lmcacheRoutes(options));
       app.route("/", s3Routes(options));
       for (const routes of clientRoutes(options)) app.route("/", routes);
       app.route("/", tierRoutes(options));

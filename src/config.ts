@@ -88,6 +88,8 @@ function resolve(settings: Settings, { memoryLimitBytes, cpuCount }: ConfigSourc
     /** At most one of tokensFile and tokens is set. */
     tokensFile: settings.tokensFile.path,
     tokens: settings.tokens.secret,
+    /** A path; undefined: quotas are not kept; "auto": in the folder of the first file tier. */
+    quotasFile: settings.quotasFile === "auto" ? "auto" as const : settings.quotasFile.path,
     /** Both or none of tlsCert and tlsKey are set. */
     tlsCert: settings.tlsCert.path,
     tlsKey: settings.tlsKey.path,

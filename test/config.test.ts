@@ -73,6 +73,7 @@ test("loadConfig gives the defaults when nothing is set", () => {
     eventQueueEntries: 10_000,
     allowedHosts: ["127.0.0.1"],
     tokensFile: undefined,
+    quotasFile: "auto",
     tokens: undefined,
     tlsCert: undefined,
     tlsKey: undefined,

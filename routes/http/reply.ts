@@ -152,6 +152,9 @@ const KINDS: Readonly<Record<Refusal["code"], Kind>> = {
   too_large: { status: 413, title: "The object is too large" },
   metadata_too_large: { status: 431, title: "The header fields to be kept are too large" },
   no_room: { status: 507, title: "There is no room for the object" },
+  over_quota: { status: 507, title: "The tenant's quota leaves no room for the object" },
+  too_many_quotas: { status: 507, title: "No more tenants may have a quota" },
+  quota_not_kept: { status: 503, title: "The quota is in effect, and could not be kept for the next start" },
   loop_detected: { status: 508, title: "The tiers of these servers lead back to this one" },
   tier_failed: { status: 503, title: "A storage tier failed" },
   client_gone: { status: 400, title: "The body broke off" },
@@ -181,6 +184,7 @@ const LIMITS: { readonly [Code in Refusal["code"]]?: EventMap["limit.reached"]["
   too_many_requests: "tenant_requests",
   rate_limited: "tenant_rate",
   too_many_bytes: "upload_bytes",
+  over_quota: "tenant_quota",
   too_slow: "transfer",
 };
 

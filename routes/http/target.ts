@@ -109,7 +109,7 @@ export function restPaths(prefix: string, parameter: string): string[] {
 
 /** Names for metrics, by Hono's paths: `/v1/objects/{key}` for both of `restPaths("/v1/objects/", "key")`. */
 export function routeNames(paths: readonly string[]): ReadonlyMap<string, string> {
-  const names = new Map(paths.map((path) => [path, path]));
+  const names = new Map(paths.map((path) => [path, path.replaceAll(/:(\w+)(?=\/)/g, "{$1}")]));
   for (const path of paths) {
     const [, prefix, parameter] = /^(.*):(\w+)(?:\{.*\})?$/.exec(path) ?? [];
     if (prefix === undefined || parameter === undefined) continue;

@@ -7,7 +7,7 @@ import { formatPasswordHash, hashPassword, parsePasswordHash } from "./password_
 
 /**
  * The scopes of tokens; none implies another. `write` stores and replaces objects, `create-only` stores only new ones.
- * `metrics` reads /metrics, `admin` reads everything about the state of the server.
+ * `metrics` reads /metrics, `admin` reads everything about the state of the server and sets quotas.
  */
 export const SCOPES = ["read", "write", "create-only", "delete", "metrics", "admin"] as const;
 

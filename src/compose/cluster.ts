@@ -24,7 +24,7 @@ import type { TierThread } from "./cluster/tier_thread.ts";
 import { type RunningServer, runtimeName, type ServerOptions } from "./server.ts";
 import type { ObjectAmount, StopResult } from "./stopper.ts";
 import { checkRequestLog, liveEvents, openTelemetry, type Telemetry } from "./telemetry.ts";
-import { allocateL1, openL1 } from "./l1.ts";
+import { allocateL1, loadQuotas, openL1 } from "./l1.ts";
 
 /** Main's own number among the threads that share L1. */
 const MAIN_WORKER_ID = 1;
@@ -102,6 +102,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     onRemoved: removalListeners(history, clock).l1,
   });
 
+  await loadQuotas(config, l1);
   const live = liveEvents(config, config.observability ? bus : undefined);
   const relay = new Relay({ events: live.open, metrics: () => admin.metricsText(), status: () => admin.status() });
   const threads = new ClusterThreads({
@@ -138,6 +139,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     state: {
       l1: () => l1.usage(),
       storage: () => storage.status(),
+      quotas: () => l1.quotas(),
       activeRequests: () => admin.activeRequests(),
       prefetchJobs: () => runningJobs(sharedKeys),
       workers: () => supervisor.status().map(({ state }) => state),

@@ -14,9 +14,12 @@ import type { Runtime, ServeOptions, Server } from "../runtime/runtime.ts";
 import type { TierChanges } from "../storage/changes/tier_changes.ts";
 import type { RemovalListeners } from "../storage/shared/removal_history.ts";
 import type { SharedKeys } from "../storage/shared/shared_keys.ts";
+import { TenantQuotas } from "../storage/quotas.ts";
 import { StorageManager } from "../storage/storage_manager.ts";
+import { systemTimers } from "../storage/timers.ts";
 import { requestTracer } from "../telemetry/request_tracer.ts";
 import { accessOptions } from "./access.ts";
+import { quotaFileOf } from "./l1.ts";
 import { runtimeName } from "./server.ts";
 import { composeReaders, composeTiers, storeLimitsOf } from "./tiers.ts";
 
@@ -74,6 +77,9 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
     shared,
     patienceMs: config.l2TimeoutMs === 0 ? undefined : config.l2TimeoutMs,
   });
+  const quotas = new TenantQuotas({ l1, publish, file: quotaFileOf(config), turn: () => systemTimers.turn() });
+  // A worker that died while it wrote the file may have left an older one.
+  void quotas.keep().catch(options.reportError);
   const idleTimeoutSeconds = Math.ceil(config.idleTimeoutMs / 1000);
   const transferWatch = config.transferTimeoutMs === 0 ? undefined : new TransferWatch({
     timeoutMs: config.transferTimeoutMs,
@@ -85,6 +91,7 @@ export async function composeServerThread(options: ServerThreadOptions): Promise
     transferWatch,
     unready: () => options.unready(storage.trouble !== undefined),
     storage,
+    quotas,
     sender: runtime.createSender({ idleTimeoutSeconds, transferWatch, sizedBodyBytes: config.sizedBodyBytes }),
     discard: runtime.discard,
     version: { version: options.version, runtime: runtimeName(runtime) },

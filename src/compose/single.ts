@@ -4,12 +4,13 @@ import { noPublish } from "../events/producer.ts";
 import { currentRuntime } from "../runtime/mod.ts";
 import { allocateSharedKeys } from "../storage/shared/memory.ts";
 import { removalListeners } from "../storage/shared/removal_history.ts";
+import { lmcacheStatus } from "../storage/lmcache_status.ts";
 import { SharedKeys } from "../storage/shared/shared_keys.ts";
 import { openAccess, openLimits } from "./access.ts";
 import { type RunningServer, runtimeName, type ServerOptions, unready } from "./server.ts";
 import { composeServerThread, requestTracerOf } from "./server_thread.ts";
 import { busStatus, liveEvents, OBSERVABILITY_OFF, openTelemetry } from "./telemetry.ts";
-import { allocateL1, openL1, TICK_MS } from "./l1.ts";
+import { allocateL1, loadQuotas, openL1, TICK_MS } from "./l1.ts";
 
 /** Starts a server in one isolate, which serves requests and collects events. */
 export async function startSingle({ config, version, env, reportError }: ServerOptions): Promise<RunningServer> {
@@ -24,6 +25,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
   const shared = new SharedKeys(allocateSharedKeys({ hashSeed, prefetchJobs: config.prefetchJobs }, "private"), 1);
   const losses = removalListeners(shared.history, clock);
   const l1 = openL1(allocateL1(config), { config, workerId: 1, clock, publish, onRemoved: losses.l1 });
+  await loadQuotas(config, l1);
   const telemetry = bus === undefined
     ? undefined
     : await openTelemetry({ config, env, clock, version, instanceId: crypto.randomUUID() });
@@ -44,15 +46,19 @@ export async function startSingle({ config, version, env, reportError }: ServerO
     follow: requestTracerOf(config, env),
     events: events.open,
     unready: (hasTrouble) => unready({ isServing: ready, outage: undefined, hasTrouble }),
-    status: async () => ({
-      version,
-      runtime: runtimeName(runtime),
-      uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
-      active_requests: app.activeRequests(),
-      event_streams: events.streams(),
-      ...await storage.status(),
-      ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
-    }),
+    status: async () => {
+      const status = await storage.status();
+      return {
+        version,
+        runtime: runtimeName(runtime),
+        uptime_seconds: (clock.monotonicMs() - startedMs) / 1000,
+        active_requests: app.activeRequests(),
+        event_streams: events.streams(),
+        ...status,
+        ...lmcacheStatus(status, { policy: config.l1Policy, isHealthy: ready && storage.trouble === undefined }),
+        ...(bus === undefined ? {} : { events: busStatus(bus.stats()) }),
+      };
+    },
     metricsText: async () => {
       await bus?.flush();
       return await telemetry?.prometheusText() ?? OBSERVABILITY_OFF;
@@ -64,6 +70,7 @@ export async function startSingle({ config, version, env, reportError }: ServerO
       state: {
         l1: () => l1.usage(),
         storage: () => storage.status(),
+        quotas: () => l1.quotas(),
         activeRequests: () => app.activeRequests(),
         prefetchJobs: () => shared.jobs.running,
         workers: () => [],

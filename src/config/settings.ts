@@ -144,6 +144,11 @@ const schema = v.object({
     "File of tokens, one per line, as `token create` makes them; it is reread when it changes. Once there are tokens, every client needs one.",
     pathOrNone(),
   ),
+  quotasFile: setting(
+    "auto",
+    "File in which tenants' quotas of L1 are kept; auto is quotas.json in the folder of the first file tier. Without a file tier, and with none, they are gone after a restart.",
+    orAuto(pathOrNone()),
+  ),
   tokens: setting(
     "none",
     "The lines of a token file themselves, in place of the file.",

@@ -58,6 +58,21 @@ export interface Known {
  */
 export type Decide = (known: Known | undefined, key: EncodedKey) => boolean;
 
+/** A tenant's quota of L1. */
+export interface Quota {
+  /** Bytes of the arena, metadata and rounding included, as `L1Usage.usedBytes` counts them. */
+  readonly limitBytes: number;
+  /** True: what would exceed the quota is refused. False: it is admitted, and is the first to leave. */
+  readonly isStrict: boolean;
+}
+
+/** A quota, and what its tenant uses. */
+export interface TenantQuota extends Quota {
+  readonly tenant: string;
+  /** undefined: the entries from before the quota are still being counted. */
+  readonly usedBytes: number | undefined;
+}
+
 /** Options of a write reservation. */
 export interface WriteRequest {
   readonly key: ObjectKey;
@@ -93,9 +108,10 @@ export interface Staging {
 
 /**
  * Reasons why a write is not reserved: the same tag already stages the key; there is no room even after eviction, or
- * all stagings together hold their share; the object is above the admission limit; `decide` declined.
+ * all stagings together hold their share; the object is above the admission limit; the tenant's strict quota leaves no
+ * room for it (never for a load); `decide` declined.
  */
-export type WriteRefusal = "staging" | "no_room" | "too_large" | "unwanted";
+export type WriteRefusal = "staging" | "no_room" | "too_large" | "over_quota" | "unwanted";
 
 /** A read reservation. */
 export interface Resident {
@@ -240,7 +256,7 @@ export interface L1 {
     lease: Lease,
     sizeBytes: number,
     spareBytes?: number,
-  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale";
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "over_quota" | "stale";
   /** True if stagings may take that many more bytes at this moment. Other threads may change that at any time. */
   mayStage(bytes: number): boolean;
   /** Reports to followers of a loading staging that the first `filledBytes` are present and verified. */
@@ -271,7 +287,10 @@ export interface L1 {
    * Stages, fills and admits a small object in one step, like `admit`. Room for a dirty object is checked first, then
    * `decide` is called, perhaps more than once; then other objects may be evicted, even if the outcome is "no_room".
    */
-  write(object: WholeObject, conditions: AdmitConditions): "admitted" | "full" | "unwanted" | "no_room" | "too_large";
+  write(
+    object: WholeObject,
+    conditions: AdmitConditions,
+  ): "admitted" | "full" | "unwanted" | "no_room" | "too_large" | "over_quota";
   /** The memory of a live write lease of any thread, as in Staging; undefined if the lease is stale. */
   staging(lease: Lease): readonly Uint8Array[] | undefined;
   /**
@@ -361,6 +380,20 @@ export interface L1 {
    */
   recentKeys(range: KeyRange, admissions: number, most: number): RecentKeys | undefined;
   usage(): L1Usage;
+  /**
+   * Sets a tenant's quota, or ends it (undefined), for all threads at once. False, and nothing has changed: too many
+   * other tenants have one, or the tenant that should lose one has none. Run `settleQuotas` afterwards.
+   */
+  setQuota(tenant: string, quota: Quota | undefined): boolean;
+  /**
+   * Counts what tenants stored before they had a quota, or lets go of it. Each step looks at some entries; ticks do the
+   * same. Let other work run between steps.
+   */
+  settleQuotas(): Generator<void, void, void>;
+  /** The quotas by tenant, and what is used of them. Takes no lock, like `usage`. */
+  quotas(): readonly TenantQuota[];
+  /** Bytes that any tenant uses. Each step looks at some entries and yields theirs; let other work run between. */
+  usedBy(tenant: string): Generator<number, void, void>;
   /** Throws shutting_down if this thread was declared dead although it still runs. */
   assertAlive(): void;
   /**

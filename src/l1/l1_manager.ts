@@ -25,10 +25,12 @@ import type {
   L1,
   L1Usage,
   Lease,
+  Quota,
   RecentKeys,
   RemovalReason,
   Resident,
   Staging,
+  TenantQuota,
   UseHit,
   WholeObject,
   WriteCommit,
@@ -37,9 +39,12 @@ import type {
   WriteRequest,
 } from "./l1.ts";
 import { Maintenance } from "./maintenance.ts";
+import { Quotas } from "./quotas.ts";
 import { planWrites, Writes } from "./writes.ts";
 
 const NONE = -1;
+
+const encoder = new TextEncoder();
 
 /** Lease rows that a release looks at in one critical section. */
 const RELEASE_ROWS = 4096;
@@ -65,9 +70,11 @@ export class L1Manager implements L1 {
     const tables = openTables(arena, options);
     const publish = quietPublish(options.publish);
     const events = new PendingEvents(publish, () => options.clock.monotonicMs());
-    const lifecycle = new Lifecycle(tables, events, options);
+    const quotas = new Quotas(tables);
+    const lifecycle = new Lifecycle({ tables, quotas }, events, options);
     this.admissionLimitBytes = options.admissionLimitBytes;
-    this.#parts = { tables, lifecycle, events, key: new KeyBytes(arena.layout.hashSeed), options, publish };
+    const key = new KeyBytes(arena.layout.hashSeed);
+    this.#parts = { tables, lifecycle, quotas, events, key, options, publish };
     this.#lock = new SharedLock(new Int32Array(memory.control), arena.layout.at, options.workerId);
     this.#locked = lockedSections(this.#lock, events, () => this.#mend());
     this.#hits = new Hits(this.#parts, { lock: this.#lock, locked: this.#locked });
@@ -91,7 +98,7 @@ export class L1Manager implements L1 {
     lease: Lease,
     sizeBytes: number,
     spareBytes: number = 0,
-  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" {
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "over_quota" | "stale" {
     const monotonicMs = this.#monotonicMs();
     for (;;) {
       const extended = this.#locked(() => this.#writes.extend(lease, { sizeBytes, spareBytes, monotonicMs }));
@@ -146,7 +153,7 @@ export class L1Manager implements L1 {
     return this.#locked(() => this.#writes.admit(commit, conditions, now));
   }
 
-  write(object: WholeObject, conditions: AdmitConditions): "admitted" | "full" | "unwanted" | "no_room" | "too_large" {
+  write(object: WholeObject, conditions: AdmitConditions): ReturnType<L1["write"]> {
     const now = this.#monotonicMs();
     for (;;) {
       const plan = this.#writes.plan(object);
@@ -347,6 +354,23 @@ export class L1Manager implements L1 {
       oldestAgeSeconds: oldestMs === undefined ? 0 : Math.max(0, this.#monotonicMs() - oldestMs) / 1000,
       repairs: this.repairs,
     };
+  }
+
+  setQuota(tenant: string, quota: Quota | undefined): boolean {
+    const { quotas } = this.#parts.tables;
+    return this.#locked(() => quota === undefined ? quotas.remove(tenant) : quotas.set(tenant, quota));
+  }
+
+  *settleQuotas(): Generator<void, void, void> {
+    while (this.#locked(() => this.#parts.quotas.settle())) yield;
+  }
+
+  quotas(): readonly TenantQuota[] {
+    return this.#parts.tables.quotas.all();
+  }
+
+  usedBy(tenant: string): Generator<number, void, void> {
+    return this.#parts.quotas.count(encoder.encode(tenant), this.#locked);
   }
 
   tick(): void {

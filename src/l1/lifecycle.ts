@@ -6,6 +6,7 @@ import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { L1Options, Tables } from "./tables.ts";
 import type { PendingEvents } from "./pending_events.ts";
+import type { Claimant, Quotas } from "./quotas.ts";
 import type { Known, L1RemovalListener, RemovalReason, WriteCommit, WriteOutcome } from "./l1.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
@@ -26,6 +27,15 @@ const MAX_HEAD_BYTES = 128 + 1024 + 255 + 44 + MAX_KEPT_HEADER_BYTES + 255;
 
 const encoder = new TextEncoder();
 
+/** Memory to be staged. */
+export interface StageOptions {
+  readonly granules: number;
+  readonly spareGranules: number;
+  readonly flags: number;
+  /** The account of the tenant's quota; 0: it has none. */
+  readonly account: number;
+}
+
 /** Options of an admission. */
 export interface AdmitOptions extends Omit<WriteCommit, "lease"> {
   readonly onResident: "replace" | "keep";
@@ -40,6 +50,7 @@ export interface AdmitOptions extends Omit<WriteCommit, "lease"> {
  */
 export class Lifecycle {
   readonly #tables: Tables;
+  readonly #quotas: Quotas;
   readonly #events: PendingEvents;
   readonly #clock: Clock;
   readonly #mayLeave: (entry: number) => boolean;
@@ -50,11 +61,12 @@ export class Lifecycle {
   readonly #leaving = new KeyBytes(0);
 
   constructor(
-    tables: Tables,
+    { tables, quotas }: { readonly tables: Tables; readonly quotas: Quotas },
     events: PendingEvents,
     options: Pick<L1Options, "clock" | "onRemoved" | "admissionLimitBytes" | "highWatermark">,
   ) {
     this.#tables = tables;
+    this.#quotas = quotas;
     this.#events = events;
     this.#clock = options.clock;
     this.#onRemoved = options.onRemoved;
@@ -69,20 +81,22 @@ export class Lifecycle {
   stage(
     key: KeyBytes,
     head: EntryHead,
-    memory: { readonly granules: number; readonly spareGranules: number; readonly flags: number },
+    { account, flags, ...memory }: StageOptions,
   ): number {
-    const { flags } = memory;
-    const extents = this.#allocate(memory.granules, memory.spareGranules);
+    const { entries, allocator, counters, quotas } = this.#tables;
+    const extents = this.#allocate(account, memory.granules, memory.spareGranules);
     if (extents < 0) return extents;
-    const granules = this.#tables.allocator.chainLength(extents);
-    while (!this.#tables.entries.hasFreeRow) {
-      if (this.evict("pressure") === NONE) {
-        this.#tables.allocator.release(extents);
+    const granules = allocator.chainLength(extents);
+    while (!entries.hasFreeRow) {
+      if (this.evict("pressure", { account, granules, isForced: account !== 0 }) === NONE) {
+        allocator.release(extents);
         return NONE;
       }
     }
-    this.#tables.counters.add(COUNTER.stagingGranules, granules);
-    return this.#tables.entries.create(key, head, { extents, granules, flags });
+    counters.add(COUNTER.stagingGranules, granules);
+    const entry = entries.create(key, head, { extents, granules, flags, account });
+    quotas.add(account, granules);
+    return entry;
   }
 
   /**
@@ -95,12 +109,15 @@ export class Lifecycle {
     const bytes = entries.headBytesOf(entry) + sizeBytes;
     const more = Math.ceil(bytes / GRANULE_BYTES) - granules;
     if (more <= 0) return entry;
-    const extents = this.#allocate(more, Math.ceil((bytes + spareBytes) / GRANULE_BYTES) - granules - more);
+    const account = entries.accountOf(entry);
+    const spare = Math.ceil((bytes + spareBytes) / GRANULE_BYTES) - granules - more;
+    const extents = this.#allocate(account, more, spare);
     if (extents < 0) return extents;
     const added = allocator.chainLength(extents);
     allocator.append(entries.get(entry, FIELD.extents), extents);
     entries.set(entry, FIELD.granules, granules + added);
     counters.add(COUNTER.stagingGranules, added);
+    this.#tables.quotas.add(account, added);
     return entry;
   }
 
@@ -201,12 +218,26 @@ export class Lifecycle {
   }
 
   /** Evicts one object and returns its size in bytes; -1 if no object may leave. */
-  evict(reason: RemovalReason): number {
-    const entry = this.#tables.policy.victim(this.#mayLeave);
-    if (entry === NONE) return NONE;
-    const sizeBytes = this.#tables.entries.getDouble(entry, FIELD.sizeBytes);
-    this.remove(entry, reason, true);
+  evict(reason: RemovalReason, claimant: Claimant): number {
+    const victim = this.#quotas.victim(claimant, this.#mayLeave);
+    if (victim === undefined) return NONE;
+    const sizeBytes = this.#tables.entries.getDouble(victim.entry, FIELD.sizeBytes);
+    this.remove(victim.entry, victim.isOver ? "quota" : reason, true);
     return sizeBytes;
+  }
+
+  /**
+   * Evicts the tenant's own objects until so many more granules keep within its quota, if that is strict. Returns 0, -1
+   * if it has nothing left that may leave, or AGAIN.
+   */
+  keepWithin(account: number, granules: number): number {
+    for (let evicted = 0; this.#quotas.refuses(account, granules); evicted++) {
+      if (evicted === EVICT_BATCH) return AGAIN;
+      const entry = this.#quotas.victimOf(account, this.#mayLeave);
+      if (entry === NONE) return NONE;
+      this.remove(entry, "quota", true);
+    }
+    return 0;
   }
 
   /** The unexpired resident of a key, or -1. An expired one is removed unless it is dirty. */
@@ -322,14 +353,14 @@ export class Lifecycle {
     return Math.max(0, this.#maxStagingGranules - this.#tables.counters.get(COUNTER.stagingGranules));
   }
 
-  #allocate(granules: number, spareGranules: number): number {
+  #allocate(account: number, granules: number, spareGranules: number): number {
     const { arena: { layout }, allocator } = this.#tables;
     // A request that can never fit must not empty the cache first.
     if (granules > this.stageableGranules) return NONE;
     const all = granules + spareGranules;
     // Bytes that may never arrive must not cause an eviction, now or through the watermark.
     const isFree = all <= this.stageableGranules &&
-      layout.granules - allocator.freeGranules + all <= this.#watermarkGranules;
+      layout.granules - allocator.freeGranules + all <= this.#watermarkGranules && this.#quotas.hasRoom(account, all);
     if (spareGranules > 0 && isFree) {
       const extents = allocator.allocate(all);
       if (extents !== NONE) return extents;
@@ -338,18 +369,20 @@ export class Lifecycle {
       const extents = allocator.allocate(granules);
       if (extents !== NONE) return extents;
       if (evicted === EVICT_BATCH) return AGAIN;
-      if (this.evict("pressure") === NONE) return NONE;
+      if (this.evict("pressure", { account, granules, isForced: false }) === NONE) return NONE;
     }
   }
 
   /** Frees memory that the object does not need, unless a follower has views of it. */
   #trim(entry: number, sizeBytes: number): void {
-    const { entries, allocator } = this.#tables;
+    const { entries, allocator, quotas } = this.#tables;
     const granules = Math.max(1, Math.ceil((entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES));
     if (granules >= entries.get(entry, FIELD.granules) || entries.get(entry, FIELD.pins) > 0) return;
     const extents = entries.get(entry, FIELD.extents);
     allocator.shrink(extents, granules);
-    entries.set(entry, FIELD.granules, allocator.chainLength(extents));
+    const left = allocator.chainLength(extents);
+    quotas.add(entries.accountOf(entry), left - entries.get(entry, FIELD.granules));
+    entries.set(entry, FIELD.granules, left);
   }
 
   /** Removes the resident that `entry` replaces, if any. */
@@ -364,12 +397,16 @@ export class Lifecycle {
   }
 
   #freeIfUnused(entry: number): void {
-    const { entries, hits } = this.#tables;
+    const { entries, hits, quotas } = this.#tables;
     if (entries.get(entry, FIELD.state) !== STATE.detached || entries.get(entry, FIELD.pins) !== 0) return;
     // Threads that are about to read it, without the lock, either are seen here, or see that it is detached.
     const pins = hits.pin(entry);
-    if (pins === 0) entries.free(entry);
-    else entries.set(entry, FIELD.pins, pins);
+    if (pins !== 0) {
+      entries.set(entry, FIELD.pins, pins);
+      return;
+    }
+    quotas.add(entries.accountOf(entry), -entries.get(entry, FIELD.granules));
+    entries.free(entry);
   }
 }
 
@@ -377,6 +414,7 @@ export class Lifecycle {
 export interface Parts {
   readonly tables: Tables;
   readonly lifecycle: Lifecycle;
+  readonly quotas: Quotas;
   /** Events collected under the lock, to be published after it. */
   readonly events: PendingEvents;
   /** The current key; every operation sets it again. */

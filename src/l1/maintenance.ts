@@ -32,7 +32,14 @@ export class Maintenance {
     for (let looked = 0; looked < looks; looked += SECTION_ENTRIES) {
       this.#locked(() => this.#sweep(Math.min(SECTION_ENTRIES, looks - looked)));
     }
+    this.#settleQuotas();
     this.#evictToLowWatermark();
+  }
+
+  #settleQuotas(): void {
+    for (let sections = 0; sections < TICK_ENTRIES / SECTION_ENTRIES; sections++) {
+      if (!this.#locked(() => this.#parts.quotas.settle())) return;
+    }
   }
 
   #sweep(looks: number): void {
@@ -50,13 +57,16 @@ export class Maintenance {
     const { options, tables: { arena, counters } } = this.#parts;
     const lowGranules = arena.layout.granules * options.lowWatermark;
     const highGranules = arena.layout.granules * options.highWatermark;
-    const isTriggered = this.#locked(() =>
-      this.#usedGranules() >= highGranules || counters.get(COUNTER.evicting) === 1
-    );
+    const [isTriggered, isForced] = this.#locked(() => [
+      this.#usedGranules() >= highGranules || counters.get(COUNTER.evicting) === 1,
+      // Tenants within their quotas give way only where it is they who fill L1.
+      this.#parts.quotas.protectedGranules >= highGranules,
+    ]);
+    const claimant = { account: 0, granules: 0, isForced };
     let keys = 0;
     let bytes = 0;
     const evictOne = (): boolean => {
-      const sizeBytes = this.#usedGranules() > lowGranules ? this.#parts.lifecycle.evict("watermark") : -1;
+      const sizeBytes = this.#usedGranules() > lowGranules ? this.#parts.lifecycle.evict("watermark", claimant) : -1;
       if (sizeBytes === -1) return false;
       keys++;
       bytes += sizeBytes;

@@ -10,6 +10,7 @@ type KeysEvent =
   | "l1.write.finished"
   | "l1.write_finished_and_read_reserved"
   | "l1.write.aborted"
+  | "l1.quota.refused"
   | "l1.hold.taken"
   | "l1.hold.released"
   | "l1.hold.expired";

@@ -4,6 +4,7 @@ import type { EntryTable } from "./arena/entry_table.ts";
 import { COUNTER, GRANULE_BYTES } from "./arena/layout.ts";
 import { LEASE } from "./arena/lease_table.ts";
 import type { Lifecycle, Parts } from "./lifecycle.ts";
+import type { Quotas } from "./quotas.ts";
 import type { Tables } from "./tables.ts";
 import type { SharedLock } from "./lock.ts";
 
@@ -25,8 +26,9 @@ interface Claims {
  * whose chain is broken, is dropped; a half-removed one is removed; an admission that had become visible is finished.
  * The caller holds the arena's lock.
  */
-export function repair({ tables, lifecycle, key }: {
+export function repair({ tables, lifecycle, quotas, key }: {
   readonly tables: Tables;
+  readonly quotas: Quotas;
   readonly lifecycle: Lifecycle;
   readonly key: KeyBytes;
 }): void {
@@ -42,6 +44,7 @@ export function repair({ tables, lifecycle, key }: {
   entries.rebuild();
   tables.allocator.rebuild(blocksInOrder(tables, chains));
   const residents = recount(tables);
+  quotas.repair();
   tables.policy.rebuild(residents);
   tables.admissions.rebuild(residents);
   tables.dirty.rebuild(dirtyOf(tables));

@@ -7,6 +7,7 @@ import { HitTable } from "./arena/hit_table.ts";
 import { COUNTER } from "./arena/layout.ts";
 import { LeaseTable } from "./arena/lease_table.ts";
 import { DirtyOrder } from "./arena/dirty_order.ts";
+import { QuotaTable } from "./arena/quota_table.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Publish } from "../core/events.ts";
 import type { EventMap } from "../events/catalogue.ts";
@@ -55,6 +56,7 @@ export interface Tables {
   readonly policy: EvictionPolicy;
   readonly admissions: AdmissionOrder;
   readonly dirty: DirtyOrder;
+  readonly quotas: QuotaTable;
 }
 
 /** Opens a thread's view of the tables. `format` initialises them, on zeroed memory that no other thread uses yet. */
@@ -67,11 +69,13 @@ export function openTables(
   const entries = new EntryTable(arena, counters, allocator);
   const leases = new LeaseTable(arena, counters, options.workerId);
   const hits = new HitTable(arena, counters, options.workerId);
+  const quotas = new QuotaTable(arena, counters);
   if (options.format) {
     allocator.format();
     entries.format();
     leases.format();
     hits.format();
+    quotas.format();
     const { stagingGranules, residents, sweepHand, repairs, admissions, evicting } = COUNTER;
     for (const name of [stagingGranules, residents, sweepHand, repairs, admissions, evicting]) counters.set(name, 0);
     counters.payloadBytes = 0;
@@ -80,5 +84,5 @@ export function openTables(
   const policy = evictionPolicies[options.policy](arena, entries, options.format);
   const admissions = new AdmissionOrder(arena, entries, { counters, format: options.format });
   const dirty = new DirtyOrder(arena, entries, { counters, format: options.format });
-  return { arena, counters, allocator, entries, leases, hits, policy, admissions, dirty };
+  return { arena, counters, allocator, entries, leases, hits, policy, admissions, dirty, quotas };
 }

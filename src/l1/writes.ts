@@ -46,8 +46,9 @@ export class Writes {
     if (staged === "again") return staged;
     if (staged === undefined) return plans.map((plan) => this.#refusal(plan, monotonicMs) ?? "no_room");
     return staged.map((entry, i) => {
-      if (typeof entry !== "number") return entry;
       const request = plans[i]?.request;
+      if (entry === "over_quota" && request !== undefined) this.#refused(request.key.tenant, request.sizeBytes);
+      if (typeof entry !== "number") return entry;
       if (request !== undefined) this.#parts.events.add("l1.write.reserved", request.key.tenant, request.sizeBytes);
       return this.#stagingOf(entry);
     });
@@ -61,11 +62,18 @@ export class Writes {
       readonly spareBytes: number;
       readonly monotonicMs: number;
     },
-  ): readonly Uint8Array[] | "no_room" | "too_large" | "stale" | "again" {
+  ): readonly Uint8Array[] | "no_room" | "too_large" | "over_quota" | "stale" | "again" {
     const { tables, lifecycle, options } = this.#parts;
     const entry = tables.leases.entryOf(lease, LEASE.write, monotonicMs);
     if (entry === NONE) return "stale";
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
+    const granules = Math.ceil((tables.entries.headBytesOf(entry) + sizeBytes) / GRANULE_BYTES);
+    const more = granules - tables.entries.get(entry, FIELD.granules);
+    const isLoad = tables.entries.hasFlag(entry, FLAG.loading);
+    if (more > 0 && !isLoad && this.#parts.quotas.refuses(tables.entries.accountOf(entry), more)) {
+      this.#refused(tables.entries.tenantOf(entry), sizeBytes);
+      return "over_quota";
+    }
     const extended = lifecycle.extend(entry, sizeBytes, spareBytes);
     if (extended < 0) return extended === AGAIN ? "again" : "no_room";
     return this.#stagingOf(entry).extents;
@@ -129,13 +137,17 @@ export class Writes {
     { meta, bytes, plan }: WholePlan,
     conditions: AdmitConditions,
     monotonicMs: number,
-  ): "admitted" | "full" | "unwanted" | "no_room" | "too_large" | "again" {
+  ): "admitted" | "full" | "unwanted" | "no_room" | "too_large" | "over_quota" | "again" {
     const { tables: { entries }, lifecycle, events, options } = this.#parts;
     const { sizeBytes, crc32, version, createdMs, expiresMs } = meta;
     const { tenant } = plan.request.key;
     if (sizeBytes > options.admissionLimitBytes) return "too_large";
     const declined = this.#declined(this.#whole, { conditions, sizeBytes, monotonicMs });
     if (declined !== undefined) return declined;
+    if (this.#isOverQuota(plan)) {
+      this.#refused(tenant, sizeBytes);
+      return "over_quota";
+    }
     const entry = this.#stage(plan, this.#whole, monotonicMs);
     if (entry < 0) return entry === AGAIN ? "again" : "no_room";
     entries.fill(entry, bytes);
@@ -202,15 +214,29 @@ export class Writes {
     if (plan.request.decide?.(lifecycle.know(key), key) === false) return "unwanted";
     if (plan.request.sizeBytes > options.admissionLimitBytes) return "too_large";
     const other = tables.entries.findStaging(key, plan.tag);
-    if (other === NONE) return undefined;
+    if (other === NONE) return this.#isOverQuota(plan) ? "over_quota" : undefined;
     if (!tables.leases.isOverdue(tables.entries.get(other, FIELD.writer), monotonicMs)) return "staging";
     lifecycle.expireWrite(other);
-    return undefined;
+    return this.#isOverQuota(plan) ? "over_quota" : undefined;
+  }
+
+  /** A load is never refused: it makes room among the tenant's own objects. */
+  #isOverQuota({ request: { key, loading }, granules }: WritePlan): boolean {
+    const { tables, quotas } = this.#parts;
+    return loading === undefined && quotas.refuses(tables.quotas.accountOf(key.tenant), granules);
+  }
+
+  #refused(tenant: string, sizeBytes: number): void {
+    this.#parts.events.add("l1.quota.refused", tenant, sizeBytes);
   }
 
   #stage(plan: WritePlan, key: KeyBytes, monotonicMs: number): number {
-    const { tables: { entries, leases }, lifecycle, options } = this.#parts;
-    const entry = lifecycle.stage(key, plan.head, plan);
+    const { tables: { entries, leases, quotas }, lifecycle, options } = this.#parts;
+    const { granules, spareGranules, flags } = plan;
+    const account = quotas.accountOf(plan.request.key.tenant);
+    const kept = plan.request.loading === undefined ? 0 : lifecycle.keepWithin(account, granules);
+    if (kept < 0) return kept;
+    const entry = lifecycle.stage(key, plan.head, { granules, spareGranules, flags, account });
     if (entry < 0) return entry;
     const lease = leases.give(LEASE.write, entry, 1, monotonicMs + options.writeLeaseMs);
     if (lease === undefined) {

@@ -52,6 +52,11 @@ export function checkTiers(urls: readonly string[], threads: number): void {
   }
 }
 
+/** The folder of the first tier that has one; undefined if none has. */
+export function firstFolder(urls: readonly string[]): string | undefined {
+  return planTiers(urls).find(({ plan }) => plan.folder !== undefined)?.plan.folder;
+}
+
 /**
  * Opens the tiers for their owner, in the order of their URLs. Throws bad_request for a bad URL, and tier_failed if a
  * tier cannot be opened; then none stays open.

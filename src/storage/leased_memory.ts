@@ -93,6 +93,9 @@ export function leaseLost(): VitrineError {
   return new VitrineError("no_room", "take upload: its write lease has run out");
 }
 
+/** Reasons why L1 takes no more of an upload; only `over_quota` refuses the upload itself. */
+export type StagingRefusal = "no_room" | "too_large" | "over_quota";
+
 /** Options of a StagedSink. */
 export interface StagedSinkOptions {
   readonly l1: L1;
@@ -137,7 +140,7 @@ export class StagedSink {
    * Copies the chunk in, growing the staging if necessary. If it is refused, nothing of the chunk was taken. Throws
    * no_room if the lease has expired.
    */
-  append(chunk: Uint8Array): "taken" | "no_room" | "too_large" {
+  append(chunk: Uint8Array): "taken" | StagingRefusal {
     const sizeBytes = this.#sizeBytes + chunk.length;
     const refusal = this.#lease === undefined ? this.#open(sizeBytes) : this.#grow(this.#lease, sizeBytes);
     if (refusal !== undefined) return refusal;
@@ -169,17 +172,18 @@ export class StagedSink {
     this.#options.l1.abort([this.#lease]);
   }
 
-  #open(sizeBytes: number): "no_room" | "too_large" | undefined {
+  #open(sizeBytes: number): StagingRefusal | undefined {
     const { l1, renewer, object, tag } = this.#options;
     const [staged] = l1.reserveWrite([{ ...object, sizeBytes, spareBytes: this.#spareBytes(sizeBytes) }], tag);
-    if (typeof staged !== "object") return staged === "too_large" ? staged : "no_room";
+    if (staged === "too_large" || staged === "over_quota") return staged;
+    if (typeof staged !== "object") return "no_room";
     this.#lease = staged.lease;
     renewer.keep(this.#lease);
     this.#use(staged.extents);
     return undefined;
   }
 
-  #grow(lease: Lease, sizeBytes: number): "no_room" | "too_large" | undefined {
+  #grow(lease: Lease, sizeBytes: number): StagingRefusal | undefined {
     // In the same synchronous step as the copy: memory of an expired lease may belong to another object.
     this.#renew(lease);
     if (sizeBytes <= this.#capacityBytes) return undefined;

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { MissReason } from "../core/events.ts";
 import type { ObjectKey, ObjectMeta, Precondition } from "../core/object.ts";
-import type { Holder, L1, L1Usage, UseHit } from "../l1/l1.ts";
+import type { Holder, L1, L1Usage, TenantQuota, UseHit } from "../l1/l1.ts";
 import type { JobMode, JobView, Name64 } from "./shared/prefetch_jobs.ts";
 import type { ListPage, ListQuery, TierUsage } from "../l2/adapter.ts";
 
@@ -270,6 +270,8 @@ export interface StorageStatus {
     readonly inFlight: number;
     readonly oldestAgeSeconds: number;
   };
+  /** By tenant. */
+  readonly quotas: readonly TenantQuota[];
   readonly loadsInFlight: number;
   /** Losses that were overwritten by newer ones. Misses of their keys are "unknown". */
   readonly lossesForgotten: number;

@@ -223,6 +223,7 @@ export class StorageManager implements Storage {
       l1: this.#context.l1.usage(),
       l2: await Promise.all(usages),
       storeQueue: storeQueueStatus(this.#context),
+      quotas: this.#context.l1.quotas(),
       loadsInFlight: this.loadsInFlight,
       lossesForgotten: this.#context.shared.history.forgotten,
     };

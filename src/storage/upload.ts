@@ -7,7 +7,7 @@ import type { ReleaseRoom } from "./changes/store_room.ts";
 import type { StreamRequest, TierChanges, TierStream, VerifiedWrite } from "./changes/tier_changes.ts";
 import type { StorageContext } from "./context.ts";
 import { assertHolds, commitOf, currentOf, newMeta, nowOf } from "./current.ts";
-import { leaseLost, StagedSink } from "./leased_memory.ts";
+import { leaseLost, StagedSink, type StagingRefusal } from "./leased_memory.ts";
 import type { KeySnapshot } from "./shared/key_lock.ts";
 import {
   AT_ONCE_BYTES,
@@ -132,8 +132,9 @@ export class PendingUpload implements Upload {
   /** Hands the staged bytes to the tiers, then frees the staging. */
   async #spill(
     staged: StagedSink,
-    next: { readonly chunk: Uint8Array; readonly refusal: "no_room" | "too_large" },
+    next: { readonly chunk: Uint8Array; readonly refusal: StagingRefusal },
   ): Promise<void> {
+    if (next.refusal === "over_quota") throw overQuota();
     const { tiers, publish } = this.#context;
     const { request, through, settings: { changes } } = this.#options;
     if (next.refusal === "no_room") {
@@ -176,6 +177,7 @@ export class PendingUpload implements Upload {
     if (tiers.length > 0 && shared.isRoomAwaited) return undefined;
     const admitted = this.#admit(write, (meta, conditions) => {
       const outcome = l1.write({ key: write.key, meta, bytes }, conditions);
+      if (outcome === "over_quota") throw overQuota();
       // The staging meets the same refusal, and reports it.
       return outcome === "no_room" || outcome === "too_large" ? "unwanted" : outcome;
     });
@@ -271,6 +273,10 @@ function tracedWriteOf({ key: { requestId } }: VerifiedWrite, { version }: Objec
 export function streamOf(request: PutRequest, needsAll: boolean): StreamRequest {
   const { key, sizeBytes, contentType, sha256, headers } = request;
   return { key, sizeBytes, needsAll, early: { contentType, sha256, ...(headers === undefined ? {} : { headers }) } };
+}
+
+function overQuota(): VitrineError {
+  return new VitrineError("over_quota", "take upload: the tenant's quota of L1 is strict and leaves no room for it");
 }
 
 function lengthMismatch(request: PutRequest, received: number): VitrineError {

@@ -4,6 +4,8 @@ import { FailureTable } from "../../src/access/failure_table.ts";
 import { createApp } from "../../routes/service_app.ts";
 import { currentRuntime } from "../../src/runtime/mod.ts";
 import type { TracedRequest } from "../../src/core/events.ts";
+import { TenantQuotas } from "../../src/storage/quotas.ts";
+import { makeL1 } from "../l1/support.ts";
 import { MemoryStorage } from "../support/memory_storage.ts";
 import type { EventMap, EventName } from "../../src/events/catalogue.ts";
 
@@ -23,6 +25,7 @@ function app(follow: (traceParent: string | null) => TracedRequest | undefined) 
   };
   const { fetch } = createApp({
     storage: new MemoryStorage({ clock, maxObjectBytes: 1000, l1LimitBytes: 1000 }),
+    quotas: new TenantQuotas({ l1: makeL1().l1, file: undefined, publish, turn: () => Promise.resolve() }),
     sender: currentRuntime().createSender({ idleTimeoutSeconds: 60 }),
     publish,
     clock,

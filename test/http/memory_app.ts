@@ -9,6 +9,8 @@ import type { TokenEntry } from "../../src/access/tokens.ts";
 import type { AppOptions, S3Host, Sender } from "../../routes/app_options.ts";
 import { MemoryStorage, type MemoryStorageKnobs } from "../support/memory_storage.ts";
 import { type ContractFixture, EventRecorder } from "./contract_client.ts";
+import { TenantQuotas } from "../../src/storage/quotas.ts";
+import { makeL1 } from "../l1/support.ts";
 import { unrefTimer } from "../../src/core/clock.ts";
 
 const MIB = 1024 * 1024;
@@ -71,6 +73,12 @@ export function memoryApp(
   const access = new Access(tokens, new FailureTable(failures, knobs.clock), { s3Key });
   const app = createApp({
     storage,
+    quotas: new TenantQuotas({
+      l1: makeL1({}, { sharing: "private" }).l1,
+      file: undefined,
+      publish: (name, fields) => events.publish(name, fields),
+      turn: () => Promise.resolve(),
+    }),
     sender,
     publish(name, fields) {
       events.publish(name, fields);

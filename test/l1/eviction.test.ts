@@ -29,7 +29,7 @@ class Cache {
     if (extents === -1 || !entries.hasFreeRow) return false;
     this.#key.set({ tenant: "", key });
     const head = { contentType: new Uint8Array(), sha256: "", headers: new Uint8Array(), tag: new Uint8Array() };
-    const entry = entries.create(this.#key, head, { extents, granules, flags: 0 });
+    const entry = entries.create(this.#key, head, { extents, granules, flags: 0, account: 0 });
     entries.set(entry, FIELD.state, STATE.resident);
     policy.admitted(entry);
     this.resident.set(key, entry);
@@ -39,7 +39,7 @@ class Cache {
   /** The key that leaves, or undefined if the policy has none to propose. */
   evict(): string | undefined {
     const { entries, policy } = this.tables;
-    const entry = policy.victim((each) => !this.leased.has(entries.keyOf(each).key));
+    const entry = policy.victim((each) => !this.leased.has(entries.keyOf(each).key), 0);
     if (entry === -1) return undefined;
     const { key } = entries.keyOf(entry);
     same(this.leased.has(key), false);

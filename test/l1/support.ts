@@ -5,7 +5,7 @@ import { allocateArena, Arena, type ArenaMemory } from "../../src/l1/arena/arena
 import { FIELD, FLAG, STATE } from "../../src/l1/arena/entry.ts";
 import { EntryList } from "../../src/l1/arena/entry_list.ts";
 import { L1Manager } from "../../src/l1/l1_manager.ts";
-import { type ArenaOptions, COUNTER, LIST } from "../../src/l1/arena/layout.ts";
+import { type ArenaOptions, COUNTER, LIST, policyList } from "../../src/l1/arena/layout.ts";
 import { LEASE } from "../../src/l1/arena/lease_table.ts";
 import { type L1Options, openTables } from "../../src/l1/tables.ts";
 import type { KeyRange, Resident, Staging, WriteCommit, WriteRefusal, WriteRequest } from "../../src/l1/l1.ts";
@@ -212,8 +212,12 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
     for (; entry !== -1; entry = entries.get(entry, FIELD.chain)) same(linked.delete(entry), true);
   }
   same(linked.size, 0);
-  const lists = (policy === "lru" ? [0] : [0, 1]).map((number) => new EntryList(arena, entries, number));
-  same(lists.reduce((sum, list) => sum + list.count, 0), residents);
+  const accounts = Array.from({ length: tables.quotas.top + 1 }, (_, account) => account);
+  const lists = (policy === "lru" ? [0] : [0, 1]).map((number) =>
+    accounts.map((account) => new EntryList(arena, entries, policyList(account, number)))
+  );
+  same(lists.flat().reduce((sum, list) => sum + list.count, 0), residents);
+  auditQuotas(tables, lists);
 
   const links = { newer: FIELD.laterAdmitted, older: FIELD.earlierAdmitted };
   const admissions = new EntryList(arena, entries, LIST.admissions, links);
@@ -229,6 +233,34 @@ export function audit(memory: ArenaMemory, policy: "s3-fifo" | "lru" = "s3-fifo"
   }
   same([admitted, admissions.count], [residents, residents]);
   auditDirty(tables);
+}
+
+/** What each account uses, which entries are in it, and that its lists have its entries. */
+function auditQuotas(
+  { entries, quotas, counters }: ReturnType<typeof openTables>,
+  lists: readonly (readonly EntryList[])[],
+): void {
+  const granules = new Map<number, number>();
+  for (let entry = 0; entry < entries.top; entry++) {
+    if (entries.get(entry, FIELD.state) === STATE.free) continue;
+    const account = entries.accountOf(entry);
+    same(quotas.isAccount(account), true);
+    granules.set(account, (granules.get(account) ?? 0) + entries.get(entry, FIELD.granules));
+  }
+  for (let account = 1; account <= counters.get(COUNTER.quotasTop); account++) {
+    same(quotas.granulesOf(account), granules.get(account) ?? 0);
+  }
+  for (const [account, list] of lists.flatMap((each) => [...each.entries()])) {
+    for (let entry = list.tail; entry !== -1; entry = entries.get(entry, FIELD.newer)) {
+      same(entries.accountOf(entry), account);
+    }
+  }
+  if (quotas.pass() !== undefined) return;
+  const known = new Map(quotas.all().map(({ tenant }) => [tenant, quotas.accountOf(tenant)]));
+  for (let entry = 0; entry < entries.top; entry++) {
+    if (entries.get(entry, FIELD.state) === STATE.free) continue;
+    same(entries.accountOf(entry), known.get(entries.tenantOf(entry)) ?? 0);
+  }
 }
 
 /** Who waits for a store and who is being stored, by flags, leases and lists. */

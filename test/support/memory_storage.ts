@@ -246,6 +246,7 @@ export class MemoryStorage implements Storage {
       },
       l2: [{ tier: "fs", objects: this.#entries.size }],
       storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
+      quotas: [],
       loadsInFlight: 0,
       lossesForgotten: 0,
     };

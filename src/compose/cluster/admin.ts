@@ -6,6 +6,7 @@ import { shareRuns } from "../../core/coalesce.ts";
 import type { Publish } from "../../core/events.ts";
 import type { EventBus } from "../../events/bus.ts";
 import type { EventMap } from "../../events/catalogue.ts";
+import { lmcacheStatus } from "../../storage/lmcache_status.ts";
 import type { Build } from "../../subscribers/metrics/metric.ts";
 import { accessOptions, type OpenAccess } from "../access.ts";
 import { type ServerOptions, unready } from "../server.ts";
@@ -51,6 +52,13 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
   const activeRequests = () =>
     supervisor.status().reduce((sum, worker) => sum + worker.activeRequests, app.activeRequests());
 
+  const reasonUnready = () =>
+    unready({
+      isServing: board.isReady,
+      outage: board.outage,
+      hasTrouble: supervisor.status().some(({ slot }) => board.isInTrouble(slot)),
+    });
+
   const metricsText = shareRuns(async () => {
     await bus.flush();
     return await parts.prometheusText() ?? OBSERVABILITY_OFF;
@@ -58,6 +66,7 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
 
   const status = shareRuns(async (): Promise<object> => {
     await bus.flush();
+    const storage = parts.storage.status();
     return {
       version,
       runtime: build.runtime,
@@ -68,7 +77,8 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
       storage_thread: storageThread?.status(),
       file_thread: fileThread?.status(),
       event_streams: live.streams(),
-      ...parts.storage.status(),
+      ...storage,
+      ...lmcacheStatus(storage, { policy: config.l1Policy, isHealthy: reasonUnready() === undefined }),
       events: busStatus(bus.stats()),
     };
   });
@@ -84,12 +94,7 @@ export function clusterAdmin(parts: AdminParts): ClusterAdmin {
     access: parts.access.access,
     ...accessOptions(config),
     isAlive: () => supervisor.status().every(({ state }) => state !== "stuck"),
-    unready: () =>
-      unready({
-        isServing: board.isReady,
-        outage: board.outage,
-        hasTrouble: supervisor.status().some(({ slot }) => board.isInTrouble(slot)),
-      }),
+    unready: reasonUnready,
     reportError,
   });
   return { app, activeRequests, status, metricsText };

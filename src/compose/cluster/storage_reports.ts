@@ -99,6 +99,7 @@ export class ClusterStorage {
       l1: l1.usage(),
       l2: Object.values(l2),
       storeQueue: storeQueueStatus(this.#options),
+      quotas: l1.quotas(),
       lossesForgotten: history.forgotten,
       loadsInFlight: supervisor.status().reduce((sum, { slot }) => sum + board.loadsInFlight(slot), 0),
     };

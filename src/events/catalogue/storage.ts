@@ -100,6 +100,21 @@ export const l1Events = {
     doc: "Staged objects were admitted and read-leased in one step.",
     fields: { tenant, keys, bytes, key },
   },
+  "quota.changed": {
+    doc: "A tenant's quota of L1 was set or ended.",
+    fields: {
+      tenant,
+      action: oneOf(
+        ["soft", "strict", "removed"],
+        "soft or strict: it was set, and is one that is exceeded where there is room, or never.",
+      ),
+      limitBytes: detail('The quota in bytes, as decimal digits; "" if it was ended.'),
+    },
+  },
+  "l1.quota.refused": {
+    doc: "Writes were refused because their tenant's strict quota of L1 leaves no room for them.",
+    fields: { tenant, keys, bytes, key },
+  },
   "l1.write.aborted": { doc: "Staged memory was released without admission.", fields: { tenant, keys, bytes, key } },
   "l1.removed": {
     doc: "Objects left L1.",

@@ -74,6 +74,9 @@ export const FLAG = {
   main: 256,
 } as const;
 
+/** The bits of the flags from this one on are the entry's account: the number of its tenant's quota, or 0. */
+export const ACCOUNT_SHIFT = 16;
+
 /** Bytes of a base64 SHA-256. */
 export const SHA256_BASE64_BYTES = 44;
 

@@ -4,6 +4,7 @@ import type { AtomicWords } from "../../core/shared_table.ts";
 import type { Arena, Counters } from "./arena.ts";
 import type { KeyBytes } from "./key_bytes.ts";
 import {
+  ACCOUNT_SHIFT,
   contentTypeHash,
   ContentTypes,
   type EntryHead,
@@ -98,6 +99,16 @@ export class EntryTable {
     this.set(entry, FIELD.flags, this.get(entry, FIELD.flags) & ~flag);
   }
 
+  /** The number of the quota that the entry counts for; 0: none. */
+  accountOf(entry: number): number {
+    return this.get(entry, FIELD.flags) >>> ACCOUNT_SHIFT;
+  }
+
+  setAccount(entry: number, account: number): void {
+    const flags = this.get(entry, FIELD.flags) & ((1 << ACCOUNT_SHIFT) - 1);
+    this.set(entry, FIELD.flags, flags | (account << ACCOUNT_SHIFT));
+  }
+
   /** One above the highest row ever used. */
   get top(): number {
     return this.#counters.get(COUNTER.entriesTop);
@@ -112,7 +123,12 @@ export class EntryTable {
   create(
     key: KeyBytes,
     head: EntryHead,
-    memory: { readonly extents: number; readonly granules: number; readonly flags: number },
+    memory: {
+      readonly extents: number;
+      readonly granules: number;
+      readonly flags: number;
+      readonly account: number;
+    },
   ): number {
     const entry = this.#takeRow();
     const { contentType, headers, tag } = head;
@@ -127,7 +143,8 @@ export class EntryTable {
     this.set(entry, FIELD.contentTypeHash, contentTypeHash(contentType));
     this.set(entry, FIELD.headerBytes, headers.length);
     this.set(entry, FIELD.granules, memory.granules);
-    this.set(entry, FIELD.flags, memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256));
+    const flags = memory.flags | FLAG.linked | (head.sha256 === "" ? 0 : FLAG.sha256);
+    this.set(entry, FIELD.flags, flags | (memory.account << ACCOUNT_SHIFT));
     this.set(entry, FIELD.writer, NONE);
     this.setDouble(entry, FIELD.filledBytes, 0);
     this.set(entry, FIELD.generation, (this.get(entry, FIELD.generation) + 1) | 0);
@@ -219,6 +236,16 @@ export class EntryTable {
     const segment = this.#arena.segment(granule);
     const at = this.#arena.offset(granule);
     for (let i = 0; i < key.length; i++) if (segment[at + i] !== key.bytes[i]) return false;
+    return true;
+  }
+
+  /** True if the entry's tenant is this one, in UTF-8. */
+  isOfTenant(entry: number, tenant: Uint8Array): boolean {
+    if (this.#tenantLength(entry) !== tenant.length) return false;
+    const granule = this.get(entry, FIELD.start);
+    const segment = this.#arena.segment(granule);
+    const at = this.#arena.offset(granule);
+    for (let i = 0; i < tenant.length; i++) if (segment[at + i] !== tenant[i]) return false;
     return true;
   }
 

@@ -1,3 +1,5 @@
+import { MAX_TENANT_BYTES } from "../../core/object.ts";
+
 /** Bytes of the arena's allocation unit. Every object takes a whole number of them. */
 export const GRANULE_BYTES = 64;
 
@@ -16,6 +18,12 @@ export const MAX_HITTERS = 256;
 /** Words of a row of the hit table: two cache lines, because processors fetch them in pairs. */
 export const HITTER_WORDS = 32;
 
+/** Tenants that may have a quota, unless the arena's options say otherwise. */
+export const MAX_QUOTAS = 1024;
+
+/** Words of a row of the quota table: eight of numbers, and the tenant. */
+export const QUOTA_WORDS = 8 + MAX_TENANT_BYTES / 4;
+
 /** Words of one list header: head, tail, count, granules. */
 export const LIST_WORDS = 4;
 
@@ -25,13 +33,18 @@ export const MAX_WORKER_ID = 65_535;
 /** Words of a bitmap with one bit per worker. */
 export const FENCE_WORDS = (MAX_WORKER_ID + 1) / 32;
 
-/** Number of lists that an eviction policy may use. */
-export const POLICY_LISTS = 4;
+/** Number of lists that an eviction policy may use, and that it may use for each tenant with a quota. */
+export const POLICY_LISTS = 2;
 
 /**
  * The other lists: all residents in admission order, dirty objects that wait, and dirty objects that are being stored.
  */
 export const LIST = { admissions: POLICY_LISTS, waiting: POLICY_LISTS + 1, storing: POLICY_LISTS + 2 } as const;
+
+/** Number of the policy's list `list` of an account: 0 for the tenants without a quota. */
+export function policyList(account: number, list: number): number {
+  return account === 0 ? list : LIST.storing + 1 + (account - 1) * POLICY_LISTS + list;
+}
 
 /** First-level size classes (powers of two) and second-level classes (sixteenths) of the free lists. */
 export const FIRST_LEVELS = 27;
@@ -44,6 +57,8 @@ export interface ArenaOptions {
   readonly maxObjects: number;
   /** Maximum number of live reservations (default 65 536). */
   readonly maxLeases?: number;
+  /** Maximum number of tenants with a quota (default MAX_QUOTAS). */
+  readonly maxQuotas?: number;
   /** 32 random bits that are mixed into the key hash, so that outsiders cannot predict which keys collide. */
   readonly hashSeed: number;
   /** Bytes of a segment: a power of two, at most 4 GiB (the default). Blocks do not cross segments. */
@@ -56,6 +71,7 @@ export interface ArenaLayout {
   readonly segmentGranules: number;
   readonly maxObjects: number;
   readonly maxLeases: number;
+  readonly maxQuotas: number;
   readonly maxBlocks: number;
   readonly hashSeed: number;
   readonly buckets: number;
@@ -72,6 +88,7 @@ export interface ArenaLayout {
     readonly buckets: number;
     readonly ghosts: number;
     readonly leases: number;
+    readonly quotas: number;
     readonly blocks: number;
     readonly entries: number;
   };
@@ -112,7 +129,11 @@ export const COUNTER = {
   /** Leases of clients, and the granules of their objects; an object counts once for each lease. */
   holds: 23,
   heldGranules: 24,
-  words: 26,
+  /** One above the highest row of the quota table ever used. */
+  quotasTop: 25,
+  /** Counts the changes of the tenants that have rows there. */
+  quotasVersion: 26,
+  words: 28,
 } as const;
 
 function powerOfTwoAtLeast(n: number): number {
@@ -127,6 +148,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
   const granules = Math.floor(options.sizeBytes / GRANULE_BYTES);
   const maxObjects = options.maxObjects;
   const maxLeases = options.maxLeases ?? 65_536;
+  const maxQuotas = options.maxQuotas ?? MAX_QUOTAS;
   const maxBlocks = 2 * maxObjects + 64;
   const buckets = powerOfTwoAtLeast(maxObjects);
   const ghosts = powerOfTwoAtLeast(maxObjects);
@@ -143,10 +165,11 @@ export function planArena(options: ArenaOptions): ArenaLayout {
     hitters: take(MAX_HITTERS * HITTER_WORDS),
     freeBits: take(1 + FIRST_LEVELS),
     freeHeads: take(FIRST_LEVELS * SECOND_LEVELS),
-    lists: take((LIST.storing + 1) * LIST_WORDS),
+    lists: take(policyList(maxQuotas + 1, 0) * LIST_WORDS),
     buckets: take(buckets),
     ghosts: take(ghosts * GHOST_WORDS),
     leases: take(maxLeases * LEASE_WORDS),
+    quotas: take(maxQuotas * QUOTA_WORDS),
     blocks: take(maxBlocks * BLOCK_WORDS),
     entries: take(maxObjects * ENTRY_WORDS),
   };
@@ -155,6 +178,7 @@ export function planArena(options: ArenaOptions): ArenaLayout {
     segmentGranules: (options.segmentBytes ?? SEGMENT_BYTES) / GRANULE_BYTES,
     maxObjects,
     maxLeases,
+    maxQuotas,
     maxBlocks,
     buckets,
     ghosts,

@@ -1,7 +1,7 @@
 import type { Arena } from "../arena/arena.ts";
 import { FIELD, STATE } from "../arena/entry.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
-import { EntryList } from "../arena/entry_list.ts";
+import { AccountLists } from "../arena/account_lists.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
 /** Hits of one thread that wait until it has the lock. */
@@ -12,14 +12,14 @@ const MAX_WAITING = 64;
  * it has it for another reason, or for MAX_WAITING of them.
  */
 export function lru(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
-  const list = new EntryList(arena, entries, 0);
-  if (format) list.format();
+  const lists = new AccountLists(arena, entries, 0);
+  if (format) lists.format();
   const waiting: { readonly entry: number; readonly generation: number }[] = [];
 
   function settle(): void {
     for (const { entry, generation } of waiting) {
       const isSame = entries.get(entry, FIELD.generation) === generation;
-      if (isSame && entries.get(entry, FIELD.state) === STATE.resident) list.moveToHead(entry);
+      if (isSame && entries.get(entry, FIELD.state) === STATE.resident) lists.ofEntry(entry).moveToHead(entry);
     }
     waiting.length = 0;
   }
@@ -27,11 +27,11 @@ export function lru(arena: Arena, entries: EntryTable, format: boolean): Evictio
   return {
     admitted(entry) {
       settle();
-      list.pushHead(entry);
+      lists.ofEntry(entry).pushHead(entry);
     },
     touched(entry) {
       settle();
-      list.moveToHead(entry);
+      lists.ofEntry(entry).moveToHead(entry);
     },
     hit(entry) {
       const generation = entries.get(entry, FIELD.generation);
@@ -42,11 +42,18 @@ export function lru(arena: Arena, entries: EntryTable, format: boolean): Evictio
     settle,
     removed(entry) {
       settle();
-      list.remove(entry);
+      lists.ofEntry(entry).remove(entry);
     },
-    rebuild: (residents) => list.rebuild(residents),
-    victim(mayLeave) {
+    assign(entry, account) {
       settle();
+      lists.ofEntry(entry).remove(entry);
+      entries.setAccount(entry, account);
+      lists.ofEntry(entry).pushHead(entry);
+    },
+    rebuild: (residents) => lists.rebuild(residents),
+    victim(mayLeave, account) {
+      settle();
+      const list = lists.of(account);
       for (let left = list.count; left > 0; left--) {
         const entry = list.tail;
         if (mayLeave(entry)) return entry;

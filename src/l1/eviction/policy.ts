@@ -2,8 +2,9 @@ import type { Arena } from "../arena/arena.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
 
 /**
- * Decides which entry to evict. Its state is in the shared arena, so that every thread sees the same. The caller holds
- * the arena's lock. A policy only proposes a victim; it forgets an entry when `removed` is called.
+ * Decides which entry of an account to evict; every tenant with a quota has one, and those without share one. Its state
+ * is in the shared arena, so that every thread sees the same. The caller holds the arena's lock. A policy only proposes
+ * a victim; it forgets an entry when `removed` is called.
  */
 export interface EvictionPolicy {
   /** The entry has become resident. */
@@ -19,8 +20,10 @@ export interface EvictionPolicy {
   settle(): void;
   /** The entry leaves L1. `evicted`: it was this policy's victim. */
   removed(entry: number, evicted: boolean): void;
-  /** The next victim among the entries that satisfy `mayLeave`, or -1. */
-  victim(mayLeave: (entry: number) => boolean): number;
+  /** The next victim among the entries of an account that satisfy `mayLeave`, or -1. */
+  victim(mayLeave: (entry: number) => boolean, account: number): number;
+  /** Puts a resident into another account, as the one used last there. */
+  assign(entry: number, account: number): void;
   /** Rebuilds the lists, which may be broken anywhere. Exactly `residents` are resident. */
   rebuild(residents: readonly number[]): void;
 }

@@ -3,7 +3,8 @@ import { type Arena, Counters } from "../arena/arena.ts";
 import { FIELD, FLAG } from "../arena/entry.ts";
 import type { EntryTable } from "../arena/entry_table.ts";
 import { COUNTER, GHOST_WORDS } from "../arena/layout.ts";
-import { EntryList } from "../arena/entry_list.ts";
+import { AccountLists } from "../arena/account_lists.ts";
+import type { EntryList } from "../arena/entry_list.ts";
 import type { EvictionPolicy } from "./policy.ts";
 
 /** Words of a ghost. */
@@ -28,22 +29,22 @@ const SMALL_SHARE = 0.1;
  * left it (ghosts), enter the main queue.
  */
 export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): EvictionPolicy {
-  const small = new EntryList(arena, entries, 0);
-  const main = new EntryList(arena, entries, 1);
+  const smalls = new AccountLists(arena, entries, 0);
+  const mains = new AccountLists(arena, entries, 1);
   const ghosts = new GhostTable(arena);
   if (format) {
-    small.format();
-    main.format();
+    smalls.format();
+    mains.format();
     ghosts.format();
   }
 
   const reads = (entry: number) => entries.get(entry, FIELD.reads);
-  const queueOf = (entry: number) => entries.hasFlag(entry, FLAG.main) ? main : small;
+  const queueOf = (entry: number) => (entries.hasFlag(entry, FLAG.main) ? mains : smalls).ofEntry(entry);
 
   function enterMain(entry: number): void {
     entries.setFlag(entry, FLAG.main);
     entries.set(entry, FIELD.reads, 0);
-    main.pushHead(entry);
+    mains.ofEntry(entry).pushHead(entry);
   }
 
   function touched(entry: number): void {
@@ -55,7 +56,7 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
    * One round of the small queue. Promotes entries that were read more than once, for MAX_LOOKS entries, and skips
    * those that may not leave.
    */
-  function victimOfSmall(mayLeave: (entry: number) => boolean): number {
+  function victimOfSmall(small: EntryList, mayLeave: (entry: number) => boolean): number {
     const count = small.count;
     for (let looks = 0; looks < count; looks++) {
       const entry = small.tail;
@@ -72,7 +73,7 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
    * Goes round the main queue and takes one read off an entry each time, until one without reads may leave. After
    * MAX_LOOKS entries, reads no longer protect.
    */
-  function victimOfMain(mayLeave: (entry: number) => boolean): number {
+  function victimOfMain(main: EntryList, mayLeave: (entry: number) => boolean): number {
     for (let looks = 0; looks < (MAX_READS + 1) * main.count; looks++) {
       const entry = main.tail;
       if (reads(entry) > 0 && looks < MAX_LOOKS) entries.set(entry, FIELD.reads, reads(entry) - 1);
@@ -84,9 +85,9 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
 
   return {
     admitted(entry) {
-      if (ghosts.has(entries.get(entry, FIELD.hash), main.count)) return enterMain(entry);
+      if (ghosts.has(entries.get(entry, FIELD.hash), mains.ofEntry(entry).count)) return enterMain(entry);
       entries.set(entry, FIELD.reads, 0);
-      small.pushHead(entry);
+      smalls.ofEntry(entry).pushHead(entry);
     },
     touched,
     hit(entry) {
@@ -95,19 +96,27 @@ export function s3Fifo(arena: Arena, entries: EntryTable, format: boolean): Evic
     },
     settle() {},
     removed(entry, evicted) {
-      const queue = queueOf(entry);
-      queue.remove(entry);
-      if (evicted && queue === small) ghosts.add(entries.get(entry, FIELD.hash));
+      queueOf(entry).remove(entry);
+      if (evicted && !entries.hasFlag(entry, FLAG.main)) ghosts.add(entries.get(entry, FIELD.hash));
+    },
+    assign(entry, account) {
+      queueOf(entry).remove(entry);
+      entries.setAccount(entry, account);
+      queueOf(entry).pushHead(entry);
     },
     rebuild(residents) {
-      for (const queue of [small, main]) queue.rebuild(residents.filter((entry) => queueOf(entry) === queue));
+      smalls.rebuild(residents.filter((entry) => !entries.hasFlag(entry, FLAG.main)));
+      mains.rebuild(residents.filter((entry) => entries.hasFlag(entry, FLAG.main)));
     },
-    victim(mayLeave) {
-      const ofMain = small.granules > SMALL_SHARE * (small.granules + main.granules) ? -1 : victimOfMain(mayLeave);
+    victim(mayLeave, account) {
+      const small = smalls.of(account);
+      const main = mains.of(account);
+      const isSmallDue = small.granules > SMALL_SHARE * (small.granules + main.granules);
+      const ofMain = isSmallDue ? -1 : victimOfMain(main, mayLeave);
       if (ofMain !== -1) return ofMain;
-      const ofSmall = victimOfSmall(mayLeave);
+      const ofSmall = victimOfSmall(small, mayLeave);
       // No entry left in the small queue may leave, so the main queue must supply the victim.
-      return ofSmall === -1 ? victimOfMain(mayLeave) : ofSmall;
+      return ofSmall === -1 ? victimOfMain(main, mayLeave) : ofSmall;
     },
   };
 }

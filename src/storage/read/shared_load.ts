@@ -126,7 +126,7 @@ export class SharedLoad {
     if (staged === "no_room") {
       publish("l1.allocation.failed", { during: "l2_prefetch", keys: 1, bytes: sizeBytes, requestId: key.requestId });
     }
-    return staged === "no_room" || staged === "too_large" ? "bypass" : staged;
+    return staged === "no_room" || staged === "too_large" || staged === "over_quota" ? "bypass" : staged;
   }
 
   /**

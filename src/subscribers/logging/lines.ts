@@ -24,6 +24,11 @@ const http: Component = {
 const l1: Component = {
   component: "l1",
   lines: [
+    on("quota.changed", ({ tenant, action, limitBytes = "" }) => [
+      "info",
+      action === "removed" ? "a quota was ended" : "a quota was set",
+      { tenant, ...(action === "removed" ? {} : { kind: action, bytes: Number(limitBytes) }) },
+    ], { wants: "individual" }),
     on(
       "l1.removed",
       ({ tenant, reason, keys, bytes }) => ["debug", "objects left memory", { tenant, reason, keys, bytes }],

@@ -42,7 +42,9 @@ export function familySubscriber({ name, metrics }: Family, options: FamilyOptio
   const isObserved = ({ feed }: Metric) => Object.keys(feed.reads).length > 0;
   const observed = metrics.filter(isObserved).map((metric) => ({ metric, instrument: observableOf(metric, source) }));
   const isSource = (key: string): key is keyof Sources => Object.hasOwn(readers, key);
-  for (const key of Object.keys(readers).filter(isSource)) showSource(key, readers[key], { observed, source });
+  for (const key of Object.keys(readers).filter(isSource)) {
+    showSource(key, readers[key], { observed, source, tenants: options.tenants });
+  }
   const fed = metrics.filter((metric) => !isObserved(metric))
     .map((metric) => ({ metric, record: recorderOf(metric, options) }));
   const stops = fed.flatMap(({ metric: { feed }, record }) =>
@@ -78,21 +80,41 @@ function handlerOf<Name extends EventName>(
 function showSource<Key extends keyof Sources>(
   key: Key,
   ask: Readers[Key],
-  { observed, source: { meter } }: { readonly observed: readonly Observed[]; readonly source: InstrumentSource },
+  { observed, source: { meter }, tenants }: {
+    readonly observed: readonly Observed[];
+    readonly source: InstrumentSource;
+    readonly tenants: Tenants;
+  },
 ): void {
   const showing = observed.flatMap(({ metric, instrument }) => {
     const show = metric.feed.reads[key];
-    return show === undefined ? [] : [{ show, instrument }];
+    return show === undefined ? [] : [{ show, instrument, isOfTenants: isByTenant(metric.about) }];
   });
   if (showing.length === 0) return;
   meter.addBatchObservableCallback(async (result) => {
     const value = await ask();
-    for (const { show, instrument } of showing) {
+    for (const { show, instrument, isOfTenants } of showing) {
       const shown = show(value);
       const series = typeof shown === "object" ? shown : [[shown, {}] as const];
-      for (const [each, labels] of series) if (each !== undefined) result.observe(instrument, each, labels);
+      const shownSeries = isOfTenants ? mergeTenants(series, tenants) : series;
+      for (const [each, labels] of shownSeries) if (each !== undefined) result.observe(instrument, each, labels);
     }
   }, showing.map(({ instrument }) => instrument));
+}
+
+/** The sums of series that have the same labels once tenants without a label value of their own are `_other`. */
+function mergeTenants(
+  series: readonly (readonly [number | undefined, Labels<string>])[],
+  tenants: Tenants,
+): readonly (readonly [number, Attributes])[] {
+  const merged = new Map<unknown, readonly [number, Attributes]>();
+  for (const [value, { [TENANT_LABEL]: tenant = "" }] of series) {
+    if (value === undefined) continue;
+    const labels = tenants.labels(tenant);
+    const shown = labels[TENANT_LABEL];
+    merged.set(shown, [(merged.get(shown)?.[0] ?? 0) + value, labels]);
+  }
+  return [...merged.values()];
 }
 
 /** The maker of instruments. */

@@ -2,7 +2,7 @@ import type { Every } from "../../core/clock.ts";
 import type { BusStats } from "../../events/bus.ts";
 import { type EventName, OTHER } from "../../events/catalogue.ts";
 import type { Delivered } from "../../events/subscriber.ts";
-import type { L1Usage } from "../../l1/l1.ts";
+import type { L1Usage, TenantQuota } from "../../l1/l1.ts";
 import type { StorageStatus } from "../../storage/storage.ts";
 import type { Observability } from "../../telemetry/mod.ts";
 import type { L1Lives, Uses } from "./sampled_objects.ts";
@@ -222,6 +222,7 @@ export interface Sources {
   >;
   /** A tier that could not answer has no numbers. */
   readonly storage: Pick<StorageStatus, "l2" | "storeQueue">;
+  readonly quotas: readonly Pick<TenantQuota, "tenant" | "limitBytes" | "usedBytes">[];
   readonly activeRequests: number;
   /** Number of prefetch jobs that run. */
   readonly prefetchJobs: number;
@@ -254,7 +255,13 @@ export type Readers = { readonly [Key in keyof Sources]: () => Sources[Key] | Pr
 /** The sources about the state of the server. */
 export type StateSource = Pick<
   Readers,
-  "l1" | "storage" | "activeRequests" | "prefetchJobs" | "workers" | "storageThreadStuckSeconds"
+  | "l1"
+  | "storage"
+  | "quotas"
+  | "activeRequests"
+  | "prefetchJobs"
+  | "workers"
+  | "storageThreadStuckSeconds"
 >;
 
 /** The sources about logs, traces and their export. */

@@ -133,7 +133,10 @@ async function play(
   { seed, steps, policy }: { readonly seed: number; readonly steps: number; readonly policy: Policy },
   each: (step: Step) => Promise<void>,
 ): Promise<void> {
-  const memory = allocateArena({ sizeBytes: 64 * KIB, maxObjects: 12, maxLeases: 24, hashSeed: 7 }, "private");
+  const memory = allocateArena(
+    { sizeBytes: 64 * KIB, maxObjects: 12, maxLeases: 24, maxQuotas: 2, hashSeed: 7 },
+    "private",
+  );
   const clock = new FakeClock();
   const random = new Random(seed);
   let version = 0;
@@ -231,7 +234,9 @@ async function cutEverywhere(step: Step): Promise<void> {
     const memory = recorder.cutAfter(cut, { lock: recorder.arena.layout.at.lock, workerId: DEAD });
     const leftBefore = left.filter(({ writes }) => writes <= cut);
     const told = new Set(leftBefore.map(({ key }) => key));
-    const evicted = new Set(leftBefore.filter(({ reason }) => reason === "pressure").map(({ key }) => key));
+    const evicted = new Set(
+      leftBefore.filter(({ reason }) => reason === "pressure" || reason === "quota").map(({ key }) => key),
+    );
     const main = openManager(memory, { workerId: MAIN, clock, policy, onLeft: (key) => void told.add(key) });
     await main.takeOver(DEAD);
     check(main.repairs === 1, () => "the lock was not taken from the dead");
@@ -264,10 +269,26 @@ function checkNothingLeaks(
   openManager(memory, { workerId: OTHER, clock: late, policy }).tick();
   clear(survivor);
   audit(memory, policy);
+  checkQuotas(memory, survivor, policy);
   const { usedBytes, readLeases, writeLeases, objects } = survivor.usage();
   const left = `${usedBytes} bytes, ${readLeases} and ${writeLeases} leases, ${objects} objects`;
   check(survivor.usage().holds === 0, () => `${survivor.usage().holds} holds are left`);
   check(left === "0 bytes, 0 and 0 leases, 0 objects", () => `${left} are left`);
+}
+
+/** Every quota uses nothing now, and one that is ended gives its row to another tenant. */
+function checkQuotas(memory: ArenaMemory, survivor: L1Manager, policy: Policy): void {
+  for (const _ of survivor.settleQuotas());
+  for (const { tenant, usedBytes } of survivor.quotas()) {
+    check(usedBytes === 0, () => `"${tenant}" uses ${usedBytes} bytes of its quota`);
+    survivor.setQuota(tenant, undefined);
+  }
+  for (const _ of survivor.settleQuotas());
+  for (const tenant of ["x", "y"]) {
+    check(survivor.setQuota(tenant, { limitBytes: 1, isStrict: false }), () => "a row of a quota has leaked");
+  }
+  for (const _ of survivor.settleQuotas());
+  audit(memory, policy);
 }
 
 for (const policy of ["s3-fifo", "lru"] as const) {

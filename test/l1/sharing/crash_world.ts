@@ -131,7 +131,7 @@ export class Actor {
   /** Prepares one random operation; the function it returns is the call into L1. */
   next(): () => void {
     const random = this.#random;
-    switch (random.below(18)) {
+    switch (random.below(20)) {
       case 0:
       case 1:
       case 2:
@@ -166,6 +166,9 @@ export class Actor {
       case 15:
       case 16:
         return this.#write();
+      case 17:
+      case 18:
+        return this.#changeQuota();
       default:
         return this.#upkeep();
     }
@@ -213,6 +216,17 @@ export class Actor {
     const meta = { sizeBytes, crc32: 0, version, createdMs: 0, expiresMs, contentType: "text/plain", sha256: "" };
     const dirty = random.below(2) === 0 ? LIMITS : undefined;
     return () => void this.l1.write({ key, meta: { ...meta, headers: headersOf(version) }, bytes }, { dirty });
+  }
+
+  #changeQuota(): () => void {
+    const random = this.#random;
+    const tenant = random.pick(["t", "", "u"]) ?? "";
+    const quota = { limitBytes: random.below(40_000), isStrict: random.below(2) === 0 };
+    const isEnd = random.below(3) === 0;
+    return () => {
+      this.l1.setQuota(tenant, isEnd ? undefined : quota);
+      for (const _ of this.l1.settleQuotas());
+    };
   }
 
   #finishWrite(): () => void {

@@ -184,6 +184,7 @@ test("loggingSubscribers want no single event of requests that are not traced un
     "access.tokens.changed",
     "tls.certificate.changed",
     "access.keys.changed",
+    "quota.changed",
     "l2.state.changed",
     "l2.damaged",
   ]);

@@ -25,7 +25,7 @@ export type SeriesValue = number | {
 export type Published = { readonly [Name in EventName]: readonly [Name, EventMap[Name]] }[EventName];
 
 /** A server of which nothing is known but that it runs. */
-const IDLE = {
+export const IDLE = {
   adapters: ["fs"],
   state: {
     l1: () => ({
@@ -43,6 +43,7 @@ const IDLE = {
         l2: [{ tier: "fs", objects: 0, usedBytes: 0, limitBytes: 0, oldestAgeSeconds: 0 }],
         storeQueue: { entries: 0, bytes: 0, inFlight: 0, oldestAgeSeconds: 0 },
       }),
+    quotas: () => [{ tenant: "", limitBytes: 0, usedBytes: 0 }],
     activeRequests: () => 0,
     prefetchJobs: () => 0,
     workers: () => [],

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { eventBusFamily, telemetryFamily } from "../../../src/subscribers/metrics/families/telemetry.ts";
 import { processFamily, stateFamily } from "../../../src/subscribers/metrics/families/state.ts";
 import { thisProcess } from "../../../src/subscribers/metrics/mod.ts";
-import { MetricsHarness } from "./harness.ts";
+import { IDLE, MetricsHarness } from "./harness.ts";
 
 const build = { version: "1.2.3", runtime: "bun 1", startMs: 5500 };
 const storeQueue = { entries: 2, bytes: 300, inFlight: 0, oldestAgeSeconds: 1.5 };
@@ -26,6 +26,7 @@ test("stateFamily shows the state at the time of the collection, and asks each s
       const fs = { tier: "fs", objects: 7, usedBytes: 70, limitBytes: 0, oldestAgeSeconds: 60 };
       return Promise.resolve({ l2: [fs], storeQueue });
     },
+    quotas: () => [{ tenant: "", limitBytes: 40, usedBytes: 30 }],
     activeRequests: () => 3,
     prefetchJobs: () => 0,
     workers: () => ["ready", "ready", "gone"] as const,
@@ -47,6 +48,8 @@ test("stateFamily shows the state at the time of the collection, and asks each s
     lmcache_mp_l1_staging_bytes: 5,
     vitrine_leased_objects: 3,
     vitrine_leased_bytes: 20,
+    vitrine_quota_limit_bytes: 40,
+    vitrine_quota_used_bytes: 30,
     'lmcache_mp_l2_usage_bytes{l2_name="fs"}': 70,
     vitrine_store_queue_entries: 2,
     vitrine_store_queue_bytes: 300,
@@ -79,6 +82,7 @@ test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for a
       heldBytes: 0,
     }),
     storage: () => Promise.resolve({ l2: [{ tier: "fs", error: "down" }], storeQueue }),
+    quotas: () => [],
     activeRequests: () => 0,
     prefetchJobs: () => 0,
     workers: () => [],
@@ -87,6 +91,24 @@ test("stateFamily leaves out a tier that has no numbers, and gives ratio 0 for a
   const series = await new MetricsHarness([stateFamily], { state }).series();
   expect(Object.keys(series).filter((name) => name.includes('"fs"'))).toEqual([]);
   expect(series["lmcache_mp_l1_usage_ratio"]).toBe(0);
+});
+
+test("stateFamily shows the quotas of tenants without a label of their own as one sum, and none that is still counted", async () => {
+  const quotas = () => [
+    { tenant: "a", limitBytes: 10, usedBytes: 3 },
+    { tenant: "b", limitBytes: 20, usedBytes: 4 },
+    { tenant: "c", limitBytes: 40, usedBytes: undefined },
+    { tenant: "d", limitBytes: 80, usedBytes: 5 },
+  ];
+  const harness = new MetricsHarness([stateFamily], { state: { ...IDLE.state, quotas }, tenantLabels: 1 });
+  await harness.publish([["sm.write.reserved", { tenant: "d", succeeded: 1, failed: 0 }]]);
+  const series = Object.entries(await harness.series()).filter(([name]) => name.startsWith("vitrine_quota"));
+  expect(Object.fromEntries(series)).toEqual({
+    'vitrine_quota_limit_bytes{cache_salt="_other"}': 70,
+    'vitrine_quota_limit_bytes{cache_salt="d"}': 80,
+    'vitrine_quota_used_bytes{cache_salt="_other"}': 7,
+    'vitrine_quota_used_bytes{cache_salt="d"}': 5,
+  });
 });
 
 test("processFamily shows the process and how late its timer was, until it is shut down", async () => {

@@ -83,6 +83,18 @@ export const l1Family: Family = {
       help: "Bytes of the objects that left L1, by reason.",
       answers: "How fast does memory turn over, and why?",
     }).on("l1.removed", ({ bytes, reason }) => [bytes, { reason }]),
+    counter("vitrine_quota_refused_objects_total", {
+      ...BY_TENANT,
+      unit: "{object}",
+      help: "Writes that were refused because the tenant's strict quota of L1 leaves no room for them.",
+      answers: "Which tenant needs a larger quota, or has to delete something?",
+    }).on("l1.quota.refused", keysByTenant),
+    counter("vitrine_quota_evicted_objects_total", {
+      ...BY_TENANT,
+      unit: "{object}",
+      help: "Objects evicted from L1 because their tenant used more than its quota.",
+      answers: "Which tenant outgrows its quota?",
+    }).on("l1.removed", (event) => event.reason === "quota" ? keysByTenant(event) : undefined),
     counter("vitrine_l1_lease_expired_total", {
       unit: "{lease}",
       help: "Leases that expired before their holder released them.",

@@ -1,5 +1,5 @@
 import { catalogue, LATENCY_BOUNDS } from "../../../events/catalogue.ts";
-import { counter, type Family, gauge, histogram, type ProcessSource } from "../metric.ts";
+import { counter, type Family, gauge, histogram, type ProcessSource, TENANT_LABEL } from "../metric.ts";
 
 /** The state of the server when the metrics are collected. */
 export const stateFamily: Family = {
@@ -30,6 +30,18 @@ export const stateFamily: Family = {
       help: "Bytes of the arena that the leases of clients hold; an object counts once for each lease.",
       answers: "How near are the leases to their quarter of L1?",
     }).read("l1", ({ heldBytes }) => heldBytes),
+    gauge("vitrine_quota_limit_bytes", {
+      labels: [TENANT_LABEL],
+      unit: "By",
+      help: "The tenant's quota of L1. Tenants without one have no series.",
+      answers: "How much may each tenant use?",
+    }).read("quotas", (quotas) => quotas.map(({ tenant, limitBytes }) => [limitBytes, { [TENANT_LABEL]: tenant }])),
+    gauge("vitrine_quota_used_bytes", {
+      labels: [TENANT_LABEL],
+      unit: "By",
+      help: "Bytes of L1 that a tenant with a quota uses, metadata and rounding included.",
+      answers: "Who is above its quota, and gives way first?",
+    }).read("quotas", (quotas) => quotas.map(({ tenant, usedBytes }) => [usedBytes, { [TENANT_LABEL]: tenant }])),
     gauge("lmcache_mp_l2_usage_bytes", {
       unit: "By",
       help: "Bytes that a tier uses for its objects.",
