@@ -233,7 +233,7 @@ class ObjectsTest(unittest.TestCase):
         self.assertEqual(found.body, b"b")
         self.assertEqual(other.clear()["l1"], 1)
         self.assertEqual(self.body_of("own"), b"a")
-        for tenant in ("x" * 129, "é", "a\r\nb"):
+        for tenant in ("x" * 129, "é", "a\r\nb", "a ", " "):
             with self.assertRaises(ValueError):
                 self.cache.for_tenant(tenant)
 

@@ -439,7 +439,8 @@ class Cache:
     # How it is done
 
     def _identity(self, tenant: str) -> dict[str, str | bytes]:
-        if len(tenant) > 128 or not tenant.isascii() or not (tenant.isprintable()):
+        # HTTP drops spaces at the ends: "a " would be "a".
+        if len(tenant) > 128 or not tenant.isascii() or not tenant.isprintable() or tenant != tenant.strip():
             raise ValueError(f"name tenant: not up to 128 printable ASCII characters: {tenant!r}")
         fields: dict[str, str | bytes] = {"User-Agent": "vitrine-cache/0.1.0"}
         if self._token is not None:
