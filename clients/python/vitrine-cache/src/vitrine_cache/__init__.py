@@ -23,6 +23,7 @@ from .errors import (
     WrongSize,
 )
 from .lease import Lease
+from .locks import KeyLocks
 from .reader import Reader
 from .request_fields import Put
 
@@ -36,6 +37,7 @@ __all__ = [
     "ConnectionFailed",
     "DigestMismatch",
     "Forbidden",
+    "KeyLocks",
     "Lease",
     "Listed",
     "Lookup",

@@ -16,9 +16,8 @@ from lmcache.lmcache_native import Bitmap
 from lmcache.v1.distributed.internal_api import L2StoreResult
 from lmcache.v1.distributed.l2_adapters.base import L2AdapterInterface
 from lmcache.v1.distributed.l2_adapters.config import L2AdapterConfigBase
-from vitrine_cache import BrokenAnswer, Cache, ConnectionFailed, NotFound, Put, Refused, TimedOut, WrongSize
+from vitrine_cache import BrokenAnswer, Cache, ConnectionFailed, KeyLocks, NotFound, Put, Refused, TimedOut, WrongSize
 
-from .locks import Locks
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -97,7 +96,7 @@ class VitrineL2Adapter(L2AdapterInterface):  # type: ignore[misc, unused-ignore]
         self._pool = ThreadPoolExecutor(config.num_workers, "vitrine-l2")
         ids = itertools.count().__next__
         self._stores, self._lookups, self._loads = (Tasks(self._pool, ids) for _ in range(3))
-        self._locks = Locks(lambda lease: self._run_later(lease.release))
+        self._locks = KeyLocks(lambda lease: self._run_later(lease.release))
         self._lock = threading.Lock()
         self._sizes: dict[Any, int] = {}
         self._counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""LMCache locks single keys; the server leases what one lookup has found."""
+"""Locks of single keys, as engines have them, over leases, which hold what one lookup has found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable
 
-from vitrine_cache import Lease
+from .lease import Lease
 
 
 class _Held:
@@ -17,7 +17,7 @@ class _Held:
         self.until = until
 
 
-class Locks:
+class KeyLocks:
     """
     Which leases hold which keys. A lease whose last key is unlocked is released; one whose time is over is forgotten.
     """
@@ -29,10 +29,9 @@ class Locks:
         self._all: deque[_Held] = deque()
 
     def add(self, lease: Lease, keys: Iterable[Hashable], seconds: float) -> None:
-        """A lease that holds these keys; without keys it is released."""
+        """A lease that holds these keys. One without keys holds nothing that could be released."""
         found = list(keys)
         if not found:
-            self._release(lease)
             return
         held = _Held(lease, len(found), time.monotonic() + seconds)
         with self._lock:
