@@ -1,7 +1,7 @@
 /**
- * The real LMCache of PyPI over a server, by its own S3 adapter and by the plugin `vitrine-lmcache`, and SGLang's storage
- * classes over `vitrine-sglang`: without a GPU, 6 GB of disk. Every byte is checked, and their counts equal the server's.
- * `bun run long:lmcache [--runtime bun|deno] [--only cycle|bench|servers|sglang]`
+ * The real LMCache of PyPI over a server, by its own S3 adapter and by the plugin `vitrine-lmcache`, and SGLang's
+ * storage classes over `vitrine-sglang`: without a GPU, 6 GB of disk. Every byte is checked, and their counts equal the
+ * server's. `bun run long:lmcache [--runtime bun|deno] [--only cycle|bench|servers|sglang]`
  */
 import { join, resolve } from "node:path";
 import * as v from "valibot";

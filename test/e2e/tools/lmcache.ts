@@ -33,7 +33,9 @@ export function lmcachePrograms(): string {
   return join(folder, "bin");
 }
 
-/** A folder with the unpacked wheel of SGLang alone: without what it depends on, only its storage classes can be used. */
+/**
+ * A folder with the unpacked wheel of SGLang alone: without what it depends on, only its storage classes can be used.
+ */
 export function sglangSources(): string {
   const folder = join(cacheFolder("lmcache"), `sglang-${SGLANG_VERSION}`);
   if (!existsSync(folder)) {
