@@ -27,7 +27,7 @@ test("size reads bytes when the text has a binary unit or none", () => {
 
 test("size refuses when the text is not a size, is below the minimum or exceeds the exact integers", () => {
   const { parse } = size("1MiB");
-  const texts = ["", "MiB", "1MB", "1mib", "-1MiB", "1 MiB", "1e9", "0x10", "1023KiB", "9999999TiB", "1constructor"];
+  const texts = ["", "MiB", "1MB", "1kib", "-1MiB", "1 MiB", "1e9", "0x10", "1023KiB", "9999999TiB", "1constructor"];
   expect(texts.filter((text) => parse(text) !== undefined)).toEqual([]);
 });
 
@@ -67,9 +67,11 @@ test("ratio refuses when the text is not above 0 and up to 1", () => {
   ]);
 });
 
-test("urls refuses when one item of the list is not a URL", () => {
+test("urls refuses when one item of the list is neither a URL nor a path", () => {
   const { parse } = urls();
-  expect(["", "/var/lib", "file:///a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual([]);
+  expect(["", "var/lib", "file:///a,", "/a,", "none,file:///a"].filter((text) => parse(text) !== undefined)).toEqual(
+    [],
+  );
 });
 
 test("urls keeps the hosts of one URL together", () => {

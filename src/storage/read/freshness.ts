@@ -54,9 +54,13 @@ export class Freshness {
     return verifying;
   }
 
-  /** Verifies the copies of many keys where they must be. */
-  async verifyMany(keys: readonly ObjectKey[]): Promise<void> {
-    const due = keys.filter((key) => this.isDue(key)).values();
+  /** Verifies the copies of many keys, some at the same time; undefined if all may be used as they are. */
+  verifyMany(keys: readonly ObjectKey[]): Promise<void> | undefined {
+    const due = keys.filter((key) => this.isDue(key));
+    return due.length === 0 ? undefined : this.#all(due.values());
+  }
+
+  async #all(due: Iterable<ObjectKey>): Promise<void> {
     const work = async (): Promise<void> => {
       for (const key of due) await this.verify(key);
     };

@@ -50,7 +50,8 @@ export async function lookUpMany(
   const levels = new Uint32Array(keys.length);
   const refused: number[] = [];
   const asked: AskedKey[] = [];
-  await freshness.verifyMany(keys);
+  const verifying = freshness.verifyMany(keys);
+  if (verifying !== undefined) await verifying;
   for (let start = 0; start < keys.length; start += SECTION_KEYS) {
     if (start > 0) await timers.turn();
     const section = keys.slice(start, start + SECTION_KEYS);

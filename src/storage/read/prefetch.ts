@@ -166,7 +166,8 @@ class PrefetchRun {
 
   async #page(keys: readonly ObjectKey[], start: number): Promise<void> {
     const { freshness, job, mode } = this.#options;
-    await freshness.verifyMany(keys);
+    const verifying = freshness.verifyMany(keys);
+    if (verifying !== undefined) await verifying;
     const inL1 = this.#context.l1.has(keys);
     const all = keys.map((key, i): Wanted => ({ key, index: start + i, isInL1: inL1[i] === true }));
     if (mode === "prefix") {

@@ -194,6 +194,31 @@ test("copies in a tier of this server alone are verified with L1's, and before t
   }
 });
 
+test("a prefetch loads what another server has stored, in place of older copies in L1 and in a tier of its own", async () => {
+  const { time, a, b } = servers({ tiers: 2 });
+  for (const name of ["in both", "in the tier"]) {
+    await through(a, name, "old");
+    await getText(b.storage, name);
+    await through(b, name, "old");
+    await through(a, name, "new");
+  }
+  b.l1.delete([key("in the tier")], "deleted");
+  time.advance(MAX_AGE_MS + 1);
+  const owner = { high: 1, low: 2 };
+  const id = b.storage.prefetch([key("in both"), key("in the tier")], {
+    mode: "full",
+    owner,
+    deadlineMs: 1000,
+    leaseMs: undefined,
+  });
+  await turns(50);
+  expect(await b.storage.prefetchState({ id, owner }, 0)).toMatchObject({
+    state: "done",
+    outcomes: ["loaded", "loaded"],
+  });
+  expect([await getText(b.storage, "in both"), await getText(b.storage, "in the tier")]).toEqual(["new", "new"]);
+});
+
 test("a copy is compared with each of several buckets", async () => {
   const time = new ManualTime();
   const stores = [new Map<string, Stored>(), new Map<string, Stored>()];
