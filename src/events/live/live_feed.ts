@@ -45,6 +45,8 @@ export class LiveFeed {
   #endLingering = () => {};
   /** The subscribed types, each with the sequence number from which on all of its events are recorded. */
   #coveredFrom: ReadonlyMap<EventName, number> = new Map();
+  /** The types that have been subscribed at any time. */
+  readonly #known = new Set<EventName>();
   #unsubscribe = () => {};
   #sequence = 0;
   #closed = false;
@@ -98,8 +100,9 @@ export class LiveFeed {
   #since(id: string, types: readonly EventName[]): readonly LiveItem[] {
     const place = this.#placeOf(id);
     if (place === undefined) return [{ sequence: this.#sequence, lost: undefined }];
-    const records = this.#recent.after(place);
-    const keptFrom = this.#sequence - records.length;
+    const kept = this.#recent.after(place);
+    const keptFrom = this.#sequence - kept.length;
+    const records = kept.filter((each) => "event" in each);
     const isWhole = keptFrom === place &&
       types.every((type) => (this.#coveredFrom.get(type) ?? Infinity) <= place + 1);
     return isWhole ? records : [{ sequence: keptFrom, lost: undefined }, ...records];
@@ -135,6 +138,10 @@ export class LiveFeed {
     const wanted = eventNames.filter((name) => holders.some((types) => types.has(name)));
     const before = this.#coveredFrom;
     if (wanted.length === before.size && wanted.every((name) => before.has(name))) return;
+    // Otherwise the id of a listener that left before the gap would also be valid after it.
+    const isGap = wanted.some((name) => !before.has(name) && this.#known.has(name));
+    if (isGap) this.#recent.add({ sequence: ++this.#sequence });
+    for (const name of wanted) this.#known.add(name);
     this.#coveredFrom = new Map(wanted.map((name) => [name, before.get(name) ?? this.#sequence + 1]));
     const unsubscribe = this.#unsubscribe;
     this.#unsubscribe = wanted.length === 0 ? () => {} : source.subscribe(this.#subscriber(wanted));
@@ -156,26 +163,29 @@ export class LiveFeed {
   }
 }
 
-/** The most recent records. */
+/** A number in the sequence that is of no record: the events of some types were not recorded before it. */
+type Gap = Pick<LiveRecord, "sequence">;
+
+/** The most recent records and gaps. */
 class RecentRecords {
   readonly #limit: number;
   /** Index = sequence modulo limit. */
-  #records: LiveRecord[] = [];
+  #records: (LiveRecord | Gap)[] = [];
   #last = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Adds the next record in sequence, in place of the oldest. */
-  add(record: LiveRecord): void {
+  /** Adds the next one in sequence, in place of the oldest. */
+  add(record: LiveRecord | Gap): void {
     this.#records[record.sequence % this.#limit] = record;
     this.#last = record.sequence;
   }
 
-  /** The records after a sequence number, oldest first. */
-  after(sequence: number): readonly LiveRecord[] {
-    const found: LiveRecord[] = [];
+  /** Those after a sequence number, oldest first. */
+  after(sequence: number): readonly (LiveRecord | Gap)[] {
+    const found: (LiveRecord | Gap)[] = [];
     for (let place = Math.max(sequence + 1, this.#last - this.#limit + 1); place <= this.#last; place++) {
       const record = this.#records[place % this.#limit];
       if (record?.sequence === place) found.push(record);

@@ -114,6 +114,21 @@ test("LiveFeed does not say how many are lost when nobody listened to one of the
   expect([brief(back.take(9)), brief(one.take(9))]).toEqual([["lost undefined", 2], [2]]);
 });
 
+test("LiveFeed still does not say how many are lost when that listener, or another, comes back once more", async () => {
+  const bus = new FakeBus();
+  const wanted = { types: ["l1.read.finished"], tenant: undefined } as const;
+  bus.feed.listen({ ...wanted, lastEventId: undefined }).leave();
+  await bus.time.advance(SMALL.lingerMs);
+  bus.publish("l1.read.finished");
+  // It leaves before it has taken what it is told.
+  bus.feed.listen({ ...wanted, lastEventId: "n-0" }).leave();
+  for (let i = 0; i < 2; i++) {
+    const listener = bus.feed.listen({ ...wanted, lastEventId: "n-0" });
+    expect(listener.take(9)).toEqual([{ sequence: 0, lost: undefined }]);
+    listener.leave();
+  }
+});
+
 test("LiveListener is woken when a record comes and when the feed is closed, after which nobody may listen", async () => {
   const bus = new FakeBus();
   const listener = bus.feed.listen(wanting(READ));

@@ -126,6 +126,6 @@ test("what a client receives and what it is told as lost is what was published, 
         }
       },
     ),
-    { numRuns: 500 },
+    { numRuns: Number(process.env["LIVE_FEED_RUNS"] ?? 500) },
   );
 });
