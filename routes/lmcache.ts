@@ -17,6 +17,7 @@ const limitSchema = v.object({
 });
 const clearSchema = v.object({ tier: v.optional(v.literal("l1", "only l1 can be cleared"), "l1") });
 const json = { "application/json": { schema: resolver(v.looseObject({})) } };
+const BAD_TENANT = { 400: refusal("A bad name of a tenant") };
 
 /** The part of LMCache's control plane that its command line uses: quotas in GiB, the health, clearing of L1. */
 export function lmcacheRoutes({ access, quotas, storage, unready, transferWatch }: AppOptions): Hono<Env> {
@@ -30,7 +31,7 @@ export function lmcacheRoutes({ access, quotas, storage, unready, transferWatch 
     );
     return replyJson(c.get("exchange"), { users: Object.fromEntries(users) });
   });
-  app.get("/quota/:salt", describe("A tenant's quota, as LMCache shows it"), admin, async (c) => {
+  app.get("/quota/:salt", describe("A tenant's quota, as LMCache shows it", BAD_TENANT), admin, async (c) => {
     const tenant = tenantAt(c.get("exchange"), 2);
     const quota = await quotas.get(tenant);
     return replyJson(c.get("exchange"), {
@@ -42,7 +43,9 @@ export function lmcacheRoutes({ access, quotas, storage, unready, transferWatch 
   });
   app.put(
     "/quota/:salt",
-    describe("Set a tenant's soft quota, as LMCache does", { 400: refusal("No limit_gb, or a bad one") }),
+    describe("Set a tenant's soft quota, as LMCache does", {
+      400: refusal("A bad name of a tenant; no limit_gb, or a bad one"),
+    }),
     admin,
     async (c) => {
       const exchange = c.get("exchange");
@@ -52,7 +55,7 @@ export function lmcacheRoutes({ access, quotas, storage, unready, transferWatch 
       return replyJson(exchange, { cache_salt: segmentOf(tenant), limit_gb, status: "ok" });
     },
   );
-  app.delete("/quota/:salt", describe("End a tenant's quota, as LMCache does"), admin, async (c) => {
+  app.delete("/quota/:salt", describe("End a tenant's quota, as LMCache does", BAD_TENANT), admin, async (c) => {
     const tenant = tenantAt(c.get("exchange"), 2);
     const status = await quotas.set(tenant, undefined) ? "removed" : "not_found";
     return replyJson(c.get("exchange"), { cache_salt: segmentOf(tenant), status });
