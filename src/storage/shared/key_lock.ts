@@ -42,7 +42,8 @@ export class KeyLock {
    */
   async run<T>(key: ObjectKey, change: () => Promise<T> | T): Promise<T> {
     const { stripes, isShown } = this.#options;
-    const stripe = stripes.of(key);
+    const hash = stripes.hashOf(key);
+    const stripe = stripes.at(hash);
     const before = this.#tails.get(stripe);
     const exclusive = this.#exclusive;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -52,7 +53,7 @@ export class KeyLock {
       // has to wait for both.
       if (before !== undefined) await before;
       if (exclusive !== undefined) await exclusive;
-      if (isShown) stripes.begin(stripe);
+      if (isShown) stripes.begin(hash);
       return await change();
     } finally {
       const isLast = this.#tails.get(stripe) === promise;
@@ -93,7 +94,8 @@ export class KeyLock {
    */
   async snapshot(key: ObjectKey): Promise<KeySnapshot> {
     const { stripes, poller } = this.#options;
-    const stripe = stripes.of(key);
+    const hash = stripes.hashOf(key);
+    const stripe = stripes.at(hash);
     for (;;) {
       const busy = this.#tails.get(stripe) ?? this.#exclusive;
       if (busy !== undefined) {
@@ -102,16 +104,16 @@ export class KeyLock {
       }
       // Read before the check for a busy stripe: a change that begins after that check increments the sequence number.
       const sequence = stripes.sequence(stripe);
-      if (!stripes.isBusy(stripe)) return snapshotOf(stripes, stripe, sequence);
-      await poller.until(this.#quiet(stripe));
+      if (!stripes.isBusy(hash)) return snapshotOf(stripes, stripe, sequence);
+      await poller.until(this.#quiet(hash));
     }
   }
 
-  #quiet(stripe: number): () => boolean {
+  #quiet(hash: number): () => boolean {
     const { stripes, clock, patienceMs } = this.#options;
     const untilMs = clock.monotonicMs() + patienceMs;
     return () => {
-      if (!stripes.isBusy(stripe)) return true;
+      if (!stripes.isBusy(hash)) return true;
       if (clock.monotonicMs() < untilMs) return false;
       throw new VitrineError("tier_failed", `read key: another thread has been changing it for ${patienceMs} ms`);
     };
@@ -127,9 +129,10 @@ function snapshotOf(stripes: Stripes, stripe: number, sequence: number): KeySnap
 }
 
 /**
- * The owner's changes of the tiers, as readers in all threads see them. Each key belongs to a stripe, which says
- * whether one of its keys is being changed. The stripe's sequence number increases when such a change begins. A write
- * that is acknowledged from L1 need not increase it: L1 knows the object until the owner has stored it.
+ * The owner's changes of the tiers, as readers in all threads see them. Each key belongs to a stripe, which says by its
+ * hash which of its keys is being changed: readers of the others need not wait, for a disk that hangs, say. The
+ * stripe's sequence number increases when a change of any of them begins. A write that is acknowledged from L1 need not
+ * increase it: L1 knows the object until the owner has stored it.
  */
 export class Stripes {
   readonly #words: Int32Array;
@@ -150,7 +153,16 @@ export class Stripes {
   }
 
   of(key: ObjectKey): number {
-    return keyHash(key, this.#seed) & this.#mask;
+    return this.at(this.hashOf(key));
+  }
+
+  hashOf(key: ObjectKey): number {
+    return keyHash(key, this.#seed);
+  }
+
+  /** The stripe of a key with this hash. */
+  at(hash: number): number {
+    return hash & this.#mask;
   }
 
   /**
@@ -161,20 +173,21 @@ export class Stripes {
     Atomics.add(this.#words, HEAD.sequence, 1);
   }
 
-  /** Begins a change of one of the stripe's keys. */
-  begin(stripe: number): void {
-    this.#rows.store(stripe, STRIPE.busy, 1);
+  /** Begins a change of the key with this hash. */
+  begin(hash: number): void {
+    const stripe = this.at(hash);
+    this.#rows.store(stripe, STRIPE.busy, markOf(hash));
     this.#rows.add(stripe, STRIPE.sequence, 1);
   }
 
-  /** Ends the change. */
+  /** Ends the changes of a stripe's keys. */
   end(stripe: number): void {
     this.#rows.store(stripe, STRIPE.busy, 0);
   }
 
-  /** True if one of the stripe's keys is being changed. */
-  isBusy(stripe: number): boolean {
-    return this.isClearing || this.#rows.load(stripe, STRIPE.busy) !== 0;
+  /** True if a key with this hash is being changed. */
+  isBusy(hash: number): boolean {
+    return this.isClearing || this.#rows.load(this.at(hash), STRIPE.busy) === markOf(hash);
   }
 
   /** A number that changes whenever a change of one of the stripe's keys begins. */
@@ -207,4 +220,9 @@ export class Stripes {
   loadTier(stripe: number): number {
     return this.#rows.load(stripe, STRIPE.loadTier);
   }
+}
+
+/** The word that says that a key with this hash is being changed; 0 says that none of the stripe's keys is. */
+function markOf(hash: number): number {
+  return (hash | 0) || 1;
 }

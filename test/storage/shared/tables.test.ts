@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Stripes } from "../../../src/storage/shared/key_lock.ts";
+import { nextTurn } from "../../../src/core/clock.ts";
+import { KeyLock, type Stripes } from "../../../src/storage/shared/key_lock.ts";
 import { allocateSharedKeys } from "../../../src/storage/shared/memory.ts";
 import { endClearing, SharedKeys } from "../../../src/storage/shared/shared_keys.ts";
+import { Poller } from "../../../src/storage/timers.ts";
+import { ManualTime } from "../../support/storage_bench.ts";
 
 const key = (name: number) => ({ tenant: "", key: `k${name}` });
 
@@ -62,12 +65,44 @@ function views(): { readonly a: Stripes; readonly b: Stripes; readonly gone: (wo
 test("Stripes.isBusy tells of a change in every view until it ends, or the next owner begins", () => {
   const { a, b } = views();
   a.begin(5);
-  expect([b.isBusy(5), b.isBusy(4)]).toEqual([true, false]);
+  // 13 is in the same stripe.
+  expect([b.isBusy(5), b.isBusy(4), b.isBusy(13)]).toEqual([true, false, false]);
   a.end(5);
   expect(b.isBusy(5)).toBe(false);
   a.begin(5);
   b.reset();
   expect(a.isBusy(5)).toBe(false);
+});
+
+test("Stripes.isBusy tells of a change of the key whose hash is 0", () => {
+  const { a, b } = views();
+  a.begin(0);
+  expect([b.isBusy(0), b.isBusy(8)]).toEqual([true, false]);
+});
+
+test("KeyLock.snapshot waits for a change of its key, and not for one of another key of its stripe", async () => {
+  const { a, b } = views();
+  const time = new ManualTime();
+  time.after = () => nextTurn();
+  const lockOf = (stripes: Stripes) =>
+    new KeyLock({ stripes, poller: new Poller(time), clock: time, patienceMs: 1000, isShown: true });
+  const [owner, reader] = [lockOf(a), lockOf(b)];
+  const other = Array.from({ length: 100 }, (_, n) => key(n + 1)).find((each) => a.of(each) === a.of(key(0)));
+  if (other === undefined) throw new Error("no other key is in the stripe");
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const change = owner.run(key(0), () => promise);
+  const snapshot = await reader.snapshot(other);
+  expect(snapshot.hasChanged).toBe(false);
+  let isTold = false;
+  const told = reader.snapshot(key(0)).then(() => isTold = true);
+  await nextTurn();
+  expect(isTold).toBe(false);
+  // Its own change, once it begins, is a change since.
+  const next = owner.run(other, () => {});
+  resolve();
+  await Promise.all([change, next]);
+  expect(snapshot.hasChanged).toBe(true);
+  expect(await told).toBe(true);
 });
 
 test("Stripes.sequence moves with changes, clears and new owners, and not with what happens elsewhere", () => {
